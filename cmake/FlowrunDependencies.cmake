@@ -1,0 +1,21 @@
+# Packages: Debian's where they are well kept, LibTorch and oneTBB from the virtual environment that tools/setup makes.
+find_package(Threads REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
+find_path(XXHASH_INCLUDE xxhash.h REQUIRED)
+
+set(FLOWRUN_VENV "$ENV{FLOWRUN_VENV}" CACHE PATH "The environment that tools/setup printed")
+if(NOT EXISTS "${FLOWRUN_VENV}/bin/python")
+  message(FATAL_ERROR "FLOWRUN_VENV is '${FLOWRUN_VENV}': run tools/setup and pass the path it prints as -DFLOWRUN_VENV=…")
+endif()
+file(GLOB FLOWRUN_SITE LIST_DIRECTORIES true "${FLOWRUN_VENV}/lib/python3*/site-packages")
+
+list(APPEND CMAKE_PREFIX_PATH "${FLOWRUN_VENV}")
+find_package(TBB 2022 REQUIRED CONFIG)
+
+if(NOT FLOWRUN_ENGINE_ONLY)
+  find_package(CLI11 REQUIRED)
+  include(FlowrunTorch)
+endif()
