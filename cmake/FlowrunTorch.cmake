@@ -1,0 +1,28 @@
+# LibTorch from the wheel in FLOWRUN_VENV, as target `torch`.
+#
+# The wheel's own TorchConfig.cmake stops where there is no CUDA toolkit, though CPU code needs none. So the target is
+# made here. Only libtorch_cpu and libc10 are linked: libtorch_cuda (and the gigabytes it loads) comes in with
+# flowrun_cuda, the module that `run.device: cuda` opens at run time.
+set(FLOWRUN_TORCH "${FLOWRUN_SITE}/torch")
+if(NOT EXISTS "${FLOWRUN_TORCH}/lib/libtorch_cpu.so")
+  message(FATAL_ERROR "no LibTorch in ${FLOWRUN_TORCH}: run tools/setup again")
+endif()
+
+add_library(torch INTERFACE)
+target_include_directories(torch SYSTEM INTERFACE "${FLOWRUN_TORCH}/include")
+target_link_directories(torch INTERFACE "${FLOWRUN_TORCH}/lib")
+target_link_libraries(torch INTERFACE "${FLOWRUN_TORCH}/lib/libtorch_cpu.so" "${FLOWRUN_TORCH}/lib/libc10.so")
+target_link_options(torch INTERFACE "LINKER:-rpath,${FLOWRUN_TORCH}/lib" "LINKER:--disable-new-dtags"
+                                    "LINKER:-rpath-link,${FLOWRUN_SITE}/nvidia/cu13/lib")
+
+find_program(FLOWRUN_NVCC nvcc HINTS /usr/local/cuda/bin ENV CUDA_HOME PATH_SUFFIXES bin)
+if(FLOWRUN_CUDA STREQUAL "auto" AND FLOWRUN_NVCC)
+  set(FLOWRUN_WITH_CUDA ON)
+elseif(FLOWRUN_CUDA STREQUAL "on" AND NOT FLOWRUN_NVCC)
+  message(FATAL_ERROR "FLOWRUN_CUDA is on, but there is no nvcc: install the CUDA 13.0 toolkit, or configure with -DFLOWRUN_CUDA=off")
+elseif(FLOWRUN_CUDA STREQUAL "on")
+  set(FLOWRUN_WITH_CUDA ON)
+else()
+  set(FLOWRUN_WITH_CUDA OFF)
+  message(STATUS "CUDA support is left out: ${FLOWRUN_CUDA}, nvcc ${FLOWRUN_NVCC}")
+endif()
