@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace flowrun::io {
+
+// What every function of io/ throws. The message names the file, the reason and, where there is one, the fix.
+struct Error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// "cannot ACTION PATH: the system's words for CODE". A full disk, a quota or a size limit also say what to do.
+inline Error system_error(std::string_view action, const std::filesystem::path& path, int code) {
+  std::string text =
+      "cannot " + std::string(action) + " " + path.string() + ": " + std::system_category().message(code);
+  switch (static_cast<std::errc>(code)) {
+    case std::errc::no_space_on_device:
+      text += "; free some space or write to another disk";
+      break;
+    case std::errc::file_too_large:
+      text += "; raise the limit on file sizes (ulimit -f)";
+      break;
+    case std::errc::too_many_files_open:
+      text += "; raise the limit on open files (ulimit -n)";
+      break;
+    default:
+      break;
+  }
+  return Error(text);
+}
+
+}  // namespace flowrun::io

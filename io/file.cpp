@@ -1,0 +1,125 @@
+#include "io/file.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <fcntl.h>
+#include <string>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/error.h"
+
+namespace flowrun::io {
+
+namespace {
+
+std::filesystem::path directory_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+// Unique over the processes of one machine and the calls of one process; hidden, so that listings pass over leftovers.
+std::filesystem::path temporary_name(const std::filesystem::path& path) {
+  static std::atomic<uint64_t> calls = 0;
+  std::string name(1, '.');
+  name += path.filename().string();
+  name += ".tmp-" + std::to_string(getpid()) + "-" + std::to_string(calls.fetch_add(1, std::memory_order_relaxed));
+  return directory_of(path) / name;
+}
+
+}  // namespace
+
+int FileDescriptor::close() {
+  const int fd = std::exchange(fd_, -1);
+  return fd < 0 ? 0 : ::close(fd);
+}
+
+FileDescriptor open_regular_file(const std::filesystem::path& path) {
+  // Without O_NONBLOCK, opening a FIFO that nobody writes to would wait for ever.
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) throw system_error("open", path, errno);
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) throw system_error("examine", path, errno);
+  if (S_ISDIR(status.st_mode)) throw Error("cannot read " + path.string() + ": it is a directory, not a file");
+  if (!S_ISREG(status.st_mode)) throw Error("cannot read " + path.string() + ": it is not a regular file");
+  return file;
+}
+
+void read_file(const std::filesystem::path& path, std::vector<uint8_t>& out) {
+  const FileDescriptor file = open_regular_file(path);
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) throw system_error("examine", path, errno);
+  out.resize(static_cast<size_t>(status.st_size));
+  size_t filled = 0;
+  while (true) {
+    // The size is only a hint: a file may grow meanwhile, and those of /proc say 0.
+    if (filled == out.size()) {
+      uint8_t probe[4096];
+      const ssize_t count = ::read(file.get(), probe, sizeof probe);
+      if (count == 0) break;
+      if (count > 0) out.insert(out.end(), probe, probe + count), filled += static_cast<size_t>(count);
+      if (count < 0 && errno != EINTR) throw system_error("read", path, errno);
+      continue;
+    }
+    const ssize_t count = ::read(file.get(), out.data() + filled, out.size() - filled);
+    if (count == 0) break;
+    if (count > 0) filled += static_cast<size_t>(count);
+    if (count < 0 && errno != EINTR) throw system_error("read", path, errno);
+  }
+  out.resize(filled);
+}
+
+void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path) {
+  constexpr size_t most_per_call = size_t{1} << 30;  // Linux writes at most 2 GiB at a time
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(fd, bytes.data(), std::min(bytes.size(), most_per_call));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw system_error("write", path, errno);
+    bytes = bytes.subspan(static_cast<size_t>(count));
+  }
+}
+
+void fsync_directory(const std::filesystem::path& directory) {
+  const FileDescriptor file(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!file) throw system_error("open directory", directory, errno);
+  // Some network file systems cannot sync a directory and say EINVAL: their renames are synchronous anyway.
+  if (fsync(file.get()) != 0 && errno != EINVAL) throw system_error("sync directory", directory, errno);
+}
+
+AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)), temporary_(temporary_name(path_)) {
+  file_ = FileDescriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file_) {
+    const int code = errno;
+    temporary_.clear();
+    throw system_error("create", path_, code);
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  file_.close();
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  write_all(file_.get(), bytes, path_);
+}
+
+void AtomicFile::commit() {
+  if (fsync(file_.get()) != 0) throw system_error("write", path_, errno);
+  if (file_.close() != 0) throw system_error("write", path_, errno);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw system_error("rename the finished", path_, errno);
+  temporary_.clear();
+  fsync_directory(directory_of(path_));
+}
+
+void write_file_atomic(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+void write_file_atomic(const std::filesystem::path& path, std::string_view text) {
+  write_file_atomic(path, std::as_bytes(std::span(text)));
+}
+
+}  // namespace flowrun::io

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace flowrun::io {
+
+// Owns a POSIX file descriptor.
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  ~FileDescriptor() { close(); }
+
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  // Returns what close(2) returned, 0 when there was nothing to close.
+  int close();
+
+ private:
+  int fd_ = -1;
+};
+
+// Opens for reading. Throws Error when PATH is missing, unreadable or anything but a regular file.
+FileDescriptor open_regular_file(const std::filesystem::path& path);
+
+// Reads the whole file into OUT, whose capacity is kept from call to call. Throws Error as above.
+void read_file(const std::filesystem::path& path, std::vector<uint8_t>& out);
+
+// Writes all of BYTES whatever write(2) takes at a time. Throws Error naming PATH.
+void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path);
+
+// Makes renames and new names inside DIRECTORY durable.
+void fsync_directory(const std::filesystem::path& directory);
+
+// A file that appears under its name whole and durable, or not at all: written under a hidden temporary name in the
+// same directory, fsynced and renamed by commit(). Without commit() the temporary is removed and an older file of that
+// name stays as it was. Several threads may write the same path: the last commit wins.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile();
+
+  void write(std::span<const std::byte> bytes);
+  void commit();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  FileDescriptor file_;
+};
+
+void write_file_atomic(const std::filesystem::path& path, std::span<const std::byte> bytes);
+void write_file_atomic(const std::filesystem::path& path, std::string_view text);
+
+}  // namespace flowrun::io
