@@ -1,0 +1,160 @@
+#include "io/resize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "io/error.h"
+
+namespace flowrun::io {
+
+namespace {
+
+constexpr int precision_bits = 22;
+constexpr int32_t half = 1 << (precision_bits - 1);
+
+double bilinear(double x) {
+  x = std::fabs(x);
+  return x < 1.0 ? 1.0 - x : 0.0;
+}
+
+double bicubic(double x) {
+  constexpr double a = -0.5;
+  x = std::fabs(x);
+  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
+  if (x < 2.0) return (((x - 5) * x + 8) * x - 4) * a;
+  return 0.0;
+}
+
+uint8_t to_byte(int32_t sum) {
+  return static_cast<uint8_t>(std::clamp(sum >> precision_bits, 0, 255));
+}
+
+// One row of the horizontal pass.
+template <int channels>
+void filter_row(const uint8_t* in, const int* first, const int* count, const int32_t* coefficients, int taps, int width,
+                bool flip, uint8_t* out) {
+  for (int x = 0; x < width; ++x, coefficients += taps) {
+    const uint8_t* pixel = in + static_cast<ptrdiff_t>(first[x]) * channels;
+    int32_t sums[channels];
+    std::fill(sums, sums + channels, half);
+    for (int k = 0; k < count[x]; ++k, pixel += channels) {
+      for (int c = 0; c < channels; ++c) sums[c] += coefficients[k] * pixel[c];
+    }
+    uint8_t* const target = out + static_cast<ptrdiff_t>(flip ? width - 1 - x : x) * channels;
+    for (int c = 0; c < channels; ++c) target[c] = to_byte(sums[c]);
+  }
+}
+
+// LENGTH bytes of one output row from COUNT rows above each other. The fixed LENGTH lets the compiler keep the sums in
+// vector registers.
+template <int length>
+void filter_column(const uint8_t* in, ptrdiff_t stride, const int32_t* coefficients, int count, uint8_t* out) {
+  int32_t sums[length];
+  std::fill(sums, sums + length, half);
+  for (int k = 0; k < count; ++k, in += stride) {
+    const int32_t coefficient = coefficients[k];
+    for (int i = 0; i < length; ++i) sums[i] += coefficient * in[i];
+  }
+  for (int i = 0; i < length; ++i) out[i] = to_byte(sums[i]);
+}
+
+void copy_rows(const uint8_t* in, int height, int width, int channels, bool flip, uint8_t* out) {
+  const size_t stride = static_cast<size_t>(width) * static_cast<size_t>(channels);
+  if (!flip) {
+    std::memcpy(out, in, stride * static_cast<size_t>(height));
+    return;
+  }
+  for (int y = 0; y < height; ++y, in += stride, out += stride) {
+    for (int x = 0; x < width; ++x) std::memcpy(out + (width - 1 - x) * channels, in + x * channels, channels);
+  }
+}
+
+}  // namespace
+
+// The arithmetic and its order are Pillow's (src/libImaging/Resample.c): another order rounds differently.
+void Resizer::fill(Table& table) {
+  const double scale = static_cast<double>(table.input) / table.output;
+  const double filter_scale = std::max(scale, 1.0);
+  const double support = (table.filter == Filter::bicubic ? 2.0 : 1.0) * filter_scale;
+  const double step = 1.0 / filter_scale;
+  table.taps = static_cast<int>(std::ceil(support)) * 2 + 1;
+  table.first.resize(table.output);
+  table.count.resize(table.output);
+  table.weights.resize(table.taps);
+  table.coefficients.assign(static_cast<size_t>(table.output) * static_cast<size_t>(table.taps), 0);
+  for (int x = 0; x < table.output; ++x) {
+    const double center = (x + 0.5) * scale;
+    const int first = std::max(static_cast<int>(center - support + 0.5), 0);
+    const int count = std::min(static_cast<int>(center + support + 0.5), table.input) - first;
+    double sum = 0.0;
+    for (int k = 0; k < count; ++k) {
+      const double distance = (k + first - center + 0.5) * step;
+      table.weights[k] = table.filter == Filter::bicubic ? bicubic(distance) : bilinear(distance);
+      sum += table.weights[k];
+    }
+    int32_t* const coefficients = table.coefficients.data() + static_cast<size_t>(x) * table.taps;
+    for (int k = 0; k < count; ++k) {
+      const double weight = sum != 0.0 ? table.weights[k] / sum : table.weights[k];
+      coefficients[k] = static_cast<int32_t>((weight < 0 ? -0.5 : 0.5) + weight * (1 << precision_bits));
+    }
+    table.first[x] = first;
+    table.count[x] = count;
+  }
+}
+
+const Resizer::Table& Resizer::table(Cache& cache, int input, int output, Filter filter) {
+  const uint32_t hash =
+      (static_cast<uint32_t>(input) * 31 + static_cast<uint32_t>(output)) * 2 + (filter == Filter::bicubic ? 1 : 0);
+  Table& table = cache[hash % cache.size()];
+  if (table.input != input || table.output != output || table.filter != filter) {
+    table.input = input, table.output = output, table.filter = filter;
+    fill(table);
+  }
+  return table;
+}
+
+void Resizer::resize(const ImageView& source, int height, int width, Filter filter, bool flip, uint8_t* out) {
+  const int channels = source.channels;
+  if (height < 1 || width < 1 || source.height < 1 || source.width < 1 || (channels != 1 && channels != 3)) {
+    throw Error("cannot resize " + std::to_string(source.width) + "x" + std::to_string(source.height) + " pixels of " +
+                std::to_string(channels) + " channels to " + std::to_string(width) + "x" + std::to_string(height));
+  }
+  const Table& columns = table(horizontal_, source.width, width, filter);
+  const Table& rows = table(vertical_, source.height, height, filter);
+  const bool narrows = source.width != width;
+  const bool shortens = source.height != height;
+  const ptrdiff_t source_stride = static_cast<ptrdiff_t>(source.width) * channels;
+  const ptrdiff_t stride = static_cast<ptrdiff_t>(width) * channels;
+
+  // Without a vertical pass the horizontal one writes the result itself.
+  uint8_t* middle = out;
+  if (shortens) {
+    between_.resize(std::max(between_.size(), static_cast<size_t>(stride) * static_cast<size_t>(source.height)));
+    middle = between_.data();
+  }
+  if (narrows) {
+    const auto filter_one = channels == 3 ? filter_row<3> : filter_row<1>;
+    for (int y = 0; y < source.height; ++y) {
+      filter_one(source.pixels + y * source_stride, columns.first.data(), columns.count.data(),
+                 columns.coefficients.data(), columns.taps, width, flip, middle + y * stride);
+    }
+  } else if (!shortens || flip) {
+    copy_rows(source.pixels, source.height, width, channels, flip, middle);
+  }
+  if (!shortens) return;
+
+  const uint8_t* const filtered = narrows || flip ? middle : source.pixels;
+  for (int y = 0; y < height; ++y) {
+    const uint8_t* const in = filtered + rows.first[y] * stride;
+    const int32_t* const coefficients = rows.coefficients.data() + static_cast<size_t>(y) * rows.taps;
+    ptrdiff_t x = 0;
+    for (; x + 64 <= stride; x += 64)
+      filter_column<64>(in + x, stride, coefficients, rows.count[y], out + y * stride + x);
+    for (; x + 8 <= stride; x += 8) filter_column<8>(in + x, stride, coefficients, rows.count[y], out + y * stride + x);
+    for (; x < stride; ++x) filter_column<1>(in + x, stride, coefficients, rows.count[y], out + y * stride + x);
+  }
+}
+
+}  // namespace flowrun::io

@@ -1,0 +1,298 @@
+#include "io/jpeg.h"
+
+#include <gmock/gmock.h>
+#include <sstream>
+
+#include "io/error.h"
+#include "support/io_files.h"
+#include "support/io_images.h"
+#include "support/io_jpeg.h"
+#include "support/io_python.h"
+
+namespace flowrun::io {
+namespace {
+
+namespace fs = std::filesystem;
+using test::crop;
+using test::make_image;
+using test::message_of;
+using testing::AllOf;
+using testing::HasSubstr;
+
+using Bytes = std::vector<uint8_t>;
+
+Bytes encoded(int height, int width, int channels = 3, ChromaSampling sampling = ChromaSampling::s420) {
+  Bytes bytes;
+  encode_jpeg(make_image(height, width, channels, 1).view(), 90, bytes, sampling);
+  return bytes;
+}
+
+// Converts each file as Pillow does and returns height, width and pixels as text in front of the bytes.
+void expect_equal_to_pillow(const fs::path& dir, const std::vector<fs::path>& files) {
+  std::string list;
+  for (const fs::path& file : files) list += file.string() + "\n";
+  test::put_file(dir / "list", list);
+  test::run_python(dir, R"(
+from PIL import Image
+for i, line in enumerate(open('list')):
+    image = Image.open(line.rstrip('\n')).convert('RGB')
+    open(f'{i}.rgb', 'wb').write(f'{image.width} {image.height}\n'.encode() + image.tobytes())
+)");
+  JpegDecoder decoder;
+  PixelBuffer image;
+  for (size_t i = 0; i < files.size(); ++i) {
+    decoder.decode(test::load(files[i]), image);
+    EXPECT_EQ(image.channels, 3);
+    std::string got = std::to_string(image.width) + " " + std::to_string(image.height) + "\n";
+    got.append(image.pixels.begin(), image.pixels.end());
+    EXPECT_TRUE(got == test::get_file(dir / (std::to_string(i) + ".rgb"))) << files[i];
+  }
+}
+
+void expect_regions_equal_whole(const Bytes& bytes, int regions, uint32_t seed, const std::string& name) {
+  std::mt19937 random(seed);
+  JpegDecoder decoder;
+  PixelBuffer whole;
+  PixelBuffer part;
+  decoder.decode(bytes, whole);
+  for (int i = 0; i < regions; ++i) {
+    const Rect region = test::random_region(random, whole.width, whole.height);
+    decoder.decode(bytes, region, part);
+    const PixelBuffer expected = crop(whole, region);
+    EXPECT_EQ(part.width, region.width);
+    EXPECT_EQ(part.height, region.height);
+    EXPECT_TRUE(part.pixels == expected.pixels)
+        << name << ": " << region.width << "x" << region.height << " at " << region.x << "," << region.y << " of "
+        << whole.width << "x" << whole.height;
+  }
+}
+
+TEST(Jpeg, InfoFromTheHeader) {
+  const JpegInfo colour = read_jpeg_info(encoded(30, 50));
+  EXPECT_EQ(colour.width, 50);
+  EXPECT_EQ(colour.height, 30);
+  EXPECT_EQ(colour.components, 3);
+  EXPECT_FALSE(colour.progressive);
+  EXPECT_EQ(read_jpeg_info(encoded(30, 50, 1)).components, 1);
+  EXPECT_TRUE(read_jpeg_info(test::encode_odd_jpeg(make_image(9, 9, 3, 1), {.progressive = true})).progressive);
+  Bytes cut = encoded(30, 50);
+  cut.resize(100);
+  EXPECT_THAT(message_of<Error>([&] { read_jpeg_info(cut); }), HasSubstr("truncated"));
+}
+
+TEST(Jpeg, DecodesPhotographsAsPillow) {
+  const auto paths = test::photographs();
+  if (paths.empty()) GTEST_SKIP() << "no photographs in " << test::data_folder();
+  test::require_python("PIL.Image");
+  if (IsSkipped()) return;
+  const test::TemporaryDirectory dir;
+  expect_equal_to_pillow(dir.path(), paths);
+}
+
+TEST(Jpeg, RegionsOfPhotographsEqualTheWhole) {
+  const auto paths = test::photographs();
+  if (paths.empty()) GTEST_SKIP() << "no photographs in " << test::data_folder();
+  for (size_t i = 0; i < paths.size(); ++i) {
+    expect_regions_equal_whole(test::load(paths[i]), 4, static_cast<uint32_t>(i), paths[i].string());
+  }
+}
+
+// Every mode, sampling and size that Pillow can write.
+TEST(Jpeg, DecodesEveryKindAsPillow) {
+  test::require_python("PIL.Image, numpy");
+  if (IsSkipped()) return;
+  const test::TemporaryDirectory dir;
+  test::run_python(dir.path(), R"(
+import numpy as np
+from PIL import Image
+r = np.random.default_rng(1)
+def image(mode, h, w):
+    c = {'L': 1, 'RGB': 3, 'CMYK': 4}[mode]
+    a = r.integers(0, 256, (max(1, h // 6), max(1, w // 6), c), np.uint8).squeeze(2 if c == 1 else ())
+    return Image.fromarray(a, mode).resize((w, h), Image.Resampling.BICUBIC)
+for h, w in [(1, 1), (2, 3), (7, 9), (16, 16), (17, 33), (64, 47), (200, 301)]:
+    for mode in 'L', 'RGB', 'CMYK':
+        for progressive in False, True:
+            for sampling in (0, 1, 2) if mode != 'L' else (0,):
+                name = f'{mode}-{h}x{w}-{sampling}-{int(progressive)}.jpg'
+                image(mode, h, w).save(name, quality=85, subsampling=sampling, progressive=progressive)
+image('RGB', 50, 60).save('restart.jpg', restart_marker_blocks=2)
+exif = Image.Exif()
+exif[274] = 6
+image('RGB', 50, 60).save('rotated.jpg', exif=exif)
+)");
+  std::vector<fs::path> files;
+  for (const std::string& name : test::names_in(dir.path())) {
+    if (name.ends_with(".jpg")) files.push_back(dir / name);
+  }
+  ASSERT_GT(files.size(), 90);
+  expect_equal_to_pillow(dir.path(), files);
+  for (size_t i = 0; i < files.size(); ++i) {
+    expect_regions_equal_whole(test::load(files[i]), 20, static_cast<uint32_t>(i), files[i].string());
+  }
+}
+
+// Samplings that Pillow reads but does not write.
+TEST(Jpeg, DecodesOddKindsAsPillowAndByRegion) {
+  const test::TemporaryDirectory dir;
+  std::vector<fs::path> files;
+  uint32_t seed = 0;
+  for (const test::OddJpeg& kind : {test::OddJpeg{1, 2}, test::OddJpeg{4, 1}, test::OddJpeg{1, 4}, test::OddJpeg{4, 2},
+                                    test::OddJpeg{2, 2, false, 1}, test::OddJpeg{2, 2, true, 1},
+                                    test::OddJpeg{1, 1, false, 0, true}, test::OddJpeg{1, 2, true}}) {
+    for (const auto& [height, width] : {std::pair(5, 7), std::pair(48, 64), std::pair(101, 131)}) {
+      const Bytes bytes = test::encode_odd_jpeg(make_image(height, width, 3, ++seed), kind);
+      expect_regions_equal_whole(bytes, 60, seed, "kind " + std::to_string(seed));
+      files.push_back(dir / (std::to_string(seed) + ".jpg"));
+      test::put_file(files.back(), std::string(bytes.begin(), bytes.end()));
+    }
+  }
+  test::require_python("PIL.Image");
+  if (IsSkipped()) return;
+  expect_equal_to_pillow(dir.path(), files);
+}
+
+TEST(Jpeg, EveryRegionOfASmallImage) {
+  const Bytes bytes = encoded(20, 36);
+  JpegDecoder decoder;
+  PixelBuffer whole;
+  PixelBuffer part;
+  decoder.decode(bytes, whole);
+  for (int y = 0; y < 20; y += 3) {
+    for (int height = 1; height <= 20 - y; height += 2) {
+      for (int x = 0; x < 36; ++x) {
+        for (int width = 1; width <= 36 - x; ++width) {
+          decoder.decode(bytes, {x, y, width, height}, part);
+          ASSERT_TRUE(part.pixels == crop(whole, {x, y, width, height}).pixels)
+              << x << " " << y << " " << width << " " << height;
+        }
+      }
+    }
+  }
+}
+
+TEST(Jpeg, KeepsItsBuffers) {
+  JpegDecoder decoder;
+  PixelBuffer out;
+  decoder.decode(encoded(100, 100), out);
+  const uint8_t* const before = out.pixels.data();
+  decoder.decode(encoded(50, 50), out);
+  decoder.decode(encoded(100, 100), out);
+  EXPECT_EQ(out.pixels.data(), before);
+}
+
+std::string fault_of(const Bytes& bytes) {
+  return message_of<Error>([&] {
+    PixelBuffer out;
+    JpegDecoder().decode(bytes, out);
+  });
+}
+
+Bytes bytes_of(std::string_view text) {
+  return {text.begin(), text.end()};
+}
+
+TEST(Jpeg, SaysWhatIsNotAJpeg) {
+  EXPECT_THAT(fault_of({}), HasSubstr("0 bytes"));
+  EXPECT_THAT(fault_of(bytes_of("\x89PNG\r\n\x1a\n")), HasSubstr("a PNG image"));
+  EXPECT_THAT(fault_of(bytes_of("RIFF1234WEBPVP8 ")), HasSubstr("a WebP image"));
+  EXPECT_THAT(fault_of(bytes_of("<!DOCTYPE html>")), HasSubstr("a web page"));
+  EXPECT_THAT(fault_of(bytes_of("hello\nthere")), HasSubstr("it is text: \"hello\""));
+  EXPECT_THAT(fault_of(Bytes(100, 0)), HasSubstr("begins with zero bytes"));
+  EXPECT_THAT(fault_of({0xff, 0xd8, 0x00, 0x12, 0x34}), HasSubstr("first bytes are ff d8 00 12"));
+  EXPECT_THAT(fault_of({0xff, 0xd8, 0xff}), HasSubstr("broken JPEG of 3 bytes"));
+}
+
+TEST(Jpeg, TruncationIsAnErrorAtEveryLength) {
+  const Bytes whole = encoded(64, 64);
+  for (size_t size = 3; size < whole.size(); size += 7) {
+    EXPECT_THAT(fault_of({whole.begin(), whole.begin() + static_cast<ptrdiff_t>(size)}), HasSubstr("broken JPEG"));
+  }
+  const Bytes cut(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(whole.size() / 2 + 100));
+  EXPECT_THAT(fault_of(cut), HasSubstr("truncated: Premature end"));
+  EXPECT_THAT(fault_of({whole.begin(), whole.end() - 2}), HasSubstr("truncated")) << "the end marker is missing";
+}
+
+TEST(Jpeg, CorruptDataIsAnErrorAndTheDecoderGoesOn) {
+  const Bytes good = encoded(64, 64);
+  Bytes bad = good;
+  std::fill(bad.begin() + static_cast<ptrdiff_t>(bad.size()) - 300,
+            bad.begin() + static_cast<ptrdiff_t>(bad.size()) - 100, 0xfe);
+  bad[bad.size() - 200] = 0xff;
+  bad[bad.size() - 199] = 0xd9;
+  JpegDecoder decoder;
+  PixelBuffer first;
+  PixelBuffer second;
+  decoder.decode(good, first);
+  EXPECT_THAT(message_of<Error>([&] { decoder.decode(bad, second); }), HasSubstr("broken JPEG"));
+  decoder.decode(good, second);
+  EXPECT_TRUE(first.pixels == second.pixels);
+}
+
+TEST(Jpeg, BytesBeforeTheEndMarkerAreHarmless) {
+  Bytes bytes = encoded(64, 64);
+  PixelBuffer clean;
+  PixelBuffer padded;
+  JpegDecoder decoder;
+  decoder.decode(bytes, clean);
+  bytes.insert(bytes.end() - 2, {0, 1, 2});
+  decoder.decode(bytes, padded);
+  EXPECT_TRUE(clean.pixels == padded.pixels);
+}
+
+TEST(Jpeg, TooManyPixelsAreRefusedFromTheHeader) {
+  Bytes bytes = encoded(16, 16);
+  PixelBuffer out;
+  EXPECT_THAT(message_of<Error>([&] { JpegDecoder(255).decode(bytes, out); }),
+              AllOf(HasSubstr("16x16"), HasSubstr("limit of 255")));
+  JpegDecoder(256).decode(bytes, out);
+  // A header that claims 60000 x 60000.
+  for (size_t i = 0; i + 9 < bytes.size(); ++i) {
+    if (bytes[i] != 0xff || bytes[i + 1] != 0xc0) continue;
+    bytes[i + 5] = bytes[i + 7] = 0xea;
+    bytes[i + 6] = bytes[i + 8] = 0x60;
+    break;
+  }
+  PixelBuffer untouched;
+  EXPECT_THAT(message_of<Error>([&] { JpegDecoder().decode(bytes, untouched); }), HasSubstr("60000x60000"));
+  EXPECT_EQ(untouched.pixels.capacity(), 0);
+}
+
+TEST(Jpeg, RegionsOutsideAreRefused) {
+  const Bytes bytes = encoded(20, 30);
+  JpegDecoder decoder;
+  PixelBuffer out;
+  for (const Rect& region : {Rect{0, 0, 31, 1}, Rect{0, 0, 1, 21}, Rect{-1, 0, 5, 5}, Rect{0, -1, 5, 5},
+                             Rect{5, 5, 0, 5}, Rect{5, 5, 5, -1}, Rect{30, 0, 1, 1}, Rect{1, 1, INT32_MAX, 1}}) {
+    EXPECT_THAT(message_of<Error>([&] { decoder.decode(bytes, region, out); }),
+                HasSubstr("not inside the JPEG of 30x20"));
+  }
+}
+
+TEST(Jpeg, EncodesTheSameBytesAndWhatPillowReads) {
+  EXPECT_EQ(encoded(33, 57), encoded(33, 57));
+  Bytes low;
+  Bytes high;
+  const PixelBuffer image = make_image(64, 64, 3, 5);
+  encode_jpeg(image.view(), 50, low);
+  encode_jpeg(image.view(), 100, high, ChromaSampling::s444);
+  EXPECT_LT(low.size(), high.size());
+  PixelBuffer decoded;
+  JpegDecoder().decode(high, decoded);
+  int worst = 0;
+  for (size_t i = 0; i < image.pixels.size(); ++i)
+    worst = std::max(worst, std::abs(image.pixels[i] - decoded.pixels[i]));
+  EXPECT_LE(worst, 6);
+  EXPECT_THAT(message_of<Error>([&] { encode_jpeg(image.view(), 0, low); }), HasSubstr("quality 0"));
+  EXPECT_THAT(message_of<Error>([&] {
+                encode_jpeg({image.pixels.data(), 4, 4, 4}, 90, low);
+              }),
+              HasSubstr("4 channels"));
+  EXPECT_THAT(message_of<Error>([&] {
+                encode_jpeg({image.pixels.data(), 0, 4, 3}, 90, low);
+              }),
+              HasSubstr("cannot encode"));
+}
+
+}  // namespace
+}  // namespace flowrun::io
