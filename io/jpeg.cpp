@@ -181,18 +181,20 @@ bool JpegDecoder::State::decodes_in_place(const Rect& region) const {
 }
 
 // Prepares rows around the region. One pixel more on each side, where there is one, gives the chroma upsampling the
-// neighbours it has in the whole image.
+// neighbours it has in the whole image. A crop of less than two chroma columns would be upsampled in another way.
 void JpegDecoder::State::start(const Rect& region) {
+  constexpr int narrowest = 8;  // columns: two of chroma at the strongest subsampling, a quarter
   info.out_color_space = info.num_components == 4 ? JCS_CMYK : JCS_RGB;
   jpeg_start_decompress(&info);
   row_start = 0;
-  if (static_cast<unsigned>(region.width) < info.output_width) {
-    const auto right = std::min(static_cast<JDIMENSION>(region.x + region.width) + 1, info.output_width);
-    JDIMENSION left = static_cast<JDIMENSION>(std::max(region.x - 1, 0));
-    JDIMENSION width = right - left;
-    jpeg_crop_scanline(&info, &left, &width);
-    row_start = left;
-  }
+  const int whole = static_cast<int>(info.output_width);
+  if (region.width == whole) return;
+  const int from = std::max(std::min(region.x - 1, whole - narrowest), 0);
+  const int to = std::min(std::max(region.x + region.width + 1, from + narrowest), whole);
+  auto left = static_cast<JDIMENSION>(from);
+  auto width = static_cast<JDIMENSION>(to - from);
+  jpeg_crop_scanline(&info, &left, &width);
+  row_start = left;
 }
 
 void JpegDecoder::State::read_rows(const Rect& region, uint8_t* out) {

@@ -115,46 +115,62 @@ const Resizer::Table& Resizer::table(Cache& cache, int input, int output, Filter
   return table;
 }
 
+void Resizer::filter_rows(const ImageView& in, const Table& columns, bool flip, uint8_t* out) {
+  const ptrdiff_t in_stride = static_cast<ptrdiff_t>(in.width) * in.channels;
+  const ptrdiff_t out_stride = static_cast<ptrdiff_t>(columns.output) * in.channels;
+  const auto filter_one = in.channels == 3 ? filter_row<3> : filter_row<1>;
+  for (int y = 0; y < in.height; ++y) {
+    filter_one(in.pixels + y * in_stride, columns.first.data(), columns.count.data(), columns.coefficients.data(),
+               columns.taps, columns.output, flip, out + y * out_stride);
+  }
+}
+
+void Resizer::filter_columns(const ImageView& in, const Table& rows, uint8_t* out) {
+  const ptrdiff_t stride = static_cast<ptrdiff_t>(in.width) * in.channels;
+  for (int y = 0; y < rows.output; ++y, out += stride) {
+    const uint8_t* const first = in.pixels + rows.first[y] * stride;
+    const int32_t* const coefficients = rows.coefficients.data() + static_cast<size_t>(y) * rows.taps;
+    const int count = rows.count[y];
+    ptrdiff_t x = 0;
+    for (; x + 64 <= stride; x += 64) filter_column<64>(first + x, stride, coefficients, count, out + x);
+    for (; x + 8 <= stride; x += 8) filter_column<8>(first + x, stride, coefficients, count, out + x);
+    for (; x < stride; ++x) filter_column<1>(first + x, stride, coefficients, count, out + x);
+  }
+}
+
 void Resizer::resize(const ImageView& source, int height, int width, Filter filter, bool flip, uint8_t* out) {
   const int channels = source.channels;
   if (height < 1 || width < 1 || source.height < 1 || source.width < 1 || (channels != 1 && channels != 3)) {
     throw Error("cannot resize " + std::to_string(source.width) + "x" + std::to_string(source.height) + " pixels of " +
                 std::to_string(channels) + " channels to " + std::to_string(width) + "x" + std::to_string(height));
   }
-  const Table& columns = table(horizontal_, source.width, width, filter);
-  const Table& rows = table(vertical_, source.height, height, filter);
-  const bool narrows = source.width != width;
-  const bool shortens = source.height != height;
-  const ptrdiff_t source_stride = static_cast<ptrdiff_t>(source.width) * channels;
-  const ptrdiff_t stride = static_cast<ptrdiff_t>(width) * channels;
-
-  // Without a vertical pass the horizontal one writes the result itself.
-  uint8_t* middle = out;
-  if (shortens) {
-    between_.resize(std::max(between_.size(), static_cast<size_t>(stride) * static_cast<size_t>(source.height)));
-    middle = between_.data();
+  // Pillow leaves a pass away when that size stays, and takes the vertical one first on extremely tall images.
+  const bool across = source.width != width;
+  const bool down = source.height != height;
+  const bool down_first = source.height > static_cast<int64_t>(source.width) * 100 && height < source.height;
+  ImageView image = source;
+  const auto keep_between = [&](int rows, int columns) {
+    const ImageView next{nullptr, rows, columns, channels};
+    if (between_.size() < next.bytes()) between_.resize(next.bytes());
+    return between_.data();
+  };
+  if (across && down && down_first) {
+    uint8_t* const between = keep_between(height, source.width);
+    filter_columns(image, table(vertical_, source.height, height, filter), between);
+    image = {between, height, source.width, channels};
+    filter_rows(image, table(horizontal_, source.width, width, filter), flip, out);
+    return;
   }
-  if (narrows) {
-    const auto filter_one = channels == 3 ? filter_row<3> : filter_row<1>;
-    for (int y = 0; y < source.height; ++y) {
-      filter_one(source.pixels + y * source_stride, columns.first.data(), columns.count.data(),
-                 columns.coefficients.data(), columns.taps, width, flip, middle + y * stride);
+  if (across || flip || !down) {
+    uint8_t* const target = down ? keep_between(source.height, width) : out;
+    if (across) {
+      filter_rows(image, table(horizontal_, source.width, width, filter), flip, target);
+    } else {
+      copy_rows(image.pixels, image.height, width, channels, flip, target);
     }
-  } else if (!shortens || flip) {
-    copy_rows(source.pixels, source.height, width, channels, flip, middle);
+    image = {target, source.height, width, channels};
   }
-  if (!shortens) return;
-
-  const uint8_t* const filtered = narrows || flip ? middle : source.pixels;
-  for (int y = 0; y < height; ++y) {
-    const uint8_t* const in = filtered + rows.first[y] * stride;
-    const int32_t* const coefficients = rows.coefficients.data() + static_cast<size_t>(y) * rows.taps;
-    ptrdiff_t x = 0;
-    for (; x + 64 <= stride; x += 64)
-      filter_column<64>(in + x, stride, coefficients, rows.count[y], out + y * stride + x);
-    for (; x + 8 <= stride; x += 8) filter_column<8>(in + x, stride, coefficients, rows.count[y], out + y * stride + x);
-    for (; x < stride; ++x) filter_column<1>(in + x, stride, coefficients, rows.count[y], out + y * stride + x);
-  }
+  if (down) filter_columns(image, table(vertical_, source.height, height, filter), out);
 }
 
 }  // namespace flowrun::io

@@ -11,8 +11,9 @@ namespace flowrun::io {
 enum class Filter { bilinear, bicubic };
 
 // Resizes 8-bit images of 1 or 3 channels, equal to Pillow 12's Image.resize((width, height), filter) in every bit: the
-// filter widens when shrinking (antialias), coefficients are rounded to 22 bits, the horizontal pass comes first and
-// its result is rounded to 8 bits. Keeps coefficients and scratch between calls: one object per thread.
+// filter widens when shrinking (antialias), coefficients are rounded to 22 bits, the horizontal pass comes first
+// (except on images over 100 times as tall as wide) and its result is rounded to 8 bits. Keeps coefficients and scratch
+// between calls: one object per thread.
 class Resizer {
  public:
   // OUT takes height x width x channels bytes and must not overlap SOURCE. FLIP mirrors the result left-right, for
@@ -36,10 +37,12 @@ class Resizer {
 
   static const Table& table(Cache& cache, int input, int output, Filter filter);
   static void fill(Table& table);
+  static void filter_rows(const ImageView& in, const Table& columns, bool flip, uint8_t* out);
+  static void filter_columns(const ImageView& in, const Table& rows, uint8_t* out);
 
   Cache horizontal_;
   Cache vertical_;
-  std::vector<uint8_t> between_;  // rows after the horizontal pass
+  std::vector<uint8_t> between_;  // the image after the first pass
 };
 
 }  // namespace flowrun::io

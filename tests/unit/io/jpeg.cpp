@@ -152,19 +152,23 @@ TEST(Jpeg, DecodesOddKindsAsPillowAndByRegion) {
   expect_equal_to_pillow(dir.path(), files);
 }
 
-TEST(Jpeg, EveryRegionOfASmallImage) {
-  const Bytes bytes = encoded(20, 36);
+// All widths and places modulo a block, at right edges that cut one, two or many columns off a block.
+TEST(Jpeg, EveryColumnRangeOfSmallImages) {
   JpegDecoder decoder;
   PixelBuffer whole;
   PixelBuffer part;
-  decoder.decode(bytes, whole);
-  for (int y = 0; y < 20; y += 3) {
-    for (int height = 1; height <= 20 - y; height += 2) {
-      for (int x = 0; x < 36; ++x) {
-        for (int width = 1; width <= 36 - x; ++width) {
-          decoder.decode(bytes, {x, y, width, height}, part);
-          ASSERT_TRUE(part.pixels == crop(whole, {x, y, width, height}).pixels)
-              << x << " " << y << " " << width << " " << height;
+  for (const int width : {33, 34, 35, 40}) {
+    for (const ChromaSampling sampling : {ChromaSampling::s420, ChromaSampling::s422}) {
+      const Bytes bytes = encoded(20, width, 3, sampling);
+      decoder.decode(bytes, whole);
+      for (int y = 0; y < 20; y += 3) {
+        for (int x = 0; x < width; ++x) {
+          for (int columns = 1; columns <= width - x; ++columns) {
+            const Rect region{x, y, columns, std::min(1 + x % 7, 20 - y)};
+            decoder.decode(bytes, region, part);
+            ASSERT_TRUE(part.pixels == crop(whole, region).pixels)
+                << region.width << "x" << region.height << " at " << x << "," << y << " of width " << width;
+          }
         }
       }
     }
