@@ -1,0 +1,112 @@
+// What a node is told when it runs: where in the run it stands, and its random numbers. Contexts are made per call;
+// nothing in them depends on threads or on other nodes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "graph/rng.h"
+#include "graph/state.h"
+
+namespace flowrun {
+
+/// State of every model and stateful node by its name in the pipeline.
+using Snapshot = std::map<std::string, State>;
+
+/// The run as a whole, the same for all nodes; immutable while it runs, but for log().
+struct RunInfo {
+  uint64_t seed = 0;
+  std::string device = "cpu";      // resolved: "cpu" or "cuda"
+  std::string precision = "fp32";  // resolved: "fp32" or "bf16"
+  int threads = 1;                 // data threads
+  std::string directory;           // of the run; empty when nothing is written
+  bool resumed = false;
+  int rank = 0;
+  int world = 1;
+  int64_t steps_per_epoch = 0;  // of the training stream
+  int64_t total_steps = 0;      // that schedules see: run.epochs times steps per epoch
+  int64_t last_step = 0;        // where this run ends: run.steps or total_steps
+  int64_t batch = 0;            // samples in a step, over all ranks
+};
+
+struct OpenContext {
+  const RunInfo& run;
+  const std::string& name;  // of the node or model in the pipeline
+  uint64_t stream;          // its random stream
+};
+
+/// Adds to the ledger of the node in this record. The engine mixes in node, place and identity, and adds up.
+class LedgerEntry {
+ public:
+  explicit LedgerEntry(uint64_t* sum) : sum_(sum) {}
+  void add(uint64_t hash) const { *sum_ += hash; }
+
+ private:
+  uint64_t* sum_;
+};
+
+struct SampleContext {
+  uint64_t seed, stream, epoch;
+  uint64_t sample;    // index in the source
+  uint64_t position;  // in the run: which place of which group
+  LedgerEntry ledger;
+  Rng rng() const { return {seed, stream, epoch, sample}; }
+};
+
+struct GroupContext {
+  const RunInfo& run;
+  uint64_t seed, stream, epoch;
+  uint64_t group;  // in its epoch, over all ranks
+  int64_t step;    // 1-based
+  int64_t images;  // in this group
+  int64_t groups;  // of this step on this rank
+  LedgerEntry ledger;
+  Rng rng() const { return {seed, stream, epoch, group}; }
+};
+
+/// One record of the scope below arrives at a node: a sample at a batch node (any thread, any order, several at once:
+/// write to place `index` only), or a group at a step or evaluation node (device's executor, in order).
+struct FoldContext {
+  const RunInfo& run;
+  int64_t index;   // place in the record above
+  int64_t count;   // how many come
+  int64_t images;  // in the arriving record
+  uint64_t sample; // of the arriving sample
+  int64_t step;    // 1-based; the step being filled
+  LedgerEntry ledger;
+};
+
+/// Values that nodes report during a step or an evaluation, by name; the order is by name.
+using Reports = std::map<std::string, double>;
+
+struct StepContext {
+  const RunInfo& run;
+  int64_t step;     // 1-based
+  double epoch;     // passed after this step, fractional
+  int64_t images;   // passed after this step, over all ranks
+  uint64_t ledger;  // of this step
+  double seconds;   // since the run (this process) began
+  int64_t first_step;  // of this process, 1-based
+  bool stopping;    // finish() on request: the run will be resumed
+  Reports& reports;
+  /// Models and nodes as they stand; only on the device's executor.
+  Snapshot (*snapshot)(const void* engine);
+  const void* engine;
+  void report(const std::string& name, double value) const { reports[name] = value; }
+};
+
+struct EvaluationContext {
+  const RunInfo& run;
+  int64_t step;  // steps trained so far
+  double epoch;
+  Reports& reports;  // becomes the node's entry in result.json
+  void report(const std::string& name, double value) const { reports[name] = value; }
+};
+
+/// A line for the log, and for the terminal; any thread. Nodes don't use it for errors: they throw.
+void log_info(const std::string& text);
+void log_warning(const std::string& text);
+
+}  // namespace flowrun

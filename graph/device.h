@@ -1,0 +1,30 @@
+// What the engine asks of the layer that owns tensors. nodes/device registers the real one; without it (graph/ alone)
+// there is a plain CPU.
+#pragma once
+
+#include <string>
+
+#include "graph/context.h"
+#include "graph/validate.h"
+
+namespace flowrun {
+
+class DeviceRuntime {
+ public:
+  virtual ~DeviceRuntime() = default;
+  /// Replaces "auto" and 0 in device, precision and intra_op by what this machine has; throws PipelineError when
+  /// what is asked for is not there.
+  virtual void resolve(RunParams& run);
+  /// First call on the thread that will run all device and step nodes.
+  virtual void enter(const RunParams& run);
+  /// Last call on that thread: whatever was submitted has ended.
+  virtual void leave();
+  /// First call on each data thread.
+  virtual void enter_data_thread();
+};
+
+/// The last one registered wins.
+void register_device_runtime(DeviceRuntime& runtime);
+DeviceRuntime& device_runtime();
+
+}  // namespace flowrun

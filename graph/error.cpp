@@ -1,0 +1,103 @@
+#include "graph/error.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace flowrun {
+namespace {
+
+struct Line {
+  size_t number;  // 1-based
+  size_t column;  // 1-based, in bytes
+  std::string_view text;
+};
+
+Line line_of(const Location& where) {
+  const std::string_view text = where.source->text;
+  const size_t offset = std::min(where.offset, text.size());
+  const size_t before = offset == 0 ? std::string_view::npos : text.rfind('\n', offset - 1);
+  const size_t begin = before == std::string_view::npos ? 0 : before + 1;
+  const size_t end = std::min(text.find('\n', offset), text.size());
+  const auto newlines = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(begin), '\n');
+  return {static_cast<size_t>(newlines) + 1, offset - begin + 1, text.substr(begin, end - begin)};
+}
+
+bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
+/// Spaces and carets under the span, by characters rather than bytes; tabs are kept so that the columns stay.
+std::string carets(const Line& line, size_t length) {
+  std::string out;
+  for (size_t i = 0; i + 1 < line.column; ++i) {
+    if (!continues_character(line.text[i])) out += line.text[i] == '\t' ? '\t' : ' ';
+  }
+  const size_t last = std::min(line.text.size(), line.column - 1 + length);
+  size_t width = 0;
+  for (size_t i = line.column - 1; i < last; ++i) width += !continues_character(line.text[i]);
+  return out + std::string(std::max<size_t>(width, 1), '^');
+}
+
+}  // namespace
+
+void Diagnostics::error(const Location& where, std::string message, std::string hint) {
+  faults_.push_back({where, std::move(message), std::move(hint)});
+}
+
+std::string Diagnostics::render() const {
+  std::string out;
+  for (const Fault& fault : faults_) {
+    if (fault.where.source) {
+      const Line line = line_of(fault.where);
+      out += fault.where.source->name + ":" + std::to_string(line.number) + ":" + std::to_string(line.column) +
+             ": error: " + fault.message + "\n" + std::string(line.text) + "\n" + carets(line, fault.where.length) + "\n";
+    } else {
+      out += "error: " + fault.message + "\n";
+    }
+    std::string_view hint = fault.hint;
+    while (!hint.empty()) {
+      const size_t end = std::min(hint.find('\n'), hint.size());
+      out += "  " + std::string(hint.substr(0, end)) + "\n";
+      hint.remove_prefix(std::min(end + 1, hint.size()));
+    }
+  }
+  return out + std::to_string(count()) + (count() == 1 ? " error" : " errors") + "; nothing was run";
+}
+
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+  std::string best;
+  size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
+  for (const std::string& candidate : candidates) {
+    // Levenshtein with one row.
+    std::vector<size_t> row(candidate.size() + 1);
+    std::iota(row.begin(), row.end(), size_t{0});
+    for (size_t i = 1; i <= word.size(); ++i) {
+      size_t diagonal = std::exchange(row[0], i);
+      for (size_t j = 1; j <= candidate.size(); ++j) {
+        const size_t changed = diagonal + (word[i - 1] != candidate[j - 1]);
+        diagonal = row[j];
+        row[j] = std::min({row[j] + 1, row[j - 1] + 1, changed});
+      }
+    }
+    if (row.back() < best_distance) {
+      best_distance = row.back();
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
+  const std::string best = nearest(word, candidates);
+  return best.empty() ? "" : "did you mean \"" + best + "\"? ";
+}
+
+std::string join(const std::vector<std::string>& words, std::string_view separator) {
+  std::string out;
+  for (const std::string& word : words) {
+    if (!out.empty()) out += separator;
+    out += word;
+  }
+  return out;
+}
+
+}  // namespace flowrun

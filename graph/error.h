@@ -1,0 +1,69 @@
+// Faults in what the user wrote, with their place; and errors of a run, with the node and the sample they belong to.
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace flowrun {
+
+/// A text that can be pointed into: a pipeline file, or the argument of a --set.
+struct Source {
+  std::string name;  // as the user gave it
+  std::string text;
+};
+
+/// A span of a source; without one, the fault has no place (for example: a file is missing).
+struct Location {
+  std::shared_ptr<const Source> source;
+  size_t offset = 0;
+  size_t length = 1;
+};
+
+/// Faults are collected, so that one run shows them all. Not thread-safe.
+class Diagnostics {
+ public:
+  /// `hint` is one or more lines that say how to mend it ("did you mean …").
+  void error(const Location& where, std::string message, std::string hint = "");
+  bool empty() const { return faults_.empty(); }
+  size_t count() const { return faults_.size(); }
+  /// `file:line:column: error: message`, the line, a caret under the span, the hint; then the count.
+  std::string render() const;
+
+ private:
+  struct Fault {
+    Location where;
+    std::string message;
+    std::string hint;
+  };
+  std::vector<Fault> faults_;
+};
+
+/// The pipeline is wrong; nothing was run. what() is the rendered list. Exit status 2.
+struct PipelineError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Thrown by a node: the message says what is wrong with its input, and the fix where there is one. The engine adds
+/// node, epoch, sample and file. In `sample` scope it concerns the sample alone, which may be replaced (run.max_bad).
+struct NodeError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// The run failed at a node; what() is complete. Exit status 1.
+struct RunError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// The candidate nearest to `word` by edit distance, or empty if none is near enough to be meant.
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
+
+/// `did you mean "x"? ` or nothing.
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
+
+/// "a, b, c"
+std::string join(const std::vector<std::string>& words, std::string_view separator = ", ");
+
+}  // namespace flowrun

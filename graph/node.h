@@ -1,0 +1,214 @@
+// All that a node author includes. A node is one declaration and one function:
+//
+//   struct RandomFlip {
+//     static constexpr NodeInfo info{.type = "image.random_flip", .brief = "Mirrors left-right.", .scope = Scope::sample};
+//     struct Ports { In<Image> image{"image", "…"}; Out<Image> out{"image", "…"};
+//                    void describe(auto& port) { port(image, out); } };
+//     struct Params { double p = 0.5; void describe(auto& param) { param("p", p, Range{0, 1}, "Chance of a flip."); } };
+//     Params params;
+//     void run(Ports& port, const SampleContext& context) const;  // pure: same inputs, same context, same bytes
+//   };
+//   FLOWRUN_NODE(RandomFlip)
+//
+// Optional members, found by the compiler:
+//   void open(const OpenContext&)                  once, before anything runs; may throw NodeError
+//   void fold(Ports&, const FoldContext&) [const]  takes one record of the scope below (see FoldContext)
+//   void finish(StepContext&)                      after the last step, and after the step at which a run is stopped
+//   uint64_t size() const; std::string key(uint64_t) const     sources: how many samples; what to call one in messages
+//   Grouping grouping() const                      of the node that stacks samples into groups
+//   State save() const; void restore(const State&) what a checkpoint must hold of the node
+//   std::optional<ParamFault> Params::check() const  rules between parameters
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/context.h"
+#include "graph/error.h"
+#include "graph/params.h"
+#include "graph/state.h"
+
+namespace flowrun {
+
+/// Where and how often a node runs. Lower scopes feed higher ones through fold().
+enum class Scope {
+  source,      // per sample, first: emits it. Any thread, any order; const
+  sample,      // per sample. Any thread, any order; const
+  batch,       // per group of samples, on the host. Any thread, any order; const
+  device,      // per group, on the device's executor, in order
+  step,        // per optimiser step, on the device's executor, in order; a sink is a step node without outputs
+  evaluation,  // once per evaluation, after its streams have passed
+};
+const char* scope_name(Scope scope);
+
+struct NodeInfo {
+  const char* type;   // family.name
+  const char* brief;  // one sentence
+  Scope scope;
+  const char* details = "";  // for the node's page: method, source, what it can't do
+  bool late = false;         // a step node that runs after all others of its step (reports)
+};
+
+/// How a stack of samples is cut: `size` samples make a step, in groups of `group`.
+struct Grouping {
+  int64_t size;
+  int64_t group;
+};
+
+struct ParamFault {
+  const char* param;
+  std::string message;
+};
+
+/// What the engine needs to know of a type that travels through a port. T has `static constexpr const char* type_name`,
+/// a default constructor, and optionally `void release()` (frees what must not outlive the last reader; without it the
+/// object keeps its memory for the next record) and `size_t bytes() const` (counted against run.memory).
+struct TypeOps {
+  const char* name;
+  void* (*make)();
+  void (*destroy)(void*);
+  void (*release)(void*);
+  size_t (*bytes)(const void*);
+};
+
+template <class T>
+const TypeOps& type_ops() {
+  static const TypeOps ops{
+      T::type_name, [] { return static_cast<void*>(new T()); }, [](void* p) { delete static_cast<T*>(p); },
+      [](void* p) {
+        if constexpr (requires(T& t) { t.release(); }) static_cast<T*>(p)->release();
+        (void)p;
+      },
+      [](const void* p) -> size_t {
+        if constexpr (requires(const T& t) { t.bytes(); }) return static_cast<const T*>(p)->bytes();
+        (void)p;
+        return 0;
+      }};
+  return ops;
+}
+
+struct Optional {};
+inline constexpr Optional optional{};
+
+/// An input: null when optional and not connected, and in run() when it comes from a lower scope (fold() sees those).
+template <class T>
+struct In {
+  using Type = T;
+  static constexpr bool is_input = true;
+  const char* name;
+  const char* brief;
+  bool is_optional = false;
+  const T* value = nullptr;
+
+  In(const char* name, const char* brief) : name(name), brief(brief) {}
+  In(const char* name, const char* brief, Optional) : name(name), brief(brief), is_optional(true) {}
+  const T& operator*() const { return *value; }
+  const T* operator->() const { return value; }
+  explicit operator bool() const { return value != nullptr; }
+};
+
+/// An output: the object keeps what it held for an earlier record, so that its memory can be used again.
+template <class T>
+struct Out {
+  using Type = T;
+  static constexpr bool is_input = false;
+  static constexpr bool is_optional = false;
+  const char* name;
+  const char* brief;
+  T* value = nullptr;
+
+  Out(const char* name, const char* brief) : name(name), brief(brief) {}
+  T& operator*() const { return *value; }
+  T* operator->() const { return value; }
+};
+
+struct PortDoc {
+  std::string name, brief;
+  bool input, optional;
+  const TypeOps* type;
+};
+
+/// Where a port's object lies: in the record of the node's own scope, or of the scope below.
+struct PortSlot {
+  int index = -1;
+  bool below = false;
+};
+
+/// One call of a node: the records' slots, and the context of the node's scope.
+struct Call {
+  void* const* own;
+  void* const* below;
+  const PortSlot* slots;
+};
+
+/// A node of a pipeline with its type erased. One per pipeline node; thread rules as Scope says.
+class Node {
+ public:
+  virtual ~Node() = default;
+  virtual ParamSet& params() = 0;
+  virtual std::optional<ParamFault> check() const = 0;
+  virtual void open(const OpenContext& context) = 0;
+  virtual void run(const Call& call, const SampleContext& context) const = 0;
+  virtual void run(const Call& call, const GroupContext& context) = 0;
+  virtual void run(const Call& call, StepContext& context) = 0;
+  virtual void run(const Call& call, EvaluationContext& context) = 0;
+  virtual void fold(const Call& call, const FoldContext& context) = 0;
+  virtual void finish(StepContext& context) = 0;
+  virtual uint64_t size() const = 0;
+  virtual std::string key(uint64_t sample) const = 0;
+  virtual std::optional<Grouping> grouping() const = 0;
+  virtual std::optional<State> save() const = 0;
+  virtual void restore(const State& state) = 0;
+};
+
+/// A node type as the registry holds it.
+struct NodeType {
+  NodeInfo info;
+  std::vector<PortDoc> ports;  // in declared order
+  std::vector<ParamDoc> params;
+  bool folds = false;     // has fold()
+  bool stateful = false;  // has save()
+  std::unique_ptr<Node> (*make)() = nullptr;
+};
+
+/// What pipelines name under "models". `kind` is what Ref<> of nodes asks for.
+struct ModelInfo {
+  const char* type;
+  const char* brief;
+  const char* kind;  // empty: the kind of the model that the first reference names
+  const char* details = "";
+};
+
+/// Makes the resource from parameters that are checked; references in the parameters are bound.
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual ParamSet& params() = 0;
+  virtual std::optional<ParamFault> check() const = 0;
+  virtual std::unique_ptr<Resource> open(const OpenContext& context) = 0;
+};
+
+struct ModelType {
+  ModelInfo info;
+  std::vector<ParamDoc> params;
+  std::unique_ptr<Model> (*make)() = nullptr;
+};
+
+/// All registered types, sorted by name. Registration happens before main() and when a plug-in is loaded.
+const std::vector<const NodeType*>& node_types();
+const std::vector<const ModelType*>& model_types();
+const NodeType* find_node_type(std::string_view type);
+const ModelType* find_model_type(std::string_view type);
+/// A second registration of a name aborts with a message: two plug-ins want the same name.
+void register_node(const NodeType& type);
+void register_model(const ModelType& type);
+
+}  // namespace flowrun
+
+#include "graph/node_impl.h"
+
+/// At namespace scope of the .cpp that holds the node.
+#define FLOWRUN_NODE(N) static const bool flowrun_registered_##N = (::flowrun::register_node(::flowrun::detail::node_type<N>()), true)
+#define FLOWRUN_MODEL(M) \
+  static const bool flowrun_registered_##M = (::flowrun::register_model(::flowrun::detail::model_type<M>()), true)

@@ -1,0 +1,159 @@
+// One describe() per parameter set, read by everything: the parser, the range check, help, the JSON Schema, the
+// generated pages and the resolved pipeline.
+//
+//   struct Params {
+//     double p = 0.5;
+//     void describe(auto& param) { param("p", p, Range{0, 1}, "Chance of a flip."); }
+//   };
+//
+// Kinds: bool, int64_t, double, std::string (free, or one of Choices), std::vector of int64_t/double/std::string,
+// a struct with a describe() of its own (an object), Models (names of models that the node reads or writes).
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "graph/json.h"
+
+namespace flowrun {
+
+/// Bounds of a number, both included.
+struct Range {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+};
+inline constexpr Range positive{1};
+inline constexpr Range not_negative{0};
+
+using Choices = std::vector<std::string>;
+
+class Resource;  // state.h
+
+/// A reference to models by name; nodes declare it as Ref<T>.
+struct Models {
+  enum class Access { reads, writes };
+  const char* kind = "";  // what the models must be; empty: anything
+  std::vector<std::string> names;
+  std::vector<Location> where;
+  std::vector<Resource*> resources;  // bound before open()
+};
+
+/// Models of class T (a Resource with `static constexpr const char* kind`).
+template <class T>
+struct Ref : Models {
+  Ref() { kind = T::kind; }
+  T& operator*() const { return dynamic_cast<T&>(*resources.at(0)); }
+  T* operator->() const { return &**this; }
+  T& operator[](size_t i) const { return dynamic_cast<T&>(*resources.at(i)); }
+  size_t size() const { return resources.size(); }
+};
+
+/// What one parameter is, whatever is done with it.
+struct ParamInfo {
+  const char* name;
+  const char* brief;
+  bool required = false;
+  Range range{};
+  const Choices* choices = nullptr;
+};
+
+/// Visits a parameter set. Implementations: reading from JSON, writing the resolved form, documenting.
+class ParamVisitor {
+ public:
+  virtual ~ParamVisitor() = default;
+
+  virtual void visit(const ParamInfo& info, bool& value) = 0;
+  virtual void visit(const ParamInfo& info, int64_t& value) = 0;
+  virtual void visit(const ParamInfo& info, double& value) = 0;
+  virtual void visit(const ParamInfo& info, std::string& value) = 0;
+  virtual void visit(const ParamInfo& info, std::vector<int64_t>& value) = 0;
+  virtual void visit(const ParamInfo& info, std::vector<double>& value) = 0;
+  virtual void visit(const ParamInfo& info, std::vector<std::string>& value) = 0;
+  virtual void visit(const ParamInfo& info, Models& value, Models::Access access, bool many) = 0;
+  /// Says whether to visit the members of the object that follows.
+  virtual bool begin_object(const ParamInfo& info) = 0;
+  virtual void end_object() = 0;
+
+  void operator()(const char* name, auto& value, const char* brief) { pass({name, brief}, value); }
+  void operator()(const char* name, auto& value, Range range, const char* brief) {
+    pass({.name = name, .brief = brief, .range = range}, value);
+  }
+  void operator()(const char* name, std::string& value, const Choices& choices, const char* brief) {
+    pass({.name = name, .brief = brief, .choices = &choices}, value);
+  }
+  /// The same, for what has no sensible default.
+  void required(const char* name, auto& value, const char* brief) {
+    pass({.name = name, .brief = brief, .required = true}, value);
+  }
+  void required(const char* name, auto& value, Range range, const char* brief) {
+    pass({.name = name, .brief = brief, .required = true, .range = range}, value);
+  }
+  /// A model (or models) whose weights the node reads, writes.
+  void reads(const char* name, Models& value, const char* brief, bool many = false) {
+    visit({.name = name, .brief = brief, .required = true}, value, Models::Access::reads, many);
+  }
+  void writes(const char* name, Models& value, const char* brief, bool many = false) {
+    visit({.name = name, .brief = brief, .required = true}, value, Models::Access::writes, many);
+  }
+
+ private:
+  template <class T>
+  void pass(const ParamInfo& info, T& value) {
+    if constexpr (requires { value.describe(*this); }) {
+      if (begin_object(info)) {
+        value.describe(*this);
+        end_object();
+      }
+    } else {
+      visit(info, value);
+    }
+  }
+};
+
+/// A parameter as documentation shows it.
+struct ParamDoc {
+  std::string name, brief;
+  std::string kind;     // "number", "integer", "true or false", "string", "list of integers", "model", "models", "object"
+  std::string access;   // for models: "reads" or "writes"
+  std::string model;    // for models: the kind
+  std::string initial;  // default as JSON, empty when required
+  Range range{};
+  Choices choices;
+  bool required = false;
+  std::vector<ParamDoc> members;  // of an object
+};
+
+/// Type-erased parameter set: anything with describe(ParamVisitor&).
+class ParamSet {
+ public:
+  virtual ~ParamSet() = default;
+  virtual void describe(ParamVisitor& visitor) = 0;
+};
+
+/// Wraps a parameter set that lives elsewhere.
+template <class Params>
+class ParamSetOf final : public ParamSet {
+ public:
+  explicit ParamSetOf(Params& params) : params_(params) {}
+  void describe(ParamVisitor& visitor) override { params_.describe(visitor); }
+
+ private:
+  Params& params_;
+};
+
+/// Fills `params` from the members of `object` (a JSON object). Keys in `reserved` belong to others. Every unknown key,
+/// wrong type, value out of range and missing required parameter goes to `faults`; messages begin with `owner` (a
+/// node's or model's name, or "run") and point to `flowrun help TYPE` when `type` is not empty.
+void read_params(ParamSet& params, const Value& object, const std::vector<std::string>& reserved,
+                 const std::string& owner, const std::string& type, Diagnostics& faults);
+
+/// All parameters with their present values, in declared order.
+nlohmann::ordered_json write_params(ParamSet& params);
+
+std::vector<ParamDoc> document_params(ParamSet& params);
+
+}  // namespace flowrun

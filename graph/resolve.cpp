@@ -1,0 +1,103 @@
+#include <dlfcn.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "graph/validate.h"
+#include "graph/version.h"
+
+namespace flowrun {
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json connections(const CheckedPipeline& p, const CheckedNode& node) {
+  auto in = ordered_json::object();
+  for (size_t i = 0; i < node.sources.size(); ++i) {
+    const PortSource& source = node.sources[i];
+    if (source.node < 0) continue;
+    const CheckedNode& from = p.nodes[source.node];
+    in[node.type->ports[i].name] = from.name + "." + from.type->ports[source.port].name;
+  }
+  return in;
+}
+
+ordered_json moments(const Moments& at) {
+  auto out = ordered_json::array();
+  if (at.start) out.push_back("start");
+  if (at.every_epochs) out.push_back(std::to_string(at.every_epochs) + " epochs");
+  if (at.every_steps) out.push_back(std::to_string(at.every_steps) + " steps");
+  if (at.end) out.push_back("end");
+  return out;
+}
+
+ordered_json node_json(const CheckedPipeline& p, const CheckedNode& node) {
+  ordered_json out{{"type", node.type->info.type}};
+  if (ordered_json in = connections(p, node); !in.empty()) out["in"] = std::move(in);
+  if (!node.after.empty()) {
+    out["after"] = ordered_json::array();
+    for (const int n : node.after) out["after"].push_back(p.nodes[n].name);
+  }
+  if (node.stream_name != node.name) out["stream"] = node.stream_name;
+  if (node.scope() == Scope::evaluation) out["at"] = moments(node.at);
+  out.update(write_params(node.node->params()));
+  return out;
+}
+
+}  // namespace
+
+ordered_json resolved_json(CheckedPipeline& p) {
+  ordered_json out;
+  out["about"] = p.about;
+  out["resolved"] = {{"version", version}, {"hash", ""}};
+  out["seed"] = p.seed;
+  ParamSetOf<RunParams> run(p.run);
+  out["run"] = write_params(run);
+  if (!p.plugins.empty()) out["plugins"] = p.plugins;
+  out["models"] = ordered_json::object();
+  for (const CheckedModel& model : p.models) {
+    ordered_json entry{{"type", model.type->info.type}};
+    entry.update(write_params(model.model->params()));
+    out["models"][model.name] = std::move(entry);
+  }
+  out["nodes"] = ordered_json::object();
+  for (const std::string& name : p.node_order) {
+    for (const CheckedNode& node : p.nodes) {
+      if (node.name == name) out["nodes"][name] = node_json(p, node);
+    }
+  }
+  out["resolved"]["hash"] = pipeline_hash(out);
+  return out;
+}
+
+std::string pipeline_hash(const ordered_json& resolved) {
+  // Sorted keys, and without what can't change a result.
+  nlohmann::json plain = resolved;
+  for (const char* key : {"about", "resolved"}) plain.erase(key);
+  for (const char* key : {"threads", "memory_mib", "steps"}) plain["run"].erase(key);
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash_text(plain.dump())));
+  return text;
+}
+
+void load_plugins(const Value& pipeline, Diagnostics& faults) {
+  const Value* list = pipeline.is(Value::Kind::object) ? pipeline.find("plugins") : nullptr;
+  if (!list) return;
+  if (!list->is(Value::Kind::array)) return faults.error(list->where, "plugins must be a list of shared libraries");
+  for (const Value& item : list->items) {
+    if (!item.is(Value::Kind::string)) {
+      faults.error(item.where, "plugins must be a list of shared libraries");
+      continue;
+    }
+    // Relative to the file that names it, wherever the program is started.
+    const auto directory = std::filesystem::path(item.where.source->name).parent_path();
+    const std::string path = std::filesystem::absolute(directory / item.string).lexically_normal().string();
+    if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) continue;
+    const char* reason = dlerror();
+    faults.error(item.where, "the plug-in can't be loaded: " + std::string(reason ? reason : path),
+                 "build it against this version of flowrun (docs/writing-a-node.md)");
+  }
+}
+
+}  // namespace flowrun

@@ -1,0 +1,279 @@
+#include "graph/validate.h"
+
+#include <algorithm>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "graph/validate_graph.h"
+
+namespace flowrun {
+namespace {
+
+using Kind = Value::Kind;
+
+const std::vector<std::string> node_keys = {"type", "in", "after", "stream"};
+const std::vector<std::string> evaluation_keys = {"type", "in", "after", "stream", "at"};
+const std::vector<std::string> model_keys = {"type"};
+
+/// Points at the parameter's value where it was given, else at the object.
+Location place_of(const Value& object, const char* param) {
+  const Value* value = object.find(param);
+  return value ? value->where : object.where;
+}
+
+/// Collects the model references of a parameter set, and resolves their names.
+class ModelFinder final : public ParamVisitor {
+ public:
+  ModelFinder(const std::vector<CheckedModel>& models, const std::string& owner, Diagnostics& faults)
+      : models_(models), owner_(owner), faults_(faults) {}
+  std::vector<ModelUse> uses;
+
+  void visit(const ParamInfo&, bool&) override {}
+  void visit(const ParamInfo&, int64_t&) override {}
+  void visit(const ParamInfo&, double&) override {}
+  void visit(const ParamInfo&, std::string&) override {}
+  void visit(const ParamInfo&, std::vector<int64_t>&) override {}
+  void visit(const ParamInfo&, std::vector<double>&) override {}
+  void visit(const ParamInfo&, std::vector<std::string>&) override {}
+  bool begin_object(const ParamInfo&) override { return true; }
+  void end_object() override {}
+
+  void visit(const ParamInfo& info, Models& models, Models::Access access, bool) override {
+    for (size_t i = 0; i < models.names.size(); ++i) {
+      const std::string& name = models.names[i];
+      const auto found = std::find_if(models_.begin(), models_.end(), [&](const auto& m) { return m.name == name; });
+      std::vector<std::string> names;
+      for (const CheckedModel& m : models_) names.push_back(m.name);
+      if (found == models_.end()) {
+        faults_.error(models.where[i], owner_ + ": no model \"" + name + "\"",
+                      did_you_mean(name, names) + (names.empty() ? "the pipeline has no models" : "there are: " + join(names)));
+        continue;
+      }
+      if (*models.kind != 0 && !found->kind.empty() && found->kind != models.kind) {
+        faults_.error(models.where[i], owner_ + ": " + info.name + " must be a " + models.kind + ", but \"" + name + "\" is a " + found->kind);
+      }
+      uses.push_back({static_cast<int>(found - models_.begin()), access});
+    }
+  }
+
+ private:
+  const std::vector<CheckedModel>& models_;
+  const std::string& owner_;
+  Diagnostics& faults_;
+};
+
+class Validator {
+ public:
+  Validator(const Value& root, Diagnostics& faults) : root_(root), faults_(faults) {}
+
+  CheckedPipeline run() {
+    read_head();
+    read_models();
+    read_nodes();
+    if (!complete_) return std::move(out_);  // names are missing: connections would only repeat the faults
+    connect_nodes(nodes_json_, out_, faults_);
+    return std::move(out_);
+  }
+
+ private:
+  void read_head() {
+    if (const Value* about = root_.find("about")) {
+      about->is(Kind::string) ? void(out_.about = about->string) : faults_.error(about->where, "about must be a string");
+    }
+    if (const Value* seed = root_.find("seed")) {
+      if (seed->is(Kind::integer) && seed->integer >= 0) {
+        out_.seed = static_cast<uint64_t>(seed->integer);
+      } else {
+        faults_.error(seed->where, "seed must be an integer, at least 0");
+      }
+    }
+    if (const Value* run = root_.find("run")) {
+      ParamSetOf<RunParams> set(out_.run);
+      read_params(set, *run, {}, "run", "", faults_);
+    }
+    if (const Value* plugins = root_.find("plugins")) {
+      for (const Value& item : plugins->items) out_.plugins.push_back(item.string);
+    }
+  }
+
+  /// The type named by an entry's "type", or null after a fault.
+  template <class Type>
+  const Type* type_of(const std::string& name, const Value& object, const Type* (*find)(std::string_view),
+                      const std::vector<const Type*>& all, const char* what) {
+    if (!object.is(Kind::object)) {
+      faults_.error(object.where, name + ": a " + what + " is an object with a \"type\", not " + kind_name(object.kind));
+      return nullptr;
+    }
+    const Value* type = object.find("type");
+    if (!type || !type->is(Kind::string)) {
+      faults_.error(type ? type->where : object.where, name + ": the " + what + " has no \"type\"");
+      return nullptr;
+    }
+    if (const Type* found = find(type->string)) return found;
+    std::vector<std::string> names;
+    for (const Type* t : all) names.emplace_back(t->info.type);
+    const std::string guess = did_you_mean(type->string, names);
+    faults_.error(type->where, name + ": unknown " + what + " type \"" + type->string + "\"",
+                  guess + (guess.empty() ? "there are: " + join(names) : "(flowrun help lists all types)"));
+    return nullptr;
+  }
+
+  template <class Entry>
+  void read_entry_params(Entry& entry, const std::string& name, const Value& object, const std::vector<std::string>& keys,
+                         const char* type) {
+    const size_t before = faults_.count();
+    read_params(entry.params(), object, keys, name, type, faults_);
+    if (faults_.count() != before) return;
+    if (const auto fault = entry.check()) {
+      faults_.error(place_of(object, fault->param), name + ": " + fault->message);
+    }
+  }
+
+  void read_models() {
+    const Value* models = root_.find("models");
+    if (!models) return;
+    for (const Member& member : models->members) {
+      CheckedModel model{.name = member.key, .where = member.key_where};
+      model.type = type_of(member.key, member.value, find_model_type, model_types(), "model");
+      if (!model.type) {
+        complete_ = false;
+        continue;
+      }
+      model.model = model.type->make();
+      model.kind = model.type->info.kind;
+      read_entry_params(*model.model, member.key, member.value, model_keys, model.type->info.type);
+      out_.models.push_back(std::move(model));
+    }
+    order_models();
+  }
+
+  /// Depth first along references; then a copy of a model has the kind of what it copies.
+  void order_models() {
+    std::vector<int> mark(out_.models.size());
+    std::vector<int> order;
+    const std::function<void(int)> visit = [&](int m) {
+      CheckedModel& model = out_.models[m];
+      if (mark[m] == 2) return;
+      if (mark[m] == 1) {
+        faults_.error(model.where, model.name + ": the model refers to itself");
+        mark[m] = 2;
+        return;
+      }
+      mark[m] = 1;
+      ModelFinder finder(out_.models, model.name, faults_);
+      model.model->params().describe(finder);
+      for (const ModelUse& use : finder.uses) {
+        visit(use.model);
+        if (model.kind.empty()) model.kind = out_.models[use.model].kind;
+      }
+      if (mark[m] == 1) order.push_back(m);
+      mark[m] = 2;
+    };
+    for (int m = 0; m < static_cast<int>(out_.models.size()); ++m) visit(m);
+    std::vector<CheckedModel> sorted;
+    for (const int m : order) sorted.push_back(std::move(out_.models[m]));
+    out_.models = std::move(sorted);
+  }
+
+  void read_nodes() {
+    const Value* nodes = root_.find("nodes");
+    if (!nodes || nodes->members.empty()) {
+      faults_.error(nodes ? nodes->where : root_.where, "the pipeline has no nodes", "\"nodes\": { \"NAME\": { \"type\": … } }");
+      complete_ = false;
+      return;
+    }
+    for (const Member& member : nodes->members) {
+      if (member.key.empty() || member.key.find_first_of(".* ") != std::string::npos) {
+        faults_.error(member.key_where, "a node's name is not empty and has no dot, star or blank");
+      }
+      CheckedNode node{.name = member.key, .where = member.key_where};
+      node.type = type_of(member.key, member.value, find_node_type, node_types(), "node");
+      if (!node.type) {
+        complete_ = false;
+        continue;
+      }
+      node.node = node.type->make();
+      const bool evaluation = node.scope() == Scope::evaluation;
+      read_entry_params(*node.node, member.key, member.value, evaluation ? evaluation_keys : node_keys, node.type->info.type);
+      ModelFinder finder(out_.models, member.key, faults_);
+      node.node->params().describe(finder);
+      node.uses = std::move(finder.uses);
+      read_stream(node, member.value);
+      if (evaluation) read_moments(node, member.value.find("at"));
+      out_.node_order.push_back(member.key);
+      out_.nodes.push_back(std::move(node));
+      nodes_json_.push_back(&member.value);
+    }
+  }
+
+  void read_stream(CheckedNode& node, const Value& object) {
+    node.stream_name = node.name;
+    if (const Value* stream = object.find("stream")) {
+      stream->is(Kind::string) ? void(node.stream_name = stream->string)
+                               : faults_.error(stream->where, node.name + ": stream must be a string: the name that keys the node's random numbers");
+    }
+    node.stream = hash_text(node.stream_name);
+  }
+
+  void read_moments(CheckedNode& node, const Value* at) {
+    if (!at) {
+      node.at.end = true;
+      return;
+    }
+    std::vector<const Value*> items;
+    if (at->is(Kind::array)) {
+      for (const Value& item : at->items) items.push_back(&item);
+    } else {
+      items.push_back(at);
+    }
+    for (const Value* item : items) {
+      const std::string text = item->is(Kind::string) ? item->string : "";
+      int64_t count = 0;
+      char unit[16] = "";
+      if (text == "start") {
+        node.at.start = true;
+      } else if (text == "end") {
+        node.at.end = true;
+      } else if (std::sscanf(text.c_str(), "%ld %15s", &count, unit) == 2 && count > 0 && std::string_view(unit).starts_with("epoch")) {
+        node.at.every_epochs = count;
+      } else if (count > 0 && std::string_view(unit).starts_with("step")) {
+        node.at.every_steps = count;
+      } else {
+        faults_.error(item->where, node.name + ": at must be made of \"start\", \"end\", \"N epochs\" or \"N steps\"");
+      }
+    }
+  }
+
+  const Value& root_;
+  Diagnostics& faults_;
+  CheckedPipeline out_;
+  std::vector<const Value*> nodes_json_;
+  bool complete_ = true;
+};
+
+}  // namespace
+
+const Choices& RunParams::device_choices() {
+  static const Choices choices = {"auto", "cpu", "cuda"};
+  return choices;
+}
+const Choices& RunParams::precision_choices() {
+  static const Choices choices = {"auto", "fp32", "bf16"};
+  return choices;
+}
+
+std::vector<int> CheckedPipeline::nodes_of(int source) const {
+  std::vector<int> out;
+  for (int i = 0; i < static_cast<int>(nodes.size()); ++i) {
+    const auto& feeds = nodes[i].feeds;
+    if (std::find(feeds.begin(), feeds.end(), source) != feeds.end()) out.push_back(i);
+  }
+  return out;
+}
+
+CheckedPipeline validate(const Value& pipeline, Diagnostics& faults) {
+  if (!pipeline.is(Kind::object)) return {};
+  return Validator(pipeline, faults).run();
+}
+
+}  // namespace flowrun

@@ -1,0 +1,109 @@
+// From the flat text to checked nodes and models: every fault is found here, before anything runs.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "graph/node.h"
+
+namespace flowrun {
+
+/// The "run" section.
+struct RunParams {
+  int64_t epochs = 1;
+  int64_t steps = 0;
+  std::string device = "auto";
+  std::string precision = "auto";
+  int64_t threads = 0;
+  int64_t intra_op = 0;
+  int64_t memory_mib = 1024;
+  int64_t max_bad = 0;
+
+  void describe(auto& param) {
+    param("epochs", epochs, positive, "Passes over the training source; sets the length that schedules see.");
+    param("steps", steps, not_negative, "Ends the run after this many steps without changing schedules; 0: all epochs.");
+    param("device", device, device_choices(), "Where device and step nodes run; auto: cuda where there is one, else cpu.");
+    param("precision", precision, precision_choices(),
+          "Of matrix products; statistics, loss and updates stay float32. auto: bf16 where the hardware has it.");
+    param("threads", threads, Range{0, 1024}, "Data threads; 0: chosen from the cores. Results don't depend on it.");
+    param("intra_op", intra_op, Range{0, 1024},
+          "Threads inside tensor operations on the CPU; 0: the cores. Changes the last bits of losses, so the resolved pipeline holds it.");
+    param("memory_mib", memory_mib, positive, "Budget of the batches in flight on the host, in MiB.");
+    param("max_bad", max_bad, not_negative, "How many samples may fail and be replaced before the run fails.");
+  }
+
+ private:
+  static const Choices& device_choices();
+  static const Choices& precision_choices();
+};
+
+struct CheckedModel {
+  std::string name;
+  const ModelType* type = nullptr;
+  std::unique_ptr<Model> model;
+  std::string kind;
+  Location where;
+};
+
+/// Where an input comes from; node < 0: not connected.
+struct PortSource {
+  int node = -1;
+  int port = -1;
+};
+
+struct ModelUse {
+  int model;
+  Models::Access access;
+};
+
+/// When an evaluation happens, besides its end.
+struct Moments {
+  bool start = false;
+  bool end = false;
+  int64_t every_epochs = 0;
+  int64_t every_steps = 0;
+};
+
+struct CheckedNode {
+  std::string name;
+  const NodeType* type = nullptr;
+  std::unique_ptr<Node> node;
+  std::string stream_name;
+  uint64_t stream = 0;              // hash of stream_name
+  std::vector<PortSource> sources;  // per port of the type
+  std::vector<int> after;
+  std::vector<ModelUse> uses;
+  Moments at;
+  Location where;
+  std::vector<int> feeds;  // the source nodes it descends from
+  Scope scope() const { return type->info.scope; }
+};
+
+/// Valid as a whole. Nodes are in an order in which every node stands behind what it reads and follows; the order
+/// depends on names alone, not on the order in the file.
+struct CheckedPipeline {
+  std::string about;
+  uint64_t seed = 0;
+  RunParams run;
+  std::vector<std::string> plugins;
+  std::vector<CheckedModel> models;  // references first
+  std::vector<CheckedNode> nodes;
+  std::vector<std::string> node_order;  // as in the file
+  int training_source = -1;             // the node whose stream trains, or -1
+  std::vector<int> nodes_of(int source) const;
+};
+
+/// Checks everything that can be known before running. On faults the result is not to be used.
+CheckedPipeline validate(const Value& pipeline, Diagnostics& faults);
+
+/// The pipeline with nothing left open: defaults, connections, random streams, version and hash. Itself runnable.
+nlohmann::ordered_json resolved_json(CheckedPipeline& pipeline);
+
+/// Hash of what affects results: the resolved pipeline without `about`, threads, memory and the hash itself.
+std::string pipeline_hash(const nlohmann::ordered_json& resolved);
+
+/// Opens the shared libraries of a "plugins" list, which register their node types.
+void load_plugins(const Value& pipeline, Diagnostics& faults);
+
+}  // namespace flowrun

@@ -1,0 +1,16 @@
+// The second half of validation: connections, scopes, streams, order. Included by validate.cpp only.
+#pragma once
+
+#include <vector>
+
+#include "graph/validate.h"
+
+namespace flowrun {
+
+/// Connects the ports of `pipeline.nodes` as their JSON objects say, sorts the nodes and finds their streams.
+void connect_nodes(const std::vector<const Value*>& objects, CheckedPipeline& pipeline, Diagnostics& faults);
+
+/// Level of a scope's records: 0 sample, 1 group, 2 step, 3 evaluation.
+int level_of(Scope scope);
+
+}  // namespace flowrun
