@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "io/file.h"
+
+namespace flowrun::io {
+
+// Writes a TensorBoard event file: TFRecords of Event messages, encoded by hand because no maintained C++ writer is
+// packaged. TensorBoard looks only at files whose names hold "tfevents"; event_file_name() makes one. Each event is
+// handed to the system at once. Any thread may write. Throws Error when the disk is full or fails.
+class EventWriter {
+ public:
+  // Appends when the file exists, as after a resume; drops a last record that a killed writer left torn.
+  explicit EventWriter(std::filesystem::path path);
+
+  // WALL_TIME in seconds since 1970.
+  void scalar(std::string_view tag, int64_t step, float value, double wall_time);
+  // PNG holds an encoded image of that height and width.
+  void image(std::string_view tag, int64_t step, std::span<const uint8_t> png, int height, int width, double wall_time);
+
+ private:
+  void write_record(const std::string& event);
+
+  std::filesystem::path path_;
+  FileDescriptor file_;
+  std::mutex mutex_;
+  int64_t size_ = 0;
+};
+
+// "events.out.tfevents.SECONDS.flowrun".
+std::string event_file_name(int64_t seconds);
+
+// CRC-32C (Castagnoli) as TFRecords store it, rotated and offset.
+uint32_t masked_crc32c(std::string_view bytes);
+
+}  // namespace flowrun::io

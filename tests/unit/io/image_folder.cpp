@@ -1,0 +1,100 @@
+#include "io/image_folder.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/error.h"
+#include "support/io_files.h"
+
+namespace flowrun::io {
+namespace {
+
+namespace fs = std::filesystem;
+using test::message_of;
+using test::put_file;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::vector<std::string> paths_of(const ImageFolder& folder) {
+  std::vector<std::string> paths;
+  for (const ImageFile& file : folder.files) paths.push_back(std::to_string(file.label) + " " + file.path);
+  return paths;
+}
+
+TEST(ImageFolder, ClassesAndFilesSortedByBytes) {
+  const test::TemporaryDirectory dir;
+  for (const char* name :
+       {"b/2.JPG", "b/10.jpeg", "b/deep/x/1.Jpg", "B/a.JPEG", "a-b/q.jpg", "a/z.jpg", "\xc3\xa9/q.jpg", "a/notes.txt",
+        "a/.hidden.jpg", ".git/x.jpg", "a/.cache/x.jpg", "a/jpg", "README.md"}) {
+    put_file(dir / name, "");
+  }
+  fs::create_directory(dir / "empty");
+  const ImageFolder folder = list_image_folder(dir.path());
+  EXPECT_EQ(folder.root, dir.path());
+  EXPECT_THAT(folder.classes, ElementsAre("B", "a", "a-b", "b", "empty", "\xc3\xa9"));
+  EXPECT_THAT(paths_of(folder), ElementsAre("0 B/a.JPEG", "1 a/z.jpg", "2 a-b/q.jpg", "3 b/10.jpeg", "3 b/2.JPG",
+                                            "3 b/deep/x/1.Jpg", "5 \xc3\xa9/q.jpg"));
+}
+
+TEST(ImageFolder, FlatFolderHasNoClasses) {
+  const test::TemporaryDirectory dir;
+  put_file(dir / "b.jpg", "");
+  put_file(dir / "a.jpg", "");
+  put_file(dir / "more/c.jpg", "");
+  const ImageFolder folder = list_image_folder(dir.path());
+  EXPECT_THAT(folder.classes, IsEmpty());
+  EXPECT_THAT(paths_of(folder), ElementsAre("-1 a.jpg", "-1 b.jpg", "-1 more/c.jpg"));
+}
+
+TEST(ImageFolder, LinksAreFollowedButNotInCircles) {
+  const test::TemporaryDirectory dir;
+  put_file(dir / "store/x.jpg", "");
+  put_file(dir / "data/a/y.jpg", "");
+  fs::create_directory_symlink(dir / "store", dir / "data/b");
+  fs::create_symlink(dir / "store/x.jpg", dir / "data/a/link.jpg");
+  fs::create_symlink(dir / "nowhere.jpg", dir / "data/a/dangling.jpg");
+  fs::create_directory_symlink(dir / "data", dir / "data/a/up");
+  EXPECT_THAT(paths_of(list_image_folder(dir / "data")), ElementsAre("0 a/link.jpg", "0 a/y.jpg", "1 b/x.jpg"));
+}
+
+TEST(ImageFolder, MissingNamesWhatIsThere) {
+  const test::TemporaryDirectory dir;
+  put_file(dir / "train/a/x.jpg", "");
+  fs::create_directory(dir / "val");
+  EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "trian"); }),
+              AllOf(HasSubstr("no folder " + (dir / "trian").string()), HasSubstr("holds train, val")));
+  EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "no/such/one"); }),
+              HasSubstr(dir.path().string() + " holds train, val"));
+  EXPECT_THAT(message_of<Error>([&] { list_image_folder("no-such-folder-at-all"); }), HasSubstr(". holds "));
+}
+
+TEST(ImageFolder, RefusesFilesAndFoldersWithoutImages) {
+  const test::TemporaryDirectory dir;
+  put_file(dir / "data/a/x.png", "");
+  put_file(dir / "data/a/y.png", "");
+  put_file(dir / "data/README", "");
+  EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "data/README"); }), HasSubstr("is a file"));
+  EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "data"); }),
+              AllOf(HasSubstr("no .jpg or .jpeg files"), HasSubstr("3 other files")));
+}
+
+TEST(ImageFolder, UnreadableIsAnErrorNotASmallerSet) {
+  const test::TemporaryDirectory dir;
+  put_file(dir / "a/x.jpg", "");
+  put_file(dir / "b/x.jpg", "");
+  ASSERT_EQ(chmod(dir.path().c_str(), 0755), 0);
+  ASSERT_EQ(chmod((dir / "b").c_str(), 0), 0);
+  // Permissions do not bind root.
+  const bool was_root = geteuid() == 0;
+  ASSERT_EQ(was_root ? seteuid(65534) : 0, 0);
+  const std::string message = message_of<Error>([&] { list_image_folder(dir.path()); });
+  ASSERT_EQ(was_root ? seteuid(0) : 0, 0);
+  chmod((dir / "b").c_str(), 0755);
+  EXPECT_THAT(message, AllOf(HasSubstr((dir / "b").string()), HasSubstr("Permission denied")));
+}
+
+}  // namespace
+}  // namespace flowrun::io
