@@ -70,6 +70,7 @@ struct TypeOps {
   void (*destroy)(void*);
   void (*release)(void*);
   size_t (*bytes)(const void*);
+  bool releases;  // has release()
 };
 
 template <class T>
@@ -84,7 +85,8 @@ const TypeOps& type_ops() {
         if constexpr (requires(const T& t) { t.bytes(); }) return static_cast<const T*>(p)->bytes();
         (void)p;
         return 0;
-      }};
+      },
+      requires(T& t) { t.release(); }};
   return ops;
 }
 

@@ -1,0 +1,133 @@
+// The records that carry values through a stream, and the order of their places in the run. Included by the executors.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/lower.h"
+#include "graph/rng.h"
+
+namespace flowrun {
+
+/// Where a sample or a group stands. Everything follows from the index in the segment that one process runs.
+struct Place {
+  int64_t step;      // 1-based
+  uint64_t epoch;    // 0-based
+  uint64_t group;    // in the epoch, over all ranks
+  uint64_t position; // of the (first) sample in the epoch
+};
+
+/// The geometry of a segment: consecutive steps of a stream, as far as this rank takes part.
+struct Segment {
+  const StreamPlan* stream;
+  uint64_t samples;         // in the source
+  int64_t first_step = 1;
+  int64_t steps = 0;
+  int64_t steps_per_epoch = 1;
+  int64_t groups = 0;       // per step on this rank
+  int64_t groups_world = 0; // per step over all ranks
+  int64_t first_group = 0;  // of this rank within a step
+
+  int64_t total_groups() const { return steps * groups; }
+  /// Samples in a group: all are full but the last of an evaluation pass.
+  int64_t images(int64_t group) const;
+  int64_t total_samples() const;
+  Place place(int64_t group) const;
+  /// A pass over all samples in order, as one step.
+  static Segment pass(const StreamPlan& stream, uint64_t samples);
+  static Segment training(const StreamPlan& stream, uint64_t samples, int64_t first_step, int64_t steps, int rank, int world);
+};
+
+/// What all records share: the objects in the slots, and the counts of what each task still waits for.
+class Record {
+ public:
+  explicit Record(const LevelPlan& plan);
+  ~Record();
+  Record(const Record&) = delete;
+  Record& operator=(const Record&) = delete;
+
+  void** slots() { return slots_.data(); }
+  std::vector<uint64_t> ledger;  // per task, and for deliveries per fold behind them
+
+  /// One parent of the task has ended: says whether it was the last. The count is then set back for the next use.
+  bool arrive(const LevelPlan& plan, int task) {
+    const int parents = plan.tasks[static_cast<size_t>(task)].parents;
+    if (parents == 1) return true;
+    if (waiting_[task].fetch_sub(1, std::memory_order_acq_rel) > 1) return false;
+    waiting_[task].store(parents, std::memory_order_relaxed);
+    return true;
+  }
+  /// One reader of each slot is done; the last one frees what must not stay.
+  void done_reading(const LevelPlan& plan, const std::vector<int>& slots);
+  /// Ready for the next sample, group or step.
+  void renew(const LevelPlan& plan);
+  size_t bytes(const LevelPlan& plan) const;
+
+ private:
+  const LevelPlan* plan_;
+  std::vector<void*> slots_;
+  std::unique_ptr<std::atomic<int>[]> waiting_;  // per task
+  std::unique_ptr<std::atomic<int>[]> readers_;  // per slot
+  std::vector<bool> counted_;                    // slots whose type has something to release
+};
+
+struct BadSample {
+  uint64_t epoch, position, sample;
+  std::string key, error;
+};
+
+struct StepRecord : Record {
+  explicit StepRecord(const LevelPlan& plan, size_t nodes) : Record(plan), node_ledger(nodes) {}
+  int64_t step = 0;
+  int64_t groups_left = 0;
+  int64_t tasks_left = 0;
+  int64_t images = 0;
+  std::vector<uint64_t> node_ledger;  // device's executor only
+  std::map<std::string, double> reports;
+  std::vector<BadSample> bad;
+};
+
+struct GroupRecord : Record {
+  explicit GroupRecord(const LevelPlan& plan, size_t nodes) : Record(plan), node_ledger(nodes) {}
+  int64_t index = 0;  // in the segment
+  int64_t images = 0;
+  Place place{};
+  StepRecord* step = nullptr;
+  std::atomic<int64_t> samples_left{0};
+  std::vector<std::atomic<uint64_t>> node_ledger;  // sample and batch nodes
+  std::mutex mutex;
+  std::vector<BadSample> bad;
+};
+
+/// A lane: one sample at a time, one after the other.
+struct SampleRecord : Record {
+  using Record::Record;
+  int64_t index = 0;  // in the segment
+  int64_t in_group = 0;
+  Place place{};
+  uint64_t sample = 0;
+  uint32_t attempt = 0;
+  GroupRecord* group = nullptr;
+  std::atomic<bool> failed{false};
+  std::string error;
+  int error_node = -1;
+  uint64_t parked_at = 0;
+  // The order of the epoch the lane is in.
+  std::optional<Permutation> order;
+  uint64_t order_epoch = 0;
+};
+
+/// The part of a ledger that a value adds at its place: order-free, but no two places cancel.
+inline uint64_t ledger_mix(uint64_t value, uint64_t place) {
+  uint64_t x = value + 0x9E3779B97F4A7C15ull * (place + 1);
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
+  return x ^ (x >> 31);
+}
+
+}  // namespace flowrun

@@ -1,0 +1,187 @@
+// The device's side of a segment: one thread, in order.
+#include <algorithm>
+
+#include "graph/stream_run.h"
+
+namespace flowrun {
+
+void StreamRun::push_device(Record& record, int l, int task) {
+  int64_t step = 0, sequence = 0;
+  if (l == group_level) {
+    const auto& group = static_cast<GroupRecord&>(record);
+    step = group.place.step;
+    sequence = group.index;
+  } else {
+    step = static_cast<StepRecord&>(record).step;
+    sequence = step - segment_.first_step;
+  }
+  const std::lock_guard lock(device_mutex_);
+  device_arrivals_.push_back({step, sequence, l, task, &record, ticks()});
+  device_wakes_.notify_one();
+}
+
+/// In order of its own records, and behind those that change what it reads or read what it changes.
+bool StreamRun::gates_open(const DeviceItem& item) const {
+  if (finished_[item.level][static_cast<size_t>(item.task)] != item.sequence) return false;
+  for (const Gate& gate : level(item.level).tasks[static_cast<size_t>(item.task)].gates) {
+    const int64_t before = gate.level == item.level ? item.sequence : item.step - segment_.first_step;
+    if (finished_[gate.level][static_cast<size_t>(gate.task)] < before) return false;
+  }
+  return true;
+}
+
+bool StreamRun::wait_for_device_task() {
+  std::unique_lock lock(device_mutex_);
+  const auto over = [&] {
+    return completed_steps_ >= segment_.steps || dropped(segment_.first_step + completed_steps_);
+  };
+  device_wakes_.wait(lock, [&] { return over() || !device_arrivals_.empty(); });
+  return !over();
+}
+
+bool StreamRun::run_device_task(NodeShard* stats) {
+  {
+    const std::lock_guard lock(device_mutex_);
+    device_items_.insert(device_items_.end(), device_arrivals_.begin(), device_arrivals_.end());
+    device_arrivals_.clear();
+  }
+  auto best = device_items_.end();
+  const auto key = [](const DeviceItem& i) { return std::tuple(i.step, i.level, i.sequence, i.task); };
+  for (auto i = device_items_.begin(); i != device_items_.end(); ++i) {
+    if (dropped(i->step) || !gates_open(*i)) continue;
+    if (best == device_items_.end() || key(*i) < key(*best)) best = i;
+  }
+  if (best == device_items_.end()) return false;
+  const DeviceItem item = *best;
+  device_items_.erase(best);
+  const Task& task = level(item.level).tasks[static_cast<size_t>(item.task)];
+  const uint64_t now = ticks();
+  if (task.node >= 0) {
+    // What the executor was idle for, and what waited although its inputs were there.
+    if (item.since > idle_since_) NodeShard::add(stats[task.node].wait_input, item.since - idle_since_);
+    NodeShard::add(stats[task.node].wait_device, now - std::max(item.since, std::min(idle_since_, now)));
+  }
+  try {
+    item.level == group_level ? run_group_task(static_cast<GroupRecord&>(*item.record), item.task, stats)
+                              : run_step_task(static_cast<StepRecord&>(*item.record), item.task, stats);
+  } catch (const std::exception& error) {
+    const std::string name = task.node >= 0 ? pipeline_.nodes[static_cast<size_t>(task.node)].name + ": " : "";
+    if (task.node >= 0) NodeShard::add(stats[task.node].failures, 1);
+    fail({item.step, 0, true, name + error.what() + "\n  step " + std::to_string(item.step)});
+  }
+  idle_since_ = ticks();
+  return true;
+}
+
+void StreamRun::run_group_task(GroupRecord& group, int index, NodeShard* stats) {
+  const LevelPlan& plan = level(group_level);
+  const Task& task = plan.tasks[static_cast<size_t>(index)];
+  if (task.node < 0) return deliver_group(group, stats);
+  CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
+  const uint64_t begin = ticks();
+  node.node->run(Call{group.slots(), nullptr, task.slots.data()},
+                 GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step,
+                              group.images, segment_.groups, LedgerEntry(&group.ledger[static_cast<size_t>(index)])});
+  stats[task.node].ran(ticks() - begin);
+  group.done_reading(plan, task.reads);
+  ++finished_[group_level][static_cast<size_t>(index)];
+  for (const int s : task.successors) {
+    if (group.arrive(plan, s)) ready(group, group_level, s, nullptr);
+  }
+}
+
+void StreamRun::deliver_group(GroupRecord& group, NodeShard* stats) {
+  const LevelPlan& plan = level(group_level);
+  StepRecord& step = *group.step;
+  for (const Fold& fold : plan.folds) {
+    CheckedNode& node = pipeline_.nodes[static_cast<size_t>(fold.node)];
+    uint64_t unused = 0;
+    const FoldContext context{*options_.run, group.index % segment_.groups, segment_.groups, group.images, 0, step.step, LedgerEntry(&unused)};
+    const bool in_step = node.scope() == Scope::step;
+    const uint64_t begin = ticks();
+    try {
+      node.node->fold({in_step ? step.slots() : nullptr, group.slots(), fold.slots.data()}, context);
+    } catch (const std::exception& error) {
+      throw std::runtime_error(node.name + ": " + error.what());
+    }
+    NodeShard::add(stats[fold.node].busy, ticks() - begin);
+  }
+  for (size_t n = 0; n < group.node_ledger.size(); ++n) step.node_ledger[n] += group.node_ledger[n].load(std::memory_order_relaxed);
+  for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) {
+    const auto node = static_cast<size_t>(plan.tasks[t].node);
+    if (group.ledger[t] != 0) step.node_ledger[node] += ledger_mix(group.ledger[t] ^ pipeline_.nodes[node].stream, group.place.position);
+  }
+  step.bad.insert(step.bad.end(), group.bad.begin(), group.bad.end());
+  step.images += group.images;
+  ++finished_[group_level].back();
+  release_group(group);
+  if (--step.groups_left == 0) begin_step(step);
+}
+
+void StreamRun::begin_step(StepRecord& step) {
+  last_ledger_ = 0;
+  for (size_t n = 0; n < step.node_ledger.size(); ++n) {
+    if (plan_.trains[n] || !segment_.stream->training) last_ledger_ += step.node_ledger[n];
+  }
+  if (!quarantine(step)) return;
+  if (step.tasks_left == 0) return end_step(step);
+  for (const int root : level(step_level).roots) push_device(step, step_level, root);
+}
+
+/// Replaced samples count in the order of their places, at the end of their step: the same on every machine.
+bool StreamRun::quarantine(StepRecord& step) {
+  std::stable_sort(step.bad.begin(), step.bad.end(), [](const BadSample& a, const BadSample& b) { return a.position < b.position; });
+  for (const BadSample& bad : step.bad) {
+    if (options_.quarantine) options_.quarantine(bad);
+    if (++bad_ <= options_.max_bad) continue;
+    fail({step.step, bad.position, false,
+          bad.error + "\n  sample " + std::to_string(bad.sample) + ": " + bad.key + "\n  epoch " + std::to_string(bad.epoch) + ", step " +
+              std::to_string(step.step) + "\n  more than run.max_bad = " + std::to_string(options_.max_bad) +
+              " samples failed; quarantine.jsonl lists them"});
+    return false;
+  }
+  return true;
+}
+
+StepContext StreamRun::step_context(StepRecord& step) {
+  const double per_epoch = static_cast<double>(std::max<int64_t>(1, segment_.steps_per_epoch));
+  StepContext context{.run = *options_.run,
+                      .step = step.step,
+                      .epoch = static_cast<double>(step.step) / per_epoch,
+                      .images = step.step * options_.run->batch,
+                      .ledger = last_ledger_,
+                      .seconds = 0,
+                      .first_step = segment_.first_step,
+                      .stopping = false,
+                      .reports = step.reports,
+                      .snapshot = nullptr,
+                      .engine = nullptr};
+  if (options_.fill_step) options_.fill_step(context);
+  return context;
+}
+
+void StreamRun::run_step_task(StepRecord& step, int index, NodeShard* stats) {
+  const LevelPlan& plan = level(step_level);
+  const Task& task = plan.tasks[static_cast<size_t>(index)];
+  StepContext context = step_context(step);
+  const uint64_t begin = ticks();
+  pipeline_.nodes[static_cast<size_t>(task.node)].node->run(Call{step.slots(), nullptr, task.slots.data()}, context);
+  stats[task.node].ran(ticks() - begin);
+  step.done_reading(plan, task.reads);
+  ++finished_[step_level][static_cast<size_t>(index)];
+  for (const int s : task.successors) {
+    if (step.arrive(plan, s)) push_device(step, step_level, s);
+  }
+  if (--step.tasks_left == 0) end_step(step);
+}
+
+void StreamRun::end_step(StepRecord& step) {
+  ++completed_steps_;
+  if (options_.stop && options_.stop->load()) cancel_step_.store(std::min(cancel_step_.load(), step.step + 1));
+  const std::lock_guard lock(device_mutex_);
+  device_wakes_.notify_all();
+}
+
+void StreamRun::end() { ended_.store(true, std::memory_order_release); }
+
+}  // namespace flowrun

@@ -1,0 +1,334 @@
+#include "graph/stream_run.h"
+
+#include <algorithm>
+#include <thread>
+
+namespace flowrun {
+namespace {
+
+int node_of_task(const LevelPlan& plan, int task) { return plan.tasks[static_cast<size_t>(task)].node; }
+
+}  // namespace
+
+StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats,
+                     StreamOptions options, std::function<void(const Work&)> spawn)
+    : pipeline_(pipeline), plan_(plan), segment_(segment), stats_(stats), options_(std::move(options)), spawn_(std::move(spawn)) {
+  for (int l = group_level; l < levels; ++l) finished_[l].resize(level(l).tasks.size());
+  bad_ = options_.bad_so_far;
+  groups_.push_back(std::make_unique<GroupRecord>(level(group_level), pipeline_.nodes.size()));
+  probe();
+  // One group more than a step has, or than the device works on, keeps it fed; more only costs memory.
+  const int64_t wanted = std::min(segment_.total_groups(), std::max<int64_t>(3, segment_.groups + 1));
+  const int64_t affordable = bytes_in_flight_ == 0 ? wanted : static_cast<int64_t>(options_.memory / bytes_in_flight_);
+  const int64_t slots = std::max<int64_t>(1, std::min(wanted, affordable));
+  while (static_cast<int64_t>(groups_.size()) < slots) {
+    groups_.push_back(std::make_unique<GroupRecord>(level(group_level), pipeline_.nodes.size()));
+  }
+  bytes_in_flight_ *= static_cast<size_t>(slots);
+  // A step lives from its first group to the end of its tasks: at most one per group record, and the one that ends.
+  for (int64_t i = 0; i < slots + 1; ++i) {
+    steps_.push_back(std::make_unique<StepRecord>(level(step_level), pipeline_.nodes.size()));
+  }
+  const int64_t lanes = std::min<int64_t>(options_.lanes, segment_.total_samples());
+  for (int64_t i = 0; i < lanes; ++i) samples_.push_back(std::make_unique<SampleRecord>(level(sample_level)));
+  for (int64_t g = 0; g < std::min(slots, segment_.total_groups()); ++g) open_group(g);
+  idle_since_ = ticks();
+}
+
+/// The first sample fills place 0 of a group record, which shows what a group takes.
+void StreamRun::probe() {
+  GroupRecord& group = *groups_[0];
+  SampleRecord lane(level(sample_level));
+  open_groups_.store(1);
+  steps_.push_back(std::make_unique<StepRecord>(level(step_level), pipeline_.nodes.size()));
+  open_group(0);
+  std::vector<NodeShard> unseen(pipeline_.nodes.size());
+  lane.index = 0;
+  lane.group = &group;
+  lane.place = segment_.place(0);
+  lane.sample = 0;
+  const LevelPlan& plan = level(sample_level);
+  bool ok = true;
+  for (size_t t = 0; ok && t + 1 < plan.tasks.size(); ++t) ok = run_task(lane, sample_level, plan.tasks[t], static_cast<int>(t), unseen.data());
+  uint64_t ignored = 0;
+  try {
+    for (const Fold& fold : plan.folds) {
+      if (!ok) break;  // a bad first sample is met again, and reported, in its turn
+      const FoldContext context{*options_.run, 0, group.images, 1, lane.sample, group.place.step, LedgerEntry(&ignored)};
+      pipeline_.nodes[static_cast<size_t>(fold.node)].node->fold({group.slots(), lane.slots(), fold.slots.data()}, context);
+    }
+  } catch (const std::exception&) {
+    // Also met again in its turn.
+  }
+  bytes_in_flight_ = group.bytes(level(group_level));
+  if (bytes_in_flight_ > options_.memory) {
+    throw PipelineError("run.memory_mib is " + std::to_string(options_.memory >> 20) + ", but one group of " +
+                        std::to_string(segment_.stream->grouping.group) + " samples takes " +
+                        std::to_string((bytes_in_flight_ >> 20) + 1) + " MiB: raise run.memory_mib, or make the groups smaller");
+  }
+  steps_.clear();
+  open_groups_.store(0);
+}
+
+std::vector<Work> StreamRun::lanes() {
+  std::vector<Work> out;
+  for (const auto& lane : samples_) {
+    lane->index = -1;
+    out.push_back({sample_level, -1, lane.get()});
+  }
+  return out;
+}
+
+void StreamRun::delay(Worker& worker) const {
+  if (worker.jitter == 0) return;
+  worker.jitter = worker.jitter * 6364136223846793005ull + 1442695040888963407ull;
+  const uint64_t draw = worker.jitter >> 33;
+  if (draw % 4 == 0) std::this_thread::sleep_for(std::chrono::microseconds(draw % 300));
+}
+
+void StreamRun::run(Work work, Worker& worker) {
+  active_.fetch_add(1, std::memory_order_relaxed);
+  if (options_.jitter != 0 && worker.jitter == 0) worker.jitter = options_.jitter ^ reinterpret_cast<uintptr_t>(&worker);
+  worker.stack.push_back(work);
+  while (!worker.stack.empty() || worker.lane) {
+    // A group that is complete comes before the next sample: the device may be waiting for it.
+    Work next = worker.stack.empty() ? *std::exchange(worker.lane, std::nullopt) : worker.stack.back();
+    if (!worker.stack.empty()) worker.stack.pop_back();
+    if (next.task >= 0) {
+      run_tasks(*next.record, next.level, next.task, worker);
+    } else if (admit(static_cast<SampleRecord&>(*next.record))) {
+      begin_sample(static_cast<SampleRecord&>(*next.record), worker);
+    }
+  }
+  active_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+/// Gives the lane its next sample. False: the segment has no more, or the lane is parked until its group has a record.
+bool StreamRun::admit(SampleRecord& lane) {
+  if (lane.index < 0) lane.index = next_sample_.fetch_add(1, std::memory_order_relaxed);
+  if (lane.index >= segment_.total_samples() || ended()) return false;
+  const int64_t group = lane.index / segment_.stream->grouping.group;
+  if (dropped(segment_.first_step + group / segment_.groups)) return false;
+  if (group >= open_groups_.load(std::memory_order_acquire)) {
+    const std::lock_guard lock(park_mutex_);
+    if (group >= open_groups_.load(std::memory_order_acquire)) {
+      lane.parked_at = ticks();
+      parked_.push_back(&lane);
+      return false;
+    }
+  }
+  lane.group = groups_[static_cast<size_t>(group) % groups_.size()].get();
+  lane.in_group = lane.index - group * segment_.stream->grouping.group;
+  lane.place = lane.group->place;
+  lane.place.position += static_cast<uint64_t>(lane.in_group);
+  lane.attempt = 0;
+  if (segment_.stream->training) {
+    if (!lane.order || lane.order_epoch != lane.place.epoch) {
+      lane.order.emplace(segment_.samples, options_.seed, pipeline_.nodes[static_cast<size_t>(segment_.stream->source)].stream, lane.place.epoch);
+      lane.order_epoch = lane.place.epoch;
+    }
+    lane.sample = (*lane.order)(lane.place.position);
+  } else {
+    lane.sample = lane.place.position;
+  }
+  return true;
+}
+
+void StreamRun::begin_sample(SampleRecord& lane, Worker& worker) {
+  lane.renew(level(sample_level));
+  lane.failed.store(false, std::memory_order_relaxed);
+  if (lane.parked_at != 0) {
+    NodeShard& source = worker.stats[segment_.stream->source];
+    NodeShard::add(source.wait_slot, ticks() - std::exchange(lane.parked_at, 0));
+  }
+  run_tasks(lane, sample_level, level(sample_level).roots[0], worker);
+}
+
+/// Runs a pool task and the chain behind it: the first successor that becomes ready goes on here.
+void StreamRun::run_tasks(Record& record, int l, int task, Worker& worker) {
+  const LevelPlan& plan = level(l);
+  while (task >= 0) {
+    delay(worker);
+    const Task& t = plan.tasks[static_cast<size_t>(task)];
+    if (t.node < 0) return deliver_sample(static_cast<SampleRecord&>(record), worker);
+    run_task(record, l, t, task, worker.stats);
+    int next = -1;
+    for (const int s : t.successors) {
+      if (!record.arrive(plan, s)) continue;
+      if (next < 0 && !plan.tasks[static_cast<size_t>(s)].device) {
+        next = s;
+      } else {
+        ready(record, l, s, &worker);
+      }
+    }
+    task = next;
+  }
+}
+
+/// One node on one sample or group, on the pool. A failed sample's remaining tasks pass by.
+bool StreamRun::run_task(Record& record, int l, const Task& task, int index, NodeShard* stats) {
+  CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
+  const Call call{record.slots(), nullptr, task.slots.data()};
+  const LedgerEntry ledger(&record.ledger[static_cast<size_t>(index)]);
+  const uint64_t begin = ticks();
+  try {
+    if (l == sample_level) {
+      auto& lane = static_cast<SampleRecord&>(record);
+      if (lane.failed.load(std::memory_order_relaxed)) return false;
+      node.node->run(call, SampleContext{options_.seed, node.stream, lane.place.epoch, lane.sample, lane.place.position, ledger});
+    } else {
+      auto& group = static_cast<GroupRecord&>(record);
+      if (dropped(group.place.step)) return false;
+      node.node->run(call, GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group,
+                                        group.place.step, group.images, segment_.groups, ledger});
+    }
+  } catch (const std::exception& error) {
+    NodeShard::add(stats[task.node].failures, 1);
+    if (l == sample_level) {
+      auto& lane = static_cast<SampleRecord&>(record);
+      if (!lane.failed.exchange(true)) {
+        lane.error_node = task.node;
+        lane.error = error.what();
+      }
+    } else {
+      auto& group = static_cast<GroupRecord&>(record);
+      fail({group.place.step, group.place.position, false,
+            node.name + ": " + error.what() + "\n  step " + std::to_string(group.place.step) + ", group " + std::to_string(group.place.group)});
+    }
+    return false;
+  }
+  stats[task.node].ran(ticks() - begin);
+  record.done_reading(level(l), task.reads);
+  return true;
+}
+
+void StreamRun::ready(Record& record, int l, int task, Worker* worker) {
+  if (level(l).tasks[static_cast<size_t>(task)].device) return push_device(record, l, task);
+  const Work work{l, task, &record};
+  // Keep it on this thread while all threads have work of their own: a task that moves costs more than most nodes.
+  const bool alone = worker == nullptr || active_.load(std::memory_order_relaxed) < options_.threads || worker->jitter % 3 == 1;
+  alone ? spawn_(work) : worker->stack.push_back(work);
+}
+
+/// The end of a sample: the ledger is entered, the group takes it, the lane goes on.
+void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
+  if (lane.failed.load(std::memory_order_acquire)) return replace_sample(lane, worker);
+  const LevelPlan& plan = level(sample_level);
+  GroupRecord& group = *lane.group;
+  const auto enter = [&](int node, uint64_t value) {
+    if (value == 0) return;
+    const uint64_t stream = pipeline_.nodes[static_cast<size_t>(node)].stream;
+    group.node_ledger[static_cast<size_t>(node)].fetch_add(ledger_mix(value ^ stream, lane.place.position), std::memory_order_relaxed);
+  };
+  for (size_t f = 0; f < plan.folds.size(); ++f) {
+    const Fold& fold = plan.folds[f];
+    CheckedNode& node = pipeline_.nodes[static_cast<size_t>(fold.node)];
+    uint64_t& entry = lane.ledger[plan.tasks.size() + f];
+    const FoldContext context{*options_.run, lane.in_group, group.images, 1, lane.sample, group.place.step, LedgerEntry(&entry)};
+    const uint64_t begin = ticks();
+    try {
+      node.node->fold({group.slots(), lane.slots(), fold.slots.data()}, context);
+    } catch (const std::exception& error) {
+      fail({lane.place.step, lane.place.position, false, node.name + ": " + error.what() + place_text(lane)});
+      return;
+    }
+    NodeShard::add(worker.stats[fold.node].busy, ticks() - begin);
+    enter(fold.node, entry);
+  }
+  for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) {
+    // The source stands for the sample's identity.
+    const int node = node_of_task(plan, static_cast<int>(t));
+    enter(node, node == segment_.stream->source ? lane.ledger[t] + lane.sample + 1 : lane.ledger[t]);
+  }
+  lane.index = -1;
+  sample_done(group, &worker);
+  worker.lane = Work{sample_level, -1, &lane};
+}
+
+void StreamRun::sample_done(GroupRecord& group, Worker* worker) {
+  if (group.samples_left.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+  for (const int root : level(group_level).roots) ready(group, group_level, root, worker);
+}
+
+std::string StreamRun::place_text(const SampleRecord& lane) const {
+  const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(segment_.stream->source)];
+  return "\n  sample " + std::to_string(lane.sample) + " of " + source.name + ": " + source.node->key(lane.sample) + "\n  epoch " +
+         std::to_string(lane.place.epoch) + ", step " + std::to_string(lane.place.step);
+}
+
+/// A sample failed: the run fails, or a keyed substitute takes the place, so that the batch stays full and the same.
+void StreamRun::replace_sample(SampleRecord& lane, Worker& worker) {
+  const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(lane.error_node)];
+  const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(segment_.stream->source)];
+  constexpr uint32_t max_attempts = 64;
+  if (options_.max_bad == 0 || !segment_.stream->training || ++lane.attempt > max_attempts) {
+    const std::string hint = !segment_.stream->training || options_.max_bad > 0
+                                 ? ""
+                                 : "\n  mend or remove the file, or set run.max_bad to let that many samples be replaced";
+    fail({lane.place.step, lane.place.position, false, node.name + ": " + lane.error + place_text(lane) + hint});
+    return;
+  }
+  {
+    const std::lock_guard lock(lane.group->mutex);
+    lane.group->bad.push_back({lane.place.epoch, lane.place.position, lane.sample, source.node->key(lane.sample), node.name + ": " + lane.error});
+  }
+  Rng rng(options_.seed, hash_text("substitute") ^ source.stream, lane.place.epoch, lane.place.position);
+  rng.seek(lane.attempt * 4);
+  lane.sample = rng.below(static_cast<uint32_t>(std::min<uint64_t>(segment_.samples, UINT32_MAX)));
+  begin_sample(lane, worker);
+}
+
+void StreamRun::open_group(int64_t index) {
+  GroupRecord& group = *groups_[static_cast<size_t>(index) % groups_.size()];
+  group.renew(level(group_level));
+  for (auto& value : group.node_ledger) value.store(0, std::memory_order_relaxed);
+  group.bad.clear();
+  group.index = index;
+  group.images = segment_.images(index);
+  group.place = segment_.place(index);
+  group.samples_left.store(group.images, std::memory_order_relaxed);
+  StepRecord& step = *steps_[static_cast<size_t>(index / segment_.groups) % steps_.size()];
+  group.step = &step;
+  if (index % segment_.groups == 0) {
+    step.renew(level(step_level));
+    step.step = group.place.step;
+    step.groups_left = segment_.groups;
+    step.tasks_left = static_cast<int64_t>(level(step_level).tasks.size());
+    step.images = 0;
+    std::fill(step.node_ledger.begin(), step.node_ledger.end(), 0);
+    step.reports.clear();
+    step.bad.clear();
+  }
+  open_groups_.store(index + 1, std::memory_order_release);
+}
+
+/// The group's record takes the group that comes `slots` later, and lanes that waited for it go on.
+void StreamRun::release_group(GroupRecord& group) {
+  const int64_t next = group.index + static_cast<int64_t>(groups_.size());
+  group.renew(level(group_level));
+  if (next >= segment_.total_groups()) return;
+  std::vector<SampleRecord*> woken;
+  {
+    const std::lock_guard lock(park_mutex_);
+    open_group(next);
+    std::erase_if(parked_, [&](SampleRecord* lane) {
+      const bool wakes = lane->index / segment_.stream->grouping.group <= next;
+      if (wakes) woken.push_back(lane);
+      return wakes;
+    });
+  }
+  for (SampleRecord* lane : woken) spawn_({sample_level, -1, lane});
+}
+
+void StreamRun::fail(Failure failure) {
+  {
+    const std::lock_guard lock(failure_mutex_);
+    const auto key = [](const Failure& f) { return std::pair(f.step, f.position); };
+    if (!failure_ || key(failure) < key(*failure_)) failure_ = std::move(failure);
+    cancel_step_.store(std::min(cancel_step_.load(), failure_->step));
+  }
+  const std::lock_guard lock(device_mutex_);
+  device_wakes_.notify_all();
+}
+
+}  // namespace flowrun

@@ -1,0 +1,163 @@
+// One segment of one stream: the state machine that both executors drive. It decides what is ready; an executor
+// decides on which thread it runs.
+//
+//   lanes (pool)      take the next sample, run its tasks, deliver it to its group, and go on with the next sample
+//   batch tasks (pool) run when a group has all its samples
+//   device tasks       run on one thread, lowest (step, group, task) first among those whose gates are open
+//
+// The groups in flight are a ring of preallocated records; a lane whose group has no record yet parks. So memory is
+// bounded, and since lanes take samples in order the oldest group always completes: throttling can't deadlock.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/records.h"
+#include "graph/stats.h"
+
+namespace flowrun {
+
+/// Something that is ready to run on the pool.
+struct Work {
+  int level;  // sample_level or group_level
+  int task;   // -1: a lane that takes its next sample
+  Record* record;
+};
+
+/// What one pool thread needs while it runs work: its own statistics and its stack of ready work.
+struct Worker {
+  NodeShard* stats = nullptr;
+  std::vector<Work> stack;
+  std::optional<Work> lane;  // continued when the stack is empty
+  uint64_t jitter = 0;       // state of the test-only delays; 0: none
+};
+
+/// Ends a run at a step: later steps are dropped, earlier ones complete. The first failing place wins.
+struct Failure {
+  int64_t step = INT64_MAX;
+  uint64_t position = 0;
+  bool device = false;  // a device or step node failed: models may be half updated
+  std::string message;
+};
+
+struct StreamOptions {
+  uint64_t seed = 0;
+  int64_t max_bad = 0;
+  int64_t bad_so_far = 0;
+  size_t memory = SIZE_MAX;  // bytes for the groups in flight
+  int lanes = 1;
+  int threads = 1;
+  uint64_t jitter = 0;                         // test only: random delays and spawns, seeded
+  const std::atomic<bool>* stop = nullptr;     // ends the run after the step in flight
+  const RunInfo* run = nullptr;
+  Reports* evaluation_reports = nullptr;
+  std::function<void(StepContext&)> fill_step;                // engine's part of a step context
+  std::function<void(const BadSample&)> quarantine;           // a sample was replaced
+};
+
+class StreamRun {
+ public:
+  /// Makes the records; runs the first sample once to learn its size, and throws PipelineError when run.memory can't
+  /// hold one group. `spawn` puts work on the pool, from any thread.
+  StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats, StreamOptions options,
+            std::function<void(const Work&)> spawn);
+
+  /// The lanes to start with.
+  std::vector<Work> lanes();
+  /// Runs `work` and all that becomes ready by it on this thread, until nothing is left or the lane parks.
+  void run(Work work, Worker& worker);
+
+  /// Device side, one thread. Runs the next device task that may run; false if there is none now.
+  bool run_device_task(NodeShard* stats);
+  /// Blocks until there may be one; false when the segment has ended.
+  bool wait_for_device_task();
+  bool ended() const { return ended_.load(std::memory_order_acquire); }
+  /// Device side: nothing more will come.
+  void end();
+
+  int64_t completed_steps() const { return completed_steps_; }
+  int64_t bad() const { return bad_; }
+  const std::optional<Failure>& failure() const { return failure_; }
+  uint64_t last_ledger() const { return last_ledger_; }
+  int64_t slots() const { return static_cast<int64_t>(groups_.size()); }
+  size_t bytes_in_flight() const { return bytes_in_flight_; }
+
+ private:
+  struct DeviceItem {
+    int64_t step, sequence;
+    int level, task;
+    Record* record;
+    uint64_t since;
+  };
+
+  const LevelPlan& level(int l) const { return segment_.stream->level[l]; }
+  // Samples.
+  bool admit(SampleRecord& lane);
+  void begin_sample(SampleRecord& lane, Worker& worker);
+  void run_tasks(Record& record, int level, int task, Worker& worker);
+  bool run_task(Record& record, int level, const Task& task, int index, NodeShard* stats);
+  void deliver_sample(SampleRecord& lane, Worker& worker);
+  void replace_sample(SampleRecord& lane, Worker& worker);
+  void sample_done(GroupRecord& group, Worker* worker);
+  void ready(Record& record, int level, int task, Worker* worker);
+  void delay(Worker& worker) const;
+  // Groups.
+  void open_group(int64_t index);
+  void release_group(GroupRecord& group);
+  void probe();
+  // Device.
+  void push_device(Record& record, int level, int task);
+  bool gates_open(const DeviceItem& item) const;
+  void run_group_task(GroupRecord& group, int task, NodeShard* stats);
+  void deliver_group(GroupRecord& group, NodeShard* stats);
+  void begin_step(StepRecord& step);
+  void run_step_task(StepRecord& step, int task, NodeShard* stats);
+  void end_step(StepRecord& step);
+  bool quarantine(StepRecord& step);
+  StepContext step_context(StepRecord& step);
+  // Failures.
+  std::string place_text(const SampleRecord& lane) const;
+  void fail(Failure failure);
+  bool dropped(int64_t step) const { return step >= cancel_step_.load(std::memory_order_relaxed); }
+
+  CheckedPipeline& pipeline_;
+  const Plan& plan_;
+  Segment segment_;
+  Stats& stats_;
+  StreamOptions options_;
+  std::function<void(const Work&)> spawn_;
+
+  std::vector<std::unique_ptr<SampleRecord>> samples_;
+  std::vector<std::unique_ptr<GroupRecord>> groups_;
+  std::vector<std::unique_ptr<StepRecord>> steps_;
+  size_t bytes_in_flight_ = 0;
+
+  std::atomic<int64_t> next_sample_{0};
+  std::atomic<int64_t> open_groups_{0};  // groups [0, open) have or had a record
+  std::atomic<int> active_{0};           // pool threads inside run()
+  std::mutex park_mutex_;
+  std::vector<SampleRecord*> parked_;
+
+  std::atomic<int64_t> cancel_step_{INT64_MAX};
+  std::mutex failure_mutex_;
+  std::optional<Failure> failure_;
+  std::atomic<bool> ended_{false};
+
+  std::mutex device_mutex_;
+  std::condition_variable device_wakes_;
+  std::vector<DeviceItem> device_arrivals_;  // under the mutex
+  std::vector<DeviceItem> device_items_;     // device thread only, from here on
+  std::vector<int64_t> finished_[levels];    // per level and task: records finished, in order
+  uint64_t idle_since_ = 0;
+  int64_t completed_steps_ = 0;
+  int64_t bad_ = 0;
+  uint64_t last_ledger_ = 0;
+};
+
+}  // namespace flowrun
