@@ -94,6 +94,7 @@ void StreamRun::deliver_group(GroupRecord& group, NodeShard* stats) {
   const LevelPlan& plan = level(group_level);
   StepRecord& step = *group.step;
   for (const Fold& fold : plan.folds) {
+    if (options_.inactive && (*options_.inactive)[static_cast<size_t>(fold.node)]) continue;
     CheckedNode& node = pipeline_.nodes[static_cast<size_t>(fold.node)];
     uint64_t unused = 0;
     const FoldContext context{*options_.run, group.index % segment_.groups, segment_.groups, group.images, 0, step.step, LedgerEntry(&unused)};
@@ -177,6 +178,7 @@ void StreamRun::run_step_task(StepRecord& step, int index, NodeShard* stats) {
 
 void StreamRun::end_step(StepRecord& step) {
   ++completed_steps_;
+  if (options_.on_step && segment_.stream->training) options_.on_step(step_context(step));
   if (options_.stop && options_.stop->load()) cancel_step_.store(std::min(cancel_step_.load(), step.step + 1));
   const std::lock_guard lock(device_mutex_);
   device_wakes_.notify_all();

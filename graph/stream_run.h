@@ -56,8 +56,9 @@ struct StreamOptions {
   uint64_t jitter = 0;                         // test only: random delays and spawns, seeded
   const std::atomic<bool>* stop = nullptr;     // ends the run after the step in flight
   const RunInfo* run = nullptr;
-  Reports* evaluation_reports = nullptr;
+  const std::vector<bool>* inactive = nullptr; // per node: folds nothing now (evaluations that are not due)
   std::function<void(StepContext&)> fill_step;                // engine's part of a step context
+  std::function<void(const StepContext&)> on_step;             // a step has ended
   std::function<void(const BadSample&)> quarantine;           // a sample was replaced
 };
 

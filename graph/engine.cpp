@@ -1,0 +1,300 @@
+#include "graph/engine.h"
+
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "graph/device.h"
+
+namespace flowrun {
+namespace {
+
+const char* const engine_state = "@engine";
+
+/// Points the model references of a parameter set at the open models.
+class Binder final : public ParamVisitor {
+ public:
+  Binder(const std::vector<CheckedModel>& models, const std::vector<std::unique_ptr<Resource>>& resources)
+      : models_(models), resources_(resources) {}
+  void visit(const ParamInfo&, bool&) override {}
+  void visit(const ParamInfo&, int64_t&) override {}
+  void visit(const ParamInfo&, double&) override {}
+  void visit(const ParamInfo&, std::string&) override {}
+  void visit(const ParamInfo&, std::vector<int64_t>&) override {}
+  void visit(const ParamInfo&, std::vector<double>&) override {}
+  void visit(const ParamInfo&, std::vector<std::string>&) override {}
+  bool begin_object(const ParamInfo&) override { return true; }
+  void end_object() override {}
+  void visit(const ParamInfo&, Models& models, Models::Access, bool) override {
+    models.resources.clear();
+    for (const std::string& name : models.names) {
+      for (size_t m = 0; m < models_.size(); ++m) {
+        if (models_[m].name == name) models.resources.push_back(resources_[m].get());
+      }
+    }
+  }
+
+ private:
+  const std::vector<CheckedModel>& models_;
+  const std::vector<std::unique_ptr<Resource>>& resources_;
+};
+
+}  // namespace
+
+int auto_threads() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
+
+Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pipeline), options_(std::move(options)) {
+  plan_ = lower(pipeline_);
+  info_.seed = pipeline_.seed;
+  info_.device = pipeline_.run.device;
+  info_.precision = pipeline_.run.precision;
+  info_.directory = options_.directory;
+  info_.resumed = options_.resume.has_value();
+  info_.rank = options_.rank;
+  info_.world = options_.world;
+  info_.threads = options_.threads > 0 ? options_.threads : pipeline_.run.threads > 0 ? static_cast<int>(pipeline_.run.threads) : auto_threads();
+  if (options_.serial) info_.threads = 1;
+  executor_ = options_.serial ? make_serial_executor(pipeline_.run) : make_tbb_executor(pipeline_.run, info_.threads);
+  stats_ = std::make_unique<Stats>(pipeline_.nodes.size(), executor_->workers());
+  inactive_.resize(pipeline_.nodes.size());
+  executor_->on_device([&] {
+    open_sources();
+    size_run();
+    open_rest();
+    restore();
+  });
+}
+
+Engine::~Engine() {
+  // Tensors end where they lived.
+  executor_->on_device([&] {
+    for (CheckedNode& node : pipeline_.nodes) node.node.reset();
+    resources_.clear();
+  });
+}
+
+void Engine::guard(const std::string& name, const std::function<void()>& work) const {
+  try {
+    work();
+  } catch (const PipelineError&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw RunError(name + ": " + error.what());
+  }
+}
+
+void Engine::open_sources() {
+  for (CheckedNode& node : pipeline_.nodes) {
+    if (node.scope() == Scope::source) guard(node.name, [&] { node.node->open({info_, node.name, node.stream}); });
+  }
+}
+
+/// Lengths follow from the training source.
+void Engine::size_run() {
+  if (pipeline_.training_source < 0) return;
+  const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)];
+  const StreamPlan& stream = plan_.streams[0];
+  const uint64_t samples = source.node->size();
+  const Grouping grouping = stream.grouping;
+  if (static_cast<int64_t>(samples) < grouping.size) {
+    throw PipelineError("error: " + source.name + " has " + std::to_string(samples) + " samples, fewer than the batch of " +
+                        std::to_string(grouping.size) + ": make the batch smaller, or check the path");
+  }
+  if (stream.groups_per_step % info_.world != 0) {
+    throw PipelineError("error: " + std::to_string(info_.world) + " ranks can't share " + std::to_string(stream.groups_per_step) +
+                        " groups: the number of ranks must divide batch size / group");
+  }
+  info_.batch = grouping.size;
+  info_.steps_per_epoch = static_cast<int64_t>(samples) / grouping.size;
+  info_.total_steps = pipeline_.run.epochs * info_.steps_per_epoch;
+  info_.last_step = pipeline_.run.steps > 0 ? std::min(pipeline_.run.steps, info_.total_steps) : info_.total_steps;
+}
+
+void Engine::open_rest() {
+  for (CheckedModel& model : pipeline_.models) {
+    Binder binder(pipeline_.models, resources_);
+    model.model->params().describe(binder);
+    guard(model.name, [&] { resources_.push_back(model.model->open({info_, model.name, hash_text(model.name)})); });
+  }
+  for (CheckedNode& node : pipeline_.nodes) {
+    Binder binder(pipeline_.models, resources_);
+    node.node->params().describe(binder);
+    if (node.scope() != Scope::source) guard(node.name, [&] { node.node->open({info_, node.name, node.stream}); });
+  }
+}
+
+void Engine::restore() {
+  if (!options_.resume) return;
+  const Snapshot& saved = options_.resume->snapshot;
+  const auto state_of = [&](const std::string& name) -> const State& {
+    const auto found = saved.find(name);
+    if (found == saved.end()) throw RunError(name + ": the checkpoint has no state of it; was the pipeline changed since?");
+    return found->second;
+  };
+  for (size_t m = 0; m < resources_.size(); ++m) {
+    const std::string& name = pipeline_.models[m].name;
+    guard(name, [&] { resources_[m]->restore(state_of(name)); });
+  }
+  for (CheckedNode& node : pipeline_.nodes) {
+    if (node.type->stateful) guard(node.name, [&] { node.node->restore(state_of(node.name)); });
+  }
+  const StateArray& bad = state_of(engine_state).at("bad");
+  std::memcpy(&bad_, bad.data.get(), sizeof bad_);
+  step_ = options_.resume->step;
+}
+
+Snapshot Engine::snapshot() const {
+  Snapshot out;
+  for (size_t m = 0; m < resources_.size(); ++m) out[pipeline_.models[m].name] = resources_[m]->save();
+  for (const CheckedNode& node : pipeline_.nodes) {
+    if (auto state = node.node->save()) out[node.name] = std::move(*state);
+  }
+  auto bad = std::make_shared<int64_t>(bad_);
+  out[engine_state]["bad"] = {"I64", {1}, bad, sizeof(int64_t)};
+  return out;
+}
+
+double Engine::epoch_at(int64_t step) const {
+  return info_.steps_per_epoch == 0 ? 0 : static_cast<double>(step) / static_cast<double>(info_.steps_per_epoch);
+}
+
+void Engine::fill(StepContext& context) const {
+  context.seconds = stats_->seconds();
+  context.engine = this;
+  context.snapshot = [](const void* engine) { return static_cast<const Engine*>(engine)->snapshot(); };
+}
+
+StreamOptions Engine::stream_options() {
+  StreamOptions out;
+  out.seed = pipeline_.seed;
+  out.max_bad = pipeline_.run.max_bad;
+  out.bad_so_far = bad_;
+  out.memory = static_cast<size_t>(pipeline_.run.memory_mib) << 20;
+  out.jitter = options_.jitter;
+  out.run = &info_;
+  out.inactive = &inactive_;
+  out.fill_step = [this](StepContext& context) { fill(context); };
+  out.on_step = options_.on_step;
+  out.quarantine = [this](const BadSample& bad) {
+    ++bad_;
+    if (options_.on_quarantine) options_.on_quarantine(bad);
+  };
+  return out;
+}
+
+std::optional<Failure> Engine::train(int64_t to) {
+  const uint64_t samples = pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)].node->size();
+  const Segment segment = Segment::training(plan_.streams[0], samples, step_ + 1, to - step_, info_.rank, info_.world);
+  StreamOptions options = stream_options();
+  options.stop = options_.stop;
+  const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
+  step_ += run->completed_steps();
+  slots_ = run->slots();
+  bytes_in_flight_ = run->bytes_in_flight();
+  return run->failure();
+}
+
+bool Engine::any_due(const std::function<bool(const Moments&)>& due) const {
+  return std::any_of(plan_.evaluations.begin(), plan_.evaluations.end(),
+                     [&](int n) { return due(pipeline_.nodes[static_cast<size_t>(n)].at); });
+}
+
+/// Passes the streams of all evaluation nodes that are due, then runs those nodes.
+void Engine::evaluate(const std::function<bool(const Moments&)>& due) {
+  if (!any_due(due)) return;
+  std::vector<int> sources;
+  for (const int n : plan_.evaluations) {
+    const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
+    inactive_[static_cast<size_t>(n)] = !due(node.at);
+    if (due(node.at)) sources.insert(sources.end(), node.feeds.begin(), node.feeds.end());
+  }
+  for (const StreamPlan& stream : plan_.streams) {
+    if (std::find(sources.begin(), sources.end(), stream.source) == sources.end()) continue;
+    const uint64_t samples = pipeline_.nodes[static_cast<size_t>(stream.source)].node->size();
+    const auto run = executor_->run(pipeline_, plan_, Segment::pass(stream, samples), *stats_, stream_options());
+    if (run->failure()) throw RunError(run->failure()->message);
+  }
+  executor_->on_device([&] {
+    for (const int n : plan_.evaluations) {
+      CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
+      if (inactive_[static_cast<size_t>(n)]) continue;
+      Reports reports;
+      EvaluationContext context{info_, step_, epoch_at(step_), reports};
+      const std::vector<PortSlot> unbound(node.type->ports.size());  // fold() has seen the inputs
+      guard(node.name, [&] { node.node->run(Call{nullptr, nullptr, unbound.data()}, context); });
+      if (options_.on_evaluation) options_.on_evaluation(node.name, step_, context.epoch, reports);
+    }
+  });
+}
+
+/// The next step at which training pauses for an evaluation, or ends.
+int64_t Engine::next_stop(int64_t step) const {
+  int64_t next = info_.last_step;
+  for (const int n : plan_.evaluations) {
+    const Moments& at = pipeline_.nodes[static_cast<size_t>(n)].at;
+    for (const int64_t every : {at.every_steps, at.every_epochs * info_.steps_per_epoch}) {
+      if (every > 0) next = std::min(next, (step / every + 1) * every);
+    }
+  }
+  return next;
+}
+
+void Engine::finish_nodes(bool stopping) {
+  executor_->on_device([&] {
+    Reports reports;
+    for (CheckedNode& node : pipeline_.nodes) {
+      if (node.scope() != Scope::step) continue;
+      StepContext context{.run = info_, .step = step_, .epoch = epoch_at(step_), .images = step_ * info_.batch, .ledger = 0, .seconds = 0,
+                          .first_step = 1, .stopping = stopping, .reports = reports, .snapshot = nullptr, .engine = nullptr};
+      fill(context);
+      guard(node.name, [&] { node.node->finish(context); });
+    }
+  });
+}
+
+RunResult Engine::run() {
+  const auto stop_asked = [&] { return options_.stop && options_.stop->load(); };
+  if (step_ == 0) evaluate([](const Moments& at) { return at.start; });
+  while (step_ < info_.last_step && !stop_asked()) {
+    const int64_t to = next_stop(step_);
+    if (const auto failure = train(to)) {
+      // What was learnt before a bad sample is kept; after a fault in the middle of a step there is nothing to keep.
+      if (!failure->device && step_ > 0) finish_nodes(true);
+      throw RunError(failure->message);
+    }
+    if (step_ < to || step_ >= info_.last_step) break;
+    evaluate([&](const Moments& at) {
+      return (at.every_steps > 0 && step_ % at.every_steps == 0) ||
+             (at.every_epochs > 0 && step_ % (at.every_epochs * info_.steps_per_epoch) == 0);
+    });
+  }
+  const bool stopped = step_ < info_.last_step;
+  if (pipeline_.training_source >= 0) finish_nodes(stopped);
+  if (!stopped) evaluate([](const Moments& at) { return at.end; });
+  return {stopped, step_, step_ * info_.batch, stats_->seconds()};
+}
+
+std::vector<std::pair<std::string, double>> Engine::busiest(size_t count) const {
+  std::vector<std::pair<std::string, double>> out;
+  for (size_t n = 0; n < pipeline_.nodes.size(); ++n) out.emplace_back(pipeline_.nodes[n].name, stats_->summary(n).busy);
+  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  out.resize(std::min(count, out.size()));
+  return out;
+}
+
+nlohmann::ordered_json Engine::stats_json() const {
+  std::vector<std::string> names, scopes;
+  for (const CheckedNode& node : pipeline_.nodes) {
+    names.push_back(node.name);
+    scopes.emplace_back(scope_name(node.scope()));
+  }
+  nlohmann::ordered_json out;
+  out["seconds"] = stats_->seconds();
+  out["threads"] = info_.threads;
+  out["nodes"] = stats_->json(names, scopes);
+  out["buffers"] = {{"groups", slots_}, {"bytes", bytes_in_flight_}};
+  return out;
+}
+
+}  // namespace flowrun

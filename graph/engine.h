@@ -1,0 +1,92 @@
+// Runs a checked pipeline: opens models and nodes, restores them, trains in segments between evaluations, finishes.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/execute.h"
+
+namespace flowrun {
+
+/// What a run goes on from.
+struct ResumePoint {
+  int64_t step = 0;
+  Snapshot snapshot;
+};
+
+struct EngineOptions {
+  int threads = 0;  // data threads; 0: run.threads, and if that is 0 too, the cores
+  bool serial = false;
+  int rank = 0, world = 1;
+  uint64_t jitter = 0;  // test only: seeded delays in the pool
+  std::string directory;
+  const std::atomic<bool>* stop = nullptr;  // set from a signal handler: end after the step in flight
+  std::optional<ResumePoint> resume;
+  /// After every step, on the device's thread.
+  std::function<void(const StepContext&)> on_step;
+  std::function<void(const std::string& node, int64_t step, double epoch, const Reports&)> on_evaluation;
+  std::function<void(const BadSample&)> on_quarantine;
+};
+
+struct RunResult {
+  bool stopped = false;  // on request; the run can be resumed
+  int64_t steps = 0;     // completed, those before a resume included
+  int64_t images = 0;
+  double seconds = 0;  // of this process
+};
+
+class Engine {
+ public:
+  /// Opens everything. Throws PipelineError (the pipeline can't run on this data or machine) or RunError.
+  Engine(CheckedPipeline& pipeline, EngineOptions options);
+  ~Engine();
+
+  /// To the end. Throws RunError at the first failure, after all steps before it have ended and been saved.
+  RunResult run();
+
+  const RunInfo& info() const { return info_; }
+  const Plan& plan() const { return plan_; }
+  /// Per node (see stats.h), and under "buffers" the groups in flight.
+  nlohmann::ordered_json stats_json() const;
+  /// Seconds that nodes of the pool, and of the device, were busy so far: where the time goes.
+  std::vector<std::pair<std::string, double>> busiest(size_t count) const;
+
+ private:
+  void open_sources();
+  void size_run();
+  void open_rest();
+  void restore();
+  void guard(const std::string& name, const std::function<void()>& work) const;
+  std::optional<Failure> train(int64_t to);
+  void evaluate(const std::function<bool(const Moments&)>& due);
+  bool any_due(const std::function<bool(const Moments&)>& due) const;
+  int64_t next_stop(int64_t step) const;
+  void finish_nodes(bool stopping);
+  StreamOptions stream_options();
+  void fill(StepContext& context) const;
+  Snapshot snapshot() const;
+  double epoch_at(int64_t step) const;
+
+  CheckedPipeline& pipeline_;
+  EngineOptions options_;
+  Plan plan_;
+  RunInfo info_;
+  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Stats> stats_;
+  std::vector<std::unique_ptr<Resource>> resources_;  // per model
+  std::vector<bool> inactive_;                        // evaluation nodes that are not due
+  int64_t step_ = 0;                                  // completed
+  int64_t bad_ = 0;
+  int64_t slots_ = 0;
+  size_t bytes_in_flight_ = 0;
+};
+
+/// The number of data threads that 0 stands for.
+int auto_threads();
+
+}  // namespace flowrun
