@@ -1,0 +1,69 @@
+// What travels between device nodes: tensors on the device, freed when the last reader is done.
+#pragma once
+
+#include <vector>
+
+#include "nodes/tensor.h"
+
+namespace flowrun {
+
+/// Normalised images, B C H W float.
+struct DeviceImages {
+  static constexpr const char* type_name = "image tensor";
+  Tensor images_BCHW;
+  void release() { images_BCHW.reset(); }
+};
+
+struct DeviceMasks {
+  static constexpr const char* type_name = "mask tensors";
+  Tensor visible_BK;   // int64
+  Tensor targets_BRM;  // int64
+  void release() { visible_BK.reset(), targets_BRM.reset(); }
+};
+
+struct DeviceLabels {
+  static constexpr const char* type_name = "label tensor";
+  Tensor labels_B;  // int64
+  void release() { labels_B.reset(); }
+};
+
+/// The student's view of the visible patches, after its final norm.
+struct VisibleTokens {
+  static constexpr const char* type_name = "visible tokens";
+  Tensor cls_B1D;  // undefined without a class token
+  Tensor patch_BKD;
+  Tensor visible_BK;
+  void release() { cls_B1D.reset(), patch_BKD.reset(), visible_BK.reset(); }
+};
+
+/// B R M O; the last axis is made of `parts` equal slices (one per target layer).
+struct Prediction {
+  static constexpr const char* type_name = "prediction";
+  Tensor values;
+  void release() { values.reset(); }
+};
+struct Target {
+  static constexpr const char* type_name = "target";
+  Tensor values;
+  std::vector<int64_t> parts;  // names of the slices: block numbers
+  void release() { values.reset(); }
+};
+
+/// A scalar to minimise, with its gradient history; and the same per slice, without.
+struct Loss {
+  static constexpr const char* type_name = "loss";
+  Tensor value;
+  Tensor per_part;
+  std::vector<int64_t> parts;
+  void release() { value.reset(), per_part.reset(); }
+};
+
+/// Frozen representations, B D float, with their labels.
+struct Features {
+  static constexpr const char* type_name = "features";
+  Tensor values_BD;
+  Tensor labels_B;  // undefined without labels
+  void release() { values_BD.reset(), labels_B.reset(); }
+};
+
+}  // namespace flowrun

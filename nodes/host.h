@@ -1,0 +1,94 @@
+// What travels between host nodes. No tensors here.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "io/image.h"
+
+namespace flowrun {
+
+/// An encoded image as it lies on disk.
+struct Bytes {
+  static constexpr const char* type_name = "bytes";
+  std::vector<uint8_t> data;
+};
+
+/// Class index, -1 when unknown.
+struct Label {
+  static constexpr const char* type_name = "label";
+  int64_t value = -1;
+};
+
+/// A rectangle of the whole picture, pixels.
+struct Region {
+  static constexpr const char* type_name = "region";
+  io::Rect rect;
+};
+
+/// H W 3 u8. `covers` is the part of the whole picture that the pixels show, before any resize.
+struct Image {
+  static constexpr const char* type_name = "image";
+  io::PixelBuffer pixels;
+  io::Rect covers;
+};
+
+/// The images of a group: B H W 3 u8. Places are written by several threads, each its own.
+struct ImageBatch {
+  static constexpr const char* type_name = "images";
+  std::vector<uint8_t> pixels;
+  int64_t images = 0;
+  int height = 0, width = 0, channels = 3;
+
+  size_t image_bytes() const { return static_cast<size_t>(height) * static_cast<size_t>(width) * static_cast<size_t>(channels); }
+  size_t bytes() const { return pixels.size(); }
+  io::ImageView view(int64_t i) const { return {pixels.data() + static_cast<size_t>(i) * image_bytes(), height, width, channels}; }
+
+  /// The place of image `i`; the first caller gives the batch its shape. Null: the shape differs from the others'.
+  uint8_t* place(int64_t i, int64_t capacity, const io::ImageView& like) {
+    if (!shaped_.load(std::memory_order_acquire)) {
+      const std::lock_guard lock(mutex_);
+      if (!shaped_.load(std::memory_order_relaxed)) {
+        height = like.height, width = like.width, channels = like.channels;
+        pixels.resize(static_cast<size_t>(capacity) * image_bytes());
+        shaped_.store(true, std::memory_order_release);
+      }
+    }
+    if (like.height != height || like.width != width || like.channels != channels) return nullptr;
+    return pixels.data() + static_cast<size_t>(i) * image_bytes();
+  }
+
+ private:
+  std::atomic<bool> shaped_{false};
+  std::mutex mutex_;
+};
+
+/// Labels of a group: B.
+struct LabelBatch {
+  static constexpr const char* type_name = "labels";
+  std::vector<int64_t> values;  // empty when nothing gives labels
+  size_t bytes() const { return values.size() * sizeof(int64_t); }
+
+  /// Makes room once; any thread, before it writes its place.
+  void reserve(int64_t capacity) {
+    std::call_once(once_, [&] { values.assign(static_cast<size_t>(capacity), -1); });
+  }
+
+ private:
+  std::once_flag once_;
+};
+
+/// What the student sees and what it predicts. Token index = row * grid + column.
+struct Masks {
+  static constexpr const char* type_name = "masks";
+  int grid = 0;
+  int64_t images = 0, visible_count = 0, regions = 0, region_size = 0;
+  std::vector<int64_t> visible;  // B K, ascending
+  std::vector<int64_t> targets;  // B R M
+  size_t bytes() const { return (visible.size() + targets.size()) * sizeof(int64_t); }
+};
+
+}  // namespace flowrun

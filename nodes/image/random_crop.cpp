@@ -1,0 +1,69 @@
+#include <cmath>
+
+#include "graph/node.h"
+#include "io/jpeg.h"
+#include "nodes/host.h"
+
+namespace flowrun {
+namespace {
+
+struct RandomCrop {
+  static constexpr NodeInfo info{
+      .type = "image.random_crop",
+      .brief = "Chooses a random region of the picture from its JPEG header, before anything is decoded.",
+      .scope = Scope::sample,
+      .details = "torchvision's RandomResizedCrop.get_params: area uniform, aspect ratio log-uniform, ten tries, else the largest centred region "
+                 "of an allowed aspect. The region enters the ledger."};
+  struct Ports {
+    In<Bytes> bytes{"bytes", "A JPEG file."};
+    Out<Region> region{"region", "The region, in pixels of the whole picture."};
+    void describe(auto& port) { port(bytes, region); }
+  };
+  struct Params {
+    std::vector<double> area = {0.35, 1.0};
+    std::vector<double> aspect = {3.0 / 4.0, 4.0 / 3.0};
+    void describe(auto& param) {
+      param("area", area, Range{1e-4, 1}, "Smallest and largest share of the picture's area.");
+      param("aspect", aspect, Range{1e-2, 1e2}, "Smallest and largest width over height.");
+    }
+    std::optional<ParamFault> check() const {
+      if (area.size() != 2 || area[0] > area[1]) return ParamFault{"area", "area must be two numbers, the smaller first"};
+      if (aspect.size() != 2 || aspect[0] > aspect[1]) return ParamFault{"aspect", "aspect must be two numbers, the smaller first"};
+      return {};
+    }
+  };
+  Params params;
+
+  void run(Ports& port, const SampleContext& context) const {
+    const io::JpegInfo jpeg = io::read_jpeg_info(port.bytes->data);
+    Rng rng = context.rng();
+    port.region->rect = choose(jpeg.width, jpeg.height, rng);
+    context.ledger.add(hash_bytes(&port.region->rect, sizeof port.region->rect));
+  }
+
+ private:
+  io::Rect choose(int width, int height, Rng& rng) const {
+    const double all = static_cast<double>(width) * height;
+    for (int attempt = 0; attempt < 10; ++attempt) {
+      const double area = all * rng.uniform(params.area[0], params.area[1]);
+      const double ratio = std::exp(rng.uniform(std::log(params.aspect[0]), std::log(params.aspect[1])));
+      const int w = static_cast<int>(std::lrint(std::sqrt(area * ratio)));
+      const int h = static_cast<int>(std::lrint(std::sqrt(area / ratio)));
+      if (w < 1 || h < 1 || w > width || h > height) continue;
+      const int y = static_cast<int>(rng.below(static_cast<uint32_t>(height - h + 1)));
+      const int x = static_cast<int>(rng.below(static_cast<uint32_t>(width - w + 1)));
+      return {x, y, w, h};
+    }
+    const double ratio = static_cast<double>(width) / height;
+    int w = width, h = height;
+    if (ratio < params.aspect[0]) h = std::max(1, static_cast<int>(std::lrint(width / params.aspect[0])));
+    if (ratio > params.aspect[1]) w = std::max(1, static_cast<int>(std::lrint(height * params.aspect[1])));
+    w = std::min(w, width), h = std::min(h, height);
+    return {(width - w) / 2, (height - h) / 2, w, h};
+  }
+};
+
+FLOWRUN_NODE(RandomCrop);
+
+}  // namespace
+}  // namespace flowrun
