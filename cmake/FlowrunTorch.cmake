@@ -26,3 +26,12 @@ else()
   set(FLOWRUN_WITH_CUDA OFF)
   message(STATUS "CUDA support is left out: ${FLOWRUN_CUDA}, nvcc ${FLOWRUN_NVCC}")
 endif()
+
+# What the module flowrun_cuda links. Its libraries register the GPU's operators by being loaded, so none is dropped.
+if(FLOWRUN_WITH_CUDA)
+  add_library(torch_cuda INTERFACE)
+  target_link_libraries(torch_cuda INTERFACE torch)
+  target_include_directories(torch_cuda SYSTEM INTERFACE "${FLOWRUN_SITE}/nvidia/cu13/include")
+  target_link_options(torch_cuda INTERFACE "LINKER:--no-as-needed" "LINKER:-rpath,${FLOWRUN_SITE}/nvidia/cu13/lib")
+  target_link_libraries(torch_cuda INTERFACE "${FLOWRUN_TORCH}/lib/libc10_cuda.so" "${FLOWRUN_TORCH}/lib/libtorch_cuda.so")
+endif()

@@ -58,6 +58,7 @@ Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pip
   executor_ = options_.serial ? make_serial_executor(pipeline_.run) : make_tbb_executor(pipeline_.run, info_.threads);
   stats_ = std::make_unique<Stats>(pipeline_.nodes.size(), executor_->workers());
   inactive_.resize(pipeline_.nodes.size());
+  refuse_unsupported();
   executor_->on_device([&] {
     open_sources();
     size_run();
@@ -81,6 +82,14 @@ void Engine::guard(const std::string& name, const std::function<void()>& work) c
     throw;
   } catch (const std::exception& error) {
     throw RunError(name + ": " + error.what());
+  }
+}
+
+void Engine::refuse_unsupported() const {
+  if (info_.world == 1) return;
+  for (const CheckedNode& node : pipeline_.nodes) {
+    const bool writes = std::any_of(node.uses.begin(), node.uses.end(), [](const ModelUse& use) { return use.access == Models::Access::writes; });
+    if (writes) throw PipelineError("error: " + node.name + " trains, but ranks don't exchange gradients yet: run it as one process");
   }
 }
 
@@ -212,7 +221,13 @@ void Engine::evaluate(const std::function<bool(const Moments&)>& due) {
   for (const StreamPlan& stream : plan_.streams) {
     if (std::find(sources.begin(), sources.end(), stream.source) == sources.end()) continue;
     const uint64_t samples = pipeline_.nodes[static_cast<size_t>(stream.source)].node->size();
-    const auto run = executor_->run(pipeline_, plan_, Segment::pass(stream, samples), *stats_, stream_options());
+    StreamOptions options = stream_options();
+    if (options_.on_evaluating) {
+      options.on_images = [&](int64_t images) {
+        options_.on_evaluating(pipeline_.nodes[static_cast<size_t>(stream.source)].name, images, static_cast<int64_t>(samples));
+      };
+    }
+    const auto run = executor_->run(pipeline_, plan_, Segment::pass(stream, samples), *stats_, std::move(options));
     if (run->failure()) throw RunError(run->failure()->message);
   }
   executor_->on_device([&] {
@@ -253,9 +268,17 @@ void Engine::finish_nodes(bool stopping) {
   });
 }
 
+bool Engine::due_after(const Moments& at, int64_t step) const {
+  return (at.every_steps > 0 && step % at.every_steps == 0) ||
+         (at.every_epochs > 0 && step % (at.every_epochs * info_.steps_per_epoch) == 0) || (at.end && step == info_.last_step);
+}
+
 RunResult Engine::run() {
   const auto stop_asked = [&] { return options_.stop && options_.stop->load(); };
+  const auto due_now = [&](const Moments& at) { return due_after(at, step_); };
   if (step_ == 0) evaluate([](const Moments& at) { return at.start; });
+  // The checkpoint was written before the evaluation of its step, if there was one: it is done (again).
+  if (step_ > 0 && step_ < info_.last_step) evaluate(due_now);
   while (step_ < info_.last_step && !stop_asked()) {
     const int64_t to = next_stop(step_);
     if (const auto failure = train(to)) {
@@ -263,15 +286,12 @@ RunResult Engine::run() {
       if (!failure->device && step_ > 0) finish_nodes(true);
       throw RunError(failure->message);
     }
-    if (step_ < to || step_ >= info_.last_step) break;
-    evaluate([&](const Moments& at) {
-      return (at.every_steps > 0 && step_ % at.every_steps == 0) ||
-             (at.every_epochs > 0 && step_ % (at.every_epochs * info_.steps_per_epoch) == 0);
-    });
+    if (step_ < to) break;
+    if (step_ < info_.last_step) evaluate(due_now);
   }
   const bool stopped = step_ < info_.last_step;
   if (pipeline_.training_source >= 0) finish_nodes(stopped);
-  if (!stopped) evaluate([](const Moments& at) { return at.end; });
+  if (!stopped) evaluate(pipeline_.training_source >= 0 ? std::function<bool(const Moments&)>(due_now) : [](const Moments& at) { return at.end; });
   return {stopped, step_, step_ * info_.batch, stats_->seconds()};
 }
 

@@ -30,6 +30,8 @@ struct EngineOptions {
   /// After every step, on the device's thread.
   std::function<void(const StepContext&)> on_step;
   std::function<void(const std::string& node, int64_t step, double epoch, const Reports&)> on_evaluation;
+  /// While an evaluation passes a stream: source, images so far, of how many.
+  std::function<void(const std::string& source, int64_t done, int64_t total)> on_evaluating;
   std::function<void(const BadSample&)> on_quarantine;
 };
 
@@ -57,6 +59,7 @@ class Engine {
   std::vector<std::pair<std::string, double>> busiest(size_t count) const;
 
  private:
+  void refuse_unsupported() const;
   void open_sources();
   void size_run();
   void open_rest();
@@ -66,6 +69,7 @@ class Engine {
   void evaluate(const std::function<bool(const Moments&)>& due);
   bool any_due(const std::function<bool(const Moments&)>& due) const;
   int64_t next_stop(int64_t step) const;
+  bool due_after(const Moments& at, int64_t step) const;
   void finish_nodes(bool stopping);
   StreamOptions stream_options();
   void fill(StepContext& context) const;

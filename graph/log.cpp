@@ -1,4 +1,7 @@
 // spdlog stays behind context.h: its fmt and LibTorch's can't meet in one translation unit.
+#include "graph/log.h"
+
+#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -7,18 +10,39 @@
 namespace flowrun {
 namespace {
 
+std::function<void()>& before_line() {
+  static std::function<void()> hook;
+  return hook;
+}
+
 spdlog::logger& logger() {
   static const auto instance = [] {
-    auto out = spdlog::stderr_color_mt("flowrun");
-    out->set_pattern("%^%l%$: %v");
-    return out;
+    auto terminal = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+    terminal->set_pattern("%v");
+    return std::make_shared<spdlog::logger>("flowrun", terminal);
   }();
   return *instance;
 }
 
+void log(spdlog::level::level_enum level, const std::string& text) {
+  if (before_line()) before_line()();
+  logger().log(level, "{}", text);
+}
+
 }  // namespace
 
-void log_info(const std::string& text) { logger().info("{}", text); }
-void log_warning(const std::string& text) { logger().warn("{}", text); }
+void log_to(const std::string& path, std::function<void()> before) {
+  before_line() = std::move(before);
+  auto& sinks = logger().sinks();
+  sinks.resize(1);
+  if (path.empty()) return;
+  auto file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
+  file->set_pattern("%Y-%m-%d %H:%M:%S %v");
+  sinks.push_back(file);
+  logger().flush_on(spdlog::level::info);
+}
+
+void log_info(const std::string& text) { log(spdlog::level::info, text); }
+void log_warning(const std::string& text) { log(spdlog::level::warn, "warning: " + text); }
 
 }  // namespace flowrun

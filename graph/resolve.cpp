@@ -74,11 +74,16 @@ ordered_json resolved_json(CheckedPipeline& p) {
 std::string pipeline_hash(const ordered_json& resolved) {
   // Sorted keys, and without what can't change a result.
   nlohmann::json plain = resolved;
-  for (const char* key : {"about", "resolved"}) plain.erase(key);
+  for (const char* key : {"about", "resolved", "plugins"}) plain.erase(key);
   for (const char* key : {"threads", "memory_mib", "steps"}) plain["run"].erase(key);
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash_text(plain.dump())));
   return text;
+}
+
+std::string plugin_path(const Value& item) {
+  const auto directory = std::filesystem::path(item.where.source->name).parent_path();
+  return std::filesystem::absolute(directory / item.string).lexically_normal().string();
 }
 
 void load_plugins(const Value& pipeline, Diagnostics& faults) {
@@ -90,9 +95,7 @@ void load_plugins(const Value& pipeline, Diagnostics& faults) {
       faults.error(item.where, "plugins must be a list of shared libraries");
       continue;
     }
-    // Relative to the file that names it, wherever the program is started.
-    const auto directory = std::filesystem::path(item.where.source->name).parent_path();
-    const std::string path = std::filesystem::absolute(directory / item.string).lexically_normal().string();
+    const std::string path = plugin_path(item);
     if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) continue;
     const char* reason = dlerror();
     faults.error(item.where, "the plug-in can't be loaded: " + std::string(reason ? reason : path),

@@ -114,6 +114,7 @@ void StreamRun::deliver_group(GroupRecord& group, NodeShard* stats) {
   }
   step.bad.insert(step.bad.end(), group.bad.begin(), group.bad.end());
   step.images += group.images;
+  if (options_.on_images) options_.on_images(step.images);
   ++finished_[group_level].back();
   release_group(group);
   if (--step.groups_left == 0) begin_step(step);

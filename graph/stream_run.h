@@ -59,6 +59,7 @@ struct StreamOptions {
   const std::vector<bool>* inactive = nullptr; // per node: folds nothing now (evaluations that are not due)
   std::function<void(StepContext&)> fill_step;                // engine's part of a step context
   std::function<void(const StepContext&)> on_step;             // a step has ended
+  std::function<void(int64_t images)> on_images;               // after each group: how many images have passed
   std::function<void(const BadSample&)> quarantine;           // a sample was replaced
 };
 

@@ -92,7 +92,7 @@ class Validator {
       read_params(set, *run, {}, "run", "", faults_);
     }
     if (const Value* plugins = root_.find("plugins")) {
-      for (const Value& item : plugins->items) out_.plugins.push_back(item.string);
+      for (const Value& item : plugins->items) out_.plugins.push_back(plugin_path(item));
     }
   }
 

@@ -40,6 +40,7 @@ struct VisibleTokens {
 struct Prediction {
   static constexpr const char* type_name = "prediction";
   Tensor values;
+  std::vector<int64_t> parts;  // block numbers, empty when the model was not made for blocks
   void release() { values.reset(); }
 };
 struct Target {

@@ -1,0 +1,67 @@
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "graph/node.h"
+#include "io/checkpoint.h"
+#include "io/run_directory.h"
+#include "nodes/report/every.h"
+
+namespace flowrun {
+namespace {
+
+struct Checkpoint {
+  static constexpr NodeInfo info{
+      .type = "report.checkpoint",
+      .brief = "Saves every model and every stateful node, so that the run can be resumed or its encoder used elsewhere.",
+      .scope = Scope::step,
+      .details = "checkpoints/step-N holds NAME.safetensors for each model and node, and a manifest with sizes and hashes. It appears whole or not "
+                 "at all. Also written when a run ends, and when it is stopped by a signal. An encoder's file loads in timm with all keys matched.",
+      .late = true};
+  struct Ports {
+    void describe(auto&) {}
+  };
+  struct Params {
+    std::string every = "1 epoch";
+    int64_t keep = 3;
+    void describe(auto& param) {
+      param("every", every, "How often: \"500 steps\", \"1 epoch\".");
+      param("keep", keep, positive, "How many of the newest to keep.");
+    }
+    std::optional<ParamFault> check() const {
+      if (!Every::parse(every)) return ParamFault{"every", Every::fault("every", every)};
+      return {};
+    }
+  };
+  Params params;
+
+  void run(Ports&, StepContext& context) {
+    if (Every::parse(params.every)->due(context)) write(context);
+  }
+  void finish(StepContext& context) {
+    if (written_ != context.step) write(context);
+  }
+
+ private:
+  void write(StepContext& context) {
+    if (context.run.directory.empty()) return;
+    const std::filesystem::path root = io::RunPaths(context.run.directory).checkpoints;
+    io::CheckpointWriter writer(root, context.step);
+    for (const auto& [owner, state] : context.snapshot(context.engine)) {
+      std::vector<io::TensorEntry> entries;
+      for (const auto& [name, array] : state) {
+        entries.push_back({name, array.dtype, array.shape, {static_cast<const std::byte*>(array.data.get()), array.bytes}});
+      }
+      writer.add_tensors(owner + ".safetensors", entries);
+    }
+    const auto path = writer.commit({{"seed", context.run.seed}, {"steps_per_epoch", context.run.steps_per_epoch}, {"epoch", context.epoch}});
+    io::keep_newest_checkpoints(root, static_cast<size_t>(params.keep), path);
+    written_ = context.step;
+  }
+
+  int64_t written_ = -1;
+};
+
+FLOWRUN_NODE(Checkpoint);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,114 @@
+#include <ATen/core/grad_mode.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "graph/node.h"
+#include "io/run_directory.h"
+#include "io/tensorboard.h"
+#include "nodes/device.h"
+#include "nodes/report/every.h"
+
+namespace flowrun {
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+struct Metrics {
+  static constexpr NodeInfo info{
+      .type = "report.metrics",
+      .brief = "Writes loss, ledger, throughput and what other nodes report: metrics.jsonl, and events for TensorBoard.",
+      .scope = Scope::step,
+      .details = "The loss is the mean over the groups of the step that is reported, with one value per predicted block. The ledger is a hash of all "
+                 "that was random in the step's data: two runs whose ledgers agree saw the same bytes.",
+      .late = true};
+  struct Ports {
+    In<Loss> loss{"loss", "The loss to report.", optional};
+    void describe(auto& port) { port(loss); }
+  };
+  struct Params {
+    std::string every = "20 steps";
+    bool tensorboard = true;
+    void describe(auto& param) {
+      param("every", every, "How often: \"20 steps\", \"1 epoch\".");
+      param("tensorboard", tensorboard, "Whether to write an event file too.");
+    }
+    std::optional<ParamFault> check() const {
+      if (!Every::parse(every)) return ParamFault{"every", Every::fault("every", every)};
+      return {};
+    }
+  };
+  Params params;
+
+  void open(const OpenContext& context) {
+    if (context.run.directory.empty()) return;
+    const std::filesystem::path directory = context.run.directory;
+    lines_.emplace(io::RunPaths(directory).metrics);
+    if (params.tensorboard) events_.emplace(directory / io::event_file_name(static_cast<int64_t>(now())));
+  }
+
+  void fold(Ports& port, const FoldContext& context) {
+    if (!port.loss) return;
+    const at::NoGradGuard no_grad;
+    const double share = 1.0 / static_cast<double>(context.count);
+    const auto add = [&](Tensor& sum, const Tensor& value) {
+      const Tensor part = value.detach().mul(share);
+      sum = sum.defined() ? sum.add(part) : part;
+    };
+    add(loss_, port.loss->value);
+    if (port.loss->per_part.defined()) add(per_part_, port.loss->per_part);
+    parts_ = port.loss->parts;
+  }
+
+  void run(Ports&, StepContext& context) {
+    if (last_seconds_ < 0) last_seconds_ = 0, last_images_ = (context.first_step - 1) * context.run.batch;
+    if (Every::parse(params.every)->due(context)) report(context);
+    loss_.reset(), per_part_.reset();
+  }
+
+ private:
+  void report(StepContext& context) {
+    read_losses(context);
+    const double seconds = context.seconds - last_seconds_;
+    const double rate = seconds > 0 ? static_cast<double>(context.images - last_images_) / seconds : 0;
+    last_seconds_ = context.seconds, last_images_ = context.images;
+    nlohmann::ordered_json line = {{"step", context.step}, {"epoch", context.epoch}};
+    if (const auto loss = context.reports.find("loss"); loss != context.reports.end()) line["loss"] = loss->second;
+    char ledger[17];
+    std::snprintf(ledger, sizeof ledger, "%016llx", static_cast<unsigned long long>(context.ledger));
+    line["ledger"] = ledger;
+    line["images_per_second"] = rate;
+    for (const auto& [name, value] : context.reports) line.emplace(name, value);
+    if (lines_) lines_->append(line);
+    if (!events_) return;
+    const double time = now();
+    events_->scalar("images_per_second", context.step, static_cast<float>(rate), time);
+    for (const auto& [name, value] : context.reports) events_->scalar(name, context.step, static_cast<float>(value), time);
+  }
+
+  /// Waits for the device, once per report.
+  void read_losses(StepContext& context) {
+    if (!loss_.defined()) return;
+    const double loss = loss_.item<double>();
+    if (!std::isfinite(loss)) throw NodeError("the loss is " + std::to_string(loss));
+    context.report("loss", loss);
+    if (!per_part_.defined()) return;
+    const Tensor host = per_part_.to(at::kCPU, at::kDouble);
+    for (size_t i = 0; i < parts_.size(); ++i) context.report("loss_block_" + std::to_string(parts_[i]), host.const_data_ptr<double>()[i]);
+  }
+
+  std::optional<io::JsonLines> lines_;
+  std::optional<io::EventWriter> events_;
+  Tensor loss_, per_part_;
+  std::vector<int64_t> parts_;
+  double last_seconds_ = -1;
+  int64_t last_images_ = 0;
+};
+
+FLOWRUN_NODE(Metrics);
+
+}  // namespace
+}  // namespace flowrun

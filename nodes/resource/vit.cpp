@@ -1,0 +1,69 @@
+#include "nodes/model_resources.h"
+
+namespace flowrun {
+namespace {
+
+const Choices& archs() {
+  static const Choices choices = {"ti", "s", "b", "l"};
+  return choices;
+}
+
+struct VitModel {
+  static constexpr ModelInfo info{
+      .type = "model.vit",
+      .brief = "Vision transformer with learned class and register tokens and a fixed sine-cosine position table.",
+      .kind = "vit",
+      .details = "Pre-norm blocks, exact GELU, no dropout, no layer scale. Weights carry timm's names: a saved encoder loads in timm's "
+                 "VisionTransformer(class_token=True, reg_tokens=4, no_embed_class=True). First values depend on the seed, the model's name and "
+                 "the parameter's name alone."};
+  struct Params {
+    std::string arch = "s";
+    int64_t image = 224, patch = 16, width = 0, depth = 0, heads = 0, registers = 4;
+    double mlp_ratio = 4;
+    bool class_token = true;
+    std::string init = "ijepa";
+    void describe(auto& param) {
+      param("arch", arch, archs(), "Depth, width and heads: ti 12/192/3, s 12/384/6, b 12/768/12, l 24/1024/16.");
+      param("image", image, positive, "Side of the square input, pixels.");
+      param("patch", patch, positive, "Side of a patch, pixels; divides image.");
+      param("width", width, not_negative, "Width of the tokens instead of arch's; 0: arch's.");
+      param("depth", depth, not_negative, "Blocks instead of arch's; 0: arch's.");
+      param("heads", heads, not_negative, "Attention heads instead of arch's; 0: arch's.");
+      param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
+      param("class_token", class_token, "Whether there is a class token.");
+      param("registers", registers, Range{0, 64}, "Register tokens.");
+      param("init", init, init_choices(),
+            "First weights. ijepa: normal 0.02. ijepa_rescaled: the last layer of each sub-block divided by sqrt(2 block). mae: Xavier uniform.");
+    }
+    model::VitConfig config() const {
+      model::VitConfig config = model::vit_arch(arch);
+      config.image = image, config.patch = patch;
+      if (width > 0) config.width = width;
+      if (depth > 0) config.depth = depth;
+      if (heads > 0) config.heads = heads;
+      config.mlp_ratio = mlp_ratio, config.class_token = class_token, config.registers = registers;
+      return config;
+    }
+    std::optional<ParamFault> check() const {
+      const model::VitConfig c = config();
+      const auto n = [](int64_t value) { return std::to_string(value); };
+      if (c.image % c.patch != 0) return ParamFault{"patch", "patches of " + n(c.patch) + " pixels don't tile an image of " + n(c.image)};
+      if (c.width % 4 != 0) return ParamFault{"width", "width must be a multiple of 4 (the position table has four parts), not " + n(c.width)};
+      if (c.width % c.heads != 0) return ParamFault{"heads", n(c.heads) + " heads don't divide a width of " + n(c.width)};
+      return {};
+    }
+  };
+  Params params;
+
+  std::unique_ptr<Resource> open(const OpenContext& context) {
+    auto resource = std::make_unique<VitResource>(params.config());
+    resource->vit.parameters().initialise(weight_seed(context), model::init_scheme(params.init));
+    resource->vit.to(torch_device(context.run), at::kFloat);
+    return resource;
+  }
+};
+
+FLOWRUN_MODEL(VitModel);
+
+}  // namespace
+}  // namespace flowrun

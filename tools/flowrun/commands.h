@@ -1,0 +1,41 @@
+// The subcommands. Each returns the exit status: 0 done, 1 the run failed, 2 the pipeline is wrong, 75 stopped on
+// request. PipelineError and RunError are caught in main().
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace flowrun::tool {
+
+inline constexpr int exit_failed = 1, exit_pipeline = 2, exit_stopped = 75;
+
+/// A pipeline file with its changes.
+struct PipelineArgs {
+  std::string file;
+  std::vector<std::string> sets;
+};
+
+struct RunArgs {
+  PipelineArgs pipeline;
+  std::string out;
+  bool resume = false;
+  bool serial = false;
+  bool quiet = false;
+  int threads = 0;
+  int rank = 0, world = 1;
+  uint64_t jitter = 0;
+};
+
+int run(const RunArgs& args);
+int check(const PipelineArgs& args);
+int expand(const PipelineArgs& args);
+/// `out` ending in .svg: drawn by Graphviz; else DOT, to the terminal when empty. `plan`: the lowered plan in words.
+int draw(const PipelineArgs& args, const std::string& out, bool plan);
+/// All types, or one; `plugins` are loaded first, so that their types are shown too.
+int help(const std::string& type, bool json, const std::vector<std::string>& plugins);
+int schema(const std::vector<std::string>& plugins);
+/// Writes one page per family of types into a folder.
+int doc(const std::string& folder, const std::vector<std::string>& plugins);
+
+}  // namespace flowrun::tool

@@ -1,0 +1,128 @@
+// check, expand, draw: a pipeline before it runs.
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <set>
+#include <sstream>
+
+#include "graph/device.h"
+#include "graph/lower.h"
+#include "io/file.h"
+#include "tools/flowrun/load.h"
+
+namespace flowrun::tool {
+namespace {
+
+const char* colour(Scope scope) {
+  static constexpr const char* colours[] = {"#dbe9f6", "#dbe9f6", "#e3f1dc", "#fbe5d0", "#f6d9dc", "#ece2f2"};
+  return colours[static_cast<int>(scope)];
+}
+
+const char* level_label(Scope scope) {
+  static constexpr const char* labels[] = {"per sample: any thread", "per sample: any thread", "per group: any thread",
+                                           "per group: device, in order", "per step: device, in order", "per evaluation"};
+  return labels[static_cast<int>(scope)];
+}
+
+std::string quoted(const std::string& text) { return '"' + text + '"'; }
+
+void draw_nodes(const CheckedPipeline& p, std::ostream& out) {
+  // Sources share the box of the sample nodes.
+  for (const Scope scope : {Scope::sample, Scope::batch, Scope::device, Scope::step, Scope::evaluation}) {
+    std::ostringstream inside;
+    for (const CheckedNode& node : p.nodes) {
+      if (node.scope() != scope && !(node.scope() == Scope::source && scope == Scope::sample)) continue;
+      inside << "    " << quoted(node.name) << " [label=<<b>" << node.name << "</b><br/><font point-size=\"9\">" << node.type->info.type
+             << "</font>>, fillcolor=" << quoted(colour(scope)) << "];\n";
+    }
+    if (inside.str().empty()) continue;
+    out << "  subgraph cluster_" << scope_name(scope) << " {\n    label=" << quoted(level_label(scope))
+        << "; fontsize=10; fontcolor=\"#666666\"; color=\"#cccccc\"; style=rounded;\n"
+        << inside.str() << "  }\n";
+  }
+}
+
+void draw_edges(const CheckedPipeline& p, std::ostream& out) {
+  for (const CheckedNode& node : p.nodes) {
+    for (const PortSource& source : node.sources) {
+      if (source.node < 0) continue;
+      const CheckedNode& from = p.nodes[static_cast<size_t>(source.node)];
+      out << "  " << quoted(from.name) << " -> " << quoted(node.name) << " [label="
+          << quoted(from.type->ports[static_cast<size_t>(source.port)].name) << "];\n";
+    }
+    for (const int before : node.after) {
+      out << "  " << quoted(p.nodes[static_cast<size_t>(before)].name) << " -> " << quoted(node.name) << " [style=dotted, label=\"then\"];\n";
+    }
+  }
+}
+
+void draw_models(const CheckedPipeline& p, std::ostream& out) {
+  for (const CheckedModel& model : p.models) {
+    out << "  " << quoted("model " + model.name) << " [shape=cylinder, fillcolor=\"#fff6cc\", label=<<b>" << model.name
+        << "</b><br/><font point-size=\"9\">" << model.type->info.type << "</font>>];\n";
+  }
+  for (const CheckedNode& node : p.nodes) {
+    std::set<std::pair<int, bool>> uses;
+    for (const ModelUse& use : node.uses) uses.insert({use.model, use.access == Models::Access::writes});
+    for (const auto& [m, writes] : uses) {
+      const std::string model = quoted("model " + p.models[static_cast<size_t>(m)].name);
+      out << "  " << (writes ? quoted(node.name) + " -> " + model : model + " -> " + quoted(node.name))
+          << " [style=dashed, color=\"#b08900\", constraint=false" << (writes ? ", penwidth=1.6" : "") << "];\n";
+    }
+  }
+}
+
+std::string dot(const CheckedPipeline& p) {
+  std::ostringstream out;
+  out << "digraph flowrun {\n  rankdir=TB; fontname=\"Helvetica\"; nodesep=0.3; ranksep=0.35;\n"
+      << "  node [shape=box, style=\"rounded,filled\", fontname=\"Helvetica\", fontsize=11, color=\"#888888\"];\n"
+      << "  edge [fontname=\"Helvetica\", fontsize=9, color=\"#555555\", fontcolor=\"#555555\"];\n";
+  draw_nodes(p, out);
+  draw_models(p, out);
+  draw_edges(p, out);
+  out << "}\n";
+  return out.str();
+}
+
+void write_svg(const std::string& graph, const std::string& out) {
+  const std::string command = "dot -Tsvg -o '" + out + "'";
+  if (out.find('\'') != std::string::npos) throw std::runtime_error("the name of the picture must not have an apostrophe: " + out);
+  if (std::system("command -v dot >/dev/null 2>&1") != 0) {
+    throw std::runtime_error("drawing SVG takes Graphviz (apt-get install graphviz); without it, write a .dot file");
+  }
+  FILE* pipe = popen(command.c_str(), "w");
+  if (pipe == nullptr) throw std::runtime_error("cannot start dot");
+  std::fwrite(graph.data(), 1, graph.size(), pipe);
+  if (pclose(pipe) != 0) throw std::runtime_error("dot failed on " + out);
+}
+
+}  // namespace
+
+int check(const PipelineArgs& args) {
+  const CheckedPipeline pipeline = load_checked(args);
+  std::cout << args.file << ": " << pipeline.nodes.size() << (pipeline.nodes.size() == 1 ? " node, " : " nodes, ") << pipeline.models.size()
+            << (pipeline.models.size() == 1 ? " model" : " models") << ", no faults\n";
+  return 0;
+}
+
+int expand(const PipelineArgs& args) {
+  CheckedPipeline pipeline = load_checked(args);
+  device_runtime().resolve(pipeline.run);
+  std::cout << resolved_json(pipeline).dump(2) << '\n';
+  return 0;
+}
+
+int draw(const PipelineArgs& args, const std::string& out, bool plan) {
+  const CheckedPipeline pipeline = load_checked(args);
+  const std::string text = plan ? describe_plan(pipeline, lower(pipeline)) : dot(pipeline);
+  if (out.empty()) {
+    std::cout << text;
+  } else if (out.ends_with(".svg") && !plan) {
+    write_svg(text, out);
+  } else {
+    io::write_file_atomic(out, text);
+  }
+  return 0;
+}
+
+}  // namespace flowrun::tool

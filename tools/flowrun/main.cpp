@@ -1,0 +1,116 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "graph/context.h"
+#include "graph/error.h"
+#include "graph/version.h"
+#include "tools/flowrun/commands.h"
+
+namespace {
+
+using namespace flowrun;
+using namespace flowrun::tool;
+
+const char* const about =
+    "Trains vision models without labels; the training is a graph of nodes that a JSON file defines.\n"
+    "  flowrun pretrain.json                         runs it\n"
+    "  flowrun pretrain.json --set mask.regions=1    with one value changed\n"
+    "  flowrun check pretrain.json                   finds every fault, runs nothing\n"
+    "  flowrun help                                  the node types";
+
+void add_pipeline(CLI::App& command, PipelineArgs& args) {
+  command.add_option("pipeline", args.file, "Pipeline file (JSON)")->required();
+  command.add_option("--set", args.sets, "PATH=VALUE: changes one value, as nodes' \"set\" does (mask.regions=1, run.epochs=2, seed=3); may be repeated")
+      ->allow_extra_args(false);
+}
+
+void add_plugins(CLI::App& command, std::vector<std::string>& plugins) {
+  command.add_option("--plugin", plugins, "Shared library whose node types are shown too; may be repeated")->allow_extra_args(false);
+}
+
+/// `flowrun pretrain.json …` is short for `flowrun run pretrain.json …`.
+std::vector<std::string> arguments(int argc, char** argv, const CLI::App& app) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+  const bool is_command = !words.empty() && std::any_of(commands.begin(), commands.end(), [&](const CLI::App* c) { return c->check_name(words[0]); });
+  if (!words.empty() && !words[0].starts_with('-') && !is_command) words.insert(words.begin(), "run");
+  return {words.rbegin(), words.rend()};  // CLI11 takes them from the back
+}
+
+int main_or_throw(int argc, char** argv) {
+  CLI::App app(about, "flowrun");
+  app.set_version_flag("--version", std::string("flowrun ") + version);
+  app.require_subcommand(1);
+  int status = 0;
+
+  RunArgs run_args;
+  CLI::App& run_command = *app.add_subcommand("run", "Runs a pipeline (the word run may be left out)");
+  add_pipeline(run_command, run_args.pipeline);
+  run_command.add_option("--out", run_args.out, "Run directory; without it runs/NAME, or the next that is free");
+  run_command.add_flag("--resume", run_args.resume, "Goes on from the newest complete checkpoint of the run directory");
+  run_command.add_option("--threads", run_args.threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
+  run_command.add_flag("--serial", run_args.serial, "One thread, the same plan: the debugger");
+  run_command.add_flag("--quiet", run_args.quiet, "No progress line");
+  // For tests: delays in the pool; and a share of the groups, without the exchange of gradients.
+  run_command.add_option("--jitter", run_args.jitter)->group("");
+  run_command.add_option("--rank", run_args.rank)->group("");
+  run_command.add_option("--world", run_args.world)->group("");
+  run_command.callback([&] { status = run(run_args); });
+
+  PipelineArgs pipeline;
+  CLI::App& check_command = *app.add_subcommand("check", "Finds every fault of a pipeline; runs nothing");
+  add_pipeline(check_command, pipeline);
+  check_command.callback([&] { status = check(pipeline); });
+
+  CLI::App& expand_command = *app.add_subcommand("expand", "Prints the pipeline with nothing left open; itself runnable");
+  add_pipeline(expand_command, pipeline);
+  expand_command.callback([&] { status = expand(pipeline); });
+
+  std::string out;
+  bool plan = false;
+  CLI::App& draw_command = *app.add_subcommand("draw", "Draws the graph");
+  add_pipeline(draw_command, pipeline);
+  draw_command.add_option("-o,--out", out, "FILE.svg (Graphviz draws it) or FILE.dot; without it DOT is printed");
+  draw_command.add_flag("--plan", plan, "What the engine makes of it, in words: slots, tasks, orders");
+  draw_command.callback([&] { status = draw(pipeline, out, plan); });
+
+  std::string type;
+  bool json = false;
+  std::vector<std::string> plugins;
+  CLI::App& help_command = *app.add_subcommand("help", "Shows the node and model types, or one of them");
+  help_command.add_option("type", type, "A type such as mask.rectangles, or run");
+  help_command.add_flag("--json", json, "As JSON");
+  add_plugins(help_command, plugins);
+  help_command.callback([&] { status = help(type, json, plugins); });
+
+  CLI::App& schema_command = *app.add_subcommand("schema", "Prints the JSON Schema of pipeline files, for editors");
+  add_plugins(schema_command, plugins);
+  schema_command.callback([&] { status = schema(plugins); });
+
+  std::string folder;
+  CLI::App& doc_command = *app.add_subcommand("doc", "Writes the pages of all types into a folder");
+  doc_command.add_option("folder", folder)->required();
+  add_plugins(doc_command, plugins);
+  doc_command.callback([&] { status = doc(folder, plugins); });
+
+  try {
+    app.parse(arguments(argc, argv, app));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : exit_pipeline;
+  }
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return main_or_throw(argc, argv);
+  } catch (const PipelineError& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return exit_pipeline;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return exit_failed;
+  }
+}

@@ -1,0 +1,26 @@
+// What a run directory says about the run it holds.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "graph/engine.h"
+#include "io/run_directory.h"
+
+namespace flowrun::tool {
+
+/// The resolved pipeline that the run began with. Throws RunError when it is missing.
+nlohmann::ordered_json stored_pipeline(const io::RunPaths& paths);
+
+/// Fills what `run` leaves open ("auto", 0) with what the run began with, so that it goes on in the same way on a machine
+/// of other size.
+void adopt(RunParams& run, const nlohmann::ordered_json& stored);
+
+/// Throws PipelineError, listing the differences, unless both pipelines compute the same.
+void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_json& now);
+
+/// The newest complete checkpoint, if there is one; and cuts off what the logs hold behind it.
+std::optional<ResumePoint> resume_point(const io::RunPaths& paths);
+
+}  // namespace flowrun::tool

@@ -1,0 +1,179 @@
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <unistd.h>
+
+#include "graph/device.h"
+#include "graph/log.h"
+#include "io/file.h"
+#include "tools/flowrun/load.h"
+#include "tools/flowrun/progress.h"
+#include "tools/flowrun/resume.h"
+
+namespace flowrun::tool {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::atomic<bool> stop_requested{false};
+
+void ask_to_stop(int signal) {
+  stop_requested.store(true);
+  if (signal != SIGINT) return;
+  const char text[] = "\nstopping after this step (Ctrl-C again: at once, without a checkpoint)\n";
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, text, sizeof text - 1);
+  std::signal(SIGINT, SIG_DFL);
+}
+
+void catch_signals() {
+  struct sigaction action {};
+  action.sa_handler = ask_to_stop;
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR2}) sigaction(signal, &action, nullptr);
+}
+
+/// runs/NAME; for a new run the first of runs/NAME, runs/NAME-2, … that is free, for --resume the last that isn't.
+std::filesystem::path run_folder(const RunArgs& args) {
+  if (!args.out.empty()) return args.out;
+  const std::filesystem::path base = std::filesystem::path("runs") / std::filesystem::path(args.pipeline.file).stem();
+  std::filesystem::path last = base;
+  for (int n = 1;; ++n) {
+    const std::filesystem::path next = n == 1 ? base : std::filesystem::path(base.string() + "-" + std::to_string(n));
+    if (!io::holds_run(next)) return args.resume ? last : next;
+    last = next;
+  }
+}
+
+/// The run's files beside those that nodes write.
+class Records {
+ public:
+  explicit Records(const io::RunPaths& paths) : paths_(paths) {}
+
+  void evaluation(const std::string& node, int64_t step, double epoch, const Reports& values) {
+    ordered_json line = {{"node", node}, {"step", step}, {"epoch", epoch}};
+    std::string text;
+    for (const auto& [name, value] : values) {
+      line[name] = value;
+      char number[64];
+      std::snprintf(number, sizeof number, "%s%s %.4g", text.empty() ? "" : ", ", name.c_str(), value);
+      text += number;
+    }
+    io::JsonLines(evaluations()).append(line);
+    log_info("evaluation " + node + " after step " + std::to_string(step) + ": " + text);
+  }
+
+  void quarantine(const BadSample& bad, const RunInfo& run) {
+    if (!quarantine_) quarantine_.emplace(paths_.quarantine);
+    const int64_t step = static_cast<int64_t>(bad.epoch) * run.steps_per_epoch + static_cast<int64_t>(bad.position) / std::max<int64_t>(1, run.batch) + 1;
+    quarantine_->append({{"step", step}, {"epoch", bad.epoch}, {"position", bad.position}, {"sample", bad.sample}, {"key", bad.key}, {"error", bad.error}});
+    log_warning("replaced a sample that failed: " + bad.key + "\n  " + bad.error);
+  }
+
+  /// stats.json, then result.json: last, so that its presence says that all is there.
+  void finish(const Engine* engine, ordered_json result) {
+    if (engine) io::write_file_atomic(paths_.stats, engine->stats_json().dump(2) + "\n");
+    std::ifstream lines(evaluations());
+    for (std::string text; std::getline(lines, text);) {
+      ordered_json entry = ordered_json::parse(text, nullptr, false);
+      if (entry.is_discarded()) continue;
+      const std::string node = entry.at("node");
+      entry.erase("node");
+      auto history = result.contains(node) ? result[node]["history"] : ordered_json::array();
+      history.push_back(entry);
+      result[node] = entry;
+      result[node]["history"] = std::move(history);
+    }
+    io::write_file_atomic(paths_.result, result.dump(2) + "\n");
+  }
+
+ private:
+  std::filesystem::path evaluations() const { return paths_.root / "evaluations.jsonl"; }
+  const io::RunPaths& paths_;
+  std::optional<io::JsonLines> quarantine_;
+};
+
+std::string opening_line(const RunInfo& run, const RunParams& params, const std::filesystem::path& out, int64_t from) {
+  std::string text = "run " + out.string() + ": ";
+  if (run.batch > 0) {
+    text += std::to_string(run.last_step) + " steps of " + std::to_string(run.batch) + " images, " + std::to_string(run.steps_per_epoch) +
+            " to an epoch; ";
+  }
+  text += run.device + " " + run.precision + ", " + std::to_string(params.intra_op) + (params.intra_op == 1 ? " thread" : " threads") +
+          " inside operations, " + std::to_string(run.threads) + " for data";
+  if (from > 0) text += "; resumed after step " + std::to_string(from);
+  return text;
+}
+
+EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& out) {
+  EngineOptions options;
+  options.threads = args.threads;
+  options.serial = args.serial;
+  options.rank = args.rank;
+  options.world = args.world;
+  options.jitter = args.jitter;
+  options.directory = out.string();
+  options.stop = &stop_requested;
+  return options;
+}
+
+/// A pipeline that can't be opened leaves nothing behind.
+std::unique_ptr<Engine> open_engine(CheckedPipeline& pipeline, EngineOptions options, bool fresh, const std::filesystem::path& out) {
+  try {
+    return std::make_unique<Engine>(pipeline, std::move(options));
+  } catch (...) {
+    log_to("", {});
+    if (fresh) std::filesystem::remove_all(out);
+    throw;
+  }
+}
+
+}  // namespace
+
+int run(const RunArgs& args) {
+  CheckedPipeline pipeline = load_checked(args.pipeline);
+  const std::filesystem::path out = run_folder(args);
+  const bool fresh = !std::filesystem::exists(out);
+  const io::RunDirectory directory(out, args.resume);
+  const io::RunPaths& paths = directory.paths();
+  ordered_json stored;
+  if (args.resume) adopt(pipeline.run, stored = stored_pipeline(paths));
+  device_runtime().resolve(pipeline.run);
+  const ordered_json resolved = resolved_json(pipeline);
+  if (args.resume) require_same(stored, resolved);
+
+  Progress progress(args.quiet);
+  log_to(paths.log.string(), [&] { progress.clear(); });
+  Records records(paths);
+  std::unique_ptr<Engine> engine;
+  EngineOptions options = engine_options(args, out);
+  if (args.resume) options.resume = resume_point(paths);
+  const int64_t from = options.resume ? options.resume->step : 0;
+  options.on_step = [&](const StepContext& context) { progress.step(*engine, context); };
+  options.on_evaluating = [&](const std::string& source, int64_t done, int64_t total) { progress.evaluating(source, done, total); };
+  options.on_evaluation = [&](const std::string& node, int64_t step, double epoch, const Reports& values) { records.evaluation(node, step, epoch, values); };
+  options.on_quarantine = [&](const BadSample& bad) { records.quarantine(bad, engine->info()); };
+  engine = open_engine(pipeline, std::move(options), fresh, out);
+  if (!args.resume) io::write_file_atomic(paths.pipeline, resolved.dump(2) + "\n");
+  log_info(opening_line(engine->info(), pipeline.run, out, from));
+
+  catch_signals();
+  try {
+    const RunResult result = engine->run();
+    progress.clear();
+    records.finish(engine.get(), {{"status", result.stopped ? "stopped" : "done"}, {"steps", result.steps}, {"images", result.images}, {"seconds", result.seconds}});
+    log_info(result.stopped ? "stopped after step " + std::to_string(result.steps) + "; go on with --resume --out " + out.string() : "done: " + out.string());
+    engine.reset();
+    log_to("", {});
+    return result.stopped ? exit_stopped : 0;
+  } catch (const std::exception& error) {
+    progress.clear();
+    log_info(std::string("error: ") + error.what());
+    records.finish(engine.get(), {{"status", "failed"}, {"error", error.what()}});
+    engine.reset();
+    log_to("", {});
+    return exit_failed;
+  }
+}
+
+}  // namespace flowrun::tool
