@@ -43,9 +43,20 @@ void Diagnostics::error(const Location& where, std::string message, std::string 
   faults_.push_back({where, std::move(message), std::move(hint)});
 }
 
+/// By file in the order in which they were first met, and down each file.
+std::vector<Diagnostics::Fault> Diagnostics::sorted() const {
+  const auto rank = [&](const Fault& fault) {
+    const auto first = std::find_if(faults_.begin(), faults_.end(), [&](const Fault& f) { return f.where.source == fault.where.source; });
+    return std::pair(first - faults_.begin(), fault.where.offset);
+  };
+  std::vector<Fault> out = faults_;
+  std::stable_sort(out.begin(), out.end(), [&](const Fault& a, const Fault& b) { return rank(a) < rank(b); });
+  return out;
+}
+
 std::string Diagnostics::render() const {
   std::string out;
-  for (const Fault& fault : faults_) {
+  for (const Fault& fault : sorted()) {
     if (fault.where.source) {
       const Line line = line_of(fault.where);
       out += fault.where.source->name + ":" + std::to_string(line.number) + ":" + std::to_string(line.column) +

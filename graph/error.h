@@ -38,6 +38,8 @@ class Diagnostics {
     std::string message;
     std::string hint;
   };
+  std::vector<Fault> sorted() const;
+
   std::vector<Fault> faults_;
 };
 

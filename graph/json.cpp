@@ -76,12 +76,29 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
-    std::string message = error.what();
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: what it is; last read: '…'"
-    if (const size_t colon = message.find(": "); colon != std::string::npos) message = message.substr(colon + 2);
-    const size_t offset = position == 0 ? 0 : position - 1;
-    faults_.error({source_, std::min(offset, source_->text.size()), 1}, "not valid JSON: " + message);
+    const std::string& text = source_->text;
+    size_t offset = std::min(position == 0 ? 0 : position - 1, text.size());
+    const size_t last = text.find_last_not_of(" \t\r\n");
+    if (last == std::string::npos) return faults_.error({source_, 0, 1}, "the file is empty"), false;
+    if (offset > last) offset = last;  // the end came too early: point at what stands there
+    const size_t before = offset == 0 ? std::string::npos : text.find_last_not_of(" \t\r\n", offset - 1);
+    std::string hint;
+    if ((text[offset] == '}' || text[offset] == ']') && before != std::string::npos && text[before] == ',') hint = "the comma before it is one too many";
+    if (text[offset] == '/') hint = "JSON has no comments; \"about\" is the place for words";
+    faults_.error({source_, offset, 1}, "not valid JSON: " + plain_message(error.what()), hint);
     return false;
+  }
+
+  /// "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing value - invalid
+  /// literal; last read: '…'; expected …" without the parser's own words.
+  static std::string plain_message(std::string message) {
+    if (const size_t colon = message.find(": "); colon != std::string::npos) message.erase(0, colon + 2);
+    if (const size_t dash = message.find(" - "); message.starts_with("syntax error") && dash != std::string::npos) message.erase(0, dash + 3);
+    if (const size_t read = message.find("; last read: "); read != std::string::npos) {
+      const size_t expected = message.find("; expected ", read);
+      message.erase(read, expected == std::string::npos ? std::string::npos : expected - read);
+    }
+    return message;
   }
 
  private:

@@ -55,7 +55,7 @@ class Reader final : public ParamVisitor {
     };
     if (many && v->is(Value::Kind::array)) {
       for (const Value& item : v->items) add(item);
-      if (v->items.empty()) wrong(*v, info, "a list of at least one model");
+      if (v->items.empty()) faults_.error(v->where, owner_ + ": " + objects_.back().path + info.name + " must name at least one model");
     } else {
       add(*v);
     }
@@ -112,7 +112,7 @@ class Reader final : public ParamVisitor {
   }
 
   void wrong(const Value& v, const ParamInfo& info, const std::string& wanted) {
-    faults_.error(v.where, owner_ + ": " + objects_.back().path + info.name + " must be " + wanted + ", not " + kind_name(v.kind));
+    faults_.error(v.where, owner_ + ": " + objects_.back().path + info.name + " must be " + wanted + ", not " + (v.is(Value::Kind::real) ? number_text(v.real) : kind_name(v.kind)));
   }
 
   void check(const Value& v, const ParamInfo& info) {

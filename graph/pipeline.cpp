@@ -156,7 +156,7 @@ class Loader {
   }
 
   /// The object that holds the named node or model: `name`, `nodes.name` or `models.name`.
-  Value* named(Value& pipeline, const Path& path, size_t& next) {
+  Value* named(Value& pipeline, const Path& path, size_t& next, bool setting = false) {
     const std::string& head = path.parts[0];
     const bool qualified = (head == "nodes" || head == "models") && path.parts.size() > 1;
     const std::string& name = path.parts[qualified ? 1 : 0];
@@ -169,7 +169,7 @@ class Loader {
       if (Value* found = all->find(name)) return found;
       for (const std::string& key : all->keys()) candidates.push_back(key);
     }
-    if (!qualified) candidates.insert(candidates.end(), {"run", "let", "seed"});
+    if (!qualified && setting) candidates.insert(candidates.end(), {"run", "let", "seed"});
     faults_.error(path.where, "no node or model \"" + name + "\"", did_you_mean(name, candidates) + "there are: " + join(candidates));
     return nullptr;
   }
@@ -191,7 +191,7 @@ class Loader {
       }
       return values;
     }
-    Value* found = named(pipeline, path, first_);
+    Value* found = named(pipeline, path, first_, /*setting=*/true);
     if (found && first_ >= path.parts.size()) {
       faults_.error(path.where, "can't set \"" + path.text() + "\" as a whole", "use swap");
       return nullptr;
@@ -351,9 +351,9 @@ Value finish(Loader& loader, Value pipeline, const std::vector<std::string>& set
     const Value* value = pipeline.find(section);
     if (value && !value->is(Kind::object)) {
       faults.error(value->where, std::string(section) + " must be an object, not " + kind_name(value->kind));
-      return {};
     }
   }
+  if (!faults.empty()) return {};
   for (const std::string& argument : sets) apply_set(loader, pipeline, argument, faults);
   const Value let = pipeline.find("let") ? *pipeline.find("let") : Value{};
   pipeline.erase("let");

@@ -24,8 +24,8 @@ Location place_of(const Value& object, const char* param) {
 /// Collects the model references of a parameter set, and resolves their names.
 class ModelFinder final : public ParamVisitor {
  public:
-  ModelFinder(const std::vector<CheckedModel>& models, const std::string& owner, Diagnostics& faults)
-      : models_(models), owner_(owner), faults_(faults) {}
+  ModelFinder(const std::vector<CheckedModel>& models, const std::vector<std::string>& broken, const std::string& owner, Diagnostics& faults)
+      : models_(models), broken_(broken), owner_(owner), faults_(faults) {}
   std::vector<ModelUse> uses;
 
   void visit(const ParamInfo&, bool&) override {}
@@ -41,9 +41,13 @@ class ModelFinder final : public ParamVisitor {
   void visit(const ParamInfo& info, Models& models, Models::Access access, bool) override {
     for (size_t i = 0; i < models.names.size(); ++i) {
       const std::string& name = models.names[i];
+      if (std::find(models.names.begin(), models.names.begin() + static_cast<std::ptrdiff_t>(i), name) != models.names.begin() + static_cast<std::ptrdiff_t>(i)) {
+        faults_.error(models.where[i], owner_ + ": " + info.name + " names \"" + name + "\" twice");
+      }
       const auto found = std::find_if(models_.begin(), models_.end(), [&](const auto& m) { return m.name == name; });
       std::vector<std::string> names;
       for (const CheckedModel& m : models_) names.push_back(m.name);
+      if (std::find(broken_.begin(), broken_.end(), name) != broken_.end()) continue;
       if (found == models_.end()) {
         faults_.error(models.where[i], owner_ + ": no model \"" + name + "\"",
                       did_you_mean(name, names) + (names.empty() ? "the pipeline has no models" : "there are: " + join(names)));
@@ -58,6 +62,7 @@ class ModelFinder final : public ParamVisitor {
 
  private:
   const std::vector<CheckedModel>& models_;
+  const std::vector<std::string>& broken_;
   const std::string& owner_;
   Diagnostics& faults_;
 };
@@ -70,8 +75,7 @@ class Validator {
     read_head();
     read_models();
     read_nodes();
-    if (!complete_) return std::move(out_);  // names are missing: connections would only repeat the faults
-    connect_nodes(nodes_json_, out_, faults_);
+    if (!out_.nodes.empty()) connect_nodes(nodes_json_, broken_, out_, faults_);
     return std::move(out_);
   }
 
@@ -136,7 +140,7 @@ class Validator {
       CheckedModel model{.name = member.key, .where = member.key_where};
       model.type = type_of(member.key, member.value, find_model_type, model_types(), "model");
       if (!model.type) {
-        complete_ = false;
+        broken_models_.push_back(member.key);
         continue;
       }
       model.model = model.type->make();
@@ -154,19 +158,15 @@ class Validator {
     const std::function<void(int)> visit = [&](int m) {
       CheckedModel& model = out_.models[m];
       if (mark[m] == 2) return;
-      if (mark[m] == 1) {
-        faults_.error(model.where, model.name + ": the model refers to itself");
-        mark[m] = 2;
-        return;
-      }
+      if (mark[m] == 1) return faults_.error(model.where, model.name + ": the model refers to itself");
       mark[m] = 1;
-      ModelFinder finder(out_.models, model.name, faults_);
+      ModelFinder finder(out_.models, broken_models_, model.name, faults_);
       model.model->params().describe(finder);
       for (const ModelUse& use : finder.uses) {
         visit(use.model);
         if (model.kind.empty()) model.kind = out_.models[use.model].kind;
       }
-      if (mark[m] == 1) order.push_back(m);
+      order.push_back(m);
       mark[m] = 2;
     };
     for (int m = 0; m < static_cast<int>(out_.models.size()); ++m) visit(m);
@@ -179,7 +179,6 @@ class Validator {
     const Value* nodes = root_.find("nodes");
     if (!nodes || nodes->members.empty()) {
       faults_.error(nodes ? nodes->where : root_.where, "the pipeline has no nodes", "\"nodes\": { \"NAME\": { \"type\": … } }");
-      complete_ = false;
       return;
     }
     for (const Member& member : nodes->members) {
@@ -189,13 +188,13 @@ class Validator {
       CheckedNode node{.name = member.key, .where = member.key_where};
       node.type = type_of(member.key, member.value, find_node_type, node_types(), "node");
       if (!node.type) {
-        complete_ = false;
+        broken_.push_back(member.key);
         continue;
       }
       node.node = node.type->make();
       const bool evaluation = node.scope() == Scope::evaluation;
       read_entry_params(*node.node, member.key, member.value, evaluation ? evaluation_keys : node_keys, node.type->info.type);
-      ModelFinder finder(out_.models, member.key, faults_);
+      ModelFinder finder(out_.models, broken_models_, member.key, faults_);
       node.node->params().describe(finder);
       node.uses = std::move(finder.uses);
       read_stream(node, member.value);
@@ -248,7 +247,7 @@ class Validator {
   Diagnostics& faults_;
   CheckedPipeline out_;
   std::vector<const Value*> nodes_json_;
-  bool complete_ = true;
+  std::vector<std::string> broken_, broken_models_;  // of unknown type
 };
 
 }  // namespace

@@ -10,8 +10,9 @@ using Kind = Value::Kind;
 
 class Connector {
  public:
-  Connector(const std::vector<const Value*>& objects, CheckedPipeline& pipeline, Diagnostics& faults)
-      : objects_(objects), p_(pipeline), faults_(faults) {}
+  Connector(const std::vector<const Value*>& objects, const std::vector<std::string>& broken, CheckedPipeline& pipeline,
+            Diagnostics& faults)
+      : objects_(objects), broken_(broken), p_(pipeline), faults_(faults) {}
 
   void run() {
     const size_t before = faults_.count();
@@ -20,9 +21,11 @@ class Connector {
       connect(n);
       read_after(n);
     }
-    if (faults_.count() == before) check_scopes();
-    find_unused();
-    if (!sort()) return;
+    const bool connected = faults_.count() == before && broken_.empty();
+    if (connected) check_scopes();
+    if (broken_.empty()) find_unused();
+    // What follows from connections that are not there is no fault of its own.
+    if (!sort() || !connected) return;
     find_streams();
     if (faults_.count() == before) check_order();
   }
@@ -31,6 +34,8 @@ class Connector {
   CheckedNode& node(int n) { return p_.nodes[n]; }
   int count() const { return static_cast<int>(p_.nodes.size()); }
   const std::vector<PortDoc>& ports(int n) { return node(n).type->ports; }
+
+  bool is_broken(const std::string& name) const { return std::find(broken_.begin(), broken_.end(), name) != broken_.end(); }
 
   int find_node(std::string_view name) {
     for (int n = 0; n < count(); ++n) {
@@ -65,6 +70,7 @@ class Connector {
       connect_map(n, *in);
     } else if (in) {
       faults_.error(in->where, node(n).name + ": in must be \"node\", \"node.port\", \"node.*\" or an object from port to source, not " + kind_name(in->kind));
+      failed_.insert({n, -1});
       return;
     }
     std::vector<std::string> open;
@@ -76,6 +82,7 @@ class Connector {
     }
     if (!open.empty() && !failed_.contains({n, -1})) {
       faults_.error(in ? in->where : node(n).where, node(n).name + ": not connected: " + join(open), takes(n));
+      failed_.insert({n, -1});
     }
   }
 
@@ -114,6 +121,7 @@ class Connector {
       }
       if (port < 0) {
         faults_.error(member.key_where, node(n).name + ": no input \"" + member.key + "\"", did_you_mean(member.key, names) + takes(n));
+        failed_.insert({n, -1});
       } else if (!member.value.is(Kind::string)) {
         faults_.error(member.value.where, node(n).name + ": the source of " + member.key + " must be \"node\" or \"node.port\"");
         failed_.insert({n, port});
@@ -125,7 +133,7 @@ class Connector {
 
   int source_node(int n, const std::string& name, const Location& where) {
     const int from = find_node(name);
-    if (from >= 0) return from;
+    if (from >= 0 || is_broken(name)) return from;
     std::vector<std::string> names;
     for (int i = 0; i < count(); ++i) {
       if (i != n) names.push_back(node(i).name);
@@ -244,6 +252,14 @@ class Connector {
     }
   }
 
+  /// Whether an input that is wrongly connected may have meant an output of this type.
+  bool may_be_meant(const PortDoc& output) {
+    return std::any_of(failed_.begin(), failed_.end(), [&](const auto& failed) {
+      const auto& all = ports(failed.first);
+      return std::any_of(all.begin(), all.end(), [&](const PortDoc& p) { return p.input && p.type->name == std::string_view(output.type->name); });
+    });
+  }
+
   void find_unused() {
     std::set<int> read;
     for (int n = 0; n < count(); ++n) {
@@ -251,11 +267,12 @@ class Connector {
     }
     for (int n = 0; n < count(); ++n) {
       std::vector<std::string> outputs;
+      bool meant = false;
       for (const PortDoc& port : ports(n)) {
-        if (!port.input) outputs.push_back(port.name);
+        if (!port.input) outputs.push_back(port.name), meant = meant || may_be_meant(port);
       }
       const bool writes = std::any_of(node(n).uses.begin(), node(n).uses.end(), [](const ModelUse& use) { return use.access == Models::Access::writes; });
-      if (outputs.empty() || writes || read.contains(n)) continue;
+      if (outputs.empty() || writes || meant || read.contains(n)) continue;
       faults_.error(node(n).where, node(n).name + ": nothing reads what it provides (" + join(outputs) + ")", "connect it, or drop it");
     }
   }
@@ -337,17 +354,21 @@ class Connector {
       for (const int from : node(n).after) add(from);
       node(n).feeds.assign(feeds.begin(), feeds.end());
     }
+    const size_t before = faults_.count();
     for (int n = 0; n < count(); ++n) check_stream(n);
-    if (p_.training_source < 0) adopt_orphans();
+    if (faults_.count() != before) return;
+    if (p_.training_source < 0) refuse_orphans();
     for (int n = 0; n < count(); ++n) {
       if (node(n).feeds.empty() && p_.training_source >= 0 && node(n).scope() == Scope::step) node(n).feeds = {p_.training_source};
-      if (node(n).feeds.empty()) faults_.error(node(n).where, node(n).name + ": no source feeds it", "give it an \"in\" or an \"after\"");
+      if (node(n).feeds.empty() && node(n).scope() != Scope::step) faults_.error(node(n).where, node(n).name + ": no source feeds it", "give it an \"in\" or an \"after\"");
       if (node(n).scope() == Scope::source) check_grouping(n);
     }
   }
 
   void check_stream(int n) {
-    if (node(n).scope() != Scope::evaluation && node(n).feeds.size() > 1) {
+    const auto& in = node(n).sources;
+    const bool met_before = std::any_of(in.begin(), in.end(), [&](const PortSource& s) { return s.node >= 0 && node(s.node).feeds.size() > 1; });
+    if (node(n).scope() != Scope::evaluation && node(n).feeds.size() > 1 && !met_before) {
       std::vector<std::string> names;
       for (const int source : node(n).feeds) names.push_back(node(source).name);
       faults_.error(node(n).where, node(n).name + ": samples of several sources meet: " + join(names), "only evaluation nodes take more than one stream");
@@ -362,7 +383,7 @@ class Connector {
   }
 
   /// Step nodes without inputs and without a training stream can't run.
-  void adopt_orphans() {
+  void refuse_orphans() {
     for (int n = 0; n < count(); ++n) {
       if (node(n).scope() == Scope::step) faults_.error(node(n).where, node(n).name + ": no source leads to step nodes, so there are no steps");
     }
@@ -427,6 +448,7 @@ class Connector {
   }
 
   std::vector<const Value*> objects_;
+  const std::vector<std::string>& broken_;
   CheckedPipeline& p_;
   Diagnostics& faults_;
   std::set<std::pair<int, int>> failed_;  // (node, port) already reported; port -1: the node's whole "in"
@@ -446,8 +468,9 @@ int level_of(Scope scope) {
   return 0;
 }
 
-void connect_nodes(const std::vector<const Value*>& objects, CheckedPipeline& pipeline, Diagnostics& faults) {
-  Connector(objects, pipeline, faults).run();
+void connect_nodes(const std::vector<const Value*>& objects, const std::vector<std::string>& broken, CheckedPipeline& pipeline,
+                   Diagnostics& faults) {
+  Connector(objects, broken, pipeline, faults).run();
 }
 
 }  // namespace flowrun

@@ -93,8 +93,8 @@ JsonLines::JsonLines(fs::path path) : path_(std::move(path)) {
   if (size_ != found && ::ftruncate(file_.get(), size_) != 0) throw system_error("write", path_, errno);
 }
 
-void JsonLines::append(const Json& object) {
-  const std::string line = object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+void JsonLines::append(const nlohmann::ordered_json& object) {
+  const std::string line = object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   const std::lock_guard lock(mutex_);
   try {
     write_all(file_.get(), std::as_bytes(std::span(line)), path_);

@@ -48,7 +48,7 @@ class JsonLines {
  public:
   explicit JsonLines(std::filesystem::path path);
 
-  void append(const nlohmann::json& object);
+  void append(const nlohmann::ordered_json& object);
 
  private:
   std::filesystem::path path_;

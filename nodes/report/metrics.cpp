@@ -10,6 +10,7 @@
 #include "io/run_directory.h"
 #include "io/tensorboard.h"
 #include "nodes/device.h"
+#include "nodes/host.h"
 #include "nodes/report/every.h"
 
 namespace flowrun {
@@ -27,7 +28,8 @@ struct Metrics {
       .late = true};
   struct Ports {
     In<Loss> loss{"loss", "The loss to report.", optional};
-    void describe(auto& port) { port(loss); }
+    In<ImageBatch> image{"image", "In a pipeline that only loads data: the batches to count.", optional};
+    void describe(auto& port) { port(loss, image); }
   };
   struct Params {
     std::string every = "20 steps";
