@@ -1,0 +1,87 @@
+#include "graph/node.h"
+#include "nodes/host.h"
+#include "nodes/mask/multi_block.h"
+
+namespace flowrun {
+namespace {
+
+struct Rectangles {
+  static constexpr NodeInfo info{
+      .type = "mask.rectangles",
+      .brief = "Bootleg's masks: rectangular target regions, and what of a background square they leave visible.",
+      .scope = Scope::batch,
+      .details = "Sizes are drawn once per group, positions per image. All images of a group keep as many visible patches as the one that has "
+                 "fewest: the others lose patches from a random corner inwards. So the number depends on the group's size (256 in the paper: 29 % "
+                 "visible). The default ranges are fitted to the paper's table of shapes on a 14 x 14 grid; on a grid of 4 x 4 or smaller they "
+                 "must be given. The masks enter the ledger."};
+  struct Ports {
+    In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
+    Out<Masks> mask{"mask", "Visible B K and targets B R M."};
+    void describe(auto& port) { port(image, mask); }
+  };
+  struct Params {
+    int64_t patch = 16, regions = 4, min_keep = 10;
+    std::vector<double> size = {0.163, 0.180}, aspect = {2.0 / 3.0, 3.0 / 2.0}, background = {0.85, 1.0};
+    bool alternate = true;
+    void describe(auto& param) {
+      param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
+      param("regions", regions, Range{1, 16}, "Target regions of an image.");
+      param("size", size, Range{0, 1}, "Smallest and largest share of the patches in a region.");
+      param("aspect", aspect, Range{0.01, 100}, "Smallest and largest height over width of a region; log-uniform.");
+      param("background", background, Range{0, 1}, "Smallest and largest share of the patches in the square that may be visible.");
+      param("min_keep", min_keep, positive, "Fewest visible patches; images with fewer are drawn again.");
+      param("alternate", alternate, "Swap height and width in every second region.");
+    }
+    std::optional<ParamFault> check() const {
+      const std::pair<const char*, const std::vector<double>&> ranges[] = {{"size", size}, {"aspect", aspect}, {"background", background}};
+      for (const auto& [name, range] : ranges) {
+        if (range.size() != 2 || range[0] > range[1]) return ParamFault{name, std::string(name) + " must be two numbers, the smaller first"};
+      }
+      return {};
+    }
+  };
+  Params params;
+
+  void run(Ports& port, const GroupContext& context) const {
+    const ImageBatch& batch = *port.image;
+    const int grid = grid_of(batch);
+    const mask::MultiBlock options{.grid = grid,
+                                   .regions = static_cast<int>(params.regions),
+                                   .size_low = params.size[0],
+                                   .size_high = params.size[1],
+                                   .aspect_low = params.aspect[0],
+                                   .aspect_high = params.aspect[1],
+                                   .background_low = params.background[0],
+                                   .background_high = params.background[1],
+                                   .min_keep = static_cast<int>(params.min_keep),
+                                   .alternate = params.alternate};
+    thread_local mask::BlockMasks drawn;
+    mask::draw_masks(options, context.rng(), context.images, drawn);
+    Masks& out = *port.mask;
+    out.grid = grid;
+    out.images = context.images;
+    out.visible_count = drawn.visible_count, out.regions = params.regions, out.region_size = drawn.region_size;
+    out.visible.swap(drawn.visible);
+    out.targets.swap(drawn.targets);
+    context.ledger.add(hash_bytes(out.visible.data(), out.visible.size() * sizeof(int64_t)));
+    context.ledger.add(hash_bytes(out.targets.data(), out.targets.size() * sizeof(int64_t), /*seed=*/1));
+  }
+
+ private:
+  int grid_of(const ImageBatch& batch) const {
+    const std::string size = std::to_string(batch.width) + "x" + std::to_string(batch.height);
+    if (batch.height != batch.width || batch.height % params.patch != 0) {
+      throw NodeError("images of " + size + " are no square grid of patches of " + std::to_string(params.patch));
+    }
+    const int grid = batch.height / static_cast<int>(params.patch);
+    if (grid <= 4 && params.size == Params{}.size) {
+      throw NodeError("a grid of " + std::to_string(grid) + "x" + std::to_string(grid) + " patches is too small for the default sizes: set size and aspect");
+    }
+    return grid;
+  }
+};
+
+FLOWRUN_NODE(Rectangles);
+
+}  // namespace
+}  // namespace flowrun
