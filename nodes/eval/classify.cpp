@@ -1,0 +1,58 @@
+#include "nodes/eval/classify.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/eye.h>
+#include <ATen/ops/linalg_solve.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/one_hot.h>
+#include <ATen/ops/topk.h>
+#include <ATen/ops/zeros.h>
+
+#include <stdexcept>
+#include <string>
+
+namespace flowrun::eval {
+namespace {
+
+int64_t class_count(const Tensor& a, const Tensor& b) { return std::max(a.max().item<int64_t>(), b.max().item<int64_t>()) + 1; }
+
+Tensor normalised(const Tensor& x_ND) { return x_ND.div(at::linalg_vector_norm(x_ND, 2, {-1}, /*keepdim=*/true).clamp_min(1e-12)); }
+
+}  // namespace
+
+double knn_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels, int64_t k,
+                    double temperature) {
+  if (k > train_ND.size(0)) {
+    throw std::invalid_argument("k = " + std::to_string(k) + " neighbours of " + std::to_string(train_ND.size(0)) + " images");
+  }
+  const at::NoGradGuard no_grad;
+  constexpr int64_t chunk = 1024;
+  const Tensor keys_DN = normalised(train_ND).t().contiguous(), queries_ND = normalised(test_ND);
+  const int64_t classes = class_count(train_labels, test_labels);
+  int64_t right = 0;
+  for (int64_t begin = 0; begin < test_ND.size(0); begin += chunk) {
+    const int64_t end = std::min(begin + chunk, test_ND.size(0));
+    const auto [similarity, index] = at::topk(queries_ND.slice(0, begin, end).matmul(keys_DN), k, -1);
+    const Tensor weights = similarity.to(at::kDouble).div(temperature).exp();
+    const Tensor votes = at::zeros({end - begin, classes}, weights.options()).scatter_add(1, train_labels.index_select(0, index.flatten()).view_as(index), weights);
+    right += votes.argmax(1).eq(test_labels.slice(0, begin, end)).sum().item<int64_t>();
+  }
+  return static_cast<double>(right) / static_cast<double>(test_ND.size(0));
+}
+
+double ridge_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels, double lambda) {
+  const at::NoGradGuard no_grad;
+  const Tensor x = train_ND.to(at::kDouble);
+  const Tensor mean = x.mean(0), deviation = x.sub(mean).square().mean(0).sqrt().clamp_min(1e-8);
+  const Tensor a = x.sub(mean).div(deviation), b = test_ND.to(at::kDouble).sub(mean).div(deviation);
+  const int64_t classes = class_count(train_labels, test_labels);
+  const Tensor targets = at::one_hot(train_labels, classes).to(at::kDouble);
+  // Standardised features have mean zero, so the bias is the mean of the targets.
+  const Tensor bias = targets.mean(0);
+  const Tensor gram = a.t().matmul(a).add(at::eye(a.size(1), a.options()), lambda * static_cast<double>(a.size(0)));
+  const Tensor weights = at::linalg_solve(gram, a.t().matmul(targets.sub(bias)));
+  const Tensor predicted = b.matmul(weights).add(bias).argmax(1);
+  return static_cast<double>(predicted.eq(test_labels).sum().item<int64_t>()) / static_cast<double>(test_labels.numel());
+}
+
+}  // namespace flowrun::eval

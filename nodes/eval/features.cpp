@@ -1,0 +1,49 @@
+#include <ATen/core/grad_mode.h>
+
+#include "nodes/device.h"
+#include "nodes/model_resources.h"
+
+namespace flowrun {
+namespace {
+
+struct FrozenFeatures {
+  static constexpr NodeInfo info{.type = "eval.features",
+                                 .brief = "What a frozen encoder makes of whole images: the mean of its patches, or its class token.",
+                                 .scope = Scope::device,
+                                 .details = "After the final layer norm. No gradient; the encoder is read, never changed."};
+  struct Ports {
+    In<DeviceImages> image{"image", "B 3 H W."};
+    In<DeviceLabels> label{"label", "Classes, for evaluations that need them.", optional};
+    Out<Features> features{"features", "B D."};
+    void describe(auto& port) { port(image, label, features); }
+  };
+  struct Params {
+    Ref<VitResource> model;
+    std::string pool = "mean";
+    void describe(auto& param) {
+      param.reads("model", model, "The encoder; the paper evaluates the teacher.");
+      param("pool", pool, pools(), "mean: of all patches. cls: the class token.");
+    }
+    static const Choices& pools() {
+      static const Choices choices = {"mean", "cls"};
+      return choices;
+    }
+  };
+  Params params;
+
+  void open(const OpenContext&) {
+    if (params.pool == "cls" && !params.model->vit.config().class_token) throw NodeError("pool is cls, but the encoder has no class token");
+  }
+
+  void run(Ports& port, const GroupContext&) const {
+    const at::NoGradGuard no_grad;
+    const model::Vit::Tokens tokens = params.model->vit.features(port.image->images_BCHW);
+    port.features->values_BD = (params.pool == "cls" ? tokens.cls_B1D.select(1, 0) : tokens.patch.mean(1)).to(at::kFloat);
+    if (port.label) port.features->labels_B = port.label->labels_B;
+  }
+};
+
+FLOWRUN_NODE(FrozenFeatures);
+
+}  // namespace
+}  // namespace flowrun

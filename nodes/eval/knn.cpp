@@ -1,0 +1,48 @@
+#include "graph/node.h"
+#include "nodes/eval/classify.h"
+#include "nodes/eval/collect.h"
+
+namespace flowrun {
+namespace {
+
+struct Knn {
+  static constexpr NodeInfo info{
+      .type = "eval.knn",
+      .brief = "Accuracy of a weighted k-nearest-neighbour vote on frozen features.",
+      .scope = Scope::evaluation,
+      .details = "Features are L2-normalised, similarity is the cosine, a vote weighs exp(similarity / temperature): the protocol of Wu et al. and "
+                 "DINO. Reports accuracy in 0..1. Trains nothing."};
+  struct Ports {
+    In<Features> train{"train", "Features of the images that vote."};
+    In<Features> test{"test", "Features of the images to name."};
+    void describe(auto& port) { port(train, test); }
+  };
+  struct Params {
+    int64_t k = 20;
+    double temperature = 0.07;
+    void describe(auto& param) {
+      param("k", k, positive, "Neighbours that vote.");
+      param("temperature", temperature, Range{1e-3, 1e3}, "Of the votes' weights.");
+    }
+  };
+  Params params;
+
+  void fold(Ports& port, const FoldContext&) {
+    if (port.train) train_.add(*port.train);
+    if (port.test) test_.add(*port.test);
+  }
+  void run(Ports&, EvaluationContext& context) {
+    const double accuracy =
+        eval::knn_accuracy(train_.values_ND(), train_.labels_N(), test_.values_ND(), test_.labels_N(), params.k, params.temperature);
+    train_.clear(), test_.clear();
+    context.report("accuracy", accuracy);
+  }
+
+ private:
+  eval::Collected train_, test_;
+};
+
+FLOWRUN_NODE(Knn);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,109 @@
+"""What the tests of the command line share: running flowrun on pipelines in a folder of their own."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FLOWRUN = pathlib.Path(os.environ.get("FLOWRUN_BIN", ROOT / "build/release/bin/flowrun"))
+SHARED = pathlib.Path(os.environ.get("FLOWRUN_SHARED", ROOT.parent / "shared"))
+PHOTOGRAPHS = SHARED / "data/imagenet-sample"
+CIFAR10 = SHARED / "data/cifar10-jpeg.tar.xz"
+
+needs_photographs = unittest.skipUnless(PHOTOGRAPHS.is_dir(), f"no photographs in {PHOTOGRAPHS}")
+needs_cifar10 = unittest.skipUnless(CIFAR10.is_file(), f"no {CIFAR10}")
+
+
+def images(count=64, size=48):
+    """Source of drawn images, and their way to a batch."""
+    return {
+        "files": {"type": "source.synthetic", "images": count, "size": size},
+        "crop": {"type": "image.random_crop", "in": "files"},
+        "decode": {"type": "image.jpeg_decode", "in": {"bytes": "files", "region": "crop"}},
+        "view": {"type": "image.resize", "in": {"image": "decode", "region": "crop"}, "size": 24},
+        "flip": {"type": "image.random_flip", "in": "view"},
+        "batch": {"type": "batch.stack", "in": "flip", "size": 16, "group": 8},
+        "mask": {"type": "mask.rectangles", "in": "batch", "patch": 4, "min_keep": 2},
+    }
+
+
+def data_pipeline(**run):
+    """Loads and masks, trains nothing: fast."""
+    nodes = images()
+    nodes["metrics"] = {"type": "report.metrics", "in": {"image": "batch"}, "every": "1 step", "tensorboard": False}
+    nodes["sheet"] = {"type": "report.contact_sheet", "in": {"image": "batch", "mask": "mask"}}
+    return {"seed": 3, "run": {"epochs": 3, "device": "cpu", "precision": "fp32", "intra_op": 1, **run}, "nodes": nodes}
+
+
+def training_pipeline(**run):
+    """The whole method on a model of a few thousand parameters."""
+    return {
+        "seed": 3,
+        "run": {"epochs": 3, "device": "cpu", "precision": "fp32", "intra_op": 1, **run},
+        "models": {
+            "student": {"type": "model.vit", "image": 24, "patch": 4, "width": 24, "depth": 2, "heads": 2, "registers": 1},
+            "teacher": {"type": "model.ema_copy", "of": "student"},
+            "predictor": {"type": "model.predictor", "encoder": "student", "blocks": [1, 2], "depth": 1, "width": 16, "heads": 2},
+        },
+        "nodes": {
+            **images(),
+            "upload": {"type": "device.upload", "in": {"image": "batch", "mask": "mask"}},
+            "targets": {"type": "mim.hidden_targets", "in": "upload.*", "model": "teacher", "blocks": [1, 2]},
+            "encode": {"type": "mim.encode_visible", "in": "upload.*", "model": "student"},
+            "predict": {"type": "mim.predict", "in": {"tokens": "encode", "mask": "upload"}, "model": "predictor"},
+            "loss": {"type": "loss.mse", "in": {"prediction": "predict", "target": "targets"}},
+            "update": {"type": "train.adamw", "in": "loss", "models": ["student", "predictor"], "lr": {"start": 1e-4, "max": 2e-3, "final": 1e-4}},
+            "ema": {"type": "train.ema", "after": "update", "from": "student", "to": "teacher", "decay": 0.9},
+            "metrics": {"type": "report.metrics", "in": "loss", "every": "1 step", "tensorboard": False},
+            "save": {"type": "report.checkpoint", "after": "ema", "every": "2 steps", "keep": 2},
+        },
+    }
+
+
+class Folder(unittest.TestCase):
+    """Each test has a folder of its own, in which flowrun is started."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="flowrun-cli-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def write(self, pipeline, name="pipeline.json"):
+        (self.folder / name).write_text(json.dumps(pipeline, indent=2))
+        return name
+
+    def start(self, *args, **options):
+        return subprocess.Popen([FLOWRUN, *map(str, args)], cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+    def flowrun(self, *args, status=0, **options):
+        """Runs to the end; fails with what was printed unless the exit status is as said."""
+        done = subprocess.run([FLOWRUN, *map(str, args)], cwd=self.folder, text=True, capture_output=True, timeout=600, **options)
+        self.assertEqual(done.returncode, status, f"flowrun {' '.join(map(str, args))}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def metrics(self, out):
+        return [json.loads(line) for line in (self.folder / out / "metrics.jsonl").read_text().splitlines()]
+
+    def history(self, out):
+        """What must be equal between runs that are the same: per step the ledger, and the loss to its last bit."""
+        return [(line["step"], line["ledger"], line.get("loss")) for line in self.metrics(out)]
+
+    def result(self, out):
+        return json.loads((self.folder / out / "result.json").read_text())
+
+    def last_checkpoint(self, out):
+        """{file: bytes} of the newest checkpoint, without the manifest (it holds no more than their hashes)."""
+        newest = max((self.folder / out / "checkpoints").glob("step-*"), key=lambda path: int(path.name[5:]))
+        return newest.name, {path.name: path.read_bytes() for path in newest.glob("*.safetensors")}
+
+
+def main():
+    """Like unittest.main(); exit status 77 (ctest: skipped) when every test was skipped."""
+    program = unittest.main(module="__main__", exit=False, verbosity=2)
+    result = program.result
+    if not result.wasSuccessful():
+        sys.exit(1)
+    sys.exit(77 if result.testsRun and len(result.skipped) == result.testsRun else 0)

@@ -1,0 +1,122 @@
+"""The fifth promise: a stop, a kill or a full disk costs at most the steps since the last checkpoint, and a resumed run
+is the uninterrupted one, bit for bit."""
+import os
+import random
+import resource
+import signal
+import time
+
+import support
+
+
+class Resume(support.Folder):
+    def uninterrupted(self, pipeline):
+        self.write(pipeline)
+        self.flowrun("pipeline.json", "--out", "whole")
+
+    def assert_equal_runs(self, out):
+        self.assertEqual(self.history(out), self.history("whole"))
+        self.assertEqual(self.last_checkpoint(out), self.last_checkpoint("whole"))
+        self.assertEqual(self.result(out)["status"], "done")
+
+    def wait_for_step(self, process, out, step):
+        while process.poll() is None:
+            try:
+                if any(line["step"] >= step for line in self.metrics(out)):
+                    return
+            except (FileNotFoundError, ValueError):
+                pass
+            time.sleep(0.002)
+
+    def test_signals_stop_after_the_step(self):
+        self.uninterrupted(support.training_pipeline(epochs=8))
+        for name in ("SIGTERM", "SIGINT", "SIGUSR2"):
+            process = self.start("pipeline.json", "--out", name)
+            self.wait_for_step(process, name, 5)
+            process.send_signal(getattr(signal, name))
+            out, err = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 75, err)
+            result = self.result(name)
+            self.assertEqual(result["status"], "stopped")
+            self.assertTrue((self.folder / name / f"checkpoints/step-{result['steps']}/manifest.json").exists())
+            self.assertIn("--resume", err)
+            self.flowrun("pipeline.json", "--resume", "--out", name, "--threads", 3)
+            self.assert_equal_runs(name)
+
+    def test_run_steps_stops_earlier_without_changing_schedules(self):
+        self.uninterrupted(support.training_pipeline())
+        self.flowrun("pipeline.json", "--set", "run.steps=5", "--out", "short")
+        self.assertEqual(self.history("short"), self.history("whole")[:5])
+        self.flowrun("pipeline.json", "--resume", "--out", "short")
+        self.assert_equal_runs("short")
+
+    def test_killed_ten_times(self):
+        self.uninterrupted(support.training_pipeline(epochs=12))
+        chance = random.Random(0)
+        kills = 0
+        for attempt in range(60):
+            process = self.start("pipeline.json", "--out", "killed", *(["--resume"] if (self.folder / "killed/pipeline.resolved.json").exists() else []))
+            try:
+                process.communicate(timeout=chance.uniform(0.2, 1.0) if kills < 10 else 600)
+            except Exception:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                kills += 1
+            if process.returncode == 0:
+                break
+        self.assertGreaterEqual(kills, 3)
+        self.assert_equal_runs("killed")
+
+    def test_another_pipeline_is_refused(self):
+        self.write(support.training_pipeline())
+        self.flowrun("pipeline.json", "--set", "run.steps=2", "--out", "run")
+        err = self.flowrun("pipeline.json", "--set", "update.lr.max=0.1", "--resume", "--out", "run", status=2).stderr
+        self.assertIn("nodes.update.lr.max is now 0.1", err)
+        self.assertEqual(len(self.history("run")), 2)
+
+    def test_a_run_is_not_overwritten(self):
+        self.write(support.data_pipeline())
+        self.flowrun("pipeline.json", "--out", "run")
+        before = (self.folder / "run/metrics.jsonl").read_text()
+        err = self.flowrun("pipeline.json", "--out", "run", status=1).stderr
+        self.assertIn("--resume", err)
+        self.assertEqual((self.folder / "run/metrics.jsonl").read_text(), before)
+        self.flowrun("pipeline.json")
+        self.flowrun("pipeline.json")
+        self.assertTrue((self.folder / "runs/pipeline-2/result.json").exists())
+
+    def test_nothing_to_resume(self):
+        self.write(support.data_pipeline())
+        err = self.flowrun("pipeline.json", "--resume", "--out", "nowhere", status=1).stderr
+        self.assertIn("nowhere", err)
+
+    def test_a_torn_checkpoint_is_passed_over(self):
+        self.uninterrupted(support.training_pipeline())
+        self.flowrun("pipeline.json", "--set", "run.steps=6", "--out", "torn")
+        newest = self.folder / "torn/checkpoints/step-6/student.safetensors"
+        newest.write_bytes(newest.read_bytes()[:-7])
+        err = self.flowrun("pipeline.json", "--resume", "--out", "torn").stderr
+        self.assertIn("step-6", err)
+        self.assertIn("resumed after step 4", err)
+        self.assert_equal_runs("torn")
+
+    def test_disk_full_at_the_checkpoint(self):
+        pipeline = support.training_pipeline()
+        self.uninterrupted(pipeline)
+        size = max(path.stat().st_size for path in self.folder.glob("whole/checkpoints/*/*"))
+
+        def limit():
+            # Every file of the run is smaller than the optimizer's state: writing that one fails as on a full disk.
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1000, size - 1000))
+
+        done = self.flowrun("pipeline.json", "--out", "full", status=1, preexec_fn=limit)
+        self.assertIn("cannot write", done.stderr)
+        self.assertEqual(done.stderr.count("error"), 1, done.stderr)
+        self.assertEqual(list((self.folder / "full/checkpoints").glob("*")), [])
+        self.flowrun("pipeline.json", "--resume", "--out", "full")
+        self.assert_equal_runs("full")
+
+
+if __name__ == "__main__":
+    support.main()
