@@ -33,10 +33,10 @@ Listing list(const fs::path& folder) {
   for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator(); it.increment(error)) {
     std::string name = it->path().filename().string();
     if (name.starts_with('.')) continue;
-    std::error_code dangling;  // a link to nowhere is neither folder nor file
+    std::error_code dangling;  // a link to nowhere is no folder; reading it will say what is wrong
     if (it->is_directory(dangling)) {
       listing.folders.push_back(std::move(name));
-    } else if (is_jpeg_name(name) && it->is_regular_file(dangling)) {
+    } else if (is_jpeg_name(name)) {
       listing.images.push_back(std::move(name));
     } else {
       ++listing.others;

@@ -1,9 +1,9 @@
 """The fifth promise: a stop, a kill or a full disk costs at most the steps since the last checkpoint, and a resumed run
 is the uninterrupted one, bit for bit."""
-import os
 import random
 import resource
 import signal
+import subprocess
 import time
 
 import support
@@ -50,22 +50,36 @@ class Resume(support.Folder):
         self.flowrun("pipeline.json", "--resume", "--out", "short")
         self.assert_equal_runs("short")
 
-    def test_killed_ten_times(self):
-        self.uninterrupted(support.training_pipeline(epochs=12))
+    def kill_ten_times(self, pipeline):
+        self.uninterrupted(pipeline)
         chance = random.Random(0)
         kills = 0
-        for attempt in range(60):
-            process = self.start("pipeline.json", "--out", "killed", *(["--resume"] if (self.folder / "killed/pipeline.resolved.json").exists() else []))
+        while True:
+            resume = ["--resume"] if (self.folder / "killed/pipeline.resolved.json").exists() else []
+            process = self.start("pipeline.json", "--out", "killed", *resume)
             try:
-                process.communicate(timeout=chance.uniform(0.2, 1.0) if kills < 10 else 600)
-            except Exception:
+                process.communicate(timeout=chance.uniform(0.3, 1.2) if kills < 10 else 600)
+            except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
                 kills += 1
-            if process.returncode == 0:
-                break
-        self.assertGreaterEqual(kills, 3)
+                continue
+            self.assertEqual(process.returncode, 0)
+            break
+        self.assertEqual(kills, 10, "the run was over before it was killed ten times")
         self.assert_equal_runs("killed")
+
+    def test_killed_ten_times(self):
+        self.kill_ten_times(support.training_pipeline(epochs=200))
+
+    @support.needs_cifar10
+    def test_cifar10_killed_ten_times(self):
+        support.unpack_cifar10(self.folder, 400, classes=2)
+        pipeline = support.training_pipeline(epochs=25)
+        pipeline["nodes"]["files"] = {"type": "source.folder", "path": "train"}
+        pipeline["nodes"]["batch"].update(size=32, group=16)
+        pipeline["nodes"]["save"]["every"] = "10 steps"
+        self.kill_ten_times(pipeline)
 
     def test_another_pipeline_is_refused(self):
         self.write(support.training_pipeline())
