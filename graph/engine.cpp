@@ -92,6 +92,10 @@ void Engine::open_sources() {
 
 /// Lengths follow from the training source.
 void Engine::size_run() {
+  for (const StreamPlan& stream : plan_.streams) {
+    const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(stream.source)];
+    if (source.node->size() == 0) throw PipelineError("error: " + source.name + " has no samples: check the path");
+  }
   if (pipeline_.training_source < 0) return;
   const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)];
   const StreamPlan& stream = plan_.streams[0];
@@ -139,8 +143,10 @@ void Engine::restore() {
   for (CheckedNode& node : pipeline_.nodes) {
     if (node.type->stateful) guard(node.name, [&] { node.node->restore(state_of(node.name)); });
   }
-  const StateArray& bad = state_of(engine_state).at("bad");
-  std::memcpy(&bad_, bad.data.get(), sizeof bad_);
+  const State& own = state_of(engine_state);
+  const auto bad = own.find("bad");
+  if (bad == own.end() || bad->second.bytes != sizeof bad_) throw RunError("the checkpoint's count of bad samples is damaged");
+  std::memcpy(&bad_, bad->second.data.get(), sizeof bad_);
   step_ = options_.resume->step;
 }
 
@@ -255,6 +261,10 @@ void Engine::finish_nodes(bool stopping) {
 
 RunResult Engine::run() {
   const auto stop_asked = [&] { return options_.stop && options_.stop->load(); };
+  const auto periodic = [&](const Moments& at) {
+    return step_ > 0 && ((at.every_steps > 0 && step_ % at.every_steps == 0) ||
+                         (at.every_epochs > 0 && step_ % (at.every_epochs * info_.steps_per_epoch) == 0));
+  };
   if (step_ == 0) evaluate([](const Moments& at) { return at.start; });
   while (step_ < info_.last_step && !stop_asked()) {
     const int64_t to = next_stop(step_);
@@ -264,14 +274,16 @@ RunResult Engine::run() {
       throw RunError(failure->message);
     }
     if (step_ < to || step_ >= info_.last_step) break;
-    evaluate([&](const Moments& at) {
-      return (at.every_steps > 0 && step_ % at.every_steps == 0) ||
-             (at.every_epochs > 0 && step_ % (at.every_epochs * info_.steps_per_epoch) == 0);
-    });
+    try {
+      evaluate(periodic);
+    } catch (const RunError&) {
+      finish_nodes(true);  // an evaluation changes no model: what was learnt is kept
+      throw;
+    }
   }
   const bool stopped = step_ < info_.last_step;
   if (pipeline_.training_source >= 0) finish_nodes(stopped);
-  if (!stopped) evaluate([](const Moments& at) { return at.end; });
+  if (!stopped) evaluate([&](const Moments& at) { return at.end || periodic(at); });
   return {stopped, step_, step_ * info_.batch, stats_->seconds()};
 }
 

@@ -143,7 +143,6 @@ class TbbExecutor final : public Executor {
           while (run->run_device_task(device_stats)) {
           }
         }
-        run->end();
         pool.graph().release_wait();
       });
       for (const Work& lane : run->lanes()) pool.spawn(lane);

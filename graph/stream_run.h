@@ -38,10 +38,12 @@ struct Worker {
   uint64_t jitter = 0;       // state of the test-only delays; 0: none
 };
 
-/// Ends a run at a step: later steps are dropped, earlier ones complete. The first failing place wins.
+/// Ends a run at a step: later steps are dropped, earlier ones complete. The first failing place wins: samples in front
+/// of it go on, so that it is found, and named, on any number of threads.
 struct Failure {
   int64_t step = INT64_MAX;
-  uint64_t position = 0;
+  int64_t index = INT64_MAX;  // of the sample in the segment; of a group, its first; of a step, its last
+  int task = 0;               // of that sample or group
   bool device = false;  // a device or step node failed: models may be half updated
   std::string message;
 };
@@ -78,9 +80,6 @@ class StreamRun {
   bool run_device_task(NodeShard* stats);
   /// Blocks until there may be one; false when the segment has ended.
   bool wait_for_device_task();
-  bool ended() const { return ended_.load(std::memory_order_acquire); }
-  /// Device side: nothing more will come.
-  void end();
 
   int64_t completed_steps() const { return completed_steps_; }
   int64_t bad() const { return bad_; }
@@ -125,7 +124,13 @@ class StreamRun {
   // Failures.
   std::string place_text(const SampleRecord& lane) const;
   void fail(Failure failure);
+  void stop_after(int64_t step);
   bool dropped(int64_t step) const { return step >= cancel_step_.load(std::memory_order_relaxed); }
+  bool dropped_sample(int64_t index) const { return index >= end_sample_.load(std::memory_order_relaxed); }
+  int64_t first_sample(const GroupRecord& group) const { return group.index * segment_.stream->grouping.group; }
+  int64_t samples_until(int64_t step) const {  // of the segment, with all of `step`
+    return (step - segment_.first_step + 1) * segment_.groups * segment_.stream->grouping.group;
+  }
 
   CheckedPipeline& pipeline_;
   const Plan& plan_;
@@ -145,10 +150,11 @@ class StreamRun {
   std::mutex park_mutex_;
   std::vector<SampleRecord*> parked_;
 
-  std::atomic<int64_t> cancel_step_{INT64_MAX};
+  // Both only ever fall, under the mutex.
+  std::atomic<int64_t> cancel_step_{INT64_MAX};  // the first step that doesn't end
+  std::atomic<int64_t> end_sample_{INT64_MAX};   // samples and groups from here on are not worth working on
   std::mutex failure_mutex_;
   std::optional<Failure> failure_;
-  std::atomic<bool> ended_{false};
 
   std::mutex device_mutex_;
   std::condition_variable device_wakes_;

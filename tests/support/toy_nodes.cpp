@@ -384,6 +384,23 @@ struct Record {
 };
 FLOWRUN_NODE(Record);
 
+struct Look {
+  static constexpr NodeInfo info{.type = "toy.look", .brief = "Looks at groups.", .scope = Scope::step};
+  struct Ports {
+    In<Numbers> in{"numbers", "Any."};
+    void describe(auto& port) { port(in); }
+  };
+  struct Params {
+    void describe(auto&) {}
+  };
+  Params params;
+  void fold(Ports& port, const FoldContext&) { seen_ += port.in->images; }
+
+ private:
+  int64_t seen_ = 0;
+};
+FLOWRUN_NODE(Look);
+
 struct Measure {
   static constexpr NodeInfo info{.type = "toy.measure", .brief = "Sums what passes.", .scope = Scope::evaluation};
   struct Ports {

@@ -13,6 +13,7 @@
 //   toy.sum        step        folds groups in order, and changes a model so that the order shows in the last bits
 //   toy.ema        step        reads a model, writes another
 //   toy.count      step        stateful sink
+//   toy.look       step        takes groups, changes nothing
 //   toy.record     step, late  reports the models it reads
 //   toy.measure    evaluation  sums what passes
 #pragma once
