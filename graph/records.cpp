@@ -74,7 +74,6 @@ void Record::fail(int task, const std::string& why) {
 
 void Record::done_reading(const LevelPlan& plan, const std::vector<int>& slots) {
   for (const int s : slots) {
-    if (!counted_[static_cast<size_t>(s)]) continue;
     if (readers_[s].fetch_sub(1, std::memory_order_acq_rel) == 1) plan.slots[static_cast<size_t>(s)]->release(slots_[static_cast<size_t>(s)]);
   }
 }

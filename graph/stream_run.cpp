@@ -43,6 +43,7 @@ void StreamRun::probe() {
   steps_.push_back(std::make_unique<StepRecord>(level(step_level), pipeline_.nodes.size()));
   open_group(0);
   std::vector<NodeShard> unseen(pipeline_.nodes.size());
+  Worker prober{.stats = unseen.data()};
   lane.index = 0;
   lane.group = &group;
   lane.place = segment_.place(0);
@@ -51,7 +52,7 @@ void StreamRun::probe() {
   constexpr uint64_t tries = 16;  // a bad sample is met again, and reported, in its turn
   for (lane.sample = 0; !ok && lane.sample < std::min(tries, segment_.samples); lane.sample += !ok) {
     lane.renew(plan);
-    for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) run_task(lane, sample_level, plan.tasks[t], static_cast<int>(t), unseen.data());
+    for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) run_task(lane, sample_level, plan.tasks[t], static_cast<int>(t), prober);
     ok = !lane.failed();
   }
   uint64_t ignored = 0;
@@ -94,6 +95,7 @@ void StreamRun::run(Work work, Worker& worker) {
   active_.fetch_add(1, std::memory_order_relaxed);
   if (options_.jitter != 0 && worker.jitter == 0) worker.jitter = options_.jitter ^ reinterpret_cast<uintptr_t>(&worker);
   worker.stack.push_back(work);
+  worker.clock = ticks();
   while (!worker.stack.empty() || worker.lane) {
     // A group that is complete comes before the next sample: the device may be waiting for it.
     Work next = worker.stack.empty() ? *std::exchange(worker.lane, std::nullopt) : worker.stack.back();
@@ -141,7 +143,8 @@ void StreamRun::begin_sample(SampleRecord& lane, Worker& worker) {
   lane.renew(level(sample_level));
   if (lane.parked_at != 0) {
     NodeShard& source = worker.stats[segment_.stream->source];
-    NodeShard::add(source.wait_slot, ticks() - std::exchange(lane.parked_at, 0));
+    worker.clock = ticks();
+    NodeShard::add(source.wait_slot, worker.clock - std::exchange(lane.parked_at, 0));
   }
   run_tasks(lane, sample_level, level(sample_level).roots[0], worker);
 }
@@ -153,7 +156,7 @@ void StreamRun::run_tasks(Record& record, int l, int task, Worker& worker) {
     delay(worker);
     const Task& t = plan.tasks[static_cast<size_t>(task)];
     if (t.node < 0) return deliver_sample(static_cast<SampleRecord&>(record), worker);
-    run_task(record, l, t, task, worker.stats);
+    run_task(record, l, t, task, worker);
     int next = -1;
     for (const int s : t.successors) {
       if (!record.arrive(plan, s)) continue;
@@ -168,12 +171,11 @@ void StreamRun::run_tasks(Record& record, int l, int task, Worker& worker) {
 }
 
 /// One node on one sample or group, on the pool. What stands behind a task that failed passes by.
-bool StreamRun::run_task(Record& record, int l, const Task& task, int index, NodeShard* stats) {
+bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Worker& worker) {
+  if (record.failed_before(index)) return false;
   CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
   const Call call{record.slots(), nullptr, task.slots.data()};
   const LedgerEntry ledger(&record.ledger[static_cast<size_t>(index)]);
-  const uint64_t begin = ticks();
-  if (record.failed_before(index)) return false;
   try {
     if (l == sample_level) {
       auto& lane = static_cast<SampleRecord&>(record);
@@ -185,7 +187,8 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Nod
                                         group.place.step, group.images, segment_.groups, ledger});
     }
   } catch (const std::exception& error) {
-    NodeShard::add(stats[task.node].failures, 1);
+    worker.clock = ticks();
+    NodeShard::add(worker.stats[task.node].failures, 1);
     record.fail(index, error.what());
     if (l == group_level) {
       auto& group = static_cast<GroupRecord&>(record);
@@ -194,8 +197,9 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Nod
     }
     return false;
   }
-  stats[task.node].ran(ticks() - begin);
-  record.done_reading(level(l), task.reads);
+  const uint64_t begin = std::exchange(worker.clock, ticks());
+  worker.stats[task.node].ran(worker.clock - begin);
+  if (!task.reads.empty()) record.done_reading(level(l), task.reads);
   return true;
 }
 
@@ -222,14 +226,14 @@ void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
     CheckedNode& node = pipeline_.nodes[static_cast<size_t>(fold.node)];
     uint64_t& entry = lane.ledger[plan.tasks.size() + f];
     const FoldContext context{*options_.run, lane.in_group, group.images, 1, lane.sample, group.place.step, LedgerEntry(&entry)};
-    const uint64_t begin = ticks();
     try {
       node.node->fold({group.slots(), lane.slots(), fold.slots.data()}, context);
     } catch (const std::exception& error) {
       fail({lane.place.step, lane.index, 0, false, node.name + ": " + error.what() + place_text(lane)});
       return;
     }
-    NodeShard::add(worker.stats[fold.node].busy, ticks() - begin);
+    const uint64_t begin = std::exchange(worker.clock, ticks());
+    NodeShard::add(worker.stats[fold.node].busy, worker.clock - begin);
     enter(fold.node, entry);
   }
   for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) {

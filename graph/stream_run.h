@@ -36,6 +36,7 @@ struct Worker {
   std::vector<Work> stack;
   std::optional<Work> lane;  // continued when the stack is empty
   uint64_t jitter = 0;       // state of the test-only delays; 0: none
+  uint64_t clock = 0;        // the end of one call is the beginning of the next: reading it costs as much as a small node
 };
 
 /// Ends a run at a step: later steps are dropped, earlier ones complete. The first failing place wins: samples in front
@@ -101,7 +102,7 @@ class StreamRun {
   bool admit(SampleRecord& lane);
   void begin_sample(SampleRecord& lane, Worker& worker);
   void run_tasks(Record& record, int level, int task, Worker& worker);
-  bool run_task(Record& record, int level, const Task& task, int index, NodeShard* stats);
+  bool run_task(Record& record, int level, const Task& task, int index, Worker& worker);
   void deliver_sample(SampleRecord& lane, Worker& worker);
   void replace_sample(SampleRecord& lane, Worker& worker);
   void sample_done(GroupRecord& group, Worker* worker);
