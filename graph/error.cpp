@@ -65,7 +65,7 @@ std::string Diagnostics::render() const {
 
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
   std::string best;
-  size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
+  size_t best_distance = std::max<size_t>(1, (word.size() + 1) / 3) + 1;
   for (const std::string& candidate : candidates) {
     // Levenshtein with one row.
     std::vector<size_t> row(candidate.size() + 1);

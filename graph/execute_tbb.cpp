@@ -87,9 +87,15 @@ class DeviceThread {
 
 class DataThreads final : public oneapi::tbb::task_scheduler_observer {
  public:
-  explicit DataThreads(oneapi::tbb::task_arena& arena) : task_scheduler_observer(arena) { observe(true); }
+  explicit DataThreads(oneapi::tbb::task_arena& arena) : task_scheduler_observer(arena) {
+    hands_over(this);
+    observe(true);
+  }
   ~DataThreads() override { observe(false); }
-  void on_scheduler_entry(bool) override { device_runtime().enter_data_thread(); }
+  void on_scheduler_entry(bool) override {
+    takes_over(this);
+    device_runtime().enter_data_thread();
+  }
 };
 
 /// The pool part of a segment as a flow graph: a node per task, which takes the handle of a record. The joins are the
@@ -170,8 +176,9 @@ class TbbExecutor final : public Executor {
           while (run->run_device_task(device_stats)) {
           }
         }
+        flow::graph& graph = pool.graph();
         hands_over(&pool);
-        pool.graph().release_wait();
+        graph.release_wait();
       });
       for (const Work& lane : run->lanes()) pool.spawn(lane);
       pool.wait();

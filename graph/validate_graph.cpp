@@ -20,9 +20,11 @@ class Connector {
       connect(n);
       read_after(n);
     }
-    if (faults_.count() == before) check_scopes();
-    find_unused();
-    if (!sort()) return;
+    const bool connected = faults_.count() == before;
+    if (connected) check_scopes();
+    if (connected) find_unused();
+    // What hangs on a connection that failed would seem unused and fed by nothing: one typo, one fault.
+    if (!sort() || !connected) return;
     find_streams();
     if (faults_.count() == before) check_order();
   }
