@@ -58,7 +58,6 @@ Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pip
   executor_ = options_.serial ? make_serial_executor(pipeline_.run) : make_tbb_executor(pipeline_.run, info_.threads);
   stats_ = std::make_unique<Stats>(pipeline_.nodes.size(), executor_->workers());
   inactive_.resize(pipeline_.nodes.size());
-  refuse_unsupported();
   executor_->on_device([&] {
     open_sources();
     size_run();
@@ -85,14 +84,6 @@ void Engine::guard(const std::string& name, const std::function<void()>& work) c
   }
 }
 
-void Engine::refuse_unsupported() const {
-  if (info_.world == 1) return;
-  for (const CheckedNode& node : pipeline_.nodes) {
-    const bool writes = std::any_of(node.uses.begin(), node.uses.end(), [](const ModelUse& use) { return use.access == Models::Access::writes; });
-    if (writes) throw PipelineError("error: " + node.name + " trains, but ranks don't exchange gradients yet: run it as one process");
-  }
-}
-
 void Engine::open_sources() {
   for (CheckedNode& node : pipeline_.nodes) {
     if (node.scope() == Scope::source) guard(node.name, [&] { node.node->open({info_, node.name, node.stream}); });
@@ -101,6 +92,10 @@ void Engine::open_sources() {
 
 /// Lengths follow from the training source.
 void Engine::size_run() {
+  for (const StreamPlan& stream : plan_.streams) {
+    const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(stream.source)];
+    if (source.node->size() == 0) throw PipelineError("error: " + source.name + " has no samples: check the path");
+  }
   if (pipeline_.training_source < 0) return;
   const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)];
   const StreamPlan& stream = plan_.streams[0];
@@ -148,8 +143,10 @@ void Engine::restore() {
   for (CheckedNode& node : pipeline_.nodes) {
     if (node.type->stateful) guard(node.name, [&] { node.node->restore(state_of(node.name)); });
   }
-  const StateArray& bad = state_of(engine_state).at("bad");
-  std::memcpy(&bad_, bad.data.get(), sizeof bad_);
+  const State& own = state_of(engine_state);
+  const auto bad = own.find("bad");
+  if (bad == own.end() || bad->second.bytes != sizeof bad_) throw RunError("the checkpoint's count of bad samples is damaged");
+  std::memcpy(&bad_, bad->second.data.get(), sizeof bad_);
   step_ = options_.resume->step;
 }
 
@@ -268,17 +265,15 @@ void Engine::finish_nodes(bool stopping) {
   });
 }
 
-bool Engine::due_after(const Moments& at, int64_t step) const {
-  return (at.every_steps > 0 && step % at.every_steps == 0) ||
-         (at.every_epochs > 0 && step % (at.every_epochs * info_.steps_per_epoch) == 0) || (at.end && step == info_.last_step);
-}
-
 RunResult Engine::run() {
   const auto stop_asked = [&] { return options_.stop && options_.stop->load(); };
-  const auto due_now = [&](const Moments& at) { return due_after(at, step_); };
+  const auto periodic = [&](const Moments& at) {
+    return step_ > 0 && ((at.every_steps > 0 && step_ % at.every_steps == 0) ||
+                         (at.every_epochs > 0 && step_ % (at.every_epochs * info_.steps_per_epoch) == 0));
+  };
   if (step_ == 0) evaluate([](const Moments& at) { return at.start; });
-  // The checkpoint was written before the evaluation of its step, if there was one: it is done (again).
-  if (step_ > 0 && step_ < info_.last_step) evaluate(due_now);
+  // The checkpoint was written before the evaluation of its step, if there was one: it is made (again).
+  if (step_ > 0 && step_ < info_.last_step) evaluate(periodic);
   while (step_ < info_.last_step && !stop_asked()) {
     const int64_t to = next_stop(step_);
     if (const auto failure = train(to)) {
@@ -286,12 +281,17 @@ RunResult Engine::run() {
       if (!failure->device && step_ > 0) finish_nodes(true);
       throw RunError(failure->message);
     }
-    if (step_ < to) break;
-    if (step_ < info_.last_step) evaluate(due_now);
+    if (step_ < to || step_ >= info_.last_step) break;
+    try {
+      evaluate(periodic);
+    } catch (const RunError&) {
+      finish_nodes(true);  // an evaluation changes no model: what was learnt is kept
+      throw;
+    }
   }
   const bool stopped = step_ < info_.last_step;
   if (pipeline_.training_source >= 0) finish_nodes(stopped);
-  if (!stopped) evaluate(pipeline_.training_source >= 0 ? std::function<bool(const Moments&)>(due_now) : [](const Moments& at) { return at.end; });
+  if (!stopped) evaluate([&](const Moments& at) { return at.end || periodic(at); });
   return {stopped, step_, step_ * info_.batch, stats_->seconds()};
 }
 

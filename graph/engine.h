@@ -59,7 +59,6 @@ class Engine {
   std::vector<std::pair<std::string, double>> busiest(size_t count) const;
 
  private:
-  void refuse_unsupported() const;
   void open_sources();
   void size_run();
   void open_rest();
@@ -69,7 +68,6 @@ class Engine {
   void evaluate(const std::function<bool(const Moments&)>& due);
   bool any_due(const std::function<bool(const Moments&)>& due) const;
   int64_t next_stop(int64_t step) const;
-  bool due_after(const Moments& at, int64_t step) const;
   void finish_nodes(bool stopping);
   StreamOptions stream_options();
   void fill(StepContext& context) const;

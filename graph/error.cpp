@@ -76,7 +76,7 @@ std::string Diagnostics::render() const {
 
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
   std::string best;
-  size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
+  size_t best_distance = std::max<size_t>(1, (word.size() + 1) / 3) + 1;
   for (const std::string& candidate : candidates) {
     // Levenshtein with one row.
     std::vector<size_t> row(candidate.size() + 1);
@@ -89,8 +89,10 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
         row[j] = std::min({row[j] + 1, row[j - 1] + 1, changed});
       }
     }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
+    // Who writes the beginning of a name has forgotten the rest.
+    const size_t distance = word.size() >= 4 && candidate.starts_with(word) ? 1 : row.back();
+    if (distance < best_distance) {
+      best_distance = distance;
       best = candidate;
     }
   }

@@ -32,7 +32,6 @@ class SerialExecutor final : public Executor {
       queue.pop_front();
       run->run(work, worker);
     }
-    run->end();
     return run;
   }
 };

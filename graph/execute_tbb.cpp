@@ -8,6 +8,10 @@
 #include <mutex>
 #include <thread>
 
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#endif
+
 #include "graph/device.h"
 #include "graph/execute.h"
 
@@ -15,6 +19,15 @@ namespace flowrun {
 namespace {
 
 namespace flow = oneapi::tbb::flow;
+
+// libtbb is not instrumented, so the thread sanitizer has to be told where it hands something from thread to thread.
+#if defined(__SANITIZE_THREAD__)
+void hands_over(void* what) { __tsan_release(what); }
+void takes_over(void* what) { __tsan_acquire(what); }
+#else
+void hands_over(void*) {}
+void takes_over(void*) {}
+#endif
 
 /// One thread that runs what it is given, in order.
 class DeviceThread {
@@ -74,9 +87,15 @@ class DeviceThread {
 
 class DataThreads final : public oneapi::tbb::task_scheduler_observer {
  public:
-  explicit DataThreads(oneapi::tbb::task_arena& arena) : task_scheduler_observer(arena) { observe(true); }
+  explicit DataThreads(oneapi::tbb::task_arena& arena) : task_scheduler_observer(arena) {
+    hands_over(this);
+    observe(true);
+  }
   ~DataThreads() override { observe(false); }
-  void on_scheduler_entry(bool) override { device_runtime().enter_data_thread(); }
+  void on_scheduler_entry(bool) override {
+    takes_over(this);
+    device_runtime().enter_data_thread();
+  }
 };
 
 /// The pool part of a segment as a flow graph: a node per task, which takes the handle of a record. The joins are the
@@ -84,11 +103,16 @@ class DataThreads final : public oneapi::tbb::task_scheduler_observer {
 class PoolGraph {
  public:
   PoolGraph(const Plan&, const Segment& segment, std::vector<Worker>& workers) : workers_(workers) {
-    lane_.emplace(graph_, flow::unlimited, [this](Record* record) { run({sample_level, -1, record}); return flow::continue_msg(); });
+    lane_.emplace(graph_, flow::unlimited, [this](Record* record) {
+      takes_over(record);
+      run({sample_level, -1, record});
+      return flow::continue_msg();
+    });
     for (const int l : {sample_level, group_level}) {
       const auto& tasks = segment.stream->level[l].tasks;
       for (int t = 0; t < static_cast<int>(tasks.size()); ++t) {
         nodes_[l].push_back(std::make_unique<Node>(graph_, flow::unlimited, [this, l, t](Record* record) {
+          takes_over(record);
           run({l, t, record});
           return flow::continue_msg();
         }));
@@ -98,16 +122,25 @@ class PoolGraph {
 
   void start(StreamRun& run) { run_ = &run; }
   void spawn(const Work& work) {
+    hands_over(work.record);
     (work.task < 0 ? *lane_ : *nodes_[work.level][static_cast<size_t>(work.task)]).try_put(work.record);
   }
   flow::graph& graph() { return graph_; }
+  void wait() {
+    graph_.wait_for_all();
+    takes_over(this);
+  }
 
  private:
   using Node = flow::function_node<Record*, flow::continue_msg>;
 
   void run(const Work& work) {
     const int index = oneapi::tbb::this_task_arena::current_thread_index();
-    run_->run(work, workers_[static_cast<size_t>(index)]);
+    Worker& worker = workers_[static_cast<size_t>(index)];  // a place in the arena may change its thread
+    takes_over(&worker);
+    run_->run(work, worker);
+    hands_over(&worker);
+    hands_over(this);
   }
 
   flow::graph graph_;
@@ -143,11 +176,12 @@ class TbbExecutor final : public Executor {
           while (run->run_device_task(device_stats)) {
           }
         }
-        run->end();
-        pool.graph().release_wait();
+        flow::graph& graph = pool.graph();
+        hands_over(&pool);
+        graph.release_wait();
       });
       for (const Work& lane : run->lanes()) pool.spawn(lane);
-      pool.graph().wait_for_all();
+      pool.wait();
     });
     return run;
   }

@@ -77,7 +77,7 @@ class StreamLowering {
     task.slots = bindings(n, -1);
     for (size_t i = 0; i < task.slots.size(); ++i) {
       if (!node(n).type->ports[i].input || task.slots[i].below || task.slots[i].index < 0) continue;
-      task.reads.push_back(task.slots[i].index);
+      if (plan.slots[task.slots[i].index]->releases) task.reads.push_back(task.slots[i].index);
     }
     std::sort(task.reads.begin(), task.reads.end());
     task.reads.erase(std::unique(task.reads.begin(), task.reads.end()), task.reads.end());
@@ -125,7 +125,7 @@ class StreamLowering {
     delivery.device = l == group_level;
     for (const Fold& fold : plan.folds) {
       for (const PortSlot& slot : fold.slots) {
-        if (slot.below && slot.index >= 0) delivery.reads.push_back(slot.index);
+        if (slot.below && slot.index >= 0 && plan.slots[slot.index]->releases) delivery.reads.push_back(slot.index);
       }
     }
     std::sort(delivery.reads.begin(), delivery.reads.end());

@@ -26,7 +26,7 @@ struct Task {
   std::vector<int> successors;  // tasks of the same record
   std::vector<Gate> gates;
   std::vector<PortSlot> slots;  // one per port of the node
-  std::vector<int> reads;       // slots that are released after their last reader
+  std::vector<int> reads;       // slots that have something to release after their last reader
 };
 
 /// A node of a level above that takes this level's records.
@@ -37,7 +37,7 @@ struct Fold {
 
 struct LevelPlan {
   std::vector<const TypeOps*> slots;
-  std::vector<int> readers;  // per slot: tasks that read it (deliveries count)
+  std::vector<int> readers;  // per slot that has something to release: tasks that read it (deliveries count)
   std::vector<Task> tasks;   // in topological order; the delivery is the last
   std::vector<int> roots;
   std::vector<Fold> folds;  // what the delivery does

@@ -250,6 +250,7 @@ class Substitution {
   Substitution(const Value* let, Diagnostics& faults) : let_(let), faults_(faults) {}
 
   void apply(Value& value, int depth = 0) {
+    if (circular_) return;
     for (Value& item : value.items) apply(item, depth);
     for (Member& member : value.members) apply(member.value, depth);
     if (!value.is(Kind::string)) return;
@@ -267,8 +268,10 @@ class Substitution {
 
  private:
   const Value* lookup(const std::string& name, const Location& where, int depth) {
+    if (circular_) return nullptr;
     const Value* found = let_ ? let_->find(name) : nullptr;
     if (found && depth < 16) return found;
+    circular_ = found != nullptr;  // it would be met again and again
     const std::vector<std::string> names = let_ ? let_->keys() : std::vector<std::string>{};
     faults_.error(where, found ? "let \"" + name + "\" refers to itself" : "no let \"" + name + "\"",
                   found ? "" : did_you_mean(name, names) + (names.empty() ? "the pipeline has no \"let\"" : "there are: " + join(names)));
@@ -313,6 +316,7 @@ class Substitution {
 
   const Value* let_;
   Diagnostics& faults_;
+  bool circular_ = false;
 };
 
 void move_into(Value& value, const std::shared_ptr<const Source>& source) {

@@ -62,11 +62,18 @@ void Record::renew(const LevelPlan& plan) {
     plan.slots[s]->release(slots_[s]);
   }
   std::fill(ledger.begin(), ledger.end(), 0);
+  failed_task_.store(INT_MAX, std::memory_order_relaxed);
+}
+
+void Record::fail(int task, const std::string& why) {
+  const std::lock_guard lock(error_mutex_);
+  if (failed_before(task)) return;
+  failed_task_.store(task, std::memory_order_relaxed);
+  error_ = why;
 }
 
 void Record::done_reading(const LevelPlan& plan, const std::vector<int>& slots) {
   for (const int s : slots) {
-    if (!counted_[static_cast<size_t>(s)]) continue;
     if (readers_[s].fetch_sub(1, std::memory_order_acq_rel) == 1) plan.slots[static_cast<size_t>(s)]->release(slots_[static_cast<size_t>(s)]);
   }
 }

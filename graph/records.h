@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <climits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -62,6 +63,14 @@ class Record {
     waiting_[task].store(parents, std::memory_order_relaxed);
     return true;
   }
+  /// Of several tasks that fail, the first in order counts, whichever thread is faster. Tasks in front of it still run
+  /// (one of them may be the first), those behind it pass by; so all that a task reads is there.
+  void fail(int task, const std::string& why);
+  bool failed_before(int task) const { return failed_task_.load(std::memory_order_relaxed) < task; }
+  bool failed() const { return failed_before(INT_MAX); }
+  /// Once no task of the record runs.
+  int failed_task() const { return failed_task_.load(std::memory_order_relaxed); }
+  const std::string& error() const { return error_; }
   /// One reader of each slot is done; the last one frees what must not stay.
   void done_reading(const LevelPlan& plan, const std::vector<int>& slots);
   /// Ready for the next sample, group or step.
@@ -74,6 +83,9 @@ class Record {
   std::unique_ptr<std::atomic<int>[]> waiting_;  // per task
   std::unique_ptr<std::atomic<int>[]> readers_;  // per slot
   std::vector<bool> counted_;                    // slots whose type has something to release
+  std::atomic<int> failed_task_{INT_MAX};
+  std::mutex error_mutex_;
+  std::string error_;
 };
 
 struct BadSample {
@@ -113,9 +125,6 @@ struct SampleRecord : Record {
   uint64_t sample = 0;
   uint32_t attempt = 0;
   GroupRecord* group = nullptr;
-  std::atomic<bool> failed{false};
-  std::string error;
-  int error_node = -1;
   uint64_t parked_at = 0;
   // The order of the epoch the lane is in.
   std::optional<Permutation> order;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -62,9 +63,12 @@ double Rng::normal() {
 
 Permutation::Permutation(uint64_t n, uint64_t seed, uint64_t stream, uint64_t epoch) : n_(n) {
   while ((uint64_t{1} << (2 * half_bits_)) < n) ++half_bits_;
-  key_ = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
   const uint64_t salt = stream ^ (epoch * 0x9E3779B97F4A7C15ull);
-  salt_ = {static_cast<uint32_t>(salt), static_cast<uint32_t>(salt >> 32)};
+  for (uint32_t round = 0; round < keys_.size(); ++round) {
+    const auto block = philox4x32({round, static_cast<uint32_t>(salt), static_cast<uint32_t>(salt >> 32), 0},
+                                  {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
+    keys_[round] = uint64_t{block[1]} << 32 | block[0];
+  }
 }
 
 uint64_t Permutation::operator()(uint64_t position) const {
@@ -73,11 +77,10 @@ uint64_t Permutation::operator()(uint64_t position) const {
   do {
     uint64_t left = value >> half_bits_;
     uint64_t right = value & mask;
-    for (uint32_t round = 0; round < 4; ++round) {
-      const auto block = philox4x32({static_cast<uint32_t>(right), salt_[0], salt_[1], round}, key_);
-      const uint64_t next = left ^ (((uint64_t{block[1]} << 32) | block[0]) & mask);
-      left = right;
-      right = next;
+    for (const uint64_t key : keys_) {
+      uint64_t mixed = (right ^ key) * 0xBF58476D1CE4E5B9ull;
+      mixed = (mixed ^ (mixed >> 32)) * 0x94D049BB133111EBull;
+      left = std::exchange(right, left ^ (mixed >> 32 & mask));
     }
     value = left << half_bits_ | right;
   } while (value >= n_);

@@ -53,7 +53,8 @@ class Rng {
 };
 
 /// A keyed bijection of [0, n): the sample order of an epoch, addressable at any position without a table.
-/// A four-round Feistel network over the next power of four, walked along its cycle until it lands inside [0, n).
+/// A Feistel network over the next power of four, walked along its cycle until it lands inside [0, n). Philox makes the
+/// keys of the rounds; within them a cheap mixer does, for each sample passes here.
 class Permutation {
  public:
   Permutation(uint64_t n, uint64_t seed, uint64_t stream, uint64_t epoch);
@@ -62,8 +63,7 @@ class Permutation {
  private:
   uint64_t n_;
   int half_bits_ = 0;
-  PhiloxKey key_;
-  std::array<uint32_t, 2> salt_;
+  std::array<uint64_t, 6> keys_;
 };
 
 }  // namespace flowrun

@@ -59,7 +59,7 @@ bool StreamRun::run_device_task(NodeShard* stats) {
   if (task.node >= 0) {
     // What the executor was idle for, and what waited although its inputs were there.
     if (item.since > idle_since_) NodeShard::add(stats[task.node].wait_input, item.since - idle_since_);
-    NodeShard::add(stats[task.node].wait_device, now - std::max(item.since, std::min(idle_since_, now)));
+    if (now > item.since) NodeShard::add(stats[task.node].wait_device, now - item.since);
   }
   try {
     item.level == group_level ? run_group_task(static_cast<GroupRecord&>(*item.record), item.task, stats)
@@ -67,7 +67,8 @@ bool StreamRun::run_device_task(NodeShard* stats) {
   } catch (const std::exception& error) {
     const std::string name = task.node >= 0 ? pipeline_.nodes[static_cast<size_t>(task.node)].name + ": " : "";
     if (task.node >= 0) NodeShard::add(stats[task.node].failures, 1);
-    fail({item.step, 0, true, name + error.what() + "\n  step " + std::to_string(item.step)});
+    const int64_t index = item.level == group_level ? first_sample(static_cast<GroupRecord&>(*item.record)) : samples_until(item.step) - 1;
+    fail({item.step, index, item.task, true, name + error.what() + "\n  step " + std::to_string(item.step)});
   }
   idle_since_ = ticks();
   return true;
@@ -136,7 +137,7 @@ bool StreamRun::quarantine(StepRecord& step) {
   for (const BadSample& bad : step.bad) {
     if (options_.quarantine) options_.quarantine(bad);
     if (++bad_ <= options_.max_bad) continue;
-    fail({step.step, bad.position, false,
+    fail({step.step, samples_until(step.step) - 1, 0, false,
           bad.error + "\n  sample " + std::to_string(bad.sample) + ": " + bad.key + "\n  epoch " + std::to_string(bad.epoch) + ", step " +
               std::to_string(step.step) + "\n  more than run.max_bad = " + std::to_string(options_.max_bad) +
               " samples failed; quarantine.jsonl lists them"});
@@ -180,11 +181,9 @@ void StreamRun::run_step_task(StepRecord& step, int index, NodeShard* stats) {
 void StreamRun::end_step(StepRecord& step) {
   ++completed_steps_;
   if (options_.on_step && segment_.stream->training) options_.on_step(step_context(step));
-  if (options_.stop && options_.stop->load()) cancel_step_.store(std::min(cancel_step_.load(), step.step + 1));
+  if (options_.stop && options_.stop->load()) stop_after(step.step);
   const std::lock_guard lock(device_mutex_);
   device_wakes_.notify_all();
 }
-
-void StreamRun::end() { ended_.store(true, std::memory_order_release); }
 
 }  // namespace flowrun

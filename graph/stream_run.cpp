@@ -43,17 +43,22 @@ void StreamRun::probe() {
   steps_.push_back(std::make_unique<StepRecord>(level(step_level), pipeline_.nodes.size()));
   open_group(0);
   std::vector<NodeShard> unseen(pipeline_.nodes.size());
+  Worker prober{.stats = unseen.data()};
   lane.index = 0;
   lane.group = &group;
   lane.place = segment_.place(0);
-  lane.sample = 0;
   const LevelPlan& plan = level(sample_level);
-  bool ok = true;
-  for (size_t t = 0; ok && t + 1 < plan.tasks.size(); ++t) ok = run_task(lane, sample_level, plan.tasks[t], static_cast<int>(t), unseen.data());
+  bool ok = false;
+  constexpr uint64_t tries = 16;  // a bad sample is met again, and reported, in its turn
+  for (lane.sample = 0; !ok && lane.sample < std::min(tries, segment_.samples); lane.sample += !ok) {
+    lane.renew(plan);
+    for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) run_task(lane, sample_level, plan.tasks[t], static_cast<int>(t), prober);
+    ok = !lane.failed();
+  }
   uint64_t ignored = 0;
   try {
     for (const Fold& fold : plan.folds) {
-      if (!ok) break;  // a bad first sample is met again, and reported, in its turn
+      if (!ok) break;
       const FoldContext context{*options_.run, 0, group.images, 1, lane.sample, group.place.step, LedgerEntry(&ignored)};
       pipeline_.nodes[static_cast<size_t>(fold.node)].node->fold({group.slots(), lane.slots(), fold.slots.data()}, context);
     }
@@ -90,6 +95,7 @@ void StreamRun::run(Work work, Worker& worker) {
   active_.fetch_add(1, std::memory_order_relaxed);
   if (options_.jitter != 0 && worker.jitter == 0) worker.jitter = options_.jitter ^ reinterpret_cast<uintptr_t>(&worker);
   worker.stack.push_back(work);
+  worker.clock = ticks();
   while (!worker.stack.empty() || worker.lane) {
     // A group that is complete comes before the next sample: the device may be waiting for it.
     Work next = worker.stack.empty() ? *std::exchange(worker.lane, std::nullopt) : worker.stack.back();
@@ -106,9 +112,8 @@ void StreamRun::run(Work work, Worker& worker) {
 /// Gives the lane its next sample. False: the segment has no more, or the lane is parked until its group has a record.
 bool StreamRun::admit(SampleRecord& lane) {
   if (lane.index < 0) lane.index = next_sample_.fetch_add(1, std::memory_order_relaxed);
-  if (lane.index >= segment_.total_samples() || ended()) return false;
+  if (lane.index >= segment_.total_samples() || dropped_sample(lane.index)) return false;
   const int64_t group = lane.index / segment_.stream->grouping.group;
-  if (dropped(segment_.first_step + group / segment_.groups)) return false;
   if (group >= open_groups_.load(std::memory_order_acquire)) {
     const std::lock_guard lock(park_mutex_);
     if (group >= open_groups_.load(std::memory_order_acquire)) {
@@ -136,10 +141,10 @@ bool StreamRun::admit(SampleRecord& lane) {
 
 void StreamRun::begin_sample(SampleRecord& lane, Worker& worker) {
   lane.renew(level(sample_level));
-  lane.failed.store(false, std::memory_order_relaxed);
   if (lane.parked_at != 0) {
     NodeShard& source = worker.stats[segment_.stream->source];
-    NodeShard::add(source.wait_slot, ticks() - std::exchange(lane.parked_at, 0));
+    worker.clock = ticks();
+    NodeShard::add(source.wait_slot, worker.clock - std::exchange(lane.parked_at, 0));
   }
   run_tasks(lane, sample_level, level(sample_level).roots[0], worker);
 }
@@ -151,7 +156,7 @@ void StreamRun::run_tasks(Record& record, int l, int task, Worker& worker) {
     delay(worker);
     const Task& t = plan.tasks[static_cast<size_t>(task)];
     if (t.node < 0) return deliver_sample(static_cast<SampleRecord&>(record), worker);
-    run_task(record, l, t, task, worker.stats);
+    run_task(record, l, t, task, worker);
     int next = -1;
     for (const int s : t.successors) {
       if (!record.arrive(plan, s)) continue;
@@ -165,40 +170,36 @@ void StreamRun::run_tasks(Record& record, int l, int task, Worker& worker) {
   }
 }
 
-/// One node on one sample or group, on the pool. A failed sample's remaining tasks pass by.
-bool StreamRun::run_task(Record& record, int l, const Task& task, int index, NodeShard* stats) {
+/// One node on one sample or group, on the pool. What stands behind a task that failed passes by.
+bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Worker& worker) {
+  if (record.failed_before(index)) return false;
   CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
   const Call call{record.slots(), nullptr, task.slots.data()};
   const LedgerEntry ledger(&record.ledger[static_cast<size_t>(index)]);
-  const uint64_t begin = ticks();
   try {
     if (l == sample_level) {
       auto& lane = static_cast<SampleRecord&>(record);
-      if (lane.failed.load(std::memory_order_relaxed)) return false;
       node.node->run(call, SampleContext{options_.seed, node.stream, lane.place.epoch, lane.sample, lane.place.position, ledger});
     } else {
       auto& group = static_cast<GroupRecord&>(record);
-      if (dropped(group.place.step)) return false;
+      if (dropped_sample(first_sample(group))) return false;
       node.node->run(call, GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group,
                                         group.place.step, group.images, segment_.groups, ledger});
     }
   } catch (const std::exception& error) {
-    NodeShard::add(stats[task.node].failures, 1);
-    if (l == sample_level) {
-      auto& lane = static_cast<SampleRecord&>(record);
-      if (!lane.failed.exchange(true)) {
-        lane.error_node = task.node;
-        lane.error = error.what();
-      }
-    } else {
+    worker.clock = ticks();
+    NodeShard::add(worker.stats[task.node].failures, 1);
+    record.fail(index, error.what());
+    if (l == group_level) {
       auto& group = static_cast<GroupRecord&>(record);
-      fail({group.place.step, group.place.position, false,
+      fail({group.place.step, first_sample(group), index, false,
             node.name + ": " + error.what() + "\n  step " + std::to_string(group.place.step) + ", group " + std::to_string(group.place.group)});
     }
     return false;
   }
-  stats[task.node].ran(ticks() - begin);
-  record.done_reading(level(l), task.reads);
+  const uint64_t begin = std::exchange(worker.clock, ticks());
+  worker.stats[task.node].ran(worker.clock - begin);
+  if (!task.reads.empty()) record.done_reading(level(l), task.reads);
   return true;
 }
 
@@ -212,7 +213,7 @@ void StreamRun::ready(Record& record, int l, int task, Worker* worker) {
 
 /// The end of a sample: the ledger is entered, the group takes it, the lane goes on.
 void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
-  if (lane.failed.load(std::memory_order_acquire)) return replace_sample(lane, worker);
+  if (lane.failed()) return replace_sample(lane, worker);
   const LevelPlan& plan = level(sample_level);
   GroupRecord& group = *lane.group;
   const auto enter = [&](int node, uint64_t value) {
@@ -225,14 +226,14 @@ void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
     CheckedNode& node = pipeline_.nodes[static_cast<size_t>(fold.node)];
     uint64_t& entry = lane.ledger[plan.tasks.size() + f];
     const FoldContext context{*options_.run, lane.in_group, group.images, 1, lane.sample, group.place.step, LedgerEntry(&entry)};
-    const uint64_t begin = ticks();
     try {
       node.node->fold({group.slots(), lane.slots(), fold.slots.data()}, context);
     } catch (const std::exception& error) {
-      fail({lane.place.step, lane.place.position, false, node.name + ": " + error.what() + place_text(lane)});
+      fail({lane.place.step, lane.index, 0, false, node.name + ": " + error.what() + place_text(lane)});
       return;
     }
-    NodeShard::add(worker.stats[fold.node].busy, ticks() - begin);
+    const uint64_t begin = std::exchange(worker.clock, ticks());
+    NodeShard::add(worker.stats[fold.node].busy, worker.clock - begin);
     enter(fold.node, entry);
   }
   for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) {
@@ -258,19 +259,19 @@ std::string StreamRun::place_text(const SampleRecord& lane) const {
 
 /// A sample failed: the run fails, or a keyed substitute takes the place, so that the batch stays full and the same.
 void StreamRun::replace_sample(SampleRecord& lane, Worker& worker) {
-  const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(lane.error_node)];
+  const std::string error = pipeline_.nodes[static_cast<size_t>(node_of_task(level(sample_level), lane.failed_task()))].name + ": " + lane.error();
   const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(segment_.stream->source)];
   constexpr uint32_t max_attempts = 64;
   if (options_.max_bad == 0 || !segment_.stream->training || ++lane.attempt > max_attempts) {
     const std::string hint = !segment_.stream->training || options_.max_bad > 0
                                  ? ""
                                  : "\n  mend or remove the file, or set run.max_bad to let that many samples be replaced";
-    fail({lane.place.step, lane.place.position, false, node.name + ": " + lane.error + place_text(lane) + hint});
+    fail({lane.place.step, lane.index, 0, false, error + place_text(lane) + hint});
     return;
   }
   {
     const std::lock_guard lock(lane.group->mutex);
-    lane.group->bad.push_back({lane.place.epoch, lane.place.position, lane.sample, source.node->key(lane.sample), node.name + ": " + lane.error});
+    lane.group->bad.push_back({lane.place.epoch, lane.place.position, lane.sample, source.node->key(lane.sample), error});
   }
   Rng rng(options_.seed, hash_text("substitute") ^ source.stream, lane.place.epoch, lane.place.position);
   rng.seek(lane.attempt * 4);
@@ -323,12 +324,22 @@ void StreamRun::release_group(GroupRecord& group) {
 void StreamRun::fail(Failure failure) {
   {
     const std::lock_guard lock(failure_mutex_);
-    const auto key = [](const Failure& f) { return std::pair(f.step, f.position); };
+    if (dropped(failure.step) && !failure_) return;  // behind a stop: met again when the run is resumed
+    const auto key = [](const Failure& f) { return std::tuple(f.step, f.index, f.task); };
     if (!failure_ || key(failure) < key(*failure_)) failure_ = std::move(failure);
-    cancel_step_.store(std::min(cancel_step_.load(), failure_->step));
+    cancel_step_.store(failure_->step);
+    end_sample_.store(failure_->index + 1);
   }
   const std::lock_guard lock(device_mutex_);
   device_wakes_.notify_all();
+}
+
+/// On request. A failure further on is as if it had not been seen.
+void StreamRun::stop_after(int64_t step) {
+  const std::lock_guard lock(failure_mutex_);
+  failure_.reset();
+  cancel_step_.store(step + 1);
+  end_sample_.store(samples_until(step));
 }
 
 }  // namespace flowrun

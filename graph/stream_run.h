@@ -36,12 +36,15 @@ struct Worker {
   std::vector<Work> stack;
   std::optional<Work> lane;  // continued when the stack is empty
   uint64_t jitter = 0;       // state of the test-only delays; 0: none
+  uint64_t clock = 0;        // the end of one call is the beginning of the next: reading it costs as much as a small node
 };
 
-/// Ends a run at a step: later steps are dropped, earlier ones complete. The first failing place wins.
+/// Ends a run at a step: later steps are dropped, earlier ones complete. The first failing place wins: samples in front
+/// of it go on, so that it is found, and named, on any number of threads.
 struct Failure {
   int64_t step = INT64_MAX;
-  uint64_t position = 0;
+  int64_t index = INT64_MAX;  // of the sample in the segment; of a group, its first; of a step, its last
+  int task = 0;               // of that sample or group
   bool device = false;  // a device or step node failed: models may be half updated
   std::string message;
 };
@@ -79,9 +82,6 @@ class StreamRun {
   bool run_device_task(NodeShard* stats);
   /// Blocks until there may be one; false when the segment has ended.
   bool wait_for_device_task();
-  bool ended() const { return ended_.load(std::memory_order_acquire); }
-  /// Device side: nothing more will come.
-  void end();
 
   int64_t completed_steps() const { return completed_steps_; }
   int64_t bad() const { return bad_; }
@@ -103,7 +103,7 @@ class StreamRun {
   bool admit(SampleRecord& lane);
   void begin_sample(SampleRecord& lane, Worker& worker);
   void run_tasks(Record& record, int level, int task, Worker& worker);
-  bool run_task(Record& record, int level, const Task& task, int index, NodeShard* stats);
+  bool run_task(Record& record, int level, const Task& task, int index, Worker& worker);
   void deliver_sample(SampleRecord& lane, Worker& worker);
   void replace_sample(SampleRecord& lane, Worker& worker);
   void sample_done(GroupRecord& group, Worker* worker);
@@ -126,7 +126,13 @@ class StreamRun {
   // Failures.
   std::string place_text(const SampleRecord& lane) const;
   void fail(Failure failure);
+  void stop_after(int64_t step);
   bool dropped(int64_t step) const { return step >= cancel_step_.load(std::memory_order_relaxed); }
+  bool dropped_sample(int64_t index) const { return index >= end_sample_.load(std::memory_order_relaxed); }
+  int64_t first_sample(const GroupRecord& group) const { return group.index * segment_.stream->grouping.group; }
+  int64_t samples_until(int64_t step) const {  // of the segment, with all of `step`
+    return (step - segment_.first_step + 1) * segment_.groups * segment_.stream->grouping.group;
+  }
 
   CheckedPipeline& pipeline_;
   const Plan& plan_;
@@ -146,10 +152,11 @@ class StreamRun {
   std::mutex park_mutex_;
   std::vector<SampleRecord*> parked_;
 
-  std::atomic<int64_t> cancel_step_{INT64_MAX};
+  // Both only ever fall, under the mutex.
+  std::atomic<int64_t> cancel_step_{INT64_MAX};  // the first step that doesn't end
+  std::atomic<int64_t> end_sample_{INT64_MAX};   // samples and groups from here on are not worth working on
   std::mutex failure_mutex_;
   std::optional<Failure> failure_;
-  std::atomic<bool> ended_{false};
 
   std::mutex device_mutex_;
   std::condition_variable device_wakes_;

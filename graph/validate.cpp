@@ -197,6 +197,9 @@ class Validator {
       ModelFinder finder(out_.models, broken_models_, member.key, faults_);
       node.node->params().describe(finder);
       node.uses = std::move(finder.uses);
+      if (!node.uses.empty() && node.scope() < Scope::device) {
+        faults_.error(member.key_where, member.key + ": a " + scope_name(node.scope()) + " node can't use models: it runs beside the steps that change them");
+      }
       read_stream(node, member.value);
       if (evaluation) read_moments(node, member.value.find("at"));
       out_.node_order.push_back(member.key);

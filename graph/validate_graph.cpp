@@ -224,6 +224,11 @@ class Connector {
                                        scope_name(node(from).scope()) + " node and " + node(n).name + " a " + scope_name(node(n).scope()) + " node");
         continue;
       }
+      if (node(from).type->info.late && !node(n).type->info.late) {
+        faults_.error(item->where, node(n).name + ": " + node(from).name + " runs after all others of its step, so " + node(n).name +
+                                       " can't come after it");
+        continue;
+      }
       node(n).after.push_back(from);
     }
   }
@@ -242,8 +247,10 @@ class Connector {
         if (from < 0) continue;
         const int source_level = level_of(node(from).scope());
         const bool device_to_host = node(from).scope() == Scope::device && node(n).scope() == Scope::batch;
-        const bool below = source_level == level - 1 || (level == 3 && source_level == 1);
-        if ((source_level == level && !device_to_host) || (below && node(n).type->folds)) continue;
+        // Samples arrive on all threads at once, which only batch nodes can take.
+        const bool below = level == 1 ? source_level == 0 && node(n).scope() == Scope::batch : level > 1 && source_level == 1;
+        const bool late_to_early = node(from).type->info.late && !node(n).type->info.late;
+        if ((source_level == level && !device_to_host && !late_to_early) || (below && node(n).type->folds)) continue;
         faults_.error(input_place(n, static_cast<int>(i)),
                       node(n).name + ": a " + scope_name(node(n).scope()) + " node can't read from " + node(from).name + ", a " +
                           scope_name(node(from).scope()) + " node",

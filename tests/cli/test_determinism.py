@@ -71,6 +71,8 @@ class Determinism(support.Folder):
         self.assertEqual(len(whole), 20)
         self.assertEqual({step: (halves[0][step] + halves[1][step]) % 2**64 for step in whole}, whole)
         self.assertNotEqual(halves[0], halves[1])
+        self.write(support.training_pipeline(), "training.json")
+        self.assertIn("update trains", self.flowrun("training.json", "--world", 2, status=2).stderr)
 
     def test_the_resolved_pipeline_runs_the_same(self):
         history, weights = self.reference(support.training_pipeline())

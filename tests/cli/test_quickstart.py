@@ -6,8 +6,8 @@ import support
 
 class Quickstart(support.Folder):
     def test_accuracy_rises_above_random_weights_and_pixels(self):
-        out = self.flowrun(support.ROOT / "pipelines/quickstart.json", "--set", "run.epochs=4", "--out", "run")
-        self.assertIn("step 1248/1248", out.stderr)
+        out = self.flowrun(support.ROOT / "pipelines/quickstart.json", "--set", "run.epochs=6", "--out", "run")
+        self.assertIn("step 1872/1872", out.stderr)
         result = self.result("run")
         knn, linear = ([entry["accuracy"] for entry in result[name]["history"]] for name in ("knn", "linear"))
         pixels_knn, pixels_linear = result["pixels_knn"]["accuracy"], result["pixels_linear"]["accuracy"]
@@ -24,8 +24,8 @@ class Quickstart(support.Folder):
         for name in ("contact_sheet.png", "stats.json", "pipeline.resolved.json", "log.txt"):
             self.assertTrue((self.folder / "run" / name).stat().st_size > 0)
         stats = json.loads((self.folder / "run/stats.json").read_text())["nodes"]
-        self.assertEqual(stats["update"]["count"], 1248)
-        self.assertEqual(stats["crop"]["count"], 1248 * 32)
+        self.assertEqual(stats["update"]["count"], 1872)
+        self.assertEqual(stats["crop"]["count"], 1872 * 32)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -117,6 +118,14 @@ EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& o
   return options;
 }
 
+/// Ranks load data; the exchange of gradients is not there yet.
+void refuse_training_ranks(const CheckedPipeline& pipeline, int world) {
+  for (const CheckedNode& node : pipeline.nodes) {
+    const bool writes = std::any_of(node.uses.begin(), node.uses.end(), [](const ModelUse& use) { return use.access == Models::Access::writes; });
+    if (world > 1 && writes) throw PipelineError("error: " + node.name + " trains, but ranks don't exchange gradients yet: run it as one process");
+  }
+}
+
 /// A pipeline that can't be opened leaves nothing behind.
 std::unique_ptr<Engine> open_engine(CheckedPipeline& pipeline, EngineOptions options, bool fresh, const std::filesystem::path& out) {
   try {
@@ -132,6 +141,7 @@ std::unique_ptr<Engine> open_engine(CheckedPipeline& pipeline, EngineOptions opt
 
 int run(const RunArgs& args) {
   CheckedPipeline pipeline = load_checked(args.pipeline);
+  refuse_training_ranks(pipeline, args.world);
   const std::filesystem::path out = run_folder(args);
   const bool fresh = !std::filesystem::exists(out);
   const io::RunDirectory directory(out, args.resume);

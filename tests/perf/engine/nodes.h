@@ -1,0 +1,16 @@
+// The least a node can do, once: both twins and the loop call it, so that what differs is what moves the messages.
+#pragma once
+
+#include <cstdint>
+
+namespace flowrun::perf {
+
+[[gnu::noinline]] inline double work(double x) { return x * 0.999 + 1.0; }
+
+/// Seconds for `messages` messages on `threads` threads.
+double flowrun_chain(int64_t messages, int threads);
+double flowrun_diamond(int64_t messages, int threads);
+
+inline constexpr int chain_length = 8;
+
+}  // namespace flowrun::perf
