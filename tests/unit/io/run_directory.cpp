@@ -76,9 +76,9 @@ TEST(JsonLines, OneObjectPerLineVisibleAtOnce) {
   const test::TemporaryDirectory dir;
   JsonLines lines(dir / "m.jsonl");
   lines.append({{"step", 1}, {"loss", 0.5}});
-  EXPECT_EQ(get_file(dir / "m.jsonl"), "{\"loss\":0.5,\"step\":1}\n");
+  EXPECT_EQ(get_file(dir / "m.jsonl"), "{\"step\":1,\"loss\":0.5}\n");
   lines.append({{"loss", NAN}, {"file", "a\nb\xff"}});
-  EXPECT_EQ(get_file(dir / "m.jsonl"), "{\"loss\":0.5,\"step\":1}\n{\"file\":\"a\\nb\xEF\xBF\xBD\",\"loss\":null}\n");
+  EXPECT_EQ(get_file(dir / "m.jsonl"), "{\"step\":1,\"loss\":0.5}\n{\"loss\":null,\"file\":\"a\\nb\xEF\xBF\xBD\"}\n");
 }
 
 TEST(JsonLines, ReopeningAppendsAfterTheLastWholeLine) {
