@@ -126,6 +126,11 @@ class PoolGraph {
     (work.task < 0 ? *lane_ : *nodes_[work.level][static_cast<size_t>(work.task)]).try_put(work.record);
   }
   flow::graph& graph() { return graph_; }
+  /// The last access from outside: from here on wait() may return. A frame of its own, for tests/support/tsan.supp.
+  [[gnu::noinline]] void release() {
+    hands_over(this);
+    graph_.release_wait();
+  }
   void wait() {
     graph_.wait_for_all();
     takes_over(this);
@@ -176,9 +181,7 @@ class TbbExecutor final : public Executor {
           while (run->run_device_task(device_stats)) {
           }
         }
-        flow::graph& graph = pool.graph();
-        hands_over(&pool);
-        graph.release_wait();
+        pool.release();
       });
       for (const Work& lane : run->lanes()) pool.spawn(lane);
       pool.wait();
