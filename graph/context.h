@@ -50,7 +50,7 @@ class LedgerEntry {
 struct SampleContext {
   uint64_t seed, stream, epoch;
   uint64_t sample;    // index in the source
-  uint64_t position;  // in the run: which place of which group
+  uint64_t position;  // in its epoch: which place of which group
   LedgerEntry ledger;
   Rng rng() const { return {seed, stream, epoch, sample}; }
 };
@@ -75,7 +75,7 @@ struct FoldContext {
   int64_t images;  // in the arriving record
   uint64_t sample; // of the arriving sample
   int64_t step;    // 1-based; the step being filled
-  LedgerEntry ledger;
+  LedgerEntry ledger;  // of batch nodes; what others add is not kept
 };
 
 /// Values that nodes report during a step or an evaluation, by name; the order is by name.

@@ -62,6 +62,7 @@ Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pip
     open_sources();
     size_run();
     open_rest();
+    prove_memory();
     restore();
   });
 }
@@ -125,6 +126,15 @@ void Engine::open_rest() {
     Binder binder(pipeline_.models, resources_);
     node.node->params().describe(binder);
     if (node.scope() != Scope::source) guard(node.name, [&] { node.node->open({info_, node.name, node.stream}); });
+  }
+}
+
+/// Learns what a group of each stream takes, and refuses a budget that can't hold one.
+void Engine::prove_memory() {
+  for (const StreamPlan& stream : plan_.streams) {
+    const uint64_t samples = pipeline_.nodes[static_cast<size_t>(stream.source)].node->size();
+    const Segment segment = stream.training ? Segment::training(stream, samples, 1, 1, info_.rank, info_.world) : Segment::pass(stream, samples);
+    const StreamRun probe(pipeline_, plan_, segment, *stats_, stream_options(), [](const Work&) {});
   }
 }
 
@@ -219,6 +229,7 @@ void Engine::evaluate(const std::function<bool(const Moments&)>& due) {
     if (std::find(sources.begin(), sources.end(), stream.source) == sources.end()) continue;
     const uint64_t samples = pipeline_.nodes[static_cast<size_t>(stream.source)].node->size();
     StreamOptions options = stream_options();
+    options.stop = options_.stop;
     if (options_.on_evaluating) {
       options.on_images = [&](int64_t images) {
         options_.on_evaluating(pipeline_.nodes[static_cast<size_t>(stream.source)].name, images, static_cast<int64_t>(samples));
@@ -226,6 +237,7 @@ void Engine::evaluate(const std::function<bool(const Moments&)>& due) {
     }
     const auto run = executor_->run(pipeline_, plan_, Segment::pass(stream, samples), *stats_, std::move(options));
     if (run->failure()) throw RunError(run->failure()->message);
+    if (run->completed_steps() == 0) return void(evaluation_stopped_ = true);
   }
   executor_->on_device([&] {
     for (const int n : plan_.evaluations) {
@@ -292,7 +304,7 @@ RunResult Engine::run() {
   const bool stopped = step_ < info_.last_step;
   if (pipeline_.training_source >= 0) finish_nodes(stopped);
   if (!stopped) evaluate([&](const Moments& at) { return at.end || periodic(at); });
-  return {stopped, step_, step_ * info_.batch, stats_->seconds()};
+  return {stopped || evaluation_stopped_, step_, step_ * info_.batch, stats_->seconds()};
 }
 
 std::vector<std::pair<std::string, double>> Engine::busiest(size_t count) const {

@@ -62,6 +62,7 @@ class Engine {
   void open_sources();
   void size_run();
   void open_rest();
+  void prove_memory();
   void restore();
   void guard(const std::string& name, const std::function<void()>& work) const;
   std::optional<Failure> train(int64_t to);
@@ -82,6 +83,7 @@ class Engine {
   std::unique_ptr<Stats> stats_;
   std::vector<std::unique_ptr<Resource>> resources_;  // per model
   std::vector<bool> inactive_;                        // evaluation nodes that are not due
+  bool evaluation_stopped_ = false;                   // a stop came while one passed its streams
   int64_t step_ = 0;                                  // completed
   int64_t bad_ = 0;
   int64_t slots_ = 0;

@@ -144,7 +144,12 @@ class StreamLowering {
     }
   }
 
+  /// Late nodes may save every model, so they stand between this step's writers and the next one's.
   bool conflict(int a, int b) const {
+    const auto writes_any = [&](int n) {
+      return std::any_of(node(n).uses.begin(), node(n).uses.end(), [](const ModelUse& use) { return use.access == Models::Access::writes; });
+    };
+    if ((node(a).type->info.late && writes_any(b)) || (node(b).type->info.late && writes_any(a))) return true;
     for (const ModelUse& x : node(a).uses) {
       for (const ModelUse& y : node(b).uses) {
         const bool writes = x.access == Models::Access::writes || y.access == Models::Access::writes;

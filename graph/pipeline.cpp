@@ -10,7 +10,7 @@ namespace {
 using Kind = Value::Kind;
 
 const std::vector<std::string> base_keys = {"about", "seed", "run", "let", "plugins", "models", "nodes", "resolved"};
-const std::vector<std::string> extension_keys = {"extends", "about", "swap", "set", "add", "drop"};
+const std::vector<std::string> extension_keys = {"extends", "about", "plugins", "swap", "set", "add", "drop"};
 
 /// A path of a change, split at dots; `where` is the span that wrote it.
 struct Path {
@@ -116,6 +116,14 @@ class Loader {
 
   void apply(Value& base, const Value& changes) {
     if (const Value* about = changes.find("about")) base.put("about", about->where, *about);
+    each(changes, "plugins", Kind::array, [&](const Value& list) {
+      Value* all = base.find("plugins");
+      if (all && all->is(Kind::array)) {
+        all->items.insert(all->items.end(), list.items.begin(), list.items.end());
+      } else {
+        base.put("plugins", list.where, list);
+      }
+    });
     each(changes, "drop", Kind::array, [&](const Value& list) {
       for (const Value& item : list.items) drop(base, item);
     });
@@ -218,7 +226,7 @@ class Loader {
     if (!node) return;
     Value fresh = change.value;
     if (fresh.is(Kind::object)) {
-      for (const char* kept : {"in", "after", "stream"}) {
+      for (const char* kept : {"in", "after", "stream", "at"}) {
         if (const Value* old = node->find(kept); old && !fresh.find(kept)) fresh.put(kept, old->where, *old);
       }
     }
@@ -351,18 +359,22 @@ void apply_set(Loader& loader, Value& pipeline, const std::string& argument, Dia
 
 Value finish(Loader& loader, Value pipeline, const std::vector<std::string>& sets, Diagnostics& faults) {
   if (!pipeline.is(Kind::object)) return pipeline;
+  const size_t before = faults.count();
   for (const char* section : {"run", "let", "models", "nodes"}) {
     const Value* value = pipeline.find(section);
     if (value && !value->is(Kind::object)) {
       faults.error(value->where, std::string(section) + " must be an object, not " + kind_name(value->kind));
     }
   }
-  if (!faults.empty()) return {};
+  if (faults.count() != before) return {};
   for (const std::string& argument : sets) apply_set(loader, pipeline, argument, faults);
   const Value let = pipeline.find("let") ? *pipeline.find("let") : Value{};
   pipeline.erase("let");
+  const size_t changed = faults.count();
   Substitution(&let, faults).apply(pipeline);
-  return pipeline;
+  // A change that could not be made leaves what was there, which is worth checking; a "$name" that stands for nothing
+  // is not.
+  return faults.count() == changed ? pipeline : Value{};
 }
 
 }  // namespace

@@ -116,6 +116,8 @@ void StreamRun::deliver_group(GroupRecord& group, NodeShard* stats) {
   step.bad.insert(step.bad.end(), group.bad.begin(), group.bad.end());
   step.images += group.images;
   if (options_.on_images) options_.on_images(step.images);
+  // A pass is made again when the run is resumed, so nobody waits for its end.
+  if (!segment_.stream->training && options_.stop && options_.stop->load()) return stop_after(step.step - 1);
   ++finished_[group_level].back();
   release_group(group);
   if (--step.groups_left == 0) begin_step(step);

@@ -55,24 +55,39 @@ void StreamRun::probe() {
     for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) run_task(lane, sample_level, plan.tasks[t], static_cast<int>(t), prober);
     ok = !lane.failed();
   }
-  uint64_t ignored = 0;
-  try {
-    for (const Fold& fold : plan.folds) {
-      if (!ok) break;
-      const FoldContext context{*options_.run, 0, group.images, 1, lane.sample, group.place.step, LedgerEntry(&ignored)};
-      pipeline_.nodes[static_cast<size_t>(fold.node)].node->fold({group.slots(), lane.slots(), fold.slots.data()}, context);
-    }
-  } catch (const std::exception&) {
-    // Also met again in its turn.
-  }
+  if (ok) probe_group(group, lane);
   bytes_in_flight_ = group.bytes(level(group_level));
   if (bytes_in_flight_ > options_.memory) {
-    throw PipelineError("run.memory_mib is " + std::to_string(options_.memory >> 20) + ", but one group of " +
+    throw PipelineError("error: run.memory_mib is " + std::to_string(options_.memory >> 20) + ", but one group of " +
                         std::to_string(segment_.stream->grouping.group) + " samples takes " +
                         std::to_string((bytes_in_flight_ >> 20) + 1) + " MiB: raise run.memory_mib, or make the groups smaller");
   }
   steps_.clear();
   open_groups_.store(0);
+}
+
+/// What batch nodes make of the sample, as if the group were full of it.
+void StreamRun::probe_group(GroupRecord& group, SampleRecord& lane) {
+  uint64_t ignored = 0;
+  const LedgerEntry ledger(&ignored);
+  try {
+    for (const Fold& fold : level(sample_level).folds) {
+      const FoldContext context{*options_.run, 0, group.images, 1, lane.sample, group.place.step, ledger};
+      pipeline_.nodes[static_cast<size_t>(fold.node)].node->fold({group.slots(), lane.slots(), fold.slots.data()}, context);
+    }
+    for (const Task& task : level(group_level).tasks) {
+      if (task.node < 0 || task.device) continue;
+      CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
+      const auto& ports = node.type->ports;
+      // One without outputs takes no memory, and may write files.
+      if (std::all_of(ports.begin(), ports.end(), [](const PortDoc& port) { return port.input; })) continue;
+      node.node->run({group.slots(), nullptr, task.slots.data()},
+                     GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step, group.images,
+                                  segment_.groups, ledger});
+    }
+  } catch (const std::exception&) {
+    // Met again, and reported, in its turn.
+  }
 }
 
 std::vector<Work> StreamRun::lanes() {

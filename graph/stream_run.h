@@ -113,6 +113,7 @@ class StreamRun {
   void open_group(int64_t index);
   void release_group(GroupRecord& group);
   void probe();
+  void probe_group(GroupRecord& group, SampleRecord& lane);
   // Device.
   void push_device(Record& record, int level, int task);
   bool gates_open(const DeviceItem& item) const;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "graph/period.h"
 #include "graph/validate_graph.h"
 
 namespace flowrun {
@@ -12,6 +13,8 @@ namespace {
 using Kind = Value::Kind;
 
 const std::vector<std::string> node_keys = {"type", "in", "after", "stream"};
+// What result.json holds beside the evaluations.
+const std::vector<std::string> result_keys = {"status", "steps", "images", "seconds", "error"};
 const std::vector<std::string> evaluation_keys = {"type", "in", "after", "stream", "at"};
 const std::vector<std::string> model_keys = {"type"};
 
@@ -202,6 +205,9 @@ class Validator {
       }
       read_stream(node, member.value);
       if (evaluation) read_moments(node, member.value.find("at"));
+      if (evaluation && std::find(result_keys.begin(), result_keys.end(), member.key) != result_keys.end()) {
+        faults_.error(member.key_where, "an evaluation can't be called \"" + member.key + "\": result.json has an entry of that name", "rename it");
+      }
       out_.node_order.push_back(member.key);
       out_.nodes.push_back(std::move(node));
       nodes_json_.push_back(&member.value);
@@ -230,16 +236,14 @@ class Validator {
     }
     for (const Value* item : items) {
       const std::string text = item->is(Kind::string) ? item->string : "";
-      int64_t count = 0;
-      char unit[16] = "";
       if (text == "start") {
         node.at.start = true;
       } else if (text == "end") {
         node.at.end = true;
-      } else if (std::sscanf(text.c_str(), "%ld %15s", &count, unit) == 2 && count > 0 && std::string_view(unit).starts_with("epoch")) {
-        node.at.every_epochs = count;
-      } else if (count > 0 && std::string_view(unit).starts_with("step")) {
-        node.at.every_steps = count;
+      } else if (const auto period = Period::parse(text)) {
+        int64_t& every = period->epochs ? node.at.every_epochs : node.at.every_steps;
+        if (every > 0) faults_.error(item->where, node.name + ": at names two periods of " + (period->epochs ? "epochs" : "steps"));
+        every = period->count;
       } else {
         faults_.error(item->where, node.name + ": at must be made of \"start\", \"end\", \"N epochs\" or \"N steps\"");
       }

@@ -2,9 +2,9 @@
 #include <nlohmann/json.hpp>
 
 #include "graph/node.h"
+#include "graph/period.h"
 #include "io/checkpoint.h"
 #include "io/run_directory.h"
-#include "nodes/report/every.h"
 
 namespace flowrun {
 namespace {
@@ -28,14 +28,14 @@ struct Checkpoint {
       param("keep", keep, positive, "How many of the newest to keep.");
     }
     std::optional<ParamFault> check() const {
-      if (!Every::parse(every)) return ParamFault{"every", Every::fault("every", every)};
+      if (!Period::parse(every)) return ParamFault{"every", Period::fault("every", every)};
       return {};
     }
   };
   Params params;
 
   void run(Ports&, StepContext& context) {
-    if (Every::parse(params.every)->due(context)) write(context);
+    if (Period::parse(params.every)->due(context.step, context.run.steps_per_epoch)) write(context);
   }
   void finish(StepContext& context) {
     if (written_ != context.step) write(context);

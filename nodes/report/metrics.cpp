@@ -7,11 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include "graph/node.h"
+#include "graph/period.h"
 #include "io/run_directory.h"
 #include "io/tensorboard.h"
 #include "nodes/device.h"
 #include "nodes/host.h"
-#include "nodes/report/every.h"
 
 namespace flowrun {
 namespace {
@@ -39,7 +39,7 @@ struct Metrics {
       param("tensorboard", tensorboard, "Whether to write an event file too.");
     }
     std::optional<ParamFault> check() const {
-      if (!Every::parse(every)) return ParamFault{"every", Every::fault("every", every)};
+      if (!Period::parse(every)) return ParamFault{"every", Period::fault("every", every)};
       return {};
     }
   };
@@ -67,7 +67,7 @@ struct Metrics {
 
   void run(Ports&, StepContext& context) {
     if (last_seconds_ < 0) last_seconds_ = 0, last_images_ = (context.first_step - 1) * context.run.batch;
-    if (Every::parse(params.every)->due(context)) report(context);
+    if (Period::parse(params.every)->due(context.step, context.run.steps_per_epoch)) report(context);
     loss_.reset(), per_part_.reset();
   }
 

@@ -43,6 +43,30 @@ class Resume(support.Folder):
             self.flowrun("pipeline.json", "--resume", "--out", name, "--threads", 3)
             self.assert_equal_runs(name)
 
+    def test_a_signal_during_an_evaluation_stops_it(self):
+        pipeline = support.training_pipeline(epochs=1)
+        pipeline["nodes"].update({
+            "known": {"type": "source.synthetic", "images": 4000, "size": 64},
+            "known_decode": {"type": "image.jpeg_decode", "in": "known"},
+            "known_batch": {"type": "batch.stack", "in": {"image": "known_decode", "label": "known"}, "size": 10},
+            "known_upload": {"type": "device.upload", "in": "known_batch.*"},
+            "known_pixels": {"type": "eval.pixels", "in": "known_upload.*"},
+            "knn": {"type": "eval.knn", "in": {"train": "known_pixels", "test": "known_pixels"}, "at": ["start", "end"]},
+        })
+        self.write(pipeline)
+        process = self.start("pipeline.json", "--out", "run")
+        while not (self.folder / "run/log.txt").exists() or "steps of" not in (self.folder / "run/log.txt").read_text():
+            time.sleep(0.01)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 75, err)
+        self.assertNotIn("evaluation knn", err)
+        self.flowrun("pipeline.json", "--resume", "--out", "run")
+        result = self.result("run")
+        self.assertEqual(result["status"], "done")
+        self.assertEqual([entry["step"] for entry in result["knn"]["history"]], [0, 4])
+
     def test_run_steps_stops_earlier_without_changing_schedules(self):
         self.uninterrupted(support.training_pipeline())
         self.flowrun("pipeline.json", "--set", "run.steps=5", "--out", "short")

@@ -18,9 +18,10 @@ void stop_at_faults(const Diagnostics& faults) {
 CheckedPipeline load_checked(const PipelineArgs& args) {
   Diagnostics faults;
   const Value pipeline = load_pipeline(args.file, args.sets, faults);
-  stop_at_faults(faults);
+  if (!pipeline.is(Value::Kind::object)) stop_at_faults(faults);
+  const size_t before = faults.count();
   load_plugins(pipeline, faults);
-  stop_at_faults(faults);
+  if (faults.count() != before) stop_at_faults(faults);  // their types would be unknown
   CheckedPipeline checked = validate(pipeline, faults);
   stop_at_faults(faults);
   return checked;
