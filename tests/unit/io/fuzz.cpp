@@ -1,0 +1,106 @@
+// Parsers of bytes from outside: whatever the bytes, the answer is a value or an Error, in bounded memory. Mutations are
+// seeded, so that a failure can be repeated; the sanitizer presets run the same tests.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "io/checkpoint.h"
+#include "io/error.h"
+#include "io/jpeg.h"
+#include "io/safetensors.h"
+#include "io/strict_json.h"
+
+namespace flowrun::io {
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+Bytes mutate(Bytes bytes, std::mt19937& random) {
+  const auto below = [&](size_t n) { return std::uniform_int_distribution<size_t>(0, n - 1)(random); };
+  const size_t changes = 1 + below(6);
+  for (size_t i = 0; i < changes && !bytes.empty(); ++i) {
+    const size_t at = below(bytes.size()), length = std::min(1 + below(16), bytes.size() - at);
+    const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(at);
+    switch (below(5)) {
+      case 0: *begin = static_cast<uint8_t>(below(256)); break;
+      case 1: *begin ^= static_cast<uint8_t>(1u << below(8)); break;
+      case 2: bytes.erase(begin, begin + static_cast<std::ptrdiff_t>(length)); break;
+      case 3: std::fill_n(begin, length, below(2) ? 0xff : 0); break;
+      default: bytes.resize(at);
+    }
+  }
+  return bytes;
+}
+
+/// Runs `parse` on mutations; counts those that it takes. Anything but an Error that it throws is a failure.
+template <class Parse>
+int count_taken(const Bytes& seed, uint32_t stream, int count, Parse&& parse) {
+  int taken = 0;
+  for (int i = 0; i < count; ++i) {
+    std::mt19937 random(stream * 1'000'003 + static_cast<uint32_t>(i));
+    const Bytes bytes = mutate(seed, random);
+    try {
+      parse(bytes);
+      ++taken;
+    } catch (const Error& error) {
+      EXPECT_GT(std::string(error.what()).size(), 10u);
+    } catch (const std::exception& error) {
+      ADD_FAILURE() << "mutation " << i << ": " << error.what();
+    }
+  }
+  EXPECT_LT(taken, count) << "nothing was ever refused";
+  return taken;
+}
+
+Bytes picture(int height, int width, int channels, ChromaSampling sampling) {
+  Bytes pixels(static_cast<size_t>(height) * static_cast<size_t>(width) * static_cast<size_t>(channels));
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 7 % 251);
+  Bytes jpeg;
+  encode_jpeg({pixels.data(), height, width, channels}, 80, jpeg, sampling);
+  return jpeg;
+}
+
+TEST(Fuzz, JpegWholeAndByRegion) {
+  JpegDecoder decoder(1 << 22);  // a mutated header must not make it take gigabytes
+  int taken = 0;
+  for (const auto& [seed, stream] : {std::pair(picture(40, 50, 3, ChromaSampling::s420), 1), std::pair(picture(33, 17, 1, ChromaSampling::s444), 2)}) {
+    taken += count_taken(seed, static_cast<uint32_t>(stream), 4000, [&](const Bytes& bytes) {
+      const JpegInfo info = read_jpeg_info(bytes);
+      PixelBuffer whole, part;
+      decoder.decode(bytes, Rect{info.width / 4, info.height / 4, std::max(1, info.width / 2), std::max(1, info.height / 2)}, part);
+      decoder.decode(bytes, whole);
+      EXPECT_EQ(std::pair(whole.width, whole.height), std::pair(info.width, info.height));
+    });
+  }
+  EXPECT_GT(taken, 10) << "every mutation was refused: none reached the decoder's depths";
+}
+
+TEST(Fuzz, Safetensors) {
+  const std::vector<float> values(64, 1.5f);
+  std::vector<TensorEntry> entries;
+  for (const char* name : {"a", "blocks.0.weight", "z"}) entries.push_back({name, "F32", {8, 8}, std::as_bytes(std::span(values))});
+  Bytes seed;
+  stream_safetensors("memory", entries, {{"format", "pt"}}, [&](std::span<const std::byte> bytes) {
+    const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
+    seed.insert(seed.end(), data, data + bytes.size());
+  });
+  count_taken(seed, 3, 20'000, [](const Bytes& bytes) {
+    const SafetensorsContent content = parse_safetensors(std::as_bytes(std::span(bytes)), "memory");
+    size_t total = 0;
+    for (const TensorEntry& entry : content.entries) {
+      // Every byte of every tensor lies inside the file.
+      for (const std::byte byte : entry.data) total += static_cast<size_t>(byte);
+    }
+    EXPECT_LE(total, bytes.size() * 255);
+  });
+}
+
+TEST(Fuzz, ManifestAndJson) {
+  const std::string text = R"({"step": 12, "format": 1, "files": [{"name": "student.safetensors", "bytes": 123, "xxh3_64": "0123456789abcdef"}], "extra": {"seed": 3}})";
+  const Bytes seed(text.begin(), text.end());
+  count_taken(seed, 4, 20'000, [](const Bytes& bytes) { parse_strict_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "memory"); });
+  count_taken(seed, 5, 20'000, [](const Bytes& bytes) { parse_manifest({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "memory"); });
+}
+
+}  // namespace
+}  // namespace flowrun::io
