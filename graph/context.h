@@ -70,11 +70,11 @@ struct GroupContext {
 /// write to place `index` only), or a group at a step or evaluation node (device's executor, in order).
 struct FoldContext {
   const RunInfo& run;
-  int64_t index;   // place in the record above
-  int64_t count;   // how many come
-  int64_t images;  // in the arriving record
-  uint64_t sample; // of the arriving sample
-  int64_t step;    // 1-based; the step being filled
+  int64_t index;       // place in the record above
+  int64_t count;       // how many come
+  int64_t images;      // in the arriving record
+  uint64_t sample;     // of the arriving sample
+  int64_t step;        // 1-based; the step being filled
   LedgerEntry ledger;  // of batch nodes; what others add is not kept
 };
 
@@ -83,13 +83,13 @@ using Reports = std::map<std::string, double>;
 
 struct StepContext {
   const RunInfo& run;
-  int64_t step;     // 1-based
-  double epoch;     // passed after this step, fractional
-  int64_t images;   // passed after this step, over all ranks
-  uint64_t ledger;  // of this step
-  double seconds;   // since the run (this process) began
+  int64_t step;        // 1-based
+  double epoch;        // passed after this step, fractional
+  int64_t images;      // passed after this step, over all ranks
+  uint64_t ledger;     // of this step
+  double seconds;      // since the run (this process) began
   int64_t first_step;  // of this process, 1-based
-  bool stopping;    // finish() on request: the run will be resumed
+  bool stopping;       // finish() on request: the run will be resumed
   Reports& reports;
   /// Models and nodes as they stand; only on the device's executor.
   Snapshot (*snapshot)(const void* engine);

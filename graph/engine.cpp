@@ -15,8 +15,7 @@ const char* const engine_state = "@engine";
 /// Points the model references of a parameter set at the open models.
 class Binder final : public ParamVisitor {
  public:
-  Binder(const std::vector<CheckedModel>& models, const std::vector<std::unique_ptr<Resource>>& resources)
-      : models_(models), resources_(resources) {}
+  Binder(const std::vector<CheckedModel>& models, const std::vector<std::unique_ptr<Resource>>& resources) : models_(models), resources_(resources) {}
   void visit(const ParamInfo&, bool&) override {}
   void visit(const ParamInfo&, int64_t&) override {}
   void visit(const ParamInfo&, double&) override {}
@@ -212,8 +211,7 @@ std::optional<Failure> Engine::train(int64_t to) {
 }
 
 bool Engine::any_due(const std::function<bool(const Moments&)>& due) const {
-  return std::any_of(plan_.evaluations.begin(), plan_.evaluations.end(),
-                     [&](int n) { return due(pipeline_.nodes[static_cast<size_t>(n)].at); });
+  return std::any_of(plan_.evaluations.begin(), plan_.evaluations.end(), [&](int n) { return due(pipeline_.nodes[static_cast<size_t>(n)].at); });
 }
 
 /// Passes the streams of all evaluation nodes that are due, then runs those nodes.
@@ -269,8 +267,17 @@ void Engine::finish_nodes(bool stopping) {
     Reports reports;
     for (CheckedNode& node : pipeline_.nodes) {
       if (node.scope() != Scope::step) continue;
-      StepContext context{.run = info_, .step = step_, .epoch = epoch_at(step_), .images = step_ * info_.batch, .ledger = 0, .seconds = 0,
-                          .first_step = 1, .stopping = stopping, .reports = reports, .snapshot = nullptr, .engine = nullptr};
+      StepContext context{.run = info_,
+                          .step = step_,
+                          .epoch = epoch_at(step_),
+                          .images = step_ * info_.batch,
+                          .ledger = 0,
+                          .seconds = 0,
+                          .first_step = 1,
+                          .stopping = stopping,
+                          .reports = reports,
+                          .snapshot = nullptr,
+                          .engine = nullptr};
       fill(context);
       guard(node.name, [&] { node.node->finish(context); });
     }
@@ -280,8 +287,8 @@ void Engine::finish_nodes(bool stopping) {
 RunResult Engine::run() {
   const auto stop_asked = [&] { return options_.stop && options_.stop->load(); };
   const auto periodic = [&](const Moments& at) {
-    return step_ > 0 && ((at.every_steps > 0 && step_ % at.every_steps == 0) ||
-                         (at.every_epochs > 0 && step_ % (at.every_epochs * info_.steps_per_epoch) == 0));
+    return step_ > 0 &&
+           ((at.every_steps > 0 && step_ % at.every_steps == 0) || (at.every_epochs > 0 && step_ % (at.every_epochs * info_.steps_per_epoch) == 0));
   };
   if (step_ == 0) evaluate([](const Moments& at) { return at.start; });
   // The checkpoint was written before the evaluation of its step, if there was one: it is made (again).

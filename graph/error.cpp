@@ -59,8 +59,8 @@ std::string Diagnostics::render() const {
   for (const Fault& fault : sorted()) {
     if (fault.where.source) {
       const Line line = line_of(fault.where);
-      out += fault.where.source->name + ":" + std::to_string(line.number) + ":" + std::to_string(line.column) +
-             ": error: " + fault.message + "\n" + std::string(line.text) + "\n" + carets(line, fault.where.length) + "\n";
+      out += fault.where.source->name + ":" + std::to_string(line.number) + ":" + std::to_string(line.column) + ": error: " + fault.message + "\n" +
+             std::string(line.text) + "\n" + carets(line, fault.where.length) + "\n";
     } else {
       out += "error: " + fault.message + "\n";
     }

@@ -14,13 +14,11 @@ class SerialExecutor final : public Executor {
   void on_device(const std::function<void()>& work) override { work(); }
   int workers() const override { return 1; }
 
-  std::unique_ptr<StreamRun> run(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats,
-                                 StreamOptions options) override {
+  std::unique_ptr<StreamRun> run(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats, StreamOptions options) override {
     options.lanes = 1;
     options.threads = 1;
     std::deque<Work> queue;
-    auto run = std::make_unique<StreamRun>(pipeline, plan, segment, stats, std::move(options),
-                                           [&queue](const Work& work) { queue.push_back(work); });
+    auto run = std::make_unique<StreamRun>(pipeline, plan, segment, stats, std::move(options), [&queue](const Work& work) { queue.push_back(work); });
     Worker worker;
     worker.stats = stats.worker(0);
     for (const Work& lane : run->lanes()) queue.push_back(lane);

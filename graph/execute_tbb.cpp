@@ -1,11 +1,10 @@
-#include <oneapi/tbb/flow_graph.h>
-#include <oneapi/tbb/task_arena.h>
-#include <oneapi/tbb/task_scheduler_observer.h>
-
 #include <condition_variable>
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <oneapi/tbb/flow_graph.h>
+#include <oneapi/tbb/task_arena.h>
+#include <oneapi/tbb/task_scheduler_observer.h>
 #include <thread>
 
 #if defined(__SANITIZE_THREAD__)
@@ -162,8 +161,7 @@ class TbbExecutor final : public Executor {
   void on_device(const std::function<void()>& work) override { device_.run(work); }
   int workers() const override { return threads_ + 1; }
 
-  std::unique_ptr<StreamRun> run(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats,
-                                 StreamOptions options) override {
+  std::unique_ptr<StreamRun> run(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats, StreamOptions options) override {
     // One lane more than threads: a lane parks while the others go on.
     options.lanes = threads_ + 1;
     options.threads = threads_;
@@ -198,8 +196,6 @@ class TbbExecutor final : public Executor {
 
 }  // namespace
 
-std::unique_ptr<Executor> make_tbb_executor(const RunParams& run, int threads) {
-  return std::make_unique<TbbExecutor>(run, threads);
-}
+std::unique_ptr<Executor> make_tbb_executor(const RunParams& run, int threads) { return std::make_unique<TbbExecutor>(run, threads); }
 
 }  // namespace flowrun

@@ -83,7 +83,8 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     if (offset > last) offset = last;  // the end came too early: point at what stands there
     const size_t before = offset == 0 ? std::string::npos : text.find_last_not_of(" \t\r\n", offset - 1);
     std::string hint;
-    if ((text[offset] == '}' || text[offset] == ']') && before != std::string::npos && text[before] == ',') hint = "the comma before it is one too many";
+    if ((text[offset] == '}' || text[offset] == ']') && before != std::string::npos && text[before] == ',')
+      hint = "the comma before it is one too many";
     if (text[offset] == '/') hint = "JSON has no comments; \"about\" is the place for words";
     faults_.error({source_, offset, 1}, "not valid JSON: " + plain_message(error.what()), hint);
     return false;
@@ -213,13 +214,20 @@ void Value::put(const std::string& key, const Location& key_where, Value value) 
 
 std::string kind_name(Value::Kind kind) {
   switch (kind) {
-    case Value::Kind::null: return "null";
-    case Value::Kind::boolean: return "true or false";
-    case Value::Kind::integer: return "an integer";
-    case Value::Kind::real: return "a number";
-    case Value::Kind::string: return "a string";
-    case Value::Kind::array: return "a list";
-    case Value::Kind::object: return "an object";
+    case Value::Kind::null:
+      return "null";
+    case Value::Kind::boolean:
+      return "true or false";
+    case Value::Kind::integer:
+      return "an integer";
+    case Value::Kind::real:
+      return "a number";
+    case Value::Kind::string:
+      return "a string";
+    case Value::Kind::array:
+      return "a list";
+    case Value::Kind::object:
+      return "an object";
   }
   return "";
 }
@@ -246,11 +254,16 @@ Value parse_json_file(const std::string& path, const Location& referrer, Diagnos
 
 nlohmann::ordered_json to_json(const Value& value) {
   switch (value.kind) {
-    case Value::Kind::null: return nullptr;
-    case Value::Kind::boolean: return value.boolean;
-    case Value::Kind::integer: return value.integer;
-    case Value::Kind::real: return value.real;
-    case Value::Kind::string: return value.string;
+    case Value::Kind::null:
+      return nullptr;
+    case Value::Kind::boolean:
+      return value.boolean;
+    case Value::Kind::integer:
+      return value.integer;
+    case Value::Kind::real:
+      return value.real;
+    case Value::Kind::string:
+      return value.string;
     case Value::Kind::array: {
       auto out = nlohmann::ordered_json::array();
       for (const Value& item : value.items) out.push_back(to_json(item));

@@ -230,8 +230,8 @@ std::string describe_plan(const CheckedPipeline& p, const Plan& plan) {
       out += std::string("  per ") + names[l] + ": " + std::to_string(level.slots.size()) + " slots\n";
       for (size_t t = 0; t < level.tasks.size(); ++t) {
         const Task& task = level.tasks[t];
-        out += "    " + std::to_string(t) + " " + task_name(level, static_cast<int>(t)) + (task.device ? " [device]" : " [pool]") +
-               "  waits for " + std::to_string(task.parents);
+        out += "    " + std::to_string(t) + " " + task_name(level, static_cast<int>(t)) + (task.device ? " [device]" : " [pool]") + "  waits for " +
+               std::to_string(task.parents);
         for (const int s : task.successors) out += (s == task.successors[0] ? ", then " : ", ") + task_name(level, s);
         for (const Gate& gate : task.gates) {
           out += "; after " + task_name(stream.level[gate.level], gate.task) + " of the " + names[gate.level] + " before";

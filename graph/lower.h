@@ -53,9 +53,9 @@ struct StreamPlan {
 };
 
 struct Plan {
-  std::vector<StreamPlan> streams;     // the training stream, if any, is the first
-  std::vector<int> evaluations;        // evaluation nodes, in order
-  std::vector<bool> trains;            // per node: it reaches a node that writes a model (all true without one)
+  std::vector<StreamPlan> streams;  // the training stream, if any, is the first
+  std::vector<int> evaluations;     // evaluation nodes, in order
+  std::vector<bool> trains;         // per node: it reaches a node that writes a model (all true without one)
 };
 
 Plan lower(const CheckedPipeline& pipeline);

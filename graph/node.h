@@ -74,19 +74,28 @@ struct TypeOps {
 };
 
 template <class T>
+concept Releases = requires(T& value) {
+  value.release();
+};
+template <class T>
+concept CountsBytes = requires(const T& value) {
+  value.bytes();
+};
+
+template <class T>
 const TypeOps& type_ops() {
-  static const TypeOps ops{
-      T::type_name, [] { return static_cast<void*>(new T()); }, [](void* p) { delete static_cast<T*>(p); },
-      [](void* p) {
-        if constexpr (requires(T& t) { t.release(); }) static_cast<T*>(p)->release();
-        (void)p;
-      },
-      [](const void* p) -> size_t {
-        if constexpr (requires(const T& t) { t.bytes(); }) return static_cast<const T*>(p)->bytes();
-        (void)p;
-        return 0;
-      },
-      requires(T& t) { t.release(); }};
+  static const TypeOps ops{.name = T::type_name,
+                           .make = [] { return static_cast<void*>(new T()); },
+                           .destroy = [](void* p) { delete static_cast<T*>(p); },
+                           .release =
+                               []([[maybe_unused]] void* p) {
+                                 if constexpr (Releases<T>) static_cast<T*>(p)->release();
+                               },
+                           .bytes = []([[maybe_unused]] const void* p) -> size_t {
+                             if constexpr (CountsBytes<T>) return static_cast<const T*>(p)->bytes();
+                             return 0;
+                           },
+                           .releases = Releases<T>};
   return ops;
 }
 
@@ -212,5 +221,4 @@ void register_model(const ModelType& type);
 
 /// At namespace scope of the .cpp that holds the node.
 #define FLOWRUN_NODE(N) static const bool flowrun_registered_##N = (::flowrun::register_node(::flowrun::detail::node_type<N>()), true)
-#define FLOWRUN_MODEL(M) \
-  static const bool flowrun_registered_##M = (::flowrun::register_model(::flowrun::detail::model_type<M>()), true)
+#define FLOWRUN_MODEL(M) static const bool flowrun_registered_##M = (::flowrun::register_model(::flowrun::detail::model_type<M>()), true)

@@ -44,7 +44,7 @@ class NodeOf final : public Node {
     return {};
   }
   void open(const OpenContext& context) override {
-    if constexpr (requires(N& n) { n.open(context); }) node_.open(context);
+    if constexpr (requires(N & n) { n.open(context); }) node_.open(context);
   }
   void run(const Call& call, const SampleContext& context) const override {
     if constexpr (N::info.scope <= Scope::sample) call_run(std::as_const(node_), call, context);
@@ -60,7 +60,7 @@ class NodeOf final : public Node {
     if constexpr (N::info.scope == Scope::evaluation) call_run(node_, call, context);
   }
   void fold(const Call& call, const FoldContext& context) override {
-    if constexpr (requires(N& n, Ports& p) { n.fold(p, context); }) {
+    if constexpr (requires(N & n, Ports & p) { n.fold(p, context); }) {
       Ports ports = bound(call);
       if constexpr (N::info.scope == Scope::batch) {
         std::as_const(node_).fold(ports, context);
@@ -70,7 +70,7 @@ class NodeOf final : public Node {
     }
   }
   void finish(StepContext& context) override {
-    if constexpr (requires(N& n) { n.finish(context); }) node_.finish(context);
+    if constexpr (requires(N & n) { n.finish(context); }) node_.finish(context);
   }
   uint64_t size() const override {
     if constexpr (requires(const N& n) { n.size(); }) return node_.size();
@@ -89,7 +89,7 @@ class NodeOf final : public Node {
     return {};
   }
   void restore(const State& state) override {
-    if constexpr (requires(N& n) { n.restore(state); }) node_.restore(state);
+    if constexpr (requires(N & n) { n.restore(state); }) node_.restore(state);
   }
 
  private:
@@ -101,7 +101,7 @@ class NodeOf final : public Node {
   }
   static void call_run(auto& node, const Call& call, auto& context) {
     // A node that only folds (a sink without work at the end of its scope) has no run().
-    if constexpr (requires(Ports& p) { node.run(p, context); }) {
+    if constexpr (requires(Ports & p) { node.run(p, context); }) {
       Ports ports = bound(call);
       node.run(ports, context);
     }
@@ -122,7 +122,7 @@ NodeType node_type() {
   typename N::Params params;
   ParamSetOf<typename N::Params> set(params);
   type.params = document_params(set);
-  type.folds = requires(N& n, typename N::Ports& p, const FoldContext& c) { n.fold(p, c); };
+  type.folds = requires(N & n, typename N::Ports & p, const FoldContext& c) { n.fold(p, c); };
   type.stateful = requires(const N& n) { n.save(); };
   type.make = [] { return std::unique_ptr<Node>(new NodeOf<N>()); };
   return type;

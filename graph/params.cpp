@@ -7,8 +7,7 @@ namespace flowrun {
 namespace {
 
 std::string number_text(double value) {
-  return value == std::floor(value) && std::abs(value) < 1e15 ? std::to_string(static_cast<int64_t>(value))
-                                                              : nlohmann::json(value).dump();
+  return value == std::floor(value) && std::abs(value) < 1e15 ? std::to_string(static_cast<int64_t>(value)) : nlohmann::json(value).dump();
 }
 
 std::string range_text(const Range& range) {
@@ -79,9 +78,7 @@ class Reader final : public ParamVisitor {
   void report_unknown(const std::vector<std::string>& reserved) {
     const Open& open = objects_.back();
     for (const Member& member : open.object->members) {
-      const auto has = [&](const std::vector<std::string>& names) {
-        return std::find(names.begin(), names.end(), member.key) != names.end();
-      };
+      const auto has = [&](const std::vector<std::string>& names) { return std::find(names.begin(), names.end(), member.key) != names.end(); };
       if (has(reserved) || has(open.known)) continue;
       std::vector<std::string> candidates = open.known;
       candidates.insert(candidates.end(), reserved.begin(), reserved.end());
@@ -112,13 +109,14 @@ class Reader final : public ParamVisitor {
   }
 
   void wrong(const Value& v, const ParamInfo& info, const std::string& wanted) {
-    faults_.error(v.where, owner_ + ": " + objects_.back().path + info.name + " must be " + wanted + ", not " + (v.is(Value::Kind::real) ? number_text(v.real) : kind_name(v.kind)));
+    faults_.error(v.where, owner_ + ": " + objects_.back().path + info.name + " must be " + wanted + ", not " +
+                               (v.is(Value::Kind::real) ? number_text(v.real) : kind_name(v.kind)));
   }
 
   void check(const Value& v, const ParamInfo& info) {
     if (v.real < info.range.low || v.real > info.range.high) {
-      faults_.error(v.where, owner_ + ": " + objects_.back().path + info.name + " must be " + range_text(info.range) +
-                                 ", not " + number_text(v.real));
+      faults_.error(v.where,
+                    owner_ + ": " + objects_.back().path + info.name + " must be " + range_text(info.range) + ", not " + number_text(v.real));
     }
   }
 
@@ -229,8 +227,8 @@ class Documenter final : public ParamVisitor {
 
 }  // namespace
 
-void read_params(ParamSet& params, const Value& object, const std::vector<std::string>& reserved,
-                 const std::string& owner, const std::string& type, Diagnostics& faults) {
+void read_params(ParamSet& params, const Value& object, const std::vector<std::string>& reserved, const std::string& owner, const std::string& type,
+                 Diagnostics& faults) {
   Reader reader(object, owner, type, faults);
   params.describe(reader);
   reader.report_unknown(reserved);

@@ -79,16 +79,12 @@ class ParamVisitor {
   virtual void end_object() = 0;
 
   void operator()(const char* name, auto& value, const char* brief) { pass({name, brief}, value); }
-  void operator()(const char* name, auto& value, Range range, const char* brief) {
-    pass({.name = name, .brief = brief, .range = range}, value);
-  }
+  void operator()(const char* name, auto& value, Range range, const char* brief) { pass({.name = name, .brief = brief, .range = range}, value); }
   void operator()(const char* name, std::string& value, const Choices& choices, const char* brief) {
     pass({.name = name, .brief = brief, .choices = &choices}, value);
   }
   /// The same, for what has no sensible default.
-  void required(const char* name, auto& value, const char* brief) {
-    pass({.name = name, .brief = brief, .required = true}, value);
-  }
+  void required(const char* name, auto& value, const char* brief) { pass({.name = name, .brief = brief, .required = true}, value); }
   void required(const char* name, auto& value, Range range, const char* brief) {
     pass({.name = name, .brief = brief, .required = true, .range = range}, value);
   }
@@ -148,8 +144,8 @@ class ParamSetOf final : public ParamSet {
 /// Fills `params` from the members of `object` (a JSON object). Keys in `reserved` belong to others. Every unknown key,
 /// wrong type, value out of range and missing required parameter goes to `faults`; messages begin with `owner` (a
 /// node's or model's name, or "run") and point to `flowrun help TYPE` when `type` is not empty.
-void read_params(ParamSet& params, const Value& object, const std::vector<std::string>& reserved,
-                 const std::string& owner, const std::string& type, Diagnostics& faults);
+void read_params(ParamSet& params, const Value& object, const std::vector<std::string>& reserved, const std::string& owner, const std::string& type,
+                 Diagnostics& faults);
 
 /// All parameters with their present values, in declared order.
 nlohmann::ordered_json write_params(ParamSet& params);

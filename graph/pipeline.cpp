@@ -105,8 +105,8 @@ class Loader {
       if (std::find(allowed.begin(), allowed.end(), member.key) != allowed.end()) continue;
       std::string hint = did_you_mean(member.key, allowed);
       if (extension && std::find(base_keys.begin(), base_keys.end(), member.key) != base_keys.end()) {
-        hint = "a file that extends another changes it with swap, set, add and drop, for example \"set\": { \"" +
-               member.key + (member.key == "seed" ? "\": 1 }" : ".…\": … }");
+        hint = "a file that extends another changes it with swap, set, add and drop, for example \"set\": { \"" + member.key +
+               (member.key == "seed" ? "\": 1 }" : ".…\": … }");
       } else {
         hint += "a pipeline has: " + join(allowed);
       }
@@ -384,8 +384,7 @@ Value load_pipeline(const std::string& path, const std::vector<std::string>& set
   return finish(loader, loader.load(path, {}), sets, faults);
 }
 
-Value load_pipeline(const std::shared_ptr<const Source>& source, const std::vector<std::string>& sets,
-                    Diagnostics& faults) {
+Value load_pipeline(const std::shared_ptr<const Source>& source, const std::vector<std::string>& sets, Diagnostics& faults) {
   Loader loader(faults);
   return finish(loader, loader.resolve(parse_json(source, faults), ""), sets, faults);
 }

@@ -15,7 +15,6 @@ namespace flowrun {
 Value load_pipeline(const std::string& path, const std::vector<std::string>& sets, Diagnostics& faults);
 
 /// The same from a text in memory; relative paths are taken from the current directory.
-Value load_pipeline(const std::shared_ptr<const Source>& source, const std::vector<std::string>& sets,
-                    Diagnostics& faults);
+Value load_pipeline(const std::shared_ptr<const Source>& source, const std::vector<std::string>& sets, Diagnostics& faults);
 
 }  // namespace flowrun

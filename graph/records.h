@@ -17,22 +17,22 @@ namespace flowrun {
 
 /// Where a sample or a group stands. Everything follows from the index in the segment that one process runs.
 struct Place {
-  int64_t step;      // 1-based
-  uint64_t epoch;    // 0-based
-  uint64_t group;    // in the epoch, over all ranks
-  uint64_t position; // of the (first) sample in the epoch
+  int64_t step;       // 1-based
+  uint64_t epoch;     // 0-based
+  uint64_t group;     // in the epoch, over all ranks
+  uint64_t position;  // of the (first) sample in the epoch
 };
 
 /// The geometry of a segment: consecutive steps of a stream, as far as this rank takes part.
 struct Segment {
   const StreamPlan* stream;
-  uint64_t samples;         // in the source
+  uint64_t samples;  // in the source
   int64_t first_step = 1;
   int64_t steps = 0;
   int64_t steps_per_epoch = 1;
-  int64_t groups = 0;       // per step on this rank
-  int64_t groups_world = 0; // per step over all ranks
-  int64_t first_group = 0;  // of this rank within a step
+  int64_t groups = 0;        // per step on this rank
+  int64_t groups_world = 0;  // per step over all ranks
+  int64_t first_group = 0;   // of this rank within a step
 
   int64_t total_groups() const { return steps * groups; }
   /// Samples in a group: all are full but the last of an evaluation pass.

@@ -1,5 +1,4 @@
 #include <dlfcn.h>
-
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>

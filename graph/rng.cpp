@@ -15,8 +15,8 @@ PhiloxCounter philox4x32(PhiloxCounter c, PhiloxKey k) {
   for (int round = 0; round < 10; ++round) {
     const uint64_t a = uint64_t{0xD2511F53} * c[0];
     const uint64_t b = uint64_t{0xCD9E8D57} * c[2];
-    c = {static_cast<uint32_t>(b >> 32) ^ c[1] ^ k[0], static_cast<uint32_t>(b),
-         static_cast<uint32_t>(a >> 32) ^ c[3] ^ k[1], static_cast<uint32_t>(a)};
+    c = {static_cast<uint32_t>(b >> 32) ^ c[1] ^ k[0], static_cast<uint32_t>(b), static_cast<uint32_t>(a >> 32) ^ c[3] ^ k[1],
+         static_cast<uint32_t>(a)};
     k[0] += 0x9E3779B9;
     k[1] += 0xBB67AE85;
   }
@@ -25,8 +25,7 @@ PhiloxCounter philox4x32(PhiloxCounter c, PhiloxKey k) {
 
 Rng::Rng(uint64_t seed, uint64_t stream, uint64_t epoch, uint64_t item)
     : key_{static_cast<uint32_t>(seed) ^ static_cast<uint32_t>(stream >> 32), static_cast<uint32_t>(seed >> 32)},
-      counter_{0, static_cast<uint32_t>(item),
-               static_cast<uint32_t>(item >> 32) + 0x9E3779B9u * static_cast<uint32_t>(epoch),
+      counter_{0, static_cast<uint32_t>(item), static_cast<uint32_t>(item >> 32) + 0x9E3779B9u * static_cast<uint32_t>(epoch),
                static_cast<uint32_t>(stream)} {}
 
 uint32_t Rng::at(uint32_t draw) const {

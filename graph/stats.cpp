@@ -6,7 +6,11 @@
 namespace flowrun {
 
 Stats::Stats(size_t nodes, int workers)
-    : nodes_(nodes), workers_(workers), shards_(nodes * static_cast<size_t>(workers)), first_tick_(ticks()), first_time_(std::chrono::steady_clock::now()) {}
+    : nodes_(nodes),
+      workers_(workers),
+      shards_(nodes * static_cast<size_t>(workers)),
+      first_tick_(ticks()),
+      first_time_(std::chrono::steady_clock::now()) {}
 
 double Stats::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - first_time_).count(); }
 
@@ -50,9 +54,15 @@ nlohmann::ordered_json Stats::json(const std::vector<std::string>& names, const 
   auto out = nlohmann::ordered_json::object();
   for (size_t n = 0; n < names.size(); ++n) {
     const Summary s = summary(n);
-    out[names[n]] = {{"scope", scopes[n]},       {"count", s.count},         {"failures", s.failures},
-                     {"busy", s.busy},           {"wait_input", s.wait_input}, {"wait_slot", s.wait_slot},
-                     {"wait_device", s.wait_device}, {"p50", s.p50},           {"p95", s.p95}};
+    out[names[n]] = {{"scope", scopes[n]},
+                     {"count", s.count},
+                     {"failures", s.failures},
+                     {"busy", s.busy},
+                     {"wait_input", s.wait_input},
+                     {"wait_slot", s.wait_slot},
+                     {"wait_device", s.wait_device},
+                     {"p50", s.p50},
+                     {"p95", s.p95}};
   }
   return out;
 }

@@ -32,9 +32,7 @@ struct NodeShard {
   std::atomic<uint64_t> count{0}, busy{0}, failures{0}, wait_input{0}, wait_slot{0}, wait_device{0};
   std::array<std::atomic<uint32_t>, buckets> histogram{};
 
-  static void add(std::atomic<uint64_t>& to, uint64_t value) {
-    to.store(to.load(std::memory_order_relaxed) + value, std::memory_order_relaxed);
-  }
+  static void add(std::atomic<uint64_t>& to, uint64_t value) { to.store(to.load(std::memory_order_relaxed) + value, std::memory_order_relaxed); }
   void ran(uint64_t elapsed);
 };
 

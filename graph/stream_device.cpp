@@ -32,9 +32,7 @@ bool StreamRun::gates_open(const DeviceItem& item) const {
 
 bool StreamRun::wait_for_device_task() {
   std::unique_lock lock(device_mutex_);
-  const auto over = [&] {
-    return completed_steps_ >= segment_.steps || dropped(segment_.first_step + completed_steps_);
-  };
+  const auto over = [&] { return completed_steps_ >= segment_.steps || dropped(segment_.first_step + completed_steps_); };
   device_wakes_.wait(lock, [&] { return over() || !device_arrivals_.empty(); });
   return !over();
 }
@@ -81,8 +79,8 @@ void StreamRun::run_group_task(GroupRecord& group, int index, NodeShard* stats) 
   CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
   const uint64_t begin = ticks();
   node.node->run(Call{group.slots(), nullptr, task.slots.data()},
-                 GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step,
-                              group.images, segment_.groups, LedgerEntry(&group.ledger[static_cast<size_t>(index)])});
+                 GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step, group.images,
+                              segment_.groups, LedgerEntry(&group.ledger[static_cast<size_t>(index)])});
   stats[task.node].ran(ticks() - begin);
   group.done_reading(plan, task.reads);
   ++finished_[group_level][static_cast<size_t>(index)];

@@ -10,8 +10,8 @@ int node_of_task(const LevelPlan& plan, int task) { return plan.tasks[static_cas
 
 }  // namespace
 
-StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats,
-                     StreamOptions options, std::function<void(const Work&)> spawn)
+StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats, StreamOptions options,
+                     std::function<void(const Work&)> spawn)
     : pipeline_(pipeline), plan_(plan), segment_(segment), stats_(stats), options_(std::move(options)), spawn_(std::move(spawn)) {
   for (int l = group_level; l < levels; ++l) finished_[l].resize(level(l).tasks.size());
   bad_ = options_.bad_so_far;
@@ -59,8 +59,8 @@ void StreamRun::probe() {
   bytes_in_flight_ = group.bytes(level(group_level));
   if (bytes_in_flight_ > options_.memory) {
     throw PipelineError("error: run.memory_mib is " + std::to_string(options_.memory >> 20) + ", but one group of " +
-                        std::to_string(segment_.stream->grouping.group) + " samples takes " +
-                        std::to_string((bytes_in_flight_ >> 20) + 1) + " MiB: raise run.memory_mib, or make the groups smaller");
+                        std::to_string(segment_.stream->grouping.group) + " samples takes " + std::to_string((bytes_in_flight_ >> 20) + 1) +
+                        " MiB: raise run.memory_mib, or make the groups smaller");
   }
   steps_.clear();
   open_groups_.store(0);
@@ -198,8 +198,8 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
     } else {
       auto& group = static_cast<GroupRecord&>(record);
       if (dropped_sample(first_sample(group))) return false;
-      node.node->run(call, GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group,
-                                        group.place.step, group.images, segment_.groups, ledger});
+      node.node->run(call, GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step,
+                                        group.images, segment_.groups, ledger});
     }
   } catch (const std::exception& error) {
     worker.clock = ticks();

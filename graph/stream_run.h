@@ -45,7 +45,7 @@ struct Failure {
   int64_t step = INT64_MAX;
   int64_t index = INT64_MAX;  // of the sample in the segment; of a group, its first; of a step, its last
   int task = 0;               // of that sample or group
-  bool device = false;  // a device or step node failed: models may be half updated
+  bool device = false;        // a device or step node failed: models may be half updated
   std::string message;
 };
 
@@ -56,14 +56,14 @@ struct StreamOptions {
   size_t memory = SIZE_MAX;  // bytes for the groups in flight
   int lanes = 1;
   int threads = 1;
-  uint64_t jitter = 0;                         // test only: random delays and spawns, seeded
-  const std::atomic<bool>* stop = nullptr;     // ends the run after the step in flight
+  uint64_t jitter = 0;                      // test only: random delays and spawns, seeded
+  const std::atomic<bool>* stop = nullptr;  // ends the run after the step in flight
   const RunInfo* run = nullptr;
-  const std::vector<bool>* inactive = nullptr; // per node: folds nothing now (evaluations that are not due)
-  std::function<void(StepContext&)> fill_step;                // engine's part of a step context
-  std::function<void(const StepContext&)> on_step;             // a step has ended
-  std::function<void(int64_t images)> on_images;               // after each group: how many images have passed
-  std::function<void(const BadSample&)> quarantine;           // a sample was replaced
+  const std::vector<bool>* inactive = nullptr;       // per node: folds nothing now (evaluations that are not due)
+  std::function<void(StepContext&)> fill_step;       // engine's part of a step context
+  std::function<void(const StepContext&)> on_step;   // a step has ended
+  std::function<void(int64_t images)> on_images;     // after each group: how many images have passed
+  std::function<void(const BadSample&)> quarantine;  // a sample was replaced
 };
 
 class StreamRun {

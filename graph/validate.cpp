@@ -44,7 +44,8 @@ class ModelFinder final : public ParamVisitor {
   void visit(const ParamInfo& info, Models& models, Models::Access access, bool) override {
     for (size_t i = 0; i < models.names.size(); ++i) {
       const std::string& name = models.names[i];
-      if (std::find(models.names.begin(), models.names.begin() + static_cast<std::ptrdiff_t>(i), name) != models.names.begin() + static_cast<std::ptrdiff_t>(i)) {
+      if (std::find(models.names.begin(), models.names.begin() + static_cast<std::ptrdiff_t>(i), name) !=
+          models.names.begin() + static_cast<std::ptrdiff_t>(i)) {
         faults_.error(models.where[i], owner_ + ": " + info.name + " names \"" + name + "\" twice");
       }
       const auto found = std::find_if(models_.begin(), models_.end(), [&](const auto& m) { return m.name == name; });
@@ -105,8 +106,8 @@ class Validator {
 
   /// The type named by an entry's "type", or null after a fault.
   template <class Type>
-  const Type* type_of(const std::string& name, const Value& object, const Type* (*find)(std::string_view),
-                      const std::vector<const Type*>& all, const char* what) {
+  const Type* type_of(const std::string& name, const Value& object, const Type* (*find)(std::string_view), const std::vector<const Type*>& all,
+                      const char* what) {
     if (!object.is(Kind::object)) {
       faults_.error(object.where, name + ": a " + what + " is an object with a \"type\", not " + kind_name(object.kind));
       return nullptr;
@@ -126,8 +127,7 @@ class Validator {
   }
 
   template <class Entry>
-  void read_entry_params(Entry& entry, const std::string& name, const Value& object, const std::vector<std::string>& keys,
-                         const char* type) {
+  void read_entry_params(Entry& entry, const std::string& name, const Value& object, const std::vector<std::string>& keys, const char* type) {
     const size_t before = faults_.count();
     read_params(entry.params(), object, keys, name, type, faults_);
     if (faults_.count() != before) return;
@@ -201,7 +201,8 @@ class Validator {
       node.node->params().describe(finder);
       node.uses = std::move(finder.uses);
       if (!node.uses.empty() && node.scope() < Scope::device) {
-        faults_.error(member.key_where, member.key + ": a " + scope_name(node.scope()) + " node can't use models: it runs beside the steps that change them");
+        faults_.error(member.key_where,
+                      member.key + ": a " + scope_name(node.scope()) + " node can't use models: it runs beside the steps that change them");
       }
       read_stream(node, member.value);
       if (evaluation) read_moments(node, member.value.find("at"));

@@ -10,8 +10,7 @@ using Kind = Value::Kind;
 
 class Connector {
  public:
-  Connector(const std::vector<const Value*>& objects, const std::vector<std::string>& broken, CheckedPipeline& pipeline,
-            Diagnostics& faults)
+  Connector(const std::vector<const Value*>& objects, const std::vector<std::string>& broken, CheckedPipeline& pipeline, Diagnostics& faults)
       : objects_(objects), broken_(broken), p_(pipeline), faults_(faults) {}
 
   void run() {
@@ -58,8 +57,7 @@ class Connector {
     for (const PortDoc& port : ports(n)) {
       if (port.input) out.push_back(port.name + " (" + port.type->name + (port.optional ? ", optional)" : ")"));
     }
-    return out.empty() ? node(n).type->info.type + std::string(" takes no inputs")
-                       : node(n).type->info.type + std::string(" takes: ") + join(out);
+    return out.empty() ? node(n).type->info.type + std::string(" takes no inputs") : node(n).type->info.type + std::string(" takes: ") + join(out);
   }
 
   void connect(int n) {
@@ -69,7 +67,8 @@ class Connector {
     } else if (in && in->is(Kind::object)) {
       connect_map(n, *in);
     } else if (in) {
-      faults_.error(in->where, node(n).name + ": in must be \"node\", \"node.port\", \"node.*\" or an object from port to source, not " + kind_name(in->kind));
+      faults_.error(in->where,
+                    node(n).name + ": in must be \"node\", \"node.port\", \"node.*\" or an object from port to source, not " + kind_name(in->kind));
       failed_.insert({n, -1});
       return;
     }
@@ -151,9 +150,7 @@ class Connector {
     return -1;
   }
 
-  bool fits(int from, int port, const PortDoc& input) {
-    return std::string_view(ports(from)[port].type->name) == input.type->name;
-  }
+  bool fits(int from, int port, const PortDoc& input) { return std::string_view(ports(from)[port].type->name) == input.type->name; }
 
   /// One input from "node" or "node.port".
   void bind(int n, int input, const std::string& text, const Location& where) {
@@ -178,13 +175,13 @@ class Connector {
       port = output_for(from, wanted);
     }
     if (port == -2) {
-      faults_.error(where, node(n).name + ": " + node(from).name + " has several outputs of type " + wanted.type->name + "; say which", provides(from));
+      faults_.error(where, node(n).name + ": " + node(from).name + " has several outputs of type " + wanted.type->name + "; say which",
+                    provides(from));
       return;
     }
     if (port < 0 || !fits(from, port, wanted)) {
       const std::string given = port < 0 ? "" : ", but " + text + " is " + ports(from)[port].type->name;
-      faults_.error(where, node(n).name + ": input " + wanted.name + " takes " + wanted.type->name + given,
-                    port < 0 ? provides(from) : takes(n));
+      faults_.error(where, node(n).name + ": input " + wanted.name + " takes " + wanted.type->name + given, port < 0 ? provides(from) : takes(n));
       return;
     }
     node(n).sources[input] = {from, port};
@@ -225,8 +222,8 @@ class Connector {
         continue;
       }
       if (node(from).type->info.late && !node(n).type->info.late) {
-        faults_.error(item->where, node(n).name + ": " + node(from).name + " runs after all others of its step, so " + node(n).name +
-                                       " can't come after it");
+        faults_.error(item->where,
+                      node(n).name + ": " + node(from).name + " runs after all others of its step, so " + node(n).name + " can't come after it");
         continue;
       }
       node(n).after.push_back(from);
@@ -278,7 +275,8 @@ class Connector {
       for (const PortDoc& port : ports(n)) {
         if (!port.input) outputs.push_back(port.name), meant = meant || may_be_meant(port);
       }
-      const bool writes = std::any_of(node(n).uses.begin(), node(n).uses.end(), [](const ModelUse& use) { return use.access == Models::Access::writes; });
+      const bool writes =
+          std::any_of(node(n).uses.begin(), node(n).uses.end(), [](const ModelUse& use) { return use.access == Models::Access::writes; });
       if (outputs.empty() || writes || meant || read.contains(n)) continue;
       faults_.error(node(n).where, node(n).name + ": nothing reads what it provides (" + join(outputs) + ")", "connect it, or drop it");
     }
@@ -367,7 +365,8 @@ class Connector {
     if (p_.training_source < 0) refuse_orphans();
     for (int n = 0; n < count(); ++n) {
       if (node(n).feeds.empty() && p_.training_source >= 0 && node(n).scope() == Scope::step) node(n).feeds = {p_.training_source};
-      if (node(n).feeds.empty() && node(n).scope() != Scope::step) faults_.error(node(n).where, node(n).name + ": no source feeds it", "give it an \"in\" or an \"after\"");
+      if (node(n).feeds.empty() && node(n).scope() != Scope::step)
+        faults_.error(node(n).where, node(n).name + ": no source feeds it", "give it an \"in\" or an \"after\"");
       if (node(n).scope() == Scope::source) check_grouping(n);
     }
   }
@@ -378,7 +377,8 @@ class Connector {
     if (node(n).scope() != Scope::evaluation && node(n).feeds.size() > 1 && !met_before) {
       std::vector<std::string> names;
       for (const int source : node(n).feeds) names.push_back(node(source).name);
-      faults_.error(node(n).where, node(n).name + ": samples of several sources meet: " + join(names), "only evaluation nodes take more than one stream");
+      faults_.error(node(n).where, node(n).name + ": samples of several sources meet: " + join(names),
+                    "only evaluation nodes take more than one stream");
     }
     if (node(n).scope() != Scope::step || node(n).feeds.size() != 1) return;
     const int source = node(n).feeds[0];
@@ -414,7 +414,8 @@ class Connector {
     for (const int n : stacks) {
       const Grouping other = *node(n).node->grouping();
       if (other.size != first.size || other.group != first.group) {
-        faults_.error(node(n).where, node(n).name + ": size and group must equal those of " + node(stacks[0]).name + ", which stacks the same samples");
+        faults_.error(node(n).where,
+                      node(n).name + ": size and group must equal those of " + node(stacks[0]).name + ", which stacks the same samples");
       }
     }
   }
@@ -466,17 +467,20 @@ class Connector {
 int level_of(Scope scope) {
   switch (scope) {
     case Scope::source:
-    case Scope::sample: return 0;
+    case Scope::sample:
+      return 0;
     case Scope::batch:
-    case Scope::device: return 1;
-    case Scope::step: return 2;
-    case Scope::evaluation: return 3;
+    case Scope::device:
+      return 1;
+    case Scope::step:
+      return 2;
+    case Scope::evaluation:
+      return 3;
   }
   return 0;
 }
 
-void connect_nodes(const std::vector<const Value*>& objects, const std::vector<std::string>& broken, CheckedPipeline& pipeline,
-                   Diagnostics& faults) {
+void connect_nodes(const std::vector<const Value*>& objects, const std::vector<std::string>& broken, CheckedPipeline& pipeline, Diagnostics& faults) {
   Connector(objects, broken, pipeline, faults).run();
 }
 

@@ -1,7 +1,6 @@
 #include "io/checkpoint.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <xxhash.h>
@@ -64,14 +64,11 @@ std::string hash_of_file(const fs::path& path) {
   }
 }
 
-std::string dump(const Json& value, int indent) {
-  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
+std::string dump(const Json& value, int indent) { return value.dump(indent, ' ', false, Json::error_handler_t::replace); }
 
 // Names from a manifest are joined to its directory: nothing may lead out of it.
 bool is_plain_name(const std::string& name) {
-  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos &&
-         name.find('\0') == std::string::npos;
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
 }
 
 std::optional<int64_t> step_of(const std::string& name) {
@@ -85,9 +82,7 @@ std::optional<int64_t> step_of(const std::string& name) {
   return canonical && step >= 0 ? std::optional(step) : std::nullopt;
 }
 
-bool is_temporary(const std::string& name) {
-  return name.starts_with(".step-") && name.find(".tmp") != name.npos;
-}
+bool is_temporary(const std::string& name) { return name.starts_with(".step-") && name.find(".tmp") != name.npos; }
 
 std::vector<fs::directory_entry> list(const fs::path& root) {
   std::error_code error;
@@ -145,8 +140,7 @@ void check_sizes(const fs::path& directory, const Manifest& manifest) {
     const auto bytes = fs::file_size(directory / file.name, error);
     if (error) throw system_error("examine", directory / file.name, error.value());
     if (bytes != file.bytes) {
-      throw Error((directory / file.name).string() + " has " + std::to_string(bytes) +
-                  " bytes, but its manifest says " + std::to_string(file.bytes));
+      throw Error((directory / file.name).string() + " has " + std::to_string(bytes) + " bytes, but its manifest says " + std::to_string(file.bytes));
     }
   }
 }
@@ -198,8 +192,7 @@ void CheckpointWriter::add_file(const std::string& name, const std::function<voi
   files_.push_back(std::move(entry));
 }
 
-void CheckpointWriter::add_tensors(const std::string& name, std::span<const TensorEntry> entries,
-                                   const TensorMetadata& metadata) {
+void CheckpointWriter::add_tensors(const std::string& name, std::span<const TensorEntry> entries, const TensorMetadata& metadata) {
   const std::string where = (root_ / ("step-" + std::to_string(step_)) / name).string();
   add_file(name, [&](const ByteSink& sink) { stream_safetensors(where, entries, metadata, sink); });
 }
@@ -224,7 +217,7 @@ void CheckpointWriter::write_manifest(const Json& extra) {
 fs::path CheckpointWriter::commit(const Json& extra) {
   write_manifest(extra);
   fsync_directory(temporary_);
-  const fs::path final_path = root_ / ("step-" + std::to_string(step_));
+  fs::path final_path = root_ / ("step-" + std::to_string(step_));
   std::error_code ignored;
   if (fs::exists(final_path, ignored)) {
     // Exchanged in one move; where the file system cannot do that, the older one steps aside first.
@@ -258,12 +251,10 @@ void keep_newest_checkpoints(const fs::path& root, size_t count, const fs::path&
 
 Manifest parse_manifest(std::string_view text, const std::string& where) {
   Json json = parse_strict_json(text, where);
-  if (!json.is_object() || json.value("format", Json()) != format_name)
-    throw Error(where + ": not a checkpoint manifest");
+  if (!json.is_object() || json.value("format", Json()) != format_name) throw Error(where + ": not a checkpoint manifest");
   const auto version = value_of<uint64_t>(json, "version", &Json::is_number_unsigned, where);
   if (version != format_version) {
-    throw Error(where + " has format version " + std::to_string(version) + "; this program reads version " +
-                std::to_string(format_version));
+    throw Error(where + " has format version " + std::to_string(version) + "; this program reads version " + std::to_string(format_version));
   }
   const auto hash = value_of<std::string>(json, "xxh3_64", &Json::is_string, where);
   json.erase("xxh3_64");
@@ -277,8 +268,8 @@ Manifest parse_manifest(std::string_view text, const std::string& where) {
   for (const auto& [name, file] : files.items()) {
     const std::string about = where + ": file \"" + name + "\"";
     if (!is_plain_name(name) || !file.is_object()) throw Error(about + " is not described rightly");
-    manifest.files.push_back({name, value_of<uint64_t>(file, "bytes", &Json::is_number_unsigned, about),
-                              value_of<std::string>(file, "xxh3_64", &Json::is_string, about)});
+    manifest.files.push_back(
+        {name, value_of<uint64_t>(file, "bytes", &Json::is_number_unsigned, about), value_of<std::string>(file, "xxh3_64", &Json::is_string, about)});
   }
   manifest.extra = json.value("extra", Json::object());
   return manifest;

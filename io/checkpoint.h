@@ -58,16 +58,14 @@ class CheckpointWriter {
 // Removes all but the COUNT newest complete checkpoints of ROOT, and never JUST_WRITTEN, which may be older than others
 // when a run was resumed further back. Complete here: every file is there in its size (no hashes). Incomplete ones
 // stay.
-void keep_newest_checkpoints(const std::filesystem::path& root, size_t count,
-                             const std::filesystem::path& just_written);
+void keep_newest_checkpoints(const std::filesystem::path& root, size_t count, const std::filesystem::path& just_written);
 
 // Reads the manifest and verifies the size and hash of every file. Throws Error naming the first that is wrong.
 Manifest open_checkpoint(const std::filesystem::path& directory);
 
 // The checkpoint of the highest step that open_checkpoint accepts; none when there is none or no ROOT. For every newer
 // one that was passed over, SKIPPED (when given) gets a sentence saying why.
-std::optional<std::filesystem::path> newest_complete_checkpoint(const std::filesystem::path& root,
-                                                                std::vector<std::string>* skipped = nullptr);
+std::optional<std::filesystem::path> newest_complete_checkpoint(const std::filesystem::path& root, std::vector<std::string>* skipped = nullptr);
 
 // Reads a manifest held in memory; WHERE is named in errors.
 Manifest parse_manifest(std::string_view text, const std::string& where);

@@ -15,8 +15,7 @@ struct Error : std::runtime_error {
 
 // "cannot ACTION PATH: the system's words for CODE". A full disk, a quota or a size limit also say what to do.
 inline Error system_error(std::string_view action, const std::filesystem::path& path, int code) {
-  std::string text =
-      "cannot " + std::string(action) + " " + path.string() + ": " + std::system_category().message(code);
+  std::string text = "cannot " + std::string(action) + " " + path.string() + ": " + std::system_category().message(code);
   switch (static_cast<std::errc>(code)) {
     case std::errc::no_space_on_device:
       text += "; free some space or write to another disk";

@@ -100,9 +100,7 @@ AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
-void AtomicFile::write(std::span<const std::byte> bytes) {
-  write_all(file_.get(), bytes, path_);
-}
+void AtomicFile::write(std::span<const std::byte> bytes) { write_all(file_.get(), bytes, path_); }
 
 void AtomicFile::commit() {
   if (fsync(file_.get()) != 0) throw system_error("write", path_, errno);
@@ -118,8 +116,6 @@ void write_file_atomic(const std::filesystem::path& path, std::span<const std::b
   file.commit();
 }
 
-void write_file_atomic(const std::filesystem::path& path, std::string_view text) {
-  write_file_atomic(path, std::as_bytes(std::span(text)));
-}
+void write_file_atomic(const std::filesystem::path& path, std::string_view text) { write_file_atomic(path, std::as_bytes(std::span(text))); }
 
 }  // namespace flowrun::io

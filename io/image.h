@@ -23,9 +23,7 @@ struct ImageView {
   int width = 0;
   int channels = 3;
 
-  size_t bytes() const {
-    return static_cast<size_t>(height) * static_cast<size_t>(width) * static_cast<size_t>(channels);
-  }
+  size_t bytes() const { return static_cast<size_t>(height) * static_cast<size_t>(width) * static_cast<size_t>(channels); }
 };
 
 // H W C u8 pixels that keep their capacity when reshaped.

@@ -50,8 +50,8 @@ Listing list(const fs::path& folder) {
 
 // Appends what is below FOLDER, which is called PREFIX from the root. OPEN holds the folders around it, so that a
 // link to one of them does not go round for ever. Returns the number of other files.
-size_t collect(const fs::path& folder, const std::string& prefix, const Listing& listing, int label,
-               std::set<fs::path>& open, std::vector<ImageFile>& files) {
+size_t collect(const fs::path& folder, const std::string& prefix, const Listing& listing, int label, std::set<fs::path>& open,
+               std::vector<ImageFile>& files) {
   size_t others = listing.others;
   for (const std::string& name : listing.images) files.push_back({prefix + name, label});
   for (const std::string& name : listing.folders) {
@@ -105,12 +105,10 @@ ImageFolder list_image_folder(const fs::path& path) {
     }
   }
   if (result.files.empty()) {
-    throw Error("no .jpg or .jpeg files in " + path.string() + " or below, but " + std::to_string(others) +
-                " other files");
+    throw Error("no .jpg or .jpeg files in " + path.string() + " or below, but " + std::to_string(others) + " other files");
   }
-  std::sort(result.files.begin(), result.files.end(), [](const ImageFile& a, const ImageFile& b) {
-    return a.label != b.label ? a.label < b.label : a.path < b.path;
-  });
+  std::sort(result.files.begin(), result.files.end(),
+            [](const ImageFile& a, const ImageFile& b) { return a.label != b.label ? a.label < b.label : a.path < b.path; });
   return result;
 }
 

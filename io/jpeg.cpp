@@ -105,8 +105,7 @@ std::string describe(std::span<const uint8_t> bytes) {
   }
   const std::string_view start = text.substr(0, 16);
   if (std::all_of(start.begin(), start.end(), [](char c) { return c == 0; })) return "it begins with zero bytes";
-  if (std::all_of(start.begin(), start.end(),
-                  [](char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\r'; })) {
+  if (std::all_of(start.begin(), start.end(), [](char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\r'; })) {
     return "it is text: \"" + std::string(start.substr(0, start.find_first_of("\r\n"))) + "\"";
   }
   return "its first bytes are " + as_hex(bytes.first(std::min<size_t>(bytes.size(), 4)));
@@ -142,8 +141,7 @@ struct JpegDecoder::State {
     set_up(errors);
     info.err = &errors.base;
     progress.progress_monitor = check_scans;
-    if (!guarded(errors, [&] { jpeg_create_decompress(&info); }))
-      throw Error(std::string("libjpeg: ") + errors.message);
+    if (!guarded(errors, [&] { jpeg_create_decompress(&info); })) throw Error(std::string("libjpeg: ") + errors.message);
     info.progress = &progress;
   }
   ~State() { jpeg_destroy_decompress(&info); }
@@ -232,10 +230,9 @@ void JpegDecoder::State::decode(std::span<const uint8_t> bytes, const Rect* want
     throw Error("a JPEG of " + size + " pixels exceeds the limit of " + std::to_string(max_pixels) + " pixels");
   }
   const Rect region = wanted != nullptr ? *wanted : Rect{0, 0, width, height};
-  if (region.x < 0 || region.y < 0 || region.width < 1 || region.height < 1 || region.width > width - region.x ||
-      region.height > height - region.y) {
-    throw Error("the region " + std::to_string(region.width) + "x" + std::to_string(region.height) + " at " +
-                std::to_string(region.x) + "," + std::to_string(region.y) + " is not inside the JPEG of " + size);
+  if (region.x < 0 || region.y < 0 || region.width < 1 || region.height < 1 || region.width > width - region.x || region.height > height - region.y) {
+    throw Error("the region " + std::to_string(region.width) + "x" + std::to_string(region.height) + " at " + std::to_string(region.x) + "," +
+                std::to_string(region.y) + " is not inside the JPEG of " + size);
   }
   out.reshape(region.height, region.width, 3);
   row.resize(std::max(row.size(), static_cast<size_t>(width) * 4));
@@ -253,13 +250,9 @@ JpegDecoder::~JpegDecoder() = default;
 JpegDecoder::JpegDecoder(JpegDecoder&&) noexcept = default;
 JpegDecoder& JpegDecoder::operator=(JpegDecoder&&) noexcept = default;
 
-void JpegDecoder::decode(std::span<const uint8_t> bytes, PixelBuffer& out) {
-  state_->decode(bytes, nullptr, out);
-}
+void JpegDecoder::decode(std::span<const uint8_t> bytes, PixelBuffer& out) { state_->decode(bytes, nullptr, out); }
 
-void JpegDecoder::decode(std::span<const uint8_t> bytes, const Rect& region, PixelBuffer& out) {
-  state_->decode(bytes, &region, out);
-}
+void JpegDecoder::decode(std::span<const uint8_t> bytes, const Rect& region, PixelBuffer& out) { state_->decode(bytes, &region, out); }
 
 JpegInfo read_jpeg_info(std::span<const uint8_t> bytes) {
   check_signature(bytes);
@@ -272,8 +265,7 @@ JpegInfo read_jpeg_info(std::span<const uint8_t> bytes) {
     jpeg_mem_src(&info, bytes.data(), bytes.size());
     jpeg_read_header(&info, TRUE);
   });
-  const JpegInfo result{static_cast<int>(info.image_width), static_cast<int>(info.image_height), info.num_components,
-                        info.progressive_mode != FALSE};
+  const JpegInfo result{static_cast<int>(info.image_width), static_cast<int>(info.image_height), info.num_components, info.progressive_mode != FALSE};
   jpeg_destroy_decompress(&info);
   if (!ok) throw decode_error(errors, bytes.size());
   return result;

@@ -50,7 +50,6 @@ class JpegDecoder {
 enum class ChromaSampling { s444, s422, s420 };
 
 // Encodes H W 3 RGB or H W 1 gray; QUALITY from 1 to 100 as libjpeg counts. The same pixels give the same bytes.
-void encode_jpeg(const ImageView& image, int quality, std::vector<uint8_t>& out,
-                 ChromaSampling sampling = ChromaSampling::s420);
+void encode_jpeg(const ImageView& image, int quality, std::vector<uint8_t>& out, ChromaSampling sampling = ChromaSampling::s420);
 
 }  // namespace flowrun::io

@@ -27,14 +27,11 @@ double bicubic(double x) {
   return 0.0;
 }
 
-uint8_t to_byte(int32_t sum) {
-  return static_cast<uint8_t>(std::clamp(sum >> precision_bits, 0, 255));
-}
+uint8_t to_byte(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> precision_bits, 0, 255)); }
 
 // One row of the horizontal pass.
 template <int channels>
-void filter_row(const uint8_t* in, const int* first, const int* count, const int32_t* coefficients, int taps, int width,
-                bool flip, uint8_t* out) {
+void filter_row(const uint8_t* in, const int* first, const int* count, const int32_t* coefficients, int taps, int width, bool flip, uint8_t* out) {
   for (int x = 0; x < width; ++x, coefficients += taps) {
     const uint8_t* pixel = in + static_cast<ptrdiff_t>(first[x]) * channels;
     int32_t sums[channels];
@@ -86,8 +83,10 @@ void Resizer::fill(Table& table) {
   table.coefficients.assign(static_cast<size_t>(table.output) * static_cast<size_t>(table.taps), 0);
   for (int x = 0; x < table.output; ++x) {
     const double center = (x + 0.5) * scale;
+    // NOLINTBEGIN(bugprone-incorrect-roundings): as Pillow does it, to the bit.
     const int first = std::max(static_cast<int>(center - support + 0.5), 0);
     const int count = std::min(static_cast<int>(center + support + 0.5), table.input) - first;
+    // NOLINTEND(bugprone-incorrect-roundings)
     double sum = 0.0;
     for (int k = 0; k < count; ++k) {
       const double distance = (k + first - center + 0.5) * step;
@@ -105,8 +104,7 @@ void Resizer::fill(Table& table) {
 }
 
 const Resizer::Table& Resizer::table(Cache& cache, int input, int output, Filter filter) {
-  const uint32_t hash =
-      (static_cast<uint32_t>(input) * 31 + static_cast<uint32_t>(output)) * 2 + (filter == Filter::bicubic ? 1 : 0);
+  const uint32_t hash = (static_cast<uint32_t>(input) * 31 + static_cast<uint32_t>(output)) * 2 + (filter == Filter::bicubic ? 1 : 0);
   Table& table = cache[hash % cache.size()];
   if (table.input != input || table.output != output || table.filter != filter) {
     table.input = input, table.output = output, table.filter = filter;
@@ -120,8 +118,8 @@ void Resizer::filter_rows(const ImageView& in, const Table& columns, bool flip, 
   const ptrdiff_t out_stride = static_cast<ptrdiff_t>(columns.output) * in.channels;
   const auto filter_one = in.channels == 3 ? filter_row<3> : filter_row<1>;
   for (int y = 0; y < in.height; ++y) {
-    filter_one(in.pixels + y * in_stride, columns.first.data(), columns.count.data(), columns.coefficients.data(),
-               columns.taps, columns.output, flip, out + y * out_stride);
+    filter_one(in.pixels + y * in_stride, columns.first.data(), columns.count.data(), columns.coefficients.data(), columns.taps, columns.output, flip,
+               out + y * out_stride);
   }
 }
 
@@ -141,8 +139,8 @@ void Resizer::filter_columns(const ImageView& in, const Table& rows, uint8_t* ou
 void Resizer::resize(const ImageView& source, int height, int width, Filter filter, bool flip, uint8_t* out) {
   const int channels = source.channels;
   if (height < 1 || width < 1 || source.height < 1 || source.width < 1 || (channels != 1 && channels != 3)) {
-    throw Error("cannot resize " + std::to_string(source.width) + "x" + std::to_string(source.height) + " pixels of " +
-                std::to_string(channels) + " channels to " + std::to_string(width) + "x" + std::to_string(height));
+    throw Error("cannot resize " + std::to_string(source.width) + "x" + std::to_string(source.height) + " pixels of " + std::to_string(channels) +
+                " channels to " + std::to_string(width) + "x" + std::to_string(height));
   }
   // Pillow leaves a pass away when that size stays, and takes the vertical one first on extremely tall images.
   const bool across = source.width != width;

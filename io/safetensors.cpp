@@ -29,10 +29,9 @@ struct Dtype {
   std::string_view name;
   size_t size;
 };
-constexpr std::array dtypes = {
-    Dtype{"F64", 8}, Dtype{"I64", 8},  Dtype{"U64", 8},     Dtype{"C64", 8},     Dtype{"F32", 4},    Dtype{"I32", 4},
-    Dtype{"U32", 4}, Dtype{"F16", 2},  Dtype{"BF16", 2},    Dtype{"I16", 2},     Dtype{"U16", 2},    Dtype{"I8", 1},
-    Dtype{"U8", 1},  Dtype{"BOOL", 1}, Dtype{"F8_E4M3", 1}, Dtype{"F8_E5M2", 1}, Dtype{"F8_E8M0", 1}};
+constexpr std::array dtypes = {Dtype{"F64", 8}, Dtype{"I64", 8},  Dtype{"U64", 8},     Dtype{"C64", 8},     Dtype{"F32", 4},    Dtype{"I32", 4},
+                               Dtype{"U32", 4}, Dtype{"F16", 2},  Dtype{"BF16", 2},    Dtype{"I16", 2},     Dtype{"U16", 2},    Dtype{"I8", 1},
+                               Dtype{"U8", 1},  Dtype{"BOOL", 1}, Dtype{"F8_E4M3", 1}, Dtype{"F8_E5M2", 1}, Dtype{"F8_E8M0", 1}};
 
 // Bytes of a tensor, from its shape; throws on an unknown dtype, a negative size and on overflow.
 uint64_t tensor_bytes(const std::string& where, const TensorEntry& entry) {
@@ -99,8 +98,8 @@ Placed read_entry(const std::string& name, const Json& value, const std::string&
   placed.end = natural_number(offsets[1], about + ": data_offsets");
   if (placed.begin > placed.end) throw Error(about + " ends before it begins");
   if (placed.end - placed.begin != tensor_bytes(where, placed.entry)) {
-    throw Error(about + " has " + std::to_string(placed.end - placed.begin) + " bytes, but " + placed.entry.dtype +
-                " x shape needs " + std::to_string(tensor_bytes(where, placed.entry)));
+    throw Error(about + " has " + std::to_string(placed.end - placed.begin) + " bytes, but " + placed.entry.dtype + " x shape needs " +
+                std::to_string(tensor_bytes(where, placed.entry)));
   }
   return placed;
 }
@@ -111,14 +110,12 @@ void check_packed(const std::vector<Placed>& placed, uint64_t data_bytes, const 
   for (const Placed& tensor : placed) {
     if (tensor.begin != expected) {
       throw Error(where + ": tensor \"" + tensor.entry.name + "\" begins at byte " + std::to_string(tensor.begin) +
-                  " of the data, but the one before ends at " + std::to_string(expected) +
-                  (tensor.begin < expected ? " (overlap)" : " (hole)"));
+                  " of the data, but the one before ends at " + std::to_string(expected) + (tensor.begin < expected ? " (overlap)" : " (hole)"));
     }
     expected = tensor.end;
   }
   if (expected > data_bytes) {
-    throw Error(where + ": truncated: " + std::to_string(data_bytes) + " of " + std::to_string(expected) +
-                " bytes of data are there");
+    throw Error(where + ": truncated: " + std::to_string(data_bytes) + " of " + std::to_string(expected) + " bytes of data are there");
   }
   if (expected < data_bytes) {
     throw Error(where + ": " + std::to_string(data_bytes - expected) + " bytes after the last tensor");
@@ -137,8 +134,7 @@ SafetensorsContent parse_safetensors(std::span<const std::byte> bytes, const std
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), length_bytes);
   if (header_bytes > longest_header) {
-    throw Error(where + ": not a safetensors file: the header would be " + std::to_string(header_bytes) +
-                " bytes long");
+    throw Error(where + ": not a safetensors file: the header would be " + std::to_string(header_bytes) + " bytes long");
   }
   if (header_bytes > bytes.size() - length_bytes) throw Error(where + ": truncated inside its header");
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + length_bytes, header_bytes);
@@ -155,9 +151,8 @@ SafetensorsContent parse_safetensors(std::span<const std::byte> bytes, const std
       placed.push_back(read_entry(name, value, where));
     }
   }
-  std::stable_sort(placed.begin(), placed.end(), [](const Placed& a, const Placed& b) {
-    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-  });
+  std::stable_sort(placed.begin(), placed.end(),
+                   [](const Placed& a, const Placed& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
   check_packed(placed, data.size(), where);
   for (Placed& tensor : placed) {
     tensor.entry.data = data.subspan(tensor.begin, tensor.end - tensor.begin);
@@ -166,13 +161,11 @@ SafetensorsContent parse_safetensors(std::span<const std::byte> bytes, const std
   return content;
 }
 
-void stream_safetensors(const std::string& where, std::span<const TensorEntry> entries, const TensorMetadata& metadata,
-                        const ByteSink& sink) {
+void stream_safetensors(const std::string& where, std::span<const TensorEntry> entries, const TensorMetadata& metadata, const ByteSink& sink) {
   std::vector<const TensorEntry*> order;
   for (const TensorEntry& entry : entries) order.push_back(&entry);
-  std::stable_sort(order.begin(), order.end(), [](const TensorEntry* a, const TensorEntry* b) {
-    return dtype_size(a->dtype) > dtype_size(b->dtype);
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [](const TensorEntry* a, const TensorEntry* b) { return dtype_size(a->dtype) > dtype_size(b->dtype); });
 
   Json header = Json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
@@ -180,14 +173,13 @@ void stream_safetensors(const std::string& where, std::span<const TensorEntry> e
   for (const TensorEntry* entry : order) {
     const uint64_t bytes = tensor_bytes(where, *entry);
     if (bytes != entry->data.size()) {
-      throw Error(where + ": tensor \"" + entry->name + "\" was given " + std::to_string(entry->data.size()) +
-                  " bytes, but dtype x shape needs " + std::to_string(bytes));
+      throw Error(where + ": tensor \"" + entry->name + "\" was given " + std::to_string(entry->data.size()) + " bytes, but dtype x shape needs " +
+                  std::to_string(bytes));
     }
     if (entry->name == "__metadata__" || header.contains(entry->name)) {
       throw Error(where + ": the tensor name \"" + entry->name + "\" is taken");
     }
-    header[entry->name] = {
-        {"dtype", entry->dtype}, {"shape", entry->shape}, {"data_offsets", {offset, offset + bytes}}};
+    header[entry->name] = {{"dtype", entry->dtype}, {"shape", entry->shape}, {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
   }
   std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -201,8 +193,7 @@ void stream_safetensors(const std::string& where, std::span<const TensorEntry> e
   for (const TensorEntry* entry : order) sink(entry->data);
 }
 
-void write_safetensors(const std::filesystem::path& path, std::span<const TensorEntry> entries,
-                       const TensorMetadata& metadata) {
+void write_safetensors(const std::filesystem::path& path, std::span<const TensorEntry> entries, const TensorMetadata& metadata) {
   AtomicFile file(path);
   stream_safetensors(path.string(), entries, metadata, [&](std::span<const std::byte> bytes) { file.write(bytes); });
   file.commit();
@@ -229,9 +220,7 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
   }
 }
 
-SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept {
-  *this = std::move(other);
-}
+SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept { *this = std::move(other); }
 
 SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
   std::swap(path_, other.path_);

@@ -32,12 +32,10 @@ size_t dtype_size(std::string_view dtype);
 // Writes the file, durable and all or nothing. The data begins at a multiple of 64 bytes, and tensors are ordered by
 // falling element size (else as given), so that every one is aligned to its elements in a mapping. The same entries
 // give the same bytes. Throws Error when a name occurs twice, a dtype is unknown, or data does not fit dtype x shape.
-void write_safetensors(const std::filesystem::path& path, std::span<const TensorEntry> entries,
-                       const TensorMetadata& metadata = {});
+void write_safetensors(const std::filesystem::path& path, std::span<const TensorEntry> entries, const TensorMetadata& metadata = {});
 
 // The same bytes into SINK, for those who hash or count them on the way. WHERE is named in errors.
-void stream_safetensors(const std::string& where, std::span<const TensorEntry> entries, const TensorMetadata& metadata,
-                        const ByteSink& sink);
+void stream_safetensors(const std::string& where, std::span<const TensorEntry> entries, const TensorMetadata& metadata, const ByteSink& sink);
 
 // A safetensors file mapped read-only. Everything is checked on opening: sizes, dtypes, duplicate keys, overlaps,
 // holes, bytes left over. Data spans point into the mapping and live as long as this object. Several threads may read.

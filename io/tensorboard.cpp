@@ -42,9 +42,7 @@ void append_varint(std::string& out, uint64_t value) {
   out += static_cast<char>(value);
 }
 
-void append_key(std::string& out, uint32_t field, Wire wire) {
-  append_varint(out, field << 3 | static_cast<uint32_t>(wire));
-}
+void append_key(std::string& out, uint32_t field, Wire wire) { append_varint(out, field << 3 | static_cast<uint32_t>(wire)); }
 
 void append_number(std::string& out, uint32_t field, int64_t value) {
   append_key(out, field, Wire::varint);
@@ -110,9 +108,7 @@ uint32_t masked_crc32c(std::string_view bytes) {
   return std::rotr(~crc, 15) + 0xa282ead8;
 }
 
-std::string event_file_name(int64_t seconds) {
-  return "events.out.tfevents." + std::to_string(seconds) + ".flowrun";
-}
+std::string event_file_name(int64_t seconds) { return "events.out.tfevents." + std::to_string(seconds) + ".flowrun"; }
 
 EventWriter::EventWriter(std::filesystem::path path) : path_(std::move(path)) {
   file_ = FileDescriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
@@ -151,8 +147,7 @@ void EventWriter::scalar(std::string_view tag, int64_t step, float value, double
 }
 
 // Value{1 tag, 4 Image{1 height, 2 width, 3 colorspace, 4 png}}.
-void EventWriter::image(std::string_view tag, int64_t step, std::span<const uint8_t> png, int height, int width,
-                        double wall_time) {
+void EventWriter::image(std::string_view tag, int64_t step, std::span<const uint8_t> png, int height, int width, double wall_time) {
   constexpr int64_t rgb = 3;
   std::string picture;
   append_number(picture, 1, height);

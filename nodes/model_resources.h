@@ -40,8 +40,7 @@ class PredictorResource final : public ModelResource {
  public:
   static constexpr const char* kind = "predictor";
 
-  PredictorResource(const model::PredictorConfig& config, std::vector<int64_t> blocks)
-      : predictor(config), blocks(std::move(blocks)) {}
+  PredictorResource(const model::PredictorConfig& config, std::vector<int64_t> blocks) : predictor(config), blocks(std::move(blocks)) {}
   model::Parameters& parameters() override { return predictor.parameters(); }
   std::unique_ptr<ModelResource> clone() const override;
   State save() const override;

@@ -26,7 +26,8 @@ Tensor to_tensor(const StateArray& array) {
   for (const auto& [type, text] : dtypes) {
     // from_blob asks for writable memory; nobody writes.
     if (array.dtype == text) {
-      return at::from_blob(const_cast<void*>(array.data.get()), array.shape, [keep = array.data](void*) {}, at::TensorOptions(type));
+      return at::from_blob(
+          const_cast<void*>(array.data.get()), array.shape, [keep = array.data](void*) {}, at::TensorOptions(type));
     }
   }
   throw std::runtime_error("arrays of type " + array.dtype + " are not used by any model");

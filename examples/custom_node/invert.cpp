@@ -7,7 +7,8 @@ namespace {
 using namespace flowrun;
 
 struct Invert {
-  static constexpr NodeInfo info{.type = "example.invert", .brief = "Turns pictures into their negative with a given chance.", .scope = Scope::sample};
+  static constexpr NodeInfo info{
+      .type = "example.invert", .brief = "Turns pictures into their negative with a given chance.", .scope = Scope::sample};
   struct Ports {
     In<Image> image{"image", "H W 3 u8."};
     Out<Image> out{"image", "The same size."};

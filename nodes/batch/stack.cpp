@@ -9,9 +9,10 @@ struct Stack {
       .type = "batch.stack",
       .brief = "Stacks samples into batches, cut into groups.",
       .scope = Scope::batch,
-      .details = "A step takes `size` samples in groups of `group`. Masks are drawn per group and gradients are added over groups, so any number of "
-                 "workers that divides the groups trains on the same samples, crops and masks. All images of a batch have one size. The pixels "
-                 "enter the ledger."};
+      .details =
+          "A step takes `size` samples in groups of `group`. Masks are drawn per group and gradients are added over groups, so any number of "
+          "workers that divides the groups trains on the same samples, crops and masks. All images of a batch have one size. The pixels "
+          "enter the ledger."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8, the same size for all samples."};
     In<Label> label{"label", "Class of the sample.", optional};

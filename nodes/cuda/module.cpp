@@ -11,5 +11,4 @@ int flowrun_cuda_devices() { return c10::cuda::device_count(); }
 void flowrun_cuda_enter() { c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, 0)); }
 
 void flowrun_cuda_leave() { c10::cuda::getCurrentCUDAStream(0).synchronize(); }
-
 }

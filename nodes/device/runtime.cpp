@@ -2,7 +2,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <dlfcn.h>
-
 #include <filesystem>
 #include <fstream>
 #include <thread>

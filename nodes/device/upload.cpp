@@ -16,8 +16,9 @@ struct Upload {
       .type = "device.upload",
       .brief = "Brings images, labels and masks to the device and normalises the images there.",
       .scope = Scope::device,
-      .details = "Images travel as bytes and become float (x / 255 - mean) / std on the device. On CUDA the copies go through pinned memory and "
-                 "nothing waits for them."};
+      .details =
+          "Images travel as bytes and become float (x / 255 - mean) / std on the device. On CUDA the copies go through pinned memory and "
+          "nothing waits for them."};
   struct Ports {
     In<ImageBatch> image{"image", "B H W 3 u8."};
     In<LabelBatch> label{"label", "Classes.", optional};

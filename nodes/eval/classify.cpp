@@ -7,7 +7,6 @@
 #include <ATen/ops/one_hot.h>
 #include <ATen/ops/topk.h>
 #include <ATen/ops/zeros.h>
-
 #include <stdexcept>
 #include <string>
 
@@ -34,7 +33,8 @@ double knn_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Te
     const int64_t end = std::min(begin + chunk, test_ND.size(0));
     const auto [similarity, index] = at::topk(queries_ND.slice(0, begin, end).matmul(keys_DN), k, -1);
     const Tensor weights = similarity.to(at::kDouble).div(temperature).exp();
-    const Tensor votes = at::zeros({end - begin, classes}, weights.options()).scatter_add(1, train_labels.index_select(0, index.flatten()).view_as(index), weights);
+    const Tensor votes =
+        at::zeros({end - begin, classes}, weights.options()).scatter_add(1, train_labels.index_select(0, index.flatten()).view_as(index), weights);
     right += votes.argmax(1).eq(test_labels.slice(0, begin, end)).sum().item<int64_t>();
   }
   return static_cast<double>(right) / static_cast<double>(test_ND.size(0));

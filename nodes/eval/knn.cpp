@@ -10,8 +10,9 @@ struct Knn {
       .type = "eval.knn",
       .brief = "Accuracy of a weighted k-nearest-neighbour vote on frozen features.",
       .scope = Scope::evaluation,
-      .details = "Features are L2-normalised, similarity is the cosine, a vote weighs exp(similarity / temperature): the protocol of Wu et al. and "
-                 "DINO. Reports accuracy in 0..1. Trains nothing."};
+      .details =
+          "Features are L2-normalised, similarity is the cosine, a vote weighs exp(similarity / temperature): the protocol of Wu et al. and "
+          "DINO. Reports accuracy in 0..1. Trains nothing."};
   struct Ports {
     In<Features> train{"train", "Features of the images that vote."};
     In<Features> test{"test", "Features of the images to name."};

@@ -10,8 +10,9 @@ struct LinearProbe {
       .type = "eval.linear",
       .brief = "Accuracy of a linear classifier on frozen features, fitted in closed form.",
       .scope = Scope::evaluation,
-      .details = "Ridge regression from standardised features to one-hot classes, in float64: no learning rate to choose and no random numbers. "
-                 "Reports accuracy in 0..1. It is a lower bound of what a tuned probe with SGD reaches."};
+      .details =
+          "Ridge regression from standardised features to one-hot classes, in float64: no learning rate to choose and no random numbers. "
+          "Reports accuracy in 0..1. It is a lower bound of what a tuned probe with SGD reaches."};
   struct Ports {
     In<Features> train{"train", "Features to fit on."};
     In<Features> test{"test", "Features to name."};

@@ -24,8 +24,8 @@ struct CenterCrop {
     const io::PixelBuffer& in = port.image->pixels;
     const int size = static_cast<int>(params.size);
     if (in.width < size || in.height < size) {
-      throw NodeError("the picture is " + std::to_string(in.width) + "x" + std::to_string(in.height) + ", smaller than size = " +
-                      std::to_string(size) + "; put an image.resize before it");
+      throw NodeError("the picture is " + std::to_string(in.width) + "x" + std::to_string(in.height) +
+                      ", smaller than size = " + std::to_string(size) + "; put an image.resize before it");
     }
     // Half to even, as Python's round() in torchvision.
     const auto half = [](int n) { return n / 2 + (n % 4 == 3 ? 1 : 0); };

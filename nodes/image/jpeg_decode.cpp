@@ -10,9 +10,10 @@ struct JpegDecode {
       .type = "image.jpeg_decode",
       .brief = "Decodes a JPEG to RGB, the whole picture or a region of it.",
       .scope = Scope::sample,
-      .details = "libjpeg-turbo with the accurate integer DCT and smooth chroma upsampling: equal to Pillow's decoder in every bit, and a region "
-                 "equals the same region of the whole picture. Gray becomes RGB, CMYK is converted as Pillow does. EXIF rotation is not applied. "
-                 "Truncated and corrupt files are errors."};
+      .details =
+          "libjpeg-turbo with the accurate integer DCT and smooth chroma upsampling: equal to Pillow's decoder in every bit, and a region "
+          "equals the same region of the whole picture. Gray becomes RGB, CMYK is converted as Pillow does. EXIF rotation is not applied. "
+          "Truncated and corrupt files are errors."};
   struct Ports {
     In<Bytes> bytes{"bytes", "A JPEG file."};
     In<Region> region{"region", "What to decode; without it, everything.", optional};
@@ -29,8 +30,8 @@ struct JpegDecode {
     thread_local io::JpegDecoder decoder(INT64_MAX);  // keeps its handle and buffers
     const io::JpegInfo info = io::read_jpeg_info(port.bytes->data);
     if (static_cast<int64_t>(info.width) * info.height > params.max_megapixels * 1'000'000) {
-      throw NodeError("the picture is " + std::to_string(info.width) + "x" + std::to_string(info.height) + ", more than max_megapixels = " +
-                      std::to_string(params.max_megapixels));
+      throw NodeError("the picture is " + std::to_string(info.width) + "x" + std::to_string(info.height) +
+                      ", more than max_megapixels = " + std::to_string(params.max_megapixels));
     }
     if (port.region) {
       decoder.decode(port.bytes->data, port.region->rect, port.image->pixels);

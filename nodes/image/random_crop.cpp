@@ -12,8 +12,9 @@ struct RandomCrop {
       .type = "image.random_crop",
       .brief = "Chooses a random region of the picture from its JPEG header, before anything is decoded.",
       .scope = Scope::sample,
-      .details = "torchvision's RandomResizedCrop.get_params: area uniform, aspect ratio log-uniform, ten tries, else the largest centred region "
-                 "of an allowed aspect. The region enters the ledger."};
+      .details =
+          "torchvision's RandomResizedCrop.get_params: area uniform, aspect ratio log-uniform, ten tries, else the largest centred region "
+          "of an allowed aspect. The region enters the ledger."};
   struct Ports {
     In<Bytes> bytes{"bytes", "A JPEG file."};
     Out<Region> region{"region", "The region, in pixels of the whole picture."};

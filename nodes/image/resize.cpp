@@ -1,7 +1,8 @@
+#include "io/resize.h"
+
 #include <cmath>
 
 #include "graph/node.h"
-#include "io/resize.h"
 #include "nodes/host.h"
 
 namespace flowrun {
@@ -12,8 +13,9 @@ struct Resize {
       .type = "image.resize",
       .brief = "Resizes to a square, or to a shortest side, with antialias.",
       .scope = Scope::sample,
-      .details = "Equal to Pillow 12's Image.resize in every bit. With a region connected, a picture that was decoded whole is cut to it first, so "
-                 "that decoding whole or by region makes no difference."};
+      .details =
+          "Equal to Pillow 12's Image.resize in every bit. With a region connected, a picture that was decoded whole is cut to it first, so "
+          "that decoding whole or by region makes no difference."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8."};
     In<Region> region{"region", "The part to take, in pixels of the whole picture.", optional};
@@ -69,7 +71,8 @@ struct Resize {
     const size_t row = static_cast<size_t>(rect.width) * channels;
     buffer.resize(row * static_cast<size_t>(rect.height));
     for (int r = 0; r < rect.height; ++r) {
-      const uint8_t* from = image.pixels.pixels.data() + (static_cast<size_t>(y + r) * static_cast<size_t>(image.pixels.width) + static_cast<size_t>(x)) * channels;
+      const uint8_t* from =
+          image.pixels.pixels.data() + (static_cast<size_t>(y + r) * static_cast<size_t>(image.pixels.width) + static_cast<size_t>(x)) * channels;
       std::copy_n(from, row, buffer.data() + static_cast<size_t>(r) * row);
     }
     return {buffer.data(), rect.height, rect.width, image.pixels.channels};

@@ -13,11 +13,11 @@ namespace flowrun::mask {
 struct MultiBlock {
   int grid = 14;
   int regions = 4;
-  double size_low = 0.163, size_high = 0.180;            // area of a region
+  double size_low = 0.163, size_high = 0.180;              // area of a region
   double aspect_low = 2.0 / 3.0, aspect_high = 3.0 / 2.0;  // height over width, log-uniform, independent of the area
-  double background_low = 0.85, background_high = 1.0;   // area of the square that the student may see
-  int min_keep = 10;                                     // fewest visible patches
-  bool alternate = true;                                 // every second region has height and width swapped
+  double background_low = 0.85, background_high = 1.0;     // area of the square that the student may see
+  int min_keep = 10;                                       // fewest visible patches
+  bool alternate = true;                                   // every second region has height and width swapped
 };
 
 /// Sizes that the images of a group share.

@@ -10,10 +10,11 @@ struct Rectangles {
       .type = "mask.rectangles",
       .brief = "Bootleg's masks: rectangular target regions, and what of a background square they leave visible.",
       .scope = Scope::batch,
-      .details = "Sizes are drawn once per group, positions per image. All images of a group keep as many visible patches as the one that has "
-                 "fewest: the others lose patches from a random corner inwards. So the number depends on the group's size (256 in the paper: 29 % "
-                 "visible). The default ranges are fitted to the paper's table of shapes on a 14 x 14 grid; on a grid of 4 x 4 or smaller they "
-                 "must be given. The masks enter the ledger."};
+      .details =
+          "Sizes are drawn once per group, positions per image. All images of a group keep as many visible patches as the one that has "
+          "fewest: the others lose patches from a random corner inwards. So the number depends on the group's size (256 in the paper: 29 % "
+          "visible). The default ranges are fitted to the paper's table of shapes on a 14 x 14 grid; on a grid of 4 x 4 or smaller they "
+          "must be given. The masks enter the ledger."};
   struct Ports {
     In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
     Out<Masks> mask{"mask", "Visible B K and targets B R M."};
@@ -75,7 +76,8 @@ struct Rectangles {
     }
     const int grid = batch.height / static_cast<int>(params.patch);
     if (grid <= 4 && params.size == Params{}.size) {
-      throw NodeError("a grid of " + std::to_string(grid) + "x" + std::to_string(grid) + " patches is too small for the default sizes: set size and aspect");
+      throw NodeError("a grid of " + std::to_string(grid) + "x" + std::to_string(grid) +
+                      " patches is too small for the default sizes: set size and aspect");
     }
     return grid;
   }

@@ -12,8 +12,9 @@ struct HiddenTargets {
       .type = "mim.hidden_targets",
       .brief = "The teacher's hidden blocks at the target patches, standardised: what Bootleg's student predicts.",
       .scope = Scope::device,
-      .details = "The teacher sees the whole image. Of each block's raw output the rows of the target patches are taken and z-scored per token in "
-                 "float32; the blocks are joined in increasing order. Blocks behind the last one asked for do not run. No gradient."};
+      .details =
+          "The teacher sees the whole image. Of each block's raw output the rows of the target patches are taken and z-scored per token in "
+          "float32; the blocks are joined in increasing order. Blocks behind the last one asked for do not run. No gradient."};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceMasks> mask{"mask", "The target regions."};

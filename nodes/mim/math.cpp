@@ -16,9 +16,7 @@
 namespace flowrun::mim {
 namespace {
 
-Tensor at_least_float(const Tensor& x) {
-  return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
-}
+Tensor at_least_float(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
 }  // namespace
 
@@ -38,9 +36,7 @@ Tensor hidden_targets(const std::vector<Tensor>& taps_BND, const Tensor& targets
   return z_score(at::stack(rows, -2), options).flatten(-2);
 }
 
-Tensor mse(const Tensor& prediction, const Tensor& target) {
-  return at::mse_loss(at_least_float(prediction), at_least_float(target));
-}
+Tensor mse(const Tensor& prediction, const Tensor& target) { return at::mse_loss(at_least_float(prediction), at_least_float(target)); }
 
 Tensor mse_gradient(const Tensor& prediction, const Tensor& target, double weight) {
   const at::NoGradGuard no_grad;
@@ -51,8 +47,8 @@ Tensor mse_gradient(const Tensor& prediction, const Tensor& target, double weigh
 
 Tensor mse_per_tap(const Tensor& prediction, const Tensor& target, int64_t taps) {
   if (taps < 1 || prediction.size(-1) % taps != 0) {
-    throw std::invalid_argument("a prediction of " + std::to_string(prediction.size(-1)) +
-                                " values cannot be split into " + std::to_string(taps) + " taps");
+    throw std::invalid_argument("a prediction of " + std::to_string(prediction.size(-1)) + " values cannot be split into " + std::to_string(taps) +
+                                " taps");
   }
   const at::NoGradGuard no_grad;
   const Tensor difference = at_least_float(prediction).sub(at_least_float(target));

@@ -51,9 +51,7 @@ void fill_uniform(const Rng& rng, double* out, int64_t count, double limit) {
   });
 }
 
-bool is_weight(Init init) {
-  return init == Init::linear || init == Init::residual || init == Init::patch;
-}
+bool is_weight(Init init) { return init == Init::linear || init == Init::residual || init == Init::patch; }
 
 void fill(const Parameter& parameter, const Rng& rng, InitScheme scheme, double* out) {
   const int64_t count = parameter.value.numel();
@@ -120,8 +118,7 @@ void Parameters::initialise(uint64_t seed, InitScheme scheme) {
 
 void Parameters::copy_from(const Parameters& other) {
   if (other.size() != size()) {
-    throw std::invalid_argument("cannot copy " + std::to_string(other.size()) + " parameters to " +
-                                std::to_string(size()));
+    throw std::invalid_argument("cannot copy " + std::to_string(other.size()) + " parameters to " + std::to_string(size()));
   }
   for (const auto& parameter : other) {
     if (!find(parameter.name)) throw std::invalid_argument("no parameter \"" + parameter.name + "\" to copy to");
@@ -132,8 +129,7 @@ void Parameters::copy_from(const Parameters& other) {
 void Parameters::assign(std::string_view name, const Tensor& value) {
   const Tensor& own = get(name);
   if (own.sizes() != value.sizes()) {
-    throw std::invalid_argument("parameter \"" + std::string(name) + "\" is " + shape_text(own) + ", not " +
-                                shape_text(value));
+    throw std::invalid_argument("parameter \"" + std::string(name) + "\" is " + shape_text(own) + ", not " + shape_text(value));
   }
   const at::NoGradGuard no_grad;
   own.copy_(value);

@@ -43,8 +43,7 @@ Tensor Predictor::context(const Tensor& cls_B1D, const Tensor& patch_BKD, const 
   return at::cat(parts, 1);
 }
 
-Tensor Predictor::predict(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK,
-                          const Tensor& targets_BRM) const {
+Tensor Predictor::predict(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK, const Tensor& targets_BRM) const {
   if (targets_BRM.dim() != 3 || targets_BRM.size(0) != patch_BKD.size(0)) {
     throw std::invalid_argument("the predictor takes target indices [B, R, M] of the same images as the tokens");
   }
@@ -57,8 +56,7 @@ Tensor Predictor::predict(const Tensor& cls_B1D, const Tensor& patch_BKD, const 
   for (int64_t block = 0; block < last; ++block) x_BSP = blocks_->run(parameters_, block, x_BSP);
   // Only the mask tokens are read out, so the last block computes no other row.
   const Tensor x_BMP = blocks_->run_last_rows(parameters_, last, x_BSP, patches);
-  const Tensor n_BMP =
-      at::layer_norm(x_BMP, {config_.width}, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps);
+  const Tensor n_BMP = at::layer_norm(x_BMP, {config_.width}, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps);
   return at::linear(n_BMP, parameters_[proj_], parameters_[proj_ + 1]).unflatten(0, {images, regions});
 }
 

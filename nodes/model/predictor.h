@@ -37,8 +37,7 @@ class Predictor {
 
   /// cls_B1D may be undefined (no class token); patch_BKD after the encoder's final norm; visible_BK and targets_BRM
   /// int64. Returns [B, R, M, O], image by image; O holds the hidden blocks in increasing order, D values each.
-  Tensor predict(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK,
-                 const Tensor& targets_BRM) const;
+  Tensor predict(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK, const Tensor& targets_BRM) const;
 
  private:
   Tensor context(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK) const;

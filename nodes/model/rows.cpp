@@ -15,8 +15,7 @@ void check_range(const Tensor& index, int64_t rows) {
   const int64_t* values = dense.const_data_ptr<int64_t>();
   for (int64_t i = 0; i < dense.numel(); ++i) {
     if (values[i] < 0 || values[i] >= rows) {
-      throw std::out_of_range("patch index " + std::to_string(values[i]) + " is outside the " + std::to_string(rows) +
-                              " patches of an image");
+      throw std::out_of_range("patch index " + std::to_string(values[i]) + " is outside the " + std::to_string(rows) + " patches of an image");
     }
   }
 }
@@ -32,8 +31,8 @@ std::vector<int64_t> with_width(const Tensor& index, int64_t width) {
 Tensor gather_rows(const Tensor& x_BND, const Tensor& index) {
   const int64_t images = x_BND.size(0), rows = x_BND.size(1), width = x_BND.size(2);
   if (index.dim() < 1 || index.size(0) != images) {
-    throw std::invalid_argument("indices of " + std::to_string(index.dim() < 1 ? 0 : index.size(0)) +
-                                " images for tokens of " + std::to_string(images));
+    throw std::invalid_argument("indices of " + std::to_string(index.dim() < 1 ? 0 : index.size(0)) + " images for tokens of " +
+                                std::to_string(images));
   }
   check_range(index, rows);
   const Tensor flat_B1 = at::arange(images, index.options()).mul_(rows).view({images, 1});

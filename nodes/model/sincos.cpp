@@ -9,8 +9,7 @@ namespace flowrun::model {
 
 Tensor sincos_table(int64_t grid, int64_t width, at::ScalarType dtype) {
   if (width < 4 || width % 4 != 0) {
-    throw std::invalid_argument("the position table needs a width that is a multiple of 4, not " +
-                                std::to_string(width));
+    throw std::invalid_argument("the position table needs a width that is a multiple of 4, not " + std::to_string(width));
   }
   const int64_t quarter = width / 4;
   const Tensor table = at::empty({grid * grid, width}, at::kDouble);

@@ -45,9 +45,7 @@ void add_block(Parameters& parameters, int64_t block, int64_t width, int64_t hid
 }
 
 /// [B, S, D] -> [B, H, S, E], a view.
-Tensor to_heads(const Tensor& x_BSD, int64_t heads) {
-  return x_BSD.unflatten(-1, {heads, x_BSD.size(-1) / heads}).transpose(1, 2);
-}
+Tensor to_heads(const Tensor& x_BSD, int64_t heads) { return x_BSD.unflatten(-1, {heads, x_BSD.size(-1) / heads}).transpose(1, 2); }
 
 }  // namespace
 
@@ -55,8 +53,8 @@ Blocks::Blocks(Parameters& parameters, int64_t depth, int64_t width, int64_t hea
     : depth_(depth), width_(width), heads_(heads), norm_eps_(norm_eps), first_(parameters.size()) {
   const auto hidden = static_cast<int64_t>(std::llround(static_cast<double>(width) * mlp_ratio));
   if (depth < 1 || width < 1 || hidden < 1) {
-    throw std::invalid_argument("depth " + std::to_string(depth) + ", width " + std::to_string(width) +
-                                " and MLP width " + std::to_string(hidden) + " must be positive");
+    throw std::invalid_argument("depth " + std::to_string(depth) + ", width " + std::to_string(width) + " and MLP width " + std::to_string(hidden) +
+                                " must be positive");
   }
   if (heads < 1 || width % heads != 0) {
     throw std::invalid_argument(std::to_string(heads) + " heads do not divide the width " + std::to_string(width));
@@ -76,12 +74,10 @@ Tensor Blocks::attend(const Parameters& p, size_t first, const Tensor& x_BSD, in
     query = parts[0], key = parts[1], value = parts[2];
   } else {
     query = at::linear(n_BSD.narrow(1, skipped, rows), weight.narrow(0, 0, width_), bias.narrow(0, 0, width_));
-    const auto parts =
-        at::linear(n_BSD, weight.narrow(0, width_, 2 * width_), bias.narrow(0, width_, 2 * width_)).chunk(2, -1);
+    const auto parts = at::linear(n_BSD, weight.narrow(0, width_, 2 * width_), bias.narrow(0, width_, 2 * width_)).chunk(2, -1);
     key = parts[0], value = parts[1];
   }
-  const Tensor out_BHSE =
-      at::scaled_dot_product_attention(to_heads(query, heads_), to_heads(key, heads_), to_heads(value, heads_));
+  const Tensor out_BHSE = at::scaled_dot_product_attention(to_heads(query, heads_), to_heads(key, heads_), to_heads(value, heads_));
   return at::linear(out_BHSE.transpose(1, 2).flatten(2), p[first + kProjWeight], p[first + kProjBias]);
 }
 

@@ -1,9 +1,10 @@
+#include "io/checkpoint.h"
+
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "graph/node.h"
 #include "graph/period.h"
-#include "io/checkpoint.h"
 #include "io/run_directory.h"
 
 namespace flowrun {
@@ -14,8 +15,9 @@ struct Checkpoint {
       .type = "report.checkpoint",
       .brief = "Saves every model and every stateful node, so that the run can be resumed or its encoder used elsewhere.",
       .scope = Scope::step,
-      .details = "checkpoints/step-N holds NAME.safetensors for each model and node, and a manifest with sizes and hashes. It appears whole or not "
-                 "at all. Also written when a run ends, and when it is stopped by a signal. An encoder's file loads in timm with all keys matched.",
+      .details =
+          "checkpoints/step-N holds NAME.safetensors for each model and node, and a manifest with sizes and hashes. It appears whole or not "
+          "at all. Also written when a run ends, and when it is stopped by a signal. An encoder's file loads in timm with all keys matched.",
       .late = true};
   struct Ports {
     void describe(auto&) {}

@@ -28,7 +28,8 @@ struct ContactSheet {
       param("file", file, "Name in the run directory.");
     }
     std::optional<ParamFault> check() const {
-      if (file.empty() || file.find('/') != std::string::npos || !file.ends_with(".png")) return ParamFault{"file", "file must be a name that ends in .png, without a folder"};
+      if (file.empty() || file.find('/') != std::string::npos || !file.ends_with(".png"))
+        return ParamFault{"file", "file must be a name that ends in .png, without a folder"};
       return {};
     }
   };

@@ -1,5 +1,4 @@
 #include <ATen/core/grad_mode.h>
-
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -23,8 +22,9 @@ struct Metrics {
       .type = "report.metrics",
       .brief = "Writes loss, ledger, throughput and what other nodes report: metrics.jsonl, and events for TensorBoard.",
       .scope = Scope::step,
-      .details = "The loss is the mean over the groups of the step that is reported, with one value per predicted block. The ledger is a hash of all "
-                 "that was random in the step's data: two runs whose ledgers agree saw the same bytes.",
+      .details =
+          "The loss is the mean over the groups of the step that is reported, with one value per predicted block. The ledger is a hash of all "
+          "that was random in the step's data: two runs whose ledgers agree saw the same bytes.",
       .late = true};
   struct Ports {
     In<Loss> loss{"loss", "The loss to report.", optional};

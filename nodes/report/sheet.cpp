@@ -33,7 +33,8 @@ class Sheet {
       const std::vector<std::vector<int>> regions = regions_of(i);
       tile(i, 2, [&](int patch, Colour colour) {
         colour = wash(colour, paper, 45);
-        for (const int r : regions[static_cast<size_t>(patch)]) colour = wash(colour, region_colours[static_cast<size_t>(r) % std::size(region_colours)], 55);
+        for (const int r : regions[static_cast<size_t>(patch)])
+          colour = wash(colour, region_colours[static_cast<size_t>(r) % std::size(region_colours)], 55);
         return colour;
       });
     }
@@ -50,7 +51,8 @@ class Sheet {
 
   std::vector<bool> visible_of(int64_t image) const {
     std::vector<bool> visible(static_cast<size_t>(masks_->grid * masks_->grid));
-    for (int64_t k = 0; k < masks_->visible_count; ++k) visible[static_cast<size_t>(masks_->visible[static_cast<size_t>(image * masks_->visible_count + k)])] = true;
+    for (int64_t k = 0; k < masks_->visible_count; ++k)
+      visible[static_cast<size_t>(masks_->visible[static_cast<size_t>(image * masks_->visible_count + k)])] = true;
     return visible;
   }
 

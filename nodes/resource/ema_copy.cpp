@@ -4,11 +4,10 @@ namespace flowrun {
 namespace {
 
 struct EmaCopy {
-  static constexpr ModelInfo info{
-      .type = "model.ema_copy",
-      .brief = "A copy of another model, equal at first, that train.ema moves along behind it: the teacher.",
-      .kind = "",
-      .details = "Never has gradients. Without a train.ema node it stays the initial copy."};
+  static constexpr ModelInfo info{.type = "model.ema_copy",
+                                  .brief = "A copy of another model, equal at first, that train.ema moves along behind it: the teacher.",
+                                  .kind = "",
+                                  .details = "Never has gradients. Without a train.ema node it stays the initial copy."};
   struct Params {
     Ref<ModelResource> of;
     void describe(auto& param) { param.reads("of", of, "The model to copy."); }

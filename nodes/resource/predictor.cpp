@@ -8,8 +8,9 @@ struct PredictorModel {
       .type = "model.predictor",
       .brief = "Narrow transformer that predicts hidden blocks of the teacher at target patches from the student's visible tokens.",
       .kind = "predictor",
-      .details = "Registers of its own, the class token without position, the visible patches, and one mask token per target patch; each region "
-                 "is predicted by itself (Bootleg paper, appendix). The paper takes depth 10, half the encoder's width, and 16 heads."};
+      .details =
+          "Registers of its own, the class token without position, the visible patches, and one mask token per target patch; each region "
+          "is predicted by itself (Bootleg paper, appendix). The paper takes depth 10, half the encoder's width, and 16 heads."};
   struct Params {
     Ref<VitResource> encoder;
     std::vector<int64_t> blocks;
@@ -18,7 +19,8 @@ struct PredictorModel {
     std::string init = "ijepa";
     void describe(auto& param) {
       param.reads("encoder", encoder, "The encoder whose tokens come in; gives width and grid.");
-      param("blocks", blocks, positive, "Hidden blocks of the teacher that come out, 1-based and increasing; the output has one encoder width for each.");
+      param("blocks", blocks, positive,
+            "Hidden blocks of the teacher that come out, 1-based and increasing; the output has one encoder width for each.");
       param("depth", depth, positive, "Blocks of the predictor.");
       param("width", width, not_negative, "Width of the predictor; 0: half of the encoder's.");
       param("heads", heads, positive, "Attention heads; divide width.");

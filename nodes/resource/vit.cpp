@@ -13,9 +13,10 @@ struct VitModel {
       .type = "model.vit",
       .brief = "Vision transformer with learned class and register tokens and a fixed sine-cosine position table.",
       .kind = "vit",
-      .details = "Pre-norm blocks, exact GELU, no dropout, no layer scale. Weights carry timm's names: a saved encoder loads in timm's "
-                 "VisionTransformer(class_token=True, reg_tokens=4, no_embed_class=True). First values depend on the seed, the model's name and "
-                 "the parameter's name alone."};
+      .details =
+          "Pre-norm blocks, exact GELU, no dropout, no layer scale. Weights carry timm's names: a saved encoder loads in timm's "
+          "VisionTransformer(class_token=True, reg_tokens=4, no_embed_class=True). First values depend on the seed, the model's name and "
+          "the parameter's name alone."};
   struct Params {
     std::string arch = "s";
     int64_t image = 224, patch = 16, width = 0, depth = 0, heads = 0, registers = 4;

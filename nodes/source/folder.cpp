@@ -11,9 +11,10 @@ struct Folder {
       .type = "source.folder",
       .brief = "JPEG files of a folder: class folders of images, or a flat folder without labels.",
       .scope = Scope::source,
-      .details = "Files are listed once, sorted by bytes, so a sample's index is the same on every machine. Class folders are searched with all "
-                 "below them; the label is the place of the class among the sorted folder names. In training the order of an epoch is a keyed "
-                 "permutation of the indices; an evaluation passes in order."};
+      .details =
+          "Files are listed once, sorted by bytes, so a sample's index is the same on every machine. Class folders are searched with all "
+          "below them; the label is the place of the class among the sorted folder names. In training the order of an epoch is a keyed "
+          "permutation of the indices; an evaluation passes in order."};
   struct Ports {
     Out<Bytes> bytes{"bytes", "The file as it is."};
     Out<Label> label{"label", "Index of the class folder, -1 in a flat folder."};

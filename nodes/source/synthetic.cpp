@@ -11,8 +11,9 @@ struct Synthetic {
       .type = "source.synthetic",
       .brief = "Drawn pictures of ten kinds of gray texture, encoded as JPEG: a data set with labels and without files.",
       .scope = Scope::source,
-      .details = "Stripes of three orientations and two periods, checks, dots, rings and blocks, with random phase, slight rotation, contrast, sign, "
-                 "brightness and grain. A picture depends on seed, split and index alone, not on the run's seed; train and test never share one."};
+      .details =
+          "Stripes of three orientations and two periods, checks, dots, rings and blocks, with random phase, slight rotation, contrast, sign, "
+          "brightness and grain. A picture depends on seed, split and index alone, not on the run's seed; train and test never share one."};
   struct Ports {
     Out<Bytes> bytes{"bytes", "A gray JPEG."};
     Out<Label> label{"label", "0 to 9, in turn."};

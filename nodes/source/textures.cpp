@@ -31,28 +31,51 @@ double texture(int64_t label, double x, double y, const Look& look) {
   const double u = x * std::cos(look.angle) + y * std::sin(look.angle), v = y * std::cos(look.angle) - x * std::sin(look.angle);
   constexpr double quarter = std::numbers::pi / 4;
   switch (label) {
-    case 0: case 1: case 2: return stripes(u, v, quarter * static_cast<double>(label), 4.5, look.phase_u);
-    case 3: case 4: case 5: return stripes(u, v, quarter * static_cast<double>(label - 3), 8, look.phase_u);
-    case 6: return std::sin(tau * u / 8 + look.phase_u) * std::sin(tau * v / 8 + look.phase_v) > 0 ? 1 : -1;
-    case 7: return std::cos(tau * u / 6 + look.phase_u) + std::cos(tau * v / 6 + look.phase_v) > 0.8 ? 1 : -1;
-    case 8: return std::sin(tau * std::hypot(x - look.centre_x, y - look.centre_y) / 6 + look.phase_u);
-    case 9: return block(u + look.phase_u, v + look.phase_v, 4, look.cells);
-    default: throw std::out_of_range("there are ten textures");
+    case 0:
+    case 1:
+    case 2:
+      return stripes(u, v, quarter * static_cast<double>(label), 4.5, look.phase_u);
+    case 3:
+    case 4:
+    case 5:
+      return stripes(u, v, quarter * static_cast<double>(label - 3), 8, look.phase_u);
+    case 6:
+      return std::sin(tau * u / 8 + look.phase_u) * std::sin(tau * v / 8 + look.phase_v) > 0 ? 1 : -1;
+    case 7:
+      return std::cos(tau * u / 6 + look.phase_u) + std::cos(tau * v / 6 + look.phase_v) > 0.8 ? 1 : -1;
+    case 8:
+      return std::sin(tau * std::hypot(x - look.centre_x, y - look.centre_y) / 6 + look.phase_u);
+    case 9:
+      return block(u + look.phase_u, v + look.phase_v, 4, look.cells);
+    default:
+      throw std::out_of_range("there are ten textures");
   }
 }
 
 }  // namespace
 
 const char* class_name(int64_t label) {
-  static constexpr const char* names[classes] = {"fine stripes", "fine diagonal stripes", "fine upright stripes", "wide stripes",
-                                                 "wide diagonal stripes", "wide upright stripes", "checks", "dots", "rings", "blocks"};
+  static constexpr const char* names[classes] = {"fine stripes",
+                                                 "fine diagonal stripes",
+                                                 "fine upright stripes",
+                                                 "wide stripes",
+                                                 "wide diagonal stripes",
+                                                 "wide upright stripes",
+                                                 "checks",
+                                                 "dots",
+                                                 "rings",
+                                                 "blocks"};
   return names[label];
 }
 
 void draw(int64_t label, int size, Rng rng, std::vector<uint8_t>& out) {
-  const Look look{.angle = rng.uniform(-0.3, 0.3), .phase_u = rng.uniform(0, tau), .phase_v = rng.uniform(0, tau),
-                  .centre_x = rng.uniform(4, 20), .centre_y = rng.uniform(4, 20),
-                  .stretch = rng.uniform(0.85, 1.2), .cells = rng.bits()};
+  const Look look{.angle = rng.uniform(-0.3, 0.3),
+                  .phase_u = rng.uniform(0, tau),
+                  .phase_v = rng.uniform(0, tau),
+                  .centre_x = rng.uniform(4, 20),
+                  .centre_y = rng.uniform(4, 20),
+                  .stretch = rng.uniform(0.85, 1.2),
+                  .cells = rng.bits()};
   const double contrast = rng.uniform(30, 90) * (rng.chance(0.5) ? 1 : -1);
   const double brightness = rng.uniform(110, 146);
   const double scale = 24.0 / size;

@@ -2,7 +2,6 @@
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/stack.h>
-
 #include <cmath>
 
 #include "nodes/device.h"
@@ -19,9 +18,10 @@ struct TrainAdamW {
       .type = "train.adamw",
       .brief = "Back-propagates the loss of each group and updates models with AdamW once a step.",
       .scope = Scope::step,
-      .details = "Gradients add up over the groups of a step, each group's loss being its own mean. Decay is decoupled and applies to parameters of "
-                 "more than one axis whose name has no \"bias\" in it. The learning rate rises linearly over the warm-up and falls as half a cosine; "
-                 "it is a function of the step and run.epochs alone. Steps count from 1. A loss that is not finite stops the run."};
+      .details =
+          "Gradients add up over the groups of a step, each group's loss being its own mean. Decay is decoupled and applies to parameters of "
+          "more than one axis whose name has no \"bias\" in it. The learning rate rises linearly over the warm-up and falls as half a cosine; "
+          "it is a function of the step and run.epochs alone. Steps count from 1. A loss that is not finite stops the run."};
   struct Ports {
     In<Loss> loss{"loss", "What to minimise."};
     void describe(auto& port) { port(loss); }

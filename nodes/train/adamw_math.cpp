@@ -50,9 +50,8 @@ void AdamW::step_group(Group& group, bool decayed, double lr, double weight_deca
   }
   if (values.empty()) return;
   at::_foreach_add_(steps, 1);
-  at::_fused_adamw_(values, gradients, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/at::TensorList(), steps,
-                    lr * group.lr_multiplier, options_.beta1, options_.beta2, decayed ? weight_decay : 0.0,
-                    options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+  at::_fused_adamw_(values, gradients, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/at::TensorList(), steps, lr * group.lr_multiplier, options_.beta1,
+                    options_.beta2, decayed ? weight_decay : 0.0, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
 }
 
 void AdamW::step(double lr, double weight_decay) {

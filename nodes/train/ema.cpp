@@ -31,9 +31,7 @@ struct Ema {
     if (params.from->parameters().size() != params.to->parameters().size()) throw NodeError("\"from\" and \"to\" are models of different shapes");
   }
 
-  void run(Ports&, StepContext& context) {
-    train::ema_update(params.to->parameters(), params.from->parameters(), decay_.at(context.step, length_));
-  }
+  void run(Ports&, StepContext& context) { train::ema_update(params.to->parameters(), params.from->parameters(), decay_.at(context.step, length_)); }
 
  private:
   train::Length length_;

@@ -10,23 +10,17 @@ namespace flowrun::train {
 namespace {
 
 /// 1 at fraction 0, 0 at fraction 1.
-double half_cosine(double fraction) {
-  return 0.5 * (1.0 + std::cos(std::numbers::pi * fraction));
-}
+double half_cosine(double fraction) { return 0.5 * (1.0 + std::cos(std::numbers::pi * fraction)); }
 
-double ratio(int64_t part, int64_t whole) {
-  return static_cast<double>(part) / static_cast<double>(whole);
-}
+double ratio(int64_t part, int64_t whole) { return static_cast<double>(part) / static_cast<double>(whole); }
 
 }  // namespace
 
 Length Length::of(double epochs, double warmup_epochs, int64_t steps_per_epoch, double stretch) {
   const auto per_epoch = static_cast<double>(steps_per_epoch);
-  const Length length{static_cast<int64_t>(std::floor(stretch * epochs * per_epoch)),
-                      static_cast<int64_t>(std::floor(warmup_epochs * per_epoch))};
+  const Length length{static_cast<int64_t>(std::floor(stretch * epochs * per_epoch)), static_cast<int64_t>(std::floor(warmup_epochs * per_epoch))};
   if (length.total < 1 || length.warmup < 0 || length.warmup > length.total) {
-    throw std::invalid_argument("a schedule of " + std::to_string(length.total) + " steps with a warm-up of " +
-                                std::to_string(length.warmup));
+    throw std::invalid_argument("a schedule of " + std::to_string(length.total) + " steps with a warm-up of " + std::to_string(length.warmup));
   }
   return length;
 }

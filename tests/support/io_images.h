@@ -25,8 +25,7 @@ inline PixelBuffer make_image(int height, int width, int channels, uint32_t seed
         int value = ((x * (c + 1) + y * 2) * 256 / period) & 255;
         if ((x / 13 + y / 17) % 3 == 0) value = (c == static_cast<int>(seed % 3)) ? 255 : 0;
         value += static_cast<int>(random() % 31) - 15;
-        image.pixels[(static_cast<size_t>(y) * width + x) * channels + c] =
-            static_cast<uint8_t>(std::clamp(value, 0, 255));
+        image.pixels[(static_cast<size_t>(y) * width + x) * channels + c] = static_cast<uint8_t>(std::clamp(value, 0, 255));
       }
     }
   }
@@ -38,8 +37,7 @@ inline PixelBuffer crop(const PixelBuffer& image, const Rect& region) {
   out.reshape(region.height, region.width, image.channels);
   const size_t row = static_cast<size_t>(region.width) * image.channels;
   for (int y = 0; y < region.height; ++y) {
-    std::memcpy(out.pixels.data() + y * row,
-                image.pixels.data() + (static_cast<size_t>(region.y + y) * image.width + region.x) * image.channels,
+    std::memcpy(out.pixels.data() + y * row, image.pixels.data() + (static_cast<size_t>(region.y + y) * image.width + region.x) * image.channels,
                 row);
   }
   return out;
@@ -51,9 +49,7 @@ inline Rect random_region(std::mt19937& random, int width, int height) {
   return {static_cast<int>(random() % (width - w + 1)), static_cast<int>(random() % (height - h + 1)), w, h};
 }
 
-inline std::filesystem::path data_folder() {
-  return std::filesystem::path(FLOWRUN_SOURCE_DIR) / "../shared/data";
-}
+inline std::filesystem::path data_folder() { return std::filesystem::path(FLOWRUN_SOURCE_DIR) / "../shared/data"; }
 
 // The photographs of the sample, sorted; empty when they are not there.
 inline std::vector<std::filesystem::path> photographs() {

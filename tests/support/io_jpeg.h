@@ -38,8 +38,7 @@ inline std::vector<uint8_t> encode_odd_jpeg(const PixelBuffer& image, const OddJ
   if (kind.progressive) jpeg_simple_progression(&info);
   jpeg_start_compress(&info, TRUE);
   while (info.next_scanline < info.image_height) {
-    auto* row =
-        const_cast<unsigned char*>(image.pixels.data()) + static_cast<size_t>(info.next_scanline) * image.width * 3;
+    auto* row = const_cast<unsigned char*>(image.pixels.data()) + static_cast<size_t>(info.next_scanline) * image.width * 3;
     jpeg_write_scanlines(&info, &row, 1);
   }
   jpeg_finish_compress(&info);

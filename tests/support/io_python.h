@@ -22,8 +22,7 @@ inline void require_python(const std::string& modules) {
 // Runs SCRIPT inside DIRECTORY, where raw files are exchanged. An exception there is a failure here, with its text.
 inline void run_python(const std::filesystem::path& directory, const std::string& script) {
   put_file(directory / "script.py", script);
-  const std::string command =
-      "cd '" + directory.string() + "' && " + std::string(FLOWRUN_PYTHON) + " script.py > script.log 2>&1";
+  const std::string command = "cd '" + directory.string() + "' && " + std::string(FLOWRUN_PYTHON) + " script.py > script.log 2>&1";
   if (std::system(command.c_str()) != 0) ADD_FAILURE() << get_file(directory / "script.log");
 }
 

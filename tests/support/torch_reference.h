@@ -35,15 +35,13 @@ inline TensorMap load_tensors(const std::filesystem::path& path) {
   return tensors;
 }
 
-inline void save_tensors(const std::filesystem::path& path, const TensorMap& tensors,
-                         const io::TensorMetadata& metadata) {
+inline void save_tensors(const std::filesystem::path& path, const TensorMap& tensors, const io::TensorMetadata& metadata) {
   std::vector<Tensor> kept;
   std::vector<io::TensorEntry> entries;
   for (const auto& [name, tensor] : tensors) {
     kept.push_back(tensor.detach().to(at::kFloat).contiguous());
     const Tensor& dense = kept.back();
-    entries.push_back(
-        {name, "F32", dense.sizes().vec(), {static_cast<const std::byte*>(dense.const_data_ptr()), dense.nbytes()}});
+    entries.push_back({name, "F32", dense.sizes().vec(), {static_cast<const std::byte*>(dense.const_data_ptr()), dense.nbytes()}});
   }
   io::write_safetensors(path, entries, metadata);
 }
@@ -54,8 +52,7 @@ struct Ran {
 };
 
 inline Ran run_python(const std::string& script, const std::string& argument) {
-  const std::string command =
-      std::string(FLOWRUN_PYTHON) + " -B " FLOWRUN_SOURCE_DIR "/tests/reference/" + script + " '" + argument + "' 2>&1";
+  const std::string command = std::string(FLOWRUN_PYTHON) + " -B " FLOWRUN_SOURCE_DIR "/tests/reference/" + script + " '" + argument + "' 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) throw std::runtime_error("cannot run " + command);
   std::string output;
@@ -65,9 +62,7 @@ inline Ran run_python(const std::string& script, const std::string& argument) {
 }
 
 /// Whether the output says that Python or a package is not installed: a reason to skip, not a failure.
-inline bool python_missing(const Ran& ran) {
-  return ran.output.find("ModuleNotFoundError") != std::string::npos || ran.status == 127 << 8;
-}
+inline bool python_missing(const Ran& ran) { return ran.output.find("ModuleNotFoundError") != std::string::npos || ran.status == 127 << 8; }
 
 inline std::filesystem::path fresh_folder(const std::string& name) {
   std::string path = (std::filesystem::temp_directory_path() / (name + "-XXXXXX")).string();

@@ -1,10 +1,9 @@
 #include "support/toy_nodes.h"
 
-#include <gtest/gtest.h>
-
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "graph/device.h"

@@ -55,8 +55,8 @@ struct ToyRun {
   std::vector<EvaluationSeen> evaluations;
   std::vector<std::string> quarantine;  // one line per replaced sample
   RunResult result;
-  std::string faults;  // rendered; empty: the pipeline is valid
-  std::string error;   // of the run; empty: none
+  std::string faults;           // rendered; empty: the pipeline is valid
+  std::string error;            // of the run; empty: none
   bool pipeline_error = false;  // the error was a PipelineError
   nlohmann::ordered_json stats() const;
   std::string stats_text;

@@ -63,13 +63,12 @@ struct Entry {
 };
 
 std::string when_text(const NodeType& type) {
-  static const std::map<Scope, const char*> texts = {
-      {Scope::source, "per sample, emits it; any thread"},
-      {Scope::sample, "per sample; any thread, any order"},
-      {Scope::batch, "per group of samples, on the host; any thread, any order"},
-      {Scope::device, "per group, on the device, in order"},
-      {Scope::step, "per step, on the device, in order"},
-      {Scope::evaluation, "per evaluation, when its streams have passed"}};
+  static const std::map<Scope, const char*> texts = {{Scope::source, "per sample, emits it; any thread"},
+                                                     {Scope::sample, "per sample; any thread, any order"},
+                                                     {Scope::batch, "per group of samples, on the host; any thread, any order"},
+                                                     {Scope::device, "per group, on the device, in order"},
+                                                     {Scope::step, "per step, on the device, in order"},
+                                                     {Scope::evaluation, "per evaluation, when its streams have passed"}};
   return std::string(texts.at(type.info.scope)) + (type.info.late ? ", after all others" : "");
 }
 
@@ -79,8 +78,10 @@ std::vector<Entry> entries() {
     Entry entry{type->info.type, type->info.brief, type->info.details, when_text(*type), type->ports, {}};
     flatten(type->params, "", entry.params);
     if (type->info.scope == Scope::evaluation) {
-      entry.params.push_back({.name = "at", .brief = "When it is made: \"start\", \"end\", \"N epochs\", \"N steps\", or a list of them.",
-                              .kind = "string or list of strings", .initial = "\"end\""});
+      entry.params.push_back({.name = "at",
+                              .brief = "When it is made: \"start\", \"end\", \"N epochs\", \"N steps\", or a list of them.",
+                              .kind = "string or list of strings",
+                              .initial = "\"end\""});
     }
     out.push_back(std::move(entry));
   }
@@ -133,8 +134,8 @@ std::string page(const Entry& entry) {
     std::string kind = kind_text(param);
     for (size_t at = 0; (at = kind.find('|', at)) != std::string::npos; at += 2) kind.insert(at, "\\");
     const std::string initial = default_text(param);
-    out << "| `" << param.name << "` | " << kind << " | " << (param.required || initial.empty() ? initial : "`" + initial + "`") << " | " << param.brief
-        << " |\n";
+    out << "| `" << param.name << "` | " << kind << " | " << (param.required || initial.empty() ? initial : "`" + initial + "`") << " | "
+        << param.brief << " |\n";
   }
   return out.str();
 }
@@ -163,8 +164,11 @@ void print_entry(const Entry& entry) {
   if (!entry.params.empty()) out << "\nparameters\n";
   for (const ParamDoc& param : entry.params) {
     const std::string initial = default_text(param);
-    out << "  " << param.name << "  " << kind_text(param) << (initial.empty() ? "" : param.required ? " (required)" : " (" + initial + ")") << "\n      "
-        << param.brief << "\n";
+    out << "  " << param.name << "  " << kind_text(param)
+        << (initial.empty()  ? ""
+            : param.required ? " (required)"
+                             : " (" + initial + ")")
+        << "\n      " << param.brief << "\n";
   }
 }
 
@@ -184,7 +188,11 @@ ordered_json entry_json(const Entry& entry) {
   ordered_json out = {{"type", entry.type}, {"kind", entry.kind}, {"brief", entry.brief}, {"details", entry.details}, {"runs", entry.when}};
   out["ports"] = ordered_json::array();
   for (const PortDoc& port : entry.ports) {
-    out["ports"].push_back({{"name", port.name}, {"direction", port.input ? "in" : "out"}, {"type", port.type->name}, {"brief", port.brief}, {"optional", port.optional}});
+    out["ports"].push_back({{"name", port.name},
+                            {"direction", port.input ? "in" : "out"},
+                            {"type", port.type->name},
+                            {"brief", port.brief},
+                            {"optional", port.optional}});
   }
   out["params"] = ordered_json::array();
   for (const ParamDoc& param : entry.params) out["params"].push_back(param_json(param));

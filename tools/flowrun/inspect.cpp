@@ -19,7 +19,7 @@ const char* colour(Scope scope) {
 }
 
 const char* level_label(Scope scope) {
-  static constexpr const char* labels[] = {"per sample: any thread", "per sample: any thread", "per group: any thread",
+  static constexpr const char* labels[] = {"per sample: any thread",      "per sample: any thread",     "per group: any thread",
                                            "per group: device, in order", "per step: device, in order", "per evaluation"};
   return labels[static_cast<int>(scope)];
 }
@@ -47,8 +47,8 @@ void draw_edges(const CheckedPipeline& p, std::ostream& out) {
     for (const PortSource& source : node.sources) {
       if (source.node < 0) continue;
       const CheckedNode& from = p.nodes[static_cast<size_t>(source.node)];
-      out << "  " << quoted(from.name) << " -> " << quoted(node.name) << " [label="
-          << quoted(from.type->ports[static_cast<size_t>(source.port)].name) << "];\n";
+      out << "  " << quoted(from.name) << " -> " << quoted(node.name) << " [label=" << quoted(from.type->ports[static_cast<size_t>(source.port)].name)
+          << "];\n";
     }
     for (const int before : node.after) {
       out << "  " << quoted(p.nodes[static_cast<size_t>(before)].name) << " -> " << quoted(node.name) << " [style=dotted, label=\"then\"];\n";

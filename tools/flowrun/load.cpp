@@ -1,7 +1,6 @@
 #include "tools/flowrun/load.h"
 
 #include <dlfcn.h>
-
 #include <filesystem>
 
 #include "graph/pipeline.h"

@@ -20,7 +20,8 @@ const char* const about =
 
 void add_pipeline(CLI::App& command, PipelineArgs& args) {
   command.add_option("pipeline", args.file, "Pipeline file (JSON)")->required();
-  command.add_option("--set", args.sets, "PATH=VALUE: changes one value, as nodes' \"set\" does (mask.regions=1, run.epochs=2, seed=3); may be repeated")
+  command
+      .add_option("--set", args.sets, "PATH=VALUE: changes one value, as nodes' \"set\" does (mask.regions=1, run.epochs=2, seed=3); may be repeated")
       ->allow_extra_args(false);
 }
 

@@ -1,9 +1,8 @@
 #include "tools/flowrun/progress.h"
 
-#include <unistd.h>
-
 #include <cmath>
 #include <cstdio>
+#include <unistd.h>
 
 namespace flowrun::tool {
 namespace {

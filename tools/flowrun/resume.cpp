@@ -44,7 +44,8 @@ void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_
     if (++count <= 8) differences += "\n  " + path + (change.contains("value") ? " is now " + change.at("value").dump() : " is gone");
   }
   if (count > 8) differences += "\n  and " + std::to_string(count - 8) + " more";
-  throw PipelineError("error: the run began with another pipeline:" + differences + "\nresume with the pipeline it began with, or start a new run with --out");
+  throw PipelineError("error: the run began with another pipeline:" + differences +
+                      "\nresume with the pipeline it began with, or start a new run with --out");
 }
 
 std::optional<ResumePoint> resume_point(const io::RunPaths& paths) {

@@ -66,8 +66,10 @@ class Records {
 
   void quarantine(const BadSample& bad, const RunInfo& run) {
     if (!quarantine_) quarantine_.emplace(paths_.quarantine);
-    const int64_t step = static_cast<int64_t>(bad.epoch) * run.steps_per_epoch + static_cast<int64_t>(bad.position) / std::max<int64_t>(1, run.batch) + 1;
-    quarantine_->append({{"step", step}, {"epoch", bad.epoch}, {"position", bad.position}, {"sample", bad.sample}, {"key", bad.key}, {"error", bad.error}});
+    const int64_t step =
+        static_cast<int64_t>(bad.epoch) * run.steps_per_epoch + static_cast<int64_t>(bad.position) / std::max<int64_t>(1, run.batch) + 1;
+    quarantine_->append(
+        {{"step", step}, {"epoch", bad.epoch}, {"position", bad.position}, {"sample", bad.sample}, {"key", bad.key}, {"error", bad.error}});
     log_warning("replaced a sample that failed: " + bad.key + "\n  " + bad.error);
   }
 
@@ -161,7 +163,9 @@ int run(const RunArgs& args) {
   const int64_t from = options.resume ? options.resume->step : 0;
   options.on_step = [&](const StepContext& context) { progress.step(*engine, context); };
   options.on_evaluating = [&](const std::string& source, int64_t done, int64_t total) { progress.evaluating(source, done, total); };
-  options.on_evaluation = [&](const std::string& node, int64_t step, double epoch, const Reports& values) { records.evaluation(node, step, epoch, values); };
+  options.on_evaluation = [&](const std::string& node, int64_t step, double epoch, const Reports& values) {
+    records.evaluation(node, step, epoch, values);
+  };
   options.on_quarantine = [&](const BadSample& bad) { records.quarantine(bad, engine->info()); };
   engine = open_engine(pipeline, std::move(options), fresh, out);
   if (!args.resume) io::write_file_atomic(paths.pipeline, resolved.dump(2) + "\n");
@@ -171,8 +175,11 @@ int run(const RunArgs& args) {
   try {
     const RunResult result = engine->run();
     progress.clear();
-    records.finish(engine.get(), {{"status", result.stopped ? "stopped" : "done"}, {"steps", result.steps}, {"images", result.images}, {"seconds", result.seconds}});
-    log_info(result.stopped ? "stopped after step " + std::to_string(result.steps) + "; go on with --resume --out " + out.string() : "done: " + out.string());
+    records.finish(
+        engine.get(),
+        {{"status", result.stopped ? "stopped" : "done"}, {"steps", result.steps}, {"images", result.images}, {"seconds", result.seconds}});
+    log_info(result.stopped ? "stopped after step " + std::to_string(result.steps) + "; go on with --resume --out " + out.string()
+                            : "done: " + out.string());
     engine.reset();
     log_to("", {});
     return result.stopped ? exit_stopped : 0;

@@ -72,10 +72,12 @@ ordered_json node_schema(const NodeType& type) {
   ordered_json& p = out["properties"];
   p["type"] = {{"const", type.info.type}};
   p["in"] = in_schema(type);
-  p["after"] = {{"anyOf", {{{"type", "string"}}, {{"type", "array"}, {"items", {{"type", "string"}}}}}}, {"description", "Nodes that come first, without data"}};
+  p["after"] = {{"anyOf", {{{"type", "string"}}, {{"type", "array"}, {"items", {{"type", "string"}}}}}},
+                {"description", "Nodes that come first, without data"}};
   p["stream"] = {{"type", "string"}, {"description", "The name that keys the node's random numbers; default: its own"}};
   if (type.info.scope == Scope::evaluation) {
-    p["at"] = {{"anyOf", {{{"type", "string"}}, {{"type", "array"}, {"items", {{"type", "string"}}}}}}, {"description", "\"start\", \"end\", \"N epochs\", \"N steps\""}};
+    p["at"] = {{"anyOf", {{{"type", "string"}}, {{"type", "array"}, {"items", {{"type", "string"}}}}}},
+               {"description", "\"start\", \"end\", \"N epochs\", \"N steps\""}};
   }
   return out;
 }
@@ -106,18 +108,19 @@ ordered_json whole_schema() {
   RunParams run;
   ParamSetOf<RunParams> run_set(run);
   const ordered_json node = {{"$ref", "#/$defs/node"}};
-  ordered_json pipeline = {{"type", "object"},
-                           {"required", {"nodes"}},
-                           {"additionalProperties", false},
-                           {"properties",
-                            {{"about", {{"type", "string"}}},
-                             {"seed", {{"type", "integer"}, {"minimum", 0}}},
-                             {"run", object_schema(document_params(run_set))},
-                             {"let", {{"type", "object"}, {"description", "Values that \"$name\" stands for"}}},
-                             {"plugins", {{"type", "array"}, {"items", {{"type", "string"}}}, {"description", "Shared libraries, relative to this file"}}},
-                             {"models", {{"type", "object"}, {"additionalProperties", {{"$ref", "#/$defs/model"}}}}},
-                             {"nodes", {{"type", "object"}, {"additionalProperties", node}}},
-                             {"resolved", {{"type", "object"}}}}}};
+  ordered_json pipeline = {
+      {"type", "object"},
+      {"required", {"nodes"}},
+      {"additionalProperties", false},
+      {"properties",
+       {{"about", {{"type", "string"}}},
+        {"seed", {{"type", "integer"}, {"minimum", 0}}},
+        {"run", object_schema(document_params(run_set))},
+        {"let", {{"type", "object"}, {"description", "Values that \"$name\" stands for"}}},
+        {"plugins", {{"type", "array"}, {"items", {{"type", "string"}}}, {"description", "Shared libraries, relative to this file"}}},
+        {"models", {{"type", "object"}, {"additionalProperties", {{"$ref", "#/$defs/model"}}}}},
+        {"nodes", {{"type", "object"}, {"additionalProperties", node}}},
+        {"resolved", {{"type", "object"}}}}}};
   ordered_json extension = {{"type", "object"},
                             {"required", {"extends"}},
                             {"additionalProperties", false},

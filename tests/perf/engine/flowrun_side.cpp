@@ -123,7 +123,8 @@ double flowrun_chain(int64_t messages, int threads) {
 
 double flowrun_diamond(int64_t messages, int threads) {
   return run(R"("a": { "type": "perf.step", "in": "source" }, "b": { "type": "perf.step", "in": "source" },
-                "last": { "type": "perf.join", "in": { "a": "a", "b": "b" } }, )", messages, threads);
+                "last": { "type": "perf.join", "in": { "a": "a", "b": "b" } }, )",
+             messages, threads);
 }
 
 }  // namespace flowrun::perf

@@ -1,9 +1,6 @@
 // perf_engine [messages] [repeats]: what the engine costs per message and node, beside a bare oneTBB flow graph and a
 // hand-written loop. All variants take turns within each repeat, so that the machine's moods meet all of them; what is
 // printed are ratios between neighbours. See tests/perf/README.md.
-#include <oneapi/tbb/flow_graph.h>
-#include <oneapi/tbb/task_arena.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -12,6 +9,8 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <oneapi/tbb/flow_graph.h>
+#include <oneapi/tbb/task_arena.h>
 #include <string>
 #include <thread>
 #include <vector>
@@ -139,8 +138,7 @@ nlohmann::ordered_json summary(std::vector<double> values) {
   return {{"median", values[values.size() / 2]}, {"min", values.front()}, {"max", values.back()}};
 }
 
-nlohmann::ordered_json compare(int64_t messages, int repeats, int threads, int nodes, double (*ours)(int64_t, int),
-                               double (*theirs)(int64_t, int)) {
+nlohmann::ordered_json compare(int64_t messages, int repeats, int threads, int nodes, double (*ours)(int64_t, int), double (*theirs)(int64_t, int)) {
   std::vector<double> to_tbb, to_loop, ns, tbb_ns, loop_ns;
   const double calls = static_cast<double>(messages) * nodes;
   for (int r = 0; r <= repeats; ++r) {
@@ -152,7 +150,7 @@ nlohmann::ordered_json compare(int64_t messages, int repeats, int threads, int n
     tbb_ns.push_back(b / calls * 1e9);
     loop_ns.push_back(c / calls * 1e9);
   }
-  return {{"threads", threads},          {"flowrun_to_onetbb", summary(to_tbb)}, {"flowrun_to_loop", summary(to_loop)},
+  return {{"threads", threads},        {"flowrun_to_onetbb", summary(to_tbb)}, {"flowrun_to_loop", summary(to_loop)},
           {"flowrun_ns", summary(ns)}, {"onetbb_ns", summary(tbb_ns)},         {"loop_ns", summary(loop_ns)}};
 }
 

@@ -25,9 +25,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double milliseconds(Clock::time_point since) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - since).count();
-}
+double milliseconds(Clock::time_point since) { return std::chrono::duration<double, std::milli>(Clock::now() - since).count(); }
 
 struct Sizes {
   int64_t threads, image, patch, width, depth, heads, taps, batch, visible, regions, length;
@@ -54,15 +52,12 @@ int main(int argc, char** argv) {
   if (argc != 12) return std::fprintf(stderr, "usage: see the head of step.cpp\n"), 2;
   int64_t numbers[11];
   for (int i = 0; i < 11; ++i) numbers[i] = std::atoll(argv[i + 1]);
-  const Sizes n{numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5],
-                numbers[6], numbers[7], numbers[8], numbers[9], numbers[10]};
+  const Sizes n{numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], numbers[7], numbers[8], numbers[9], numbers[10]};
   at::set_num_threads(static_cast<int>(n.threads));
 
-  const model::VitConfig config{
-      .image = n.image, .patch = n.patch, .width = n.width, .depth = n.depth, .heads = n.heads};
+  const model::VitConfig config{.image = n.image, .patch = n.patch, .width = n.width, .depth = n.depth, .heads = n.heads};
   model::Vit student(config), teacher(config);
-  model::Predictor predictor(
-      {.grid = config.grid(), .encoder_width = n.width, .width = n.width / 2, .out_width = n.taps * n.width});
+  model::Predictor predictor({.grid = config.grid(), .encoder_width = n.width, .width = n.width / 2, .out_width = n.taps * n.width});
   student.parameters().initialise(1), predictor.parameters().initialise(1);
   teacher.parameters().copy_from(student.parameters());
   student.parameters().set_requires_grad(true), predictor.parameters().set_requires_grad(true);

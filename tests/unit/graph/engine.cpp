@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -278,14 +277,15 @@ TEST(NodeFailure, OfAFoldNamesNodeAndSample) {
 // Two evaluation streams, one through the device, one with a partial last group.
 std::string with_evaluations(const std::string& at) {
   std::string text = training;
-  text.replace(text.find("\"record\""), 0, R"("held":  { "type": "toy.numbers", "n": 23 },
+  text.replace(text.find("\"record\""), 0,
+               R"("held":  { "type": "toy.numbers", "n": 23 },
     "heldstack": { "type": "toy.stack", "in": "held", "size": 8, "group": 8 },
     "other":  { "type": "toy.numbers", "n": 5 },
     "othernoise": { "type": "toy.noise", "in": "other" },
     "otherstack": { "type": "toy.stack", "in": "othernoise", "size": 4, "group": 2 },
     "product": { "type": "toy.scale", "in": "otherstack", "model": "student" },
     "measure": { "type": "toy.measure", "in": { "numbers": "heldstack", "other": "otherstack", "dot": "product" }, "model": "student", "at": )" +
-                                           at + R"( },
+                   at + R"( },
     "last": { "type": "toy.measure", "in": "heldstack", "model": "teacher" },
     )");
   return text;

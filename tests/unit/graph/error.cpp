@@ -6,7 +6,9 @@ namespace flowrun {
 namespace {
 
 TEST(Diagnostics, ShowLineAndCaret) {
-  const auto source = std::make_shared<Source>(Source{"a.json", "first\n\tse\xc3\xbc" "cond x\nlast"});
+  const auto source = std::make_shared<Source>(Source{"a.json",
+                                                      "first\n\tse\xc3\xbc"
+                                                      "cond x\nlast"});
   Diagnostics faults;
   faults.error({source, 15, 1}, "here", "mend it\nor not");
   faults.error({source, 7, 7}, "word");
@@ -14,8 +16,10 @@ TEST(Diagnostics, ShowLineAndCaret) {
   faults.error({source, 9999, 5}, "behind the end");
   faults.error({}, "nowhere");
   EXPECT_EQ(faults.render(),
-            "a.json:2:2: error: word\n\tse\xc3\xbc" "cond x\n\t^^^^^^\n"
-            "a.json:2:10: error: here\n\tse\xc3\xbc" "cond x\n\t       ^\n  mend it\n  or not\n"
+            "a.json:2:2: error: word\n\tse\xc3\xbc"
+            "cond x\n\t^^^^^^\n"
+            "a.json:2:10: error: here\n\tse\xc3\xbc"
+            "cond x\n\t       ^\n  mend it\n  or not\n"
             "a.json:3:1: error: in the last line\nlast\n^\n"
             "a.json:3:5: error: behind the end\nlast\n    ^\n"
             "error: nowhere\n5 errors; nothing was run");

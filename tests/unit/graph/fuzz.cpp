@@ -1,7 +1,6 @@
 // Pipeline files come from outside: whatever bytes they hold, the answer is a list of faults or a checked pipeline,
 // never a crash or another exception. Mutations are seeded, so that a failure can be repeated.
 #include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
 
 #include "graph/pipeline.h"
@@ -14,19 +13,29 @@ namespace {
 const std::string seed_text = toy::training;
 
 /// Words that mean something where they don't belong.
-const std::vector<std::string> words = {"\"type\"", "\"in\"", "\"toy.sum\"", "\"numbers\"", "\"sum.*\"", "\"$n\"", "\"${n}\"", "null", "true", "1e999",
-                                        "-1", "{}", "[]", "[[[[", "}}", "\"a.b.c\"", "\"extends\"", "\"\"", "\xff\xfe", "\\u0000", "0.5"};
+const std::vector<std::string> words = {"\"type\"", "\"in\"",    "\"toy.sum\"", "\"numbers\"", "\"sum.*\"", "\"$n\"",  "\"${n}\"",
+                                        "null",     "true",      "1e999",       "-1",          "{}",        "[]",      "[[[[",
+                                        "}}",       "\"a.b.c\"", "\"extends\"", "\"\"",        "\xff\xfe",  "\\u0000", "0.5"};
 
 std::string mutate(std::string text, Rng& rng) {
   const uint32_t changes = 1 + rng.below(4);
   for (uint32_t i = 0; i < changes && !text.empty(); ++i) {
     const size_t at = rng.below(static_cast<uint32_t>(text.size())), length = rng.below(24);
     switch (rng.below(5)) {
-      case 0: text[at] = static_cast<char>(rng.below(256)); break;
-      case 1: text.erase(at, length); break;
-      case 2: text.insert(at, text.substr(rng.below(static_cast<uint32_t>(text.size())), length)); break;
-      case 3: text.replace(at, length, words[rng.below(static_cast<uint32_t>(words.size()))]); break;
-      default: text.insert(at, words[rng.below(static_cast<uint32_t>(words.size()))]);
+      case 0:
+        text[at] = static_cast<char>(rng.below(256));
+        break;
+      case 1:
+        text.erase(at, length);
+        break;
+      case 2:
+        text.insert(at, text.substr(rng.below(static_cast<uint32_t>(text.size())), length));
+        break;
+      case 3:
+        text.replace(at, length, words[rng.below(static_cast<uint32_t>(words.size()))]);
+        break;
+      default:
+        text.insert(at, words[rng.below(static_cast<uint32_t>(words.size()))]);
     }
   }
   return text;

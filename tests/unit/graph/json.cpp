@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
 
 namespace flowrun {
@@ -26,9 +25,12 @@ Parsed parse(const std::string& text) {
 
 void expect_places(const Value& value, const std::string& text) {
   const std::string at = text.substr(value.where.offset, value.where.length);
-  if (value.is(Value::Kind::object)) EXPECT_EQ(at, "{");
-  else if (value.is(Value::Kind::array)) EXPECT_EQ(at, "[");
-  else EXPECT_EQ(nlohmann::json::parse(at), nlohmann::json(to_json(value))) << at;
+  if (value.is(Value::Kind::object))
+    EXPECT_EQ(at, "{");
+  else if (value.is(Value::Kind::array))
+    EXPECT_EQ(at, "[");
+  else
+    EXPECT_EQ(nlohmann::json::parse(at), nlohmann::json(to_json(value))) << at;
   for (const Value& item : value.items) expect_places(item, text);
   for (const Member& member : value.members) {
     EXPECT_EQ(nlohmann::json::parse(text.substr(member.key_where.offset, member.key_where.length)), member.key);
@@ -37,8 +39,8 @@ void expect_places(const Value& value, const std::string& text) {
 }
 
 TEST(Json, EveryValueKnowsItsPlace) {
-  for (const char* text : {R"({"a": [1, -2.5e3, true, false, null, ""], "b\"c": {"d" : "e\\\"f"}, "ü": "ü"})", "17", " 17 ", "17\n", "[1,2]", "[ 1 , 2 ]",
-                           "\"x\"", "null", "-0.5", "[[[]]]", "{}", "\t{\"a\"\n:\r\n0}"}) {
+  for (const char* text : {R"({"a": [1, -2.5e3, true, false, null, ""], "b\"c": {"d" : "e\\\"f"}, "ü": "ü"})", "17", " 17 ", "17\n", "[1,2]",
+                           "[ 1 , 2 ]", "\"x\"", "null", "-0.5", "[[[]]]", "{}", "\t{\"a\"\n:\r\n0}"}) {
     const Parsed parsed = parse(text);
     EXPECT_TRUE(parsed.faults.empty()) << text << parsed.faults.render();
     expect_places(parsed.value, text);
@@ -47,11 +49,13 @@ TEST(Json, EveryValueKnowsItsPlace) {
 }
 
 TEST(Json, FaultsPointAtTheirPlace) {
-  EXPECT_THAT(parse("{\n  \"a\": 1,\n  \"a\": 2\n}").faults.render(), StartsWith("f.json:3:3: error: duplicate key \"a\"\n  \"a\": 2\n  ^^^\n1 error"));
+  EXPECT_THAT(parse("{\n  \"a\": 1,\n  \"a\": 2\n}").faults.render(),
+              StartsWith("f.json:3:3: error: duplicate key \"a\"\n  \"a\": 2\n  ^^^\n1 error"));
   EXPECT_THAT(parse("{\"a\": tru}").faults.render(), HasSubstr("f.json:1:10: error: not valid JSON: "));
   EXPECT_THAT(parse("[9223372036854775808]").faults.render(), StartsWith("f.json:1:2: error: the number does not fit in 64 bits"));
   EXPECT_THAT(parse("[1e999]").faults.render(), HasSubstr("f.json:1:"));
-  for (const char* text : {"", "{", "[1,]", "{\"a\":}", "\"", "\"\\", "{\"a\" 1}", "[1] 2", "\xff", "//"}) EXPECT_FALSE(parse(text).faults.empty()) << text;
+  for (const char* text : {"", "{", "[1,]", "{\"a\":}", "\"", "\"\\", "{\"a\" 1}", "[1] 2", "\xff", "//"})
+    EXPECT_FALSE(parse(text).faults.empty()) << text;
 }
 
 TEST(Json, DepthIsBounded) {

@@ -1,9 +1,8 @@
 #include "graph/rng.h"
 
+#include <cmath>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <cmath>
 #include <set>
 #include <vector>
 
@@ -33,8 +32,8 @@ TEST(Rng, IsAddressed) {
 TEST(Rng, EveryPartOfTheAddressCounts) {
   const uint64_t high = uint64_t{1} << 40;
   std::set<uint32_t> first;
-  for (const Rng& rng : {Rng(0, 0, 0, 0), Rng(1, 0, 0, 0), Rng(high, 0, 0, 0), Rng(0, 1, 0, 0), Rng(0, high, 0, 0), Rng(0, 0, 1, 0),
-                         Rng(0, 0, 2, 0), Rng(0, 0, 0, 1), Rng(0, 0, 0, high)}) {
+  for (const Rng& rng : {Rng(0, 0, 0, 0), Rng(1, 0, 0, 0), Rng(high, 0, 0, 0), Rng(0, 1, 0, 0), Rng(0, high, 0, 0), Rng(0, 0, 1, 0), Rng(0, 0, 2, 0),
+                         Rng(0, 0, 0, 1), Rng(0, 0, 0, high)}) {
     first.insert(rng.at(0));
   }
   EXPECT_EQ(first.size(), 9u);

@@ -1,7 +1,6 @@
 #include "graph/stats.h"
 
 #include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -36,7 +35,8 @@ TEST(Stats, PercentilesAreWithinABucket) {
 
 TEST(Stats, TakesAnyTime) {
   Stats stats(1, 1);
-  for (const uint64_t elapsed : {uint64_t{0}, uint64_t{1}, uint64_t{3}, uint64_t{4}, uint64_t{1} << 40, UINT64_MAX >> 1}) stats.worker(0)[0].ran(elapsed);
+  for (const uint64_t elapsed : {uint64_t{0}, uint64_t{1}, uint64_t{3}, uint64_t{4}, uint64_t{1} << 40, UINT64_MAX >> 1})
+    stats.worker(0)[0].ran(elapsed);
   EXPECT_EQ(stats.summary(0).count, 6u);
 }
 

@@ -1,11 +1,10 @@
 // Many short runs of random shape, under a watchdog: whatever the numbers of threads, groups, slots and slow nodes, a
 // run ends, and equals the serial one.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <mutex>
 #include <thread>
 
@@ -55,10 +54,14 @@ Shape random_shape(uint64_t number) {
   if (rng.chance(0.5)) replace("\"toy.noise\"", "\"toy.slow\", \"microseconds\": 60");
   if (rng.chance(0.3)) replace("\"toy.noise\"", "\"toy.fail\", \"chance\": 0.05");
   const uint32_t group = 1 + rng.below(5), groups = 1 + rng.below(5);
-  out.sets = {"nodes.stack.size=" + std::to_string(group * groups), "nodes.stack.group=" + std::to_string(group),
-              "nodes.numbers.n=" + std::to_string(group * groups + rng.below(40)), "run.epochs=" + std::to_string(1 + rng.below(3)),
-              "nodes.stack.claim_mib=10", "run.memory_mib=" + std::to_string(11 + rng.below(40)),
-              "run.max_bad=" + std::to_string(rng.below(20)), "seed=" + std::to_string(number)};
+  out.sets = {"nodes.stack.size=" + std::to_string(group * groups),
+              "nodes.stack.group=" + std::to_string(group),
+              "nodes.numbers.n=" + std::to_string(group * groups + rng.below(40)),
+              "run.epochs=" + std::to_string(1 + rng.below(3)),
+              "nodes.stack.claim_mib=10",
+              "run.memory_mib=" + std::to_string(11 + rng.below(40)),
+              "run.max_bad=" + std::to_string(rng.below(20)),
+              "seed=" + std::to_string(number)};
   if (rng.chance(0.1)) out.sets.push_back("nodes.mask.fail_step=" + std::to_string(1 + rng.below(4)));
   if (rng.chance(0.1)) out.sets.push_back("nodes.learn.fail_step=" + std::to_string(1 + rng.below(4)));
   if (rng.chance(0.1)) out.sets.push_back("nodes.record.fail_step=" + std::to_string(1 + rng.below(4)));

@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
 
 #include "graph/lower.h"
@@ -33,9 +32,11 @@ TEST_P(Fault, IsFound) { EXPECT_THAT(faults_of(changed(GetParam().from, GetParam
 INSTANTIATE_TEST_SUITE_P(
     Validate, Fault,
     testing::Values(
-        Case{"\"n\": 50", "\"m\": 50", "numbers: unknown parameter \"m\""}, Case{"\"n\": 50", "\"n\": \"50\"", "numbers: n must be an integer, not a string"},
+        Case{"\"n\": 50", "\"m\": 50", "numbers: unknown parameter \"m\""},
+        Case{"\"n\": 50", "\"n\": \"50\"", "numbers: n must be an integer, not a string"},
         Case{"\"n\": 50", "\"n\": -1", "numbers: n must be at least 0, not -1"}, Case{"toy.join", "toy.jion", "did you mean \"toy.join\"?"},
-        Case{"\"in\": \"both\"", "\"in\": \"bth\"", "stack: no node or port \"bth\"\n"}, Case{"\"in\": \"both\"", "\"in\": \"both.x\"", "both has no output \"x\""},
+        Case{"\"in\": \"both\"", "\"in\": \"bth\"", "stack: no node or port \"bth\"\n"},
+        Case{"\"in\": \"both\"", "\"in\": \"both.x\"", "both has no output \"x\""},
         Case{"{ \"a\": \"one\", \"b\": \"two\" }", "{ \"a\": \"one\" }", "both: not connected: b (Number)"},
         Case{"{ \"a\": \"one\", \"b\": \"two\" }", "{ \"a\": \"one\", \"b\": \"two\", \"c\": \"two\" }", "both: no input \"c\""},
         Case{"\"in\": \"stack\", \"model\": \"teacher\"", "\"in\": \"mask\", \"model\": \"teacher\"", "teach: input numbers takes Numbers"},
@@ -45,15 +46,24 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"\"after\": \"update\", ", "", "ema and update both use the model student, and nothing says which comes first"},
         Case{"\"after\": \"update\"", "\"after\": \"stack\"", "after orders nodes of one scope"},
         Case{"\"after\": \"update\"", "\"after\": [\"update\", \"record\"]", "record runs after all others of its step, so ema can't come after it"},
-        Case{"\"seed\": 7", "\"seed\": -7", "seed must be an integer, at least 0"}, Case{"\"epochs\": 3", "\"epochs\": 0", "epochs must be at least 1"},
+        Case{"\"seed\": 7", "\"seed\": -7", "seed must be an integer, at least 0"},
+        Case{"\"epochs\": 3", "\"epochs\": 0", "epochs must be at least 1"},
         Case{"\"epochs\": 3", "\"device\": \"gpu\"", "run: device can't be \"gpu\""},
         Case{"\"one\": ", "\"o ne\": ", "a node's name is not empty and has no dot, star or blank"},
-        Case{"\"record\":", "\"spare\": { \"type\": \"toy.noise\", \"in\": \"numbers\" }, \"record\":", "spare: nothing reads what it provides (number)"},
+        Case{"\"record\":", "\"spare\": { \"type\": \"toy.noise\", \"in\": \"numbers\" }, \"record\":",
+             "spare: nothing reads what it provides (number)"},
         Case{"\"in\": \"stack\", \"model\": \"teacher\"", "\"in\": \"numbers\", \"model\": \"teacher\"", "teach: input numbers takes Numbers"},
         Case{"\"record\":", "\"look\": { \"type\": \"toy.look\", \"in\": \"numbers\" }, \"record\":", "look: input numbers takes Numbers"},
-        Case{"\"record\":", "\"judge\": { \"type\": \"toy.measure\", \"in\": \"stack\", \"model\": \"student\" }, \"record\":", "an evaluation can't read the stream that trains"},
-        Case{"\"record\":", "\"more\": { \"type\": \"toy.numbers\" }, \"mix\": { \"type\": \"toy.join\", \"in\": { \"a\": \"more\", \"b\": \"one\" } }, \"pile\": { \"type\": \"toy.stack\", \"in\": \"mix\" }, \"look\": { \"type\": \"toy.look\", \"in\": \"pile\" }, \"record\":", "mix: samples of several sources meet: more, numbers"},
-        Case{"\"record\":", "\"pile\": { \"type\": \"toy.stack\", \"in\": \"one\", \"size\": 6, \"group\": 3 }, \"look\": { \"type\": \"toy.look\", \"in\": \"pile\" }, \"record\":", "size and group must equal those of"}));
+        Case{"\"record\":", "\"judge\": { \"type\": \"toy.measure\", \"in\": \"stack\", \"model\": \"student\" }, \"record\":",
+             "an evaluation can't read the stream that trains"},
+        Case{"\"record\":",
+             "\"more\": { \"type\": \"toy.numbers\" }, \"mix\": { \"type\": \"toy.join\", \"in\": { \"a\": \"more\", \"b\": \"one\" } }, \"pile\": { "
+             "\"type\": \"toy.stack\", \"in\": \"mix\" }, \"look\": { \"type\": \"toy.look\", \"in\": \"pile\" }, \"record\":",
+             "mix: samples of several sources meet: more, numbers"},
+        Case{"\"record\":",
+             "\"pile\": { \"type\": \"toy.stack\", \"in\": \"one\", \"size\": 6, \"group\": 3 }, \"look\": { \"type\": \"toy.look\", \"in\": "
+             "\"pile\" }, \"record\":",
+             "size and group must equal those of"}));
 
 TEST(Validate, ShowsAllFaultsAtOnce) {
   std::string text = changed("\"n\": 50", "\"m\": 50");

@@ -30,14 +30,11 @@ using testing::IsEmpty;
 constexpr size_t weights_count = 20'000;
 
 // Weights that tell their step.
-std::vector<float> weights_at(int64_t step) {
-  return std::vector<float>(weights_count, static_cast<float>(step));
-}
+std::vector<float> weights_at(int64_t step) { return std::vector<float>(weights_count, static_cast<float>(step)); }
 
 fs::path write_checkpoint(const fs::path& root, int64_t step) {
   const std::vector<float> weights = weights_at(step);
-  const std::vector<TensorEntry> entries = {
-      {"w", "F32", {static_cast<int64_t>(weights.size())}, std::as_bytes(std::span(weights))}};
+  const std::vector<TensorEntry> entries = {{"w", "F32", {static_cast<int64_t>(weights.size())}, std::as_bytes(std::span(weights))}};
   CheckpointWriter writer(root, step);
   writer.add_tensors("student.safetensors", entries, {{"arch", "vit"}});
   writer.add_json("optimizer.json", {{"step", step}});
@@ -239,8 +236,7 @@ TEST_P(CheckpointFullDisk, OneClearErrorAndNothingLost) {
 
 // Space runs out inside a file; names run out at a file, at a directory, or at the manifest.
 INSTANTIATE_TEST_SUITE_P(Options, CheckpointFullDisk,
-                         testing::Values("size=400k", "size=404k", "size=384k", "nr_inodes=11", "nr_inodes=12",
-                                         "nr_inodes=13", "nr_inodes=14"));
+                         testing::Values("size=400k", "size=404k", "size=384k", "nr_inodes=11", "nr_inodes=12", "nr_inodes=13", "nr_inodes=14"));
 
 [[noreturn]] void write_for_ever(const fs::path& root, int64_t step) {
   try {

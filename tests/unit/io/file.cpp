@@ -47,8 +47,7 @@ TEST(File, ReadsFilesThatDoNotKnowTheirSize) {
 TEST(File, ReadingNamesFileAndReason) {
   const test::TemporaryDirectory dir;
   std::vector<uint8_t> bytes;
-  EXPECT_THAT(message_of<Error>([&] { read_file(dir / "none", bytes); }),
-              AllOf(HasSubstr((dir / "none").string()), HasSubstr("No such file")));
+  EXPECT_THAT(message_of<Error>([&] { read_file(dir / "none", bytes); }), AllOf(HasSubstr((dir / "none").string()), HasSubstr("No such file")));
   EXPECT_THAT(message_of<Error>([&] { read_file(dir.path(), bytes); }), HasSubstr("is a directory"));
   ASSERT_EQ(mkfifo((dir / "pipe").c_str(), 0600), 0);
   EXPECT_THAT(message_of<Error>([&] { read_file(dir / "pipe", bytes); }), HasSubstr("not a regular file"));
@@ -113,8 +112,7 @@ TEST(File, WriteBeyondTheLimitKeepsTheOldFile) {
 
 TEST(File, WritingIntoAMissingDirectoryFails) {
   const test::TemporaryDirectory dir;
-  EXPECT_THAT(message_of<Error>([&] { write_file_atomic(dir / "no/such", "x"); }),
-              AllOf(HasSubstr("no/such"), HasSubstr("No such file")));
+  EXPECT_THAT(message_of<Error>([&] { write_file_atomic(dir / "no/such", "x"); }), AllOf(HasSubstr("no/such"), HasSubstr("No such file")));
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // Parsers of bytes from outside: whatever the bytes, the answer is a value or an Error, in bounded memory. Mutations are
 // seeded, so that a failure can be repeated; the sanitizer presets run the same tests.
 #include <gtest/gtest.h>
-
 #include <random>
 
 #include "io/checkpoint.h"
@@ -22,11 +21,20 @@ Bytes mutate(Bytes bytes, std::mt19937& random) {
     const size_t at = below(bytes.size()), length = std::min(1 + below(16), bytes.size() - at);
     const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(at);
     switch (below(5)) {
-      case 0: *begin = static_cast<uint8_t>(below(256)); break;
-      case 1: *begin ^= static_cast<uint8_t>(1u << below(8)); break;
-      case 2: bytes.erase(begin, begin + static_cast<std::ptrdiff_t>(length)); break;
-      case 3: std::fill_n(begin, length, below(2) ? 0xff : 0); break;
-      default: bytes.resize(at);
+      case 0:
+        *begin = static_cast<uint8_t>(below(256));
+        break;
+      case 1:
+        *begin ^= static_cast<uint8_t>(1u << below(8));
+        break;
+      case 2:
+        bytes.erase(begin, begin + static_cast<std::ptrdiff_t>(length));
+        break;
+      case 3:
+        std::fill_n(begin, length, below(2) ? 0xff : 0);
+        break;
+      default:
+        bytes.resize(at);
     }
   }
   return bytes;
@@ -63,7 +71,8 @@ Bytes picture(int height, int width, int channels, ChromaSampling sampling) {
 TEST(Fuzz, JpegWholeAndByRegion) {
   JpegDecoder decoder(1 << 22);  // a mutated header must not make it take gigabytes
   int taken = 0;
-  for (const auto& [seed, stream] : {std::pair(picture(40, 50, 3, ChromaSampling::s420), 1), std::pair(picture(33, 17, 1, ChromaSampling::s444), 2)}) {
+  for (const auto& [seed, stream] :
+       {std::pair(picture(40, 50, 3, ChromaSampling::s420), 1), std::pair(picture(33, 17, 1, ChromaSampling::s444), 2)}) {
     taken += count_taken(seed, static_cast<uint32_t>(stream), 4000, [&](const Bytes& bytes) {
       const JpegInfo info = read_jpeg_info(bytes);
       PixelBuffer whole, part;
@@ -96,7 +105,8 @@ TEST(Fuzz, Safetensors) {
 }
 
 TEST(Fuzz, ManifestAndJson) {
-  const std::string text = R"({"step": 12, "format": 1, "files": [{"name": "student.safetensors", "bytes": 123, "xxh3_64": "0123456789abcdef"}], "extra": {"seed": 3}})";
+  const std::string text =
+      R"({"step": 12, "format": 1, "files": [{"name": "student.safetensors", "bytes": 123, "xxh3_64": "0123456789abcdef"}], "extra": {"seed": 3}})";
   const Bytes seed(text.begin(), text.end());
   count_taken(seed, 4, 20'000, [](const Bytes& bytes) { parse_strict_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "memory"); });
   count_taken(seed, 5, 20'000, [](const Bytes& bytes) { parse_manifest({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "memory"); });

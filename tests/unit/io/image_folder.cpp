@@ -26,17 +26,16 @@ std::vector<std::string> paths_of(const ImageFolder& folder) {
 
 TEST(ImageFolder, ClassesAndFilesSortedByBytes) {
   const test::TemporaryDirectory dir;
-  for (const char* name :
-       {"b/2.JPG", "b/10.jpeg", "b/deep/x/1.Jpg", "B/a.JPEG", "a-b/q.jpg", "a/z.jpg", "\xc3\xa9/q.jpg", "a/notes.txt",
-        "a/.hidden.jpg", ".git/x.jpg", "a/.cache/x.jpg", "a/jpg", "README.md"}) {
+  for (const char* name : {"b/2.JPG", "b/10.jpeg", "b/deep/x/1.Jpg", "B/a.JPEG", "a-b/q.jpg", "a/z.jpg", "\xc3\xa9/q.jpg", "a/notes.txt",
+                           "a/.hidden.jpg", ".git/x.jpg", "a/.cache/x.jpg", "a/jpg", "README.md"}) {
     put_file(dir / name, "");
   }
   fs::create_directory(dir / "empty");
   const ImageFolder folder = list_image_folder(dir.path());
   EXPECT_EQ(folder.root, dir.path());
   EXPECT_THAT(folder.classes, ElementsAre("B", "a", "a-b", "b", "empty", "\xc3\xa9"));
-  EXPECT_THAT(paths_of(folder), ElementsAre("0 B/a.JPEG", "1 a/z.jpg", "2 a-b/q.jpg", "3 b/10.jpeg", "3 b/2.JPG",
-                                            "3 b/deep/x/1.Jpg", "5 \xc3\xa9/q.jpg"));
+  EXPECT_THAT(paths_of(folder),
+              ElementsAre("0 B/a.JPEG", "1 a/z.jpg", "2 a-b/q.jpg", "3 b/10.jpeg", "3 b/2.JPG", "3 b/deep/x/1.Jpg", "5 \xc3\xa9/q.jpg"));
 }
 
 TEST(ImageFolder, FlatFolderHasNoClasses) {
@@ -67,8 +66,7 @@ TEST(ImageFolder, MissingNamesWhatIsThere) {
   fs::create_directory(dir / "val");
   EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "trian"); }),
               AllOf(HasSubstr("no folder " + (dir / "trian").string()), HasSubstr("holds train, val")));
-  EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "no/such/one"); }),
-              HasSubstr(dir.path().string() + " holds train, val"));
+  EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "no/such/one"); }), HasSubstr(dir.path().string() + " holds train, val"));
   EXPECT_THAT(message_of<Error>([&] { list_image_folder("no-such-folder-at-all"); }), HasSubstr(". holds "));
 }
 
@@ -78,8 +76,7 @@ TEST(ImageFolder, RefusesFilesAndFoldersWithoutImages) {
   put_file(dir / "data/a/y.png", "");
   put_file(dir / "data/README", "");
   EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "data/README"); }), HasSubstr("is a file"));
-  EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "data"); }),
-              AllOf(HasSubstr("no .jpg or .jpeg files"), HasSubstr("3 other files")));
+  EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "data"); }), AllOf(HasSubstr("no .jpg or .jpeg files"), HasSubstr("3 other files")));
 }
 
 TEST(ImageFolder, UnreadableIsAnErrorNotASmallerSet) {

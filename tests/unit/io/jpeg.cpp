@@ -61,9 +61,8 @@ void expect_regions_equal_whole(const Bytes& bytes, int regions, uint32_t seed, 
     const PixelBuffer expected = crop(whole, region);
     EXPECT_EQ(part.width, region.width);
     EXPECT_EQ(part.height, region.height);
-    EXPECT_TRUE(part.pixels == expected.pixels)
-        << name << ": " << region.width << "x" << region.height << " at " << region.x << "," << region.y << " of "
-        << whole.width << "x" << whole.height;
+    EXPECT_TRUE(part.pixels == expected.pixels) << name << ": " << region.width << "x" << region.height << " at " << region.x << "," << region.y
+                                                << " of " << whole.width << "x" << whole.height;
   }
 }
 
@@ -137,9 +136,8 @@ TEST(Jpeg, DecodesOddKindsAsPillowAndByRegion) {
   const test::TemporaryDirectory dir;
   std::vector<fs::path> files;
   uint32_t seed = 0;
-  for (const test::OddJpeg& kind : {test::OddJpeg{1, 2}, test::OddJpeg{4, 1}, test::OddJpeg{1, 4}, test::OddJpeg{4, 2},
-                                    test::OddJpeg{2, 2, false, 1}, test::OddJpeg{2, 2, true, 1},
-                                    test::OddJpeg{1, 1, false, 0, true}, test::OddJpeg{1, 2, true}}) {
+  for (const test::OddJpeg& kind : {test::OddJpeg{1, 2}, test::OddJpeg{4, 1}, test::OddJpeg{1, 4}, test::OddJpeg{4, 2}, test::OddJpeg{2, 2, false, 1},
+                                    test::OddJpeg{2, 2, true, 1}, test::OddJpeg{1, 1, false, 0, true}, test::OddJpeg{1, 2, true}}) {
     for (const auto& [height, width] : {std::pair(5, 7), std::pair(48, 64), std::pair(101, 131)}) {
       const Bytes bytes = test::encode_odd_jpeg(make_image(height, width, 3, ++seed), kind);
       expect_regions_equal_whole(bytes, 60, seed, "kind " + std::to_string(seed));
@@ -192,9 +190,7 @@ std::string fault_of(const Bytes& bytes) {
   });
 }
 
-Bytes bytes_of(std::string_view text) {
-  return {text.begin(), text.end()};
-}
+Bytes bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
 
 TEST(Jpeg, SaysWhatIsNotAJpeg) {
   EXPECT_THAT(fault_of({}), HasSubstr("0 bytes"));
@@ -220,8 +216,7 @@ TEST(Jpeg, TruncationIsAnErrorAtEveryLength) {
 TEST(Jpeg, CorruptDataIsAnErrorAndTheDecoderGoesOn) {
   const Bytes good = encoded(64, 64);
   Bytes bad = good;
-  std::fill(bad.begin() + static_cast<ptrdiff_t>(bad.size()) - 300,
-            bad.begin() + static_cast<ptrdiff_t>(bad.size()) - 100, 0xfe);
+  std::fill(bad.begin() + static_cast<ptrdiff_t>(bad.size()) - 300, bad.begin() + static_cast<ptrdiff_t>(bad.size()) - 100, 0xfe);
   bad[bad.size() - 200] = 0xff;
   bad[bad.size() - 199] = 0xd9;
   JpegDecoder decoder;
@@ -247,8 +242,7 @@ TEST(Jpeg, BytesBeforeTheEndMarkerAreHarmless) {
 TEST(Jpeg, TooManyPixelsAreRefusedFromTheHeader) {
   Bytes bytes = encoded(16, 16);
   PixelBuffer out;
-  EXPECT_THAT(message_of<Error>([&] { JpegDecoder(255).decode(bytes, out); }),
-              AllOf(HasSubstr("16x16"), HasSubstr("limit of 255")));
+  EXPECT_THAT(message_of<Error>([&] { JpegDecoder(255).decode(bytes, out); }), AllOf(HasSubstr("16x16"), HasSubstr("limit of 255")));
   JpegDecoder(256).decode(bytes, out);
   // A header that claims 60000 x 60000.
   for (size_t i = 0; i + 9 < bytes.size(); ++i) {
@@ -266,10 +260,9 @@ TEST(Jpeg, RegionsOutsideAreRefused) {
   const Bytes bytes = encoded(20, 30);
   JpegDecoder decoder;
   PixelBuffer out;
-  for (const Rect& region : {Rect{0, 0, 31, 1}, Rect{0, 0, 1, 21}, Rect{-1, 0, 5, 5}, Rect{0, -1, 5, 5},
-                             Rect{5, 5, 0, 5}, Rect{5, 5, 5, -1}, Rect{30, 0, 1, 1}, Rect{1, 1, INT32_MAX, 1}}) {
-    EXPECT_THAT(message_of<Error>([&] { decoder.decode(bytes, region, out); }),
-                HasSubstr("not inside the JPEG of 30x20"));
+  for (const Rect& region : {Rect{0, 0, 31, 1}, Rect{0, 0, 1, 21}, Rect{-1, 0, 5, 5}, Rect{0, -1, 5, 5}, Rect{5, 5, 0, 5}, Rect{5, 5, 5, -1},
+                             Rect{30, 0, 1, 1}, Rect{1, 1, INT32_MAX, 1}}) {
+    EXPECT_THAT(message_of<Error>([&] { decoder.decode(bytes, region, out); }), HasSubstr("not inside the JPEG of 30x20"));
   }
 }
 
@@ -284,18 +277,11 @@ TEST(Jpeg, EncodesTheSameBytesAndWhatPillowReads) {
   PixelBuffer decoded;
   JpegDecoder().decode(high, decoded);
   int worst = 0;
-  for (size_t i = 0; i < image.pixels.size(); ++i)
-    worst = std::max(worst, std::abs(image.pixels[i] - decoded.pixels[i]));
+  for (size_t i = 0; i < image.pixels.size(); ++i) worst = std::max(worst, std::abs(image.pixels[i] - decoded.pixels[i]));
   EXPECT_LE(worst, 6);
   EXPECT_THAT(message_of<Error>([&] { encode_jpeg(image.view(), 0, low); }), HasSubstr("quality 0"));
-  EXPECT_THAT(message_of<Error>([&] {
-                encode_jpeg({image.pixels.data(), 4, 4, 4}, 90, low);
-              }),
-              HasSubstr("4 channels"));
-  EXPECT_THAT(message_of<Error>([&] {
-                encode_jpeg({image.pixels.data(), 0, 4, 3}, 90, low);
-              }),
-              HasSubstr("cannot encode"));
+  EXPECT_THAT(message_of<Error>([&] { encode_jpeg({image.pixels.data(), 4, 4, 4}, 90, low); }), HasSubstr("4 channels"));
+  EXPECT_THAT(message_of<Error>([&] { encode_jpeg({image.pixels.data(), 0, 4, 3}, 90, low); }), HasSubstr("cannot encode"));
 }
 
 }  // namespace

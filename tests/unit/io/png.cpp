@@ -21,8 +21,7 @@ TEST(Png, PillowReadsTheSamePixels) {
       const PixelBuffer image = make_image(height, width, channels, 1);
       write_png(dir / "image.png", image.view());
       test::run_python(dir.path(), "from PIL import Image\nopen('raw', 'wb').write(Image.open('image.png').tobytes())");
-      EXPECT_TRUE(test::get_file(dir / "raw") == std::string(image.pixels.begin(), image.pixels.end()))
-          << height << "x" << width << "x" << channels;
+      EXPECT_TRUE(test::get_file(dir / "raw") == std::string(image.pixels.begin(), image.pixels.end())) << height << "x" << width << "x" << channels;
     }
   }
 }

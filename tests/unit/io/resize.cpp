@@ -30,8 +30,8 @@ std::vector<std::string> resize_in_pillow(const std::vector<Case>& cases) {
   for (size_t i = 0; i < cases.size(); ++i) {
     const Case& one = cases[i];
     test::put_file(dir / std::to_string(i), std::string(one.source.pixels.begin(), one.source.pixels.end()));
-    list << one.source.height << ' ' << one.source.width << ' ' << one.source.channels << ' ' << one.height << ' '
-         << one.width << ' ' << (one.filter == Filter::bicubic ? "BICUBIC" : "BILINEAR") << ' ' << one.flip << '\n';
+    list << one.source.height << ' ' << one.source.width << ' ' << one.source.channels << ' ' << one.height << ' ' << one.width << ' '
+         << (one.filter == Filter::bicubic ? "BICUBIC" : "BILINEAR") << ' ' << one.flip << '\n';
   }
   test::put_file(dir / "list", list.str());
   test::run_python(dir.path(), R"(
@@ -59,12 +59,11 @@ void expect_equal_to_pillow(const std::vector<Case>& cases) {
   for (size_t i = 0; i < cases.size(); ++i) {
     const Case& one = cases[i];
     std::string out(static_cast<size_t>(one.height) * one.width * one.source.channels + 1, '\x5a');
-    resizer.resize(one.source.view(), one.height, one.width, one.filter, one.flip,
-                   reinterpret_cast<uint8_t*>(out.data()));
+    resizer.resize(one.source.view(), one.height, one.width, one.filter, one.flip, reinterpret_cast<uint8_t*>(out.data()));
     EXPECT_EQ(out.back(), '\x5a') << "wrote past the end";
     out.pop_back();
-    EXPECT_TRUE(out == expected[i]) << "case " << i << ": " << one.source.height << "x" << one.source.width << "x"
-                                    << one.source.channels << " to " << one.height << "x" << one.width;
+    EXPECT_TRUE(out == expected[i]) << "case " << i << ": " << one.source.height << "x" << one.source.width << "x" << one.source.channels << " to "
+                                    << one.height << "x" << one.width;
   }
 }
 
@@ -106,8 +105,7 @@ TEST(Resize, EqualsPillowOnCropsOfPhotographs) {
     PixelBuffer photograph;
     decoder.decode(test::load(paths[i]), photograph);
     const Rect region = test::random_region(random, photograph.width, photograph.height);
-    cases.push_back(
-        {test::crop(photograph, region), 224, 224, i % 3 == 0 ? Filter::bilinear : Filter::bicubic, i % 2 == 0});
+    cases.push_back({test::crop(photograph, region), 224, 224, i % 3 == 0 ? Filter::bilinear : Filter::bicubic, i % 2 == 0});
   }
   expect_equal_to_pillow(cases);
 }

@@ -126,8 +126,7 @@ TEST(JsonLines, AFailedWriteLeavesNoTornLine) {
 
 TEST(JsonLines, TruncatingDropsLaterStepsAndTornLines) {
   const test::TemporaryDirectory dir;
-  put_file(dir / "m",
-           "{\"step\":10}\n{\"note\":1}\n{\"step\":20}\nnot json\n{\"step\":30}\n{\"step\":20,\"l\":[1]}\n{\"step\":1");
+  put_file(dir / "m", "{\"step\":10}\n{\"note\":1}\n{\"step\":20}\nnot json\n{\"step\":30}\n{\"step\":20,\"l\":[1]}\n{\"step\":1");
   EXPECT_EQ(truncate_json_lines(dir / "m", 20), 3);
   EXPECT_EQ(get_file(dir / "m"), "{\"step\":10}\n{\"note\":1}\n{\"step\":20}\n{\"step\":20,\"l\":[1]}\n");
   EXPECT_EQ(truncate_json_lines(dir / "m", 20), 0);

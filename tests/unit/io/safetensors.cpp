@@ -59,8 +59,7 @@ TEST(Safetensors, RoundTrip) {
     EXPECT_EQ(reinterpret_cast<uintptr_t>(read.data.data()) % dtype_size(read.dtype), 0);
   }
   EXPECT_EQ(reinterpret_cast<uintptr_t>(file.at("step").data.data()) % 64, 0);
-  EXPECT_THAT(message_of<Error>([&] { file.at("blocks.0.bias"); }),
-              AllOf(HasSubstr("m.safetensors"), HasSubstr("blocks.0.weight")));
+  EXPECT_THAT(message_of<Error>([&] { file.at("blocks.0.bias"); }), AllOf(HasSubstr("m.safetensors"), HasSubstr("blocks.0.weight")));
 }
 
 TEST(Safetensors, MovedFileKeepsItsMapping) {
@@ -100,9 +99,7 @@ save_file({'b': np.arange(5, dtype=np.int64), 'a': np.ones((2, 1), np.uint8)}, '
 TEST(Safetensors, WriterRefusesWhatDoesNotFit) {
   const test::TemporaryDirectory dir;
   const std::vector<float> two = {1, 2};
-  const auto fault = [&](const std::vector<TensorEntry>& entries) {
-    return message_of<Error>([&] { write_safetensors(dir / "w", entries); });
-  };
+  const auto fault = [&](const std::vector<TensorEntry>& entries) { return message_of<Error>([&] { write_safetensors(dir / "w", entries); }); };
   EXPECT_THAT(fault({{"a", "F32", {3}, bytes_of(two)}}), AllOf(HasSubstr("\"a\""), HasSubstr("needs 12")));
   EXPECT_THAT(fault({{"a", "F31", {2}, bytes_of(two)}}), HasSubstr("unknown dtype \"F31\""));
   EXPECT_THAT(fault({{"a", "F32", {-2}, bytes_of(two)}}), HasSubstr("impossible shape"));
@@ -130,30 +127,23 @@ INSTANTIATE_TEST_SUITE_P(
         BadFile{"Empty", "", "truncated"}, BadFile{"Short", "abc", "truncated"},
         BadFile{"HugeHeader", std::string("\xff\xff\xff\xff\xff\xff\xff\xff", 8) + "{}", "header would be"},
         BadFile{"HeaderCut", file_of("{}", 0).substr(0, 9), "truncated inside its header"},
-        BadFile{"NotAnObject", file_of("[]", 0), "not a safetensors file"},
-        BadFile{"BadJson", file_of("{\"a\":", 0), "not valid JSON"},
+        BadFile{"NotAnObject", file_of("[]", 0), "not a safetensors file"}, BadFile{"BadJson", file_of("{\"a\":", 0), "not valid JSON"},
         BadFile{"TrailingJunk", file_of("{} x", 0), "not valid JSON"},
         BadFile{"DuplicateTensor", file_of("{" + a4 + "," + a4 + "}", 4), "\"a\" is given twice"},
-        BadFile{"DuplicateField", file_of(R"({"a":{"dtype":"F32","dtype":"F32","shape":[],"data_offsets":[0,4]}})", 4),
-                "\"dtype\" is given twice"},
+        BadFile{"DuplicateField", file_of(R"({"a":{"dtype":"F32","dtype":"F32","shape":[],"data_offsets":[0,4]}})", 4), "\"dtype\" is given twice"},
         BadFile{"Deep", file_of("{\"a\":" + std::string(100'000, '['), 0), "nested deeper"},
         BadFile{"DataCut", file_of("{" + a4 + "}", 3), "truncated: 3 of 4 bytes"},
         BadFile{"DataLeft", file_of("{" + a4 + "}", 5), "1 bytes after the last tensor"},
-        BadFile{"Overlap", file_of("{" + a4 + R"(,"b":{"dtype":"U8","shape":[3],"data_offsets":[2,5]}})", 5),
-                "(overlap)"},
+        BadFile{"Overlap", file_of("{" + a4 + R"(,"b":{"dtype":"U8","shape":[3],"data_offsets":[2,5]}})", 5), "(overlap)"},
         BadFile{"Hole", file_of("{" + a4 + R"(,"b":{"dtype":"U8","shape":[1],"data_offsets":[5,6]}})", 6), "(hole)"},
         BadFile{"HoleAtStart", file_of(R"({"b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 2), "(hole)"},
         BadFile{"WrongSize", file_of(R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[0,5]}})", 5), "needs 4"},
         BadFile{"Backwards", file_of(R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4), "ends before"},
-        BadFile{"Overflow", file_of(R"({"b":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}})", 0),
-                "impossible shape"},
+        BadFile{"Overflow", file_of(R"({"b":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}})", 0), "impossible shape"},
         BadFile{"NegativeShape", file_of(R"({"b":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4), "0 or more"},
-        BadFile{"FractionShape", file_of(R"({"b":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}})", 4),
-                "0 or more"},
-        BadFile{"UnknownDtype", file_of(R"({"b":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}})", 4),
-                "unknown dtype"},
-        BadFile{"UnknownKey", file_of(R"({"b":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"z":1}})", 0),
-                "unknown key"},
+        BadFile{"FractionShape", file_of(R"({"b":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}})", 4), "0 or more"},
+        BadFile{"UnknownDtype", file_of(R"({"b":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}})", 4), "unknown dtype"},
+        BadFile{"UnknownKey", file_of(R"({"b":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"z":1}})", 0), "unknown key"},
         BadFile{"NoShape", file_of(R"({"b":{"dtype":"U8","data_offsets":[0,0]}})", 0), "lacks \"shape\""},
         BadFile{"NotAPair", file_of(R"({"b":{"dtype":"U8","shape":[0],"data_offsets":[0]}})", 0), "not a pair"},
         BadFile{"TensorNotObject", file_of(R"({"b":3})", 0), "not described by an object"},

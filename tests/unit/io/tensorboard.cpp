@@ -70,8 +70,7 @@ TEST(TensorBoard, ATornRecordIsDroppedOnReopening) {
 TEST(TensorBoard, ForeignFilesAreNotOverwritten) {
   const test::TemporaryDirectory dir;
   put_file(dir / "thesis.txt", "years of work, more than twelve bytes");
-  EXPECT_THAT(test::message_of<Error>([&] { EventWriter(dir / "thesis.txt"); }),
-              testing::HasSubstr("not an event file"));
+  EXPECT_THAT(test::message_of<Error>([&] { EventWriter(dir / "thesis.txt"); }), testing::HasSubstr("not an event file"));
   EXPECT_EQ(get_file(dir / "thesis.txt"), "years of work, more than twelve bytes");
 }
 

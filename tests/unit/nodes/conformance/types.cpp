@@ -1,7 +1,6 @@
 // What every registered type promises, whoever wrote it.
-#include <gmock/gmock.h>
-
 #include <filesystem>
+#include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <set>

@@ -1,10 +1,9 @@
 // Acceptance of the masks: the figures of the paper's table of mask shapes and rates, and what masks promise.
 #include "nodes/mask/multi_block.h"
 
-#include <gmock/gmock.h>
-
 #include <algorithm>
 #include <cmath>
+#include <gmock/gmock.h>
 #include <map>
 #include <set>
 

@@ -29,9 +29,7 @@ Tensor noise(std::vector<int64_t> shape, double seed = 1) {
   return at::arange(count, at::kDouble).add(seed).mul(12.9898).sin().mul(43758.5453).frac().to(at::kFloat).view(shape);
 }
 
-Tensor indices(std::vector<int64_t> values, std::vector<int64_t> shape) {
-  return at::tensor(at::ArrayRef<int64_t>(values), at::kLong).view(shape);
-}
+Tensor indices(std::vector<int64_t> values, std::vector<int64_t> shape) { return at::tensor(at::ArrayRef<int64_t>(values), at::kLong).view(shape); }
 
 Vit small_vit(int64_t depth = 3) {
   Vit vit({.image = 32, .patch = 8, .width = 32, .depth = depth, .heads = 4});
@@ -51,13 +49,10 @@ struct PaperModel {
 };
 
 TEST(ParameterCounts, AreThePapers) {
-  for (const PaperModel& model : {PaperModel{"s", 4, 21'591'552, 4'820'352},
-                                  {"b", 4, 85'650'432, 19'225'344},
-                                  {"l", 7, 303'104'000, 35'729'408}}) {
+  for (const PaperModel& model : {PaperModel{"s", 4, 21'591'552, 4'820'352}, {"b", 4, 85'650'432, 19'225'344}, {"l", 7, 303'104'000, 35'729'408}}) {
     const VitConfig config = vit_arch(model.arch);
     EXPECT_EQ(Vit(config).parameters().count(), model.encoder) << model.arch;
-    const Predictor predictor(
-        {.encoder_width = config.width, .width = config.width / 2, .out_width = model.taps * config.width});
+    const Predictor predictor({.encoder_width = config.width, .width = config.width / 2, .out_width = model.taps * config.width});
     EXPECT_EQ(predictor.parameters().count(), model.predictor) << model.arch;
   }
   EXPECT_EQ(vit_arch("ti").width, 192);
@@ -86,8 +81,7 @@ TEST(Vit, PatchEmbeddingIsTheConvolution) {
   // With the block's output layers at zero, its output is the embedding.
   for (const char* name : {"blocks.0.attn.proj.weight", "blocks.0.mlp.fc2.weight"}) parameters.get(name).zero_();
   const Tensor images = noise({2, 3, 12, 12});
-  const Tensor map = at::conv2d(images, vit.parameters().get("patch_embed.proj.weight"),
-                                vit.parameters().get("patch_embed.proj.bias"), 4);
+  const Tensor map = at::conv2d(images, vit.parameters().get("patch_embed.proj.weight"), vit.parameters().get("patch_embed.proj.bias"), 4);
   const Tensor expected = map.flatten(2).transpose(1, 2).add(vit.positions_ND());
   EXPECT_LT(max_error(vit.hidden(images, {1})[0], expected), 1e-6);
 }
@@ -183,8 +177,7 @@ TEST(Initialisation, DependsOnSeedAndNameAlone) {
   // Equal names in two families of models are different numbers.
   const Predictor predictor = small_predictor();
   const char* name = "blocks.0.mlp.fc1.weight";
-  EXPECT_FALSE(at::equal(predictor.parameters().get(name).flatten().narrow(0, 0, 64),
-                         deep.parameters().get(name).flatten().narrow(0, 0, 64)));
+  EXPECT_FALSE(at::equal(predictor.parameters().get(name).flatten().narrow(0, 0, 64), deep.parameters().get(name).flatten().narrow(0, 0, 64)));
 }
 
 TEST(Initialisation, SchemesHaveTheirSpread) {

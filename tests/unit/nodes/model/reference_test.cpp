@@ -32,8 +32,7 @@ std::vector<Case> cases() {
   full.predictor = {.grid = 4, .encoder_width = 32, .width = 16, .depth = 3, .heads = 4, .out_width = 96};
   Case bare{"bare", {.image = 24, .patch = 4, .width = 24, .depth = 3, .heads = 3}, {}, {2}};
   bare.vit.class_token = false, bare.vit.registers = 0;
-  bare.predictor = {
-      .grid = 6, .encoder_width = 24, .width = 12, .depth = 1, .heads = 2, .registers = 0, .out_width = 24};
+  bare.predictor = {.grid = 6, .encoder_width = 24, .width = 12, .depth = 1, .heads = 2, .registers = 0, .out_width = 24};
   return {full, bare};
 }
 
@@ -57,8 +56,7 @@ class Comparison {
     for (const int64_t part : noise ? std::vector<int64_t>{0, 2} : std::vector<int64_t>{-1}) {
       const int64_t third = noise ? ours.size(0) / 3 : 0;
       const double error =
-          noise ? relative_error(ours.narrow(0, part * third, third), theirs.narrow(0, part * third, third))
-                : relative_error(ours, theirs);
+          noise ? relative_error(ours.narrow(0, part * third, third), theirs.narrow(0, part * third, third)) : relative_error(ours, theirs);
       EXPECT_LT(error, limit_) << name;
       double& worst = worst_[name.substr(0, name.find('/'))];
       worst = std::max(worst, error);
@@ -104,8 +102,7 @@ TEST_P(ReferenceStep, EveryNumberOfThreeStepsMatchesPyTorch) {
   std::string missing;
   const auto folder = test::reference_folder(missing);
   if (folder.empty()) GTEST_SKIP() << missing;
-  Comparison reference(test::load_tensors(folder / (setup.name + (exact ? "_float64" : "_float32") + ".safetensors")),
-                       exact);
+  Comparison reference(test::load_tensors(folder / (setup.name + (exact ? "_float64" : "_float32") + ".safetensors")), exact);
 
   Vit student(setup.vit), teacher(setup.vit);
   Predictor predictor(setup.predictor);
@@ -165,9 +162,7 @@ TEST_P(ReferenceStep, EveryNumberOfThreeStepsMatchesPyTorch) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, ReferenceStep, testing::Combine(testing::Values(0, 1), testing::Bool()),
-                         [](const auto& info) {
-                           return cases()[std::get<0>(info.param)].name + (std::get<1>(info.param) ? "64" : "32");
-                         });
+                         [](const auto& info) { return cases()[std::get<0>(info.param)].name + (std::get<1>(info.param) ? "64" : "32"); });
 
 TEST(TimmExport, LoadsWithAllKeysAndGivesTheSameFeatures) {
   const VitConfig config{.image = 32, .patch = 8, .width = 64, .depth = 3, .heads = 4};
@@ -179,9 +174,7 @@ TEST(TimmExport, LoadsWithAllKeysAndGivesTheSameFeatures) {
   TensorMap tensors{{"images", images}, {"cls", features.cls_B1D}, {"patch", features.patch}};
   for (const auto& [name, value] : model::timm_state(vit)) tensors.emplace("model/" + name, value);
   const auto path = test::fresh_folder("flowrun-timm") / "encoder.safetensors";
-  test::save_tensors(
-      path, tensors,
-      {{"image", "32"}, {"patch", "8"}, {"width", "64"}, {"depth", "3"}, {"heads", "4"}, {"registers", "4"}});
+  test::save_tensors(path, tensors, {{"image", "32"}, {"patch", "8"}, {"width", "64"}, {"depth", "3"}, {"heads", "4"}, {"registers", "4"}});
   const auto ran = test::run_python("timm_check.py", path.string());
   std::filesystem::remove_all(path.parent_path());
   if (test::python_missing(ran)) GTEST_SKIP() << "timm is not installed (tools/setup --test): " << ran.output;

@@ -68,8 +68,7 @@ TEST(Loss, PerTapErrorsAverageToTheLoss) {
   const Tensor per_tap = mim::mse_per_tap(prediction, target, 3);
   EXPECT_EQ(per_tap.numel(), 3);
   EXPECT_NEAR(per_tap.mean().item<double>(), mim::mse(prediction, target).item<double>(), 1e-6);
-  EXPECT_NEAR(per_tap[1].item<double>(), mim::mse(prediction.narrow(-1, 4, 4), target.narrow(-1, 4, 4)).item<double>(),
-              1e-6);
+  EXPECT_NEAR(per_tap[1].item<double>(), mim::mse(prediction.narrow(-1, 4, 4), target.narrow(-1, 4, 4)).item<double>(), 1e-6);
   EXPECT_THROW(mim::mse_per_tap(prediction, target, 5), std::invalid_argument);
 }
 
@@ -120,9 +119,8 @@ TEST(AdamW, UndecayedNamesAreBiasesAndNorms) {
   const Vit vit({.image = 32, .patch = 8, .width = 32, .depth = 1, .heads = 4});
   EXPECT_THAT(
       train::undecayed_names(vit.parameters()),
-      ElementsAre("patch_embed.proj.bias", "blocks.0.norm1.weight", "blocks.0.norm1.bias", "blocks.0.attn.qkv.bias",
-                  "blocks.0.attn.proj.bias", "blocks.0.norm2.weight", "blocks.0.norm2.bias", "blocks.0.mlp.fc1.bias",
-                  "blocks.0.mlp.fc2.bias", "norm.weight", "norm.bias"));
+      ElementsAre("patch_embed.proj.bias", "blocks.0.norm1.weight", "blocks.0.norm1.bias", "blocks.0.attn.qkv.bias", "blocks.0.attn.proj.bias",
+                  "blocks.0.norm2.weight", "blocks.0.norm2.bias", "blocks.0.mlp.fc1.bias", "blocks.0.mlp.fc2.bias", "norm.weight", "norm.bias"));
   const model::Predictor predictor({.grid = 4, .encoder_width = 32, .width = 16, .depth = 1, .out_width = 32});
   EXPECT_THAT(train::undecayed_names(predictor.parameters(), /*decay_tokens=*/false),
               testing::IsSupersetOf({"mask_token", "reg_token", "embed.bias", "proj.bias"}));

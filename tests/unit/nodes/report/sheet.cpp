@@ -1,8 +1,7 @@
 #include "nodes/report/sheet.h"
 
-#include <gmock/gmock.h>
-
 #include <array>
+#include <gmock/gmock.h>
 
 namespace flowrun {
 namespace {

@@ -1,7 +1,6 @@
 #include "nodes/source/textures.h"
 
 #include <gmock/gmock.h>
-
 #include <set>
 
 #include "graph/node.h"
