@@ -74,6 +74,9 @@ struct TrainAdamW {
     const RunInfo& run = context.run;
     const double epochs = static_cast<double>(run.total_steps) / static_cast<double>(run.steps_per_epoch);
     const double warmup = params.warmup_epochs < 0 ? 0.175 * epochs : params.warmup_epochs;
+    if (warmup > params.stretch * epochs) {
+      throw NodeError("warmup_epochs = " + std::to_string(warmup) + " is longer than the run of " + std::to_string(epochs) + " epochs");
+    }
     length_ = train::Length::of(epochs, warmup, run.steps_per_epoch, params.stretch);
     const double ratio = static_cast<double>(run.batch) / params.reference_batch;
     const double scale = params.lr_scaling == "linear" ? ratio : params.lr_scaling == "sqrt" ? std::sqrt(ratio) : 1.0;

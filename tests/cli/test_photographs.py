@@ -34,7 +34,7 @@ class Photographs(support.Folder):
 
     def test_pretraining_and_its_encoder_in_timm(self):
         self.flowrun(PRETRAIN, *self.data, "--set", "batch.size=8", "--set", "batch.group=4", "--set", "run.steps=2",
-                     "--set", "update.warmup_epochs=1", "--out", "run")
+                     "--set", "run.epochs=6", "--out", "run")
         metrics = self.metrics("run")
         self.assertEqual([line["step"] for line in metrics], [1, 2])
         # Targets are standardised, so a predictor that knows nothing has a loss of one.

@@ -3,26 +3,19 @@
 #include <gmock/gmock.h>
 #include <set>
 
-#include "graph/node.h"
 #include "io/jpeg.h"
 #include "nodes/host.h"
+#include "support/run_node.h"
 
 namespace flowrun {
 namespace {
 
 /// What the registered source emits for a sample.
 std::pair<std::vector<uint8_t>, int64_t> emit(const char* split, uint64_t sample, uint64_t run_seed = 0) {
-  const auto node = find_node_type("source.synthetic")->make();
-  Diagnostics faults;
-  const auto text = std::make_shared<Source>(Source{"", std::string("{\"split\": \"") + split + "\"}"});
-  read_params(node->params(), parse_json(text, faults), {}, "files", "source.synthetic", faults);
-  EXPECT_TRUE(faults.empty()) << faults.render();
+  const auto node = test::make_node("source.synthetic", std::string("{\"split\": \"") + split + "\"}");
   Bytes bytes;
   Label label;
-  void* slots[] = {&bytes, &label};
-  const PortSlot places[] = {{0, false}, {1, false}};
-  uint64_t ledger = 0;
-  node->run(Call{slots, nullptr, places}, SampleContext{run_seed, 0, 0, sample, 0, LedgerEntry(&ledger)});
+  test::run_sample(*node, {&bytes, &label}, sample, run_seed);
   return {bytes.data, label.value};
 }
 

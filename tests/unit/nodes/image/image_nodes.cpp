@@ -1,0 +1,123 @@
+#include <cmath>
+#include <gmock/gmock.h>
+
+#include "io/jpeg.h"
+#include "io/resize.h"
+#include "nodes/host.h"
+#include "support/run_node.h"
+
+namespace flowrun {
+namespace {
+
+using test::make_node;
+using test::run_sample;
+
+/// Every pixel tells its place.
+Image picture(int height, int width) {
+  Image image;
+  image.pixels.reshape(height, width, 3);
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      uint8_t* p = image.pixels.pixels.data() + (static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x)) * 3;
+      p[0] = static_cast<uint8_t>(y), p[1] = static_cast<uint8_t>(x), p[2] = static_cast<uint8_t>(y ^ x);
+    }
+  }
+  image.covers = {0, 0, width, height};
+  return image;
+}
+
+std::pair<int, int> place_of_first(const Image& image) { return {image.pixels.pixels[0], image.pixels.pixels[1]}; }
+
+TEST(CenterCrop, CutsTheMiddleAsTorchvisionDoes) {
+  const auto node = make_node("image.center_crop", R"({"size": 4})");
+  Image out;
+  for (const auto& [height, width, top, left] : {std::tuple(8, 10, 2, 3), std::tuple(4, 4, 0, 0), std::tuple(7, 9, 2, 2), std::tuple(5, 4, 0, 0)}) {
+    Image in = picture(height, width);
+    run_sample(*node, {&in, &out});
+    EXPECT_EQ(std::pair(out.pixels.height, out.pixels.width), std::pair(4, 4));
+    EXPECT_EQ(place_of_first(out), std::pair(top, left)) << height << "x" << width;  // int(round((7 - 4) / 2.0)) is 2: half to even
+  }
+  Image small = picture(3, 9);
+  EXPECT_THROW(run_sample(*node, {&small, &out}), NodeError);
+}
+
+TEST(Resize, ShortestSideKeepsTheAspect) {
+  const auto node = make_node("image.resize", R"({"size": 10, "fit": "shortest", "filter": "bilinear"})");
+  Image out;
+  for (const auto& [height, width, out_height, out_width] : {std::tuple(20, 37, 10, 18), std::tuple(37, 20, 18, 10), std::tuple(30, 30, 10, 10)}) {
+    Image in = picture(height, width);
+    run_sample(*node, {&in, nullptr, &out});
+    EXPECT_EQ(std::pair(out.pixels.height, out.pixels.width), std::pair(out_height, out_width));
+    std::vector<uint8_t> expected(out.pixels.pixels.size());
+    io::Resizer().resize(in.pixels.view(), out_height, out_width, io::Filter::bilinear, false, expected.data());
+    EXPECT_EQ(out.pixels.pixels, expected);
+  }
+}
+
+TEST(Resize, ARegionOfAWholePictureIsTheSameAsTheRegionAlone) {
+  const auto node = make_node("image.resize", R"({"size": 12})");
+  Image whole = picture(40, 60), part, from_whole, from_part;
+  Region region{{7, 11, 20, 16}};
+  part.pixels.reshape(16, 20, 3);
+  for (int y = 0; y < 16; ++y) {
+    std::copy_n(whole.pixels.pixels.data() + ((11 + y) * 60 + 7) * 3, 60, part.pixels.pixels.data() + y * 60);
+  }
+  part.covers = region.rect;
+  run_sample(*node, {&whole, &region, &from_whole});
+  run_sample(*node, {&part, &region, &from_part});
+  EXPECT_EQ(from_whole.pixels.pixels, from_part.pixels.pixels);
+  Region outside{{50, 30, 20, 20}};
+  EXPECT_THROW(run_sample(*node, {&whole, &outside, &from_whole}), NodeError);
+}
+
+TEST(RandomFlip, MirrorsHalfOfTheSamplesAndSaysWhich) {
+  const auto node = make_node("image.random_flip");
+  Image in = picture(3, 5), out;
+  int flips = 0;
+  for (uint64_t sample = 0; sample < 1000; ++sample) {
+    const uint64_t ledger = run_sample(*node, {&in, &out}, sample);
+    const bool flipped = place_of_first(out) == std::pair(0, 4);
+    EXPECT_EQ(ledger, flipped ? 1u : 2u);
+    flips += flipped;
+    if (flipped) {
+      Image back;
+      const auto always = make_node("image.random_flip", R"({"p": 1})");
+      run_sample(*always, {&out, &back});
+      EXPECT_EQ(back.pixels.pixels, in.pixels.pixels);
+    } else {
+      EXPECT_EQ(out.pixels.pixels, in.pixels.pixels);
+    }
+  }
+  EXPECT_NEAR(flips, 500, 60);
+}
+
+TEST(RandomCrop, RegionsFollowTheLawOfRandomResizedCrop) {
+  const auto node = make_node("image.random_crop", R"({"area": [0.2, 0.8], "aspect": [0.5, 2]})");
+  Bytes jpeg;
+  std::vector<uint8_t> gray(300 * 200, 90);
+  io::encode_jpeg({gray.data(), 200, 300, 1}, 50, jpeg.data);
+  double area = 0, log_aspect = 0;
+  Region region;
+  constexpr int count = 4000;
+  for (uint64_t sample = 0; sample < count; ++sample) {
+    run_sample(*node, {&jpeg, &region}, sample);
+    const io::Rect& r = region.rect;
+    ASSERT_TRUE(r.x >= 0 && r.y >= 0 && r.width >= 1 && r.height >= 1 && r.x + r.width <= 300 && r.y + r.height <= 200);
+    const double share = r.width * r.height / 60000.0, aspect = static_cast<double>(r.width) / r.height;
+    EXPECT_THAT(share, testing::AllOf(testing::Ge(0.19), testing::Le(0.81)));
+    EXPECT_THAT(aspect, testing::AllOf(testing::Ge(0.48), testing::Le(2.05)));
+    area += share, log_aspect += std::log(aspect);
+  }
+  // Tall regions that don't fit are drawn again, so areas are a little smaller and aspects wider than the uniform laws.
+  EXPECT_NEAR(area / count, 0.47, 0.03);
+  EXPECT_GT(log_aspect / count, 0.02);
+  // One that never fits: the largest of an allowed aspect, in the middle.
+  std::vector<uint8_t> strip(400 * 20, 90);
+  io::encode_jpeg({strip.data(), 20, 400, 1}, 50, jpeg.data);
+  const auto whole = make_node("image.random_crop", R"({"area": [1, 1]})");
+  run_sample(*whole, {&jpeg, &region});
+  EXPECT_EQ(std::tuple(region.rect.width, region.rect.height, region.rect.x, region.rect.y), std::tuple(27, 20, 186, 0));
+}
+
+}  // namespace
+}  // namespace flowrun
