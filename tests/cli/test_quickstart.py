@@ -6,12 +6,12 @@ import support
 
 class Quickstart(support.Folder):
     def test_accuracy_rises_above_random_weights_and_pixels(self):
-        out = self.flowrun(support.ROOT / "pipelines/quickstart.json", "--set", "run.epochs=6", "--out", "run")
-        self.assertIn("step 1872/1872", out.stderr)
+        out = self.flowrun(support.ROOT / "pipelines/quickstart.json", "--set", "run.epochs=4", "--out", "run")
+        self.assertIn("step 1248/1248", out.stderr)
         result = self.result("run")
         knn, linear = ([entry["accuracy"] for entry in result[name]["history"]] for name in ("knn", "linear"))
         pixels_knn, pixels_linear = result["pixels_knn"]["accuracy"], result["pixels_linear"]["accuracy"]
-        # Seen with seeds 0 to 2: see docs/testing.md. The margins are a third of the rise.
+        # Seen with seeds 0 to 3: kNN rises by 0.2 to 0.28, 0.06 to 0.1 above pixels; the margins leave room for other sums.
         self.assertGreater(knn[-1], knn[0] + 0.10)
         self.assertGreater(linear[-1], linear[0] + 0.03)
         self.assertGreater(knn[-1], pixels_knn + 0.03)
@@ -24,8 +24,8 @@ class Quickstart(support.Folder):
         for name in ("contact_sheet.png", "stats.json", "pipeline.resolved.json", "log.txt"):
             self.assertTrue((self.folder / "run" / name).stat().st_size > 0)
         stats = json.loads((self.folder / "run/stats.json").read_text())["nodes"]
-        self.assertEqual(stats["update"]["count"], 1872)
-        self.assertEqual(stats["crop"]["count"], 1872 * 32)
+        self.assertEqual(stats["update"]["count"], 1248)
+        self.assertEqual(stats["crop"]["count"], 1248 * 32)
 
 
 if __name__ == "__main__":
