@@ -32,7 +32,8 @@ double knn_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Te
   for (int64_t begin = 0; begin < test_ND.size(0); begin += chunk) {
     const int64_t end = std::min(begin + chunk, test_ND.size(0));
     const auto [similarity, index] = at::topk(queries_ND.slice(0, begin, end).matmul(keys_DN), k, -1);
-    const Tensor weights = similarity.to(at::kDouble).div(temperature).exp();
+    // Relative to the nearest: exp(1 / temperature) alone may be more than a double holds.
+    const Tensor weights = similarity.sub(similarity.amax(-1, /*keepdim=*/true)).to(at::kDouble).div(temperature).exp();
     const Tensor votes =
         at::zeros({end - begin, classes}, weights.options()).scatter_add(1, train_labels.index_select(0, index.flatten()).view_as(index), weights);
     right += votes.argmax(1).eq(test_labels.slice(0, begin, end)).sum().item<int64_t>();

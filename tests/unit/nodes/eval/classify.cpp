@@ -59,6 +59,27 @@ TEST(Classify, OfEqualVotesTheSmallerClassWins) {
   EXPECT_EQ(knn_accuracy(train, labels, between, at::tensor({1}, at::kLong), 2, 0.07), 0);
 }
 
+TEST(Classify, ALowTemperatureLeavesTheVoteToTheNearest) {
+  // exp(1 / temperature) is more than a double holds: votes must not all become infinite.
+  const Tensor train = at::tensor({1.0f, 0.1f, 1.0f, 0.12f, 1.0f, 0.0f}).view({3, 2}), labels = at::tensor({0, 0, 1}, at::kLong);
+  const Tensor on_the_third = at::tensor({1.0f, 0.0f}).view({1, 2});
+  EXPECT_EQ(knn_accuracy(train, labels, on_the_third, at::tensor({1}, at::kLong), 3, 1e-3), 1);
+}
+
+TEST(Classify, LabelsThatTellNothingGiveChance) {
+  const Blobs train(2000, 6, 5, 0.8, 5), test(2000, 6, 5, 0.8, 6);
+  // The test rows are shuffled: whatever is predicted, each hits with a chance of one in five.
+  Tensor shuffled = test.labels.clone();
+  Rng rng(9, 1, 0, 0);
+  for (int64_t i = 1999; i > 0; --i) {
+    auto* label = shuffled.mutable_data_ptr<int64_t>();
+    std::swap(label[i], label[rng.below(static_cast<uint32_t>(i) + 1)]);
+  }
+  // Five standard deviations of 2,000 draws at 0.2.
+  EXPECT_NEAR(knn_accuracy(train.values, train.labels, test.values, shuffled, 20, 0.07), 0.2, 0.045);
+  EXPECT_NEAR(ridge_accuracy(train.values, train.labels, test.values, shuffled, 1e-2), 0.2, 0.045);
+}
+
 TEST(Classify, MoreNeighboursThanImagesIsAnError) {
   const Tensor train = at::eye(2), labels = at::tensor({1, 0}, at::kLong);
   EXPECT_THROW(knn_accuracy(train, labels, train, labels, 3, 0.07), std::invalid_argument);

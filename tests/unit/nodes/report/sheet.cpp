@@ -54,8 +54,10 @@ TEST_F(SheetTest, HasARowForCropsForWhatIsSeenAndForRegions) {
   EXPECT_EQ(plain, (Colour{170, 197, 225}));
   EXPECT_EQ(first, (Colour{203, 176, 101}));
   EXPECT_EQ(second, (Colour{124, 188, 229}));
-  // Where regions lie on each other, both colours show.
-  EXPECT_NE(at(sheet, row(2), row(1)), at(sheet, row(2), row(1) + 4));
+  // Both regions of the second image lie on its patch 0: the later colour on the earlier. 45 % paper on black is 115,
+  // then 55 % of (230, 159, 0), then 55 % of (86, 180, 233).
+  EXPECT_EQ(at(sheet, row(2), row(1)), (Colour{127, 162, 152}));
+  EXPECT_EQ(at(sheet, row(2), row(1) + 4), (Colour{115, 115, 115}));
 }
 
 TEST_F(SheetTest, WithoutMasksShowsCropsAlone) {

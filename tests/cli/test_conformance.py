@@ -1,0 +1,92 @@
+"""What holds for every node type and for every shipped pipeline, whoever wrote it."""
+import json
+import re
+
+import support
+
+# The time of a run, and what says where it ran.
+NOT_THE_SAME = {"log.txt", "stats.json", "result.json", "metrics.jsonl", "pipeline.resolved.json"}
+
+# Settings that make a shipped pipeline a matter of seconds; None: its data are not ours to ship, so it is only checked.
+SMALL = {
+    "pipelines/quickstart.json": ["files.images=320", "run.epochs=1", "known.images=250", "unseen.images=250", "metrics.every=1 step", "save.every=1 epoch"],
+    "pipelines/cifar10.json": None,
+    "pipelines/pretrain.json": None,
+    "examples/t01_hello.json": [],
+    "examples/t02_crops_and_masks.json": [],
+    "examples/t03_train.json": ["files.images=320", "metrics.every=1 step"],
+    "examples/t04_ablation.json": ["files.images=320", "metrics.every=1 step"],
+    "examples/t05_groups.json": ["files.images=320", "metrics.every=1 step"],
+    "examples/t06_full.json": ["files.images=320", "run.epochs=1", "known.images=250", "unseen.images=250", "metrics.every=1 step"],
+}
+
+
+def shipped():
+    return sorted([*(support.ROOT / "pipelines").rglob("*.json"), *(support.ROOT / "examples").glob("*.json")])
+
+
+def squares():
+    """Images as an evaluation sees them: the shortest side resized, a square from the middle."""
+    return {
+        "run": {"epochs": 2, "device": "cpu"},
+        "nodes": {
+            "files": {"type": "source.synthetic", "images": 64, "size": 48},
+            "decode": {"type": "image.jpeg_decode", "in": "files"},
+            "smaller": {"type": "image.resize", "in": "decode", "size": 32, "fit": "shortest"},
+            "square": {"type": "image.center_crop", "in": "smaller", "size": 24},
+            "batch": {"type": "batch.stack", "in": "square", "size": 16},
+            "sheet": {"type": "report.contact_sheet", "in": {"image": "batch"}},
+            "metrics": {"type": "report.metrics", "in": {"image": "batch"}, "every": "1 step"},
+        },
+    }
+
+
+class Conformance(support.Folder):
+    def registered(self):
+        """Names of all node and model types, from the page that `flowrun help` prints."""
+        types = re.findall(r"^\s*([a-z]+\.[a-z0-9_]+)\s", self.flowrun("help").stdout, re.M)
+        self.assertGreaterEqual(len(types), 22, "help lists fewer types than there are")
+        self.assertIn("model.vit", types)
+        return set(types)
+
+    def test_every_type_is_used_by_a_pipeline_that_runs(self):
+        used = set()
+        for path in [*(support.ROOT / "pipelines").rglob("*.json"), self.folder / self.write(squares())]:
+            resolved = json.loads(self.flowrun("expand", path).stdout)
+            used |= {part["type"] for table in ("models", "nodes") for part in resolved.get(table, {}).values()}
+        self.assertEqual(self.registered() - used, set(), "no pipeline uses these")
+
+    def outputs(self, out):
+        """{file: bytes} of what a run leaves that must not depend on how it was run."""
+        root = self.folder / out
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*")
+                if path.is_file() and path.name not in NOT_THE_SAME and "tfevents" not in path.name}
+
+    def accuracies(self, out):
+        """What evaluations found, without how long they took."""
+        return {name: [entry["accuracy"] for entry in found["history"]] for name, found in self.result(out).items()
+                if isinstance(found, dict) and "history" in found}
+
+    def test_shipped_pipelines_give_the_same_bytes_serial_and_with_threads(self):
+        paths = {str(path.relative_to(support.ROOT)): path for path in shipped()}
+        self.assertEqual(set(paths), set(SMALL), "a shipped pipeline is not in the list of this test")
+        runs = [(path, SMALL[name]) for name, path in paths.items() if SMALL[name] is not None]
+        for path, small in [*runs, (self.folder / self.write(squares(), "squares.json"), [])]:
+            with self.subTest(path.name):
+                # One thread inside operations: the order of a float sum is theirs to choose with more.
+                settings = [part for text in [*small, "run.device=cpu", "run.intra_op=1"] for part in ("--set", text)]
+                serial, threads = f"{path.stem}-serial", f"{path.stem}-threads"
+                self.flowrun(path, *settings, "--serial", "--out", serial)
+                self.flowrun(path, *settings, "--threads", 4, "--jitter", 1, "--out", threads)
+                self.assertGreater(len(self.history(serial)), 1)
+                self.assertEqual(self.history(threads), self.history(serial))
+                self.assertEqual(self.accuracies(threads), self.accuracies(serial))
+                before, after = self.outputs(serial), self.outputs(threads)
+                self.assertEqual(sorted(after), sorted(before))
+                saves = "report.checkpoint" in (self.folder / serial / "pipeline.resolved.json").read_text()
+                self.assertEqual(any(file.endswith("student.safetensors") for file in before), saves, "weights are compared where they are saved")
+                self.assertEqual([file for file in before if before[file] != after[file]], [])
+
+
+if __name__ == "__main__":
+    support.main()
