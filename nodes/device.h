@@ -14,6 +14,7 @@ struct DeviceImages {
   void release() { images_BCHW.reset(); }
 };
 
+/// With several masks per image B counts the masks, those of an image side by side.
 struct DeviceMasks {
   static constexpr const char* type_name = "mask tensors";
   Tensor visible_BK;   // int64

@@ -81,14 +81,20 @@ struct LabelBatch {
   std::once_flag once_;
 };
 
-/// What the student sees and what it predicts. Token index = row * grid + column.
+/// What the student sees and what it predicts. Token index = row * grid + column. An image may have several masks,
+/// which share the teacher's pass: row = image * repeats + repeat.
 struct Masks {
   static constexpr const char* type_name = "masks";
   int grid = 0;
-  int64_t images = 0, visible_count = 0, regions = 0, region_size = 0;
-  std::vector<int64_t> visible;  // B K, ascending
-  std::vector<int64_t> targets;  // B R M
-  size_t bytes() const { return (visible.size() + targets.size()) * sizeof(int64_t); }
+  int64_t images = 0, repeats = 1, visible_count = 0, regions = 0, region_size = 0;
+  std::vector<int64_t> visible;  // rows K, ascending
+  std::vector<int64_t> targets;  // rows R M
+  // rows N, 1: hidden from the student. Empty unless images may have masks of different sizes: then the lists are cut
+  // to the smallest count of the group, and only the map is whole.
+  std::vector<uint8_t> map;
+
+  int64_t rows() const { return images * repeats; }
+  size_t bytes() const { return (visible.size() + targets.size()) * sizeof(int64_t) + map.size(); }
 };
 
 }  // namespace flowrun

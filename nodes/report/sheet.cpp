@@ -52,13 +52,13 @@ class Sheet {
   std::vector<bool> visible_of(int64_t image) const {
     std::vector<bool> visible(static_cast<size_t>(masks_->grid * masks_->grid));
     for (int64_t k = 0; k < masks_->visible_count; ++k)
-      visible[static_cast<size_t>(masks_->visible[static_cast<size_t>(image * masks_->visible_count + k)])] = true;
+      visible[static_cast<size_t>(masks_->visible[static_cast<size_t>(image * masks_->repeats * masks_->visible_count + k)])] = true;
     return visible;
   }
 
   std::vector<std::vector<int>> regions_of(int64_t image) const {
     std::vector<std::vector<int>> regions(static_cast<size_t>(masks_->grid * masks_->grid));
-    const int64_t* index = masks_->targets.data() + image * masks_->regions * masks_->region_size;
+    const int64_t* index = masks_->targets.data() + image * masks_->repeats * masks_->regions * masks_->region_size;
     for (int64_t r = 0; r < masks_->regions; ++r) {
       for (int64_t m = 0; m < masks_->region_size; ++m) regions[static_cast<size_t>(*index++)].push_back(static_cast<int>(r));
     }
