@@ -18,7 +18,9 @@ struct StateArray {
   size_t bytes = 0;
 };
 
-/// The arrays of one owner (a model or a node), by name; names are unique.
+/// The arrays of one owner (a model or a node), by name; names are unique. A name that begins with "@" is of a single
+/// F64 that files keep as text beside the arrays, for readers who know the weights alone (heads of a transformer, say);
+/// restore() does not get it back.
 using State = std::map<std::string, StateArray>;
 
 /// Something that pipelines name under "models": it lives through the run, and nodes read and write it. Only nodes

@@ -34,7 +34,8 @@ struct VisibleTokens {
   Tensor cls_B1D;  // undefined without a class token
   Tensor patch_BKD;
   Tensor visible_BK;
-  void release() { cls_B1D.reset(), patch_BKD.reset(), visible_BK.reset(); }
+  std::vector<Tensor> maps_BSD;  // raw output of each block, all tokens; only if asked for
+  void release() { cls_B1D.reset(), patch_BKD.reset(), visible_BK.reset(), maps_BSD.clear(); }
 };
 
 /// B R M O; the last axis is made of `parts` equal slices (one per target layer).
@@ -55,6 +56,7 @@ struct Target {
 struct Loss {
   static constexpr const char* type_name = "loss";
   Tensor value;
+  bool has_value = true;  // false: it has a gradient, but its value is 0 and means nothing
   Tensor per_part;
   std::vector<int64_t> parts;
   void release() { value.reset(), per_part.reset(); }

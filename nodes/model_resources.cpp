@@ -1,5 +1,7 @@
 #include "nodes/model_resources.h"
 
+#include <ATen/ops/scalar_tensor.h>
+
 #include "nodes/tensor_state.h"
 
 namespace flowrun {
@@ -24,20 +26,30 @@ std::unique_ptr<ModelResource> VitResource::clone() const {
   return copy;
 }
 
-State VitResource::save() const { return to_state(model::timm_state(vit)); }
-
-std::unique_ptr<ModelResource> PredictorResource::clone() const {
-  auto copy = std::make_unique<PredictorResource>(predictor.config(), blocks);
-  const Tensor& like = predictor.parameters()[0];
-  copy->predictor.to(like.device(), like.scalar_type());
-  copy->predictor.parameters().copy_from(predictor.parameters());
-  return copy;
+State VitResource::save() const {
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  for (const model::Parameter& parameter : vit.parameters()) tensors.emplace_back(parameter.name, parameter.value);
+  if (!vit.config().learned_positions) tensors.emplace_back("pos_embed", vit.positions_ND().unsqueeze(0));
+  const model::VitConfig& config = vit.config();
+  const auto note = [&](const char* name, double value) { tensors.emplace_back(name, at::scalar_tensor(value, at::kDouble)); };
+  note("@heads", static_cast<double>(config.heads));
+  note("@norm_eps", config.norm_eps);
+  if (config.lora_rank > 0) note("@lora_scale", config.lora_alpha / static_cast<double>(config.lora_rank));
+  return to_state(tensors);
 }
 
 State PredictorResource::save() const {
   std::vector<std::pair<std::string, Tensor>> tensors;
-  for (const model::Parameter& parameter : predictor.parameters()) tensors.emplace_back(parameter.name, parameter.value);
+  for (const model::Parameter& parameter : const_cast<PredictorResource*>(this)->parameters()) tensors.emplace_back(parameter.name, parameter.value);
   return to_state(tensors);
+}
+
+std::optional<ParamFault> PredictorOutput::check() const {
+  if (blocks.empty() == (out == 0)) return ParamFault{"blocks", "give either blocks or out"};
+  for (size_t i = 1; i < blocks.size(); ++i) {
+    if (blocks[i] <= blocks[i - 1]) return ParamFault{"blocks", "blocks must increase"};
+  }
+  return {};
 }
 
 at::Device torch_device(const RunInfo& run) { return run.device == "cuda" ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU); }

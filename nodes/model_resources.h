@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "graph/node.h"
@@ -36,17 +38,51 @@ class VitResource final : public ModelResource {
   model::Vit vit;
 };
 
-class PredictorResource final : public ModelResource {
+/// Any kind of predictor: see PredictorOf.
+class PredictorResource : public ModelResource {
  public:
   static constexpr const char* kind = "predictor";
 
-  PredictorResource(const model::PredictorConfig& config, std::vector<int64_t> blocks) : predictor(config), blocks(std::move(blocks)) {}
-  model::Parameters& parameters() override { return predictor.parameters(); }
-  std::unique_ptr<ModelResource> clone() const override;
+  explicit PredictorResource(std::vector<int64_t> blocks) : blocks(std::move(blocks)) {}
+  virtual Tensor predict(const model::PredictorInputs& in) const = 0;
   State save() const override;
 
-  model::Predictor predictor;
   std::vector<int64_t> blocks;  // that it predicts, increasing; empty when it predicts something else
+};
+
+/// M is a predictor of nodes/model: made from its config, with parameters(), to() and predict(PredictorInputs).
+template <class M>
+class PredictorOf final : public PredictorResource {
+ public:
+  using Config = std::remove_cvref_t<decltype(std::declval<const M&>().config())>;
+
+  PredictorOf(const Config& config, std::vector<int64_t> blocks) : PredictorResource(std::move(blocks)), model(config) {}
+  model::Parameters& parameters() override { return model.parameters(); }
+  Tensor predict(const model::PredictorInputs& in) const override { return model.predict(in); }
+  std::unique_ptr<ModelResource> clone() const override {
+    auto copy = std::make_unique<PredictorOf>(model.config(), blocks);
+    const Tensor& like = model.parameters()[0];
+    copy->model.to(like.device(), like.scalar_type());
+    copy->model.parameters().copy_from(model.parameters());
+    return copy;
+  }
+
+  M model;
+};
+
+/// "blocks" and "out" of the predictors: what is predicted, and how wide it is.
+struct PredictorOutput {
+  std::vector<int64_t> blocks;
+  int64_t out = 0;
+
+  void describe(auto& param) {
+    param("blocks", blocks, positive,
+          "Hidden blocks of the teacher that come out, 1-based and increasing; the output has one encoder width for each.");
+    param("out", out, not_negative,
+          "Values per target patch when no blocks are given: the width for merged blocks, 768 for pixels of 16x16 patches.");
+  }
+  std::optional<ParamFault> check() const;
+  int64_t width(int64_t encoder_width) const { return out > 0 ? out : static_cast<int64_t>(blocks.size()) * encoder_width; }
 };
 
 /// Where tensors of the run live.

@@ -1,21 +1,18 @@
 #include "graph/node.h"
-#include "nodes/device.h"
-#include "nodes/mim/math.h"
+#include "graph/period.h"
+#include "nodes/loss/compare.h"
 
 namespace flowrun {
 namespace {
 
-std::string numbers(const std::vector<int64_t>& values) {
-  std::vector<std::string> words;
-  for (const int64_t value : values) words.push_back(std::to_string(value));
-  return "[" + join(words) + "]";
-}
-
 struct Mse {
-  static constexpr NodeInfo info{.type = "loss.mse",
-                                 .brief = "Mean squared error over all elements: every block, region and patch weighs the same.",
-                                 .scope = Scope::device,
-                                 .details = "In float32. The error of each block is reported beside it."};
+  static constexpr NodeInfo info{
+      .type = "loss.mse",
+      .brief = "Mean squared error over all elements: every block, region and patch weighs the same.",
+      .scope = Scope::device,
+      .details =
+          "In float32. The error of each block is reported beside it. With value_every, the other steps have the gradient alone, bit for bit the "
+          "same: the squared differences are never computed. Metrics then must report at the same steps."};
   struct Ports {
     In<Prediction> prediction{"prediction", "B R M O."};
     In<Target> target{"target", "B R M O, without gradient."};
@@ -23,24 +20,35 @@ struct Mse {
     void describe(auto& port) { port(prediction, target, loss); }
   };
   struct Params {
-    void describe(auto&) {}
+    std::string value_every = "1 step";
+    loss::Weighting weighting;
+    void describe(auto& param) {
+      param("value_every", value_every, "At which steps the loss has a value: \"20 steps\"; at the others it has a gradient only.");
+      weighting.describe(param);
+    }
+    std::optional<ParamFault> check() const {
+      if (!Period::parse(value_every)) return ParamFault{"value_every", Period::fault("value_every", value_every)};
+      return {};
+    }
   };
   Params params;
 
-  void run(Ports& port, const GroupContext&) const {
-    const Prediction& prediction = *port.prediction;
-    const Target& target = *port.target;
-    if (prediction.values.sizes() != target.values.sizes() || (!prediction.parts.empty() && prediction.parts != target.parts)) {
-      throw NodeError("the predictor is made for blocks " + numbers(prediction.parts) + " and gives " + numbers(prediction.values.sizes().vec()) +
-                      ", the targets are blocks " + numbers(target.parts) + " and " + numbers(target.values.sizes().vec()) +
-                      "; give both nodes the same blocks");
+  void open(const OpenContext&) { every_ = *Period::parse(params.value_every); }
+
+  void run(Ports& port, const GroupContext& context) const {
+    if (every_.due(context.step, context.run.steps_per_epoch)) {
+      return loss::compare(*port.prediction, *port.target, {.kind = loss::Kind::mse}, params.weighting, *port.loss);
     }
-    port.loss->value = mim::mse(prediction.values, target.values);
-    port.loss->parts = target.parts;
-    if (!target.parts.empty()) {
-      port.loss->per_part = mim::mse_per_tap(prediction.values, target.values, static_cast<int64_t>(target.parts.size()));
-    }
+    loss::check_pair(*port.prediction, *port.target);
+    const double scale = loss::factor(params.weighting, port.target->values.size(-1));
+    const Tensor root = loss::mse_without_value(port.prediction->values, port.target->values);
+    port.loss->value = scale == 1.0 ? root : root.mul(scale);
+    port.loss->has_value = false;
+    port.loss->parts.clear();
   }
+
+ private:
+  Period every_{1, false};
 };
 
 FLOWRUN_NODE(Mse);

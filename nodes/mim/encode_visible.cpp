@@ -8,7 +8,9 @@ struct EncodeVisible {
   static constexpr NodeInfo info{.type = "mim.encode_visible",
                                  .brief = "The student's pass: only the visible patches enter the encoder.",
                                  .scope = Scope::device,
-                                 .details = "Ends with the encoder's final layer norm; registers are dropped."};
+                                 .details =
+                                     "Ends with the encoder's final layer norm; registers are dropped. With several masks per image each mask is "
+                                     "a pass of its own. A drop_path of the encoder acts here, drawn from this node's stream."};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceMasks> mask{"mask", "The visible patches."};
@@ -17,16 +19,24 @@ struct EncodeVisible {
   };
   struct Params {
     Ref<VitResource> model;
-    void describe(auto& param) { param.reads("model", model, "The student."); }
+    bool maps = false;
+    void describe(auto& param) {
+      param.reads("model", model, "The student.");
+      param("maps", maps, "Whether the output of every block is handed on too, for model.cross_predictor.");
+    }
   };
   Params params;
 
-  void run(Ports& port, const GroupContext&) const {
+  void run(Ports& port, const GroupContext& context) const {
     if (!port.mask->visible_BK.defined()) throw NodeError("there are no masks: connect device.upload's input \"mask\"");
-    const model::Vit::Tokens tokens = params.model->vit.encode_visible(port.image->images_BCHW, port.mask->visible_BK);
+    const Tensor& visible = port.mask->visible_BK;
+    model::Vit::Options options{.drop_path = model::draw_drop_path(params.model->vit.config(), context.rng(), visible.size(0)), .maps = params.maps};
+    if (options.drop_path.defined()) options.drop_path = options.drop_path.to(visible.device());
+    model::Vit::Tokens tokens = params.model->vit.encode_visible(port.image->images_BCHW, visible, options);
     port.tokens->cls_B1D = tokens.cls_B1D;
     port.tokens->patch_BKD = tokens.patch;
-    port.tokens->visible_BK = port.mask->visible_BK;
+    port.tokens->visible_BK = visible;
+    port.tokens->maps_BSD = std::move(tokens.maps_BSD);
   }
 };
 

@@ -1,4 +1,5 @@
 #include <ATen/core/grad_mode.h>
+#include <map>
 
 #include "nodes/device.h"
 #include "nodes/mim/math.h"
@@ -7,42 +8,72 @@
 namespace flowrun {
 namespace {
 
+const std::map<std::string, model::Tap> taps = {
+    {"output", model::Tap::output}, {"middle", model::Tap::middle}, {"attention", model::Tap::attention}, {"mlp", model::Tap::mlp}};
+const std::map<std::string, mim::Over> overs = {{"features", mim::Over::features}, {"tokens", mim::Over::tokens}, {"none", mim::Over::none}};
+const std::map<std::string, mim::Merge> merges = {{"concat", mim::Merge::concat}, {"mean", mim::Merge::mean}, {"sum", mim::Merge::sum}};
+
+template <class T>
+const Choices& names(const std::map<std::string, T>& table) {
+  static const Choices choices = [&] {
+    Choices out;
+    for (const auto& [name, value] : table) out.push_back(name);
+    return out;
+  }();
+  return choices;
+}
+
 struct HiddenTargets {
   static constexpr NodeInfo info{
       .type = "mim.hidden_targets",
       .brief = "The teacher's hidden blocks at the target patches, standardised: what Bootleg's student predicts.",
       .scope = Scope::device,
       .details =
-          "The teacher sees the whole image. Of each block's raw output the rows of the target patches are taken and z-scored per token in "
-          "float32; the blocks are joined in increasing order. Blocks behind the last one asked for do not run. No gradient."};
+          "The teacher sees the whole image. Of each block the rows of the target patches are taken and z-scored per token in float32; the "
+          "blocks are joined in increasing order. Blocks behind the last one asked for do not run. No gradient. The teacher may be any encoder "
+          "whose grid of patches is the masks': a moving average of the student, or a frozen model.pretrained. I-JEPA's targets are the last "
+          "block alone with norm_last. data2vec 2.0's are tap mlp, zscore.over tokens, merge mean, and zscore_merged."};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceMasks> mask{"mask", "The target regions."};
-    Out<Target> target{"target", "B R M O, O = blocks x width."};
+    Out<Target> target{"target", "B R M O, O = blocks x width, or width when blocks are merged; pooled: B 1 1 O."};
     void describe(auto& port) { port(image, mask, target); }
   };
   struct ZScoreParams {
     double eps = 1e-5;
     bool unbiased = false;
+    std::string over = "features";
     void describe(auto& param) {
       param("eps", eps, Range{0, 1}, "Added to the variance.");
-      param("unbiased", unbiased, "Variance over D - 1 instead of D.");
+      param("unbiased", unbiased, "Variance over n - 1 instead of n.");
+      param("over", over, names(overs), "features: each token by itself. tokens: each feature over the patches of its image. none: as it is.");
     }
   };
   struct Params {
     Ref<VitResource> model;
     std::vector<int64_t> blocks;
     ZScoreParams zscore;
+    std::string tap = "output", merge = "concat";
+    bool norm_last = false, zscore_merged = false, pooled = false;
     void describe(auto& param) {
       param.reads("model", model, "The teacher.");
       param.required("blocks", blocks, positive, "Hidden blocks, 1-based and increasing: for ViT-S 1, 4, 8, 12.");
-      param("zscore", zscore, "Standardisation of each token.");
+      param("tap", tap, names(taps),
+            "What is taken of a block. output: the residual stream behind it. middle: the stream between attention and MLP. attention, mlp: what "
+            "that half adds to the stream.");
+      param("zscore", zscore, "Standardisation of each block.");
+      param("merge", merge, names(merges), "concat: blocks side by side. mean, sum: of the blocks, element by element.");
+      param("zscore_merged", zscore_merged, "Whether a mean or sum is z-scored per token once more.");
+      param("norm_last", norm_last, "Whether the teacher's final layer norm is applied to its last block, as in I-JEPA.");
+      param("pooled", pooled, "Whether the target is the mean over all patches, for the class token's prediction (data2vec 2.0).");
     }
     std::optional<ParamFault> check() const {
       if (blocks.empty()) return ParamFault{"blocks", "blocks must name at least one block"};
       for (size_t i = 1; i < blocks.size(); ++i) {
         if (blocks[i] <= blocks[i - 1]) return ParamFault{"blocks", "blocks must increase"};
       }
+      if (norm_last && tap != "output") return ParamFault{"norm_last", "norm_last takes tap output: the final norm belongs behind the last block"};
+      if (zscore_merged && merge == "concat") return ParamFault{"zscore_merged", "zscore_merged takes merge mean or sum"};
       return {};
     }
   };
@@ -53,15 +84,21 @@ struct HiddenTargets {
     if (params.blocks.back() > depth) {
       throw NodeError("block " + std::to_string(params.blocks.back()) + " is asked for, but the teacher has " + std::to_string(depth));
     }
+    options_.zscore = {params.zscore.eps, params.zscore.unbiased, overs.at(params.zscore.over)};
+    options_.merge = merges.at(params.merge);
+    options_.zscore_merged = params.zscore_merged, options_.pooled = params.pooled;
   }
 
   void run(Ports& port, const GroupContext&) const {
     if (!port.mask->targets_BRM.defined()) throw NodeError("there are no masks: connect device.upload's input \"mask\"");
     const at::NoGradGuard no_grad;
-    const std::vector<Tensor> taps = params.model->vit.hidden(port.image->images_BCHW, params.blocks);
-    port.target->values = mim::hidden_targets(taps, port.mask->targets_BRM, {params.zscore.eps, params.zscore.unbiased});
-    port.target->parts = params.blocks;
+    const std::vector<Tensor> hidden = params.model->vit.hidden(port.image->images_BCHW, params.blocks, taps.at(params.tap), params.norm_last);
+    port.target->values = mim::hidden_targets(hidden, port.mask->targets_BRM, options_);
+    port.target->parts = options_.merge == mim::Merge::concat ? params.blocks : std::vector<int64_t>{};
   }
+
+ private:
+  mim::TargetOptions options_;
 };
 
 FLOWRUN_NODE(HiddenTargets);

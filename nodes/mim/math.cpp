@@ -1,11 +1,7 @@
 #include "nodes/mim/math.h"
 
-#include <ATen/core/Reduction.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/mse_loss.h>
-#include <ATen/ops/mse_loss_backward.h>
-#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/var_mean.h>
 #include <stdexcept>
@@ -18,41 +14,49 @@ namespace {
 
 Tensor at_least_float(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
+/// [.., T, D] -> [.., O]
+Tensor merged(const Tensor& stacked, const TargetOptions& options) {
+  if (options.merge == Merge::concat) return stacked.flatten(-2);
+  const Tensor one = options.merge == Merge::mean ? stacked.mean(-2) : stacked.sum(-2);
+  return options.zscore_merged ? z_score(one, {.eps = options.zscore.eps, .unbiased = options.zscore.unbiased}) : one;
+}
+
 }  // namespace
 
 Tensor z_score(const Tensor& x, const ZScore& options) {
   const Tensor wide = at_least_float(x);
-  if (!options.unbiased) return at::layer_norm(wide, {wide.size(-1)}, {}, {}, options.eps);
-  const auto [variance, mean] = at::var_mean(wide, at::OptionalIntArrayRef{-1}, /*unbiased=*/true, /*keepdim=*/true);
+  if (options.over == Over::none) return wide;
+  if (options.over == Over::features && !options.unbiased) return at::layer_norm(wide, {wide.size(-1)}, {}, {}, options.eps);
+  const int64_t axis = options.over == Over::features ? -1 : -2;
+  const auto [variance, mean] = at::var_mean(wide, at::OptionalIntArrayRef{axis}, options.unbiased, /*keepdim=*/true);
   return wide.sub(mean).mul(variance.add(options.eps).rsqrt());
 }
 
-Tensor hidden_targets(const std::vector<Tensor>& taps_BND, const Tensor& targets_BRM, const ZScore& options) {
+Tensor hidden_targets(const std::vector<Tensor>& taps_BND, const Tensor& targets_BRM, const TargetOptions& options) {
   if (taps_BND.empty()) throw std::invalid_argument("no hidden block to make targets of");
   const at::NoGradGuard no_grad;
+  const bool gather_first = options.zscore.over != Over::tokens && !options.pooled;
   std::vector<Tensor> rows;
-  // Gathering first is cheaper than standardising whole images, and gives the same.
-  for (const Tensor& tap_BND : taps_BND) rows.push_back(model::gather_rows(tap_BND, targets_BRM));
-  return z_score(at::stack(rows, -2), options).flatten(-2);
-}
-
-Tensor mse(const Tensor& prediction, const Tensor& target) { return at::mse_loss(at_least_float(prediction), at_least_float(target)); }
-
-Tensor mse_gradient(const Tensor& prediction, const Tensor& target, double weight) {
-  const at::NoGradGuard no_grad;
-  const Tensor wide = at_least_float(prediction);
-  const Tensor scale = at::scalar_tensor(weight, wide.options());
-  return at::mse_loss_backward(scale, wide, at_least_float(target), at::Reduction::Mean).to(prediction.scalar_type());
-}
-
-Tensor mse_per_tap(const Tensor& prediction, const Tensor& target, int64_t taps) {
-  if (taps < 1 || prediction.size(-1) % taps != 0) {
-    throw std::invalid_argument("a prediction of " + std::to_string(prediction.size(-1)) + " values cannot be split into " + std::to_string(taps) +
-                                " taps");
+  for (const Tensor& tap_BND : taps_BND) {
+    // Gathering first is cheaper than standardising whole images, and gives the same where tokens stand alone.
+    rows.push_back(gather_first ? model::gather_repeated(tap_BND, targets_BRM) : z_score(tap_BND, options.zscore));
   }
+  if (gather_first) return merged(z_score(at::stack(rows, -2), options.zscore), options);
+  const Tensor all_BNO = merged(at::stack(rows, -2), options);
+  if (!options.pooled) return model::gather_repeated(all_BNO, targets_BRM);
+  const int64_t repeats = targets_BRM.size(0) / all_BNO.size(0);
+  return all_BNO.mean(1, /*keepdim=*/true).unsqueeze(1).repeat_interleave(repeats, 0);
+}
+
+Tensor pixel_targets(const Tensor& images_BCHW, const Tensor& targets_BRM, int64_t patch, bool normalise, const ZScore& options) {
   const at::NoGradGuard no_grad;
-  const Tensor difference = at_least_float(prediction).sub(at_least_float(target));
-  return difference.square().view({-1, taps, prediction.size(-1) / taps}).mean(at::IntArrayRef{0, 2});
+  const int64_t images = images_BCHW.size(0), channels = images_BCHW.size(1), rows = images_BCHW.size(2) / patch,
+                columns = images_BCHW.size(3) / patch;
+  const Tensor pixels_BNF = images_BCHW.reshape({images, channels, rows, patch, columns, patch})
+                                .permute({0, 2, 4, 3, 5, 1})
+                                .reshape({images, rows * columns, patch * patch * channels});
+  const Tensor chosen = model::gather_repeated(pixels_BNF, targets_BRM);
+  return normalise ? z_score(chosen, options) : at_least_float(chosen);
 }
 
 }  // namespace flowrun::mim

@@ -8,26 +8,36 @@
 
 namespace flowrun::mim {
 
+/// Over what a target is standardised: the features of a token (layer norm without gain), the patches of an image
+/// (instance norm, data2vec), or not at all.
+enum class Over { features, tokens, none };
+
 struct ZScore {
   double eps = 1e-5;      ///< added to the variance; I-JEPA's, as layer_norm's default
-  bool unbiased = false;  ///< divide by D - 1 (MAE) instead of D
+  bool unbiased = false;  ///< divide by n - 1 (MAE) instead of n
+  Over over = Over::features;
 };
 
-/// (x - mean) / sqrt(var + eps) over the last axis; float32, or float64 if x is.
+/// (x - mean) / sqrt(var + eps) over the last axis, or for Over::tokens over the last but one; float32, or float64 if x
+/// is.
 Tensor z_score(const Tensor& x, const ZScore& options = {});
 
-/// Targets of the predictor: each tap (a hidden block's [B, N, D]) at the target patches, standardised token by token,
-/// joined along the last axis in the order given. targets_BRM int64 -> [B, R, M, O], without gradient.
-Tensor hidden_targets(const std::vector<Tensor>& taps_BND, const Tensor& targets_BRM, const ZScore& options = {});
+/// How several taps become one target: side by side, or their mean or sum.
+enum class Merge { concat, mean, sum };
 
-/// Mean over all elements of (prediction - target)^2, a scalar; float32, or float64 if the inputs are.
-Tensor mse(const Tensor& prediction, const Tensor& target);
+struct TargetOptions {
+  ZScore zscore;
+  Merge merge = Merge::concat;
+  bool zscore_merged = false;  ///< standardise the features of a mean or sum once more (data2vec)
+  bool pooled = false;         ///< the mean over all patches of an image, in place of its target patches
+};
 
-/// weight * d mse / d prediction, bit for bit what the backward pass of weight * mse() hands on. A step that does not
-/// report its loss passes this to prediction.backward() and never computes the loss.
-Tensor mse_gradient(const Tensor& prediction, const Tensor& target, double weight = 1.0);
+/// Targets of the predictor: each tap (a hidden block's [B, N, D]) standardised, merged, at the target patches.
+/// targets_BRM int64, as many rows as images or a multiple -> [B, R, M, O], without gradient; pooled: [B, 1, 1, O].
+Tensor hidden_targets(const std::vector<Tensor>& taps_BND, const Tensor& targets_BRM, const TargetOptions& options = {});
 
-/// The mean squared error of each tap's slice of the last axis, [T], on the inputs' device, without gradient.
-Tensor mse_per_tap(const Tensor& prediction, const Tensor& target, int64_t taps);
+/// Pixels of the target patches, row by row, channel last in a pixel, as MAE has them: images_BCHW, targets_BRM ->
+/// [B, R, M, F], without gradient. `normalise`: each patch by its own mean and variance (unbiased, eps 1e-6 in MAE).
+Tensor pixel_targets(const Tensor& images_BCHW, const Tensor& targets_BRM, int64_t patch, bool normalise, const ZScore& options);
 
 }  // namespace flowrun::mim

@@ -8,7 +8,9 @@ struct Predict {
   static constexpr NodeInfo info{.type = "mim.predict",
                                  .brief = "The predictor's pass: from visible tokens to every target patch of every region.",
                                  .scope = Scope::device,
-                                 .details = "Regions are separate entries of the batch and never see each other."};
+                                 .details =
+                                     "What regions see of each other is the model's matter: see model.predictor, model.cross_predictor and "
+                                     "model.conv_predictor. What the model draws comes from this node's stream."};
   struct Ports {
     In<VisibleTokens> tokens{"tokens", "From mim.encode_visible."};
     In<DeviceMasks> mask{"mask", "The target regions."};
@@ -21,9 +23,15 @@ struct Predict {
   };
   Params params;
 
-  void run(Ports& port, const GroupContext&) const {
+  void run(Ports& port, const GroupContext& context) const {
     const VisibleTokens& tokens = *port.tokens;
-    port.prediction->values = params.model->predictor.predict(tokens.cls_B1D, tokens.patch_BKD, tokens.visible_BK, port.mask->targets_BRM);
+    const uint64_t address[] = {context.seed, context.stream, context.epoch, context.group};
+    port.prediction->values = params.model->predict({.cls_B1D = tokens.cls_B1D,
+                                                     .patch_BKD = tokens.patch_BKD,
+                                                     .maps_BSD = tokens.maps_BSD,
+                                                     .visible_BK = tokens.visible_BK,
+                                                     .targets_BRM = port.mask->targets_BRM,
+                                                     .noise = hash_bytes(address, sizeof address)});
     port.prediction->parts = params.model->blocks;
   }
 };

@@ -29,7 +29,7 @@ void for_each_four(const Rng& rng, int64_t count, Draw draw) {
 
 /// Normal numbers by Box-Muller: words 0 and 1 of a block give numbers 0 and 1 (cosine, sine), words 2 and 3 the rest.
 /// 32 bits per word reach 6.6 standard deviations, enough for weights.
-void fill_normal(const Rng& rng, double* out, int64_t count, double scale) {
+void fill_normal(const Rng& rng, double* out, int64_t count, double deviation, double cut) {
   for_each_four(rng, count, [&](int64_t i, const PhiloxCounter& bits) {
     double four[4];
     for (int pair = 0; pair < 4; pair += 2) {
@@ -39,7 +39,7 @@ void fill_normal(const Rng& rng, double* out, int64_t count, double scale) {
       four[pair + 1] = radius * std::sin(angle);
     }
     const int64_t n = std::min<int64_t>(4, count - i);
-    for (int64_t j = 0; j < n; ++j) out[i + j] = std::clamp(kStd * four[j], -kCut, kCut) * scale;
+    for (int64_t j = 0; j < n; ++j) out[i + j] = std::clamp(deviation * four[j], -cut, cut);
   });
 }
 
@@ -57,12 +57,18 @@ void fill(const Parameter& parameter, const Rng& rng, InitScheme scheme, double*
   const int64_t count = parameter.value.numel();
   if (parameter.init == Init::zeros || parameter.init == Init::ones) {
     std::fill_n(out, count, parameter.init == Init::ones ? 1.0 : 0.0);
+  } else if (parameter.init == Init::constant) {
+    std::fill_n(out, count, parameter.value_at_first);
+  } else if (parameter.init == Init::normal) {
+    fill_normal(rng, out, count, parameter.value_at_first, INFINITY);
+  } else if (parameter.init == Init::kaiming) {
+    fill_uniform(rng, out, count, std::sqrt(static_cast<double>(parameter.value.size(0)) / static_cast<double>(count)));
   } else if (scheme == InitScheme::mae && is_weight(parameter.init)) {
     const int64_t fan_out = parameter.value.size(0);
     fill_uniform(rng, out, count, std::sqrt(6.0 / static_cast<double>(fan_out + count / fan_out)));
   } else {
     const bool rescale = scheme == InitScheme::ijepa_rescaled && parameter.init == Init::residual;
-    fill_normal(rng, out, count, rescale ? 1.0 / std::sqrt(2.0 * parameter.block) : 1.0);
+    fill_normal(rng, out, count, rescale ? kStd / std::sqrt(2.0 * parameter.block) : kStd, kCut);
   }
 }
 
@@ -86,6 +92,19 @@ size_t Parameters::add(std::string name, std::vector<int64_t> shape, Init init, 
   if (!index_.emplace(name, index).second) throw std::invalid_argument("two parameters named \"" + name + "\"");
   Tensor value = init == Init::ones ? at::ones(shape, at::kFloat) : at::zeros(shape, at::kFloat);
   list_.push_back({std::move(name), std::move(value), init, block});
+  return index;
+}
+
+size_t Parameters::add_constant(std::string name, std::vector<int64_t> shape, double value) {
+  const size_t index = add(std::move(name), std::move(shape), Init::constant);
+  list_[index].value_at_first = value;
+  list_[index].value.fill_(value);
+  return index;
+}
+
+size_t Parameters::add_normal(std::string name, std::vector<int64_t> shape, double deviation) {
+  const size_t index = add(std::move(name), std::move(shape), Init::normal);
+  list_[index].value_at_first = deviation;
   return index;
 }
 
@@ -148,6 +167,12 @@ void Parameters::to(at::Device device, at::ScalarType dtype) {
 
 void Parameters::set_requires_grad(bool on) {
   for (auto& parameter : list_) parameter.value.set_requires_grad(on);
+}
+
+void Parameters::set_trainable() {
+  const auto is_lora = [](const Parameter& p) { return p.name.ends_with(".lora_a") || p.name.ends_with(".lora_b"); };
+  const bool lora = std::any_of(list_.begin(), list_.end(), is_lora);
+  for (auto& parameter : list_) parameter.value.set_requires_grad(!lora || is_lora(parameter));
 }
 
 void Parameters::zero_grad() {

@@ -17,6 +17,9 @@ enum class Init {
   residual,  ///< weight of the last linear layer of a sub-block (attention projection, fc2), [out, in]
   patch,     ///< weight of the patch convolution, [D, C, patch, patch]
   token,     ///< class, register or mask token, [1, n, D]
+  kaiming,   ///< uniform in +-1 / sqrt(inputs), whatever the scheme: convolutions, LoRA's A
+  normal,    ///< normal of a given deviation, whatever the scheme
+  constant,  ///< a given value: layer scale
   zeros,     ///< biases
   ones,      ///< gains of layer norms
 };
@@ -35,7 +38,8 @@ struct Parameter {
   std::string name;
   Tensor value;
   Init init = Init::zeros;
-  int block = 0;  ///< 1-based block that a residual weight belongs to
+  int block = 0;              ///< 1-based block that a residual weight belongs to
+  double value_at_first = 0;  ///< of a constant; or the deviation of Init::normal
 };
 
 /// An ordered set of parameters with unique names (timm's, where timm has the parameter).
@@ -54,6 +58,8 @@ class Parameters {
   /// Adds a float32 host parameter of zeros or, for Init::ones, ones; returns its index. Throws std::invalid_argument
   /// if the name is taken.
   size_t add(std::string name, std::vector<int64_t> shape, Init init, int block = 0);
+  size_t add_constant(std::string name, std::vector<int64_t> shape, double value);
+  size_t add_normal(std::string name, std::vector<int64_t> shape, double deviation);
 
   size_t size() const { return list_.size(); }
   auto begin() const { return list_.begin(); }
@@ -79,6 +85,8 @@ class Parameters {
   /// Moves every value. Gradients and handles taken before keep the old storage.
   void to(at::Device device, at::ScalarType dtype);
   void set_requires_grad(bool on);
+  /// Gradients for what an optimiser trains: all, or where there are additions of LoRA, those alone.
+  void set_trainable();
   /// Forgets the gradients: the next backward pass allocates fresh ones.
   void zero_grad();
 

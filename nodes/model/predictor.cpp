@@ -19,7 +19,9 @@ Predictor::Predictor(PredictorConfig config) : config_(config) {
   if (config_.registers) register_ = parameters_.add("reg_token", {1, config_.registers, width}, Init::token);
   embed_ = parameters_.add("embed.weight", {width, config_.encoder_width}, Init::linear);
   parameters_.add("embed.bias", {width}, Init::zeros);
-  blocks_.emplace(parameters_, config_.depth, width, config_.heads, config_.mlp_ratio, config_.norm_eps);
+  blocks_.emplace(
+      parameters_,
+      BlocksConfig{.depth = config_.depth, .width = width, .heads = config_.heads, .mlp_ratio = config_.mlp_ratio, .norm_eps = config_.norm_eps});
   norm_ = parameters_.add("norm.weight", {width}, Init::ones);
   parameters_.add("norm.bias", {width}, Init::zeros);
   proj_ = parameters_.add("proj.weight", {config_.out_width, width}, Init::linear);
@@ -46,6 +48,10 @@ Tensor Predictor::context(const Tensor& cls_B1D, const Tensor& patch_BKD, const 
 Tensor Predictor::predict(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK, const Tensor& targets_BRM) const {
   if (targets_BRM.dim() != 3 || targets_BRM.size(0) != patch_BKD.size(0)) {
     throw std::invalid_argument("the predictor takes target indices [B, R, M] of the same images as the tokens");
+  }
+  if (config_.joint && targets_BRM.size(1) > 1) {
+    const Tensor all_B1M = targets_BRM.flatten(1).unsqueeze(1);
+    return predict(cls_B1D, patch_BKD, visible_BK, all_B1M).view({targets_BRM.size(0), targets_BRM.size(1), targets_BRM.size(2), config_.out_width});
   }
   const int64_t images = targets_BRM.size(0), regions = targets_BRM.size(1), patches = targets_BRM.size(2);
   const Tensor context_BSP = context(cls_B1D, patch_BKD, visible_BK);

@@ -40,6 +40,15 @@ Tensor gather_rows(const Tensor& x_BND, const Tensor& index) {
   return at::index_select(x_BND.reshape({images * rows, width}), 0, flat).view(with_width(index, width));
 }
 
+Tensor gather_repeated(const Tensor& x_BND, const Tensor& index) {
+  const int64_t images = x_BND.size(0);
+  if (index.dim() < 1 || images == 0 || index.size(0) % images != 0) {
+    throw std::invalid_argument("indices of " + std::to_string(index.dim() < 1 ? 0 : index.size(0)) + " masks for " + std::to_string(images) +
+                                " images");
+  }
+  return gather_rows(x_BND, index.reshape({images, -1})).view(with_width(index, x_BND.size(2)));
+}
+
 Tensor table_rows(const Tensor& table_ND, const Tensor& index) {
   check_range(index, table_ND.size(0));
   return at::index_select(table_ND, 0, index.reshape({-1})).view(with_width(index, table_ND.size(1)));

@@ -10,6 +10,9 @@ namespace flowrun::model {
 /// Throws std::out_of_range for an index outside [0, N) if the indices are on the host; on a device they are trusted.
 Tensor gather_rows(const Tensor& x_BND, const Tensor& index);
 
+/// The same where an image has several rows of indices, side by side: index [B r, …] -> [B r, …, D].
+Tensor gather_repeated(const Tensor& x_BND, const Tensor& index);
+
 /// Rows of one table for all images: table_ND, index […] int64 -> […, D]. Out of range: as above.
 Tensor table_rows(const Tensor& table_ND, const Tensor& index);
 

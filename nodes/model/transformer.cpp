@@ -10,92 +10,117 @@
 namespace flowrun::model {
 namespace {
 
-/// Places of a block's parameters after its first one, in the order they are added.
-enum Place : size_t {
-  kNorm1Weight,
-  kNorm1Bias,
-  kQkvWeight,
-  kQkvBias,
-  kProjWeight,
-  kProjBias,
-  kNorm2Weight,
-  kNorm2Bias,
-  kFc1Weight,
-  kFc1Bias,
-  kFc2Weight,
-  kFc2Bias,
-  kPlaces
-};
-
-void add_block(Parameters& parameters, int64_t block, int64_t width, int64_t hidden) {
-  const std::string prefix = "blocks." + std::to_string(block) + ".";
-  const int number = static_cast<int>(block) + 1;
-  parameters.add(prefix + "norm1.weight", {width}, Init::ones);
-  parameters.add(prefix + "norm1.bias", {width}, Init::zeros);
-  parameters.add(prefix + "attn.qkv.weight", {3 * width, width}, Init::linear);
-  parameters.add(prefix + "attn.qkv.bias", {3 * width}, Init::zeros);
-  parameters.add(prefix + "attn.proj.weight", {width, width}, Init::residual, number);
-  parameters.add(prefix + "attn.proj.bias", {width}, Init::zeros);
-  parameters.add(prefix + "norm2.weight", {width}, Init::ones);
-  parameters.add(prefix + "norm2.bias", {width}, Init::zeros);
-  parameters.add(prefix + "mlp.fc1.weight", {hidden, width}, Init::linear);
-  parameters.add(prefix + "mlp.fc1.bias", {hidden}, Init::zeros);
-  parameters.add(prefix + "mlp.fc2.weight", {width, hidden}, Init::residual, number);
-  parameters.add(prefix + "mlp.fc2.bias", {width}, Init::zeros);
-}
-
 /// [B, S, D] -> [B, H, S, E], a view.
 Tensor to_heads(const Tensor& x_BSD, int64_t heads) { return x_BSD.unflatten(-1, {heads, x_BSD.size(-1) / heads}).transpose(1, 2); }
 
 }  // namespace
 
-Blocks::Blocks(Parameters& parameters, int64_t depth, int64_t width, int64_t heads, double mlp_ratio, double norm_eps)
-    : depth_(depth), width_(width), heads_(heads), norm_eps_(norm_eps), first_(parameters.size()) {
-  const auto hidden = static_cast<int64_t>(std::llround(static_cast<double>(width) * mlp_ratio));
-  if (depth < 1 || width < 1 || hidden < 1) {
-    throw std::invalid_argument("depth " + std::to_string(depth) + ", width " + std::to_string(width) + " and MLP width " + std::to_string(hidden) +
-                                " must be positive");
+Blocks::Blocks(Parameters& parameters, const BlocksConfig& config) : config_(config) {
+  if (config.depth < 1 || config.width < 1 || config.mlp_ratio * static_cast<double>(config.width) < 1) {
+    throw std::invalid_argument("depth " + std::to_string(config.depth) + ", width " + std::to_string(config.width) + " and MLP ratio " +
+                                std::to_string(config.mlp_ratio) + " must be positive");
   }
-  if (heads < 1 || width % heads != 0) {
-    throw std::invalid_argument(std::to_string(heads) + " heads do not divide the width " + std::to_string(width));
+  if (config.heads < 1 || config.width % config.heads != 0) {
+    throw std::invalid_argument(std::to_string(config.heads) + " heads do not divide the width " + std::to_string(config.width));
   }
-  for (int64_t block = 0; block < depth; ++block) add_block(parameters, block, width, hidden);
+  for (int64_t block = 0; block < config.depth; ++block) places_.push_back(add_block(parameters, block));
 }
 
-Tensor Blocks::attend(const Parameters& p, size_t first, const Tensor& x_BSD, int64_t rows) const {
-  const int64_t skipped = x_BSD.size(1) - rows;
-  const Tensor n_BSD = at::layer_norm(x_BSD, {width_}, p[first + kNorm1Weight], p[first + kNorm1Bias], norm_eps_);
-  const Tensor &weight = p[first + kQkvWeight], &bias = p[first + kQkvBias];
+/// In timm's order.
+Blocks::Places Blocks::add_block(Parameters& parameters, int64_t block) const {
+  const int64_t width = config_.width;
+  const auto hidden = static_cast<int64_t>(std::llround(static_cast<double>(width) * config_.mlp_ratio));
+  const std::string prefix = "blocks." + std::to_string(block) + ".";
+  const int number = static_cast<int>(block) + 1;
+  const auto linear = [&](const std::string& name, int64_t out, int64_t in, Init init) {
+    const size_t first = parameters.add(prefix + name + ".weight", {out, in}, init, number);
+    parameters.add(prefix + name + ".bias", {out}, Init::zeros);
+    return first;
+  };
+  const auto norm = [&](const std::string& name) {
+    const size_t first = parameters.add(prefix + name + ".weight", {width}, Init::ones);
+    parameters.add(prefix + name + ".bias", {width}, Init::zeros);
+    return first;
+  };
+  const auto gain = [&](const std::string& name) {
+    return config_.layer_scale > 0 ? parameters.add_constant(prefix + name + ".gamma", {width}, config_.layer_scale) : 0;
+  };
+  Places place{};
+  place.norm1 = norm("norm1");
+  place.qkv = linear("attn.qkv", 3 * width, width, Init::linear);
+  place.proj = linear("attn.proj", width, width, Init::residual);
+  place.ls1 = gain("ls1");
+  place.norm2 = norm("norm2");
+  place.fc1 = linear("mlp.fc1", hidden, width, Init::linear);
+  place.fc2 = linear("mlp.fc2", width, hidden, Init::residual);
+  place.ls2 = gain("ls2");
+  if (config_.lora_rank > 0) {
+    place.qkv_lora = add_lora(parameters, prefix + "attn.qkv", 3 * width, block);
+    place.proj_lora = add_lora(parameters, prefix + "attn.proj", width, block);
+  }
+  return place;
+}
+
+/// A is drawn, B is zero: at first the addition is nothing.
+size_t Blocks::add_lora(Parameters& parameters, const std::string& name, int64_t out, int64_t block) const {
+  const size_t place = parameters.add(name + ".lora_a", {config_.lora_rank, config_.width}, Init::kaiming, static_cast<int>(block) + 1);
+  parameters.add(name + ".lora_b", {out, config_.lora_rank}, Init::zeros);
+  return place;
+}
+
+Tensor Blocks::weight(const Parameters& p, size_t plain, size_t lora) const {
+  if (config_.lora_rank == 0) return p[plain];
+  return p[plain].add(p[lora + 1].matmul(p[lora]), config_.lora_alpha / static_cast<double>(config_.lora_rank));
+}
+
+Tensor Blocks::attend(const Parameters& p, const Places& place, const Tensor& x_BSD, int64_t rows) const {
+  const int64_t skipped = x_BSD.size(1) - rows, width = config_.width, heads = config_.heads;
+  const Tensor n_BSD = at::layer_norm(x_BSD, {width}, p[place.norm1], p[place.norm1 + 1], config_.norm_eps);
+  const Tensor weights = weight(p, place.qkv, place.qkv_lora);
+  const Tensor& bias = p[place.qkv + 1];
   Tensor query, key, value;
   if (skipped == 0) {
     // Splitting the last axis, not unbinding a fifth: the backward pass then writes the three gradients side by side
     // in one copy.
-    const auto parts = at::linear(n_BSD, weight, bias).chunk(3, -1);
+    const auto parts = at::linear(n_BSD, weights, bias).chunk(3, -1);
     query = parts[0], key = parts[1], value = parts[2];
   } else {
-    query = at::linear(n_BSD.narrow(1, skipped, rows), weight.narrow(0, 0, width_), bias.narrow(0, 0, width_));
-    const auto parts = at::linear(n_BSD, weight.narrow(0, width_, 2 * width_), bias.narrow(0, width_, 2 * width_)).chunk(2, -1);
+    query = at::linear(n_BSD.narrow(1, skipped, rows), weights.narrow(0, 0, width), bias.narrow(0, 0, width));
+    const auto parts = at::linear(n_BSD, weights.narrow(0, width, 2 * width), bias.narrow(0, width, 2 * width)).chunk(2, -1);
     key = parts[0], value = parts[1];
   }
-  const Tensor out_BHSE = at::scaled_dot_product_attention(to_heads(query, heads_), to_heads(key, heads_), to_heads(value, heads_));
-  return at::linear(out_BHSE.transpose(1, 2).flatten(2), p[first + kProjWeight], p[first + kProjBias]);
+  const Tensor out_BHSE = at::scaled_dot_product_attention(to_heads(query, heads), to_heads(key, heads), to_heads(value, heads));
+  const Tensor out_BSD = at::linear(out_BHSE.transpose(1, 2).flatten(2), weight(p, place.proj, place.proj_lora), p[place.proj + 1]);
+  return config_.layer_scale > 0 ? out_BSD.mul(p[place.ls1]) : out_BSD;
 }
 
-Tensor Blocks::feed_forward(const Parameters& p, size_t first, const Tensor& x_BSD) const {
-  const Tensor n_BSD = at::layer_norm(x_BSD, {width_}, p[first + kNorm2Weight], p[first + kNorm2Bias], norm_eps_);
-  const Tensor hidden = at::gelu(at::linear(n_BSD, p[first + kFc1Weight], p[first + kFc1Bias]));
-  return at::linear(hidden, p[first + kFc2Weight], p[first + kFc2Bias]);
+Tensor Blocks::feed_forward(const Parameters& p, const Places& place, const Tensor& x_BSD) const {
+  const Tensor n_BSD = at::layer_norm(x_BSD, {config_.width}, p[place.norm2], p[place.norm2 + 1], config_.norm_eps);
+  const Tensor hidden = at::gelu(at::linear(n_BSD, p[place.fc1], p[place.fc1 + 1]));
+  const Tensor out_BSD = at::linear(hidden, p[place.fc2], p[place.fc2 + 1]);
+  return config_.layer_scale > 0 ? out_BSD.mul(p[place.ls2]) : out_BSD;
 }
 
-Tensor Blocks::run(const Parameters& parameters, int64_t block, const Tensor& x_BSD) const {
-  return run_last_rows(parameters, block, x_BSD, x_BSD.size(1));
+Tensor Blocks::run(const Parameters& parameters, int64_t block, const Tensor& x_BSD, const Options& options) const {
+  const Places& place = places_.at(static_cast<size_t>(block));
+  const Tensor attention_BSD = attend(parameters, place, x_BSD, x_BSD.size(1));
+  const Tensor middle_BSD = x_BSD.add(options.attention_keep ? attention_BSD.mul(*options.attention_keep) : attention_BSD);
+  const Tensor mlp_BSD = feed_forward(parameters, place, middle_BSD);
+  const Tensor out_BSD = middle_BSD.add(options.mlp_keep ? mlp_BSD.mul(*options.mlp_keep) : mlp_BSD);
+  if (options.tapped) {
+    *options.tapped = options.tap == Tap::output      ? out_BSD
+                      : options.tap == Tap::middle    ? middle_BSD
+                      : options.tap == Tap::attention ? attention_BSD
+                                                      : mlp_BSD;
+  }
+  return out_BSD;
 }
 
 Tensor Blocks::run_last_rows(const Parameters& parameters, int64_t block, const Tensor& x_BSD, int64_t rows) const {
-  const size_t first = first_ + static_cast<size_t>(block) * kPlaces;
+  const Places& place = places_.at(static_cast<size_t>(block));
   const Tensor residual_BSD = x_BSD.narrow(1, x_BSD.size(1) - rows, rows);
-  const Tensor middle_BSD = residual_BSD.add(attend(parameters, first, x_BSD, rows));
-  return middle_BSD.add(feed_forward(parameters, first, middle_BSD));
+  const Tensor middle_BSD = residual_BSD.add(attend(parameters, place, x_BSD, rows));
+  return middle_BSD.add(feed_forward(parameters, place, middle_BSD));
 }
 
 }  // namespace flowrun::model

@@ -1,39 +1,74 @@
-// Pre-norm transformer blocks over a parameter list. Used by the encoder and by the predictor.
+// Pre-norm transformer blocks over a parameter list. Used by the encoder, the predictors and the probes.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "nodes/model/parameters.h"
 
 namespace flowrun::model {
 
+struct BlocksConfig {
+  int64_t depth = 12, width = 384, heads = 6;
+  double mlp_ratio = 4, norm_eps = 1e-6;
+  double layer_scale = 0;  ///< first value of the gains behind both sub-blocks (CaiT, DINOv2); 0: none
+  int64_t lora_rank = 0;   ///< rank of the trained addition to qkv and proj (LoRA); 0: none
+  double lora_alpha = 16;  ///< the addition weighs lora_alpha / lora_rank
+};
+
+/// What can be read out of a block (data2vec calls them targets types; Bootleg compares them).
+enum class Tap {
+  output,     ///< the residual stream behind the block
+  middle,     ///< the residual stream between attention and MLP
+  attention,  ///< what attention adds to the stream
+  mlp,        ///< what the MLP adds to the stream
+};
+
 /// The parameters "blocks.0.*" … "blocks.(depth-1).*" of one stack of blocks:
 ///
-///   x += proj(attention(norm1(x)));   x += fc2(gelu(fc1(norm2(x))))
+///   x += ls1 proj(attention(norm1(x)));   x += ls2 fc2(gelu(fc1(norm2(x))))
 ///
-/// Exact GELU (erf), qkv with bias, no dropout, no layer scale, as in the Bootleg paper. Holds indices only, so the
+/// Exact GELU (erf), qkv with bias, no dropout; ls1 and ls2 only with layer scale. Holds indices only, so the
 /// parameters may move. Under autocast the linear layers and the attention run in its type. Thread-safe.
 class Blocks {
  public:
   /// Adds the parameters. Throws std::invalid_argument unless heads divide the width and all sizes are positive.
-  Blocks(Parameters& parameters, int64_t depth, int64_t width, int64_t heads, double mlp_ratio, double norm_eps);
+  Blocks(Parameters& parameters, const BlocksConfig& config);
+
+  struct Options {
+    /// Stochastic depth: what the branches of attention and MLP are multiplied with, [B, 1, 1] each (0, or 1 over the
+    /// chance of staying); null: both stay.
+    const Tensor* attention_keep = nullptr;
+    const Tensor* mlp_keep = nullptr;
+    /// Where to put what `tap` names, [B, S, D]; null: nowhere.
+    Tensor* tapped = nullptr;
+    Tap tap = Tap::output;
+  };
 
   /// Output of block `block` (from 0) for x_BSD [B, S, D]: [B, S, D].
-  Tensor run(const Parameters& parameters, int64_t block, const Tensor& x_BSD) const;
+  Tensor run(const Parameters& parameters, int64_t block, const Tensor& x_BSD, const Options& options) const;
+  Tensor run(const Parameters& parameters, int64_t block, const Tensor& x_BSD) const { return run(parameters, block, x_BSD, Options()); }
 
   /// The last `rows` rows of what run() returns, [B, rows, D], without computing the others: all tokens are attended
   /// to, but queries, projection and MLP see these rows only.
   Tensor run_last_rows(const Parameters& parameters, int64_t block, const Tensor& x_BSD, int64_t rows) const;
 
-  int64_t depth() const { return depth_; }
+  int64_t depth() const { return config_.depth; }
 
  private:
-  Tensor attend(const Parameters& parameters, size_t first, const Tensor& x_BSD, int64_t rows) const;
-  Tensor feed_forward(const Parameters& parameters, size_t first, const Tensor& x_BSD) const;
+  /// Where a block's parameters are. A bias stands behind its weight.
+  struct Places {
+    size_t norm1, qkv, proj, ls1, norm2, fc1, fc2, ls2;
+    size_t qkv_lora, proj_lora;  // A [rank, in]; B [out, rank] stands behind it
+  };
+  Places add_block(Parameters& parameters, int64_t block) const;
+  size_t add_lora(Parameters& parameters, const std::string& name, int64_t out, int64_t block) const;
+  Tensor attend(const Parameters& parameters, const Places& place, const Tensor& x_BSD, int64_t rows) const;
+  Tensor feed_forward(const Parameters& parameters, const Places& place, const Tensor& x_BSD) const;
+  Tensor weight(const Parameters& parameters, size_t plain, size_t lora) const;
 
-  int64_t depth_, width_, heads_;
-  double norm_eps_;
-  size_t first_ = 0;
+  BlocksConfig config_;
+  std::vector<Places> places_;
 };
 
 }  // namespace flowrun::model

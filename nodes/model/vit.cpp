@@ -1,6 +1,8 @@
 #include "nodes/model/vit.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <stdexcept>
@@ -33,26 +35,48 @@ VitConfig vit_arch(std::string_view name) {
   if (name == "s") return set(12, 384, 6);
   if (name == "b") return set(12, 768, 12);
   if (name == "l") return set(24, 1024, 16);
-  throw std::invalid_argument("unknown ViT \"" + std::string(name) + "\": ti, s, b or l");
+  if (name == "h") return set(32, 1280, 16);
+  throw std::invalid_argument("unknown ViT \"" + std::string(name) + "\": ti, s, b, l or h");
+}
+
+Tensor draw_drop_path(const VitConfig& config, Rng rng, int64_t images) {
+  if (config.drop_path <= 0) return {};
+  Tensor keep = at::empty({2 * config.depth, images}, at::kFloat);
+  auto* out = keep.mutable_data_ptr<float>();
+  for (int64_t block = 0; block < config.depth; ++block) {
+    const double drop = config.depth == 1 ? config.drop_path : config.drop_path * static_cast<double>(block) / static_cast<double>(config.depth - 1);
+    for (int64_t i = 0; i < 2 * images; ++i) *out++ = rng.chance(drop) ? 0.0f : static_cast<float>(1.0 / (1.0 - drop));
+  }
+  return keep;
 }
 
 Vit::Vit(VitConfig config) : config_(config) {
   check(config_);
   const int64_t width = config_.width;
-  positions_ND_ = sincos_table(config_.grid(), width);
+  table_ND_ = sincos_table(config_.grid(), width);
   if (config_.class_token) class_ = parameters_.add("cls_token", {1, 1, width}, Init::token);
   if (config_.registers) register_ = parameters_.add("reg_token", {1, config_.registers, width}, Init::token);
+  if (config_.learned_positions) positions_ = parameters_.add("pos_embed", {1, config_.patches(), width}, Init::token);
   patch_weight_ = parameters_.add("patch_embed.proj.weight", {width, config_.channels, config_.patch, config_.patch}, Init::patch);
   parameters_.add("patch_embed.proj.bias", {width}, Init::zeros);
-  blocks_.emplace(parameters_, config_.depth, width, config_.heads, config_.mlp_ratio, config_.norm_eps);
+  blocks_.emplace(parameters_, BlocksConfig{.depth = config_.depth,
+                                            .width = width,
+                                            .heads = config_.heads,
+                                            .mlp_ratio = config_.mlp_ratio,
+                                            .norm_eps = config_.norm_eps,
+                                            .layer_scale = config_.layer_scale,
+                                            .lora_rank = config_.lora_rank,
+                                            .lora_alpha = config_.lora_alpha});
   norm_ = parameters_.add("norm.weight", {width}, Init::ones);
   parameters_.add("norm.bias", {width}, Init::zeros);
 }
 
 void Vit::to(at::Device device, at::ScalarType dtype) {
   parameters_.to(device, dtype);
-  positions_ND_ = sincos_table(config_.grid(), config_.width, dtype).to(device);
+  table_ND_ = sincos_table(config_.grid(), config_.width, dtype).to(device);
 }
+
+Tensor Vit::positions_ND() const { return config_.learned_positions ? parameters_[positions_].select(0, 0) : table_ND_; }
 
 /// [B, C, H, W] -> [B, N, F], the values of a patch in the order of the convolution's weight.
 Tensor Vit::patchify(const Tensor& images_BCHW) const {
@@ -79,44 +103,75 @@ Tensor Vit::sequence(const Tensor& patch_BKF, const Tensor& position) const {
   return at::cat(parts, 1);
 }
 
-Vit::Tokens Vit::finish(const Tensor& x_BSD) const {
-  const Tensor n_BSD = at::layer_norm(x_BSD, {config_.width}, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps);
-  const int64_t prefix = config_.prefix();
-  return {class_ ? n_BSD.narrow(1, 0, 1) : Tensor(), n_BSD.narrow(1, prefix, n_BSD.size(1) - prefix)};
+Tensor Vit::norm(const Tensor& x_BSD) const {
+  return at::layer_norm(x_BSD, {config_.width}, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps);
 }
 
-Vit::Tokens Vit::encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK) const {
+/// All blocks and the final norm.
+Vit::Tokens Vit::encode(Tensor x_BSD, const Options& options) const {
+  Tokens out;
+  for (int64_t block = 0; block < config_.depth; ++block) {
+    Blocks::Options branch;
+    Tensor keep[2];
+    if (options.drop_path.defined()) {
+      for (int64_t i : {0, 1}) keep[i] = options.drop_path.select(0, 2 * block + i).view({-1, 1, 1});
+      branch.attention_keep = &keep[0], branch.mlp_keep = &keep[1];
+    }
+    x_BSD = blocks_->run(parameters_, block, x_BSD, branch);
+    if (options.maps) out.maps_BSD.push_back(x_BSD);
+  }
+  const Tensor n_BSD = norm(x_BSD);
+  const int64_t prefix = config_.prefix(), cls = class_ ? 1 : 0;
+  if (class_) out.cls_B1D = n_BSD.narrow(1, 0, 1);
+  if (register_) out.registers = n_BSD.narrow(1, cls, config_.registers);
+  out.patch = n_BSD.narrow(1, prefix, n_BSD.size(1) - prefix);
+  return out;
+}
+
+Vit::Tokens Vit::encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK, const Options& options) const {
   // Gathering pixels before the projection: hidden patches cost nothing.
-  Tensor x_BSD = sequence(gather_rows(patchify(images_BCHW), visible_BK), table_rows(positions_ND_, visible_BK));
-  for (int64_t block = 0; block < config_.depth; ++block) x_BSD = blocks_->run(parameters_, block, x_BSD);
-  return finish(x_BSD);
+  const Tensor pixels_BNF = patchify(images_BCHW);
+  return encode(sequence(gather_repeated(pixels_BNF, visible_BK), table_rows(positions_ND(), visible_BK)), options);
 }
 
-std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks) const {
+std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last) const {
   std::vector<Tensor> taps;
-  Tensor x_BSD = sequence(patchify(images_BCHW), positions_ND_);
+  Tensor x_BSD = sequence(patchify(images_BCHW), positions_ND());
   int64_t done = 0;
   for (const int64_t block : blocks) {
     if (block <= done || block > config_.depth) {
       throw std::invalid_argument("hidden blocks must increase and lie in 1 to " + std::to_string(config_.depth) + "; got " + std::to_string(block) +
                                   " after " + std::to_string(done));
     }
-    for (; done < block; ++done) x_BSD = blocks_->run(parameters_, done, x_BSD);
-    taps.push_back(x_BSD.narrow(1, config_.prefix(), config_.patches()));
+    for (; done + 1 < block; ++done) x_BSD = blocks_->run(parameters_, done, x_BSD);
+    Tensor tapped;
+    Blocks::Options options;
+    options.tapped = &tapped, options.tap = tap;
+    x_BSD = blocks_->run(parameters_, done++, x_BSD, options);
+    if (norm_last && block == config_.depth) tapped = norm(tapped);
+    taps.push_back(tapped.narrow(1, config_.prefix(), config_.patches()));
   }
   return taps;
 }
 
-Vit::Tokens Vit::features(const Tensor& images_BCHW) const {
-  Tensor x_BSD = sequence(patchify(images_BCHW), positions_ND_);
-  for (int64_t block = 0; block < config_.depth; ++block) x_BSD = blocks_->run(parameters_, block, x_BSD);
-  return finish(x_BSD);
+Vit::Tokens Vit::features(const Tensor& images_BCHW, const Options& options) const {
+  return encode(sequence(patchify(images_BCHW), positions_ND()), options);
 }
 
 std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit) {
+  const at::NoGradGuard no_grad;
   std::vector<std::pair<std::string, Tensor>> state;
-  for (const auto& parameter : vit.parameters()) state.emplace_back(parameter.name, parameter.value.detach());
-  state.emplace_back("pos_embed", vit.positions_ND().unsqueeze(0));
+  for (const auto& parameter : vit.parameters()) {
+    if (parameter.name.ends_with(".lora_a") || parameter.name.ends_with(".lora_b")) continue;
+    Tensor value = parameter.value.detach();
+    const std::string lora = parameter.name.substr(0, parameter.name.rfind('.')) + ".lora_";
+    if (const Parameter* a = vit.parameters().find(lora + "a"); a && parameter.name.ends_with(".weight")) {
+      const double scale = vit.config().lora_alpha / static_cast<double>(vit.config().lora_rank);
+      value = value.add(vit.parameters().get(lora + "b").matmul(a->value), scale);
+    }
+    state.emplace_back(parameter.name, value);
+  }
+  if (!vit.config().learned_positions) state.emplace_back("pos_embed", vit.positions_ND().unsqueeze(0));
   return state;
 }
 

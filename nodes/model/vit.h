@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "graph/rng.h"
 #include "nodes/model/parameters.h"
 #include "nodes/model/transformer.h"
 
@@ -23,6 +24,11 @@ struct VitConfig {
   int64_t registers = 4;
   double norm_eps = 1e-6;
   int64_t channels = 3;
+  bool learned_positions = false;  ///< a table that is trained, in place of the sine-cosine one
+  double layer_scale = 0;          ///< first value of the gains behind the sub-blocks; 0: none
+  double drop_path = 0;            ///< chance that a branch of the last block is left out, rising linearly from 0 at the first
+  int64_t lora_rank = 0;           ///< of what is added to the attention's weights; 0: none
+  double lora_alpha = 16;
 
   int64_t grid() const { return image / patch; }
   int64_t patches() const { return grid() * grid(); }
@@ -30,12 +36,17 @@ struct VitConfig {
   int64_t prefix() const { return (class_token ? 1 : 0) + registers; }
 };
 
-/// Depth, width and heads of "ti" (12, 192, 3), "s" (12, 384, 6), "b" (12, 768, 12) or "l" (24, 1024, 16). Throws
-/// std::invalid_argument that lists them.
+/// Depth, width and heads of "ti" (12, 192, 3), "s" (12, 384, 6), "b" (12, 768, 12), "l" (24, 1024, 16) or "h" (32, 1280,
+/// 16). Throws std::invalid_argument that lists them.
 VitConfig vit_arch(std::string_view name);
 
-/// ViT with learned class and register tokens, which have no position, and a fixed sine-cosine table for the patches.
-/// Token order: class, registers, patches. Parameter names are timm's.
+/// Stochastic depth of one pass (Huang et al. 2016): [2 depth, B], 0 where a branch of a sample is left out, else one
+/// over the chance of staying. Row 2 b is block b's attention, row 2 b + 1 its MLP. Host, float32; undefined when
+/// drop_path is 0.
+Tensor draw_drop_path(const VitConfig& config, Rng rng, int64_t images);
+
+/// ViT with learned class and register tokens, which have no position, and a sine-cosine or learned table for the
+/// patches. Token order: class, registers, patches. Parameter names are timm's.
 ///
 /// The methods record gradients if grad mode is on and the parameters require them. They may run concurrently.
 class Vit {
@@ -46,42 +57,54 @@ class Vit {
   const VitConfig& config() const { return config_; }
   Parameters& parameters() { return parameters_; }
   const Parameters& parameters() const { return parameters_; }
-  /// [N, D], float32 or float64 as the parameters; not trained.
-  const Tensor& positions_ND() const { return positions_ND_; }
+  /// [N, D], float32 or float64 as the parameters.
+  Tensor positions_ND() const;
   /// Moves parameters and table.
   void to(at::Device device, at::ScalarType dtype);
 
   struct Tokens {
-    Tensor cls_B1D;  ///< undefined without a class token
-    Tensor patch;    ///< [B, N or K, D]
+    Tensor cls_B1D;                ///< undefined without a class token
+    Tensor patch;                  ///< [B, N or K, D]
+    Tensor registers;              ///< [B, registers, D]; undefined without registers
+    std::vector<Tensor> maps_BSD;  ///< each block's raw output, all tokens; only if asked for
   };
 
-  /// The student's pass: only the visible patches enter. images_BCHW [B, C, image, image], visible_BK int64. After the
-  /// final layer norm; registers are dropped.
-  Tokens encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK) const;
+  struct Options {
+    Tensor drop_path;   ///< of draw_drop_path, on the images' device; undefined: every branch stays
+    bool maps = false;  ///< whether Tokens::maps_BSD is filled
+  };
 
-  /// The teacher's pass: raw outputs of blocks (1-based, increasing), patch rows only: [B, N, D] each, views of the
-  /// whole sequence. Blocks after the last one asked for do not run, nor does the final norm.
-  std::vector<Tensor> hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks) const;
+  /// The student's pass: only the visible patches enter. images_BCHW [B, C, image, image], visible_BK int64, as many
+  /// rows as images or a multiple (several masks per image, side by side). After the final layer norm.
+  Tokens encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK, const Options& options) const;
+  Tokens encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK) const { return encode_visible(images_BCHW, visible_BK, Options()); }
 
-  /// Evaluation: all patches, after the final layer norm.
-  Tokens features(const Tensor& images_BCHW) const;
+  /// The teacher's pass: what `tap` names of blocks (1-based, increasing), patch rows only: [B, N, D] each, views of
+  /// the whole sequence. Blocks after the last one asked for do not run. With `norm_last` the final layer norm is
+  /// applied to the output of the last block of the model, if that is asked for.
+  std::vector<Tensor> hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap = Tap::output, bool norm_last = false) const;
+
+  /// All patches, after the final layer norm.
+  Tokens features(const Tensor& images_BCHW, const Options& options) const;
+  Tokens features(const Tensor& images_BCHW) const { return features(images_BCHW, Options()); }
 
  private:
   Tensor patchify(const Tensor& images_BCHW) const;
   Tensor sequence(const Tensor& patch_BKF, const Tensor& position_KD) const;
-  Tokens finish(const Tensor& x_BSD) const;
+  Tokens encode(Tensor x_BSD, const Options& options) const;
+  Tensor norm(const Tensor& x_BSD) const;
 
   VitConfig config_;
   Parameters parameters_;
   std::optional<size_t> class_, register_;
-  size_t patch_weight_ = 0, norm_ = 0;
+  size_t patch_weight_ = 0, norm_ = 0, positions_ = 0;
   std::optional<Blocks> blocks_;
-  Tensor positions_ND_;
+  Tensor table_ND_;  // sine-cosine
 };
 
-/// What timm's VisionTransformer(class_token, reg_tokens, no_embed_class=True, num_classes=0) loads with all keys
-/// matched: the parameters, and the position table as pos_embed [1, N, D]. Shares storage with the model.
+/// What timm's VisionTransformer(class_token, reg_tokens, no_embed_class=True, num_classes=0, init_values where there is
+/// layer scale) loads with all keys matched: the parameters, LoRA's additions merged, and the position table as
+/// pos_embed [1, N, D]. Shares storage with the model where nothing is merged.
 std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit);
 
 }  // namespace flowrun::model

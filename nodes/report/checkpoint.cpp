@@ -1,5 +1,6 @@
 #include "io/checkpoint.h"
 
+#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -50,10 +51,17 @@ struct Checkpoint {
     io::CheckpointWriter writer(root, context.step);
     for (const auto& [owner, state] : context.snapshot(context.engine)) {
       std::vector<io::TensorEntry> entries;
+      io::TensorMetadata metadata;
       for (const auto& [name, array] : state) {
+        if (name.starts_with('@')) {
+          char text[32];
+          std::snprintf(text, sizeof text, "%.17g", *static_cast<const double*>(array.data.get()));
+          metadata[name.substr(1)] = text;
+          continue;
+        }
         entries.push_back({name, array.dtype, array.shape, {static_cast<const std::byte*>(array.data.get()), array.bytes}});
       }
-      writer.add_tensors(owner + ".safetensors", entries);
+      writer.add_tensors(owner + ".safetensors", entries, metadata);
     }
     const auto path = writer.commit({{"seed", context.run.seed}, {"steps_per_epoch", context.run.steps_per_epoch}, {"epoch", context.epoch}});
     io::keep_newest_checkpoints(root, static_cast<size_t>(params.keep), path);

@@ -54,6 +54,8 @@ struct Metrics {
 
   void fold(Ports& port, const FoldContext& context) {
     if (!port.loss) return;
+    has_value_ = port.loss->has_value;
+    if (!has_value_) return;
     const at::NoGradGuard no_grad;
     const double share = 1.0 / static_cast<double>(context.count);
     const auto add = [&](Tensor& sum, const Tensor& value) {
@@ -93,6 +95,10 @@ struct Metrics {
 
   /// Waits for the device, once per report.
   void read_losses(StepContext& context) {
+    if (!has_value_) {
+      throw NodeError("the loss has no value at step " + std::to_string(context.step) +
+                      ": let value_every of loss.mse and every of this node be the same");
+    }
     if (!loss_.defined()) return;
     const double loss = loss_.item<double>();
     if (!std::isfinite(loss)) throw NodeError("the loss is " + std::to_string(loss));
@@ -105,6 +111,7 @@ struct Metrics {
   std::optional<io::JsonLines> lines_;
   std::optional<io::EventWriter> events_;
   Tensor loss_, per_part_;
+  bool has_value_ = true;
   std::vector<int64_t> parts_;
   double last_seconds_ = -1;
   int64_t last_images_ = 0;

@@ -10,30 +10,32 @@ struct PredictorModel {
       .kind = "predictor",
       .details =
           "Registers of its own, the class token without position, the visible patches, and one mask token per target patch; each region "
-          "is predicted by itself (Bootleg paper, appendix). The paper takes depth 10, half the encoder's width, and 16 heads."};
+          "is predicted by itself (Bootleg paper, appendix). The paper takes depth 10, half the encoder's width, and 16 heads. MAE's decoder is "
+          "this one with depth 8, width 512, 16 heads, no registers and init mae; I-JEPA's has depth 6, the encoder's heads and no registers."};
   struct Params {
     Ref<VitResource> encoder;
-    std::vector<int64_t> blocks;
-    int64_t depth = 10, width = 0, heads = 16, registers = 4, out = 0;
+    PredictorOutput output;
+    int64_t depth = 10, width = 0, heads = 16, registers = 4;
     double mlp_ratio = 4;
-    std::string init = "ijepa";
+    std::string init = "ijepa", regions = "separate";
     void describe(auto& param) {
       param.reads("encoder", encoder, "The encoder whose tokens come in; gives width and grid.");
-      param("blocks", blocks, positive,
-            "Hidden blocks of the teacher that come out, 1-based and increasing; the output has one encoder width for each.");
+      output.describe(param);
       param("depth", depth, positive, "Blocks of the predictor.");
       param("width", width, not_negative, "Width of the predictor; 0: half of the encoder's.");
       param("heads", heads, positive, "Attention heads; divide width.");
       param("registers", registers, Range{0, 64}, "Register tokens of its own.");
-      param("out", out, not_negative, "Values per target patch when no blocks are given (pixels, for example).");
+      param("regions", regions, regions_choices(),
+            "separate: a sequence for each region. joint: one sequence with all of them, patches of two regions twice.");
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
       param("init", init, init_choices(), "First weights, as model.vit's.");
     }
+    static const Choices& regions_choices() {
+      static const Choices choices = {"separate", "joint"};
+      return choices;
+    }
     std::optional<ParamFault> check() const {
-      if (blocks.empty() == (out == 0)) return ParamFault{"blocks", "give either blocks or out"};
-      for (size_t i = 1; i < blocks.size(); ++i) {
-        if (blocks[i] <= blocks[i - 1]) return ParamFault{"blocks", "blocks must increase"};
-      }
+      if (const auto fault = output.check()) return fault;
       if (width > 0 && width % 4 != 0) return ParamFault{"width", "width must be a multiple of 4 (the position table has four parts)"};
       if (width > 0 && width % heads != 0) {
         return ParamFault{"heads", std::to_string(heads) + " heads don't divide a width of " + std::to_string(width)};
@@ -51,10 +53,10 @@ struct PredictorModel {
     config.width = params.width > 0 ? params.width : encoder.width / 2;
     config.depth = params.depth, config.heads = params.heads, config.registers = params.registers;
     config.mlp_ratio = params.mlp_ratio, config.norm_eps = encoder.norm_eps;
-    config.out_width = params.out > 0 ? params.out : static_cast<int64_t>(params.blocks.size()) * encoder.width;
-    auto resource = std::make_unique<PredictorResource>(config, params.blocks);
-    resource->predictor.parameters().initialise(weight_seed(context), model::init_scheme(params.init));
-    resource->predictor.to(torch_device(context.run), at::kFloat);
+    config.out_width = params.output.width(encoder.width), config.joint = params.regions == "joint";
+    auto resource = std::make_unique<PredictorOf<model::Predictor>>(config, params.output.blocks);
+    resource->model.parameters().initialise(weight_seed(context), model::init_scheme(params.init));
+    resource->model.to(torch_device(context.run), at::kFloat);
     return resource;
   }
 };

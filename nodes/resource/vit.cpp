@@ -4,17 +4,17 @@ namespace flowrun {
 namespace {
 
 const Choices& archs() {
-  static const Choices choices = {"ti", "s", "b", "l"};
+  static const Choices choices = {"ti", "s", "b", "l", "h"};
   return choices;
 }
 
 struct VitModel {
   static constexpr ModelInfo info{
       .type = "model.vit",
-      .brief = "Vision transformer with learned class and register tokens and a fixed sine-cosine position table.",
+      .brief = "Vision transformer with learned class and register tokens.",
       .kind = "vit",
       .details =
-          "Pre-norm blocks, exact GELU, no dropout, no layer scale. Weights carry timm's names: a saved encoder loads in timm's "
+          "Pre-norm blocks, exact GELU, no dropout. Weights carry timm's names: a saved encoder loads in timm's "
           "VisionTransformer(class_token=True, reg_tokens=4, no_embed_class=True). First values depend on the seed, the model's name and "
           "the parameter's name alone."};
   struct Params {
@@ -22,9 +22,10 @@ struct VitModel {
     int64_t image = 224, patch = 16, width = 0, depth = 0, heads = 0, registers = 4;
     double mlp_ratio = 4;
     bool class_token = true;
-    std::string init = "ijepa";
+    std::string init = "ijepa", positions = "sincos";
+    double layer_scale = 0, drop_path = 0;
     void describe(auto& param) {
-      param("arch", arch, archs(), "Depth, width and heads: ti 12/192/3, s 12/384/6, b 12/768/12, l 24/1024/16.");
+      param("arch", arch, archs(), "Depth, width and heads: ti 12/192/3, s 12/384/6, b 12/768/12, l 24/1024/16, h 32/1280/16.");
       param("image", image, positive, "Side of the square input, pixels.");
       param("patch", patch, positive, "Side of a patch, pixels; divides image.");
       param("width", width, not_negative, "Width of the tokens instead of arch's; 0: arch's.");
@@ -33,8 +34,16 @@ struct VitModel {
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
       param("class_token", class_token, "Whether there is a class token.");
       param("registers", registers, Range{0, 64}, "Register tokens.");
+      param("positions", positions, position_choices(), "sincos: a fixed sine-cosine table. learned: a table that is trained.");
+      param("layer_scale", layer_scale, Range{0, 1}, "First value of learned gains behind attention and MLP (DINOv2: 1e-5); 0: none.");
+      param("drop_path", drop_path, Range{0, 0.9},
+            "Chance that attention or MLP of the last block is left out for an image while training; earlier blocks less, linearly from 0.");
       param("init", init, init_choices(),
             "First weights. ijepa: normal 0.02. ijepa_rescaled: the last layer of each sub-block divided by sqrt(2 block). mae: Xavier uniform.");
+    }
+    static const Choices& position_choices() {
+      static const Choices choices = {"sincos", "learned"};
+      return choices;
     }
     model::VitConfig config() const {
       model::VitConfig config = model::vit_arch(arch);
@@ -43,6 +52,7 @@ struct VitModel {
       if (depth > 0) config.depth = depth;
       if (heads > 0) config.heads = heads;
       config.mlp_ratio = mlp_ratio, config.class_token = class_token, config.registers = registers;
+      config.learned_positions = positions == "learned", config.layer_scale = layer_scale, config.drop_path = drop_path;
       return config;
     }
     std::optional<ParamFault> check() const {

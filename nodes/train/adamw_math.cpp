@@ -6,6 +6,8 @@
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
+#include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 namespace flowrun::train {
@@ -23,19 +25,37 @@ std::vector<std::string> undecayed_names(const model::Parameters& parameters, bo
   return names;
 }
 
-void AdamW::add(std::string prefix, model::Parameters& parameters, double lr_multiplier) {
+std::vector<double> layer_decay_factors(const model::Parameters& parameters, double decay) {
+  const auto block_of = [](const std::string& name) { return name.starts_with("blocks.") ? std::stoll(name.substr(7)) + 1 : 0; };
+  int64_t depth = 0;
+  for (const auto& parameter : parameters) depth = std::max<int64_t>(depth, block_of(parameter.name));
+  std::vector<double> factors;
+  for (const auto& [name, value, init, block, first] : parameters) {
+    const bool embedding = name.starts_with("patch_embed.") || init == model::Init::token;
+    const int64_t layer = name.starts_with("blocks.") ? block_of(name) : embedding ? 0 : depth + 1;
+    factors.push_back(std::pow(decay, static_cast<double>(depth + 1 - layer)));
+  }
+  return factors;
+}
+
+void AdamW::add(std::string prefix, model::Parameters& parameters, double lr_multiplier, const std::vector<double>& factors) {
   for (const auto& group : groups_) {
     if (group.prefix == prefix) throw std::invalid_argument("two models named \"" + prefix + "\" in one optimizer");
   }
-  groups_.push_back({std::move(prefix), &parameters, lr_multiplier, std::vector<Slot>(parameters.size())});
+  Group group{std::move(prefix), &parameters, std::vector<Slot>(parameters.size()), {}};
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const double factor = lr_multiplier * (factors.empty() ? 1.0 : factors.at(i));
+    group.buckets[{is_decayed(parameters.at(i), options_.decay_tokens), factor}].push_back(i);
+  }
+  groups_.push_back(std::move(group));
 }
 
-void AdamW::step_group(Group& group, bool decayed, double lr, double weight_decay) {
+void AdamW::step_bucket(Group& group, const std::vector<size_t>& members, double lr, double weight_decay) {
   std::vector<Tensor> values, gradients, exp_avgs, exp_avg_sqs, steps;
-  for (size_t i = 0; i < group.parameters->size(); ++i) {
+  for (const size_t i : members) {
     const model::Parameter& parameter = group.parameters->at(i);
     const Tensor& gradient = parameter.value.grad();
-    if (!gradient.defined() || is_decayed(parameter, options_.decay_tokens) != decayed) continue;
+    if (!gradient.defined()) continue;
     Slot& slot = group.slots[i];
     if (!slot.step.defined()) {
       slot.exp_avg = at::zeros_like(parameter.value);
@@ -50,15 +70,14 @@ void AdamW::step_group(Group& group, bool decayed, double lr, double weight_deca
   }
   if (values.empty()) return;
   at::_foreach_add_(steps, 1);
-  at::_fused_adamw_(values, gradients, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/at::TensorList(), steps, lr * group.lr_multiplier, options_.beta1,
-                    options_.beta2, decayed ? weight_decay : 0.0, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+  at::_fused_adamw_(values, gradients, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/at::TensorList(), steps, lr, options_.beta1, options_.beta2,
+                    weight_decay, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
 }
 
 void AdamW::step(double lr, double weight_decay) {
   const at::NoGradGuard no_grad;
   for (auto& group : groups_) {
-    step_group(group, true, lr, weight_decay);
-    step_group(group, false, lr, weight_decay);
+    for (const auto& [kind, members] : group.buckets) step_bucket(group, members, lr * kind.second, kind.first ? weight_decay : 0.0);
   }
 }
 

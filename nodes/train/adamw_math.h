@@ -1,6 +1,7 @@
 // AdamW and the exponential moving average over parameter lists, each with one fused call per group.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -19,6 +20,9 @@ struct AdamWOptions {
 
 /// Whether weight decay applies: more than one axis and no "bias" in the name (MAE, I-JEPA).
 bool is_decayed(const model::Parameter& parameter, bool decay_tokens = true);
+/// Factor of the learning rate of each parameter, d^(L + 1 - k): k = 0 for patch embedding, tokens and positions, the
+/// number of its block (from 1) for a block's parameter, L + 1 for what stands behind the L blocks (BEiT, MAE).
+std::vector<double> layer_decay_factors(const model::Parameters& parameters, double decay);
 /// Names that is_decayed refuses, in order.
 std::vector<std::string> undecayed_names(const model::Parameters& parameters, bool decay_tokens = true);
 
@@ -31,8 +35,8 @@ class AdamW {
   explicit AdamW(AdamWOptions options = {}) : options_(options) {}
 
   /// Trains `parameters`, which must outlive this. `prefix` tells equal names apart in state(): "student", "predictor".
-  /// Throws std::invalid_argument if the prefix is taken.
-  void add(std::string prefix, model::Parameters& parameters, double lr_multiplier = 1.0);
+  /// `factors`, if any, multiply the learning rate of each parameter. Throws std::invalid_argument if the prefix is taken.
+  void add(std::string prefix, model::Parameters& parameters, double lr_multiplier = 1.0, const std::vector<double>& factors = {});
 
   /// One update from the gradients that are there; they stay. `weight_decay` goes to decayed parameters.
   void step(double lr, double weight_decay);
@@ -51,10 +55,11 @@ class AdamW {
   struct Group {
     std::string prefix;
     model::Parameters* parameters;
-    double lr_multiplier;
     std::vector<Slot> slots;  ///< one per parameter, undefined until its first step
+    /// Parameters that one fused call updates: those of one (decayed, learning-rate factor).
+    std::map<std::pair<bool, double>, std::vector<size_t>> buckets;
   };
-  void step_group(Group& group, bool decayed, double lr, double weight_decay);
+  void step_bucket(Group& group, const std::vector<size_t>& members, double lr, double weight_decay);
 
   AdamWOptions options_;
   std::vector<Group> groups_;

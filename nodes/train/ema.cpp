@@ -15,27 +15,39 @@ struct Ema {
   };
   struct Params {
     Ref<ModelResource> from, to;
-    double decay = 0.9985, decay_final = -1;
+    double decay = 0.9985, decay_final = -1, ramp_epochs = 0;
+    std::string schedule = "linear";
     void describe(auto& param) {
       param.reads("from", from, "The student.");
       param.writes("to", to, "The teacher.");
       param("decay", decay, Range{0, 1}, "How much of the teacher stays.");
-      param("decay_final", decay_final, Range{-1, 1}, "Approached linearly over the run; -1: constant.");
+      param("decay_final", decay_final, Range{-1, 1}, "What decay becomes; -1: constant.");
+      param("schedule", schedule, schedules(), "How it gets there. cosine: as BYOL and DINO.");
+      param("ramp_epochs", ramp_epochs, not_negative, "Over how many epochs; after them it stays. 0: over the run.");
+    }
+    static const Choices& schedules() {
+      static const Choices choices = {"linear", "cosine"};
+      return choices;
     }
   };
   Params params;
 
   void open(const OpenContext& context) {
-    length_.total = std::max<int64_t>(1, context.run.total_steps);
-    decay_ = {params.decay, params.decay_final < 0 ? params.decay : params.decay_final};
+    const auto ramp = static_cast<int64_t>(params.ramp_epochs * static_cast<double>(context.run.steps_per_epoch));
+    length_.total = std::max<int64_t>(1, ramp > 0 ? ramp : context.run.total_steps);
+    decay_ = {params.decay, params.decay_final < 0 ? params.decay : params.decay_final,
+              params.schedule == "cosine" ? train::Shape::cosine : train::Shape::linear};
     if (params.from->parameters().size() != params.to->parameters().size()) throw NodeError("\"from\" and \"to\" are models of different shapes");
   }
 
-  void run(Ports&, StepContext& context) { train::ema_update(params.to->parameters(), params.from->parameters(), decay_.at(context.step, length_)); }
+  void run(Ports&, StepContext& context) {
+    const double decay = context.step > length_.total ? decay_.final : decay_.at(context.step, length_);
+    train::ema_update(params.to->parameters(), params.from->parameters(), decay);
+  }
 
  private:
   train::Length length_;
-  train::Linear decay_;
+  train::Ramp decay_;
 };
 
 FLOWRUN_NODE(Ema);

@@ -25,22 +25,20 @@ Length Length::of(double epochs, double warmup_epochs, int64_t steps_per_epoch, 
   return length;
 }
 
-double WarmupCosine::at(int64_t step, const Length& length) const {
+double Warmup::at(int64_t step, const Length& length) const {
   step = std::clamp<int64_t>(step, 1, length.total);
   if (step < length.warmup) return start + ratio(step, length.warmup) * (max - start);
-  if (length.warmup == length.total) return max;
+  if (length.warmup == length.total || shape == Shape::constant) return max;
   const double fraction = ratio(step - length.warmup, length.total - length.warmup);
+  if (shape == Shape::linear) return max + fraction * (final - max);
   return std::max(final, final + (max - final) * half_cosine(fraction));
 }
 
-double Cosine::at(int64_t step, const Length& length) const {
-  if (start == final) return start;
-  return final + (start - final) * half_cosine(ratio(std::clamp<int64_t>(step, 1, length.total), length.total));
-}
-
-double Linear::at(int64_t step, const Length& length) const {
-  if (start == final) return start;
-  return start + (final - start) * ratio(std::clamp<int64_t>(step, 1, length.total) - 1, length.total);
+double Ramp::at(int64_t step, const Length& length) const {
+  if (start == final || shape == Shape::constant) return start;
+  step = std::clamp<int64_t>(step, 1, length.total);
+  if (shape == Shape::linear) return start + (final - start) * ratio(step - 1, length.total);
+  return final + (start - final) * half_cosine(ratio(step, length.total));
 }
 
 }  // namespace flowrun::train

@@ -15,21 +15,22 @@ struct Length {
   static Length of(double epochs, double warmup_epochs, int64_t steps_per_epoch, double stretch = 1.0);
 };
 
-/// Linear from `start` to `max` (reached at step `warmup`), then half a cosine down to `final` at step `total`.
-struct WarmupCosine {
+/// How a value goes from one end to the other.
+enum class Shape { constant, linear, cosine };
+
+/// Linear from `start` to `max` (reached at step `warmup`), then down to `final` at step `total`: half a cosine, a line,
+/// or not at all.
+struct Warmup {
   double start = 1e-4, max = 3e-3, final = 1e-4;  ///< ViT-S/16 of the paper, absolute for a global batch of 2048
+  Shape shape = Shape::cosine;
   double at(int64_t step, const Length& length) const;
 };
 
-/// Half a cosine from `start` to `final` over the whole run; constant if they are equal. Weight decay.
-struct Cosine {
+/// From `start` to `final` over the whole run; constant if they are equal. The cosine counts step / total (weight decay
+/// of I-JEPA), the line (step - 1) / total (its EMA momentum).
+struct Ramp {
   double start = 0.05, final = 0.05;
-  double at(int64_t step, const Length& length) const;
-};
-
-/// Linear from `start` at step 1 towards `final`; constant if they are equal. EMA momentum.
-struct Linear {
-  double start = 0.9985, final = 0.9985;
+  Shape shape = Shape::cosine;
   double at(int64_t step, const Length& length) const;
 };
 

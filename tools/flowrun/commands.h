@@ -32,6 +32,9 @@ int check(const PipelineArgs& args);
 int expand(const PipelineArgs& args);
 /// `out` ending in .svg: drawn by Graphviz; else DOT, to the terminal when empty. `plan`: the lowered plan in words.
 int draw(const PipelineArgs& args, const std::string& out, bool plan);
+/// Writes the encoder of `from` (weights of any known layout, a checkpoint or a run directory) for timm. `model`: which
+/// of a checkpoint's models; empty: the teacher, else the student.
+int export_weights(const std::string& from, const std::string& to, const std::string& model, int64_t heads);
 /// All types, or one; `plugins` are loaded first, so that their types are shown too.
 int help(const std::string& type, bool json, const std::vector<std::string>& plugins);
 int schema(const std::vector<std::string>& plugins);

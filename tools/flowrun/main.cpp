@@ -88,6 +88,15 @@ int main_or_throw(int argc, char** argv) {
   add_plugins(schema_command, plugins);
   schema_command.callback([&] { status = schema(plugins); });
 
+  std::string from, to, model;
+  int64_t heads = 0;
+  CLI::App& export_command = *app.add_subcommand("export", "Writes an encoder's weights for timm");
+  export_command.add_option("from", from, "A run directory, a checkpoint, or a file of weights (safetensors) in any known layout")->required();
+  export_command.add_option("to", to, "FILE.safetensors")->required();
+  export_command.add_option("--model", model, "Which model of the checkpoint; without it the teacher, or the student where there is none");
+  export_command.add_option("--heads", heads, "Attention heads, where the width does not tell")->check(CLI::Range(1, 1024));
+  export_command.callback([&] { status = export_weights(from, to, model, heads); });
+
   std::string folder;
   CLI::App& doc_command = *app.add_subcommand("doc", "Writes the pages of all types into a folder");
   doc_command.add_option("folder", folder)->required();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "graph/rng.h"
+#include "nodes/loss/regression.h"
 #include "nodes/mim/math.h"
 #include "nodes/model/predictor.h"
 #include "nodes/model/vit.h"
@@ -87,7 +88,7 @@ int main(int argc, char** argv) {
     lap();
     const Tensor prediction = predictor.predict(tokens.cls_B1D, tokens.patch, visible, targets);
     lap();
-    const Tensor loss = mim::mse(prediction, target);
+    const Tensor loss = loss::value(prediction, target, {});
     lap();
     optimizer.zero_grad();
     loss.backward();

@@ -160,7 +160,7 @@ TEST(Predictor, NamesHeadsAndWidthThatDoNotFit) {
 TEST(Blocks, LastRowsAreTheRowsOfTheWhole) {
   const at::NoGradGuard no_grad;
   Parameters parameters;
-  const Blocks blocks(parameters, 2, 32, 4, 4, 1e-6);
+  const Blocks blocks(parameters, {.depth = 2, .width = 32, .heads = 4});
   parameters.initialise(1);
   const Tensor x = noise({2, 9, 32});
   EXPECT_LT(max_error(blocks.run_last_rows(parameters, 1, x, 4), blocks.run(parameters, 1, x).narrow(1, 5, 4)), 1e-6);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <gtest/gtest.h>
 
+#include "nodes/loss/regression.h"
 #include "nodes/mim/math.h"
 #include "nodes/model/predictor.h"
 #include "nodes/model/vit.h"
@@ -123,7 +124,7 @@ TEST_P(ReferenceStep, EveryNumberOfThreeStepsMatchesPyTorch) {
     const Tensor target = mim::hidden_targets(taps, targets);
     const auto tokens = student.encode_visible(images, visible);
     const Tensor prediction = predictor.predict(tokens.cls_B1D, tokens.patch, visible, targets);
-    const Tensor loss = mim::mse(prediction, target);
+    const Tensor loss = loss::value(prediction, target, {});
     optimizer.zero_grad();
     loss.backward();
     reference.expect("loss" + std::to_string(step), loss);
@@ -132,7 +133,7 @@ TEST_P(ReferenceStep, EveryNumberOfThreeStepsMatchesPyTorch) {
       reference.expect("target", target);
       reference.expect("patch", tokens.patch);
       reference.expect("prediction", prediction);
-      reference.expect("loss_per_tap", mim::mse_per_tap(prediction, target, static_cast<int64_t>(taps.size())));
+      reference.expect("loss_per_tap", loss::per_part(prediction, target, {.parts = static_cast<int64_t>(taps.size())}));
       const at::NoGradGuard no_grad;
       const auto features = student.features(images);
       reference.expect("features/patch", features.patch);
@@ -143,7 +144,7 @@ TEST_P(ReferenceStep, EveryNumberOfThreeStepsMatchesPyTorch) {
       expect_gradients(reference, "student", student.parameters());
       expect_gradients(reference, "predictor", predictor.parameters());
     }
-    optimizer.step(train::WarmupCosine{.max = kMaxLr}.at(step, {.total = 10, .warmup = 2}), 0.05);
+    optimizer.step(train::Warmup{.max = kMaxLr}.at(step, {.total = 10, .warmup = 2}), 0.05);
     train::ema_update(teacher.parameters(), student.parameters(), 0.9);
   }
   for (const auto& p : student.parameters()) reference.expect("after/student/" + p.name, p.value);

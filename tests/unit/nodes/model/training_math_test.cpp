@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <stdexcept>
 
+#include "nodes/loss/regression.h"
 #include "nodes/mim/math.h"
 #include "nodes/model/predictor.h"
 #include "nodes/model/vit.h"
@@ -58,44 +59,77 @@ TEST(Loss, GradientWithoutForwardIsBitIdentical) {
   const Tensor target = noise({2, 2, 3, 8}, 4);
   Tensor with = noise({2, 2, 3, 8}), without = with.clone();
   with.set_requires_grad(true), without.set_requires_grad(true);
-  mim::mse(with, target).mul(0.25).backward();
-  without.backward(mim::mse_gradient(without, target, 0.25));
+  const Tensor value = loss::value(with, target, {}), none = loss::mse_without_value(without, target);
+  EXPECT_GT(value.item<double>(), 0.1);
+  EXPECT_EQ(none.item<double>(), 0);
+  value.mul(0.25).backward();
+  none.mul(0.25).backward();
   EXPECT_TRUE(at::equal(with.grad(), without.grad()));
 }
 
 TEST(Loss, PerTapErrorsAverageToTheLoss) {
   const Tensor prediction = noise({2, 2, 3, 12}), target = noise({2, 2, 3, 12}, 4);
-  const Tensor per_tap = mim::mse_per_tap(prediction, target, 3);
+  const Tensor per_tap = loss::per_part(prediction, target, {.parts = 3});
   EXPECT_EQ(per_tap.numel(), 3);
-  EXPECT_NEAR(per_tap.mean().item<double>(), mim::mse(prediction, target).item<double>(), 1e-6);
-  EXPECT_NEAR(per_tap[1].item<double>(), mim::mse(prediction.narrow(-1, 4, 4), target.narrow(-1, 4, 4)).item<double>(), 1e-6);
-  EXPECT_THROW(mim::mse_per_tap(prediction, target, 5), std::invalid_argument);
+  EXPECT_NEAR(per_tap.mean().item<double>(), loss::value(prediction, target, {}).item<double>(), 1e-6);
+  EXPECT_NEAR(per_tap[1].item<double>(), loss::value(prediction.narrow(-1, 4, 4), target.narrow(-1, 4, 4), {}).item<double>(), 1e-6);
+  EXPECT_THROW(loss::per_part(prediction, target, {.parts = 5}), std::invalid_argument);
 }
 
 TEST(Schedule, PaperValuesAtTheCorners) {
   const auto length = train::Length::of(600, 105, 625);
   EXPECT_EQ(length.total, 375'000);
   EXPECT_EQ(length.warmup, 65'625);
-  const train::WarmupCosine lr;
+  const train::Warmup lr;
   EXPECT_DOUBLE_EQ(lr.at(1, length), 1e-4 + 2.9e-3 / 65'625);
   EXPECT_DOUBLE_EQ(lr.at(65'625, length), 3e-3);
   EXPECT_NEAR(lr.at((65'625 + 375'000) / 2, length), (3e-3 + 1e-4) / 2, 1e-8);
   EXPECT_DOUBLE_EQ(lr.at(375'000, length), 1e-4);
-  EXPECT_DOUBLE_EQ(train::Cosine{}.at(1000, length), 0.05);
-  EXPECT_DOUBLE_EQ(train::Linear{}.at(1000, length), 0.9985);
+  EXPECT_DOUBLE_EQ(train::Ramp{}.at(1000, length), 0.05);
+  EXPECT_DOUBLE_EQ((train::Ramp{0.9985, 0.9985, train::Shape::linear}.at(1000, length)), 0.9985);
+}
+
+TEST(Schedule, ShapesAfterTheWarmUp) {
+  const train::Length length{.total = 110, .warmup = 10};
+  const auto at = [&](train::Shape shape, int64_t step) { return train::Warmup{.start = 0, .max = 1, .final = 0, .shape = shape}.at(step, length); };
+  for (const auto shape : {train::Shape::constant, train::Shape::linear, train::Shape::cosine}) {
+    EXPECT_DOUBLE_EQ(at(shape, 5), 0.5);
+    EXPECT_DOUBLE_EQ(at(shape, 10), 1);
+    EXPECT_DOUBLE_EQ(at(shape, 110), shape == train::Shape::constant ? 1 : 0);
+  }
+  EXPECT_DOUBLE_EQ(at(train::Shape::constant, 35), 1);
+  EXPECT_DOUBLE_EQ(at(train::Shape::linear, 35), 0.75);
+  EXPECT_DOUBLE_EQ(at(train::Shape::cosine, 35), 0.5 * (1 + std::sqrt(0.5)));
+  EXPECT_DOUBLE_EQ((train::Ramp{0.1, 0.4, train::Shape::constant}.at(50, length)), 0.1);
+}
+
+TEST(Schedule, LayersDecayTowardsTheInput) {
+  const model::Vit vit({.image = 8, .patch = 4, .width = 8, .depth = 2, .heads = 1, .registers = 1, .learned_positions = true});
+  const auto factors = train::layer_decay_factors(vit.parameters(), 0.5);
+  const auto of = [&](const std::string& name) {
+    for (size_t i = 0; i < factors.size(); ++i) {
+      if (vit.parameters().at(i).name == name) return factors[i];
+    }
+    return -1.0;
+  };
+  for (const char* name : {"cls_token", "reg_token", "pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias"})
+    EXPECT_EQ(of(name), 0.125) << name;
+  EXPECT_EQ(of("blocks.0.attn.qkv.weight"), 0.25);
+  EXPECT_EQ(of("blocks.1.mlp.fc2.bias"), 0.5);
+  EXPECT_EQ(of("norm.weight"), 1);
 }
 
 TEST(Schedule, DecayAndMomentumMoveWhenTheirEndsDiffer) {
   const train::Length length{.total = 100, .warmup = 10};
-  const train::Cosine decay{.start = 0.04, .final = 0.4};
+  const train::Ramp decay{.start = 0.04, .final = 0.4};
   EXPECT_NEAR(decay.at(50, length), 0.22, 1e-12);
   EXPECT_NEAR(decay.at(100, length), 0.4, 1e-12);
-  const train::Linear momentum{.start = 0.996, .final = 1.0};
+  const train::Ramp momentum{.start = 0.996, .final = 1.0, .shape = train::Shape::linear};
   EXPECT_DOUBLE_EQ(momentum.at(1, length), 0.996);
   EXPECT_NEAR(momentum.at(51, length), 0.998, 1e-12);
   EXPECT_THROW(train::Length::of(1, 2, 10), std::invalid_argument);
   EXPECT_THROW(train::Length::of(0, 0, 10), std::invalid_argument);
-  EXPECT_DOUBLE_EQ(train::WarmupCosine{}.at(10, {.total = 10, .warmup = 10}), 3e-3);
+  EXPECT_DOUBLE_EQ(train::Warmup{}.at(10, {.total = 10, .warmup = 10}), 3e-3);
 }
 
 Parameters one_parameter(double value, std::vector<int64_t> shape = {2, 2}) {

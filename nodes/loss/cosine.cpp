@@ -1,0 +1,33 @@
+#include "graph/node.h"
+#include "nodes/loss/compare.h"
+
+namespace flowrun {
+namespace {
+
+struct Cosine {
+  static constexpr NodeInfo info{.type = "loss.cosine",
+                                 .brief = "One minus the cosine between prediction and target, token by token and block by block.",
+                                 .scope = Scope::device,
+                                 .details = "In float32; the length of both does not matter."};
+  struct Ports {
+    In<Prediction> prediction{"prediction", "B R M O."};
+    In<Target> target{"target", "B R M O, without gradient."};
+    Out<Loss> loss{"loss", "A scalar."};
+    void describe(auto& port) { port(prediction, target, loss); }
+  };
+  struct Params {
+    loss::Weighting weighting;
+
+    void describe(auto& param) { weighting.describe(param); }
+  };
+  Params params;
+
+  void run(Ports& port, const GroupContext&) const {
+    loss::compare(*port.prediction, *port.target, {.kind = loss::Kind::cosine}, params.weighting, *port.loss);
+  }
+};
+
+FLOWRUN_NODE(Cosine);
+
+}  // namespace
+}  // namespace flowrun

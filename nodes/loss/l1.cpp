@@ -1,0 +1,31 @@
+#include "graph/node.h"
+#include "nodes/loss/compare.h"
+
+namespace flowrun {
+namespace {
+
+struct L1 {
+  static constexpr NodeInfo info{
+      .type = "loss.l1", .brief = "Mean absolute error over all elements; SimMIM's loss.", .scope = Scope::device, .details = "In float32."};
+  struct Ports {
+    In<Prediction> prediction{"prediction", "B R M O."};
+    In<Target> target{"target", "B R M O, without gradient."};
+    Out<Loss> loss{"loss", "A scalar."};
+    void describe(auto& port) { port(prediction, target, loss); }
+  };
+  struct Params {
+    loss::Weighting weighting;
+
+    void describe(auto& param) { weighting.describe(param); }
+  };
+  Params params;
+
+  void run(Ports& port, const GroupContext&) const {
+    loss::compare(*port.prediction, *port.target, {.kind = loss::Kind::l1}, params.weighting, *port.loss);
+  }
+};
+
+FLOWRUN_NODE(L1);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,74 @@
+#include "nodes/loss/regression.h"
+
+#include <ATen/core/Reduction.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cosine_similarity.h>
+#include <ATen/ops/l1_loss.h>
+#include <ATen/ops/mse_loss.h>
+#include <ATen/ops/mse_loss_backward.h>
+#include <ATen/ops/smooth_l1_loss.h>
+#include <ATen/ops/zeros.h>
+#include <stdexcept>
+#include <string>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace flowrun::loss {
+namespace {
+
+using torch::autograd::AutogradContext, torch::autograd::variable_list;
+
+Tensor at_least_float(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
+
+/// [.., O] -> [.., parts, O / parts]
+Tensor slices(const Tensor& x, int64_t parts) {
+  if (parts < 1 || x.size(-1) % parts != 0) {
+    throw std::invalid_argument("a prediction of " + std::to_string(x.size(-1)) + " values can't be split into " + std::to_string(parts) + " parts");
+  }
+  return x.unflatten(-1, {parts, x.size(-1) / parts});
+}
+
+Tensor reduced(const Tensor& p, const Tensor& t, const Options& options, at::Reduction::Reduction how) {
+  switch (options.kind) {
+    case Kind::mse:
+      return at::mse_loss(p, t, how);
+    case Kind::l1:
+      return at::l1_loss(p, t, how);
+    case Kind::smooth_l1:
+      return at::smooth_l1_loss(p, t, how, options.beta);
+    case Kind::cosine: {
+      const Tensor loss = at::cosine_similarity(slices(p, options.parts), slices(t, options.parts), -1).neg().add(1);
+      return how == at::Reduction::Mean ? loss.mean() : loss;
+    }
+  }
+  throw std::invalid_argument("unknown loss");
+}
+
+struct MseWithoutValue : torch::autograd::Function<MseWithoutValue> {
+  static Tensor forward(AutogradContext* context, const Tensor& prediction, const Tensor& target) {
+    context->save_for_backward({prediction, target});
+    return at::zeros({}, prediction.options());
+  }
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    return {at::mse_loss_backward(gradients[0], saved[0], saved[1], at::Reduction::Mean), Tensor()};
+  }
+};
+
+}  // namespace
+
+Tensor value(const Tensor& prediction, const Tensor& target, const Options& options) {
+  return reduced(at_least_float(prediction), at_least_float(target), options, at::Reduction::Mean);
+}
+
+Tensor per_part(const Tensor& prediction, const Tensor& target, const Options& options) {
+  const at::NoGradGuard no_grad;
+  const Tensor each = reduced(at_least_float(prediction), at_least_float(target), options, at::Reduction::None);
+  if (options.kind == Kind::cosine) return each.flatten(0, -2).mean(0);
+  return slices(each, options.parts).flatten(0, -3).mean(at::IntArrayRef{0, 2});
+}
+
+Tensor mse_without_value(const Tensor& prediction, const Tensor& target) {
+  return MseWithoutValue::apply(at_least_float(prediction), at_least_float(target));
+}
+
+}  // namespace flowrun::loss

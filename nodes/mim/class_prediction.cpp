@@ -1,0 +1,33 @@
+#include "nodes/device.h"
+#include "nodes/model_resources.h"
+
+namespace flowrun {
+namespace {
+
+struct ClassPrediction {
+  static constexpr NodeInfo info{
+      .type = "mim.class_prediction",
+      .brief = "The student's class token as a prediction of its own: data2vec 2.0's class loss.",
+      .scope = Scope::device,
+      .details = "Compare it with mim.hidden_targets whose pooled is true, and add that loss, with a small weight, through loss.sum."};
+  struct Ports {
+    In<VisibleTokens> tokens{"tokens", "From mim.encode_visible."};
+    Out<Prediction> prediction{"prediction", "B 1 1 D."};
+    void describe(auto& port) { port(tokens, prediction); }
+  };
+  struct Params {
+    void describe(auto&) {}
+  };
+  Params params;
+
+  void run(Ports& port, const GroupContext&) const {
+    if (!port.tokens->cls_B1D.defined()) throw NodeError("the encoder has no class token: set its \"class_token\" to true");
+    port.prediction->values = port.tokens->cls_B1D.unsqueeze(1);
+    port.prediction->parts.clear();
+  }
+};
+
+FLOWRUN_NODE(ClassPrediction);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,51 @@
+#include "nodes/device.h"
+#include "nodes/mim/hog.h"
+#include "nodes/model_resources.h"
+
+namespace flowrun {
+namespace {
+
+struct HogTargets {
+  static constexpr NodeInfo info{
+      .type = "mim.hog_targets",
+      .brief = "Histograms of oriented gradients of the target patches: what MaskFeat predicts.",
+      .scope = Scope::device,
+      .details =
+          "Per channel and cell a histogram of gradient directions in half a turn, weighted by gradient length, of length 1; scikit-image's "
+          "feature.hog with one cell to a block. Of the images as the encoder gets them. The predictor's out is 3 bins (patch / cell)^2: 108 "
+          "with the defaults."};
+  struct Ports {
+    In<DeviceImages> image{"image", "B 3 H W."};
+    In<DeviceMasks> mask{"mask", "The target regions."};
+    Out<Target> target{"target", "B R M O."};
+    void describe(auto& port) { port(image, mask, target); }
+  };
+  struct Params {
+    int64_t patch = 16, bins = 9, cell = 8;
+    void describe(auto& param) {
+      param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
+      param("bins", bins, Range{1, 360}, "Directions in half a turn.");
+      param("cell", cell, positive, "Side of a cell, pixels; divides patch.");
+    }
+    std::optional<ParamFault> check() const {
+      if (patch % cell != 0) return ParamFault{"cell", "cells of " + std::to_string(cell) + " pixels don't tile a patch of " + std::to_string(patch)};
+      return {};
+    }
+  };
+  Params params;
+
+  void run(Ports& port, const GroupContext&) const {
+    if (!port.mask->targets_BRM.defined()) throw NodeError("there are no masks: connect device.upload's input \"mask\"");
+    const Tensor& images = port.image->images_BCHW;
+    if (images.size(2) % params.patch != 0 || images.size(3) % params.patch != 0) {
+      throw NodeError("patches of " + std::to_string(params.patch) + " pixels don't tile images of " + std::to_string(images.size(2)));
+    }
+    port.target->values = mim::hog_targets(images, port.mask->targets_BRM, params.patch, {.bins = params.bins, .cell = params.cell});
+    port.target->parts.clear();
+  }
+};
+
+FLOWRUN_NODE(HogTargets);
+
+}  // namespace
+}  // namespace flowrun

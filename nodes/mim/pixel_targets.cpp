@@ -1,0 +1,51 @@
+#include <ATen/core/grad_mode.h>
+
+#include "nodes/device.h"
+#include "nodes/mim/math.h"
+#include "nodes/model_resources.h"
+
+namespace flowrun {
+namespace {
+
+struct PixelTargets {
+  static constexpr NodeInfo info{
+      .type = "mim.pixel_targets",
+      .brief = "The pixels of the target patches: what MAE, CrossMAE and SimMIM predict.",
+      .scope = Scope::device,
+      .details =
+          "Of the images as the encoder gets them. Row by row, the three channels of a pixel side by side. With normalise each patch has its "
+          "own mean and variance taken out (MAE: unbiased, eps 1e-6). The predictor's out is 3 patch^2."};
+  struct Ports {
+    In<DeviceImages> image{"image", "B 3 H W."};
+    In<DeviceMasks> mask{"mask", "The target regions."};
+    Out<Target> target{"target", "B R M F, F = 3 patch^2."};
+    void describe(auto& port) { port(image, mask, target); }
+  };
+  struct Params {
+    int64_t patch = 16;
+    bool normalise = true, unbiased = true;
+    double eps = 1e-6;
+    void describe(auto& param) {
+      param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
+      param("normalise", normalise, "Whether each patch is standardised by itself.");
+      param("eps", eps, Range{0, 1}, "Added to the variance.");
+      param("unbiased", unbiased, "Variance over F - 1 instead of F.");
+    }
+  };
+  Params params;
+
+  void run(Ports& port, const GroupContext&) const {
+    if (!port.mask->targets_BRM.defined()) throw NodeError("there are no masks: connect device.upload's input \"mask\"");
+    const Tensor& images = port.image->images_BCHW;
+    if (images.size(2) % params.patch != 0 || images.size(3) % params.patch != 0) {
+      throw NodeError("patches of " + std::to_string(params.patch) + " pixels don't tile images of " + std::to_string(images.size(2)));
+    }
+    port.target->values = mim::pixel_targets(images, port.mask->targets_BRM, params.patch, params.normalise, {params.eps, params.unbiased});
+    port.target->parts.clear();
+  }
+};
+
+FLOWRUN_NODE(PixelTargets);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,64 @@
+#include "nodes/model/cross_predictor.h"
+
+#include "nodes/model_resources.h"
+
+namespace flowrun {
+namespace {
+
+struct CrossPredictorModel {
+  static constexpr ModelInfo info{
+      .type = "model.cross_predictor",
+      .brief = "CrossMAE's predictor: mask tokens read the encoder's blocks by cross-attention and never see each other.",
+      .kind = "predictor",
+      .details =
+          "Each layer reads its own learned linear mix of the outputs of all blocks of the encoder, layer-normed; the weights of the mix are "
+          "drawn from N(0, 1 / blocks). Set \"maps\" of mim.encode_visible to true. With maps 0 every layer reads the encoder's final output. "
+          "Fu et al. 2024; the defaults are the published decoder's."};
+  struct Params {
+    Ref<VitResource> encoder;
+    PredictorOutput output;
+    int64_t depth = 12, width = 512, heads = 16;
+    bool maps = true;
+    double mlp_ratio = 4;
+    std::string init = "mae";
+    void describe(auto& param) {
+      param.reads("encoder", encoder, "The encoder whose blocks are read; gives width, depth and grid.");
+      output.describe(param);
+      param("depth", depth, positive, "Layers of the predictor.");
+      param("width", width, positive, "Width of the predictor.");
+      param("heads", heads, positive, "Attention heads; divide width.");
+      param("maps", maps, "Whether layers read a mix of all blocks; false: the encoder's final output.");
+      param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
+      param("init", init, init_choices(), "First weights, as model.vit's.");
+    }
+    std::optional<ParamFault> check() const {
+      if (const auto fault = output.check()) return fault;
+      if (width % 4 != 0) return ParamFault{"width", "width must be a multiple of 4 (the position table has four parts)"};
+      if (width % heads != 0) return ParamFault{"heads", std::to_string(heads) + " heads don't divide a width of " + std::to_string(width)};
+      return {};
+    }
+  };
+  Params params;
+
+  std::unique_ptr<Resource> open(const OpenContext& context) {
+    const model::VitConfig& encoder = params.encoder->vit.config();
+    const model::CrossPredictorConfig config{.grid = encoder.grid(),
+                                             .encoder_width = encoder.width,
+                                             .maps = params.maps ? encoder.depth : 0,
+                                             .width = params.width,
+                                             .depth = params.depth,
+                                             .heads = params.heads,
+                                             .out_width = params.output.width(encoder.width),
+                                             .mlp_ratio = params.mlp_ratio,
+                                             .norm_eps = encoder.norm_eps};
+    auto resource = std::make_unique<PredictorOf<model::CrossPredictor>>(config, params.output.blocks);
+    resource->model.parameters().initialise(weight_seed(context), model::init_scheme(params.init));
+    resource->model.to(torch_device(context.run), at::kFloat);
+    return resource;
+  }
+};
+
+FLOWRUN_MODEL(CrossPredictorModel);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,61 @@
+// export: an encoder's weights for timm.
+#include <filesystem>
+#include <iostream>
+
+#include "graph/error.h"
+#include "io/checkpoint.h"
+#include "io/run_directory.h"
+#include "nodes/model/import.h"
+#include "tools/flowrun/commands.h"
+
+namespace flowrun::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The file of weights that `from` means: itself, or a model of a checkpoint, or of a run's newest checkpoint.
+fs::path weights_file(const fs::path& from, const std::string& model) {
+  if (!fs::is_directory(from)) return from;
+  fs::path checkpoint = from;
+  if (!fs::exists(from / "manifest.json")) {
+    const auto newest = io::newest_complete_checkpoint(io::RunPaths(from).checkpoints);
+    if (!newest) throw RunError(from.string() + " is no checkpoint, nor a run directory with one");
+    checkpoint = *newest;
+  }
+  for (const std::string& name : model.empty() ? std::vector<std::string>{"teacher", "student"} : std::vector<std::string>{model}) {
+    const fs::path file = checkpoint / (name + ".safetensors");
+    if (fs::exists(file)) return file;
+  }
+  std::vector<std::string> there;
+  for (const auto& entry : fs::directory_iterator(checkpoint)) {
+    if (entry.path().extension() == ".safetensors") there.push_back(entry.path().stem().string());
+  }
+  throw RunError(checkpoint.string() + " holds no model \"" + (model.empty() ? "teacher" : model) + "\"; say which with --model: " + join(there));
+}
+
+}  // namespace
+
+int export_weights(const std::string& from, const std::string& to, const std::string& model, int64_t heads) {
+  const fs::path file = weights_file(from, model);
+  const model::Imported imported = model::to_timm_names(model::read_weights(file.string()), model::Layout::automatic);
+  model::Vit vit(model::infer_config(imported, heads));
+  const model::ImportReport report = model::load_weights(vit, imported);
+  if (!report.complete()) throw RunError(file.string() + ": " + report.text());
+  std::vector<Tensor> kept;
+  std::vector<io::TensorEntry> entries;
+  for (const auto& [name, tensor] : model::timm_state(vit)) {
+    kept.push_back(tensor.contiguous());
+    entries.push_back({name, "F32", tensor.sizes().vec(), {static_cast<const std::byte*>(kept.back().const_data_ptr()), kept.back().nbytes()}});
+  }
+  const model::VitConfig& config = vit.config();
+  io::write_safetensors(to, entries, {{"heads", std::to_string(config.heads)}});
+  std::cout << file.string() << ": " << report.text() << "\n"
+            << to << ": timm VisionTransformer(img_size=" << config.image << ", patch_size=" << config.patch << ", embed_dim=" << config.width
+            << ", depth=" << config.depth << ", num_heads=" << config.heads << ", mlp_ratio=" << config.mlp_ratio
+            << ", class_token=" << (config.class_token ? "True" : "False") << ", reg_tokens=" << config.registers
+            << ", no_embed_class=True, num_classes=0" << (config.class_token ? "" : ", global_pool='avg', fc_norm=False")
+            << (config.layer_scale > 0 ? ", init_values=1e-5" : "") << ")\n";
+  return 0;
+}
+
+}  // namespace flowrun::tool
