@@ -77,7 +77,8 @@ class Image {
 BlockSizes draw_sizes(const MultiBlock& options, Rng rng) {
   const double patches = static_cast<double>(options.grid) * options.grid;
   const double area = std::floor(patches * rng.uniform(options.size_low, options.size_high));
-  const double aspect = std::exp(rng.uniform(std::log(options.aspect_low), std::log(options.aspect_high)));
+  const double aspect = options.log_aspect ? std::exp(rng.uniform(std::log(options.aspect_low), std::log(options.aspect_high)))
+                                           : rng.uniform(options.aspect_low, options.aspect_high);
   const double background = rng.uniform(options.background_low, options.background_high);
   return {side(std::sqrt(area * aspect), options.grid), side(std::sqrt(area / aspect), options.grid),
           side(std::sqrt(patches * background), options.grid)};
@@ -118,6 +119,14 @@ void draw_masks(const MultiBlock& options, const Rng& rng, int64_t images, Block
       if (map[p]) out.visible.push_back(static_cast<int64_t>(p));
     }
   }
+}
+
+void take(BlockMasks& drawn, const MultiBlock& options, int64_t images, Masks& out) {
+  out.grid = options.grid, out.images = images, out.repeats = 1;
+  out.visible_count = drawn.visible_count, out.regions = options.regions, out.region_size = drawn.region_size;
+  out.visible.swap(drawn.visible);
+  out.targets.swap(drawn.targets);
+  out.map.clear();
 }
 
 }  // namespace flowrun::mask

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graph/rng.h"
+#include "nodes/host.h"
 
 namespace flowrun::mask {
 
@@ -14,7 +15,8 @@ struct MultiBlock {
   int grid = 14;
   int regions = 4;
   double size_low = 0.163, size_high = 0.180;              // area of a region
-  double aspect_low = 2.0 / 3.0, aspect_high = 3.0 / 2.0;  // height over width, log-uniform, independent of the area
+  double aspect_low = 2.0 / 3.0, aspect_high = 3.0 / 2.0;  // height over width, independent of the area
+  bool log_aspect = true;                                  // log-uniform; else uniform
   double background_low = 0.85, background_high = 1.0;     // area of the square that the student may see
   int min_keep = 10;                                       // fewest visible patches
   bool alternate = true;                                   // every second region has height and width swapped
@@ -42,5 +44,8 @@ BlockSizes draw_sizes(const MultiBlock& options, Rng rng);
 /// but through K. An image with fewer than min_keep visible patches is drawn again, up to 20 times; then
 /// std::runtime_error.
 void draw_masks(const MultiBlock& options, const Rng& rng, int64_t images, BlockMasks& out);
+
+/// Hands what was drawn to a node's output, and takes its memory for the next group.
+void take(BlockMasks& drawn, const MultiBlock& options, int64_t images, Masks& out);
 
 }  // namespace flowrun::mask

@@ -1,5 +1,5 @@
 #include "graph/node.h"
-#include "nodes/host.h"
+#include "nodes/mask/mask_node.h"
 #include "nodes/mask/multi_block.h"
 
 namespace flowrun {
@@ -58,23 +58,13 @@ struct Rectangles {
                                    .alternate = params.alternate};
     thread_local mask::BlockMasks drawn;
     mask::draw_masks(options, context.rng(), context.images, drawn);
-    Masks& out = *port.mask;
-    out.grid = grid;
-    out.images = context.images;
-    out.visible_count = drawn.visible_count, out.regions = params.regions, out.region_size = drawn.region_size;
-    out.visible.swap(drawn.visible);
-    out.targets.swap(drawn.targets);
-    context.ledger.add(hash_bytes(out.visible.data(), out.visible.size() * sizeof(int64_t)));
-    context.ledger.add(hash_bytes(out.targets.data(), out.targets.size() * sizeof(int64_t), /*seed=*/1));
+    mask::take(drawn, options, context.images, *port.mask);
+    mask::add_to_ledger(*port.mask, context.ledger);
   }
 
  private:
   int grid_of(const ImageBatch& batch) const {
-    const std::string size = std::to_string(batch.width) + "x" + std::to_string(batch.height);
-    if (batch.height != batch.width || batch.height % params.patch != 0) {
-      throw NodeError("images of " + size + " are no square grid of patches of " + std::to_string(params.patch));
-    }
-    const int grid = batch.height / static_cast<int>(params.patch);
+    const int grid = mask::grid_of(batch, params.patch);
     if (grid <= 4 && params.size == Params{}.size) {
       throw NodeError("a grid of " + std::to_string(grid) + "x" + std::to_string(grid) +
                       " patches is too small for the default sizes: set size and aspect");

@@ -1,0 +1,81 @@
+#include "graph/node.h"
+#include "nodes/mask/beit_blocks.h"
+#include "nodes/mask/mask_node.h"
+
+namespace flowrun {
+namespace {
+
+struct Blockwise {
+  static constexpr NodeInfo info{
+      .type = "mask.blockwise",
+      .brief = "BEiT's masks: blocks of random size and aspect, until enough is hidden.",
+      .scope = Scope::batch,
+      .details =
+          "Algorithm 1 of Bao et al. (2022), as their code has it: a block is tried ten times, and must hide something new but no more than is "
+          "left to hide; when all tries fail the image stays a little below its count (with 75 of 14 x 14: 74.5 on average). So counts differ: "
+          "the mask's map holds all that is hidden, while the lists of visible and target patches are cut by lot to the smallest count of the "
+          "group. exact hides single patches by lot until the count is met, and no map is needed. With spread only masked_share of the images "
+          "is masked, each with a ratio of its own, evenly over the range, as iBOT and DINOv2 do (min_block 4); the lists have no targets "
+          "then, only the map has. The masks enter the ledger."};
+  struct Ports {
+    In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
+    Out<Masks> mask{"mask", "Visible B K, targets B 1 M, and the map of all that is hidden where counts may differ."};
+    void describe(auto& port) { port(image, mask); }
+  };
+  struct Params {
+    int64_t patch = 16, count = 0, min_block = 16;
+    double ratio = 0.4, aspect = 0.3, masked_share = 0.5;
+    std::vector<double> spread;
+    bool exact = false;
+    void describe(auto& param) {
+      param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
+      param("count", count, not_negative, "Patches to hide, for one grid (BEiT: 75 of 14 x 14); 0: by ratio.");
+      param("ratio", ratio, Range{0, 1}, "Share of the patches to hide (MaskFeat: 0.4, data2vec: 0.6).");
+      param("min_block", min_block, positive, "Smallest area that is drawn for a block, patches.");
+      param("aspect", aspect, Range{0.01, 1}, "Smallest height over width of a block; the largest is its inverse; log-uniform.");
+      param("exact", exact, "Hide exactly as many as asked for.");
+      param("spread", spread, Range{0, 1}, "Smallest and largest ratio over the images that are masked (DINOv2: 0.1, 0.5); empty: ratio for all.");
+      param("masked_share", masked_share, Range{0, 1}, "With spread: share of the images that are masked.");
+    }
+    std::optional<ParamFault> check() const {
+      if (spread.empty()) return {};
+      if (spread.size() != 2 || spread[0] > spread[1]) return ParamFault{"spread", "spread must be two numbers, the smaller first"};
+      if (spread[1] == 0 || spread[1] == 1)
+        return ParamFault{"spread", "spread's second number must be between 0 and 1: something is hidden, not everything"};
+      if (count > 0) return ParamFault{"count", "count and spread both say how much is hidden: remove one"};
+      return {};
+    }
+  };
+  Params params;
+
+  void run(Ports& port, const GroupContext& context) const {
+    mask::BeitBlocks options{.grid = mask::grid_of(*port.image, params.patch),
+                             .count = params.count,
+                             .min_block = params.min_block,
+                             .aspect = params.aspect,
+                             .exact = params.exact,
+                             .masked_share = params.masked_share};
+    if (params.spread.empty()) {
+      count_patches(options);
+    } else {
+      options.spread_low = params.spread[0], options.spread_high = params.spread[1];
+    }
+    mask::draw_beit_blocks(options, context.rng(), context.images, *port.mask);
+    mask::add_to_ledger(*port.mask, context.ledger);
+  }
+
+ private:
+  void count_patches(mask::BeitBlocks& options) const {
+    const int64_t patches = int64_t{options.grid} * options.grid;
+    if (options.count == 0) options.count = mask::share_of(patches, params.ratio);
+    const std::string wanted = std::to_string(options.count) + " of " + std::to_string(patches) + " patches are to be hidden";
+    if (options.count < 1 || options.count >= patches) throw NodeError(wanted + ": some must be hidden and some visible");
+    if (options.count < params.min_block)
+      throw NodeError(wanted + ", fewer than min_block = " + std::to_string(params.min_block) + ": make min_block smaller");
+  }
+};
+
+FLOWRUN_NODE(Blockwise);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,70 @@
+#include "graph/node.h"
+#include "nodes/mask/ijepa_blocks.h"
+#include "nodes/mask/mask_node.h"
+
+namespace flowrun {
+namespace {
+
+struct IjepaCompat {
+  static constexpr NodeInfo info{
+      .type = "mask.ijepa_compat",
+      .brief = "I-JEPA's multi-block masks as its code draws them, with its defects: to reproduce it.",
+      .scope = Scope::batch,
+      .details =
+          "Follows the public code, not the paper (Assran et al., 2023). One random number gives both area and aspect of the regions. A side "
+          "is cut to one less than the grid and the upper bounds of positions are exclusive: the last row and column are never seen or "
+          "predicted, and on 14 x 14 the context is always the upper left 13 x 13. A context of min_keep patches or fewer is drawn again; "
+          "every 20 times one constraint is dropped, so that it may overlap targets. All images are cut to the smallest count of the group "
+          "from behind, so the bottom is seen least. Sizes are seeded by the count of groups of the process alone: the same for every seed and "
+          "on every rank. Positions are random as elsewhere. For new work take mask.rectangles, or mask.ijepa_fixed. The masks enter the "
+          "ledger."};
+  struct Ports {
+    In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
+    Out<Masks> mask{"mask", "Visible B K and targets B R M."};
+    void describe(auto& port) { port(image, mask); }
+  };
+  struct Params {
+    int64_t patch = 16, regions = 4, min_keep = 10;
+    std::vector<double> size = {0.15, 0.2}, aspect = {0.75, 1.5}, context = {0.85, 1.0};
+    void describe(auto& param) {
+      param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
+      param("regions", regions, Range{1, 16}, "Target regions of an image.");
+      param("size", size, Range{0, 1}, "Smallest and largest share of the patches in a region.");
+      param("aspect", aspect, Range{0.01, 100}, "Smallest and largest height over width of a region.");
+      param("context", context, Range{0, 1}, "Smallest and largest share of the patches in the square that may be visible.");
+      param("min_keep", min_keep, positive, "A region or context must have more patches than this.");
+    }
+    std::optional<ParamFault> check() const {
+      const std::pair<const char*, const std::vector<double>&> ranges[] = {{"size", size}, {"aspect", aspect}, {"context", context}};
+      for (const auto& [name, range] : ranges) {
+        if (range.size() != 2 || range[0] > range[1]) return ParamFault{name, std::string(name) + " must be two numbers, the smaller first"};
+      }
+      return {};
+    }
+  };
+  Params params;
+
+  void run(Ports& port, const GroupContext& context) const {
+    const mask::IjepaBlocks options{.grid = mask::grid_of(*port.image, params.patch),
+                                    .regions = static_cast<int>(params.regions),
+                                    .size_low = params.size[0],
+                                    .size_high = params.size[1],
+                                    .aspect_low = params.aspect[0],
+                                    .aspect_high = params.aspect[1],
+                                    .context_low = params.context[0],
+                                    .context_high = params.context[1],
+                                    .min_keep = static_cast<int>(params.min_keep)};
+    // Groups that this rank had before, as the code's counter has it.
+    const int64_t in_step =
+        static_cast<int64_t>(context.group % static_cast<uint64_t>(context.groups * context.run.world)) - context.groups * context.run.rank;
+    const auto counter = static_cast<uint64_t>((context.step - 1) * context.groups + in_step);
+    const Rng sizes(0, hash_text("mask.ijepa_compat"), 0, counter);
+    mask::draw_ijepa_blocks(options, sizes, context.rng(), context.images, *port.mask);
+    mask::add_to_ledger(*port.mask, context.ledger);
+  }
+};
+
+FLOWRUN_NODE(IjepaCompat);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,49 @@
+#include "graph/node.h"
+#include "nodes/mask/mask_node.h"
+#include "nodes/mask/visible_blocks.h"
+
+namespace flowrun {
+namespace {
+
+struct InverseBlock {
+  static constexpr NodeInfo info{
+      .type = "mask.inverse_block",
+      .brief = "data2vec 2.0's masks: squares say what is visible, the rest is hidden; several masks of an image.",
+      .scope = Scope::batch,
+      .details =
+          "int(N (keep + adjust) / length^2) squares at random centres (Baevski et al., 2022), pressed onto the grid at its edges; then single "
+          "patches are added or taken by lot until exactly int(N keep) are visible. With repeats an image has several masks that share the "
+          "teacher's pass; they lie side by side: row = image x repeats + repeat. The masks enter the ledger."};
+  struct Ports {
+    In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
+    Out<Masks> mask{"mask", "Visible B K, and the hidden patches as one region B 1 M; B counts the masks."};
+    void describe(auto& port) { port(image, mask); }
+  };
+  struct Params {
+    int64_t patch = 16, length = 3, repeats = 1;
+    double keep = 0.2, adjust = 0.07;
+    void describe(auto& param) {
+      param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
+      param("keep", keep, Range{0, 1}, "Share of the patches that is visible.");
+      param("adjust", adjust, Range{0, 1}, "Added to keep when squares are counted, since they overlap.");
+      param("length", length, Range{1, 64}, "Side of a square, patches.");
+      param("repeats", repeats, Range{1, 64}, "Masks of an image.");
+    }
+  };
+  Params params;
+
+  void run(Ports& port, const GroupContext& context) const {
+    const mask::SquareBlocks options{.grid = mask::grid_of(*port.image, params.patch),
+                                     .keep = params.keep,
+                                     .adjust = params.adjust,
+                                     .length = static_cast<int>(params.length),
+                                     .repeats = params.repeats};
+    mask::draw_square_blocks(options, context.rng(), context.images, *port.mask);
+    mask::add_to_ledger(*port.mask, context.ledger);
+  }
+};
+
+FLOWRUN_NODE(InverseBlock);
+
+}  // namespace
+}  // namespace flowrun

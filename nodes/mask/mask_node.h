@@ -1,0 +1,28 @@
+// What the mask nodes share with each other, besides their maths.
+#pragma once
+
+#include <string>
+
+#include "graph/context.h"
+#include "graph/error.h"
+#include "nodes/host.h"
+
+namespace flowrun::mask {
+
+/// Patches along a side of the images. Throws NodeError unless they are a square grid of patches.
+inline int grid_of(const ImageBatch& batch, int64_t patch) {
+  if (batch.height != batch.width || batch.height % patch != 0) {
+    throw NodeError("images of " + std::to_string(batch.width) + "x" + std::to_string(batch.height) + " are no square grid of patches of " +
+                    std::to_string(patch));
+  }
+  return batch.height / static_cast<int>(patch);
+}
+
+/// Masks are random: they belong into the ledger.
+inline void add_to_ledger(const Masks& masks, const LedgerEntry& ledger) {
+  ledger.add(hash_bytes(masks.visible.data(), masks.visible.size() * sizeof(int64_t)));
+  ledger.add(hash_bytes(masks.targets.data(), masks.targets.size() * sizeof(int64_t), /*seed=*/1));
+  if (!masks.map.empty()) ledger.add(hash_bytes(masks.map.data(), masks.map.size(), /*seed=*/2));
+}
+
+}  // namespace flowrun::mask

@@ -1,0 +1,48 @@
+#include "graph/node.h"
+#include "nodes/mask/mask_node.h"
+#include "nodes/mask/random_patches.h"
+
+namespace flowrun {
+namespace {
+
+struct Random {
+  static constexpr NodeInfo info{
+      .type = "mask.random",
+      .brief = "MAE's masks: patches hidden by lot.",
+      .scope = Scope::batch,
+      .details =
+          "Each image keeps int(N (1 - ratio)) of its N patches, drawn without replacement (He et al., 2022). Neighbours tell a hidden patch "
+          "nearly all, so the task is easy: with targets that are features, not pixels, training can collapse. kept is CrossMAE's: only so "
+          "many of the hidden patches become targets (Fu et al., 2024; with ratio 0.75, kept 0.25 predicts one hidden patch in three). The "
+          "masks enter the ledger."};
+  struct Ports {
+    In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
+    Out<Masks> mask{"mask", "Visible B K, and the hidden patches as one region B 1 M."};
+    void describe(auto& port) { port(image, mask); }
+  };
+  struct Params {
+    int64_t patch = 16;
+    double ratio = 0.75, kept = 0;
+    void describe(auto& param) {
+      param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
+      param("ratio", ratio, Range{0, 1}, "Share of the patches that is hidden.");
+      param("kept", kept, Range{0, 1}, "Share of all patches that become targets, a random part of the hidden ones; 0: all of these.");
+    }
+    std::optional<ParamFault> check() const {
+      if (kept > ratio) return ParamFault{"kept", "kept is a share of all patches and can't be larger than ratio: targets are hidden"};
+      return {};
+    }
+  };
+  Params params;
+
+  void run(Ports& port, const GroupContext& context) const {
+    const mask::RandomPatches options{.grid = mask::grid_of(*port.image, params.patch), .ratio = params.ratio, .kept = params.kept};
+    mask::draw_random_patches(options, context.rng(), context.images, *port.mask);
+    mask::add_to_ledger(*port.mask, context.ledger);
+  }
+};
+
+FLOWRUN_NODE(Random);
+
+}  // namespace
+}  // namespace flowrun
