@@ -27,11 +27,22 @@ struct RunArgs {
   uint64_t jitter = 0;
 };
 
+struct MaskReportArgs {
+  PipelineArgs pipeline;
+  std::string node;  // empty: the only one
+  int64_t groups = 64;
+  int size = 0;  // of images, pixels; 0: as the pipeline says
+  bool json = false;
+  std::string out;  // .svg; empty: no picture
+};
+
 int run(const RunArgs& args);
 int check(const PipelineArgs& args);
 int expand(const PipelineArgs& args);
 /// `out` ending in .svg: drawn by Graphviz; else DOT, to the terminal when empty. `plan`: the lowered plan in words.
 int draw(const PipelineArgs& args, const std::string& out, bool plan);
+/// Statistics of the masks that a node of the pipeline draws, and a picture of them; reads no image.
+int mask_report(const MaskReportArgs& args);
 /// All types, or one; `plugins` are loaded first, so that their types are shown too.
 int help(const std::string& type, bool json, const std::vector<std::string>& plugins);
 int schema(const std::vector<std::string>& plugins);
