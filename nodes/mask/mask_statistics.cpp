@@ -32,14 +32,12 @@ std::vector<int> distances(const std::vector<uint8_t>& visible, int grid) {
 
 void MaskStatistics::Sum::add(double value) {
   min = n == 0 ? value : std::min(min, value), max = n == 0 ? value : std::max(max, value);
-  n += 1, sum += value, squares += value * value;
+  // Welford's way: exactly 0 when all values are equal.
+  const double before = value - mean;
+  n += 1, mean += before / n, squares += before * (value - mean);
 }
 
-Spread MaskStatistics::Sum::spread() const {
-  if (n == 0) return {};
-  const double mean = sum / n;
-  return {mean, std::sqrt(std::max(0.0, squares / n - mean * mean)), min, max};
-}
+Spread MaskStatistics::Sum::spread() const { return {mean, n > 0 ? std::sqrt(squares / n) : 0, min, max}; }
 
 void MaskStatistics::add(const Masks& masks) {
   const auto patches = static_cast<size_t>(masks.grid) * static_cast<size_t>(masks.grid);
@@ -88,6 +86,12 @@ void MaskStatistics::add_regions(const Masks& masks, int64_t row) {
     const int height = bottom - top + 1, width = right - left + 1;
     if (int64_t{height} * width == masks.region_size) ++sizes_[{height, width}];
   }
+}
+
+bool MaskSummary::mostly_rectangles() const {
+  double all = 0;
+  for (const auto& [size, share] : sizes) all += share;
+  return all > 0.5;
 }
 
 MaskSummary MaskStatistics::summary() const {

@@ -23,6 +23,9 @@ struct MaskSummary {
   double distance = 0;                                    // mean city-block distance of a target patch to the nearest visible one
   std::vector<double> row_visibility, column_visibility;  // share of the patches of a row, a column, that are visible
   std::vector<double> visibility, predicted;              // N: how often a patch is visible, a target
+
+  /// Other regions can be rectangles by chance.
+  bool mostly_rectangles() const;
 };
 
 /// Where masks have a map, what it hides are the targets and the rest is visible; else the lists count. A patch in two
@@ -35,7 +38,7 @@ class MaskStatistics {
 
  private:
   struct Sum {
-    double n = 0, sum = 0, squares = 0, min = 0, max = 0;
+    double n = 0, mean = 0, squares = 0, min = 0, max = 0;  // squares: of the distances from the mean
     void add(double value);
     Spread spread() const;
   };

@@ -27,6 +27,15 @@ struct RunArgs {
   uint64_t jitter = 0;
 };
 
+struct MaskReportArgs {
+  PipelineArgs pipeline;
+  std::string node;  // empty: the only one
+  int64_t groups = 64;
+  int size = 0;  // of images, pixels; 0: as the pipeline says
+  bool json = false;
+  std::string out;  // .svg; empty: no picture
+};
+
 int run(const RunArgs& args);
 int check(const PipelineArgs& args);
 int expand(const PipelineArgs& args);
@@ -35,6 +44,8 @@ int draw(const PipelineArgs& args, const std::string& out, bool plan);
 /// Writes the encoder of `from` (weights of any known layout, a checkpoint or a run directory) for timm. `model`: which
 /// of a checkpoint's models; empty: the teacher, else the student.
 int export_weights(const std::string& from, const std::string& to, const std::string& model, int64_t heads);
+/// Statistics of the masks that a node of the pipeline draws, and a picture of them; reads no image.
+int mask_report(const MaskReportArgs& args);
 /// All types, or one; `plugins` are loaded first, so that their types are shown too.
 int help(const std::string& type, bool json, const std::vector<std::string>& plugins);
 int schema(const std::vector<std::string>& plugins);

@@ -75,6 +75,16 @@ int main_or_throw(int argc, char** argv) {
   draw_command.add_flag("--plan", plan, "What the engine makes of it, in words: slots, tasks, orders");
   draw_command.callback([&] { status = draw(pipeline, out, plan); });
 
+  MaskReportArgs report;
+  CLI::App& mask_command = *app.add_subcommand("mask-report", "Draws the masks of a pipeline, without images, and says what they are like");
+  add_pipeline(mask_command, report.pipeline);
+  mask_command.add_option("--groups", report.groups, "How many groups to draw")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+  mask_command.add_option("--node", report.node, "Which mask node, where there are several");
+  mask_command.add_option("--size", report.size, "Side of the images in pixels, where the pipeline doesn't say")->check(CLI::Range(1, 16384));
+  mask_command.add_flag("--json", report.json, "As JSON");
+  mask_command.add_option("-o,--out", report.out, "FILE.svg for a picture too");
+  mask_command.callback([&] { status = mask_report(report); });
+
   std::string type;
   bool json = false;
   std::vector<std::string> plugins;
