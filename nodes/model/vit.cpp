@@ -82,7 +82,8 @@ Tensor Vit::sequence(const Tensor& patch_BKF, const Tensor& position) const {
 Vit::Tokens Vit::finish(const Tensor& x_BSD) const {
   const Tensor n_BSD = at::layer_norm(x_BSD, {config_.width}, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps);
   const int64_t prefix = config_.prefix();
-  return {class_ ? n_BSD.narrow(1, 0, 1) : Tensor(), n_BSD.narrow(1, prefix, n_BSD.size(1) - prefix)};
+  return {class_ ? n_BSD.narrow(1, 0, 1) : Tensor(), n_BSD.narrow(1, prefix, n_BSD.size(1) - prefix),
+          register_ ? n_BSD.narrow(1, class_ ? 1 : 0, config_.registers) : Tensor()};
 }
 
 Vit::Tokens Vit::encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK) const {

@@ -52,8 +52,9 @@ class Vit {
   void to(at::Device device, at::ScalarType dtype);
 
   struct Tokens {
-    Tensor cls_B1D;  ///< undefined without a class token
-    Tensor patch;    ///< [B, N or K, D]
+    Tensor cls_B1D;       ///< undefined without a class token
+    Tensor patch;         ///< [B, N or K, D]
+    Tensor register_BRD;  ///< R registers; undefined without
   };
 
   /// The student's pass: only the visible patches enter. images_BCHW [B, C, image, image], visible_BK int64. After the
