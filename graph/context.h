@@ -80,6 +80,8 @@ struct FoldContext {
 
 /// Values that nodes report during a step or an evaluation, by name; the order is by name.
 using Reports = std::map<std::string, double>;
+/// What an evaluation says in words, by name: on which split something was chosen.
+using Notes = std::map<std::string, std::string>;
 
 struct StepContext {
   const RunInfo& run;
@@ -101,8 +103,10 @@ struct EvaluationContext {
   const RunInfo& run;
   int64_t step;  // steps trained so far
   double epoch;
-  Reports& reports;  // becomes the node's entry in result.json
+  Reports& reports;  // become the node's entry in result.json
+  Notes& notes;
   void report(const std::string& name, double value) const { reports[name] = value; }
+  void note(const std::string& name, const std::string& text) const { notes[name] = text; }
 };
 
 /// A line for the log, and for the terminal; any thread. Nodes don't use it for errors: they throw.

@@ -242,10 +242,11 @@ void Engine::evaluate(const std::function<bool(const Moments&)>& due) {
       CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
       if (inactive_[static_cast<size_t>(n)]) continue;
       Reports reports;
-      EvaluationContext context{info_, step_, epoch_at(step_), reports};
+      Notes notes;
+      EvaluationContext context{info_, step_, epoch_at(step_), reports, notes};
       const std::vector<PortSlot> unbound(node.type->ports.size());  // fold() has seen the inputs
       guard(node.name, [&] { node.node->run(Call{nullptr, nullptr, unbound.data()}, context); });
-      if (options_.on_evaluation) options_.on_evaluation(node.name, step_, context.epoch, reports);
+      if (options_.on_evaluation) options_.on_evaluation(node.name, context);
     }
   });
 }

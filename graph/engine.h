@@ -29,7 +29,7 @@ struct EngineOptions {
   std::optional<ResumePoint> resume;
   /// After every step, on the device's thread.
   std::function<void(const StepContext&)> on_step;
-  std::function<void(const std::string& node, int64_t step, double epoch, const Reports&)> on_evaluation;
+  std::function<void(const std::string& node, const EvaluationContext&)> on_evaluation;
   /// While an evaluation passes a stream: source, images so far, of how many.
   std::function<void(const std::string& source, int64_t done, int64_t total)> on_evaluating;
   std::function<void(const BadSample&)> on_quarantine;

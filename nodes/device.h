@@ -62,6 +62,17 @@ struct Loss {
   void release() { value.reset(), per_part.reset(); }
 };
 
+/// All tokens of frozen images after the final norm, in the encoder's order: class, registers, patches row by row.
+struct EvalTokens {
+  static constexpr const char* type_name = "frozen tokens";
+  Tensor tokens_BSD;   // float
+  int64_t prefix = 0;  // class token and registers
+  int64_t grid = 0;    // patches of a side
+  Tensor labels_B;     // undefined without labels
+  Tensor patches_BND() const { return tokens_BSD.narrow(1, prefix, tokens_BSD.size(1) - prefix); }
+  void release() { tokens_BSD.reset(), labels_B.reset(); }
+};
+
 /// Frozen representations, B D float, with their labels.
 struct Features {
   static constexpr const char* type_name = "features";

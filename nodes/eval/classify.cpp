@@ -7,6 +7,8 @@
 #include <ATen/ops/one_hot.h>
 #include <ATen/ops/topk.h>
 #include <ATen/ops/zeros.h>
+#include <algorithm>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <stdexcept>
 #include <string>
 
@@ -19,26 +21,33 @@ Tensor normalised(const Tensor& x_ND) { return x_ND.div(at::linalg_vector_norm(x
 
 }  // namespace
 
-double knn_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels, int64_t k,
-                    double temperature) {
-  if (k > train_ND.size(0)) {
-    throw std::invalid_argument("k = " + std::to_string(k) + " neighbours of " + std::to_string(train_ND.size(0)) + " images");
+std::vector<double> knn_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels,
+                                 const std::vector<int64_t>& ks, double temperature) {
+  const int64_t most = *std::max_element(ks.begin(), ks.end());
+  if (most > train_ND.size(0)) {
+    throw std::invalid_argument("k = " + std::to_string(most) + " neighbours of " + std::to_string(train_ND.size(0)) + " images");
   }
   const at::NoGradGuard no_grad;
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
   constexpr int64_t chunk = 1024;
   const Tensor keys_DN = normalised(train_ND).t().contiguous(), queries_ND = normalised(test_ND);
   const int64_t classes = class_count(train_labels, test_labels);
-  int64_t right = 0;
+  std::vector<int64_t> right(ks.size());
   for (int64_t begin = 0; begin < test_ND.size(0); begin += chunk) {
     const int64_t end = std::min(begin + chunk, test_ND.size(0));
-    const auto [similarity, index] = at::topk(queries_ND.slice(0, begin, end).matmul(keys_DN), k, -1);
+    const auto [similarity, index] = at::topk(queries_ND.slice(0, begin, end).matmul(keys_DN), most, -1);
     // Relative to the nearest: exp(1 / temperature) alone may be more than a double holds.
     const Tensor weights = similarity.sub(similarity.amax(-1, /*keepdim=*/true)).to(at::kDouble).div(temperature).exp();
-    const Tensor votes =
-        at::zeros({end - begin, classes}, weights.options()).scatter_add(1, train_labels.index_select(0, index.flatten()).view_as(index), weights);
-    right += votes.argmax(1).eq(test_labels.slice(0, begin, end)).sum().item<int64_t>();
+    const Tensor voters = train_labels.index_select(0, index.flatten()).view_as(index);
+    for (size_t i = 0; i < ks.size(); ++i) {
+      const Tensor nearest = voters.narrow(1, 0, ks[i]);
+      const Tensor votes = at::zeros({end - begin, classes}, weights.options()).scatter_add(1, nearest, weights.narrow(1, 0, ks[i]));
+      right[i] += votes.argmax(1).eq(test_labels.slice(0, begin, end)).sum().item<int64_t>();
+    }
   }
-  return static_cast<double>(right) / static_cast<double>(test_ND.size(0));
+  std::vector<double> accuracies;
+  for (const int64_t count : right) accuracies.push_back(static_cast<double>(count) / static_cast<double>(test_ND.size(0)));
+  return accuracies;
 }
 
 double ridge_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels, double lambda) {

@@ -16,7 +16,11 @@ class Collected {
     labels_.push_back(group.labels_B);
   }
   Tensor values_ND() const { return at::cat(values_); }
-  Tensor labels_N() const { return at::cat(labels_); }
+  Tensor labels_N() const {
+    const Tensor labels = at::cat(labels_);
+    if (labels.min().item<int64_t>() < 0) throw NodeError("an image has no class: evaluations of classes need class folders");
+    return labels;
+  }
   void clear() { values_.clear(), labels_.clear(); }
 
  private:

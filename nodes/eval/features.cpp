@@ -1,4 +1,5 @@
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 
 #include "nodes/device.h"
 #include "nodes/model_resources.h"
@@ -8,13 +9,13 @@ namespace {
 
 struct FrozenFeatures {
   static constexpr NodeInfo info{.type = "eval.features",
-                                 .brief = "What a frozen encoder makes of whole images: the mean of its patches, or its class token.",
+                                 .brief = "What a frozen encoder makes of whole images: the mean of its patches, its class token, or both.",
                                  .scope = Scope::device,
-                                 .details = "After the final layer norm. No gradient; the encoder is read, never changed."};
+                                 .details = "After the final layer norm; registers are left out. No gradient; the encoder is read, never changed."};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceLabels> label{"label", "Classes, for evaluations that need them.", optional};
-    Out<Features> features{"features", "B D."};
+    Out<Features> features{"features", "B D, or B 2D of cls_mean."};
     void describe(auto& port) { port(image, label, features); }
   };
   struct Params {
@@ -22,23 +23,28 @@ struct FrozenFeatures {
     std::string pool = "mean";
     void describe(auto& param) {
       param.reads("model", model, "The encoder; the paper evaluates the teacher.");
-      param("pool", pool, pools(), "mean: of all patches. cls: the class token.");
+      param("pool", pool, pools(), "mean: of all patches. cls: the class token. cls_mean: both, the class token first.");
     }
     static const Choices& pools() {
-      static const Choices choices = {"mean", "cls"};
+      static const Choices choices = {"mean", "cls", "cls_mean"};
       return choices;
     }
   };
   Params params;
 
   void open(const OpenContext&) {
-    if (params.pool == "cls" && !params.model->vit.config().class_token) throw NodeError("pool is cls, but the encoder has no class token");
+    if (params.pool != "mean" && !params.model->vit.config().class_token) {
+      throw NodeError("pool is " + params.pool + ", but the encoder has no class token");
+    }
   }
 
   void run(Ports& port, const GroupContext&) const {
     const at::NoGradGuard no_grad;
     const model::Vit::Tokens tokens = params.model->vit.features(port.image->images_BCHW);
-    port.features->values_BD = (params.pool == "cls" ? tokens.cls_B1D.select(1, 0) : tokens.patch.mean(1)).to(at::kFloat);
+    std::vector<Tensor> parts;
+    if (params.pool != "mean") parts.push_back(tokens.cls_B1D.select(1, 0).to(at::kFloat));
+    if (params.pool != "cls") parts.push_back(tokens.patch.to(at::kFloat).mean(1));
+    port.features->values_BD = at::cat(parts, 1);
     if (port.label) port.features->labels_B = port.label->labels_B;
   }
 };

@@ -12,18 +12,22 @@ struct Knn {
       .scope = Scope::evaluation,
       .details =
           "Features are L2-normalised, similarity is the cosine, a vote weighs exp(similarity / temperature): the protocol of Wu et al. and "
-          "DINO. Reports accuracy in 0..1. Trains nothing."};
+          "DINO. Reports accuracy in 0..1 for the first k, and accuracy_kN for each. Trains nothing."};
   struct Ports {
     In<Features> train{"train", "Features of the images that vote."};
     In<Features> test{"test", "Features of the images to name."};
     void describe(auto& port) { port(train, test); }
   };
   struct Params {
-    int64_t k = 20;
+    std::vector<int64_t> k = {20};
     double temperature = 0.07;
     void describe(auto& param) {
-      param("k", k, positive, "Neighbours that vote.");
+      param("k", k, positive, "Neighbours that vote; the first number is the one reported as accuracy.");
       param("temperature", temperature, Range{1e-3, 1e3}, "Of the votes' weights.");
+    }
+    std::optional<ParamFault> check() const {
+      if (k.empty()) return ParamFault{"k", "k must have at least one number"};
+      return {};
     }
   };
   Params params;
@@ -33,10 +37,11 @@ struct Knn {
     if (port.test) test_.add(*port.test);
   }
   void run(Ports&, EvaluationContext& context) {
-    const double accuracy =
+    const std::vector<double> accuracy =
         eval::knn_accuracy(train_.values_ND(), train_.labels_N(), test_.values_ND(), test_.labels_N(), params.k, params.temperature);
     train_.clear(), test_.clear();
-    context.report("accuracy", accuracy);
+    context.report("accuracy", accuracy[0]);
+    for (size_t i = 0; i < accuracy.size(); ++i) context.report("accuracy_k" + std::to_string(params.k[i]), accuracy[i]);
   }
 
  private:

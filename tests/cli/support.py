@@ -84,6 +84,18 @@ def training_pipeline(**run):
     }
 
 
+def frozen_streams(train=100, test=100, model="teacher"):
+    """Two streams of drawn images with labels, seen by a frozen encoder of 24 pixels."""
+    nodes = {}
+    for name, split, count in (("known", "train", train), ("unseen", "test", test)):
+        nodes[name] = {"type": "source.synthetic", "images": count, "split": split}
+        nodes[f"{name}_decode"] = {"type": "image.jpeg_decode", "in": name}
+        nodes[f"{name}_batch"] = {"type": "batch.stack", "in": {"image": f"{name}_decode", "label": name}, "size": 25}
+        nodes[f"{name}_upload"] = {"type": "device.upload", "in": f"{name}_batch.*"}
+        nodes[f"{name}_features"] = {"type": "eval.features", "in": f"{name}_upload.*", "model": model}
+    return nodes
+
+
 class Folder(unittest.TestCase):
     """Each test has a folder of its own, in which flowrun is started."""
 

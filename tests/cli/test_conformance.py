@@ -42,6 +42,21 @@ def squares():
     }
 
 
+def frozen():
+    """Every evaluation of frozen features and tokens, of an encoder that trains meanwhile."""
+    pipeline = support.training_pipeline(epochs=1)
+    pipeline["nodes"].update(support.frozen_streams(train=60, test=40))
+    feeds = {"train": "known_features", "test": "unseen_features"}
+    pipeline["nodes"]["knn"] = {"type": "eval.knn", "in": feeds, "k": [20, 5], "at": ["start", "1 epoch"]}
+    pipeline["nodes"]["logistic"] = {"type": "eval.logistic", "in": feeds, "c": [1e-3, 1], "max_iterations": 50, "at": ["start", "1 epoch"]}
+    pipeline["nodes"]["probe"] = {"type": "eval.probe", "in": feeds, "epochs": 3, "batch": 16, "at": ["start", "1 epoch"]}
+    return pipeline
+
+
+# Pipelines of this test, for types that no shipped pipeline uses, or none that runs here.
+OWN = [squares, frozen]
+
+
 class Conformance(support.Folder):
     def registered(self):
         """Names of all node and model types, from the page that `flowrun help` prints."""
@@ -52,7 +67,7 @@ class Conformance(support.Folder):
 
     def test_every_type_is_used_by_a_pipeline_that_runs(self):
         used = set()
-        for path in [*(support.ROOT / "pipelines").rglob("*.json"), self.folder / self.write(squares())]:
+        for path in [*(support.ROOT / "pipelines").rglob("*.json"), *(self.folder / self.write(make(), f"{make.__name__}.json") for make in OWN)]:
             resolved = json.loads(self.flowrun("expand", path).stdout)
             used |= {part["type"] for table in ("models", "nodes") for part in resolved.get(table, {}).values()}
         self.assertEqual(self.registered() - used, set(), "no pipeline uses these")
@@ -72,7 +87,7 @@ class Conformance(support.Folder):
         paths = {str(path.relative_to(support.ROOT)): path for path in shipped()}
         self.assertEqual(set(paths), set(SMALL), "a shipped pipeline is not in the list of this test")
         runs = [(path, SMALL[name]) for name, path in paths.items() if SMALL[name] is not None]
-        for path, small in [*runs, (self.folder / self.write(squares(), "squares.json"), [])]:
+        for path, small in [*runs, *((self.folder / self.write(make(), f"{make.__name__}.json"), []) for make in OWN)]:
             with self.subTest(path.name):
                 # One thread inside operations: the order of a float sum is theirs to choose with more.
                 settings = [part for text in [*small, "run.device=cpu", "run.intra_op=1"] for part in ("--set", text)]

@@ -503,8 +503,8 @@ ToyRun run_toy(const std::string& text, EngineOptions options, const std::vector
     out.snapshots.push_back(context.snapshot(context.engine));
     if (on_step) on_step(context);
   };
-  options.on_evaluation = [&](const std::string& node, int64_t step, double, const Reports& reports) {
-    out.evaluations.push_back({node, step, reports});
+  options.on_evaluation = [&](const std::string& node, const EvaluationContext& context) {
+    out.evaluations.push_back({node, context.step, context.reports});
   };
   options.on_quarantine = [&](const BadSample& bad) {
     out.quarantine.push_back(std::to_string(bad.epoch) + "/" + std::to_string(bad.position) + " " + bad.key + ": " + bad.error);

@@ -51,17 +51,21 @@ class Records {
  public:
   explicit Records(const io::RunPaths& paths) : paths_(paths) {}
 
-  void evaluation(const std::string& node, int64_t step, double epoch, const Reports& values) {
-    ordered_json line = {{"node", node}, {"step", step}, {"epoch", epoch}};
+  void evaluation(const std::string& node, const EvaluationContext& context) {
+    ordered_json line = {{"node", node}, {"step", context.step}, {"epoch", context.epoch}};
     std::string text;
-    for (const auto& [name, value] : values) {
+    for (const auto& [name, value] : context.reports) {
       line[name] = value;
       char number[64];
       std::snprintf(number, sizeof number, "%s%s %.4g", text.empty() ? "" : ", ", name.c_str(), value);
       text += number;
     }
+    for (const auto& [name, words] : context.notes) {
+      line[name] = words;
+      text += ", " + name + " " + words;
+    }
     io::JsonLines(evaluations()).append(line);
-    log_info("evaluation " + node + " after step " + std::to_string(step) + ": " + text);
+    log_info("evaluation " + node + " after step " + std::to_string(context.step) + ": " + text);
   }
 
   void quarantine(const BadSample& bad, const RunInfo& run) {
@@ -73,9 +77,10 @@ class Records {
     log_warning("replaced a sample that failed: " + bad.key + "\n  " + bad.error);
   }
 
-  /// stats.json, then result.json: last, so that its presence says that all is there.
+  /// stats.json, result.md, then result.json: last, so that its presence says that all is there.
   void finish(const Engine* engine, ordered_json result) {
     if (engine) io::write_file_atomic(paths_.stats, engine->stats_json().dump(2) + "\n");
+    std::string table;
     std::ifstream lines(evaluations());
     for (std::string text; std::getline(lines, text);) {
       ordered_json entry = ordered_json::parse(text, nullptr, false);
@@ -87,10 +92,26 @@ class Records {
       result[node] = entry;
       result[node]["history"] = std::move(history);
     }
+    for (const auto& [node, entry] : result.items()) table += table_rows(node, entry);
+    const std::string head = "| node | metric | value | selected on |\n|---|---|---|---|\n";
+    if (!table.empty()) io::write_file_atomic(paths_.root / "result.md", head + table);
     io::write_file_atomic(paths_.result, result.dump(2) + "\n");
   }
 
  private:
+  /// One row of result.md for each number that the evaluation found last.
+  static std::string table_rows(const std::string& node, const ordered_json& entry) {
+    std::string rows;
+    if (!entry.is_object()) return rows;
+    for (const auto& [metric, value] : entry.items()) {
+      if (!value.is_number() || metric == "step" || metric == "epoch") continue;
+      char number[64];
+      std::snprintf(number, sizeof number, "%.6g", value.get<double>());
+      rows += "| " + node + " | " + metric + " | " + number + " | " + entry.value("selected_on", "") + " |\n";
+    }
+    return rows;
+  }
+
   std::filesystem::path evaluations() const { return paths_.root / "evaluations.jsonl"; }
   const io::RunPaths& paths_;
   std::optional<io::JsonLines> quarantine_;
@@ -163,9 +184,7 @@ int run(const RunArgs& args) {
   const int64_t from = options.resume ? options.resume->step : 0;
   options.on_step = [&](const StepContext& context) { progress.step(*engine, context); };
   options.on_evaluating = [&](const std::string& source, int64_t done, int64_t total) { progress.evaluating(source, done, total); };
-  options.on_evaluation = [&](const std::string& node, int64_t step, double epoch, const Reports& values) {
-    records.evaluation(node, step, epoch, values);
-  };
+  options.on_evaluation = [&](const std::string& node, const EvaluationContext& context) { records.evaluation(node, context); };
   options.on_quarantine = [&](const BadSample& bad) { records.quarantine(bad, engine->info()); };
   engine = open_engine(pipeline, std::move(options), fresh, out);
   if (!args.resume) io::write_file_atomic(paths.pipeline, resolved.dump(2) + "\n");

@@ -42,28 +42,28 @@ TEST(Classify, EqualsPyTorch) {
   EXPECT_GT(knn, 0.3);
   EXPECT_LT(knn, 0.95);
   // Float32 similarities may turn a vote that is nearly even.
-  EXPECT_NEAR(knn_accuracy(train.values, train.labels, test.values, test.labels, 20, 0.07), knn, 2.0 / 1500);
+  EXPECT_NEAR(knn_accuracy(train.values, train.labels, test.values, test.labels, {20}, 0.07)[0], knn, 2.0 / 1500);
   EXPECT_NEAR(ridge_accuracy(train.values, train.labels, test.values, test.labels, 0.01), ridge, 1e-9);
 }
 
 TEST(Classify, ClearClassesAreAllRight) {
   const Blobs train(200, 10, 10, 0.01, 1), test(100, 10, 10, 0.01, 2);
-  EXPECT_EQ(knn_accuracy(train.values, train.labels, test.values, test.labels, 5, 0.07), 1);
+  EXPECT_EQ(knn_accuracy(train.values, train.labels, test.values, test.labels, {5}, 0.07)[0], 1);
   EXPECT_EQ(ridge_accuracy(train.values, train.labels, test.values, test.labels, 1e-3), 1);
 }
 
 TEST(Classify, OfEqualVotesTheSmallerClassWins) {
   const Tensor train = at::eye(2), labels = at::tensor({1, 0}, at::kLong);
   const Tensor between = at::tensor({1.0f, 1.0f}).view({1, 2});
-  EXPECT_EQ(knn_accuracy(train, labels, between, at::tensor({0}, at::kLong), 2, 0.07), 1);
-  EXPECT_EQ(knn_accuracy(train, labels, between, at::tensor({1}, at::kLong), 2, 0.07), 0);
+  EXPECT_EQ(knn_accuracy(train, labels, between, at::tensor({0}, at::kLong), {2}, 0.07)[0], 1);
+  EXPECT_EQ(knn_accuracy(train, labels, between, at::tensor({1}, at::kLong), {2}, 0.07)[0], 0);
 }
 
 TEST(Classify, ALowTemperatureLeavesTheVoteToTheNearest) {
   // exp(1 / temperature) is more than a double holds: votes must not all become infinite.
   const Tensor train = at::tensor({1.0f, 0.1f, 1.0f, 0.12f, 1.0f, 0.0f}).view({3, 2}), labels = at::tensor({0, 0, 1}, at::kLong);
   const Tensor on_the_third = at::tensor({1.0f, 0.0f}).view({1, 2});
-  EXPECT_EQ(knn_accuracy(train, labels, on_the_third, at::tensor({1}, at::kLong), 3, 1e-3), 1);
+  EXPECT_EQ(knn_accuracy(train, labels, on_the_third, at::tensor({1}, at::kLong), {3}, 1e-3)[0], 1);
 }
 
 TEST(Classify, LabelsThatTellNothingGiveChance) {
@@ -76,13 +76,13 @@ TEST(Classify, LabelsThatTellNothingGiveChance) {
     std::swap(label[i], label[rng.below(static_cast<uint32_t>(i) + 1)]);
   }
   // Five standard deviations of 2,000 draws at 0.2.
-  EXPECT_NEAR(knn_accuracy(train.values, train.labels, test.values, shuffled, 20, 0.07), 0.2, 0.045);
+  EXPECT_NEAR(knn_accuracy(train.values, train.labels, test.values, shuffled, {20}, 0.07)[0], 0.2, 0.045);
   EXPECT_NEAR(ridge_accuracy(train.values, train.labels, test.values, shuffled, 1e-2), 0.2, 0.045);
 }
 
 TEST(Classify, MoreNeighboursThanImagesIsAnError) {
   const Tensor train = at::eye(2), labels = at::tensor({1, 0}, at::kLong);
-  EXPECT_THROW(knn_accuracy(train, labels, train, labels, 3, 0.07), std::invalid_argument);
+  EXPECT_THROW(knn_accuracy(train, labels, train, labels, {3}, 0.07), std::invalid_argument);
 }
 
 }  // namespace

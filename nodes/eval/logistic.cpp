@@ -1,0 +1,84 @@
+#include <cmath>
+
+#include "graph/node.h"
+#include "nodes/eval/collect.h"
+#include "nodes/eval/logistic_math.h"
+#include "nodes/eval/selection.h"
+
+namespace flowrun {
+namespace {
+
+/// 10^linspace(-6, 5, 8): CAPI's grid.
+std::vector<double> default_cs() {
+  std::vector<double> cs;
+  for (int i = 0; i < 8; ++i) cs.push_back(std::pow(10.0, -6 + 11.0 * i / 7));
+  return cs;
+}
+
+struct LogisticProbe {
+  static constexpr NodeInfo info{
+      .type = "eval.logistic",
+      .brief = "Accuracy of a multinomial logistic regression on frozen features, its penalty chosen on images set aside.",
+      .scope = Scope::evaluation,
+      .details =
+          "Minimises C x sum of cross-entropies + |weights|^2 / 2 by L-BFGS in float64, as scikit-learn's LogisticRegression does; the bias is "
+          "not penalised. The best C is fitted again on all train images. With select_on = test the accuracy is that of the best C on the "
+          "test images. Reports accuracy in 0..1, the chosen c, its selection_accuracy and the iterations of the last fit."};
+  struct Ports {
+    In<Features> train{"train", "Features to fit on."};
+    In<Features> test{"test", "Features to name."};
+    void describe(auto& port) { port(train, test); }
+  };
+  struct Params {
+    std::vector<double> c = default_cs();
+    eval::Selection selection;
+    int64_t max_iterations = 1000, memory = 5;
+    double tolerance = 1e-12;
+    bool standardize = true;
+    void describe(auto& param) {
+      param("c", c, Range{1e-12, 1e12}, "Inverse strengths of the penalty to choose from; default: CAPI's grid.");
+      selection.describe(param);
+      param("max_iterations", max_iterations, positive, "Of one fit.");
+      param("memory", memory, Range{1, 100}, "Steps that L-BFGS remembers.");
+      param("tolerance", tolerance, not_negative, "A fit ends when no entry of the gradient is larger.");
+      param("standardize", standardize, "Whether each dimension is shifted and scaled by the train images' mean and deviation.");
+    }
+    std::optional<ParamFault> check() const {
+      if (c.empty()) return ParamFault{"c", "c must have at least one number"};
+      return {};
+    }
+  };
+  Params params;
+
+  void fold(Ports& port, const FoldContext&) {
+    if (port.train) train_.add(*port.train);
+    if (port.test) test_.add(*port.test);
+  }
+
+  void run(Ports&, EvaluationContext& context) {
+    Tensor train_ND = train_.values_ND().to(at::kDouble), test_ND = test_.values_ND().to(at::kDouble);
+    const Tensor train_labels = train_.labels_N(), test_labels = test_.labels_N();
+    train_.clear(), test_.clear();
+    if (params.standardize) {
+      const eval::Standardiser standard(train_ND);
+      train_ND = standard.apply(train_ND), test_ND = standard.apply(test_ND);
+    }
+    const eval::LbfgsOptions options{params.max_iterations, params.memory, params.tolerance};
+    const auto rows = eval::selection_rows(params.selection, context.run.seed, train_ND, train_labels, test_ND, test_labels);
+    eval::BestLogistic best = eval::choose_logistic(rows.fit_ND, rows.fit_labels, rows.select_ND, rows.select_labels, params.c, options);
+    if (!params.selection.on_test()) best.fit = eval::fit_logistic(train_ND, train_labels, best.c, options, &best.fit);
+    context.report("accuracy", best.fit.accuracy(test_ND, test_labels));
+    context.report("selection_accuracy", best.accuracy);
+    context.report("c", best.c);
+    context.report("iterations", static_cast<double>(best.fit.iterations));
+    context.note("selected_on", params.selection.on);
+  }
+
+ private:
+  eval::Collected train_, test_;
+};
+
+FLOWRUN_NODE(LogisticProbe);
+
+}  // namespace
+}  // namespace flowrun
