@@ -83,7 +83,7 @@ Sweep train_sweep(const Tensor& train_ND, const Tensor& labels, const Tensor& st
 
   const int64_t batch = std::min(options.batch, rows), per_epoch = rows / batch, total = options.epochs * per_epoch;
   const train::Length length{total, static_cast<int64_t>(options.warmup * static_cast<double>(total))};
-  const train::WarmupCosine schedule{0, 1, 0};
+  const train::Warmup schedule{0, 1, 0};
   int64_t step = 0;
   for (int64_t epoch = 0; epoch < options.epochs; ++epoch) {
     const Tensor index = order(epoch).to(train_ND.device());
