@@ -70,23 +70,23 @@ inline std::filesystem::path fresh_folder(const std::string& name) {
   return path;
 }
 
-/// Folder of the tensors that tests/reference/make_reference.py writes, made once per version of the scripts and
-/// shared by test processes. Empty, with `missing` set, where there is no Python or no package for it.
-inline std::filesystem::path reference_folder(std::string& missing) {
+/// Folder of the tensors that a script of tests/reference writes, made once per version of the scripts and shared by
+/// test processes. Empty, with `missing` set, where there is no Python or no package for it.
+inline std::filesystem::path reference_folder(std::string& missing, const std::string& script = "make_reference.py") {
   std::ostringstream sources;
-  for (const char* script : {"twin.py", "make_reference.py"}) {
-    sources << std::ifstream(std::string(FLOWRUN_SOURCE_DIR "/tests/reference/") + script).rdbuf();
+  for (const std::string& name : {std::string("twin.py"), std::string("make_reference.py"), script}) {
+    sources << std::ifstream(std::string(FLOWRUN_SOURCE_DIR "/tests/reference/") + name).rdbuf();
   }
-  const auto key = std::to_string(hash_text(sources.str() + FLOWRUN_PYTHON));
+  const auto key = std::to_string(hash_text(sources.str() + script + FLOWRUN_PYTHON));
   const auto folder = std::filesystem::temp_directory_path() / ("flowrun-reference-" + key);
   if (std::filesystem::exists(folder)) return folder;
   const auto fresh = fresh_folder("flowrun-reference");
-  const Ran ran = run_python("make_reference.py", fresh.string());
+  const Ran ran = run_python(script, fresh.string());
   if (python_missing(ran)) {
     missing = "no reference tensors, a Python package is missing (tools/setup --test): " + ran.output;
     return {};
   }
-  if (ran.status != 0) throw std::runtime_error("make_reference.py failed: " + ran.output);
+  if (ran.status != 0) throw std::runtime_error(script + " failed: " + ran.output);
   std::error_code raced;  // another process may have made it meanwhile: the same tensors
   std::filesystem::rename(fresh, folder, raced);
   if (raced) std::filesystem::remove_all(fresh);

@@ -1,0 +1,135 @@
+"""pipelines/paper and pipelines/compare: every file checks, runs two steps at tiny size, and says what it asks."""
+import json
+import random
+import re
+
+from PIL import Image
+
+import support
+
+PAPER = support.ROOT / "pipelines/paper"
+COMPARE = support.ROOT / "pipelines/compare"
+PATCH, GRID, WIDTH = 4, 14, 16
+
+
+def files(folder):
+    return sorted(folder.rglob("*.json"))
+
+
+def tiny(resolved, images):
+    """Settings that make a pipeline for ImageNet a matter of a second: small images on the same grid of patches."""
+    sets = {"let.size": GRID * PATCH, "let.patch": PATCH, "files.path": images, "run.steps": 2, "run.device": "cpu", "run.precision": "fp32",
+            "run.memory_mib": 64, "run.intra_op": 1, "metrics.every": "1 step", "batch.size": 8, "batch.group": 4}
+    nodes, models = resolved["nodes"], resolved["models"]
+    predictor = models["predictor"]
+    sets |= {"student.width": WIDTH, "student.heads": 2}
+    sets |= {f"predictor.{key}": value for key, value in (("width", WIDTH), ("heads", 2)) if key in predictor}
+    if predictor["out"]:
+        target = nodes["targets"]["type"]
+        sets["predictor.out"] = {"mim.pixel_targets": 3 * PATCH**2, "mim.hog_targets": 3 * 9 * 4, "mim.hidden_targets": WIDTH}[target]
+    if nodes["targets"]["type"] == "mim.hog_targets":
+        sets["targets.cell"] = PATCH // 2
+    if nodes["mask"]["type"] == "mask.units":
+        sets["mask.unit"] = 2 * PATCH
+    return sets
+
+
+class Paper(support.Folder):
+    def make_images(self):
+        folder = self.folder / "images"
+        folder.mkdir(exist_ok=True)
+        draw = random.Random(1)
+        for i in range(16):
+            image = Image.new("RGB", (80, 72))
+            image.putdata([(draw.randrange(256), x % 256, y * 3 % 256) for y in range(72) for x in range(80)])
+            image.save(folder / f"{i:02}.jpg", quality=85)
+        return folder
+
+    def settings(self, sets):
+        return [part for key, value in sets.items() for part in ("--set", f"{key}={value}")]
+
+    def resolved(self, path, *more):
+        return json.loads(self.flowrun("expand", path, *more).stdout)
+
+    def test_every_file_extends_another_and_asks_one_question(self):
+        self.assertGreater(len(files(PAPER)), 60)
+        for path in files(PAPER) + files(COMPARE):
+            with self.subTest(str(path.relative_to(support.ROOT))):
+                text = json.loads(path.read_text())
+                self.assertIn("extends", text)
+                self.assertTrue((path.parent / text["extends"]).is_file())
+                self.assertRegex(text["about"], r"\?|base of the comparison")
+
+    def test_every_file_runs_two_steps(self):
+        images = self.make_images()
+        base = PAPER / "bootleg_s.json"
+        sets = tiny(self.resolved(base), images)
+        self.flowrun(base, *self.settings(sets), "--out", "base")
+        self.flowrun("export", "base", "teacher.safetensors")
+        for path in files(PAPER):
+            with self.subTest(str(path.relative_to(PAPER))):
+                resolved = self.resolved(path)
+                sets = tiny(resolved, images)
+                if resolved["models"].get("teacher", {}).get("type") == "model.pretrained":
+                    sets["teacher.file"] = self.folder / "teacher.safetensors"
+                out = str(path.relative_to(PAPER)).replace("/", "-")
+                self.flowrun(path, *self.settings(sets), "--out", out)
+                self.assertEqual([line["step"] for line in self.metrics(out)], [1, 2])
+
+    def test_the_interpolation_ends_at_bootleg(self):
+        last, bootleg = self.resolved(PAPER / "interpolation/8_schedule.json"), self.resolved(PAPER / "bootleg_s_300.json")
+        self.assertEqual(last["resolved"]["hash"], bootleg["resolved"]["hash"])
+        first, ijepa = self.resolved(PAPER / "interpolation/0_ijepa.json"), self.resolved(PAPER / "baselines/ijepa_s.json")
+        self.assertEqual(first["resolved"]["hash"], ijepa["resolved"]["hash"])
+
+    def test_each_step_of_the_interpolation_changes_something(self):
+        hashes = [self.resolved(path)["resolved"]["hash"] for path in files(PAPER / "interpolation")]
+        self.assertEqual(len(set(hashes)), len(hashes))
+        self.assertEqual(len(hashes), 9)
+
+    def ledgers(self, nodes, out):
+        """Ledgers of the steps of a pipeline that only loads data."""
+        pipeline = support.data_pipeline(epochs=2)
+        pipeline["nodes"] |= nodes
+        pipeline["nodes"] = {name: node for name, node in pipeline["nodes"].items() if node}
+        self.flowrun(self.write(pipeline, f"{out}.json"), "--out", out)
+        return [int(line["ledger"], 16) for line in self.metrics(out)]
+
+    def test_swapping_masks_leaves_the_ledger_of_the_crops(self):
+        """A ledger is a sum. What a mask adds must be the same beside other crops: then crops add the same beside any mask."""
+        none = {"mask": None, "sheet": None}
+        other = {"crop": {"type": "image.random_crop", "in": "files", "area": [0.1, 0.3]}}
+        here, there = self.ledgers(none, "none"), self.ledgers(none | other, "none-other")
+        self.assertNotEqual(here, there)
+        types = set(re.findall(r"^\s*(mask\.[a-z0-9_]+)\s", self.flowrun("help").stdout, re.M))
+        self.assertGreaterEqual(len(types), 9)
+        seen = set()
+        for kind in sorted(types):
+            with self.subTest(kind):
+                small = {"mask.ijepa_compat": {"min_keep": 2}, "mask.ijepa_fixed": {"min_keep": 2}, "mask.rectangles": {"min_keep": 2},
+                         "mask.units": {"unit": 8}, "mask.blockwise": {"min_block": 4}}.get(kind, {})
+                mask = {"mask": {"type": kind, "in": "batch", "patch": 4, **small}, "sheet": None}
+                added = [(a - b) % 2**64 for a, b in zip(self.ledgers(mask, kind), here)]
+                beside = [(a - b) % 2**64 for a, b in zip(self.ledgers(mask | other, kind + "-other"), there)]
+                self.assertEqual(added, beside)
+                self.assertTrue(all(added), "the mask is in the ledger")
+                seen.add(tuple(added))
+        self.assertEqual(len(seen), len(types), "two masks added the same")
+
+    def test_swapping_targets_leaves_the_whole_ledger(self):
+        pipeline = support.training_pipeline(epochs=1)
+        self.flowrun(self.write(pipeline, "hidden.json"), "--out", "hidden")
+        ledger = [line["ledger"] for line in self.metrics("hidden")]
+        self.assertTrue(ledger)
+        for kind, out in (("mim.pixel_targets", 48), ("mim.hog_targets", 108)):
+            with self.subTest(kind):
+                changed = support.training_pipeline(epochs=1)
+                changed["nodes"]["targets"] = {"type": kind, "in": "upload.*", "patch": 4, **({"cell": 2} if "hog" in kind else {})}
+                del changed["models"]["predictor"]["blocks"]
+                changed["models"]["predictor"]["out"] = out
+                self.flowrun(self.write(changed, f"{kind}.json"), "--out", kind)
+                self.assertEqual([line["ledger"] for line in self.metrics(kind)], ledger)
+
+
+if __name__ == "__main__":
+    support.main()
