@@ -42,6 +42,13 @@ def squares():
     }
 
 
+def watched():
+    """A training run that is watched for collapse."""
+    pipeline = support.training_pipeline()
+    pipeline["nodes"]["health"] = {"type": "report.health", "in": {"tokens": "encode", "target": "targets", "prediction": "predict"}, "every": "2 steps"}
+    return pipeline
+
+
 class Conformance(support.Folder):
     def registered(self):
         """Names of all node and model types, from the page that `flowrun help` prints."""
@@ -52,7 +59,7 @@ class Conformance(support.Folder):
 
     def test_every_type_is_used_by_a_pipeline_that_runs(self):
         used = set()
-        for path in [*(support.ROOT / "pipelines").rglob("*.json"), self.folder / self.write(squares())]:
+        for path in [*(support.ROOT / "pipelines").rglob("*.json"), self.folder / self.write(squares()), self.folder / self.write(watched(), "watched.json")]:
             resolved = json.loads(self.flowrun("expand", path).stdout)
             used |= {part["type"] for table in ("models", "nodes") for part in resolved.get(table, {}).values()}
         self.assertEqual(self.registered() - used, set(), "no pipeline uses these")
@@ -72,7 +79,8 @@ class Conformance(support.Folder):
         paths = {str(path.relative_to(support.ROOT)): path for path in shipped()}
         self.assertEqual(set(paths), set(SMALL), "a shipped pipeline is not in the list of this test")
         runs = [(path, SMALL[name]) for name, path in paths.items() if SMALL[name] is not None]
-        for path, small in [*runs, (self.folder / self.write(squares(), "squares.json"), [])]:
+        own = [(self.folder / self.write(squares(), "squares.json"), []), (self.folder / self.write(watched(), "watched.json"), [])]
+        for path, small in [*runs, *own]:
             with self.subTest(path.name):
                 # One thread inside operations: the order of a float sum is theirs to choose with more.
                 settings = [part for text in [*small, "run.device=cpu", "run.intra_op=1"] for part in ("--set", text)]
