@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "graph/rng.h"
 #include "graph/state.h"
@@ -83,6 +84,12 @@ using Reports = std::map<std::string, double>;
 /// What an evaluation says in words, by name: on which split something was chosen.
 using Notes = std::map<std::string, std::string>;
 
+/// One sample of a step, as messages name it.
+struct StepSample {
+  uint64_t epoch, position, sample;
+  std::string key;
+};
+
 struct StepContext {
   const RunInfo& run;
   int64_t step;        // 1-based
@@ -96,6 +103,8 @@ struct StepContext {
   /// Models and nodes as they stand; only on the device's executor.
   Snapshot (*snapshot)(const void* engine);
   const void* engine;
+  /// The samples of a step on this rank, in their order: for reports of a step that went wrong.
+  std::vector<StepSample> (*samples)(const void* engine, int64_t step) = nullptr;
   void report(const std::string& name, double value) const { reports[name] = value; }
 };
 

@@ -170,6 +170,28 @@ Snapshot Engine::snapshot() const {
   return out;
 }
 
+/// Every sample follows from its place; only what was replaced since this process began has to be remembered.
+std::vector<StepSample> Engine::samples_of(int64_t step) const {
+  std::vector<StepSample> out;
+  if (pipeline_.training_source < 0 || step < 1) return out;
+  const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)];
+  const StreamPlan& stream = plan_.streams[0];
+  const uint64_t samples = source.node->size();
+  const Segment segment = Segment::training(stream, samples, step, 1, info_.rank, info_.world);
+  for (int64_t group = 0; group < segment.groups; ++group) {
+    const Place place = segment.place(group);
+    const Permutation order(samples, pipeline_.seed, source.stream, place.epoch);
+    for (uint64_t position = place.position; position < place.position + static_cast<uint64_t>(stream.grouping.group); ++position) {
+      uint64_t sample = order(position);
+      if (const auto found = replaced_.find({place.epoch, position}); found != replaced_.end()) {
+        sample = substitute_sample(pipeline_.seed, source.stream, place.epoch, position, found->second, samples);
+      }
+      out.push_back({place.epoch, position, sample, source.node->key(sample)});
+    }
+  }
+  return out;
+}
+
 double Engine::epoch_at(int64_t step) const {
   return info_.steps_per_epoch == 0 ? 0 : static_cast<double>(step) / static_cast<double>(info_.steps_per_epoch);
 }
@@ -178,6 +200,7 @@ void Engine::fill(StepContext& context) const {
   context.seconds = stats_->seconds();
   context.engine = this;
   context.snapshot = [](const void* engine) { return static_cast<const Engine*>(engine)->snapshot(); };
+  context.samples = [](const void* engine, int64_t step) { return static_cast<const Engine*>(engine)->samples_of(step); };
 }
 
 StreamOptions Engine::stream_options() {
@@ -193,6 +216,7 @@ StreamOptions Engine::stream_options() {
   out.on_step = options_.on_step;
   out.quarantine = [this](const BadSample& bad) {
     ++bad_;
+    ++replaced_[{bad.epoch, bad.position}];
     if (options_.on_quarantine) options_.on_quarantine(bad);
   };
   return out;
@@ -299,6 +323,7 @@ RunResult Engine::run() {
     if (const auto failure = train(to)) {
       // What was learnt before a bad sample is kept; after a fault in the middle of a step there is nothing to keep.
       if (!failure->device && step_ > 0) finish_nodes(true);
+      if (failure->device && options_.on_failed_step) options_.on_failed_step(failure->step, samples_of(failure->step));
       throw RunError(failure->message);
     }
     if (step_ < to || step_ >= info_.last_step) break;

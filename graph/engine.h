@@ -33,6 +33,8 @@ struct EngineOptions {
   /// While an evaluation passes a stream: source, images so far, of how many.
   std::function<void(const std::string& source, int64_t done, int64_t total)> on_evaluating;
   std::function<void(const BadSample&)> on_quarantine;
+  /// A device or step node failed at this step (a loss that is not finite, say): what was in it.
+  std::function<void(int64_t step, const std::vector<StepSample>&)> on_failed_step;
 };
 
 struct RunResult {
@@ -73,6 +75,7 @@ class Engine {
   StreamOptions stream_options();
   void fill(StepContext& context) const;
   Snapshot snapshot() const;
+  std::vector<StepSample> samples_of(int64_t step) const;
   double epoch_at(int64_t step) const;
 
   CheckedPipeline& pipeline_;
@@ -86,6 +89,7 @@ class Engine {
   bool evaluation_stopped_ = false;                   // a stop came while one passed its streams
   int64_t step_ = 0;                                  // completed
   int64_t bad_ = 0;
+  std::map<std::pair<uint64_t, uint64_t>, uint32_t> replaced_;  // epoch and position: how often; at most run.max_bad
   int64_t slots_ = 0;
   size_t bytes_in_flight_ = 0;
 };

@@ -113,7 +113,7 @@ class StreamLowering {
       for (const int n : to.after) from(n);
       if (!to.type->info.late) continue;
       for (size_t other = 0; other < plan.tasks.size(); ++other) {
-        if (!node(plan.tasks[other].node).type->info.late) add_edge(plan, static_cast<int>(other), static_cast<int>(t));
+        if (node(plan.tasks[other].node).type->info.late < to.type->info.late) add_edge(plan, static_cast<int>(other), static_cast<int>(t));
       }
     }
   }

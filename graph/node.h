@@ -47,7 +47,7 @@ struct NodeInfo {
   const char* brief;  // one sentence
   Scope scope;
   const char* details = "";  // for the node's page: method, source, what it can't do
-  bool late = false;         // a step node that runs after all others of its step (reports)
+  int late = 0;              // of a step node; 1: runs after all others of its step (reports), 2: after those too
 };
 
 /// How a stack of samples is cut: `size` samples make a step, in groups of `group`.

@@ -37,6 +37,12 @@ Segment Segment::training(const StreamPlan& stream, uint64_t samples, int64_t fi
   return segment;
 }
 
+uint64_t substitute_sample(uint64_t seed, uint64_t stream, uint64_t epoch, uint64_t position, uint32_t attempt, uint64_t samples) {
+  Rng rng(seed, hash_text("substitute") ^ stream, epoch, position);
+  rng.seek(attempt * 4);
+  return rng.below(static_cast<uint32_t>(std::min<uint64_t>(samples, UINT32_MAX)));
+}
+
 Record::Record(const LevelPlan& plan)
     : ledger(plan.tasks.size() + plan.folds.size()),
       plan_(&plan),

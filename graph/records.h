@@ -88,6 +88,9 @@ class Record {
   std::string error_;
 };
 
+/// The keyed substitute for a sample that failed, the `attempt`th (1, 2, …) at its place. `stream` is the source's.
+uint64_t substitute_sample(uint64_t seed, uint64_t stream, uint64_t epoch, uint64_t position, uint32_t attempt, uint64_t samples);
+
 struct BadSample {
   uint64_t epoch, position, sample;
   std::string key, error;

@@ -288,9 +288,7 @@ void StreamRun::replace_sample(SampleRecord& lane, Worker& worker) {
     const std::lock_guard lock(lane.group->mutex);
     lane.group->bad.push_back({lane.place.epoch, lane.place.position, lane.sample, source.node->key(lane.sample), error});
   }
-  Rng rng(options_.seed, hash_text("substitute") ^ source.stream, lane.place.epoch, lane.place.position);
-  rng.seek(lane.attempt * 4);
-  lane.sample = rng.below(static_cast<uint32_t>(std::min<uint64_t>(segment_.samples, UINT32_MAX)));
+  lane.sample = substitute_sample(options_.seed, source.stream, lane.place.epoch, lane.place.position, lane.attempt, segment_.samples);
   begin_sample(lane, worker);
 }
 

@@ -221,7 +221,7 @@ class Connector {
                                        scope_name(node(from).scope()) + " node and " + node(n).name + " a " + scope_name(node(n).scope()) + " node");
         continue;
       }
-      if (node(from).type->info.late && !node(n).type->info.late) {
+      if (node(from).type->info.late > node(n).type->info.late) {
         faults_.error(item->where,
                       node(n).name + ": " + node(from).name + " runs after all others of its step, so " + node(n).name + " can't come after it");
         continue;
@@ -246,7 +246,7 @@ class Connector {
         const bool device_to_host = node(from).scope() == Scope::device && node(n).scope() == Scope::batch;
         // Samples arrive on all threads at once, which only batch nodes can take.
         const bool below = level == 1 ? source_level == 0 && node(n).scope() == Scope::batch : level > 1 && source_level == 1;
-        const bool late_to_early = node(from).type->info.late && !node(n).type->info.late;
+        const bool late_to_early = node(from).type->info.late > node(n).type->info.late;
         if ((source_level == level && !device_to_host && !late_to_early) || (below && node(n).type->folds)) continue;
         faults_.error(input_place(n, static_cast<int>(i)),
                       node(n).name + ": a " + scope_name(node(n).scope()) + " node can't read from " + node(from).name + ", a " +

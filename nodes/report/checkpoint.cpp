@@ -1,12 +1,11 @@
 #include "io/checkpoint.h"
 
-#include <cstdio>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "graph/node.h"
 #include "graph/period.h"
 #include "io/run_directory.h"
+#include "nodes/report/write_checkpoint.h"
 
 namespace flowrun {
 namespace {
@@ -48,22 +47,7 @@ struct Checkpoint {
   void write(StepContext& context) {
     if (context.run.directory.empty()) return;
     const std::filesystem::path root = io::RunPaths(context.run.directory).checkpoints;
-    io::CheckpointWriter writer(root, context.step);
-    for (const auto& [owner, state] : context.snapshot(context.engine)) {
-      std::vector<io::TensorEntry> entries;
-      io::TensorMetadata metadata;
-      for (const auto& [name, array] : state) {
-        if (name.starts_with('@')) {
-          char text[32];
-          std::snprintf(text, sizeof text, "%.17g", *static_cast<const double*>(array.data.get()));
-          metadata[name.substr(1)] = text;
-          continue;
-        }
-        entries.push_back({name, array.dtype, array.shape, {static_cast<const std::byte*>(array.data.get()), array.bytes}});
-      }
-      writer.add_tensors(owner + ".safetensors", entries, metadata);
-    }
-    const auto path = writer.commit({{"seed", context.run.seed}, {"steps_per_epoch", context.run.steps_per_epoch}, {"epoch", context.epoch}});
+    const std::filesystem::path path = write_checkpoint(root, context);
     io::keep_newest_checkpoints(root, static_cast<size_t>(params.keep), path);
     written_ = context.step;
   }

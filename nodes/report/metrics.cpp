@@ -25,7 +25,7 @@ struct Metrics {
       .details =
           "The loss is the mean over the groups of the step that is reported, with one value per predicted block. The ledger is a hash of all "
           "that was random in the step's data: two runs whose ledgers agree saw the same bytes.",
-      .late = true};
+      .late = 2};
   struct Ports {
     In<Loss> loss{"loss", "The loss to report.", optional};
     In<ImageBatch> image{"image", "In a pipeline that only loads data: the batches to count.", optional};

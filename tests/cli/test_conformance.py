@@ -42,6 +42,13 @@ def squares():
     }
 
 
+def watched():
+    """A training run that is watched for collapse."""
+    pipeline = support.training_pipeline()
+    pipeline["nodes"]["health"] = {"type": "report.health", "in": {"tokens": "encode", "target": "targets", "prediction": "predict"}, "every": "2 steps"}
+    return pipeline
+
+
 def frozen():
     """Every evaluation of frozen features and tokens, of an encoder that trains meanwhile."""
     pipeline = support.training_pipeline(epochs=1)
@@ -54,7 +61,7 @@ def frozen():
 
 
 # Pipelines of this test, for types that no shipped pipeline uses, or none that runs here.
-OWN = [squares, frozen]
+OWN = [squares, watched, frozen]
 
 
 class Conformance(support.Folder):

@@ -77,6 +77,15 @@ class Records {
     log_warning("replaced a sample that failed: " + bad.key + "\n  " + bad.error);
   }
 
+  /// What was in a step whose loss, say, was not finite: to look at, or to leave out.
+  void failed_step(int64_t step, const std::vector<StepSample>& samples) {
+    ordered_json list = ordered_json::array();
+    for (const StepSample& s : samples) list.push_back({{"epoch", s.epoch}, {"position", s.position}, {"sample", s.sample}, {"key", s.key}});
+    const std::filesystem::path path = paths_.root / ("failed-step-" + std::to_string(step) + ".json");
+    io::write_file_atomic(path, ordered_json{{"step", step}, {"samples", list}}.dump(2) + "\n");
+    log_info("the samples of step " + std::to_string(step) + " are listed in " + path.string());
+  }
+
   /// stats.json, result.md, then result.json: last, so that its presence says that all is there.
   void finish(const Engine* engine, ordered_json result) {
     if (engine) io::write_file_atomic(paths_.stats, engine->stats_json().dump(2) + "\n");
@@ -185,6 +194,7 @@ int run(const RunArgs& args) {
   options.on_step = [&](const StepContext& context) { progress.step(*engine, context); };
   options.on_evaluating = [&](const std::string& source, int64_t done, int64_t total) { progress.evaluating(source, done, total); };
   options.on_evaluation = [&](const std::string& node, const EvaluationContext& context) { records.evaluation(node, context); };
+  options.on_failed_step = [&](int64_t step, const std::vector<StepSample>& samples) { records.failed_step(step, samples); };
   options.on_quarantine = [&](const BadSample& bad) { records.quarantine(bad, engine->info()); };
   engine = open_engine(pipeline, std::move(options), fresh, out);
   if (!args.resume) io::write_file_atomic(paths.pipeline, resolved.dump(2) + "\n");

@@ -1,0 +1,186 @@
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "graph/node.h"
+#include "graph/period.h"
+#include "io/file.h"
+#include "nodes/device.h"
+#include "nodes/report/health_math.h"
+#include "nodes/report/write_checkpoint.h"
+
+namespace flowrun {
+namespace {
+
+struct Health {
+  static constexpr NodeInfo info{
+      .type = "report.health",
+      .brief = "Watches for collapse: whether the features of different images are becoming the same.",
+      .scope = Scope::step,
+      .details =
+          "A loss says little: of a collapsed student it is small. Over all images of a step, of the mean of each image's visible patches: the "
+          "standard deviation over images, the effective rank (RankMe, Garrido et al., 2023) and the mean cosine between images; of prediction "
+          "and target, the cosine between their rows, and the targets' standard deviation over images. They are reported as NAME_std, NAME_rank, "
+          "NAME_cosine, NAME_agreement and NAME_target_std, where NAME is the node's, with NAME_ok 1 or 0; report.metrics writes them. A line in "
+          "the log says so when the verdict changes. At the first collapse collapse-step-N.json is written, with the values and the step's "
+          "samples, and the models as they stand under collapse/step-N. With several masks per image each counts as an image. Only the steps "
+          "that it reports on cost anything.",
+      .late = 1};
+  struct Ports {
+    In<Loss> loss{"loss", "Its value per block takes part in the verdict.", optional};
+    In<VisibleTokens> tokens{"tokens", "The student's view of the visible patches.", optional};
+    In<Prediction> prediction{"prediction", "Compared with the target.", optional};
+    In<Target> target{"target", "What is predicted.", optional};
+    void describe(auto& port) { port(loss, tokens, prediction, target); }
+  };
+  struct Params {
+    std::string every = "100 steps";
+    int64_t from = 0;
+    double min_std = 0.01, min_rank = 2, max_cosine = 0.99, min_target_std = 0.01, min_loss = 1e-3;
+    void describe(auto& param) {
+      param("every", every, "How often: \"100 steps\", \"1 epoch\".");
+      param("from", from, not_negative, "The first step to judge: fresh encoders see all images as similar.");
+      // A final norm gives features a scale of 1: a hundredth of it is what rounding in bf16 leaves.
+      param("min_std", min_std, not_negative, "Least standard deviation of the features over images.");
+      // Equal rows have rank 1. Any two groups of images that are told apart make it 2.
+      param("min_rank", min_rank, not_negative, "Least effective rank of the features.");
+      param("max_cosine", max_cosine, Range{-1, 1}, "Largest mean cosine between the features of different images.");
+      param("min_target_std", min_target_std, not_negative, "Least standard deviation of the targets over images.");
+      // Standardised targets have variance 1; no image is predicted to a thousandth of it from its other half.
+      param("min_loss", min_loss, not_negative, "Least loss of a block: below it, its target is taken to be constant. 0: any loss will do.");
+    }
+    std::optional<ParamFault> check() const {
+      if (!Period::parse(every)) return ParamFault{"every", Period::fault("every", every)};
+      return {};
+    }
+  };
+  Params params;
+
+  void open(const OpenContext& context) { name_ = context.name; }
+
+  void fold(Ports& port, const FoldContext& context) {
+    if (!port.loss && !port.tokens && !port.prediction && !port.target) throw NodeError(nothing);
+    if (bool(port.prediction) && !port.target) throw NodeError("a prediction is compared with its target: connect target too");
+    connected_ = true;
+    if (!due(context.step, context.run)) return;
+    const at::NoGradGuard no_grad;
+    if (port.tokens) features_.push_back(port.tokens->patch_BKD.detach().to(at::kFloat).mean(1));
+    if (port.target) targets_.push_back(port.target->values.detach().to(at::kFloat).mean(at::IntArrayRef{1, 2}));
+    if (port.prediction) agreements_.push_back(health::agreement(port.prediction->values.detach(), port.target->values.detach()).view({1}));
+    if (port.loss && port.loss->per_part.defined()) losses_.push_back(port.loss->per_part.detach().unsqueeze(0)), blocks_ = port.loss->parts;
+  }
+
+  void run(Ports&, StepContext& context) {
+    if (!connected_) throw NodeError(nothing);
+    if (!due(context.step, context.run)) return;
+    const at::NoGradGuard no_grad;
+    const health::Values values = measure();
+    features_.clear(), targets_.clear(), agreements_.clear(), losses_.clear();
+    const auto report = [&](const char* what, const std::optional<double>& value) {
+      if (value) context.report(name_ + what, *value);
+    };
+    report("_std", values.std), report("_rank", values.rank), report("_cosine", values.cosine);
+    report("_agreement", values.agreement), report("_target_std", values.target_std);
+    if (context.step < params.from) return;
+    const auto found = health::findings(values, {params.min_std, params.min_rank, params.max_cosine, params.min_target_std, params.min_loss});
+    context.report(name_ + "_ok", found.empty() ? 1 : 0);
+    judge(values, found, context);
+  }
+
+  State save() const {
+    auto copy = std::make_shared<std::array<int64_t, 2>>(judged_);
+    return {{"judged", {"I64", {2}, copy, sizeof judged_}}};
+  }
+  void restore(const State& state) { std::memcpy(judged_.data(), state.at("judged").data.get(), sizeof judged_); }
+
+ private:
+  static constexpr const char* nothing = "there is nothing to watch: connect tokens, prediction and target, or loss";
+
+  bool due(int64_t step, const RunInfo& run) const { return Period::parse(params.every)->due(step, run.steps_per_epoch); }
+
+  static std::optional<double> std_of(const std::vector<Tensor>& groups) {
+    const Tensor all = at::cat(groups);
+    if (all.size(0) < 2) throw NodeError("a step of one image can't be watched: make batch.stack's size larger");
+    return health::mean_std(all);
+  }
+
+  health::Values measure() const {
+    health::Values out;
+    if (!features_.empty()) {
+      const Tensor all = at::cat(features_);
+      out.std = std_of(features_);
+      out.most_rank = static_cast<double>(std::min(all.size(0), all.size(1)));
+      // The singular values of what is not finite don't exist; std says what is wrong.
+      out.rank = std::isfinite(*out.std) ? health::effective_rank(all) : 0;
+      out.cosine = health::mean_cosine(all);
+    }
+    if (!targets_.empty()) out.target_std = std_of(targets_);
+    if (!agreements_.empty()) out.agreement = at::cat(agreements_).mean().item<double>();
+    if (!losses_.empty()) {
+      const Tensor losses = at::cat(losses_).to(at::kCPU, at::kDouble).mean(0);
+      out.block_losses.assign(losses.const_data_ptr<double>(), losses.const_data_ptr<double>() + losses.numel());
+      out.blocks = blocks_;
+    }
+    return out;
+  }
+
+  static std::string summary(const health::Values& v) {
+    std::string out;
+    const auto add = [&](const char* format, auto... values) {
+      char text[64];
+      std::snprintf(text, sizeof text, format, values...);
+      out += (out.empty() ? "" : ", ") + std::string(text);
+    };
+    if (v.std) add("std %.2g", *v.std), add("rank %.3g of %.0f", *v.rank, v.most_rank), add("cosine %.3g", *v.cosine);
+    if (v.agreement) add("agreement %.3g", *v.agreement);
+    if (v.target_std) add("target std %.2g", *v.target_std);
+    return out.empty() ? "losses only" : out;
+  }
+
+  /// Speaks when the verdict differs from the last one.
+  void judge(const health::Values& values, const std::vector<std::string>& found, StepContext& context) {
+    const int64_t verdict = found.empty() ? healthy : collapsing;
+    if (verdict == judged_[0]) return;
+    judged_[0] = verdict;
+    const std::string at = ", step " + std::to_string(context.step);
+    if (found.empty()) return log_info(name_ + ": healthy (" + summary(values) + ")" + at);
+    log_info(name_ + ": collapsing: " + join(found, "; ") + at +
+             "\n  the usual cures: a teacher that moves more slowly (train.ema's decay), targets from several blocks, a lower lr.max or a longer "
+             "warm-up, masks whose targets are farther from what is visible (flowrun mask-report)");
+    if (judged_[1] == 0) keep(values, found, context);
+    judged_[1] = 1;
+  }
+
+  /// What there is to look at afterwards.
+  void keep(const health::Values& values, const std::vector<std::string>& found, const StepContext& context) const {
+    if (context.run.directory.empty()) return;
+    const std::filesystem::path root = context.run.directory;
+    nlohmann::ordered_json out = {{"step", context.step}, {"epoch", context.epoch}, {"findings", found}};
+    const auto put = [&](const char* key, const std::optional<double>& value) {
+      if (value) out[key] = *value;
+    };
+    put("std", values.std), put("rank", values.rank), put("cosine", values.cosine);
+    put("agreement", values.agreement), put("target_std", values.target_std);
+    for (size_t i = 0; i < values.blocks.size(); ++i) out["loss_block_" + std::to_string(values.blocks[i])] = values.block_losses[i];
+    out["checkpoint"] = std::filesystem::relative(write_checkpoint(root / "collapse", context), root).string();
+    for (const StepSample& s : context.samples(context.engine, context.step)) out["samples"].push_back(s.key);
+    io::write_file_atomic(root / ("collapse-step-" + std::to_string(context.step) + ".json"), out.dump(2) + "\n");
+  }
+
+  static constexpr int64_t healthy = 1, collapsing = 2;
+  std::string name_;
+  bool connected_ = false;
+  std::vector<Tensor> features_, targets_, agreements_, losses_;  // of the step's groups
+  std::vector<int64_t> blocks_;
+  std::array<int64_t, 2> judged_{};  // the last verdict (0: none yet), and whether a collapse was kept
+};
+
+FLOWRUN_NODE(Health);
+
+}  // namespace
+}  // namespace flowrun
