@@ -52,9 +52,9 @@ class Vit {
   void to(at::Device device, at::ScalarType dtype);
 
   struct Tokens {
-    Tensor cls_B1D;       ///< undefined without a class token
-    Tensor patch;         ///< [B, N or K, D]
-    Tensor register_BRD;  ///< R registers; undefined without
+    Tensor cls_B1D;    ///< undefined without a class token
+    Tensor patch;      ///< [B, N or K, D]
+    Tensor registers;  ///< [B, registers, D]; undefined without registers
   };
 
   /// The student's pass: only the visible patches enter. images_BCHW [B, C, image, image], visible_BK int64. After the
