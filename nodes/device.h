@@ -69,8 +69,18 @@ struct EvalTokens {
   int64_t prefix = 0;  // class token and registers
   int64_t grid = 0;    // patches of a side
   Tensor labels_B;     // undefined without labels
+  Tensor maps_BHW;     // u8 class of each pixel, 255 where there is none; undefined without label maps
   Tensor patches_BND() const { return tokens_BSD.narrow(1, prefix, tokens_BSD.size(1) - prefix); }
-  void release() { tokens_BSD.reset(), labels_B.reset(); }
+  void release() { tokens_BSD.reset(), labels_B.reset(), maps_BHW.reset(); }
+};
+
+/// What H heads on frozen representations say of images whose truth is known.
+struct Predictions {
+  static constexpr const char* type_name = "predictions";
+  Tensor named_BH;  // int64 classes of the images
+  Tensor labels_B;
+  Tensor confusion_HCC;  // of segmenting heads instead: pixels by truth and by what they are called
+  void release() { named_BH.reset(), labels_B.reset(), confusion_HCC.reset(); }
 };
 
 /// Frozen representations, B D float, with their labels.

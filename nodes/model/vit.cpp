@@ -123,7 +123,7 @@ Vit::Tokens Vit::encode(Tensor x_BSD, const Options& options) const {
   const Tensor n_BSD = norm(x_BSD);
   const int64_t prefix = config_.prefix(), cls = class_ ? 1 : 0;
   if (class_) out.cls_B1D = n_BSD.narrow(1, 0, 1);
-  if (register_) out.register_BRD = n_BSD.narrow(1, cls, config_.registers);
+  if (register_) out.registers = n_BSD.narrow(1, cls, config_.registers);
   out.patch = n_BSD.narrow(1, prefix, n_BSD.size(1) - prefix);
   return out;
 }

@@ -65,7 +65,7 @@ class Vit {
   struct Tokens {
     Tensor cls_B1D;                ///< undefined without a class token
     Tensor patch;                  ///< [B, N or K, D]
-    Tensor register_BRD;           ///< R registers; undefined without
+    Tensor registers;              ///< [B, registers, D]; undefined without registers
     std::vector<Tensor> maps_BSD;  ///< each block's raw output, all tokens; only if asked for
   };
 

@@ -96,6 +96,33 @@ def frozen_streams(train=100, test=100, model="teacher"):
     return nodes
 
 
+def probe_pipeline(kind, **run):
+    """Heads that train on drawn images under crops, on top of a random encoder; chosen on one stream, reported on another."""
+    nodes = {key: node for key, node in images(320, 24).items() if key != "mask"}
+    nodes["crop"]["area"] = [0.6, 1]
+    nodes["batch"] = {"type": "batch.stack", "in": {"image": "flip", "label": "files"}, "size": 32, "group": 16}
+    nodes["upload"] = {"type": "device.upload", "in": "batch.*"}
+    seen = "features" if kind == "linear" else "tokens"
+    nodes.update({name: node for name, node in frozen_streams(model="encoder").items() if node["type"] != "eval.features"})
+    for prefix, upload in (("", "upload"), ("known_", "known_upload"), ("unseen_", "unseen_upload")):
+        nodes[f"{prefix}{seen}"] = {"type": f"eval.{seen}", "in": f"{upload}.*", "model": "encoder"}
+        if prefix:
+            nodes[f"{prefix}named"] = {"type": "eval.predict", "in": {seen: f"{prefix}{seen}"}, "model": "probe"}
+    nodes["known"]["seed"] = 7  # other pictures than those that train
+    nodes["update"] = {"type": "train.probe", "in": {seen: seen}, "model": "probe"}
+    nodes["metrics"] = {"type": "report.metrics", "every": "1 step", "tensorboard": False}
+    nodes["save"] = {"type": "report.checkpoint", "after": "update", "every": "1 epoch", "keep": 2}
+    nodes["heads"] = {"type": "eval.heads", "in": {"selection": "known_named", "test": "unseen_named"}, "model": "probe", "at": ["start", "end"]}
+    encoder = {"type": "model.vit", "image": 24, "patch": 4, "width": 24, "depth": 2, "heads": 2, "registers": 1, "init": "mae"}
+    probe = {"type": "model.probe", "encoder": "encoder", "kind": kind, "classes": 10, "lrs": [1e-2, 1e-6], "decays": [0, 0.01]}
+    return {
+        "seed": 3,
+        "run": {"epochs": 3, "device": "cpu", "precision": "fp32", "intra_op": 1, **run},
+        "models": {"encoder": encoder, "probe": probe},
+        "nodes": nodes,
+    }
+
+
 class Folder(unittest.TestCase):
     """Each test has a folder of its own, in which flowrun is started."""
 

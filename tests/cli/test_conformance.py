@@ -13,6 +13,7 @@ SMALL = {
     "pipelines/masks.json": ["files.images=64", "files.size=32", "batch.size=16"],
     "pipelines/cifar10.json": None,
     "pipelines/pretrain.json": None,
+    **{f"pipelines/eval/{name}.json": None for name in ("attentive", "knn", "linear_cls", "linear_patch", "logistic", "low_shot")},
     "examples/t01_hello.json": [],
     "examples/t02_crops_and_masks.json": [],
     "examples/t03_train.json": ["files.images=320", "metrics.every=1 step"],
@@ -23,7 +24,9 @@ SMALL = {
 
 
 def shipped():
-    return sorted([*(support.ROOT / "pipelines").rglob("*.json"), *(support.ROOT / "examples").glob("*.json")])
+    """Without pipelines/paper and pipelines/compare, which test_paper.py runs."""
+    found = sorted([*(support.ROOT / "pipelines").rglob("*.json"), *(support.ROOT / "examples").glob("*.json")])
+    return [path for path in found if not {"paper", "compare"} & set(path.parts)]
 
 
 def squares():
@@ -60,8 +63,16 @@ def frozen():
     return pipeline
 
 
+def linear_probe():
+    return support.probe_pipeline("linear", epochs=1)
+
+
+def attentive_probe():
+    return support.probe_pipeline("attentive", epochs=1)
+
+
 # Pipelines of this test, for types that no shipped pipeline uses, or none that runs here.
-OWN = [squares, watched, frozen]
+OWN = [squares, watched, frozen, linear_probe, attentive_probe]
 
 
 class Conformance(support.Folder):
@@ -107,7 +118,7 @@ class Conformance(support.Folder):
                 before, after = self.outputs(serial), self.outputs(threads)
                 self.assertEqual(sorted(after), sorted(before))
                 saves = "report.checkpoint" in (self.folder / serial / "pipeline.resolved.json").read_text()
-                self.assertEqual(any(file.endswith("student.safetensors") for file in before), saves, "weights are compared where they are saved")
+                self.assertEqual(any(file.endswith(("student.safetensors", "probe.safetensors")) for file in before), saves, "weights are compared where they are saved")
                 self.assertEqual([file for file in before if before[file] != after[file]], [])
 
 

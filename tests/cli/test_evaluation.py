@@ -67,6 +67,40 @@ class Evaluation(support.Folder):
         failed = self.flowrun("pipeline.json", "--set", "known_features.pool=cls_mean", "--set", "student.class_token=false", "--out", "none", status=1)
         self.assertIn("pool is cls_mean, but the encoder has no class token", failed.stderr)
 
+    def test_probes_train_and_resume(self):
+        for kind in ("linear", "attentive"):
+            with self.subTest(kind):
+                whole, short = f"{kind}-whole", f"{kind}-short"
+                self.write(support.probe_pipeline(kind, epochs=6))
+                self.flowrun("pipeline.json", "--out", whole)
+                found = self.result(whole)["heads"]
+                before = found["history"][0]
+                self.assertEqual(len(set(before[f"head_{h:02}"] for h in range(4))), 1, "all heads begin equal")
+                head = int(found["head"])
+                self.assertIn(head, (0, 1))
+                self.assertEqual((found["lr"], found["weight_decay"]), (1e-2, (0, 0.01)[head]))
+                self.assertEqual(found["accuracy"], found[f"head_{head:02}"])
+                self.assertEqual(found["selected_on"], "holdout")
+                self.assertGreater(found["accuracy"], before["accuracy"] + 0.2)
+                losses = [line["loss"] for line in self.metrics(whole)]
+                self.assertLess(losses[-1], 0.8 * losses[0])
+
+                self.flowrun("pipeline.json", "--set", "run.steps=25", "--out", short)
+                self.flowrun("pipeline.json", "--resume", "--out", short)
+                self.assertEqual(self.history(short), self.history(whole))
+                self.assertEqual(self.last_checkpoint(short), self.last_checkpoint(whole))
+                self.assertEqual(self.result(short)["heads"]["accuracy"], found["accuracy"])
+
+    def test_a_probe_says_what_it_lacks(self):
+        self.write(support.probe_pipeline("linear"))
+        for change, words in {
+            "probe.classes=7": "update: a label is 9, but the probe has classes 0 to 6",
+            "probe.width=48": "what comes in is 24 wide, but the probe was made for 48: set the probe's width",
+            "probe.kind=attentive": "update: this kind of probe takes tokens: connect an eval.tokens",
+        }.items():
+            failed = self.flowrun("pipeline.json", "--set", change, "--set", "heads.at=end", "--out", change, status=1)
+            self.assertIn(words, failed.stderr)
+
     @support.needs_cifar10
     def test_low_shot_lists_and_parts(self):
         root = support.unpack_cifar10(self.folder, count=12, classes=3)

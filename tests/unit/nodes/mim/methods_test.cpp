@@ -178,7 +178,7 @@ TEST_P(Methods, EncoderWithLayerScaleAndLearnedPositions) {
   }
   expect("vit/tap/last", vit.hidden(at("image"), {2}, model::Tap::output, /*norm_last=*/true)[0]);
   const auto tokens = vit.encode_visible(at("image"), at("visible"));
-  compare("vit", vit.parameters(), at::cat({tokens.cls_B1D, tokens.register_BRD, tokens.patch}, 1));
+  compare("vit", vit.parameters(), at::cat({tokens.cls_B1D, tokens.registers, tokens.patch}, 1));
 }
 
 TEST_P(Methods, DropPathLeavesBranchesOut) {

@@ -1,0 +1,94 @@
+#include <algorithm>
+
+#include "nodes/device.h"
+#include "nodes/eval/confusion.h"
+#include "nodes/probe_resource.h"
+
+namespace flowrun {
+namespace {
+
+/// What one stream tells of each head.
+class Tally {
+ public:
+  void add(const Predictions& group) {
+    const bool segments = group.confusion_HCC.defined();
+    const Tensor counts = segments ? group.confusion_HCC : group.named_BH.eq(group.labels_B.unsqueeze(1)).sum(0);
+    counts_ = counts_.defined() ? counts_.add(counts) : counts;
+    if (!segments) images_ += group.labels_B.numel();
+  }
+  void clear() { counts_.reset(), images_ = 0; }
+  bool empty() const { return !counts_.defined(); }
+  bool segments() const { return counts_.dim() == 3; }
+
+  eval::SegmentScores scores(int64_t head) const { return eval::segment_scores(counts_[head]); }
+  /// Accuracy, or mIoU, of each head.
+  std::vector<double> quality() const {
+    std::vector<double> out;
+    for (int64_t head = 0; head < counts_.size(0); ++head) {
+      out.push_back(segments() ? scores(head).miou : static_cast<double>(counts_[head].item<int64_t>()) / static_cast<double>(images_));
+    }
+    return out;
+  }
+
+ private:
+  Tensor counts_;  // [H] right, or [H, C, C]
+  int64_t images_ = 0;
+};
+
+struct Heads {
+  static constexpr NodeInfo info{
+      .type = "eval.heads",
+      .brief = "Accuracy of the best head of a probe; which one is best is decided on images of its own.",
+      .scope = Scope::evaluation,
+      .details =
+          "Reports of the head that is best on the selection stream its accuracy on the test stream (of segmenting heads miou, "
+          "pixel_accuracy and the number of classes the mean is over), its selection_accuracy or selection_miou, lr, weight_decay and "
+          "number, and the accuracy or miou of each head as head_N. Without a selection stream it chooses on the test images, as papers "
+          "that report the best head do; selected_on says which."};
+  struct Ports {
+    In<Predictions> selection{"selection", "Images set aside of train, to choose on.", optional};
+    In<Predictions> test{"test", "Images to report on."};
+    void describe(auto& port) { port(selection, test); }
+  };
+  struct Params {
+    Ref<ProbeResource> model;
+    void describe(auto& param) { param.reads("model", model, "The probe whose predictions come in."); }
+  };
+  Params params;
+
+  void fold(Ports& port, const FoldContext&) {
+    if (port.selection) selection_.add(*port.selection);
+    if (port.test) test_.add(*port.test);
+  }
+
+  void run(Ports&, EvaluationContext& context) {
+    const model::Probe& probe = params.model->probe;
+    const bool segments = test_.segments();
+    const std::vector<double> found = test_.quality(), chosen_on = selection_.empty() ? found : selection_.quality();
+    const auto best = static_cast<size_t>(std::max_element(chosen_on.begin(), chosen_on.end()) - chosen_on.begin());
+    const auto head = static_cast<int64_t>(best);
+    if (segments) {
+      const eval::SegmentScores scores = test_.scores(head);
+      context.report("miou", scores.miou);
+      context.report("pixel_accuracy", scores.pixel_accuracy);
+      context.report("classes", static_cast<double>(scores.classes));
+    } else {
+      context.report("accuracy", found[best]);
+    }
+    context.report(segments ? "selection_miou" : "selection_accuracy", chosen_on[best]);
+    context.report("head", static_cast<double>(head));
+    context.report("lr", probe.lr(head));
+    context.report("weight_decay", probe.decay(head));
+    for (size_t h = 0; h < found.size(); ++h) context.report("head_" + std::string(h < 10 ? "0" : "") + std::to_string(h), found[h]);
+    context.note("selected_on", selection_.empty() ? "test" : "holdout");
+    selection_.clear(), test_.clear();
+  }
+
+ private:
+  Tally selection_, test_;
+};
+
+FLOWRUN_NODE(Heads);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,45 @@
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+
+#include "nodes/device.h"
+#include "nodes/model_resources.h"
+
+namespace flowrun {
+namespace {
+
+struct FrozenTokens {
+  static constexpr NodeInfo info{.type = "eval.tokens",
+                                 .brief = "All tokens that a frozen encoder makes of whole images: class, registers and patches.",
+                                 .scope = Scope::device,
+                                 .details = "After the final layer norm. No gradient; the encoder is read, never changed."};
+  struct Ports {
+    In<DeviceImages> image{"image", "B 3 H W."};
+    In<DeviceLabels> label{"label", "Classes, for probes that need them.", optional};
+    Out<EvalTokens> tokens{"tokens", "B S D."};
+    void describe(auto& port) { port(image, label, tokens); }
+  };
+  struct Params {
+    Ref<VitResource> model;
+    void describe(auto& param) { param.reads("model", model, "The encoder; the paper evaluates the teacher."); }
+  };
+  Params params;
+
+  void run(Ports& port, const GroupContext&) const {
+    const at::NoGradGuard no_grad;
+    const model::Vit& vit = params.model->vit;
+    const model::Vit::Tokens tokens = vit.features(port.image->images_BCHW);
+    std::vector<Tensor> parts;
+    for (const Tensor& part : {tokens.cls_B1D, tokens.registers, tokens.patch}) {
+      if (part.defined()) parts.push_back(part.to(at::kFloat));
+    }
+    EvalTokens& out = *port.tokens;
+    out.tokens_BSD = at::cat(parts, 1);
+    out.prefix = vit.config().prefix(), out.grid = vit.config().grid();
+    if (port.label) out.labels_B = port.label->labels_B;
+  }
+};
+
+FLOWRUN_NODE(FrozenTokens);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,150 @@
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/stack.h>
+#include <cmath>
+#include <limits>
+
+#include "nodes/device.h"
+#include "nodes/probe_resource.h"
+#include "nodes/tensor_state.h"
+#include "nodes/train/head_optimizers.h"
+#include "nodes/train/schedule.h"
+
+namespace flowrun {
+namespace {
+
+struct TrainProbe {
+  static constexpr NodeInfo info{
+      .type = "train.probe",
+      .brief = "Trains all heads of a probe on what a frozen encoder sees, each with its own learning rate and decay.",
+      .scope = Scope::step,
+      .details =
+          "Cross-entropy of each head, back-propagated through the head alone, and one AdamW step per head and step. Gradients add up over "
+          "the groups of a step; a linear probe's batch norm takes the statistics of each group. cosine: the rate rises linearly from start "
+          "over the warm-up, then falls as half a cosine to final. poly: rate x (1 - (step - 1) / steps)^0.9. Decay is decoupled and leaves "
+          "biases and gains alone. Reports the lowest loss of a head as loss; a head whose loss is no longer finite only loses the "
+          "comparison, but when none is left the run stops."};
+  struct Ports {
+    In<Features> features{"features", "What a linear probe takes, with labels.", optional};
+    In<EvalTokens> tokens{"tokens", "What the other kinds take, with labels or label maps.", optional};
+    void describe(auto& port) { port(features, tokens); }
+  };
+  struct Params {
+    Ref<ProbeResource> model;
+    std::string schedule = "cosine";
+    double start = 0, final = 0, warmup_epochs = -1, eps = 1e-8;
+    std::vector<double> betas = {0.9, 0.999};
+    void describe(auto& param) {
+      param.writes("model", model, "The probe; its heads hold learning rates and decays.");
+      param("schedule", schedule, schedules(), "How the rates go over the run.");
+      param("start", start, not_negative, "Rate at the beginning of the warm-up, the same for all heads; V-JEPA's attentive probe has 2e-4.");
+      param("final", final, not_negative, "Rate at the last step of cosine.");
+      param("warmup_epochs", warmup_epochs, Range{-1}, "Length of the warm-up of cosine; -1: 5 % of the run.");
+      param("betas", betas, Range{0, 0.999999}, "Decay of the two moments.");
+      param("eps", eps, Range{1e-16, 1}, "Added to the root of the second moment.");
+    }
+    static const Choices& schedules() {
+      static const Choices choices = {"cosine", "poly"};
+      return choices;
+    }
+    std::optional<ParamFault> check() const {
+      if (betas.size() != 2) return ParamFault{"betas", "betas must be two numbers"};
+      return {};
+    }
+  };
+  Params params;
+
+  void open(const OpenContext& context) {
+    const RunInfo& run = context.run;
+    const double epochs = static_cast<double>(run.total_steps) / static_cast<double>(run.steps_per_epoch);
+    const double warmup = params.warmup_epochs < 0 ? 0.05 * epochs : params.warmup_epochs;
+    if (warmup > epochs) {
+      throw NodeError("warmup_epochs = " + std::to_string(warmup) + " is longer than the run of " + std::to_string(epochs) + " epochs");
+    }
+    length_ = train::Length::of(epochs, warmup, run.steps_per_epoch);
+    model::Probe& probe = params.model->probe;
+    probe.parameters().set_requires_grad(true);
+    const train::AdamWOptions options{params.betas[0], params.betas[1], params.eps};
+    for (int64_t head = 0; head < probe.heads(); ++head) optimizers_.add(probe.parameters(), probe.indices(head), options);
+  }
+
+  void fold(Ports& port, const FoldContext& context) {
+    model::Probe& probe = params.model->probe;
+    const auto [x, labels] = input(port, probe);
+    const double share = 1.0 / static_cast<double>(context.count);
+    std::vector<Tensor> losses;
+    for (int64_t head = 0; head < probe.heads(); ++head) {
+      const Tensor loss = probe.loss(head, x, labels).mul(share);
+      loss.backward();  // frees this head's graph before the next one's is made
+      losses.push_back(loss.detach());
+    }
+    const Tensor loss_H = at::stack(losses);
+    loss_H_ = loss_H_.defined() ? loss_H_.add(loss_H) : loss_H;
+  }
+
+  void run(Ports&, StepContext& context) {
+    report(context);
+    const model::Probe& probe = params.model->probe;
+    std::vector<double> lrs, decays;
+    for (int64_t head = 0; head < probe.heads(); ++head) {
+      lrs.push_back(rate(probe.lr(head), context.step));
+      decays.push_back(probe.decay(head));
+    }
+    optimizers_.step(lrs, decays);
+  }
+
+  State save() const { return to_state(optimizers_.state()); }
+  void restore(const State& state) {
+    for (const auto& [name, array] : state) optimizers_.restore(name, to_tensor(array));
+  }
+
+ private:
+  /// What the heads take, and the truth.
+  static std::pair<Tensor, Tensor> input(const Ports& port, model::Probe& probe) {
+    const bool linear = probe.config().kind == model::ProbeKind::linear;
+    if (linear && !port.features) throw NodeError("a linear probe takes features: connect an eval.features");
+    if (!linear && !port.tokens) throw NodeError("this kind of probe takes tokens: connect an eval.tokens");
+    const Tensor labels = linear ? port.features->labels_B : probe.segments() ? port.tokens->maps_BHW : port.tokens->labels_B;
+    if (!labels.defined()) {
+      throw NodeError(probe.segments() ? "there are no label maps: connect them to batch.stack, device.upload and eval.tokens"
+                                       : "there are no labels: connect label from the source to batch.stack and device.upload");
+    }
+    check_labels(labels, probe);
+    if (linear) return {probe.normalise(port.features->values_BD, /*training=*/true), labels};
+    return {probe.segments() ? port.tokens->patches_BND() : port.tokens->tokens_BSD, labels};
+  }
+
+  static void check_labels(const Tensor& labels, const model::Probe& probe) {
+    const Tensor known = probe.segments() ? labels.masked_select(labels.ne(model::kIgnored)) : labels;
+    if (known.numel() == 0) return;
+    const auto lowest = known.min().item<int64_t>(), highest = known.max().item<int64_t>();
+    if (lowest >= 0 && highest < probe.config().classes) return;
+    throw NodeError("a label is " + std::to_string(lowest < 0 ? lowest : highest) + ", but the probe has classes 0 to " +
+                    std::to_string(probe.config().classes - 1));
+  }
+
+  double rate(double highest, int64_t step) const {
+    if (params.schedule == "cosine") return train::WarmupCosine{params.start, highest, params.final}.at(step, length_);
+    return highest * std::pow(1.0 - static_cast<double>(step - 1) / static_cast<double>(length_.total), 0.9);
+  }
+
+  void report(StepContext& context) {
+    const Tensor host = loss_H_.to(at::kCPU, at::kDouble);
+    loss_H_.reset();
+    double lowest = std::numeric_limits<double>::infinity();
+    for (int64_t head = 0; head < host.numel(); ++head) {
+      const double loss = host.const_data_ptr<double>()[head];
+      if (std::isfinite(loss)) lowest = std::min(lowest, loss);
+    }
+    if (std::isinf(lowest)) throw NodeError("the loss of no head is finite any more; lower lrs of the probe are the usual cure");
+    context.report("loss", lowest);
+  }
+
+  train::Length length_;
+  train::HeadOptimizers optimizers_;
+  Tensor loss_H_;
+};
+
+FLOWRUN_NODE(TrainProbe);
+
+}  // namespace
+}  // namespace flowrun
