@@ -19,6 +19,7 @@ struct DeviceMasks {
   static constexpr const char* type_name = "mask tensors";
   Tensor visible_BK;   // int64
   Tensor targets_BRM;  // int64
+  int64_t grid = 0;    // patches per side that the indices count in
   void release() { visible_BK.reset(), targets_BRM.reset(); }
 };
 

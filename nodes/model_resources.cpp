@@ -52,6 +52,15 @@ std::optional<ParamFault> PredictorOutput::check() const {
   return {};
 }
 
+void check_masks(const DeviceMasks& masks, int64_t grid, const std::string& owner) {
+  if (!masks.visible_BK.defined()) throw NodeError("there are no masks: connect device.upload's input \"mask\"");
+  if (masks.grid != grid) {
+    const auto square = [](int64_t side) { return std::to_string(side) + "x" + std::to_string(side); };
+    throw NodeError("the masks are for a grid of " + square(masks.grid) + " patches, " + owner + " has " + square(grid) +
+                    ": give both the same patch size, and the model images of the same size");
+  }
+}
+
 at::Device torch_device(const RunInfo& run) { return run.device == "cuda" ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU); }
 
 uint64_t weight_seed(const OpenContext& context) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph/node.h"
+#include "nodes/device.h"
 #include "nodes/model/predictor.h"
 #include "nodes/model/vit.h"
 
@@ -84,6 +85,10 @@ struct PredictorOutput {
   std::optional<ParamFault> check() const;
   int64_t width(int64_t encoder_width) const { return out > 0 ? out : static_cast<int64_t>(blocks.size()) * encoder_width; }
 };
+
+/// Refuses masks that are missing, or that count patches on another grid than `grid` x `grid`, which `owner` has:
+/// indices of another grid would mean other places.
+void check_masks(const DeviceMasks& masks, int64_t grid, const std::string& owner);
 
 /// Where tensors of the run live.
 at::Device torch_device(const RunInfo& run);

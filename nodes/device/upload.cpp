@@ -66,6 +66,7 @@ struct Upload {
     if (port.label && !port.label->values.empty()) port.labels->labels_B = send(port.label->values.data(), {images}, at::kLong);
     if (port.mask) {
       const Masks& masks = *port.mask;
+      port.masks->grid = masks.grid;
       port.masks->visible_BK = send(masks.visible.data(), {masks.rows(), masks.visible_count}, at::kLong);
       port.masks->targets_BRM = send(masks.targets.data(), {masks.rows(), masks.regions, masks.region_size}, at::kLong);
     }

@@ -28,7 +28,7 @@ struct EncodeVisible {
   Params params;
 
   void run(Ports& port, const GroupContext& context) const {
-    if (!port.mask->visible_BK.defined()) throw NodeError("there are no masks: connect device.upload's input \"mask\"");
+    check_masks(*port.mask, params.model->vit.config().grid(), params.model.names[0]);
     const Tensor& visible = port.mask->visible_BK;
     model::Vit::Options options{.drop_path = model::draw_drop_path(params.model->vit.config(), context.rng(), visible.size(0)), .maps = params.maps};
     if (options.drop_path.defined()) options.drop_path = options.drop_path.to(visible.device());

@@ -90,7 +90,7 @@ struct HiddenTargets {
   }
 
   void run(Ports& port, const GroupContext&) const {
-    if (!port.mask->targets_BRM.defined()) throw NodeError("there are no masks: connect device.upload's input \"mask\"");
+    check_masks(*port.mask, params.model->vit.config().grid(), params.model.names[0]);
     const at::NoGradGuard no_grad;
     const std::vector<Tensor> hidden = params.model->vit.hidden(port.image->images_BCHW, params.blocks, taps.at(params.tap), params.norm_last);
     port.target->values = mim::hidden_targets(hidden, port.mask->targets_BRM, options_);

@@ -35,11 +35,11 @@ struct HogTargets {
   Params params;
 
   void run(Ports& port, const GroupContext&) const {
-    if (!port.mask->targets_BRM.defined()) throw NodeError("there are no masks: connect device.upload's input \"mask\"");
     const Tensor& images = port.image->images_BCHW;
     if (images.size(2) % params.patch != 0 || images.size(3) % params.patch != 0) {
       throw NodeError("patches of " + std::to_string(params.patch) + " pixels don't tile images of " + std::to_string(images.size(2)));
     }
+    check_masks(*port.mask, images.size(3) / params.patch, "this node");
     port.target->values = mim::hog_targets(images, port.mask->targets_BRM, params.patch, {.bins = params.bins, .cell = params.cell});
     port.target->parts.clear();
   }

@@ -38,7 +38,8 @@ def squares():
             "decode": {"type": "image.jpeg_decode", "in": "files"},
             "smaller": {"type": "image.resize", "in": "decode", "size": 32, "fit": "shortest"},
             "square": {"type": "image.center_crop", "in": "smaller", "size": 24},
-            "batch": {"type": "batch.stack", "in": "square", "size": 16},
+            "jitter": {"type": "image.color_jitter", "in": "square", "p": 0.8},
+            "batch": {"type": "batch.stack", "in": "jitter", "size": 16},
             "sheet": {"type": "report.contact_sheet", "in": {"image": "batch"}},
             "metrics": {"type": "report.metrics", "in": {"image": "batch"}, "every": "1 step"},
         },
@@ -71,8 +72,52 @@ def attentive_probe():
     return support.probe_pipeline("attentive", epochs=1)
 
 
+def many_masks():
+    """data2vec 2.0 in small: several masks of an image, convolutions over noise, two losses."""
+    pipeline = support.training_pipeline(epochs=1)
+    target = {"type": "mim.hidden_targets", "in": "upload.*", "model": "teacher", "blocks": [1, 2], "tap": "mlp", "zscore": {"over": "tokens"},
+              "merge": "mean", "zscore_merged": True}
+    pipeline["models"]["predictor"] = {"type": "model.conv_predictor", "encoder": "student", "out": 24, "depth": 2, "groups": 4}
+    pipeline["nodes"] |= {
+        "mask": {"type": "mask.inverse_block", "in": "batch", "patch": 4, "repeats": 3},
+        "targets": target,
+        "loss": {"type": "loss.mse", "in": {"prediction": "predict", "target": "targets"}, "scale": "sqrt_width"},
+        "class_target": {**target, "pooled": True},
+        "class_token": {"type": "mim.class_prediction", "in": "encode"},
+        "class_loss": {"type": "loss.l1", "in": {"prediction": "class_token", "target": "class_target"}, "weight": 0.1},
+        "total": {"type": "loss.sum", "in": {"first": "loss", "second": "class_loss"}},
+    }
+    pipeline["nodes"]["update"] |= {"in": "total", "norm_every": "1 step", "clip": 1, "schedule": "linear"}
+    pipeline["nodes"]["metrics"]["in"] = "total"
+    return pipeline
+
+
+def cross_attention():
+    """CrossMAE in small, with stochastic depth."""
+    pipeline = support.training_pipeline(epochs=1)
+    pipeline["models"]["student"] |= {"drop_path": 0.3, "layer_scale": 0.1, "positions": "learned"}
+    pipeline["models"]["predictor"] = {"type": "model.cross_predictor", "encoder": "student", "out": 48, "depth": 2, "width": 16, "heads": 2}
+    pipeline["nodes"] |= {
+        "mask": {"type": "mask.random", "in": "batch", "patch": 4, "kept": 0.3},
+        "targets": {"type": "mim.pixel_targets", "in": "upload.*", "patch": 4},
+    }
+    pipeline["nodes"]["encode"]["maps"] = True
+    pipeline["nodes"]["loss"]["value_every"] = "2 steps"
+    pipeline["nodes"]["metrics"]["every"] = "2 steps"
+    return pipeline
+
+
+def gradients():
+    """MaskFeat's target."""
+    pipeline = support.training_pipeline(epochs=1)
+    pipeline["models"]["predictor"] |= {"blocks": [], "out": 108, "regions": "joint"}
+    pipeline["nodes"]["targets"] = {"type": "mim.hog_targets", "in": "upload.*", "patch": 4, "cell": 2}
+    pipeline["nodes"]["loss"] = {"type": "loss.smooth_l1", "in": {"prediction": "predict", "target": "targets"}, "beta": 0.5}
+    return pipeline
+
+
 # Pipelines of this test, for types that no shipped pipeline uses, or none that runs here.
-OWN = [squares, watched, frozen, linear_probe, attentive_probe]
+OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients]
 
 
 class Conformance(support.Folder):

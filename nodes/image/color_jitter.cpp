@@ -1,0 +1,67 @@
+#include <algorithm>
+#include <array>
+
+#include "graph/node.h"
+#include "io/color.h"
+#include "nodes/host.h"
+
+namespace flowrun {
+namespace {
+
+struct ColorJitter {
+  static constexpr NodeInfo info{
+      .type = "image.color_jitter",
+      .brief = "Changes brightness, contrast, saturation and hue at random, in random order.",
+      .scope = Scope::sample,
+      .details =
+          "torchvision 0.26's ColorJitter on Pillow 12 images, in every bit for the same factors. A factor is uniform in 1 - x to 1 + x, not "
+          "below 0; the hue's shift in -x to x of a full turn. With a chance of less than 1 the other images stay as they are."};
+  struct Ports {
+    In<Image> image{"image", "H W 3 u8."};
+    Out<Image> out{"image", "The same, other colours."};
+    void describe(auto& port) { port(image, out); }
+  };
+  struct Params {
+    double brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1, p = 1;
+    void describe(auto& param) {
+      param("brightness", brightness, not_negative, "Largest change of brightness.");
+      param("contrast", contrast, not_negative, "Largest change of contrast.");
+      param("saturation", saturation, not_negative, "Largest change of saturation.");
+      param("hue", hue, Range{0, 0.5}, "Largest shift of the hue, turns.");
+      param("p", p, Range{0, 1}, "Chance that an image is changed.");
+    }
+  };
+  Params params;
+
+  void run(Ports& port, const SampleContext& context) const {
+    const io::PixelBuffer& in = port.image->pixels;
+    Image& out = *port.out;
+    if (in.channels != 3) throw NodeError("colours can't be changed of an image of " + std::to_string(in.channels) + " channels");
+    out.pixels.reshape(in.height, in.width, in.channels);
+    out.covers = port.image->covers;
+    std::copy(in.pixels.begin(), in.pixels.end(), out.pixels.pixels.begin());
+    Rng rng = context.rng();
+    if (!rng.chance(params.p)) return context.ledger.add(1);
+    // All is drawn, whether it is used or not: a strength of 0 changes nothing else.
+    std::array<int, 4> order = {0, 1, 2, 3};
+    for (uint32_t i = 3; i > 0; --i) std::swap(order[i], order[rng.below(i + 1)]);
+    const auto factor = [&](double strength) { return rng.uniform(std::max(0.0, 1 - strength), 1 + strength); };
+    const double brightness = factor(params.brightness), contrast = factor(params.contrast), saturation = factor(params.saturation);
+    const double hue = rng.uniform(-params.hue, params.hue);
+    uint8_t* pixels = out.pixels.pixels.data();
+    const int64_t count = static_cast<int64_t>(in.height) * in.width;
+    for (const int step : order) {
+      if (step == 0 && params.brightness > 0) io::adjust_brightness(pixels, count, brightness);
+      if (step == 1 && params.contrast > 0) io::adjust_contrast(pixels, count, contrast);
+      if (step == 2 && params.saturation > 0) io::adjust_saturation(pixels, count, saturation);
+      if (step == 3 && params.hue > 0) io::adjust_hue(pixels, count, hue);
+    }
+    const double drawn[] = {brightness, contrast, saturation, hue};
+    context.ledger.add(hash_bytes(drawn, sizeof drawn, hash_bytes(order.data(), sizeof order)));
+  }
+};
+
+FLOWRUN_NODE(ColorJitter);
+
+}  // namespace
+}  // namespace flowrun
