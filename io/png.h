@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <vector>
 
 #include "io/image.h"
@@ -13,5 +14,11 @@ std::vector<uint8_t> encode_png(const ImageView& image);
 
 // The same into a file, all or nothing.
 void write_png(const std::filesystem::path& path, const ImageView& image);
+
+// Decodes PNG as label maps are stored: OUT becomes H W 1 of the gray values or palette indices as they are in the file
+// (1, 2 and 4 bits are not stretched), or H W 3 of RGB; alpha is left out. Throws Error on what is not a PNG, on
+// truncated and corrupt data, on 16 bits a channel, and, before anything is allocated, on more than MAX_PIXELS. The bytes
+// have no name here: the caller adds the file.
+void decode_png_labels(std::span<const uint8_t> bytes, PixelBuffer& out, int64_t max_pixels = 178'956'970);
 
 }  // namespace flowrun::io

@@ -29,6 +29,12 @@ struct DeviceLabels {
   void release() { labels_B.reset(); }
 };
 
+struct DeviceLabelMaps {
+  static constexpr const char* type_name = "label map tensor";
+  Tensor maps_BHW;  // u8 class of each pixel, 255 where there is none
+  void release() { maps_BHW.reset(); }
+};
+
 /// The student's view of the visible patches, after its final norm.
 struct VisibleTokens {
   static constexpr const char* type_name = "visible tokens";

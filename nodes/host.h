@@ -66,6 +66,17 @@ struct ImageBatch {
   std::mutex mutex_;
 };
 
+/// The class of each pixel, H W 1 u8; 255 where there is none.
+struct LabelMap {
+  static constexpr const char* type_name = "label map";
+  io::PixelBuffer pixels;
+};
+
+/// The label maps of a group: B H W 1 u8.
+struct LabelMapBatch : ImageBatch {
+  static constexpr const char* type_name = "label maps";
+};
+
 /// Labels of a group: B.
 struct LabelBatch {
   static constexpr const char* type_name = "labels";

@@ -16,9 +16,11 @@ struct Stack {
   struct Ports {
     In<Image> image{"image", "H W 3 u8, the same size for all samples."};
     In<Label> label{"label", "Class of the sample.", optional};
+    In<LabelMap> label_map{"label_map", "Class of each pixel, the same size for all samples.", optional};
     Out<ImageBatch> images{"image", "B H W 3 u8, B = group."};
     Out<LabelBatch> labels{"label", "B class indices, -1 where unknown."};
-    void describe(auto& port) { port(image, label, images, labels); }
+    Out<LabelMapBatch> label_maps{"label_map", "B H W u8, 255 where unknown; empty without label maps."};
+    void describe(auto& port) { port(image, label, label_map, images, labels, label_maps); }
   };
   struct Params {
     int64_t size = 256;
@@ -39,21 +41,26 @@ struct Stack {
   Grouping grouping() const { return {params.size, params.group > 0 ? params.group : params.size}; }
 
   void fold(Ports& port, const FoldContext& context) const {
-    const io::ImageView view = port.image->pixels.view();
-    uint8_t* place = port.images->place(context.index, grouping().group, view);
-    if (place == nullptr) {
-      throw NodeError("the image is " + std::to_string(view.width) + "x" + std::to_string(view.height) + ", others of its batch are " +
-                      std::to_string(port.images->width) + "x" + std::to_string(port.images->height) + "; put an image.resize before the stack");
-    }
-    std::copy_n(view.pixels, view.bytes(), place);
-    context.ledger.add(hash_bytes(view.pixels, view.bytes()));
+    put(port.image->pixels.view(), *port.images, context, "the image", "image.resize");
+    if (port.label_map) put(port.label_map->pixels.view(), *port.label_maps, context, "the label map", "image.label_resize");
     if (port.label) {
       port.labels->reserve(grouping().group);
       port.labels->values[static_cast<size_t>(context.index)] = port.label->value;
     }
   }
 
-  void run(Ports& port, const GroupContext& context) const { port.images->images = context.images; }
+  void run(Ports& port, const GroupContext& context) const { port.images->images = port.label_maps->images = context.images; }
+
+ private:
+  void put(const io::ImageView& view, ImageBatch& batch, const FoldContext& context, const std::string& what, const std::string& cure) const {
+    uint8_t* place = batch.place(context.index, grouping().group, view);
+    if (place == nullptr) {
+      throw NodeError(what + " is " + std::to_string(view.width) + "x" + std::to_string(view.height) + ", others of its batch are " +
+                      std::to_string(batch.width) + "x" + std::to_string(batch.height) + "; put an " + cure + " before the stack");
+    }
+    std::copy_n(view.pixels, view.bytes(), place);
+    context.ledger.add(hash_bytes(view.pixels, view.bytes()));
+  }
 };
 
 FLOWRUN_NODE(Stack);

@@ -23,10 +23,12 @@ struct Upload {
     In<ImageBatch> image{"image", "B H W 3 u8."};
     In<LabelBatch> label{"label", "Classes.", optional};
     In<Masks> mask{"mask", "Visible patches and target regions.", optional};
+    In<LabelMapBatch> label_map{"label_map", "Class of each pixel.", optional};
     Out<DeviceImages> images{"image", "B 3 H W float, normalised."};
     Out<DeviceLabels> labels{"label", "B int64; empty without labels."};
     Out<DeviceMasks> masks{"mask", "B K and B R M int64; empty without masks."};
-    void describe(auto& port) { port(image, label, mask, images, labels, masks); }
+    Out<DeviceLabelMaps> label_maps{"label_map", "B H W u8; empty without label maps."};
+    void describe(auto& port) { port(image, label, mask, label_map, images, labels, masks, label_maps); }
   };
   struct Params {
     std::vector<double> mean = {0.485, 0.456, 0.406};
@@ -64,6 +66,10 @@ struct Upload {
     out.copy_(bytes.permute({0, 3, 1, 2}));
     port.images->images_BCHW = out.mul_(scale_).add_(shift_);
     if (port.label && !port.label->values.empty()) port.labels->labels_B = send(port.label->values.data(), {images}, at::kLong);
+    if (port.label_map && !port.label_map->pixels.empty()) {
+      const LabelMapBatch& maps = *port.label_map;
+      port.label_maps->maps_BHW = send(maps.pixels.data(), {images, maps.height, maps.width}, at::kByte);
+    }
     if (port.mask) {
       const Masks& masks = *port.mask;
       port.masks->grid = masks.grid;

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "graph/node.h"
 #include "nodes/eval/collect.h"
 #include "nodes/eval/logistic_math.h"
@@ -7,13 +5,6 @@
 
 namespace flowrun {
 namespace {
-
-/// 10^linspace(-6, 5, 8): CAPI's grid.
-std::vector<double> default_cs() {
-  std::vector<double> cs;
-  for (int i = 0; i < 8; ++i) cs.push_back(std::pow(10.0, -6 + 11.0 * i / 7));
-  return cs;
-}
 
 struct LogisticProbe {
   static constexpr NodeInfo info{
@@ -30,7 +21,7 @@ struct LogisticProbe {
     void describe(auto& port) { port(train, test); }
   };
   struct Params {
-    std::vector<double> c = default_cs();
+    std::vector<double> c = eval::capi_cs();
     eval::Selection selection;
     int64_t max_iterations = 1000, memory = 5;
     double tolerance = 1e-12;

@@ -11,6 +11,7 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 namespace flowrun::eval {
@@ -81,6 +82,12 @@ Logistic fit_logistic(const Tensor& x_ND, const Tensor& labels, double c, const 
   fit.bias_C = found.x.narrow(0, classes * width, classes);
   fit.objective = found.value, fit.iterations = found.iterations, fit.converged = found.converged;
   return fit;
+}
+
+std::vector<double> capi_cs() {
+  std::vector<double> cs;
+  for (int i = 0; i < 8; ++i) cs.push_back(std::pow(10.0, -6 + 11.0 * i / 7));
+  return cs;
 }
 
 BestLogistic choose_logistic(const Tensor& fit_ND, const Tensor& fit_labels, const Tensor& select_ND, const Tensor& select_labels,

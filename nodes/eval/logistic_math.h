@@ -33,6 +33,9 @@ struct Logistic {
 /// x_ND float64, labels int64 of at least two classes (else std::invalid_argument).
 Logistic fit_logistic(const Tensor& x_ND, const Tensor& labels, double c, const LbfgsOptions& options, const Logistic* start = nullptr);
 
+/// 10^linspace(-6, 5, 8): CAPI's grid.
+std::vector<double> capi_cs();
+
 /// The fit of `cs` whose accuracy on the selection rows is highest; of equals the smaller c. Each fit begins where the
 /// one before ended.
 struct BestLogistic {

@@ -15,8 +15,9 @@ struct FrozenTokens {
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceLabels> label{"label", "Classes, for probes that need them.", optional};
+    In<DeviceLabelMaps> label_map{"label_map", "Class of each pixel, for segmentation.", optional};
     Out<EvalTokens> tokens{"tokens", "B S D."};
-    void describe(auto& port) { port(image, label, tokens); }
+    void describe(auto& port) { port(image, label, label_map, tokens); }
   };
   struct Params {
     Ref<VitResource> model;
@@ -36,6 +37,7 @@ struct FrozenTokens {
     out.tokens_BSD = at::cat(parts, 1);
     out.prefix = vit.config().prefix(), out.grid = vit.config().grid();
     if (port.label) out.labels_B = port.label->labels_B;
+    if (port.label_map) out.maps_BHW = port.label_map->maps_BHW;
   }
 };
 

@@ -13,7 +13,8 @@ SMALL = {
     "pipelines/masks.json": ["files.images=64", "files.size=32", "batch.size=16"],
     "pipelines/cifar10.json": None,
     "pipelines/pretrain.json": None,
-    **{f"pipelines/eval/{name}.json": None for name in ("attentive", "knn", "linear_cls", "linear_patch", "logistic", "low_shot")},
+    **{f"pipelines/eval/{name}.json": None for name in (
+        "attentive", "block_segmentation", "knn", "knn_segmentation", "linear_cls", "linear_patch", "linear_segmentation", "logistic", "low_shot")},
     "examples/t01_hello.json": [],
     "examples/t02_crops_and_masks.json": [],
     "examples/t03_train.json": ["files.images=320", "metrics.every=1 step"],

@@ -6,6 +6,7 @@
 #include "io/checkpoint.h"
 #include "io/error.h"
 #include "io/jpeg.h"
+#include "io/png.h"
 #include "io/safetensors.h"
 #include "io/strict_json.h"
 
@@ -82,6 +83,40 @@ TEST(Fuzz, JpegWholeAndByRegion) {
     });
   }
   EXPECT_GT(taken, 10) << "every mutation was refused: none reached the decoder's depths";
+}
+
+/// Makes the checksums of all chunks right again: else no mutation would get past them.
+void repair_checksums(Bytes& png) {
+  const auto number = [&](size_t at) { return uint32_t{png[at]} << 24 | uint32_t{png[at + 1]} << 16 | uint32_t{png[at + 2]} << 8 | png[at + 3]; };
+  for (size_t at = 8; at + 12 <= png.size();) {
+    const size_t end = at + 8 + size_t{number(at)};
+    if (end + 4 > png.size()) return;
+    uint32_t crc = ~uint32_t{0};
+    for (size_t i = at + 4; i < end; ++i) {
+      crc ^= png[i];
+      for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+    }
+    for (size_t i = 0; i < 4; ++i) png[end + i] = static_cast<uint8_t>(~crc >> (24 - 8 * i));
+    at = end + 4;
+  }
+}
+
+TEST(Fuzz, PngLabels) {
+  int taken = 0;
+  for (const int channels : {1, 3}) {
+    Bytes pixels(static_cast<size_t>(31 * 23 * channels));
+    for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 7 % 251);
+    const Bytes seed = encode_png({pixels.data(), 31, 23, channels});
+    for (const bool repaired : {false, true}) {
+      taken += count_taken(seed, static_cast<uint32_t>(10 + 2 * channels + repaired), 4000, [&](Bytes bytes) {
+        if (repaired) repair_checksums(bytes);
+        PixelBuffer out;
+        decode_png_labels(bytes, out, 1 << 20);  // a mutated header must not make it take gigabytes
+        EXPECT_EQ(out.pixels.size(), out.view().bytes());
+      });
+    }
+  }
+  EXPECT_GT(taken, 20) << "nearly every mutation was refused: none reached the decoder's depths";
 }
 
 TEST(Fuzz, Safetensors) {

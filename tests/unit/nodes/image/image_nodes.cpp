@@ -75,14 +75,14 @@ TEST(RandomFlip, MirrorsHalfOfTheSamplesAndSaysWhich) {
   Image in = picture(3, 5), out;
   int flips = 0;
   for (uint64_t sample = 0; sample < 1000; ++sample) {
-    const uint64_t ledger = run_sample(*node, {&in, &out}, sample);
+    const uint64_t ledger = run_sample(*node, {&in, nullptr, &out, nullptr}, sample);
     const bool flipped = place_of_first(out) == std::pair(0, 4);
     EXPECT_EQ(ledger, flipped ? 1u : 2u);
     flips += flipped;
     if (flipped) {
       Image back;
       const auto always = make_node("image.random_flip", R"({"p": 1})");
-      run_sample(*always, {&out, &back});
+      run_sample(*always, {&out, nullptr, &back, nullptr});
       EXPECT_EQ(back.pixels.pixels, in.pixels.pixels);
     } else {
       EXPECT_EQ(out.pixels.pixels, in.pixels.pixels);

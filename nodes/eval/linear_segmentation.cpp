@@ -1,0 +1,110 @@
+#include <algorithm>
+
+#include "graph/node.h"
+#include "nodes/eval/collect_patches.h"
+#include "nodes/eval/confusion.h"
+#include "nodes/eval/logistic_math.h"
+#include "nodes/eval/selection.h"
+
+namespace flowrun {
+namespace {
+
+struct LinearSegmentation {
+  static constexpr NodeInfo info{
+      .type = "eval.linear_segmentation",
+      .brief = "Segmentation by a multinomial logistic regression on the features of patches.",
+      .scope = Scope::evaluation,
+      .details =
+          "CAPI's protocol: features are standardised per dimension by the train patches; a patch's label is its most frequent one (the "
+          "smallest of equals), and train patches that are mostly unlabelled are left out; the fit is that of eval.logistic; all pixels of "
+          "a patch are called the same. C is chosen by mIoU on train images set aside, then all train images are fitted again. Reports "
+          "miou, pixel_accuracy and classes as eval.knn_segmentation, c, selection_miou and the iterations of the last fit."};
+  struct Ports {
+    In<EvalTokens> train{"train", "Tokens of the images to fit on, with label maps."};
+    In<EvalTokens> test{"test", "Tokens of the images to segment, with label maps."};
+    void describe(auto& port) { port(train, test); }
+  };
+  struct Params {
+    std::vector<double> c = eval::capi_cs();
+    eval::Selection selection;
+    int64_t max_iterations = 1000, memory = 5;
+    double tolerance = 1e-12;
+    void describe(auto& param) {
+      param("c", c, Range{1e-12, 1e12}, "Inverse strengths of the penalty to choose from; default: CAPI's grid.");
+      selection.describe(param);
+      param("max_iterations", max_iterations, positive, "Of one fit.");
+      param("memory", memory, Range{1, 100}, "Steps that L-BFGS remembers.");
+      param("tolerance", tolerance, not_negative, "A fit ends when no entry of the gradient is larger.");
+    }
+    std::optional<ParamFault> check() const {
+      if (c.empty()) return ParamFault{"c", "c must have at least one number"};
+      return {};
+    }
+  };
+  Params params;
+
+  void fold(Ports& port, const FoldContext&) {
+    if (port.train) train_.add(*port.train);
+    if (port.test) test_.add(*port.test);
+  }
+
+  void run(Ports&, EvaluationContext& context) {
+    eval::Patches train = train_.take(), test = test_.take();
+    const int64_t classes = eval::class_count(train, test);
+    const eval::Standardiser standard(train.features_ND);
+    for (eval::Patches* patches : {&train, &test}) patches->features_ND = standard.apply(patches->features_ND);
+
+    Choice choice;
+    if (params.selection.on_test()) {
+      choice = best(train.labelled(), test, classes);
+    } else {
+      const eval::HeldOut images = eval::hold_out(train.images(), params.selection.holdout, context.run.seed);
+      choice = best(train.of_images(images.rest).labelled(), train.of_images(images.held), classes);
+      const eval::Patches all = train.labelled();
+      choice.fit = eval::fit_logistic(all.features_ND, eval::modes(all.pixels_NF), choice.c, options(), &choice.fit);
+    }
+    const eval::SegmentScores scores = score(choice.fit, test, classes);
+    context.report("miou", scores.miou);
+    context.report("pixel_accuracy", scores.pixel_accuracy);
+    context.report("classes", static_cast<double>(scores.classes));
+    context.report("c", choice.c);
+    context.report("selection_miou", choice.miou);
+    context.report("iterations", static_cast<double>(choice.fit.iterations));
+    context.note("selected_on", params.selection.on);
+  }
+
+ private:
+  struct Choice {
+    eval::Logistic fit;
+    double c = 0, miou = -1;
+  };
+
+  eval::LbfgsOptions options() const { return {params.max_iterations, params.memory, params.tolerance}; }
+
+  static eval::SegmentScores score(const eval::Logistic& fit, const eval::Patches& patches, int64_t classes) {
+    const Tensor named_NF = fit.predict(patches.features_ND).unsqueeze(1).expand_as(patches.pixels_NF);
+    return eval::segment_scores(eval::confusion(patches.pixels_NF, named_NF, classes));
+  }
+
+  /// Each fit begins where the one before ended; of equals the smaller c.
+  Choice best(const eval::Patches& fit_on, const eval::Patches& select_on, int64_t classes) const {
+    std::vector<double> cs = params.c;
+    std::sort(cs.begin(), cs.end());
+    const Tensor labels = eval::modes(fit_on.pixels_NF);
+    Choice choice;
+    eval::Logistic last;
+    for (const double c : cs) {
+      last = eval::fit_logistic(fit_on.features_ND, labels, c, options(), last.classes_C.defined() ? &last : nullptr);
+      const double miou = score(last, select_on, classes).miou;
+      if (miou > choice.miou) choice = {last, c, miou};
+    }
+    return choice;
+  }
+
+  eval::CollectedPatches train_, test_;
+};
+
+FLOWRUN_NODE(LinearSegmentation);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,66 @@
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "graph/node.h"
+#include "io/png.h"
+#include "nodes/host.h"
+#include "nodes/image/colour_table.h"
+
+namespace flowrun {
+namespace {
+
+struct PngLabels {
+  static constexpr NodeInfo info{
+      .type = "image.png_labels",
+      .brief = "Decodes a PNG to the class of each pixel.",
+      .scope = Scope::sample,
+      .details =
+          "Gray values and palette indices are classes as they are; RGB needs a table of colours, one \"class red green blue\" a line. "
+          "Classes that count as unlabelled become 255, which stands for no class everywhere. Truncated and corrupt files are errors."};
+  struct Ports {
+    In<Bytes> labels{"labels", "A PNG file."};
+    Out<LabelMap> label_map{"label_map", "H W u8, 255 where there is no class."};
+    void describe(auto& port) { port(labels, label_map); }
+  };
+  struct Params {
+    std::string colors;
+    std::vector<int64_t> ignore;
+    int64_t max_megapixels = 178;
+    void describe(auto& param) {
+      param("colors", colors, "Text file of the classes that RGB colours stand for; empty: the PNG holds classes.");
+      param("ignore", ignore, Range{0, 255}, "Classes that count as unlabelled.");
+      param("max_megapixels", max_megapixels, positive, "Larger pictures are an error, found before memory is taken.");
+    }
+  };
+  Params params;
+
+  void open(const OpenContext&) {
+    if (!params.colors.empty()) table_ = image::ColourTable::read(params.colors);
+    for (int value = 0; value < 256; ++value) becomes_[static_cast<size_t>(value)] = static_cast<uint8_t>(value);
+    for (const int64_t index : params.ignore) becomes_[static_cast<size_t>(index)] = 255;
+  }
+
+  void run(Ports& port, const SampleContext&) const {
+    thread_local io::PixelBuffer decoded;
+    io::decode_png_labels(port.labels->data, decoded, params.max_megapixels * 1'000'000);
+    io::PixelBuffer& out = port.label_map->pixels;
+    if (decoded.channels == 3 && !table_) throw NodeError("the label map is RGB: give the table of its colours as \"colors\"");
+    if (decoded.channels == 3) {
+      table_->apply(decoded.view(), out);
+    } else {
+      out.reshape(decoded.height, decoded.width, 1);
+      std::copy(decoded.pixels.begin(), decoded.pixels.end(), out.pixels.begin());
+    }
+    for (uint8_t& value : out.pixels) value = becomes_[value];
+  }
+
+ private:
+  std::optional<image::ColourTable> table_;
+  std::array<uint8_t, 256> becomes_{};
+};
+
+FLOWRUN_NODE(PngLabels);
+
+}  // namespace
+}  // namespace flowrun

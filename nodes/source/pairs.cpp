@@ -1,0 +1,85 @@
+#include <filesystem>
+
+#include "graph/node.h"
+#include "io/file.h"
+#include "io/image_folder.h"
+#include "nodes/host.h"
+#include "nodes/source/selection.h"
+
+namespace flowrun {
+namespace {
+
+struct Pairs {
+  static constexpr NodeInfo info{
+      .type = "source.pairs",
+      .brief = "JPEG files of one folder, each with the label map of the same name in another.",
+      .scope = Scope::source,
+      .details =
+          "The label map of a/b.jpg is a/b and the suffix. Images are listed once, sorted by bytes; an image without a label map is an error, "
+          "a label map without an image is not looked at. list, part and limit narrow the list down, in this order; the draw depends on "
+          "list_seed alone."};
+  struct Ports {
+    Out<Bytes> bytes{"bytes", "The image file as it is."};
+    Out<Bytes> labels{"labels", "The label file as it is."};
+    void describe(auto& port) { port(bytes, labels); }
+  };
+  struct Params {
+    std::string images, labels, suffix = ".png", list, part = "all";
+    int64_t list_seed = 0, limit = 0;
+    double holdout = 0.1;
+    void describe(auto& param) {
+      param.required("images", images, "Folder of the images; relative to where the program is started.");
+      param.required("labels", labels, "Folder of the label maps, with the same subfolders.");
+      param("suffix", suffix, "What a label map's name has in place of .jpg.");
+      param("list", list, "Text file of the images to take, one path relative to the folder of images a line; empty: all.");
+      param("part", part, parts(), "all, or what is left after setting images aside, or those set aside: two sources share one folder.");
+      param("holdout", holdout, Range{1e-3, 0.9}, "Share of the images that is set aside, when part is not all.");
+      param("list_seed", list_seed, not_negative, "Another seed sets others aside.");
+      param("limit", limit, not_negative, "Takes only this many samples, spread evenly over the list; 0: all.");
+    }
+    static const Choices& parts() {
+      static const Choices choices = {"all", "kept", "held_out"};
+      return choices;
+    }
+  };
+  Params params;
+
+  void open(const OpenContext&) {
+    std::vector<io::ImageFile> files = io::list_image_folder(params.images).files;
+    if (!params.list.empty()) files = source::take_listed(files, params.list);
+    std::vector<size_t> taken = source::part_indices(files.size(), params.part, params.holdout, static_cast<uint64_t>(params.list_seed));
+    const auto limit = params.limit > 0 ? std::min(static_cast<size_t>(params.limit), taken.size()) : taken.size();
+    images_.clear(), labels_.clear();
+    for (size_t i = 0; i < limit; ++i) {
+      const std::string& path = files[taken[i * taken.size() / limit]].path;
+      images_.push_back(std::filesystem::path(params.images) / path);
+      labels_.push_back(std::filesystem::path(params.labels) / (path.substr(0, path.rfind('.')) + params.suffix));
+    }
+    check_labels();
+  }
+  uint64_t size() const { return images_.size(); }
+  std::string key(uint64_t sample) const { return images_[sample].string() + " with " + labels_[sample].string(); }
+
+  void run(Ports& port, const SampleContext& context) const {
+    io::read_file(images_[context.sample], port.bytes->data);
+    io::read_file(labels_[context.sample], port.labels->data);
+  }
+
+ private:
+  void check_labels() const {
+    size_t missing = 0, first = 0;
+    for (size_t i = labels_.size(); i-- > 0;) {
+      if (!std::filesystem::exists(labels_[i])) ++missing, first = i;
+    }
+    if (missing == 0) return;
+    throw NodeError(std::to_string(missing) + " of " + std::to_string(labels_.size()) + " images have no label map, the first " +
+                    images_[first].string() + ": there is no " + labels_[first].string() + "; check labels and suffix");
+  }
+
+  std::vector<std::filesystem::path> images_, labels_;
+};
+
+FLOWRUN_NODE(Pairs);
+
+}  // namespace
+}  // namespace flowrun
