@@ -47,7 +47,7 @@ struct NodeInfo {
   const char* brief;  // one sentence
   Scope scope;
   const char* details = "";  // for the node's page: method, source, what it can't do
-  int late = 0;              // of a step node; 1: runs after all others of its step (reports), 2: after those too
+  int late = 0;              // of a step node: runs after those of its step that are less late (1 reports, 2 metrics, 3 checkpoints)
 };
 
 /// How a stack of samples is cut: `size` samples make a step, in groups of `group`.

@@ -18,7 +18,8 @@ struct Checkpoint {
       .details =
           "checkpoints/step-N holds NAME.safetensors for each model and node, and a manifest with sizes and hashes. It appears whole or not "
           "at all. Also written when a run ends, and when it is stopped by a signal. An encoder's file loads in timm with all keys matched.",
-      .late = true};
+      // Behind the metrics: a kill between the two must not lose a line of metrics.jsonl, which a resumed run writes again.
+      .late = 3};
   struct Ports {
     void describe(auto&) {}
   };
