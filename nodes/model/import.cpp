@@ -281,8 +281,8 @@ WeightsFile read_weights(const std::string& path) {
     const auto type = types.find(entry.dtype);
     if (type == types.end()) throw std::invalid_argument(path + ": tensor \"" + entry.name + "\" has type " + entry.dtype + ", which no weight has");
     const Tensor view = at::from_blob(const_cast<std::byte*>(entry.data.data()), entry.shape, at::TensorOptions(type->second));
-    out.tensors.emplace(entry.name,
-                view.is_floating_point() ? view.to(type->second == at::kDouble ? at::kDouble : at::kFloat, false, /*copy=*/true) : view.clone());
+    out.tensors.emplace(
+        entry.name, view.is_floating_point() ? view.to(type->second == at::kDouble ? at::kDouble : at::kFloat, false, /*copy=*/true) : view.clone());
   }
   return out;
 }

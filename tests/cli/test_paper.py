@@ -108,7 +108,7 @@ class Paper(support.Folder):
             with self.subTest(kind):
                 small = {"mask.ijepa_compat": {"min_keep": 2}, "mask.ijepa_fixed": {"min_keep": 2}, "mask.rectangles": {"min_keep": 2},
                          "mask.units": {"unit": 8}, "mask.blockwise": {"min_block": 4}}.get(kind, {})
-                mask = {"mask": {"type": kind, "in": "batch", "patch": 4, **small}, "sheet": None}
+                mask = {"mask": {"type": kind, "in": "batch", "patch": 4, **small}}
                 added = [(a - b) % 2**64 for a, b in zip(self.ledgers(mask, kind), here)]
                 beside = [(a - b) % 2**64 for a, b in zip(self.ledgers(mask | other, kind + "-other"), there)]
                 self.assertEqual(added, beside)

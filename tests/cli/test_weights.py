@@ -55,7 +55,7 @@ class Weights(support.Folder):
         self.train()
         self.flowrun("export", "run", "encoder.safetensors")
         said = self.evaluate({"file": "missing.safetensors"}, "a", status=1).stderr
-        self.assertIn("encoder: missing.safetensors", said)
+        self.assertIn("encoder: cannot open missing.safetensors: No such file", said)
         predictor = next((self.folder / "run/checkpoints").glob("step-*")) / "predictor.safetensors"
         said = self.evaluate({"file": str(predictor)}, "b", status=1).stderr
         self.assertIn('the file has no "patch_embed.proj.weight"', said)

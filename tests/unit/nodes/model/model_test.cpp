@@ -117,7 +117,7 @@ TEST(Vit, RefusesWhatDoesNotFit) {
   EXPECT_THROW(vit.hidden(noise({1, 3, 32, 32}), {2, 1}), std::invalid_argument);
   EXPECT_THROW(vit.hidden(noise({1, 3, 32, 32}), {4}), std::invalid_argument);
   EXPECT_THROW(vit.encode_visible(noise({1, 3, 32, 32}), indices({0, 16}, {1, 2})), std::out_of_range);
-  EXPECT_THROW(vit.encode_visible(noise({1, 3, 32, 32}), indices({0, 1}, {2, 1})), std::invalid_argument);
+  EXPECT_THROW(vit.encode_visible(noise({2, 3, 32, 32}), indices({0, 1, 2}, {3, 1})), std::invalid_argument);  // not a multiple
 }
 
 TEST(Predictor, RegionsDoNotSeeEachOther) {
