@@ -28,6 +28,20 @@ struct DeviceLabels {
   void release() { labels_B.reset(); }
 };
 
+/// One score per class and image, before any softmax.
+struct Logits {
+  static constexpr const char* type_name = "logits";
+  Tensor values_BC;
+  void release() { values_BC.reset(); }
+};
+
+/// What the softmax of the scores should be: rows sum to 1.
+struct SoftLabels {
+  static constexpr const char* type_name = "soft labels";
+  Tensor values_BC;
+  void release() { values_BC.reset(); }
+};
+
 /// The student's view of the visible patches, after its final norm.
 struct VisibleTokens {
   static constexpr const char* type_name = "visible tokens";

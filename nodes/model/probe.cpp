@@ -56,7 +56,10 @@ Probe::Probe(ProbeConfig config) : config_(std::move(config)) {
   if (c.kind == ProbeKind::attentive && (c.attention_heads < 1 || c.width % c.attention_heads != 0)) {
     throw std::invalid_argument(std::to_string(c.attention_heads) + " heads do not divide the width " + std::to_string(c.width));
   }
-  if (c.kind == ProbeKind::segment_block) blocks_.emplace(parameters_, heads(), c.width, c.attention_heads, c.mlp_ratio, c.norm_eps);
+  if (c.kind == ProbeKind::segment_block) {
+    blocks_.emplace(parameters_,
+                    BlocksConfig{.depth = heads(), .width = c.width, .heads = c.attention_heads, .mlp_ratio = c.mlp_ratio, .norm_eps = c.norm_eps});
+  }
   first_ = parameters_.size();
   for (int64_t head = 0; head < heads(); ++head) {
     const std::string prefix = "heads." + std::to_string(head) + ".";

@@ -123,7 +123,7 @@ struct TrainProbe {
   }
 
   double rate(double highest, int64_t step) const {
-    if (params.schedule == "cosine") return train::WarmupCosine{params.start, highest, params.final}.at(step, length_);
+    if (params.schedule == "cosine") return train::Warmup{params.start, highest, params.final}.at(step, length_);
     return highest * std::pow(1.0 - static_cast<double>(step - 1) / static_cast<double>(length_.total), 0.9);
   }
 
