@@ -108,13 +108,17 @@ double cubic(double v1, double v2, double v3, double v4, double d) {
 void sample(const PixelBuffer& in, double x, double y, uint8_t* out) {
   const int column = static_cast<int>(std::floor(x - 0.5)), row = static_cast<int>(std::floor(y - 0.5));
   const double dx = x - 0.5 - column, dy = y - 0.5 - row;
+  int place[4];
+  const uint8_t* line[4];
+  for (int k = 0; k < 4; ++k) {
+    place[k] = std::clamp(column - 1 + k, 0, in.width - 1) * kChannels;
+    line[k] = in.pixels.data() + static_cast<size_t>(std::clamp(row - 1 + k, 0, in.height - 1)) * static_cast<size_t>(in.width) * kChannels;
+  }
   for (int c = 0; c < kChannels; ++c) {
     double rows[4];
-    for (int r = 0; r < 4; ++r) {
-      const int from = std::clamp(row - 1 + r, 0, in.height - 1);
-      const uint8_t* line = in.pixels.data() + static_cast<size_t>(from) * static_cast<size_t>(in.width) * kChannels;
-      const auto at = [&](int k) { return double{line[std::clamp(column - 1 + k, 0, in.width - 1) * kChannels + c]}; };
-      rows[r] = cubic(at(0), at(1), at(2), at(3), dx);
+    for (int k = 0; k < 4; ++k) {
+      const uint8_t* from = line[k] + c;
+      rows[k] = cubic(from[place[0]], from[place[1]], from[place[2]], from[place[3]], dx);
     }
     out[c] = clip(cubic(rows[0], rows[1], rows[2], rows[3], dy));
   }

@@ -305,6 +305,55 @@ TEST(MixNode, DependsOnItsGroupAlone) {
   EXPECT_EQ(zero.masked_select(zero.ne(10)).abs().max().item<double>(), 0);
 }
 
+TEST(Accuracy, CountsOverGroups) {
+  // Image 0 is right at once, 1 among the five, 2 not; in a second group 3 is right.
+  Tensor scores = at::arange(6).to(at::kFloat).repeat({4, 1}).neg();
+  const Tensor labels = at::tensor({0, 4, 5, 0}, at::kLong);
+  const auto node = test::make_node("eval.accuracy");
+  const RunInfo run;
+  uint64_t ledger = 0;
+  for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 3}, {3, 1}}) {
+    Logits logits{scores.narrow(0, first, count)};
+    DeviceLabels truth{labels.narrow(0, first, count)};
+    void* objects[] = {&logits, &truth};
+    const PortSlot slots[] = {{0, true}, {1, true}};
+    node->fold(Call{nullptr, objects, slots}, FoldContext{run, 0, 2, count, 0, 1, LedgerEntry(&ledger)});
+  }
+  Reports reports;
+  Notes notes;
+  EvaluationContext context{run, 1, 1, reports, notes};
+  const PortSlot slots[] = {{0, true}, {1, true}};
+  node->run(Call{nullptr, nullptr, slots}, context);
+  EXPECT_EQ(reports.at("accuracy"), 0.5);
+  EXPECT_EQ(reports.at("accuracy_top5"), 0.75);
+  double all = 0;
+  for (int i = 0; i < 6; ++i) all += std::exp(-i);
+  EXPECT_NEAR(reports.at("loss"), std::log(all) + (0 + 4 + 5 + 0) / 4.0, 1e-6);
+  EXPECT_TRUE(notes.empty()) << "nothing was chosen";
+}
+
+TEST(CrossEntropy, TakesOneKindOfLabels) {
+  Logits logits{normal({3, 5}, 1)};
+  SoftLabels soft{at::full({3, 5}, 0.2)};
+  DeviceLabels hard{at::tensor({1, 4, 0}, at::kLong)};
+  const auto value = [&](const std::string& params, bool has_soft, bool has_hard) {
+    const auto node = test::make_node("loss.cross_entropy", params);
+    Loss loss;
+    void* objects[] = {&logits, &soft, &hard, &loss};
+    const PortSlot slots[] = {{0, false}, {has_soft ? 1 : -1, false}, {has_hard ? 2 : -1, false}, {3, false}};
+    const RunInfo run;
+    uint64_t ledger = 0;
+    node->run(Call{objects, nullptr, slots}, GroupContext{run, 7, 5, 0, 0, 1, 3, 1, LedgerEntry(&ledger)});
+    return loss.value.item<double>();
+  };
+  const double uniform = value("{}", true, false), sharp = value("{}", false, true);
+  EXPECT_NEAR(value(R"({"smoothing": 0.3})", false, true), 0.7 * sharp + 0.3 * uniform, 1e-6);
+  EXPECT_NEAR(value(R"({"weight": 2})", false, true), 2 * sharp, 1e-6);
+  EXPECT_THROW(value("{}", true, true), NodeError);
+  EXPECT_THROW(value("{}", false, false), NodeError);
+  EXPECT_THROW(value(R"({"smoothing": 0.3})", true, false), NodeError);
+}
+
 TEST(MixNode, SaysWhatIsWrongWithLabels) {
   const auto error = [](const Tensor& labels) -> std::string {
     try {
