@@ -35,6 +35,20 @@ struct DeviceLabelMaps {
   void release() { maps_BHW.reset(); }
 };
 
+/// One score per class and image, before any softmax.
+struct Logits {
+  static constexpr const char* type_name = "logits";
+  Tensor values_BC;
+  void release() { values_BC.reset(); }
+};
+
+/// What the softmax of the scores should be: rows sum to 1.
+struct SoftLabels {
+  static constexpr const char* type_name = "soft labels";
+  Tensor values_BC;
+  void release() { values_BC.reset(); }
+};
+
 /// The student's view of the visible patches, after its final norm.
 struct VisibleTokens {
   static constexpr const char* type_name = "visible tokens";

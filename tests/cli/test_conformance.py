@@ -15,6 +15,7 @@ SMALL = {
     "pipelines/pretrain.json": None,
     **{f"pipelines/eval/{name}.json": None for name in (
         "attentive", "block_segmentation", "knn", "knn_segmentation", "linear_cls", "linear_patch", "linear_segmentation", "logistic", "low_shot")},
+    **{f"pipelines/eval/{name}.json": None for name in ("finetune", "finetune_b", "finetune_l", "lora", "low_shot_finetune")},
     "examples/t01_hello.json": [],
     "examples/t02_crops_and_masks.json": [],
     "examples/t03_train.json": ["files.images=320", "metrics.every=1 step"],
@@ -40,7 +41,8 @@ def squares():
             "smaller": {"type": "image.resize", "in": "decode", "size": 32, "fit": "shortest"},
             "square": {"type": "image.center_crop", "in": "smaller", "size": 24},
             "jitter": {"type": "image.color_jitter", "in": "square", "p": 0.8},
-            "batch": {"type": "batch.stack", "in": "jitter", "size": 16},
+            "cut": {"type": "image.cut_out", "in": "jitter", "p": 0.5},
+            "batch": {"type": "batch.stack", "in": "cut", "size": 16},
             "sheet": {"type": "report.contact_sheet", "in": {"image": "batch"}},
             "metrics": {"type": "report.metrics", "in": {"image": "batch"}, "every": "1 step"},
         },
@@ -117,8 +119,31 @@ def gradients():
     return pipeline
 
 
+def supervised():
+    """An encoder and a classifier that train on mixed images, with stochastic depth."""
+    pipeline = support.probe_pipeline("linear", epochs=1)
+    nodes = {name: node for name, node in pipeline["nodes"].items() if not name.endswith(("features", "named", "heads")) and "known" not in name}
+    pipeline["models"]["encoder"]["drop_path"] = 0.2
+    del pipeline["models"]["probe"]
+    pipeline["models"]["classifier"] = {"type": "model.classifier", "encoder": "encoder", "classes": 10}
+    both = {"encoder": "encoder", "classifier": "classifier"}
+    nodes |= {
+        "augment": {"type": "image.rand_augment", "in": "flip"},
+        "mix": {"type": "supervised.mix", "in": "upload.*", "classes": 10},
+        "scores": {"type": "supervised.classify", "in": "mix", **both},
+        "loss": {"type": "loss.cross_entropy", "in": {"logits": "scores", "soft_label": "mix"}},
+        "update": {"type": "train.adamw", "in": "loss", "models": ["encoder", "classifier"], "layer_decay": 0.75},
+        "unseen_scores": {"type": "supervised.classify", "in": "unseen_upload", **both, "train": False},
+        "result": {"type": "eval.accuracy", "in": {"logits": "unseen_scores", "label": "unseen_upload"}, "at": ["start", "end"]},
+    }
+    nodes["batch"]["in"]["image"] = "augment"
+    nodes["metrics"]["in"] = "loss"
+    pipeline["nodes"] = nodes
+    return pipeline
+
+
 # Pipelines of this test, for types that no shipped pipeline uses, or none that runs here.
-OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients]
+OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients, supervised]
 
 
 class Conformance(support.Folder):
@@ -164,7 +189,7 @@ class Conformance(support.Folder):
                 before, after = self.outputs(serial), self.outputs(threads)
                 self.assertEqual(sorted(after), sorted(before))
                 saves = "report.checkpoint" in (self.folder / serial / "pipeline.resolved.json").read_text()
-                self.assertEqual(any(file.endswith(("student.safetensors", "probe.safetensors")) for file in before), saves, "weights are compared where they are saved")
+                self.assertEqual(any(file.endswith(("student.safetensors", "probe.safetensors", "encoder.safetensors")) for file in before), saves, "weights are compared where they are saved")
                 self.assertEqual([file for file in before if before[file] != after[file]], [])
 
 

@@ -1,0 +1,77 @@
+#include <algorithm>
+#include <cmath>
+
+#include "graph/node.h"
+#include "nodes/host.h"
+
+namespace flowrun {
+namespace {
+
+struct CutOut {
+  static constexpr NodeInfo info{
+      .type = "image.cut_out",
+      .brief = "Covers a random square of the image with one colour.",
+      .scope = Scope::sample,
+      .details =
+          "DeVries and Taylor 2017: the centre is uniform over the image, so that the square may lie partly outside. What it covers has no "
+          "class in the label map (255), and so does not count in a segmentation's loss."};
+  struct Ports {
+    In<Image> image{"image", "H W 3 u8."};
+    In<LabelMap> label_map{"label_map", "Class of each pixel.", optional};
+    Out<Image> out{"image", "The same, with the square."};
+    Out<LabelMap> out_map{"label_map", "The same, without classes in the square; empty without a label map."};
+    void describe(auto& port) { port(image, label_map, out, out_map); }
+  };
+  struct Params {
+    double p = 0.5, side = 0.5;
+    std::vector<int64_t> colour = {124, 116, 104};
+    void describe(auto& param) {
+      param("p", p, Range{0, 1}, "Chance that an image has a square.");
+      param("side", side, Range{0, 1}, "Side of the square over the shorter side of the image.");
+      param("colour", colour, Range{0, 255}, "Of the square; default: ImageNet's mean.");
+    }
+    std::optional<ParamFault> check() const {
+      if (colour.size() != 3) return ParamFault{"colour", "colour must be three numbers: red, green, blue"};
+      return {};
+    }
+  };
+  Params params;
+
+  void run(Ports& port, const SampleContext& context) const {
+    copy(port.image->pixels, port.out->pixels);
+    port.out->covers = port.image->covers;
+    if (port.label_map) copy(port.label_map->pixels, port.out_map->pixels);
+    Rng rng = context.rng();
+    const int height = port.out->pixels.height, width = port.out->pixels.width;
+    const int y = static_cast<int>(rng.below(static_cast<uint32_t>(height))), x = static_cast<int>(rng.below(static_cast<uint32_t>(width)));
+    if (!rng.chance(params.p)) return context.ledger.add(1);
+    const int side = static_cast<int>(std::lrint(params.side * std::min(height, width)));
+    const int top = std::max(0, y - side / 2), left = std::max(0, x - side / 2);
+    const int bottom = std::min(height, y - side / 2 + side), right = std::min(width, x - side / 2 + side);
+    const uint8_t colour[] = {static_cast<uint8_t>(params.colour[0]), static_cast<uint8_t>(params.colour[1]), static_cast<uint8_t>(params.colour[2])};
+    cover(port.out->pixels, top, left, bottom, right, colour);
+    const uint8_t none[] = {255, 255, 255};
+    if (port.label_map) cover(port.out_map->pixels, top, left, bottom, right, none);
+    const int box[] = {top, left, bottom, right};
+    context.ledger.add(hash_bytes(box, sizeof box));
+  }
+
+ private:
+  static void copy(const io::PixelBuffer& in, io::PixelBuffer& out) {
+    out.reshape(in.height, in.width, in.channels);
+    std::copy(in.pixels.begin(), in.pixels.end(), out.pixels.begin());
+  }
+  static void cover(io::PixelBuffer& image, int top, int left, int bottom, int right, const uint8_t* colour) {
+    for (int y = top; y < bottom; ++y) {
+      for (int x = left; x < right; ++x) {
+        const auto place = static_cast<size_t>((y * image.width + x) * image.channels);
+        std::copy_n(colour, image.channels, image.pixels.begin() + static_cast<ptrdiff_t>(place));
+      }
+    }
+  }
+};
+
+FLOWRUN_NODE(CutOut);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,49 @@
+#include "graph/node.h"
+#include "nodes/device.h"
+#include "nodes/loss/classification.h"
+
+namespace flowrun {
+namespace {
+
+struct CrossEntropy {
+  static constexpr NodeInfo info{
+      .type = "loss.cross_entropy",
+      .brief = "Cross-entropy between scores and classes, or between scores and soft labels.",
+      .scope = Scope::device,
+      .details =
+          "In float32, the mean over the images. Of soft labels it is timm's SoftTargetCrossEntropy; classes are smoothed as PyTorch does it: "
+          "the share smoothing is spread evenly over all classes."};
+  struct Ports {
+    In<Logits> logits{"logits", "B classes."};
+    In<SoftLabels> soft_label{"soft_label", "B classes, of supervised.mix.", optional};
+    In<DeviceLabels> label{"label", "Classes, where there are no soft labels.", optional};
+    Out<Loss> loss{"loss", "A scalar."};
+    void describe(auto& port) { port(logits, soft_label, label, loss); }
+  };
+  struct Params {
+    double smoothing = 0, weight = 1;
+    void describe(auto& param) {
+      param("smoothing", smoothing, Range{0, 1}, "Of classes; soft labels are smoothed where they are made.");
+      param("weight", weight, not_negative, "Factor of this loss, where loss.sum adds several.");
+    }
+  };
+  Params params;
+
+  void run(Ports& port, const GroupContext&) const {
+    if (static_cast<bool>(port.soft_label) == static_cast<bool>(port.label)) throw NodeError("connect either soft_label or label");
+    if (port.soft_label && params.smoothing > 0) {
+      throw NodeError("smoothing acts on classes, but soft labels come in; set smoothing of supervised.mix instead");
+    }
+    const Tensor& labels = port.soft_label ? port.soft_label->values_BC : port.label->labels_B;
+    if (!labels.defined()) throw NodeError("there are no labels: connect label from the source to batch.stack and device.upload");
+    const Tensor value = loss::cross_entropy(port.logits->values_BC, labels, params.smoothing);
+    port.loss->value = params.weight == 1 ? value : value.mul(params.weight);
+    port.loss->has_value = true;
+    port.loss->per_part.reset(), port.loss->parts.clear();
+  }
+};
+
+FLOWRUN_NODE(CrossEntropy);
+
+}  // namespace
+}  // namespace flowrun
