@@ -1,5 +1,5 @@
 #include "graph/node.h"
-#include "nodes/mask/mask_node.h"
+#include "nodes/mask/ijepa_params.h"
 #include "nodes/mask/multi_block.h"
 
 namespace flowrun {
@@ -19,25 +19,7 @@ struct IjepaFixed {
     Out<Masks> mask{"mask", "Visible B K and targets B R M."};
     void describe(auto& port) { port(image, mask); }
   };
-  struct Params {
-    int64_t patch = 16, regions = 4, min_keep = 10;
-    std::vector<double> size = {0.15, 0.2}, aspect = {0.75, 1.5}, context = {0.85, 1.0};
-    void describe(auto& param) {
-      param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
-      param("regions", regions, Range{1, 16}, "Target regions of an image.");
-      param("size", size, Range{0, 1}, "Smallest and largest share of the patches in a region.");
-      param("aspect", aspect, Range{0.01, 100}, "Smallest and largest height over width of a region.");
-      param("context", context, Range{0, 1}, "Smallest and largest share of the patches in the square that may be visible.");
-      param("min_keep", min_keep, positive, "Fewest visible patches; images with fewer are drawn again.");
-    }
-    std::optional<ParamFault> check() const {
-      const std::pair<const char*, const std::vector<double>&> ranges[] = {{"size", size}, {"aspect", aspect}, {"context", context}};
-      for (const auto& [name, range] : ranges) {
-        if (range.size() != 2 || range[0] > range[1]) return ParamFault{name, std::string(name) + " must be two numbers, the smaller first"};
-      }
-      return {};
-    }
-  };
+  using Params = mask::IjepaParams;
   Params params;
 
   void run(Ports& port, const GroupContext& context) const {

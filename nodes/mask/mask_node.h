@@ -1,10 +1,13 @@
 // What the mask nodes share with each other, besides their maths.
 #pragma once
 
+#include <initializer_list>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
-#include "graph/context.h"
-#include "graph/error.h"
+#include "graph/node.h"
 #include "nodes/host.h"
 
 namespace flowrun::mask {
@@ -16,6 +19,14 @@ inline int grid_of(const ImageBatch& batch, int64_t patch) {
                     std::to_string(patch));
   }
   return batch.height / static_cast<int>(patch);
+}
+
+/// The fault of the first of these lists that is not two numbers, the smaller first.
+inline std::optional<ParamFault> check_ranges(std::initializer_list<std::pair<const char*, const std::vector<double>*>> ranges) {
+  for (const auto& [name, range] : ranges) {
+    if (range->size() != 2 || (*range)[0] > (*range)[1]) return ParamFault{name, std::string(name) + " must be two numbers, the smaller first"};
+  }
+  return {};
 }
 
 /// Masks are random: they belong into the ledger.

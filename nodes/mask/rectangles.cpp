@@ -33,13 +33,7 @@ struct Rectangles {
       param("min_keep", min_keep, positive, "Fewest visible patches; images with fewer are drawn again.");
       param("alternate", alternate, "Swap height and width in every second region.");
     }
-    std::optional<ParamFault> check() const {
-      const std::pair<const char*, const std::vector<double>&> ranges[] = {{"size", size}, {"aspect", aspect}, {"background", background}};
-      for (const auto& [name, range] : ranges) {
-        if (range.size() != 2 || range[0] > range[1]) return ParamFault{name, std::string(name) + " must be two numbers, the smaller first"};
-      }
-      return {};
-    }
+    std::optional<ParamFault> check() const { return mask::check_ranges({{"size", &size}, {"aspect", &aspect}, {"background", &background}}); }
   };
   Params params;
 
