@@ -64,7 +64,9 @@ void adjust_brightness(uint8_t* pixels, int64_t count, double factor) {
 void adjust_contrast(uint8_t* pixels, int64_t count, double factor) {
   int64_t sum = 0;
   for (int64_t i = 0; i < count; ++i) sum += luma(pixels + 3 * i);
-  const int mean = count == 0 ? 0 : static_cast<int>(static_cast<double>(sum) / static_cast<double>(count) + 0.5);
+  // Truncated after adding a half, in double, as in the original.
+  const double rounded = std::floor(static_cast<double>(sum) / static_cast<double>(std::max<int64_t>(1, count)) + 0.5);
+  const int mean = static_cast<int>(rounded);
   for (int64_t i = 0; i < 3 * count; ++i) pixels[i] = blend(mean, pixels[i], static_cast<float>(factor));
 }
 
