@@ -19,7 +19,7 @@ def files(folder):
 def tiny(resolved, images):
     """Settings that make a pipeline for ImageNet a matter of a second: small images on the same grid of patches."""
     sets = {"let.size": GRID * PATCH, "let.patch": PATCH, "files.path": images, "run.steps": 2, "run.device": "cpu", "run.precision": "fp32",
-            "run.memory_mib": 64, "run.intra_op": 1, "metrics.every": "1 step", "batch.size": 8, "batch.group": 4}
+            "run.memory_mib": 64, "run.intra_op": 1, "metrics.every": "1 step", "health.every": "2 steps", "batch.size": 8, "batch.group": 4}
     nodes, models = resolved["nodes"], resolved["models"]
     predictor = models["predictor"]
     sets |= {"student.width": WIDTH, "student.heads": 2}
@@ -75,6 +75,7 @@ class Paper(support.Folder):
                 out = str(path.relative_to(PAPER)).replace("/", "-")
                 self.flowrun(path, *self.settings(sets), "--out", out)
                 self.assertEqual([line["step"] for line in self.metrics(out)], [1, 2])
+                self.assertGreater(self.metrics(out)[1]["health_rank"], 1)
 
     def test_the_interpolation_ends_at_bootleg(self):
         last, bootleg = self.resolved(PAPER / "interpolation/8_schedule.json"), self.resolved(PAPER / "bootleg_s_300.json")
