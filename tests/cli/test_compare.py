@@ -1,0 +1,50 @@
+"""tools/compare: a table of methods over seeds, that goes on where it stopped."""
+import json
+import shutil
+import subprocess
+import sys
+
+import support
+
+TINY = ["files.images=96", "run.epochs=2", "run.intra_op=1", "known.images=50", "unseen.images=50", "known_batch.size=50", "unseen_batch.size=50",
+        "metrics.every=1 step", "save.every=1 epoch"]
+
+
+class Compare(support.Folder):
+    def compare(self, *args, status=0):
+        settings = [part for text in TINY for part in ("--set", text)]
+        done = subprocess.run([sys.executable, support.ROOT / "tools/compare", *args, *settings, "--out", "out", "--flowrun", support.FLOWRUN],
+                              cwd=self.folder, text=True, capture_output=True, timeout=600)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_a_table_of_two_methods_and_two_seeds(self):
+        folder = support.ROOT / "pipelines/compare/textures"
+        files = [folder / "bootleg.json", folder / "mae.json"]
+        printed = self.compare(*files, "--seeds", "1", "2")
+        self.assertEqual(printed.count(" s\n"), 4, "four runs")
+        rows = [line for line in printed.splitlines() if line.startswith("|")]
+        self.assertEqual([row.split("|")[1].strip() for row in rows], ["method", "---", "random init", "bootleg", "mae"])
+        self.assertIn("knn %", rows[0])
+        data = json.loads((self.folder / "out/table.json").read_text())["methods"]
+        for method in ("bootleg", "mae"):
+            known = [self.result(f"out/{method}-seed{seed}")["knn"]["accuracy"] for seed in (1, 2)]
+            self.assertEqual(data[method]["knn"], known)
+            self.assertEqual([curve[0][0] for curve in data[method]["curve"]], [0, 0])
+            mean = 50 * sum(known)
+            self.assertIn(f"{mean:.1f} ± {50 * abs(known[0] - known[1]):.1f}", printed)
+
+        again = self.compare(*files, "--seeds", "1", "2")
+        self.assertNotIn(" s\n", again.split("|")[0], "nothing runs twice")
+        shutil.rmtree(self.folder / "out/mae-seed2")
+        self.assertEqual(self.compare(*files, "--seeds", "1", "2", "--report").count("| 1 |"), 1, "a report runs nothing")
+        self.assertIn("mae seed 2", self.compare(*files, "--seeds", "1", "2"))
+
+    def test_what_is_missing_is_named(self):
+        done = subprocess.run([sys.executable, support.ROOT / "tools/compare", "nothing.json", "--out", "out"], cwd=self.folder, text=True, capture_output=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("nothing.json: no such pipeline", done.stderr)
+
+
+if __name__ == "__main__":
+    support.main()
