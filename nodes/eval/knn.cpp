@@ -12,7 +12,7 @@ struct Knn {
       .scope = Scope::evaluation,
       .details =
           "Features are L2-normalised, similarity is the cosine, a vote weighs exp(similarity / temperature): the protocol of Wu et al. and "
-          "DINO. Reports accuracy in 0..1 for the first k, and accuracy_kN for each. Trains nothing."};
+          "DINO. Reports accuracy in 0..1 for the first k and, where there are several, accuracy_kN for each. Trains nothing."};
   struct Ports {
     In<Features> train{"train", "Features of the images that vote."};
     In<Features> test{"test", "Features of the images to name."};
@@ -41,7 +41,7 @@ struct Knn {
         eval::knn_accuracy(train_.values_ND(), train_.labels_N(), test_.values_ND(), test_.labels_N(), params.k, params.temperature);
     train_.clear(), test_.clear();
     context.report("accuracy", accuracy[0]);
-    for (size_t i = 0; i < accuracy.size(); ++i) context.report("accuracy_k" + std::to_string(params.k[i]), accuracy[i]);
+    for (size_t i = 0; accuracy.size() > 1 && i < accuracy.size(); ++i) context.report("accuracy_k" + std::to_string(params.k[i]), accuracy[i]);
   }
 
  private:

@@ -3,8 +3,7 @@
 #include "graph/node.h"
 #include "nodes/eval/collect_patches.h"
 #include "nodes/eval/confusion.h"
-#include "nodes/eval/logistic_math.h"
-#include "nodes/eval/selection.h"
+#include "nodes/eval/logistic_params.h"
 
 namespace flowrun {
 namespace {
@@ -24,23 +23,7 @@ struct LinearSegmentation {
     In<EvalTokens> test{"test", "Tokens of the images to segment, with label maps."};
     void describe(auto& port) { port(train, test); }
   };
-  struct Params {
-    std::vector<double> c = eval::capi_cs();
-    eval::Selection selection;
-    int64_t max_iterations = 1000, memory = 5;
-    double tolerance = 1e-12;
-    void describe(auto& param) {
-      param("c", c, Range{1e-12, 1e12}, "Inverse strengths of the penalty to choose from; default: CAPI's grid.");
-      selection.describe(param);
-      param("max_iterations", max_iterations, positive, "Of one fit.");
-      param("memory", memory, Range{1, 100}, "Steps that L-BFGS remembers.");
-      param("tolerance", tolerance, not_negative, "A fit ends when no entry of the gradient is larger.");
-    }
-    std::optional<ParamFault> check() const {
-      if (c.empty()) return ParamFault{"c", "c must have at least one number"};
-      return {};
-    }
-  };
+  using Params = eval::LogisticParams;
   Params params;
 
   void fold(Ports& port, const FoldContext&) {
@@ -61,7 +44,7 @@ struct LinearSegmentation {
       const eval::HeldOut images = eval::hold_out(train.images(), params.selection.holdout, context.run.seed);
       choice = best(train.of_images(images.rest).labelled(), train.of_images(images.held), classes);
       const eval::Patches all = train.labelled();
-      choice.fit = eval::fit_logistic(all.features_ND, eval::modes(all.pixels_NF), choice.c, options(), &choice.fit);
+      choice.fit = eval::fit_logistic(all.features_ND, eval::modes(all.pixels_NF), choice.c, params.lbfgs(), &choice.fit);
     }
     const eval::SegmentScores scores = score(choice.fit, test, classes);
     context.report("miou", scores.miou);
@@ -79,8 +62,6 @@ struct LinearSegmentation {
     double c = 0, miou = -1;
   };
 
-  eval::LbfgsOptions options() const { return {params.max_iterations, params.memory, params.tolerance}; }
-
   static eval::SegmentScores score(const eval::Logistic& fit, const eval::Patches& patches, int64_t classes) {
     const Tensor named_NF = fit.predict(patches.features_ND).unsqueeze(1).expand_as(patches.pixels_NF);
     return eval::segment_scores(eval::confusion(patches.pixels_NF, named_NF, classes));
@@ -94,7 +75,7 @@ struct LinearSegmentation {
     Choice choice;
     eval::Logistic last;
     for (const double c : cs) {
-      last = eval::fit_logistic(fit_on.features_ND, labels, c, options(), last.classes_C.defined() ? &last : nullptr);
+      last = eval::fit_logistic(fit_on.features_ND, labels, c, params.lbfgs(), last.classes_C.defined() ? &last : nullptr);
       const double miou = score(last, select_on, classes).miou;
       if (miou > choice.miou) choice = {last, c, miou};
     }

@@ -1,7 +1,6 @@
 #include "graph/node.h"
 #include "nodes/eval/collect.h"
-#include "nodes/eval/logistic_math.h"
-#include "nodes/eval/selection.h"
+#include "nodes/eval/logistic_params.h"
 
 namespace flowrun {
 namespace {
@@ -20,23 +19,11 @@ struct LogisticProbe {
     In<Features> test{"test", "Features to name."};
     void describe(auto& port) { port(train, test); }
   };
-  struct Params {
-    std::vector<double> c = eval::capi_cs();
-    eval::Selection selection;
-    int64_t max_iterations = 1000, memory = 5;
-    double tolerance = 1e-12;
+  struct Params : eval::LogisticParams {
     bool standardize = true;
     void describe(auto& param) {
-      param("c", c, Range{1e-12, 1e12}, "Inverse strengths of the penalty to choose from; default: CAPI's grid.");
-      selection.describe(param);
-      param("max_iterations", max_iterations, positive, "Of one fit.");
-      param("memory", memory, Range{1, 100}, "Steps that L-BFGS remembers.");
-      param("tolerance", tolerance, not_negative, "A fit ends when no entry of the gradient is larger.");
+      LogisticParams::describe(param);
       param("standardize", standardize, "Whether each dimension is shifted and scaled by the train images' mean and deviation.");
-    }
-    std::optional<ParamFault> check() const {
-      if (c.empty()) return ParamFault{"c", "c must have at least one number"};
-      return {};
     }
   };
   Params params;
@@ -54,7 +41,7 @@ struct LogisticProbe {
       const eval::Standardiser standard(train_ND);
       train_ND = standard.apply(train_ND), test_ND = standard.apply(test_ND);
     }
-    const eval::LbfgsOptions options{params.max_iterations, params.memory, params.tolerance};
+    const eval::LbfgsOptions options = params.lbfgs();
     const auto rows = eval::selection_rows(params.selection, context.run.seed, train_ND, train_labels, test_ND, test_labels);
     eval::BestLogistic best = eval::choose_logistic(rows.fit_ND, rows.fit_labels, rows.select_ND, rows.select_labels, params.c, options);
     if (!params.selection.on_test()) best.fit = eval::fit_logistic(train_ND, train_labels, best.c, options, &best.fit);

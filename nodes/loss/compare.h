@@ -3,11 +3,19 @@
 
 #include <string>
 
-#include "graph/params.h"
+#include "graph/node.h"
 #include "nodes/device.h"
 #include "nodes/loss/regression.h"
 
 namespace flowrun::loss {
+
+/// What a loss between a prediction and a target reads and gives.
+struct Ports {
+  In<Prediction> prediction{"prediction", "B R M O."};
+  In<Target> target{"target", "B R M O, without gradient."};
+  Out<Loss> loss{"loss", "A scalar."};
+  void describe(auto& port) { port(prediction, target, loss); }
+};
 
 /// How a loss counts beside others, and against its width.
 struct Weighting {

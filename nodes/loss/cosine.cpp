@@ -1,4 +1,3 @@
-#include "graph/node.h"
 #include "nodes/loss/compare.h"
 
 namespace flowrun {
@@ -9,15 +8,9 @@ struct Cosine {
                                  .brief = "One minus the cosine between prediction and target, token by token and block by block.",
                                  .scope = Scope::device,
                                  .details = "In float32; the length of both does not matter."};
-  struct Ports {
-    In<Prediction> prediction{"prediction", "B R M O."};
-    In<Target> target{"target", "B R M O, without gradient."};
-    Out<Loss> loss{"loss", "A scalar."};
-    void describe(auto& port) { port(prediction, target, loss); }
-  };
+  using Ports = loss::Ports;
   struct Params {
     loss::Weighting weighting;
-
     void describe(auto& param) { weighting.describe(param); }
   };
   Params params;

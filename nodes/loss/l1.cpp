@@ -1,4 +1,3 @@
-#include "graph/node.h"
 #include "nodes/loss/compare.h"
 
 namespace flowrun {
@@ -7,15 +6,9 @@ namespace {
 struct L1 {
   static constexpr NodeInfo info{
       .type = "loss.l1", .brief = "Mean absolute error over all elements; SimMIM's loss.", .scope = Scope::device, .details = "In float32."};
-  struct Ports {
-    In<Prediction> prediction{"prediction", "B R M O."};
-    In<Target> target{"target", "B R M O, without gradient."};
-    Out<Loss> loss{"loss", "A scalar."};
-    void describe(auto& port) { port(prediction, target, loss); }
-  };
+  using Ports = loss::Ports;
   struct Params {
     loss::Weighting weighting;
-
     void describe(auto& param) { weighting.describe(param); }
   };
   Params params;

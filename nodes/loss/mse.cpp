@@ -1,4 +1,3 @@
-#include "graph/node.h"
 #include "graph/period.h"
 #include "nodes/loss/compare.h"
 
@@ -13,12 +12,7 @@ struct Mse {
       .details =
           "In float32. The error of each block is reported beside it. With value_every, the other steps have the gradient alone, bit for bit the "
           "same: the squared differences are never computed. Metrics then must report at the same steps."};
-  struct Ports {
-    In<Prediction> prediction{"prediction", "B R M O."};
-    In<Target> target{"target", "B R M O, without gradient."};
-    Out<Loss> loss{"loss", "A scalar."};
-    void describe(auto& port) { port(prediction, target, loss); }
-  };
+  using Ports = loss::Ports;
   struct Params {
     std::string value_every = "1 step";
     loss::Weighting weighting;

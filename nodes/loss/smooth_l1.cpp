@@ -1,4 +1,3 @@
-#include "graph/node.h"
 #include "nodes/loss/compare.h"
 
 namespace flowrun {
@@ -9,12 +8,7 @@ struct SmoothL1 {
                                  .brief = "Smooth L1 loss: quadratic below beta, linear above; I-JEPA's loss.",
                                  .scope = Scope::device,
                                  .details = "As torch.nn.SmoothL1Loss, over all elements, in float32."};
-  struct Ports {
-    In<Prediction> prediction{"prediction", "B R M O."};
-    In<Target> target{"target", "B R M O, without gradient."};
-    Out<Loss> loss{"loss", "A scalar."};
-    void describe(auto& port) { port(prediction, target, loss); }
-  };
+  using Ports = loss::Ports;
   struct Params {
     loss::Weighting weighting;
     double beta = 1;

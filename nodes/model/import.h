@@ -48,7 +48,7 @@ struct ImportReport {
   std::string text() const;
 };
 
-/// Fills the model. Positions are resampled (bicubic, antialiased) when the grid differs; positions of class token and
+/// Fills the model. Positions are resampled (bicubic) when the grid differs; positions of class token and
 /// registers are added to those tokens, which is the same. A table that is the sine-cosine one needs no parameter.
 /// Throws std::invalid_argument for a tensor of another shape.
 ImportReport load_weights(Vit& vit, const Imported& imported);

@@ -49,6 +49,25 @@ def huggingface(state):
     return {"vit." + name: value for name, value in out.items()} | {"classifier.weight": torch.zeros(10, 64)}
 
 
+def huggingface_dinov2(state):
+    state = {("register_tokens" if name == "reg_token" else name): value for name, value in state.items()}
+    out = {name.removeprefix("vit."): value for name, value in huggingface(state).items() if not name.startswith("classifier")}
+    rules = [("layernorm_before", "norm1"), ("layernorm_after", "norm2"), (".intermediate.dense", ".mlp.fc1"), ("ls1.gamma", "layer_scale1.lambda1"),
+             ("ls2.gamma", "layer_scale2.lambda1"), ("register_tokens", "embeddings.register_tokens")]
+    renamed = {}
+    for name, value in out.items():
+        if ".attention." not in name:
+            name = name.replace(".output.dense", ".mlp.fc2")
+        for old, new in rules:
+            name = name.replace(old, new)
+        renamed[name] = value
+    return renamed | {"embeddings.mask_token": torch.zeros(1, 64)}
+
+
+def huggingface_ijepa(state):
+    return {name.removeprefix("vit."): value for name, value in huggingface(state).items() if not name.startswith("classifier")}
+
+
 CASES = {
     "timm": (dict(), lambda state: state),
     "timm_registers": (dict(reg_tokens=4, no_embed_class=True, init_values=0.1), lambda state: state),
@@ -56,6 +75,8 @@ CASES = {
     "ijepa": (dict(class_token=False, global_pool="avg", fc_norm=False), lambda state: {"module." + n: v for n, v in state.items()}),
     "dinov2": (dict(reg_tokens=4, reg_tokens_no_pos=True, init_values=0.1), dinov2),
     "huggingface": (dict(), huggingface),
+    "huggingface_dinov2": (dict(reg_tokens=4, no_embed_class=True, init_values=0.1), huggingface_dinov2),
+    "huggingface_ijepa": (dict(class_token=False, global_pool="avg", fc_norm=False), huggingface_ijepa),
 }
 
 

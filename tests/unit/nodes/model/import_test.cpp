@@ -48,7 +48,9 @@ TEST_P(Import, EveryParameterIsNeeded) {
   EXPECT_THAT(report.text(), HasSubstr("matched " + std::to_string(vit.parameters().size() - 1) + " of " + std::to_string(vit.parameters().size())));
 }
 
-INSTANTIATE_TEST_SUITE_P(Layouts, Import, testing::Values("timm", "timm_registers", "mae", "ijepa", "dinov2", "huggingface"),
+INSTANTIATE_TEST_SUITE_P(Layouts, Import,
+                         testing::Values("timm", "timm_registers", "mae", "ijepa", "dinov2", "huggingface", "huggingface_dinov2",
+                                         "huggingface_ijepa"),
                          [](const auto& info) { return std::string(info.param); });
 
 /// What Flowrun itself exports, in memory.
