@@ -7,12 +7,6 @@
 namespace flowrun::io {
 namespace {
 
-/// Pillow's Image.blend: from `base` towards `value`, and beyond for factors over 1; truncated.
-uint8_t blend(int base, int value, float factor) {
-  const float mixed = static_cast<float>(base) + factor * static_cast<float>(value - base);
-  return mixed <= 0.0f ? 0 : mixed >= 255.0f ? 255 : static_cast<uint8_t>(mixed);
-}
-
 uint8_t clip(int value) { return static_cast<uint8_t>(std::clamp(value, 0, 255)); }
 
 using Pixel = std::array<uint8_t, 3>;

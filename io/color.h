@@ -21,6 +21,12 @@ void adjust_saturation(uint8_t* pixels, int64_t count, double factor);
 // Turns the hue by SHIFT of a full turn, -0.5 to 0.5; steps of 1/255.
 void adjust_hue(uint8_t* pixels, int64_t count, double shift);
 
+// Pillow's Image.blend of two values: from BASE towards VALUE, and beyond for factors over 1; clipped and truncated.
+inline uint8_t blend(int base, int value, float factor) {
+  const float mixed = static_cast<float>(base) + factor * static_cast<float>(value - base);
+  return mixed <= 0.0f ? 0 : mixed >= 255.0f ? 255 : static_cast<uint8_t>(mixed);
+}
+
 // ITU-R 601-2 luma, as Pillow's "L".
 inline uint8_t luma(const uint8_t* rgb) { return static_cast<uint8_t>((rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16); }
 

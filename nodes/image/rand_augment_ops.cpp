@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "io/color.h"
+
 namespace flowrun::image {
 namespace {
 
@@ -65,26 +67,11 @@ Table equalize_table(const Histogram& count) {
   });
 }
 
-/// Pillow's "L": ITU-R 601-2 luma in 16 bits.
-int luma(const uint8_t* rgb) { return (rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16; }
-
-/// Image.blend(degenerate, in, factor), `degenerate` being the value that stands at place i. In float, as Pillow.
+/// The operation of io/color.h, which works in place.
 template <class F>
-void blend(const PixelBuffer& in, PixelBuffer& out, double factor, F degenerate) {
-  const auto alpha = static_cast<float>(factor);
-  for (size_t i = 0; i < in.pixels.size(); ++i) {
-    const int from = degenerate(i);
-    const float step = alpha * static_cast<float>(in.pixels[i] - from);
-    out.pixels[i] = clip(static_cast<float>(from) + step);
-  }
-}
-
-void contrast(const PixelBuffer& in, PixelBuffer& out, double factor) {
-  int64_t sum = 0;
-  for (size_t i = 0; i < in.pixels.size(); i += kChannels) sum += luma(&in.pixels[i]);
-  const double pixels = static_cast<double>(in.pixels.size() / kChannels);
-  const int mean = static_cast<int>(static_cast<double>(sum) / pixels + 0.5);
-  blend(in, out, factor, [&](size_t) { return mean; });
+void adjust(F operation, const PixelBuffer& in, PixelBuffer& out, double factor) {
+  std::copy(in.pixels.begin(), in.pixels.end(), out.pixels.begin());
+  operation(out.pixels.data(), static_cast<int64_t>(in.pixels.size() / kChannels), factor);
 }
 
 /// ImageFilter.SMOOTH: a 3x3 mean whose middle weighs 5 of 13; the border is left as it is.
@@ -220,13 +207,14 @@ void apply(Operation operation, double argument, const Colour& fill, const Pixel
     case Operation::solarize_add:
       return same_table(in, out, [&](int i) { return i < 128 ? std::min(255, i + whole) : i; });
     case Operation::color:
-      return blend(in, out, argument, [&](size_t i) { return luma(&in.pixels[i - i % kChannels]); });
+      return adjust(io::adjust_saturation, in, out, argument);
     case Operation::contrast:
-      return contrast(in, out, argument);
+      return adjust(io::adjust_contrast, in, out, argument);
     case Operation::brightness:
-      return blend(in, out, argument, [](size_t) { return 0; });
+      return adjust(io::adjust_brightness, in, out, argument);
     case Operation::sharpness:
-      return blend(in, out, argument, [&](size_t i) { return smooth(in, i); });
+      for (size_t i = 0; i < in.pixels.size(); ++i) out.pixels[i] = io::blend(smooth(in, i), in.pixels[i], static_cast<float>(argument));
+      return;
     case Operation::rotate:
       return rotate(in, out, argument, fill);
     case Operation::shear_x:

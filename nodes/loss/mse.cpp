@@ -11,7 +11,8 @@ struct Mse {
       .scope = Scope::device,
       .details =
           "In float32. The error of each block is reported beside it. With value_every, the other steps have the gradient alone, bit for bit the "
-          "same: the squared differences are never computed. Metrics then must report at the same steps."};
+          "same: the squared differences are never computed. Metrics then must report at the same steps, and a loss that is not finite is "
+          "seen at the next of them."};
   using Ports = loss::Ports;
   struct Params {
     std::string value_every = "1 step";
