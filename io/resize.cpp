@@ -1,18 +1,20 @@
 #include "io/resize.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <string>
 
 #include "io/error.h"
+#include "io/resize_kernels.h"
+#include "io/resize_x86.h"
 
 namespace flowrun::io {
 
 namespace {
 
-constexpr int precision_bits = 22;
-constexpr int32_t half = 1 << (precision_bits - 1);
+constexpr int widest_for_kernels = 4000;  // taps: beyond, their sums could overflow
 
 double bilinear(double x) {
   x = std::fabs(x);
@@ -27,7 +29,7 @@ double bicubic(double x) {
   return 0.0;
 }
 
-uint8_t to_byte(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> precision_bits, 0, 255)); }
+uint8_t to_byte(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> resize_bits, 0, 255)); }
 
 // One row of the horizontal pass.
 template <int channels>
@@ -35,7 +37,7 @@ void filter_row(const uint8_t* in, const int* first, const int* count, const int
   for (int x = 0; x < width; ++x, coefficients += taps) {
     const uint8_t* pixel = in + static_cast<ptrdiff_t>(first[x]) * channels;
     int32_t sums[channels];
-    std::fill(sums, sums + channels, half);
+    std::fill(sums, sums + channels, resize_half);
     for (int k = 0; k < count[x]; ++k, pixel += channels) {
       for (int c = 0; c < channels; ++c) sums[c] += coefficients[k] * pixel[c];
     }
@@ -49,7 +51,7 @@ void filter_row(const uint8_t* in, const int* first, const int* count, const int
 template <int length>
 void filter_column(const uint8_t* in, ptrdiff_t stride, const int32_t* coefficients, int count, uint8_t* out) {
   int32_t sums[length];
-  std::fill(sums, sums + length, half);
+  std::fill(sums, sums + length, resize_half);
   for (int k = 0; k < count; ++k, in += stride) {
     const int32_t coefficient = coefficients[k];
     for (int i = 0; i < length; ++i) sums[i] += coefficient * in[i];
@@ -68,10 +70,8 @@ void copy_rows(const uint8_t* in, int height, int width, int channels, bool flip
   }
 }
 
-}  // namespace
-
 // The arithmetic and its order are Pillow's (src/libImaging/Resample.c): another order rounds differently.
-void Resizer::fill(Table& table) {
+void fill(ResizeTable& table) {
   const double scale = static_cast<double>(table.input) / table.output;
   const double filter_scale = std::max(scale, 1.0);
   const double support = (table.filter == Filter::bicubic ? 2.0 : 1.0) * filter_scale;
@@ -96,36 +96,110 @@ void Resizer::fill(Table& table) {
     int32_t* const coefficients = table.coefficients.data() + static_cast<size_t>(x) * table.taps;
     for (int k = 0; k < count; ++k) {
       const double weight = sum != 0.0 ? table.weights[k] / sum : table.weights[k];
-      coefficients[k] = static_cast<int32_t>((weight < 0 ? -0.5 : 0.5) + weight * (1 << precision_bits));
+      coefficients[k] = static_cast<int32_t>((weight < 0 ? -0.5 : 0.5) + weight * (1 << resize_bits));
     }
     table.first[x] = first;
     table.count[x] = count;
   }
 }
 
-const Resizer::Table& Resizer::table(Cache& cache, int input, int output, Filter filter) {
-  const uint32_t hash = (static_cast<uint32_t>(input) * 31 + static_cast<uint32_t>(output)) * 2 + (filter == Filter::bicubic ? 1 : 0);
-  Table& table = cache[hash % cache.size()];
-  if (table.input != input || table.output != output || table.filter != filter) {
-    table.input = input, table.output = output, table.filter = filter;
-    fill(table);
+// Taps in fours for kernels: where the last four would reach past the input, all begin earlier, with zeros.
+void pack(ResizeTable& table, const ResizeKernels& kernels) {
+  table.fours = (*std::max_element(table.count.begin(), table.count.end()) + 3) / 4;
+  if (table.taps > widest_for_kernels || table.fours * 4 > table.input) {
+    table.fours = 0;
+    return;
   }
-  return table;
+  const auto bytes = static_cast<size_t>(kernels.packed_bytes), fours = static_cast<size_t>(table.fours);
+  table.packed_first.resize(static_cast<size_t>(table.output));
+  table.packed.resize(static_cast<size_t>(table.output) * fours * bytes);
+  std::vector<int32_t> shifted;
+  uint8_t* out = table.packed.data();
+  for (size_t x = 0; x < static_cast<size_t>(table.output); ++x) {
+    const int first = std::min(table.first[x], table.input - table.fours * 4);
+    table.packed_first[x] = first;
+    shifted.assign(fours * 4, 0);
+    std::copy_n(table.coefficients.data() + x * static_cast<size_t>(table.taps), table.count[x], shifted.data() + (table.first[x] - first));
+    for (size_t k = 0; k < fours; ++k, out += bytes) kernels.pack(shifted.data() + k * 4, out);
+  }
 }
 
-void Resizer::filter_rows(const ImageView& in, const Table& columns, bool flip, uint8_t* out) {
+}  // namespace
+
+struct Resizer::Cache {
+  std::array<ResizeTable, 128> tables;
+
+  const ResizeTable& get(int input, int output, Filter filter, const ResizeKernels* kernels) {
+    const uint32_t hash = (static_cast<uint32_t>(input) * 31 + static_cast<uint32_t>(output)) * 2 + (filter == Filter::bicubic ? 1 : 0);
+    ResizeTable& table = tables[hash % tables.size()];
+    if (table.input != input || table.output != output || table.filter != filter) {
+      table.input = input, table.output = output, table.filter = filter;
+      fill(table);
+      if (kernels != nullptr) pack(table, *kernels);
+    }
+    return table;
+  }
+};
+
+Resizer::Resizer(const ResizeKernels* kernels) : kernels_(kernels), cache_(std::make_unique<Cache>()) {}
+Resizer::~Resizer() = default;
+Resizer::Resizer(Resizer&&) noexcept = default;
+Resizer& Resizer::operator=(Resizer&&) noexcept = default;
+
+std::span<const ResizeKernels* const> resize_kernels() {
+  static const std::vector<const ResizeKernels*> all = [] {
+    std::vector<const ResizeKernels*> list;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+      list.push_back(&resize_avx512);
+    if (__builtin_cpu_supports("avx2")) list.push_back(&resize_avx2);
+#endif
+    return list;
+  }();
+  return all;
+}
+
+const ResizeKernels* best_resize_kernels() { return resize_kernels().empty() ? nullptr : resize_kernels().front(); }
+
+void Resizer::filter_rows(const ImageView& in, int width, Filter filter, bool flip, uint8_t* out) {
+  const ResizeTable& columns = cache_->get(in.width, width, filter, kernels_);
   const ptrdiff_t in_stride = static_cast<ptrdiff_t>(in.width) * in.channels;
-  const ptrdiff_t out_stride = static_cast<ptrdiff_t>(columns.output) * in.channels;
-  const auto filter_one = in.channels == 3 ? filter_row<3> : filter_row<1>;
-  for (int y = 0; y < in.height; ++y) {
-    filter_one(in.pixels + y * in_stride, columns.first.data(), columns.count.data(), columns.coefficients.data(), columns.taps, columns.output, flip,
-               out + y * out_stride);
+  const ptrdiff_t out_stride = static_cast<ptrdiff_t>(width) * in.channels;
+  if (columns.fours == 0 || in.channels != 3 || width < 4) {
+    const auto filter_one = in.channels == 3 ? filter_row<3> : filter_row<1>;
+    for (int y = 0; y < in.height; ++y) {
+      filter_one(in.pixels + y * in_stride, columns.first.data(), columns.count.data(), columns.coefficients.data(), columns.taps, width, flip,
+                 out + y * out_stride);
+    }
+    return;
+  }
+  // The kernels read four bytes past a row: the last rows get room behind them.
+  constexpr ptrdiff_t room = 4;
+  const int last = in.height - 1;
+  const int safe = static_cast<int>(std::max<ptrdiff_t>(in.height - (room + in_stride - 1) / in_stride, 0));
+  tail_.resize(static_cast<size_t>((in.height - safe) * in_stride + room));
+  std::memcpy(tail_.data(), in.pixels + safe * in_stride, static_cast<size_t>((in.height - safe) * in_stride));
+  RowsPass pass{.first = columns.packed_first.data(), .packed = columns.packed.data(), .fours = columns.fours, .output = width, .flip = flip};
+  for (int block = 0; block < in.height; block += 4) {
+    for (int i = 0; i < 4; ++i) {
+      const int y = std::min(block + i, last);
+      pass.in[i] = y < safe ? in.pixels + y * in_stride : tail_.data() + (y - safe) * in_stride;
+      pass.out[i] = out + y * out_stride;
+    }
+    kernels_->filter_rows(pass);
   }
 }
 
-void Resizer::filter_columns(const ImageView& in, const Table& rows, uint8_t* out) {
+void Resizer::filter_columns(const ImageView& in, int height, Filter filter, uint8_t* out) {
+  const ResizeTable& rows = cache_->get(in.height, height, filter, kernels_);
   const ptrdiff_t stride = static_cast<ptrdiff_t>(in.width) * in.channels;
-  for (int y = 0; y < rows.output; ++y, out += stride) {
+  const ptrdiff_t packed_stride = static_cast<ptrdiff_t>(rows.fours) * (kernels_ == nullptr ? 0 : kernels_->packed_bytes);
+  for (int y = 0; y < height; ++y, out += stride) {
+    if (rows.fours > 0 && stride >= 32) {
+      kernels_->filter_column(
+          {in.pixels + rows.packed_first[y] * stride, stride, rows.packed.data() + y * packed_stride, rows.fours, static_cast<int>(stride), out});
+      continue;
+    }
     const uint8_t* const first = in.pixels + rows.first[y] * stride;
     const int32_t* const coefficients = rows.coefficients.data() + static_cast<size_t>(y) * rows.taps;
     const int count = rows.count[y];
@@ -154,21 +228,21 @@ void Resizer::resize(const ImageView& source, int height, int width, Filter filt
   };
   if (across && down && down_first) {
     uint8_t* const between = keep_between(height, source.width);
-    filter_columns(image, table(vertical_, source.height, height, filter), between);
+    filter_columns(image, height, filter, between);
     image = {between, height, source.width, channels};
-    filter_rows(image, table(horizontal_, source.width, width, filter), flip, out);
+    filter_rows(image, width, filter, flip, out);
     return;
   }
   if (across || flip || !down) {
     uint8_t* const target = down ? keep_between(source.height, width) : out;
     if (across) {
-      filter_rows(image, table(horizontal_, source.width, width, filter), flip, target);
+      filter_rows(image, width, filter, flip, target);
     } else {
       copy_rows(image.pixels, image.height, width, channels, flip, target);
     }
     image = {target, source.height, width, channels};
   }
-  if (down) filter_columns(image, table(vertical_, source.height, height, filter), out);
+  if (down) filter_columns(image, height, filter, out);
 }
 
 }  // namespace flowrun::io
