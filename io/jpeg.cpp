@@ -1,71 +1,31 @@
 #include "io/jpeg.h"
 
 #include <algorithm>
-#include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <jerror.h>
-#include <jpeglib.h>
 #include <string>
 #include <string_view>
 
 #include "io/error.h"
+#include "io/jpeg_tiles.h"
+#include "io/libjpeg.h"
 
 namespace flowrun::io {
 
 namespace {
 
+using libjpeg::decode_error;
+using libjpeg::ErrorManager;
+using libjpeg::guarded;
+using libjpeg::set_up;
+
 // A crafted file of many scans over a large image would decode for hours; real encoders write about ten.
 constexpr int most_scans = 500;
-
-// libjpeg reports errors by a callback that must not return. It jumps back to guarded(), over frames of libjpeg and of
-// the body only: neither holds an object with a destructor.
-struct ErrorManager {
-  jpeg_error_mgr base;
-  std::jmp_buf jump;
-  char message[JMSG_LENGTH_MAX];
-};
-
-[[noreturn]] void fail(j_common_ptr info) {
-  auto* const errors = reinterpret_cast<ErrorManager*>(info->err);
-  info->err->format_message(info, errors->message);
-  std::longjmp(errors->jump, 1);
-}
-
-// Whether libjpeg's warning leaves every pixel right. Bytes between the last scan and the end marker are common in
-// real data sets and harmless; the others mean lost or guessed data.
-bool is_harmless(const jpeg_error_mgr& error) {
-  constexpr int end_of_image = 0xd9;
-  return error.msg_code == JWRN_JFIF_MAJOR || error.msg_code == JWRN_BOGUS_ICC ||
-         (error.msg_code == JWRN_EXTRANEOUS_DATA && error.msg_parm.i[1] == end_of_image);
-}
-
-void on_message(j_common_ptr info, int level) {
-  if (level < 0 && !is_harmless(*info->err)) fail(info);
-}
-
-void ignore_output(j_common_ptr) {}
 
 void check_scans(j_common_ptr info) {
   auto* const decompress = reinterpret_cast<j_decompress_ptr>(info);
   if (decompress->input_scan_number > most_scans) ERREXIT(info, JERR_BAD_PROGRESSION);
-}
-
-void set_up(ErrorManager& errors) {
-  jpeg_std_error(&errors.base);
-  errors.base.error_exit = fail;
-  errors.base.emit_message = on_message;
-  errors.base.output_message = ignore_output;
-  errors.message[0] = '\0';
-}
-
-// Calls BODY; false when libjpeg failed in it, with the reason in ERRORS.
-template <class Body>
-bool guarded(ErrorManager& errors, const Body& body) {
-  if (setjmp(errors.jump) != 0) return false;  // NOLINT(cert-err52-cpp): libjpeg has no other way
-  body();
-  return true;
 }
 
 std::string as_hex(std::span<const uint8_t> bytes) {
@@ -117,12 +77,6 @@ void check_signature(std::span<const uint8_t> bytes) {
   throw Error("not a JPEG: " + describe(bytes));
 }
 
-Error decode_error(const ErrorManager& errors, size_t bytes) {
-  std::string text = "broken JPEG of " + std::to_string(bytes) + " bytes: ";
-  if (errors.base.msg_code == JWRN_JPEG_EOF || errors.base.msg_code == JERR_INPUT_EOF) text += "truncated: ";
-  return Error(text + errors.message);
-}
-
 // Adobe's inverted CMYK to RGB in Pillow's rounding: 255 * (1 - c) * (1 - k) with the product rounded once.
 void rgb_from_cmyk(const uint8_t* in, int width, uint8_t* out) {
   for (int x = 0; x < width; ++x, in += 4, out += 3) {
@@ -158,6 +112,7 @@ struct JpegDecoder::State {
   ErrorManager errors{};
   jpeg_progress_mgr progress{};
   jpeg_decompress_struct info{};
+  JpegTiles tiles;
   std::vector<uint8_t> row;  // one decoded row, wider than the region by margins and alignment
   unsigned row_start = 0;    // the image column where it begins
 };
@@ -217,6 +172,10 @@ void JpegDecoder::State::read_rows(const Rect& region, uint8_t* out) {
 }
 
 void JpegDecoder::State::decode(std::span<const uint8_t> bytes, const Rect* wanted, PixelBuffer& out) {
+  if (wanted != nullptr && tiles.cut(bytes, *wanted, max_pixels)) {
+    bytes = tiles.jpeg();
+    wanted = &tiles.region();
+  }
   // Whatever happens, the handle is ready for the next image.
   struct Abort {
     jpeg_decompress_struct& info;

@@ -195,7 +195,7 @@ void Resizer::filter_columns(const ImageView& in, int height, Filter filter, uin
   const ptrdiff_t stride = static_cast<ptrdiff_t>(in.width) * in.channels;
   const ptrdiff_t packed_stride = static_cast<ptrdiff_t>(rows.fours) * (kernels_ == nullptr ? 0 : kernels_->packed_bytes);
   for (int y = 0; y < height; ++y, out += stride) {
-    if (rows.fours > 0 && stride >= 32) {
+    if (kernels_ != nullptr && rows.fours > 0 && stride >= 32) {
       kernels_->filter_column(
           {in.pixels + rows.packed_first[y] * stride, stride, rows.packed.data() + y * packed_stride, rows.fours, static_cast<int>(stride), out});
       continue;

@@ -1,0 +1,259 @@
+#include "io/jpeg_tiles.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include "io/jpeg.h"
+#include "io/libjpeg.h"
+
+namespace flowrun::io {
+
+namespace {
+
+constexpr uint8_t marker_prefix = 0xff;
+enum Marker : uint8_t { sof0 = 0xc0, sof1 = 0xc1, rst0 = 0xd0, rst7 = 0xd7, eoi = 0xd9, sos = 0xda, dri = 0xdd };
+
+// What the header says of the one scan.
+struct Layout {
+  int width = 0, height = 0;
+  size_t size_at = 0;  // of the frame header's height, which its width follows
+  int mcu_width = 0, mcu_height = 0;
+  int components = 0;
+  int interval = 0;    // MCUs between restart markers
+  size_t data_at = 0;  // of the entropy-coded data
+};
+
+int read_u16(const uint8_t* at) { return at[0] << 8 | at[1]; }
+
+bool read_frame(std::span<const uint8_t> body, size_t at, Layout& layout) {
+  if (body.size() < 6 || body[0] != 8) return false;
+  layout.size_at = at + 1;
+  layout.height = read_u16(&body[1]), layout.width = read_u16(&body[3]);
+  layout.components = body[5];
+  if (layout.components < 1 || body.size() < 6 + static_cast<size_t>(layout.components) * 3) return false;
+  int across = 1, down = 1;
+  for (int i = 0; i < layout.components; ++i) {
+    const int sampling = body[6 + static_cast<size_t>(i) * 3 + 1];
+    across = std::max(across, sampling >> 4), down = std::max(down, sampling & 15);
+  }
+  // The blocks of a scan of one component are not interleaved, whatever its sampling factors.
+  const bool is_interleaved = layout.components > 1;
+  layout.mcu_width = is_interleaved ? 8 * across : 8, layout.mcu_height = is_interleaved ? 8 * down : 8;
+  return layout.height > 0 && layout.width > 0;
+}
+
+// Nothing when the header is not that of a sequential JPEG in one scan with restart markers.
+std::optional<Layout> read_layout(std::span<const uint8_t> bytes) {
+  Layout layout;
+  size_t at = 2;
+  while (at + 4 <= bytes.size()) {
+    if (bytes[at] != marker_prefix) return {};
+    const uint8_t marker = bytes[at + 1];
+    if (marker == marker_prefix) {  // fill bytes
+      ++at;
+      continue;
+    }
+    const size_t length = static_cast<size_t>(read_u16(&bytes[at + 2]));
+    if (length < 2 || at + 2 + length > bytes.size()) return {};
+    const std::span<const uint8_t> body = bytes.subspan(at + 4, length - 2);
+    if (marker == sof0 || marker == sof1) {
+      if (layout.components > 0 || !read_frame(body, at + 4, layout)) return {};
+    } else if (marker >= 0xc2 && marker <= 0xcf && marker != 0xc4) {
+      return {};  // progressive, lossless, arithmetic coding
+    } else if (marker == dri) {
+      if (body.size() != 2) return {};
+      layout.interval = read_u16(body.data());
+    } else if (marker == sos) {
+      layout.data_at = at + 2 + length;
+      const bool is_whole = !body.empty() && body[0] == layout.components && layout.components > 0;
+      return is_whole && layout.interval > 0 ? std::optional(layout) : std::nullopt;
+    } else if (marker < 0xc0 || (marker >= rst0 && marker <= eoi)) {
+      return {};
+    }
+    at += 2 + length;
+  }
+  return {};
+}
+
+bool is_inside(const Rect& region, const Layout& layout) {
+  return region.x >= 0 && region.y >= 0 && region.width > 0 && region.height > 0 && region.width <= layout.width - region.x &&
+         region.height <= layout.height - region.y;
+}
+
+}  // namespace
+
+// Tiles of an image: all of one row of MCUs high and `interval` MCUs wide, but for what the image's edges cut off.
+struct JpegTiles::Grid {
+  Layout layout;
+  int tile_width = 0, columns = 0, rows = 0;
+
+  explicit Grid(const Layout& layout) : layout(layout) {
+    const int mcus = (layout.width + layout.mcu_width - 1) / layout.mcu_width;
+    if (mcus % layout.interval != 0) return;
+    tile_width = layout.interval * layout.mcu_width;
+    columns = mcus / layout.interval;
+    rows = (layout.height + layout.mcu_height - 1) / layout.mcu_height;
+  }
+
+  // The tiles that a region touches, with a pixel around it.
+  Rect touched(const Rect& region) const {
+    constexpr int narrowest = 16;  // pixels: libjpeg smooths chroma only where there are more than two of its columns
+    int left = std::max(region.x - 1, 0) / tile_width;
+    const int right = std::min(region.x + region.width, layout.width - 1) / tile_width;
+    const int top = std::max(region.y - 1, 0) / layout.mcu_height;
+    const int bottom = std::min(region.y + region.height, layout.height - 1) / layout.mcu_height;
+    while (left > 0 && width_of(left, right) < narrowest) --left;
+    return {left, top, right - left + 1, bottom - top + 1};
+  }
+
+  int width_of(int left, int right) const { return std::min((right + 1) * tile_width, layout.width) - left * tile_width; }
+};
+
+bool JpegTiles::cut(std::span<const uint8_t> bytes, const Rect& region, int64_t max_pixels) {
+  const std::optional<Layout> layout = read_layout(bytes);
+  if (!layout || static_cast<int64_t>(layout->width) * layout->height > max_pixels || !is_inside(region, *layout)) return false;
+  const Grid grid(*layout);
+  if (grid.columns == 0 || bytes.size() > UINT32_MAX) return false;
+  const Rect tiles = grid.touched(region);
+  if (tiles.y == 0 && tiles.width == grid.columns) return false;  // a decoder that stops early reads no more than that
+  const size_t count = static_cast<size_t>(tiles.y + tiles.height) * static_cast<size_t>(grid.columns);
+  if (!find_tiles(bytes, layout->data_at, count)) return false;
+  assemble(bytes, grid, tiles);
+  region_ = {region.x - tiles.x * grid.tile_width, region.y - tiles.y * layout->mcu_height, region.width, region.height};
+  return true;
+}
+
+// Fills starts_ for the first COUNT tiles; false where a marker is not what it should be.
+bool JpegTiles::find_tiles(std::span<const uint8_t> bytes, size_t begin, size_t count) {
+  starts_.resize(count + 1);
+  starts_[0] = static_cast<uint32_t>(begin);
+  const uint8_t* at = bytes.data() + begin;
+  const uint8_t* const end = bytes.data() + bytes.size();
+  for (size_t tile = 1;;) {
+    at = static_cast<const uint8_t*>(std::memchr(at, marker_prefix, static_cast<size_t>(end - at)));
+    if (at == nullptr || at + 1 >= end) return false;
+    const uint8_t marker = at[1];
+    at += 2;
+    if (marker == 0) continue;  // a data byte of 255
+    const bool is_next = marker == rst0 + (tile - 1) % 8;
+    if (!is_next && !(marker == eoi && tile == count)) return false;
+    starts_[tile] = static_cast<uint32_t>(at - bytes.data());
+    if (tile++ == count) return true;
+  }
+}
+
+void JpegTiles::assemble(std::span<const uint8_t> bytes, const Grid& grid, const Rect& tiles) {
+  const Layout& layout = grid.layout;
+  const auto columns = static_cast<size_t>(grid.columns), first = static_cast<size_t>(tiles.x), width = static_cast<size_t>(tiles.width);
+  size_t size = layout.data_at;
+  for (size_t y = 0; y < static_cast<size_t>(tiles.height); ++y) {
+    const uint32_t* const row = starts_.data() + (static_cast<size_t>(tiles.y) + y) * columns + first;
+    size += row[width] - row[0];
+  }
+  out_.resize(size);
+  std::memcpy(out_.data(), bytes.data(), layout.data_at);
+  const int pixels_wide = grid.width_of(tiles.x, tiles.x + tiles.width - 1);
+  const int pixels_high = std::min((tiles.y + tiles.height) * layout.mcu_height, layout.height) - tiles.y * layout.mcu_height;
+  uint8_t* const pixels = out_.data() + layout.size_at;
+  pixels[0] = static_cast<uint8_t>(pixels_high >> 8), pixels[1] = static_cast<uint8_t>(pixels_high & 255);
+  pixels[2] = static_cast<uint8_t>(pixels_wide >> 8), pixels[3] = static_cast<uint8_t>(pixels_wide & 255);
+  size_t to = layout.data_at;
+  int number = 0;
+  for (size_t y = 0; y < static_cast<size_t>(tiles.height); ++y) {
+    const uint32_t* const row = starts_.data() + (static_cast<size_t>(tiles.y) + y) * columns + first;
+    std::memcpy(out_.data() + to, bytes.data() + row[0], row[width] - row[0]);
+    for (size_t x = 0; x < width; ++x) {
+      to += row[x + 1] - row[x];
+      out_[to - 2] = marker_prefix, out_[to - 1] = static_cast<uint8_t>(rst0 + number);
+      number = (number + 1) % 8;
+    }
+  }
+  out_[to - 1] = eoi;
+}
+
+namespace {
+
+using libjpeg::ErrorManager;
+using libjpeg::guarded;
+
+constexpr unsigned longest_marker = 0xffff;
+
+// The divisor of a row's MCUs that gives about as many tiles as wanted, by ratio.
+unsigned choose_interval(unsigned mcus, int tiles) {
+  if (tiles <= 0) return 1;
+  const auto distance = [&](unsigned interval) {
+    const double have = static_cast<double>(mcus) / interval;
+    return have > tiles ? have / tiles : tiles / have;
+  };
+  unsigned best = 1;
+  for (unsigned interval = 2; interval <= mcus; ++interval) {
+    if (mcus % interval == 0 && distance(interval) < distance(best)) best = interval;
+  }
+  return best;
+}
+
+// libjpeg's own header comes from the parameters: a second one is left out.
+bool is_written_anyway(const jpeg_compress_struct& to, const jpeg_marker_struct& marker) {
+  const auto starts = [&](const char* text) { return marker.data_length >= 5 && std::memcmp(marker.data, text, 5) == 0; };
+  return (to.write_JFIF_header && marker.marker == JPEG_APP0 && starts("JFIF\0")) ||
+         (to.write_Adobe_marker && marker.marker == JPEG_APP0 + 14 && starts("Adobe"));
+}
+
+struct Transcoder {
+  ErrorManager errors{};
+  jpeg_decompress_struct from{};
+  jpeg_compress_struct to{};
+  unsigned char* data = nullptr;
+  unsigned long size = 0;
+
+  Transcoder() {
+    libjpeg::set_up(errors);
+    from.err = to.err = &errors.base;
+  }
+  ~Transcoder() {
+    jpeg_destroy_compress(&to);
+    jpeg_destroy_decompress(&from);
+    std::free(data);
+  }
+  Transcoder(const Transcoder&) = delete;
+  Transcoder& operator=(const Transcoder&) = delete;
+
+  void run(std::span<const uint8_t> bytes, int tiles_per_row);
+};
+
+void Transcoder::run(std::span<const uint8_t> bytes, int tiles_per_row) {
+  jpeg_create_decompress(&from);
+  jpeg_create_compress(&to);
+  jpeg_mem_src(&from, bytes.data(), bytes.size());
+  for (int i = 0; i < 16; ++i) jpeg_save_markers(&from, JPEG_APP0 + i, longest_marker);
+  jpeg_save_markers(&from, JPEG_COM, longest_marker);
+  jpeg_read_header(&from, TRUE);
+  jvirt_barray_ptr* const coefficients = jpeg_read_coefficients(&from);
+  jpeg_copy_critical_parameters(&from, &to);
+  to.optimize_coding = TRUE;
+  to.write_JFIF_header = from.saw_JFIF_marker;
+  const auto mcu = static_cast<unsigned>(from.num_components > 1 ? 8 * from.max_h_samp_factor : 8);
+  to.restart_interval = choose_interval((from.image_width + mcu - 1) / mcu, tiles_per_row);
+  jpeg_mem_dest(&to, &data, &size);
+  jpeg_write_coefficients(&to, coefficients);
+  for (const jpeg_marker_struct* marker = from.marker_list; marker != nullptr; marker = marker->next) {
+    if (!is_written_anyway(to, *marker)) jpeg_write_marker(&to, marker->marker, marker->data, marker->data_length);
+  }
+  jpeg_finish_compress(&to);
+  jpeg_finish_decompress(&from);
+}
+
+}  // namespace
+
+std::vector<uint8_t> tile_jpeg(std::span<const uint8_t> bytes, const TileOptions& options) {
+  (void)read_jpeg_info(bytes);  // says best what is no JPEG
+  Transcoder transcoder;
+  if (!guarded(transcoder.errors, [&] { transcoder.run(bytes, options.tiles_per_row); }))
+    throw libjpeg::decode_error(transcoder.errors, bytes.size());
+  return {transcoder.data, transcoder.data + transcoder.size};
+}
+
+}  // namespace flowrun::io

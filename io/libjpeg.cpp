@@ -1,0 +1,45 @@
+#include "io/libjpeg.h"
+
+#include <string>
+
+namespace flowrun::io::libjpeg {
+
+namespace {
+
+[[noreturn]] void fail(j_common_ptr info) {
+  auto* const errors = reinterpret_cast<ErrorManager*>(info->err);
+  info->err->format_message(info, errors->message);
+  std::longjmp(errors->jump, 1);
+}
+
+// Whether libjpeg's warning leaves every pixel right. Bytes between the last scan and the end marker are common in
+// real data sets and harmless; the others mean lost or guessed data.
+bool is_harmless(const jpeg_error_mgr& error) {
+  constexpr int end_of_image = 0xd9;
+  return error.msg_code == JWRN_JFIF_MAJOR || error.msg_code == JWRN_BOGUS_ICC ||
+         (error.msg_code == JWRN_EXTRANEOUS_DATA && error.msg_parm.i[1] == end_of_image);
+}
+
+void on_message(j_common_ptr info, int level) {
+  if (level < 0 && !is_harmless(*info->err)) fail(info);
+}
+
+void ignore_output(j_common_ptr) {}
+
+}  // namespace
+
+void set_up(ErrorManager& errors) {
+  jpeg_std_error(&errors.base);
+  errors.base.error_exit = fail;
+  errors.base.emit_message = on_message;
+  errors.base.output_message = ignore_output;
+  errors.message[0] = '\0';
+}
+
+Error decode_error(const ErrorManager& errors, size_t bytes) {
+  std::string text = "broken JPEG of " + std::to_string(bytes) + " bytes: ";
+  if (errors.base.msg_code == JWRN_JPEG_EOF || errors.base.msg_code == JERR_INPUT_EOF) text += "truncated: ";
+  return Error(text + errors.message);
+}
+
+}  // namespace flowrun::io::libjpeg

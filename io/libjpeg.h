@@ -1,0 +1,36 @@
+#pragma once
+
+#include <csetjmp>
+#include <cstdio>  // jpeglib.h needs it
+#include <jerror.h>
+#include <jpeglib.h>
+
+#include "io/error.h"
+
+// What every use of libjpeg needs. For io/jpeg*.cpp alone.
+
+namespace flowrun::io::libjpeg {
+
+// libjpeg reports errors by a callback that must not return. It jumps back to guarded(), over frames of libjpeg and of
+// the body only: neither may hold an object with a destructor.
+struct ErrorManager {
+  jpeg_error_mgr base;
+  std::jmp_buf jump;
+  char message[JMSG_LENGTH_MAX];
+};
+
+// Makes warnings that mean lost or guessed data errors; those that leave every pixel right are passed over.
+void set_up(ErrorManager& errors);
+
+// Calls BODY; false when libjpeg failed in it, with the reason in ERRORS.
+template <class Body>
+bool guarded(ErrorManager& errors, const Body& body) {
+  if (setjmp(errors.jump) != 0) return false;  // NOLINT(cert-err52-cpp): libjpeg has no other way
+  body();
+  return true;
+}
+
+// What went wrong in decoding that many bytes, in a sentence.
+Error decode_error(const ErrorManager& errors, size_t bytes);
+
+}  // namespace flowrun::io::libjpeg
