@@ -104,6 +104,8 @@ struct JpegDecoder::State {
 
   void read_header(std::span<const uint8_t> bytes);
   void decode(std::span<const uint8_t> bytes, const Rect* region, PixelBuffer& out);
+  bool decode_tiles(std::span<const uint8_t> bytes, const Rect& wanted, PixelBuffer& out);
+  bool decode_region(const Rect& region, bool to_the_end, PixelBuffer& out);
   void start(const Rect& region);
   void read_rows(const Rect& region, uint8_t* out);
   bool decodes_in_place(const Rect& region) const;
@@ -172,15 +174,12 @@ void JpegDecoder::State::read_rows(const Rect& region, uint8_t* out) {
 }
 
 void JpegDecoder::State::decode(std::span<const uint8_t> bytes, const Rect* wanted, PixelBuffer& out) {
-  if (wanted != nullptr && tiles.cut(bytes, *wanted, max_pixels)) {
-    bytes = tiles.jpeg();
-    wanted = &tiles.region();
-  }
   // Whatever happens, the handle is ready for the next image.
   struct Abort {
     jpeg_decompress_struct& info;
     ~Abort() { jpeg_abort_decompress(&info); }
   } const abort{info};
+  if (wanted != nullptr && decode_tiles(bytes, *wanted, out)) return;
   read_header(bytes);
   const int width = static_cast<int>(info.image_width);
   const int height = static_cast<int>(info.image_height);
@@ -193,15 +192,34 @@ void JpegDecoder::State::decode(std::span<const uint8_t> bytes, const Rect* want
     throw Error("the region " + std::to_string(region.width) + "x" + std::to_string(region.height) + " at " + std::to_string(region.x) + "," +
                 std::to_string(region.y) + " is not inside the JPEG of " + size);
   }
+  if (!decode_region(region, wanted == nullptr, out)) throw decode_error(errors, bytes.size());
+}
+
+// The header is read. False when libjpeg failed.
+bool JpegDecoder::State::decode_region(const Rect& region, bool to_the_end, PixelBuffer& out) {
   out.reshape(region.height, region.width, 3);
-  row.resize(std::max(row.size(), static_cast<size_t>(width) * 4));
-  const bool ok = guarded(errors, [&] {
+  row.resize(std::max(row.size(), static_cast<size_t>(info.image_width) * 4));
+  return guarded(errors, [&] {
     start(region);
     read_rows(region, out.pixels.data());
     // Reads on to the end marker: a whole decode finds that it is missing.
-    if (wanted == nullptr) jpeg_finish_decompress(&info);
+    if (to_the_end) jpeg_finish_decompress(&info);
   });
-  if (!ok) throw decode_error(errors, bytes.size());
+}
+
+// False when there are no tiles, or something is wrong with them: then the whole file says what.
+bool JpegDecoder::State::decode_tiles(std::span<const uint8_t> bytes, const Rect& wanted, PixelBuffer& out) {
+  if (!tiles.cut(bytes, wanted, max_pixels)) return false;
+  errors.padding = JpegTiles::padding;
+  const bool ok = guarded(errors,
+                          [&] {
+                            jpeg_mem_src(&info, tiles.jpeg().data(), tiles.jpeg().size());
+                            jpeg_read_header(&info, TRUE);
+                          }) &&
+                  (info.num_components == 1 || info.num_components == 3 || info.num_components == 4) && decode_region(tiles.region(), false, out);
+  errors.padding = 0;
+  if (!ok) jpeg_abort_decompress(&info);
+  return ok;
 }
 
 JpegDecoder::JpegDecoder(int64_t max_pixels) : state_(std::make_unique<State>(max_pixels)) {}

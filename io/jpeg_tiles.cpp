@@ -6,6 +6,10 @@
 #include <optional>
 #include <string>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "io/jpeg.h"
 #include "io/libjpeg.h"
 
@@ -78,6 +82,23 @@ std::optional<Layout> read_layout(std::span<const uint8_t> bytes) {
   return {};
 }
 
+// The next byte of 255 that no 0 follows, which makes it a marker; END when there is none. One byte behind END is not read.
+const uint8_t* find_marker(const uint8_t* at, const uint8_t* end) {
+#if defined(__SSE2__)
+  const __m128i prefix = _mm_set1_epi8(-1), stuffing = _mm_setzero_si128();
+  for (; end - at > 16; at += 16) {
+    const __m128i is_prefix = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), prefix);
+    const __m128i is_stuffed = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 1)), stuffing);
+    const int found = _mm_movemask_epi8(_mm_andnot_si128(is_stuffed, is_prefix));
+    if (found != 0) return at + __builtin_ctz(static_cast<unsigned>(found));
+  }
+#endif
+  for (; end - at > 1; ++at) {
+    if (at[0] == marker_prefix && at[1] != 0) return at;
+  }
+  return end;
+}
+
 bool is_inside(const Rect& region, const Layout& layout) {
   return region.x >= 0 && region.y >= 0 && region.width > 0 && region.height > 0 && region.width <= layout.width - region.x &&
          region.height <= layout.height - region.y;
@@ -128,50 +149,53 @@ bool JpegTiles::cut(std::span<const uint8_t> bytes, const Rect& region, int64_t 
 
 // Fills starts_ for the first COUNT tiles; false where a marker is not what it should be.
 bool JpegTiles::find_tiles(std::span<const uint8_t> bytes, size_t begin, size_t count) {
-  starts_.resize(count + 1);
+  if (starts_.size() <= count) starts_.resize(count + 1);
   starts_[0] = static_cast<uint32_t>(begin);
   const uint8_t* at = bytes.data() + begin;
   const uint8_t* const end = bytes.data() + bytes.size();
-  for (size_t tile = 1;;) {
-    at = static_cast<const uint8_t*>(std::memchr(at, marker_prefix, static_cast<size_t>(end - at)));
-    if (at == nullptr || at + 1 >= end) return false;
-    const uint8_t marker = at[1];
+  for (size_t tile = 1; tile <= count; ++tile) {
+    at = find_marker(at, end);
+    if (at == end) return false;
+    const bool is_next = at[1] == rst0 + (tile - 1) % 8;
+    if (!is_next && !(at[1] == eoi && tile == count)) return false;
     at += 2;
-    if (marker == 0) continue;  // a data byte of 255
-    const bool is_next = marker == rst0 + (tile - 1) % 8;
-    if (!is_next && !(marker == eoi && tile == count)) return false;
     starts_[tile] = static_cast<uint32_t>(at - bytes.data());
-    if (tile++ == count) return true;
   }
+  return true;
 }
 
+// libjpeg looks some bytes ahead, and where it sees a marker there, it decodes the MCU once more in a slower way; it does
+// the same near the end of the file. So there are zeros before the markers, and behind the end.
 void JpegTiles::assemble(std::span<const uint8_t> bytes, const Grid& grid, const Rect& tiles) {
+  constexpr size_t behind = 8 * 64 * 10;  // for an MCU of ten blocks, the largest there is
   const Layout& layout = grid.layout;
   const auto columns = static_cast<size_t>(grid.columns), first = static_cast<size_t>(tiles.x), width = static_cast<size_t>(tiles.width);
-  size_t size = layout.data_at;
-  for (size_t y = 0; y < static_cast<size_t>(tiles.height); ++y) {
-    const uint32_t* const row = starts_.data() + (static_cast<size_t>(tiles.y) + y) * columns + first;
-    size += row[width] - row[0];
-  }
-  out_.resize(size);
+  const auto row_starts = [&](int y) { return starts_.data() + static_cast<size_t>(tiles.y + y) * columns + first; };
+  size_t size = layout.data_at + behind;
+  for (int y = 0; y < tiles.height; ++y) size += row_starts(y)[width] - row_starts(y)[0] + width * padding;
+  if (out_.size() < size) out_.resize(size);
+  size_ = size;
   std::memcpy(out_.data(), bytes.data(), layout.data_at);
   const int pixels_wide = grid.width_of(tiles.x, tiles.x + tiles.width - 1);
   const int pixels_high = std::min((tiles.y + tiles.height) * layout.mcu_height, layout.height) - tiles.y * layout.mcu_height;
   uint8_t* const pixels = out_.data() + layout.size_at;
   pixels[0] = static_cast<uint8_t>(pixels_high >> 8), pixels[1] = static_cast<uint8_t>(pixels_high & 255);
   pixels[2] = static_cast<uint8_t>(pixels_wide >> 8), pixels[3] = static_cast<uint8_t>(pixels_wide & 255);
-  size_t to = layout.data_at;
+  uint8_t* to = out_.data() + layout.data_at;
   int number = 0;
-  for (size_t y = 0; y < static_cast<size_t>(tiles.height); ++y) {
-    const uint32_t* const row = starts_.data() + (static_cast<size_t>(tiles.y) + y) * columns + first;
-    std::memcpy(out_.data() + to, bytes.data() + row[0], row[width] - row[0]);
+  for (int y = 0; y < tiles.height; ++y) {
+    const uint32_t* const row = row_starts(y);
     for (size_t x = 0; x < width; ++x) {
-      to += row[x + 1] - row[x];
-      out_[to - 2] = marker_prefix, out_[to - 1] = static_cast<uint8_t>(rst0 + number);
+      const size_t length = row[x + 1] - row[x] - 2;
+      std::memcpy(to, bytes.data() + row[x], length);
+      std::memset(to + length, 0, padding);
+      to += length + padding;
+      *to++ = marker_prefix, *to++ = static_cast<uint8_t>(rst0 + number);
       number = (number + 1) % 8;
     }
   }
-  out_[to - 1] = eoi;
+  to[-1] = eoi;
+  std::memset(to, 0, behind);
 }
 
 namespace {

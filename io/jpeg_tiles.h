@@ -21,7 +21,9 @@ class JpegTiles {
   // on a region outside the image or on more than MAX_PIXELS: false leaves it to the decoder to say what is wrong.
   bool cut(std::span<const uint8_t> bytes, const Rect& region, int64_t max_pixels);
 
-  std::span<const uint8_t> jpeg() const { return out_; }
+  // Has `padding` bytes that don't belong to the data before each marker, of which libjpeg warns.
+  std::span<const uint8_t> jpeg() const { return {out_.data(), size_}; }
+  static constexpr int padding = 8;
   const Rect& region() const { return region_; }
 
  private:
@@ -30,7 +32,8 @@ class JpegTiles {
   void assemble(std::span<const uint8_t> bytes, const Grid& grid, const Rect& tiles);
 
   std::vector<uint32_t> starts_;  // of each tile's data; one more entry: where the last one ends, with its marker
-  std::vector<uint8_t> out_;
+  std::vector<uint8_t> out_;      // never shrinks
+  size_t size_ = 0;
   Rect region_;
 };
 

@@ -14,14 +14,15 @@ namespace {
 
 // Whether libjpeg's warning leaves every pixel right. Bytes between the last scan and the end marker are common in
 // real data sets and harmless; the others mean lost or guessed data.
-bool is_harmless(const jpeg_error_mgr& error) {
+bool is_harmless(const ErrorManager& errors) {
   constexpr int end_of_image = 0xd9;
-  return error.msg_code == JWRN_JFIF_MAJOR || error.msg_code == JWRN_BOGUS_ICC ||
-         (error.msg_code == JWRN_EXTRANEOUS_DATA && error.msg_parm.i[1] == end_of_image);
+  const jpeg_error_mgr& error = errors.base;
+  if (error.msg_code == JWRN_EXTRANEOUS_DATA) return error.msg_parm.i[1] == end_of_image || error.msg_parm.i[0] == errors.padding;
+  return error.msg_code == JWRN_JFIF_MAJOR || error.msg_code == JWRN_BOGUS_ICC;
 }
 
 void on_message(j_common_ptr info, int level) {
-  if (level < 0 && !is_harmless(*info->err)) fail(info);
+  if (level < 0 && !is_harmless(*reinterpret_cast<ErrorManager*>(info->err))) fail(info);
 }
 
 void ignore_output(j_common_ptr) {}
@@ -34,6 +35,7 @@ void set_up(ErrorManager& errors) {
   errors.base.emit_message = on_message;
   errors.base.output_message = ignore_output;
   errors.message[0] = '\0';
+  errors.padding = 0;
 }
 
 Error decode_error(const ErrorManager& errors, size_t bytes) {

@@ -17,9 +17,10 @@ struct ErrorManager {
   jpeg_error_mgr base;
   std::jmp_buf jump;
   char message[JMSG_LENGTH_MAX];
+  int padding;  // bytes that were put before restart markers
 };
 
-// Makes warnings that mean lost or guessed data errors; those that leave every pixel right are passed over.
+// Makes warnings that mean lost or guessed data errors; those that leave every pixel right are passed over. No padding.
 void set_up(ErrorManager& errors);
 
 // Calls BODY; false when libjpeg failed in it, with the reason in ERRORS.
