@@ -1,7 +1,7 @@
 #include "graph/device.h"
 
 #include <algorithm>
-#include <thread>
+#include <oneapi/tbb/info.h>
 
 namespace flowrun {
 namespace {
@@ -18,11 +18,13 @@ void DeviceRuntime::resolve(RunParams& run) {
   if (run.device == "cuda") throw PipelineError("run.device is cuda, but this program is built without tensors");
   run.device = "cpu";
   if (run.precision == "auto") run.precision = "fp32";
-  if (run.intra_op == 0) run.intra_op = std::max(1u, std::thread::hardware_concurrency());
+  if (run.intra_op <= 0) run.intra_op = available_cores();
 }
 void DeviceRuntime::enter(const RunParams&) {}
 void DeviceRuntime::leave() {}
 void DeviceRuntime::enter_data_thread() {}
+
+int available_cores() { return std::max(1, oneapi::tbb::info::default_concurrency()); }
 
 void register_device_runtime(DeviceRuntime& runtime) { current() = &runtime; }
 DeviceRuntime& device_runtime() { return *current(); }

@@ -23,6 +23,9 @@ class DeviceRuntime {
   virtual void enter_data_thread();
 };
 
+/// Cores that this process may use: its affinity, and its control group's share.
+int available_cores();
+
 /// The last one registered wins.
 void register_device_runtime(DeviceRuntime& runtime);
 DeviceRuntime& device_runtime();

@@ -39,9 +39,18 @@ class Binder final : public ParamVisitor {
   const std::vector<std::unique_ptr<Resource>>& resources_;
 };
 
-}  // namespace
+/// Data threads, where the pipeline leaves them open: what the device does not take of the cores.
+int data_threads(const CheckedPipeline& pipeline) {
+  if (pipeline.run.threads > 0) return static_cast<int>(pipeline.run.threads);
+  const int cores = available_cores();
+  const bool has_device =
+      std::any_of(pipeline.nodes.begin(), pipeline.nodes.end(), [](const CheckedNode& node) { return node.scope() >= Scope::device; });
+  if (!has_device) return cores;
+  const int64_t taken = pipeline.run.device == "cpu" ? std::max<int64_t>(pipeline.run.intra_op, 1) : 1;
+  return static_cast<int>(std::max<int64_t>(cores - taken, 1));
+}
 
-int auto_threads() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
+}  // namespace
 
 Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pipeline), options_(std::move(options)) {
   plan_ = lower(pipeline_);
@@ -52,7 +61,7 @@ Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pip
   info_.resumed = options_.resume.has_value();
   info_.rank = options_.rank;
   info_.world = options_.world;
-  info_.threads = options_.threads > 0 ? options_.threads : pipeline_.run.threads > 0 ? static_cast<int>(pipeline_.run.threads) : auto_threads();
+  info_.threads = options_.threads > 0 ? options_.threads : data_threads(pipeline_);
   if (options_.serial) info_.threads = 1;
   executor_ = options_.serial ? make_serial_executor(pipeline_.run) : make_tbb_executor(pipeline_.run, info_.threads);
   stats_ = std::make_unique<Stats>(pipeline_.nodes.size(), executor_->workers());

@@ -20,7 +20,7 @@ struct ResumePoint {
 };
 
 struct EngineOptions {
-  int threads = 0;  // data threads; 0: run.threads, and if that is 0 too, the cores
+  int threads = 0;  // data threads; 0: run.threads
   bool serial = false;
   int rank = 0, world = 1;
   uint64_t jitter = 0;  // test only: seeded delays in the pool
@@ -93,8 +93,5 @@ class Engine {
   int64_t slots_ = 0;
   size_t bytes_in_flight_ = 0;
 };
-
-/// The number of data threads that 0 stands for.
-int auto_threads();
 
 }  // namespace flowrun

@@ -13,6 +13,7 @@
 
 #include "graph/device.h"
 #include "graph/execute.h"
+#include "graph/read_ahead.h"
 
 namespace flowrun {
 namespace {
@@ -168,6 +169,8 @@ class TbbExecutor final : public Executor {
     std::vector<Worker> workers(static_cast<size_t>(threads_));
     for (int w = 0; w < threads_; ++w) workers[static_cast<size_t>(w)].stats = stats.worker(w);
     NodeShard* device_stats = stats.worker(threads_);
+    const int64_t ahead = pipeline.run.read_ahead;
+    const ReadAhead::Options reading{.distance = ahead == automatic ? 64 : ahead, .when_slow = ahead == automatic, .seed = options.seed};
     std::unique_ptr<StreamRun> run;
     arena_.execute([&] {
       PoolGraph pool(plan, segment, workers);
@@ -181,6 +184,8 @@ class TbbExecutor final : public Executor {
         }
         pool.release();
       });
+      const ReadAhead read_ahead(
+          pipeline, segment, stats, [&run] { return run->samples_taken(); }, reading);
       for (const Work& lane : run->lanes()) pool.spawn(lane);
       pool.wait();
     });

@@ -43,10 +43,32 @@ class StreamLowering {
       const PortDoc& port = node(n).type->ports[i];
       if (port.input) continue;
       LevelPlan& plan = out_.level[level(n)];
+      if (const int shared = slot_in_place(n, port); shared >= 0) {
+        slot_of_[{n, static_cast<int>(i)}] = shared;
+        continue;
+      }
       slot_of_[{n, static_cast<int>(i)}] = static_cast<int>(plan.slots.size());
       plan.slots.push_back(port.type);
       plan.readers.push_back(0);
     }
+  }
+
+  /// The slot of the input that the output may take the place of, where the node is its only reader; else -1.
+  int slot_in_place(int n, const PortDoc& output) const {
+    if (output.in_place == nullptr) return -1;
+    const std::vector<PortDoc>& ports = node(n).type->ports;
+    for (size_t i = 0; i < ports.size(); ++i) {
+      if (!ports[i].input || ports[i].name != output.in_place) continue;
+      const PortSource from = node(n).sources[i];
+      if (from.node < 0 || level(from.node) != level(n)) return -1;
+      int readers = 0;
+      for (const CheckedNode& other : p_.nodes) {
+        readers += static_cast<int>(std::count_if(other.sources.begin(), other.sources.end(),
+                                                  [&](const PortSource& s) { return s.node == from.node && s.port == from.port; }));
+      }
+      return readers == 1 ? slot_of_.at({from.node, from.port}) : -1;
+    }
+    return -1;
   }
 
   /// Where the ports of node `n` lie when it is called with records of level `own` and of the level below.

@@ -15,6 +15,7 @@
 //   void fold(Ports&, const FoldContext&) [const]  takes one record of the scope below (see FoldContext)
 //   void finish(StepContext&)                      after the last step, and after the step at which a run is stopped
 //   uint64_t size() const; std::string key(uint64_t) const     sources: how many samples; what to call one in messages
+//   void prefetch(uint64_t) const                  sources: a sample will be wanted soon; asks the storage for it, any thread
 //   Grouping grouping() const                      of the node that stacks samples into groups
 //   State save() const; void restore(const State&) what a checkpoint must hold of the node
 //   std::optional<ParamFault> Params::check() const  rules between parameters
@@ -119,6 +120,12 @@ struct In {
   explicit operator bool() const { return value != nullptr; }
 };
 
+/// Names the input that an output takes the place of: where nobody else reads that input, both are the same object, and
+/// the node changes it in place. Otherwise they are two, and the node copies. Same type, same scope.
+struct InPlace {
+  const char* input;
+};
+
 /// An output: the object keeps what it held for an earlier record, so that its memory can be used again.
 template <class T>
 struct Out {
@@ -127,9 +134,11 @@ struct Out {
   static constexpr bool is_optional = false;
   const char* name;
   const char* brief;
+  const char* in_place = nullptr;
   T* value = nullptr;
 
   Out(const char* name, const char* brief) : name(name), brief(brief) {}
+  Out(const char* name, const char* brief, InPlace of) : name(name), brief(brief), in_place(of.input) {}
   T& operator*() const { return *value; }
   T* operator->() const { return value; }
 };
@@ -138,6 +147,7 @@ struct PortDoc {
   std::string name, brief;
   bool input, optional;
   const TypeOps* type;
+  const char* in_place = nullptr;  // of an output: the input whose object it may be
 };
 
 /// Where a port's object lies: in the record of the node's own scope, or of the scope below.
@@ -168,6 +178,7 @@ class Node {
   virtual void finish(StepContext& context) = 0;
   virtual uint64_t size() const = 0;
   virtual std::string key(uint64_t sample) const = 0;
+  virtual void prefetch(uint64_t sample) const = 0;
   virtual std::optional<Grouping> grouping() const = 0;
   virtual std::optional<State> save() const = 0;
   virtual void restore(const State& state) = 0;
@@ -180,6 +191,7 @@ struct NodeType {
   std::vector<ParamDoc> params;
   bool folds = false;     // has fold()
   bool stateful = false;  // has save()
+  bool prefetches = false;
   std::unique_ptr<Node> (*make)() = nullptr;
 };
 

@@ -26,10 +26,12 @@ struct Binder {
 
 struct PortLister {
   std::vector<PortDoc> ports;
-  void operator()(auto&... port) {
-    (ports.push_back({port.name, port.brief, std::remove_reference_t<decltype(port)>::is_input, port.is_optional,
-                      &type_ops<typename std::remove_reference_t<decltype(port)>::Type>()}),
-     ...);
+  void operator()(auto&... port) { (add(port), ...); }
+
+  template <class Port>
+  void add(const Port& port) {
+    ports.push_back({port.name, port.brief, Port::is_input, port.is_optional, &type_ops<typename Port::Type>()});
+    if constexpr (!Port::is_input) ports.back().in_place = port.in_place;
   }
 };
 
@@ -80,6 +82,9 @@ class NodeOf final : public Node {
     if constexpr (requires(const N& n) { n.key(sample); }) return node_.key(sample);
     return "sample " + std::to_string(sample);
   }
+  void prefetch(uint64_t sample) const override {
+    if constexpr (requires(const N& n) { n.prefetch(sample); }) node_.prefetch(sample);
+  }
   std::optional<Grouping> grouping() const override {
     if constexpr (requires(const N& n) { n.grouping(); }) return node_.grouping();
     return {};
@@ -124,6 +129,7 @@ NodeType node_type() {
   type.params = document_params(set);
   type.folds = requires(N & n, typename N::Ports & p, const FoldContext& c) { n.fold(p, c); };
   type.stateful = requires(const N& n) { n.save(); };
+  type.prefetches = requires(const N& n) { n.prefetch(uint64_t{}); };
   type.make = [] { return std::unique_ptr<Node>(new NodeOf<N>()); };
   return type;
 }

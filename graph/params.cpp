@@ -30,7 +30,13 @@ class Reader final : public ParamVisitor {
     }
   }
   void visit(const ParamInfo& info, int64_t& value) override {
-    if (const Value* v = take(info)) read(*v, info, value);
+    const Value* v = take(info);
+    if (!v) return;
+    if (info.has_auto && v->is(Value::Kind::string) && v->string == "auto") {
+      value = automatic;
+    } else {
+      read(*v, info, value);
+    }
   }
   void visit(const ParamInfo& info, double& value) override {
     if (const Value* v = take(info)) read(*v, info, value);
@@ -122,7 +128,7 @@ class Reader final : public ParamVisitor {
 
   void read(const Value& v, const ParamInfo& info, int64_t& value) {
     const bool whole = v.is(Value::Kind::real) && v.real == std::floor(v.real) && std::abs(v.real) < 1e15;
-    if (!v.is(Value::Kind::integer) && !whole) return wrong(v, info, "an integer");
+    if (!v.is(Value::Kind::integer) && !whole) return wrong(v, info, info.has_auto ? "an integer or \"auto\"" : "an integer");
     check(v, info);
     value = whole ? static_cast<int64_t>(v.real) : v.integer;
   }
@@ -164,7 +170,10 @@ class Writer final : public ParamVisitor {
   nlohmann::ordered_json root = nlohmann::ordered_json::object();
 
   void visit(const ParamInfo& info, bool& value) override { put(info, value); }
-  void visit(const ParamInfo& info, int64_t& value) override { put(info, value); }
+  void visit(const ParamInfo& info, int64_t& value) override {
+    if (info.has_auto && value == automatic) return put(info, "auto");
+    put(info, value);
+  }
   void visit(const ParamInfo& info, double& value) override { put(info, value); }
   void visit(const ParamInfo& info, std::string& value) override { put(info, value); }
   void visit(const ParamInfo& info, std::vector<int64_t>& value) override { put(info, value); }
@@ -195,7 +204,11 @@ class Documenter final : public ParamVisitor {
   std::vector<ParamDoc> root;
 
   void visit(const ParamInfo& info, bool& value) override { add(info, "true or false", value); }
-  void visit(const ParamInfo& info, int64_t& value) override { add(info, "integer", value); }
+  void visit(const ParamInfo& info, int64_t& value) override {
+    if (!info.has_auto) return add(info, "integer", value);
+    add(info, "integer or auto", value);
+    if (value == automatic) top().back().initial = "\"auto\"";
+  }
   void visit(const ParamInfo& info, double& value) override { add(info, "number", value); }
   void visit(const ParamInfo& info, std::string& value) override { add(info, "string", value); }
   void visit(const ParamInfo& info, std::vector<int64_t>& value) override { add(info, "list of integers", value); }

@@ -59,7 +59,11 @@ struct ParamInfo {
   bool required = false;
   Range range{};
   const Choices* choices = nullptr;
+  bool has_auto = false;  // an integer that may be "auto" instead
 };
+
+/// The value of an integer parameter that was given as "auto".
+inline constexpr int64_t automatic = -1;
 
 /// Visits a parameter set. Implementations: reading from JSON, writing the resolved form, documenting.
 class ParamVisitor {
@@ -82,6 +86,9 @@ class ParamVisitor {
   void operator()(const char* name, auto& value, Range range, const char* brief) { pass({.name = name, .brief = brief, .range = range}, value); }
   void operator()(const char* name, std::string& value, const Choices& choices, const char* brief) {
     pass({.name = name, .brief = brief, .choices = &choices}, value);
+  }
+  void with_auto(const char* name, int64_t& value, Range range, const char* brief) {
+    visit({.name = name, .brief = brief, .range = range, .has_auto = true}, value);
   }
   /// The same, for what has no sensible default.
   void required(const char* name, auto& value, const char* brief) { pass({.name = name, .brief = brief, .required = true}, value); }
@@ -113,7 +120,7 @@ class ParamVisitor {
 /// A parameter as documentation shows it.
 struct ParamDoc {
   std::string name, brief;
-  std::string kind;     // "number", "integer", "true or false", "string", "list of integers", "model", "models", "object"
+  std::string kind;     // "number", "integer", "integer or auto", "true or false", "string", "list of integers", "model", "models", "object"
   std::string access;   // for models: "reads" or "writes"
   std::string model;    // for models: the kind
   std::string initial;  // default as JSON, empty when required

@@ -83,6 +83,8 @@ class StreamRun {
   /// Blocks until there may be one; false when the segment has ended.
   bool wait_for_device_task();
 
+  /// Of the segment, those in work included; any thread.
+  int64_t samples_taken() const { return next_sample_.load(std::memory_order_relaxed); }
   int64_t completed_steps() const { return completed_steps_; }
   int64_t bad() const { return bad_; }
   const std::optional<Failure>& failure() const { return failure_; }

@@ -15,8 +15,9 @@ struct RunParams {
   int64_t steps = 0;
   std::string device = "auto";
   std::string precision = "auto";
-  int64_t threads = 0;
-  int64_t intra_op = 0;
+  int64_t threads = automatic;
+  int64_t intra_op = automatic;
+  int64_t read_ahead = automatic;
   int64_t memory_mib = 1024;
   int64_t max_bad = 0;
 
@@ -26,9 +27,14 @@ struct RunParams {
     param("device", device, device_choices(), "Where device and step nodes run; auto: cuda where there is one, else cpu.");
     param("precision", precision, precision_choices(),
           "Of matrix products; statistics, loss and updates stay float32. auto: bf16 where the hardware has it.");
-    param("threads", threads, Range{0, 1024}, "Data threads; 0: chosen from the cores. Results don't depend on it.");
-    param("intra_op", intra_op, Range{0, 1024},
-          "Threads inside tensor operations on the CPU; 0: the cores. Changes the last bits of losses, so the resolved pipeline holds it.");
+    param.with_auto("threads", threads, Range{0, 1024},
+                    "Data threads; auto (or 0): what intra_op leaves of the cores, all of them where nothing runs on the CPU as a device. Results "
+                    "don't depend on it.");
+    param.with_auto("intra_op", intra_op, Range{0, 1024},
+                    "Threads inside tensor operations on the CPU; auto (or 0): the cores, but one in four for data where there are four or more. "
+                    "Changes the last bits of losses, so the resolved pipeline holds it.");
+    param.with_auto("read_ahead", read_ahead, Range{0, 4096},
+                    "How many samples ahead the storage is asked for them; 0: none, auto: 64 as soon as reads are slow. Results don't depend on it.");
     param("memory_mib", memory_mib, positive, "Budget of the batches in flight on the host, in MiB.");
     param("max_bad", max_bad, not_negative, "How many samples may fail and be replaced before the run fails.");
   }

@@ -34,22 +34,25 @@ int FileDescriptor::close() {
   return fd < 0 ? 0 : ::close(fd);
 }
 
-FileDescriptor open_regular_file(const std::filesystem::path& path) {
-  // Without O_NONBLOCK, opening a FIFO that nobody writes to would wait for ever.
-  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) throw system_error("open", path, errno);
+namespace {
+
+// Without O_NONBLOCK, opening a FIFO that nobody writes to would wait for ever.
+constexpr int open_flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+
+// The size of what was opened, which must be a regular file. PATH is called only for the message.
+template <class Path>
+size_t size_of_regular_file(const FileDescriptor& file, const Path& path) {
+  if (!file) throw system_error("open", path(), errno);
   struct stat status {};
-  if (fstat(file.get(), &status) != 0) throw system_error("examine", path, errno);
-  if (S_ISDIR(status.st_mode)) throw Error("cannot read " + path.string() + ": it is a directory, not a file");
-  if (!S_ISREG(status.st_mode)) throw Error("cannot read " + path.string() + ": it is not a regular file");
-  return file;
+  if (fstat(file.get(), &status) != 0) throw system_error("examine", path(), errno);
+  if (S_ISDIR(status.st_mode)) throw Error("cannot read " + path().string() + ": it is a directory, not a file");
+  if (!S_ISREG(status.st_mode)) throw Error("cannot read " + path().string() + ": it is not a regular file");
+  return static_cast<size_t>(status.st_size);
 }
 
-void read_file(const std::filesystem::path& path, std::vector<uint8_t>& out) {
-  const FileDescriptor file = open_regular_file(path);
-  struct stat status {};
-  if (fstat(file.get(), &status) != 0) throw system_error("examine", path, errno);
-  out.resize(static_cast<size_t>(status.st_size));
+template <class Path>
+void read_all(const FileDescriptor& file, std::vector<uint8_t>& out, const Path& path) {
+  out.resize(size_of_regular_file(file, path));
   size_t filled = 0;
   while (true) {
     // The size is only a hint: a file may grow meanwhile, and those of /proc say 0.
@@ -58,15 +61,40 @@ void read_file(const std::filesystem::path& path, std::vector<uint8_t>& out) {
       const ssize_t count = ::read(file.get(), probe, sizeof probe);
       if (count == 0) break;
       if (count > 0) out.insert(out.end(), probe, probe + count), filled += static_cast<size_t>(count);
-      if (count < 0 && errno != EINTR) throw system_error("read", path, errno);
+      if (count < 0 && errno != EINTR) throw system_error("read", path(), errno);
       continue;
     }
     const ssize_t count = ::read(file.get(), out.data() + filled, out.size() - filled);
     if (count == 0) break;
     if (count > 0) filled += static_cast<size_t>(count);
-    if (count < 0 && errno != EINTR) throw system_error("read", path, errno);
+    if (count < 0 && errno != EINTR) throw system_error("read", path(), errno);
   }
   out.resize(filled);
+}
+
+}  // namespace
+
+FileDescriptor open_regular_file(const std::filesystem::path& path) {
+  FileDescriptor file(::open(path.c_str(), open_flags));
+  size_of_regular_file(file, [&] { return path; });
+  return file;
+}
+
+void read_file(const std::filesystem::path& path, std::vector<uint8_t>& out) {
+  read_all(FileDescriptor(::open(path.c_str(), open_flags)), out, [&] { return path; });
+}
+
+Folder::Folder(const std::filesystem::path& path) : path_(path), folder_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (!folder_) throw system_error("open", path, errno);
+}
+
+void Folder::read(const std::string& name, std::vector<uint8_t>& out) const {
+  read_all(FileDescriptor(::openat(folder_.get(), name.c_str(), open_flags)), out, [&] { return path_ / name; });
+}
+
+void Folder::prefetch(const std::string& name) const {
+  const FileDescriptor file(::openat(folder_.get(), name.c_str(), open_flags));
+  if (file) (void)posix_fadvise(file.get(), 0, 0, POSIX_FADV_WILLNEED);
 }
 
 void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -38,6 +39,22 @@ FileDescriptor open_regular_file(const std::filesystem::path& path);
 
 // Reads the whole file into OUT, whose capacity is kept from call to call. Throws Error as above.
 void read_file(const std::filesystem::path& path, std::vector<uint8_t>& out);
+
+// An open folder, for files that are named relative to it: no path is put together per file, or walked from the root.
+// Any thread.
+class Folder {
+ public:
+  Folder() = default;
+  explicit Folder(const std::filesystem::path& path);
+  // As read_file.
+  void read(const std::string& name, std::vector<uint8_t>& out) const;
+  // Asks the kernel for the file, which will be read soon, and does not wait for it. Whatever is wrong shows then.
+  void prefetch(const std::string& name) const;
+
+ private:
+  std::filesystem::path path_;
+  FileDescriptor folder_;
+};
 
 // Writes all of BYTES whatever write(2) takes at a time. Throws Error naming PATH.
 void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path);

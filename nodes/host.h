@@ -36,6 +36,12 @@ struct Image {
   io::Rect covers;
 };
 
+/// For nodes whose output is InPlace: gives `out` what `in` holds, unless they are the same object.
+template <class T>
+void change_in_place(const T& in, T& out) {
+  if (&in != &out) out = in;
+}
+
 /// The images of a group: B H W 3 u8. Places are written by several threads, each its own.
 struct ImageBatch {
   static constexpr const char* type_name = "images";

@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <filesystem>
 #include <fstream>
-#include <thread>
 
 #include "graph/device.h"
 #include "nodes/tensor.h"
@@ -62,7 +61,7 @@ class TensorRuntime final : public DeviceRuntime {
     }
     const bool cuda = run.device == "cuda";
     if (run.precision == "auto") run.precision = cuda || cpu_has_bf16() ? "bf16" : "fp32";
-    if (run.intra_op == 0) run.intra_op = cuda ? 1 : std::max(1u, std::thread::hardware_concurrency());
+    if (run.intra_op <= 0) run.intra_op = cuda ? 1 : available_cores() - available_cores() / 4;  // under four cores: all
   }
 
   void enter(const RunParams& run) override {

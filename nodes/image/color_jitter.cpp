@@ -18,7 +18,7 @@ struct ColorJitter {
           "below 0; the hue's shift in -x to x of a full turn. With a chance of less than 1 the other images stay as they are."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8."};
-    Out<Image> out{"image", "The same, other colours."};
+    Out<Image> out{"image", "The same, other colours.", InPlace{"image"}};
     void describe(auto& port) { port(image, out); }
   };
   struct Params {
@@ -37,9 +37,7 @@ struct ColorJitter {
     const io::PixelBuffer& in = port.image->pixels;
     Image& out = *port.out;
     if (in.channels != 3) throw NodeError("colours can't be changed of an image of " + std::to_string(in.channels) + " channels");
-    out.pixels.reshape(in.height, in.width, in.channels);
-    out.covers = port.image->covers;
-    std::copy(in.pixels.begin(), in.pixels.end(), out.pixels.pixels.begin());
+    change_in_place(*port.image, out);
     Rng rng = context.rng();
     if (!rng.chance(params.p)) return context.ledger.add(1);
     // All is drawn, whether it is used or not: a strength of 0 changes nothing else.

@@ -18,8 +18,8 @@ struct CutOut {
   struct Ports {
     In<Image> image{"image", "H W 3 u8."};
     In<LabelMap> label_map{"label_map", "Class of each pixel.", optional};
-    Out<Image> out{"image", "The same, with the square."};
-    Out<LabelMap> out_map{"label_map", "The same, without classes in the square; empty without a label map."};
+    Out<Image> out{"image", "The same, with the square.", InPlace{"image"}};
+    Out<LabelMap> out_map{"label_map", "The same, without classes in the square; empty without a label map.", InPlace{"label_map"}};
     void describe(auto& port) { port(image, label_map, out, out_map); }
   };
   struct Params {
@@ -38,9 +38,8 @@ struct CutOut {
   Params params;
 
   void run(Ports& port, const SampleContext& context) const {
-    copy(port.image->pixels, port.out->pixels);
-    port.out->covers = port.image->covers;
-    if (port.label_map) copy(port.label_map->pixels, port.out_map->pixels);
+    change_in_place(*port.image, *port.out);
+    if (port.label_map) change_in_place(*port.label_map, *port.out_map);
     Rng rng = context.rng();
     const int height = port.out->pixels.height, width = port.out->pixels.width;
     const int y = static_cast<int>(rng.below(static_cast<uint32_t>(height))), x = static_cast<int>(rng.below(static_cast<uint32_t>(width)));
@@ -57,10 +56,6 @@ struct CutOut {
   }
 
  private:
-  static void copy(const io::PixelBuffer& in, io::PixelBuffer& out) {
-    out.reshape(in.height, in.width, in.channels);
-    std::copy(in.pixels.begin(), in.pixels.end(), out.pixels.begin());
-  }
   static void cover(io::PixelBuffer& image, int top, int left, int bottom, int right, const uint8_t* colour) {
     for (int y = top; y < bottom; ++y) {
       for (int x = left; x < right; ++x) {

@@ -17,7 +17,7 @@ struct RandAugment {
           "and rotations are bicubic. What was applied enters the ledger."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8."};
-    Out<Image> out{"image", "The same size."};
+    Out<Image> out{"image", "The same size.", InPlace{"image"}};
     void describe(auto& port) { port(image, out); }
   };
   struct Params {
@@ -40,8 +40,7 @@ struct RandAugment {
 
   void run(Ports& port, const SampleContext& context) const {
     io::PixelBuffer& out = port.out->pixels;
-    out = port.image->pixels;
-    port.out->covers = port.image->covers;
+    change_in_place(*port.image, *port.out);
     const image::Colour fill = {static_cast<uint8_t>(params.fill[0]), static_cast<uint8_t>(params.fill[1]), static_cast<uint8_t>(params.fill[2])};
     Rng rng = context.rng();
     io::PixelBuffer before;

@@ -45,6 +45,7 @@ struct Folder {
 
   void open(const OpenContext&) {
     folder_ = io::list_image_folder(params.path);
+    files_ = io::Folder(folder_.root);
     const auto seed = static_cast<uint64_t>(params.list_seed);
     if (!params.list.empty()) folder_.files = source::take_listed(folder_.files, params.list);
     if (params.per_class > 0) folder_.files = source::take_per_class(folder_, params.per_class, seed);
@@ -59,9 +60,11 @@ struct Folder {
   uint64_t size() const { return folder_.files.size(); }
   std::string key(uint64_t sample) const { return (folder_.root / folder_.files[sample].path).string(); }
 
+  void prefetch(uint64_t sample) const { files_.prefetch(folder_.files[sample].path); }
+
   void run(Ports& port, const SampleContext& context) const {
     const io::ImageFile& file = folder_.files[context.sample];
-    io::read_file(folder_.root / file.path, port.bytes->data);
+    files_.read(file.path, port.bytes->data);
     port.label->value = file.label;
   }
 
@@ -73,6 +76,7 @@ struct Folder {
   }
 
   io::ImageFolder folder_;
+  io::Folder files_;
 };
 
 FLOWRUN_NODE(Folder);

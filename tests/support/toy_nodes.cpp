@@ -105,7 +105,7 @@ FLOWRUN_NODE(Source);
 
 struct OneToOne {
   In<Number> in{"number", "Any."};
-  Out<Number> out{"number", "The result."};
+  Out<Number> out{"number", "The result.", InPlace{"number"}};
   void describe(auto& port) { port(in, out); }
 };
 

@@ -36,6 +36,16 @@ struct MaskReportArgs {
   std::string out;  // .svg; empty: no picture
 };
 
+struct ProfileArgs {
+  PipelineArgs pipeline;
+  std::string source;  // empty: the one that trains, or the only one
+  int threads = 0;
+  double seconds = 10;
+  int64_t skip = 0, images = 0;  // for benchmarks: counts just these many images behind the first; 0: by time
+  bool upload = false;           // with the device nodes that use no model
+  bool json = false;
+};
+
 int run(const RunArgs& args);
 int check(const PipelineArgs& args);
 int expand(const PipelineArgs& args);
@@ -46,6 +56,8 @@ int draw(const PipelineArgs& args, const std::string& out, bool plan);
 int export_weights(const std::string& from, const std::string& to, const std::string& model, int64_t heads);
 /// Statistics of the masks that a node of the pipeline draws, and a picture of them; reads no image.
 int mask_report(const MaskReportArgs& args);
+/// Images per second of the host side alone: source, sample and batch nodes.
+int profile(const ProfileArgs& args);
 /// All types, or one; `plugins` are loaded first, so that their types are shown too.
 int help(const std::string& type, bool json, const std::vector<std::string>& plugins);
 int schema(const std::vector<std::string>& plugins);

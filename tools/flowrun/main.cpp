@@ -85,6 +85,21 @@ int main_or_throw(int argc, char** argv) {
   mask_command.add_option("-o,--out", report.out, "FILE.svg for a picture too");
   mask_command.callback([&] { status = mask_report(report); });
 
+  ProfileArgs profile_args;
+  bool input_only = false;
+  CLI::App& profile_command = *app.add_subcommand("profile", "Measures how many images a second the input side gives, and what bounds it");
+  add_pipeline(profile_command, profile_args.pipeline);
+  profile_command.add_flag("--input-only", input_only, "Only what runs on the host: source, sample and batch nodes; nothing is trained")->required();
+  profile_command.add_option("--source", profile_args.source, "Which stream, by its source; without it the one that trains, or the only one");
+  profile_command.add_option("--threads", profile_args.threads, "Data threads; without it run.threads")->check(CLI::Range(1, 1024));
+  profile_command.add_option("--seconds", profile_args.seconds, "For how long")->check(CLI::Range(0.1, 1e6))->capture_default_str();
+  profile_command.add_flag("--json", profile_args.json, "As JSON");
+  // For tools/bench: exactly these images; and the upload, to compare batches of floats.
+  profile_command.add_option("--skip", profile_args.skip)->group("");
+  profile_command.add_option("--images", profile_args.images)->group("");
+  profile_command.add_flag("--upload", profile_args.upload)->group("");
+  profile_command.callback([&] { status = profile(profile_args); });
+
   std::string type;
   bool json = false;
   std::vector<std::string> plugins;

@@ -40,7 +40,9 @@ void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_
   for (const auto& change : nlohmann::json::diff(nlohmann::json(stored), nlohmann::json(now))) {
     std::string path = change.at("path").get<std::string>().substr(1);
     std::replace(path.begin(), path.end(), '/', '.');
-    if (path.starts_with("resolved") || path == "about" || path == "run.threads" || path == "run.memory_mib" || path == "run.steps") continue;
+    if (path.starts_with("resolved") || path == "about" || path == "run.threads" || path == "run.read_ahead" || path == "run.memory_mib" ||
+        path == "run.steps")
+      continue;
     if (++count <= 8) differences += "\n  " + path + (change.contains("value") ? " is now " + change.at("value").dump() : " is gone");
   }
   if (count > 8) differences += "\n  and " + std::to_string(count - 8) + " more";

@@ -22,6 +22,7 @@ ordered_json value_schema(const ParamDoc& param) {
   if (!param.choices.empty()) return {{"enum", param.choices}};
   if (param.kind == "true or false") return {{"type", "boolean"}};
   if (param.kind == "integer") return number_schema("integer", param.range);
+  if (param.kind == "integer or auto") return {{"anyOf", {number_schema("integer", param.range), {{"const", "auto"}}}}};
   if (param.kind == "number") return number_schema("number", param.range);
   if (param.kind == "list of integers") return {{"type", "array"}, {"items", number_schema("integer", param.range)}};
   if (param.kind == "list of numbers") return {{"type", "array"}, {"items", number_schema("number", param.range)}};

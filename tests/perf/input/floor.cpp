@@ -1,11 +1,11 @@
 // Hand-written loops over photographs, without a graph: what the input side is measured against.
 //
-//   perf_input LIST MODE [THREADS]     a contender of tools/bench: for every line on its standard input it goes through
+//   perf_input LIST MODE [THREADS [SIDE]]   a contender of tools/bench: for every line on its standard input it goes through
 //                                      the list once and answers with a line of JSON
 //   perf_input tiles FOLDER            decode time of regions, plain files against tiled ones
 //
 // LIST has a line per image: file, x, y, width, height, flip (0 or 1), separated by tabs. Modes, each with all before it:
-// full (whole decode), region (the region alone), resize (to 224 x 224, flipped, into a batch of u8), float (normalised
+// full (whole decode), region (the region alone), resize (to SIDE x SIDE, 224 without it, flipped, into a batch of u8), float (normalised
 // to C H W float as well). full has no region; the others decode it alone.
 #include <algorithm>
 #include <atomic>
@@ -34,8 +34,7 @@ namespace {
 using namespace flowrun::io;
 using Clock = std::chrono::steady_clock;
 
-constexpr int side = 224, channels = 3;
-constexpr size_t image_bytes = size_t{side} * side * channels;
+constexpr int channels = 3;
 constexpr size_t batch_images = 256;
 
 struct Item {
@@ -82,7 +81,7 @@ struct Worker {
   }
 };
 
-void normalise(const uint8_t* in, float* out) {
+void normalise(const uint8_t* in, int side, float* out) {
   constexpr float mean[] = {0.485f, 0.456f, 0.406f}, std[] = {0.229f, 0.224f, 0.225f};
   for (int c = 0; c < channels; ++c) {
     const float scale = 1 / (255 * std[c]), shift = -mean[c] / std[c];
@@ -96,8 +95,8 @@ class Contender {
   Contender(std::vector<Item> items, const std::string& mode, int threads)
       : items_(std::move(items)), mode_(mode), workers_(static_cast<size_t>(threads)) {
     if (mode != "full" && mode != "region" && mode != "resize" && mode != "float") throw Error("modes are full, region, resize and float");
-    batch_.resize(image_bytes * batch_images);
-    if (mode == "float") floats_.resize(image_bytes * batch_images);
+    batch_.resize(image_bytes() * batch_images);
+    if (mode == "float") floats_.resize(batch_.size());
   }
 
   double run() {
@@ -112,27 +111,30 @@ class Contender {
   size_t images() const { return items_.size(); }
 
  private:
+  size_t image_bytes() const { return static_cast<size_t>(side_) * static_cast<size_t>(side_) * channels; }
+
   void work(Worker& worker) {
     for (size_t i = next_++; i < items_.size(); i = next_++) {
       const Item& item = items_[i];
       worker.read_and_decode(item, mode_ == "full");
       if (mode_ == "full" || mode_ == "region") continue;
-      uint8_t* const place = batch_.data() + i % batch_images * image_bytes;
-      worker.resizer.resize(worker.image.view(), side, side, Filter::bicubic, item.flip, place);
-      if (mode_ == "float") normalise(place, floats_.data() + i % batch_images * image_bytes);
+      uint8_t* const place = batch_.data() + i % batch_images * image_bytes();
+      worker.resizer.resize(worker.image.view(), side_, side_, Filter::bicubic, item.flip, place);
+      if (mode_ == "float") normalise(place, side_, floats_.data() + i % batch_images * image_bytes());
     }
   }
 
   std::vector<Item> items_;
   std::string mode_;
+  int side_;
   std::vector<Worker> workers_;
   std::vector<uint8_t> batch_;
   std::vector<float> floats_;
   std::atomic<size_t> next_{0};
 };
 
-void serve(const std::string& list, const std::string& mode, int threads) {
-  Contender contender(read_list(list), mode, threads);
+void serve(const std::string& list, const std::string& mode, int threads, int side) {
+  Contender contender(read_list(list), mode, threads, side);
   for (std::string line; std::getline(std::cin, line);) {
     const double seconds = contender.run();
     printf("{\"seconds\": %.6f, \"images\": %zu, \"peak_mib\": %.1f}\n", seconds, contender.images(), peak_mib());
@@ -202,10 +204,10 @@ int main(int count, char** args) {
   try {
     if (count == 3 && std::string(args[1]) == "tiles") {
       compare_tiles(args[2]);
-    } else if (count == 3 || count == 4) {
-      serve(args[1], args[2], count == 4 ? std::max(1, std::atoi(args[3])) : 1);
+    } else if (count >= 3 && count <= 5) {
+      serve(args[1], args[2], count > 3 ? std::max(1, std::atoi(args[3])) : 1, count > 4 ? std::max(1, std::atoi(args[4])) : 224);
     } else {
-      fprintf(stderr, "perf_input LIST full|region|resize|float [THREADS]\nperf_input tiles FOLDER\n");
+      fprintf(stderr, "perf_input LIST full|region|resize|float [THREADS [SIDE]]\nperf_input tiles FOLDER\n");
       return 2;
     }
   } catch (const std::exception& error) {

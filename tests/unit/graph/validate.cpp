@@ -108,5 +108,21 @@ TEST(Lower, PlanHasSlotsParentsAndGates) {
   EXPECT_THAT(plan, HasSubstr("folds into update"));
 }
 
+TEST(Lower, OutputsInPlaceShareASlotWithTheirInputWhereItHasOneReader) {
+  const auto slots_per_sample = [](const std::string& source_of_second) {
+    const CheckedPipeline pipeline = checked(R"({"nodes": {
+      "numbers": {"type": "toy.numbers", "n": 4},
+      "one": {"type": "toy.noise", "in": "numbers"},
+      "two": {"type": "toy.noise", "in": ")" + source_of_second +
+                                             R"("},
+      "both": {"type": "toy.join", "in": {"a": "one", "b": "two"}},
+      "stack": {"type": "toy.stack", "in": "both", "size": 2},
+      "look": {"type": "toy.look", "in": "stack"}}})");
+    return lower(pipeline).streams[0].level[sample_level].slots.size();
+  };
+  EXPECT_EQ(slots_per_sample("numbers"), 4u) << "two readers: nobody may change what numbers gave";
+  EXPECT_EQ(slots_per_sample("one"), 3u) << "numbers and one share; one has two readers";
+}
+
 }  // namespace
 }  // namespace flowrun::toy

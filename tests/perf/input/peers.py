@@ -1,0 +1,168 @@
+"""A contender of tools/bench: reads, decodes, crops, resizes and mirrors the images of a list with another library.
+
+    peers.py LIST CONTENDER u8|float THREADS SIDE
+
+For every line on its standard input it goes through the list once, in batches of 256, and answers with a line of JSON.
+Contenders: dataloader (PyTorch's DataLoader with torchvision on Pillow images), torchvision_io (torchvision.io and v2 on
+tensors, threads of this process), dali, spdl. Each is set up the way its own documentation recommends for this work.
+"""
+import itertools
+import json
+import resource
+import sys
+import time
+
+BATCH = 256
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def read_list(path):
+    items = []
+    for line in open(path):
+        name, *numbers = line.rstrip("\n").split("\t")
+        x, y, width, height, flip = map(int, numbers)
+        items.append((name, x, y, width, height, flip))
+    return items
+
+
+class PillowImages:
+    def __init__(self, items, kind, side):
+        self.items, self.kind, self.side = items, kind, side
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        from PIL import Image
+        from torchvision.transforms import InterpolationMode
+        from torchvision.transforms import functional as F
+
+        name, x, y, width, height, flip = self.items[index]
+        with open(name, "rb") as file:
+            image = Image.open(file).convert("RGB")
+        image = F.resized_crop(image, y, x, height, width, [self.side, self.side], InterpolationMode.BICUBIC)
+        if flip:
+            image = F.hflip(image)
+        return F.pil_to_tensor(image) if self.kind == "u8" else F.normalize(F.to_tensor(image), MEAN, STD)
+
+
+def dataloader(items, kind, threads, side):
+    import torch
+
+    torch.set_num_threads(1)
+    loader = torch.utils.data.DataLoader(PillowImages(items, kind, side), batch_size=BATCH, num_workers=threads, persistent_workers=True)
+
+    def run():
+        return sum(len(batch) for batch in loader)
+
+    return run
+
+
+def torchvision_io(items, kind, threads, side):
+    import concurrent.futures
+
+    import torch
+    from torchvision.io import ImageReadMode, decode_jpeg, read_file
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2 import functional as F
+
+    torch.set_num_threads(1)
+    pool = concurrent.futures.ThreadPoolExecutor(threads)
+
+    def load(item):
+        name, x, y, width, height, flip = item
+        image = decode_jpeg(read_file(name), ImageReadMode.RGB)
+        image = F.resized_crop(image, y, x, height, width, [side, side], InterpolationMode.BICUBIC, antialias=True)
+        if flip:
+            image = F.horizontal_flip(image)
+        return image if kind == "u8" else F.normalize(F.to_dtype(image, torch.float32, scale=True), MEAN, STD)
+
+    def run():
+        done, waiting = 0, iter(items)
+        for chunk in iter(lambda: list(itertools.islice(waiting, BATCH)), []):
+            images = [load(item) for item in chunk] if threads == 1 else list(pool.map(load, chunk))
+            done += len(torch.stack(images))
+        return done
+
+    return run
+
+
+def dali(items, kind, threads, side):
+    import numpy as np
+    from nvidia.dali import fn, pipeline_def, types
+
+    def batches():
+        waiting = itertools.cycle(items)
+        while True:
+            chunk = list(itertools.islice(waiting, BATCH))
+            yield ([np.fromfile(name, np.uint8) for name, *_ in chunk],
+                   [np.array([y, x], np.int32) for _, x, y, *_ in chunk],
+                   [np.array([height, width], np.int32) for *_, width, height, _ in chunk],
+                   [np.array(flip, np.int32) for *_, flip in chunk])
+
+    @pipeline_def(batch_size=BATCH, num_threads=threads, device_id=None, prefetch_queue_depth=2)
+    def definition():
+        files, start, shape, flip = fn.external_source(batches(), num_outputs=4)
+        images = fn.decoders.image_slice(files, start, shape, axis_names="HW", device="cpu", output_type=types.RGB)
+        images = fn.resize(images, size=[side, side], interp_type=types.INTERP_CUBIC, antialias=True, device="cpu")
+        if kind == "u8":
+            return fn.flip(images, horizontal=flip)
+        return fn.crop_mirror_normalize(images, dtype=types.FLOAT, output_layout="CHW", mirror=flip,
+                                        mean=[255 * m for m in MEAN], std=[255 * s for s in STD])
+
+    pipe = definition()
+    pipe.build()
+
+    def run():
+        done = 0
+        while done < len(items):
+            done += len(pipe.run()[0])
+        return done
+
+    return run
+
+
+def spdl(items, kind, threads, side):
+    import spdl.io
+    from spdl.pipeline import PipelineBuilder
+
+    import numpy as np
+
+    def load(item):
+        name, x, y, width, height, flip = item
+        steps = f"crop={width}:{height}:{x}:{y}:exact=1,scale={side}:{side}:flags=bicubic{',hflip' if flip else ''},format=pix_fmts=rgb24"
+        return spdl.io.decode_packets(spdl.io.demux_image(name), filter_desc=steps)
+
+    def stack(frames):
+        batch = spdl.io.to_numpy(spdl.io.convert_frames(frames))
+        if kind == "u8":
+            return batch
+        return ((batch.transpose(0, 3, 1, 2) / np.float32(255) - np.array(MEAN, np.float32)[:, None, None])
+                / np.array(STD, np.float32)[:, None, None]).astype(np.float32)
+
+    def run():
+        builder = PipelineBuilder().add_source(items).pipe(load, concurrency=threads, output_order="input").aggregate(BATCH).pipe(stack).add_sink(2)
+        pipeline = builder.build(num_threads=threads)
+        done = 0
+        with pipeline.auto_stop():
+            for batch in pipeline:
+                done += len(batch)
+        return done
+
+    return run
+
+
+def main():
+    path, contender, kind, threads, side = sys.argv[1:]
+    items = read_list(path)
+    run = {"dataloader": dataloader, "torchvision_io": torchvision_io, "dali": dali, "spdl": spdl}[contender](items, kind, int(threads), int(side))
+    for _ in sys.stdin:
+        begin = time.perf_counter()
+        images = run()
+        seconds = time.perf_counter() - begin
+        peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+        print(json.dumps({"seconds": seconds, "images": images, "peak_mib": peak}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

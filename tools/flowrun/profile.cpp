@@ -1,0 +1,173 @@
+// profile --input-only: how many images a second the host side of a pipeline can give, and what bounds it.
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <optional>
+#include <sys/resource.h>
+
+#include "graph/device.h"
+#include "graph/engine.h"
+#include "tools/flowrun/load.h"
+
+namespace flowrun::tool {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// The source's stream without its device, step and evaluation nodes, as a pipeline of its own that never ends.
+CheckedPipeline input_side(CheckedPipeline all, int source, bool upload) {
+  CheckedPipeline input;
+  input.seed = all.seed;
+  input.run = all.run;
+  input.run.device = "cpu";
+  input.run.precision = "fp32";
+  input.run.epochs = INT32_MAX;
+  input.run.steps = 0;
+  std::vector<int> place(all.nodes.size(), -1);
+  for (const int n : all.nodes_of(source)) {
+    CheckedNode& node = all.nodes[static_cast<size_t>(n)];
+    const bool is_upload = upload && node.scope() == Scope::device && node.uses.empty() &&
+                           std::all_of(node.sources.begin(), node.sources.end(),
+                                       [&](const PortSource& from) { return from.node < 0 || place[static_cast<size_t>(from.node)] >= 0; });
+    if (node.scope() > Scope::batch && !is_upload) continue;
+    place[static_cast<size_t>(n)] = static_cast<int>(input.nodes.size());
+    input.nodes.push_back(std::move(node));
+  }
+  const auto moved = [&](int n) { return n < 0 ? n : place[static_cast<size_t>(n)]; };
+  for (CheckedNode& node : input.nodes) {
+    for (PortSource& from : node.sources) from.node = moved(from.node);
+    for (int& n : node.after) n = moved(n);
+    for (int& n : node.feeds) n = moved(n);
+    input.node_order.push_back(node.name);
+  }
+  input.training_source = moved(source);
+  return input;
+}
+
+int choose_source(const CheckedPipeline& pipeline, const std::string& name) {
+  std::string names;
+  int only = -1, count = 0;
+  for (size_t n = 0; n < pipeline.nodes.size(); ++n) {
+    if (pipeline.nodes[n].scope() != Scope::source) continue;
+    if (pipeline.nodes[n].name == name) return static_cast<int>(n);
+    names += (names.empty() ? "" : ", ") + pipeline.nodes[n].name;
+    only = static_cast<int>(n), ++count;
+  }
+  if (!name.empty()) throw PipelineError("error: --source: there is no source \"" + name + "\"; the sources are " + names);
+  if (pipeline.training_source >= 0) return pipeline.training_source;
+  if (count == 1) return only;
+  throw PipelineError("error: no stream trains: name the one to measure with --source, one of " + names);
+}
+
+/// What is read at the beginning and at the end of the time that counts.
+struct Reading {
+  double seconds;      // since the engine began
+  double cpu_seconds;  // of the process
+  int64_t images;
+  ordered_json nodes;  // the engine's statistics
+};
+
+double seconds_of(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; }
+
+Reading read(const Engine& engine, const StepContext& context) {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return {context.seconds, seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime), context.images, engine.stats_json()["nodes"]};
+}
+
+/// Counts for `seconds` after half a second of warming up, in whole steps.
+std::pair<Reading, Reading> measure(CheckedPipeline& pipeline, const ProfileArgs& args, int& threads) {
+  std::atomic<bool> stop{false};
+  std::optional<Reading> begin, end;
+  std::unique_ptr<Engine> engine;
+  EngineOptions options{.threads = args.threads, .stop = &stop};
+  options.on_step = [&](const StepContext& context) {
+    if (!begin && (args.images > 0 ? context.images >= args.skip : context.seconds > 0.5)) {
+      begin = read(*engine, context);
+    } else if (begin && !end &&
+               (args.images > 0 ? context.images - begin->images >= args.images : context.seconds - begin->seconds >= args.seconds)) {
+      end = read(*engine, context);
+      stop.store(true);
+    }
+  };
+  engine = std::make_unique<Engine>(pipeline, std::move(options));
+  threads = engine->info().threads;
+  engine->run();
+  return {*begin, *end};
+}
+
+ordered_json result_of(const CheckedPipeline& pipeline, const Reading& begin, const Reading& end, int threads) {
+  const double seconds = end.seconds - begin.seconds, thread_seconds = seconds * threads;
+  const auto images = static_cast<double>(end.images - begin.images);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  ordered_json nodes = ordered_json::array();
+  double most = -1, source_share = 0;
+  std::string slowest;
+  for (const CheckedNode& node : pipeline.nodes) {
+    const double busy = end.nodes[node.name]["busy"].get<double>() - begin.nodes[node.name]["busy"].get<double>();
+    nodes.push_back({{"node", node.name},
+                     {"type", node.type->info.type},
+                     {"ms_per_image", 1e3 * busy / images},
+                     {"share", busy / thread_seconds},
+                     {"p50_ms", 1e3 * end.nodes[node.name]["p50"].get<double>()},
+                     {"p95_ms", 1e3 * end.nodes[node.name]["p95"].get<double>()}});
+    if (busy > most) most = busy, slowest = node.name;
+    if (node.scope() == Scope::source) source_share = busy / thread_seconds;
+  }
+  const double cpu_share = (end.cpu_seconds - begin.cpu_seconds) / thread_seconds;
+  // A source that takes time while its thread is not on a core waits for the storage.
+  const double waiting = std::max(0.0, std::min(1 - cpu_share, source_share));
+  const bool waits = waiting > 0.2;
+  return {{"images_per_second", images / seconds},
+          {"images_per_second_per_thread", images / thread_seconds},
+          {"threads", threads},
+          {"images", end.images - begin.images},
+          {"seconds", seconds},
+          {"cpu_share", cpu_share},
+          {"peak_mib", static_cast<double>(usage.ru_maxrss) / 1024},
+          {"bound_by", waits ? "storage" : "cpu"},
+          {"slowest", slowest},
+          {"waiting_share", waiting},
+          {"nodes", nodes}};
+}
+
+void print(const std::string& file, const ordered_json& result) {
+  std::printf("input side of %s: %lld images in %.1f s on %d thread%s\n", file.c_str(), result["images"].get<long long>(),
+              result["seconds"].get<double>(), result["threads"].get<int>(), result["threads"] == 1 ? "" : "s");
+  std::printf("%.0f images/s, %.0f for each thread; peak memory %.0f MiB\n\n", result["images_per_second"].get<double>(),
+              result["images_per_second_per_thread"].get<double>(), result["peak_mib"].get<double>());
+  std::printf("%-16s %-24s %12s %8s %10s %10s\n", "node", "type", "ms per image", "share", "p50 ms", "p95 ms");
+  for (const auto& node : result["nodes"]) {
+    std::printf("%-16s %-24s %12.3f %6.1f %% %10.3f %10.3f\n", node["node"].get<std::string>().c_str(), node["type"].get<std::string>().c_str(),
+                node["ms_per_image"].get<double>(), 100 * node["share"].get<double>(), node["p50_ms"].get<double>(), node["p95_ms"].get<double>());
+  }
+  if (result["bound_by"] == "storage") {
+    std::printf("\nbound by the storage: %.0f %% of the threads' time is spent waiting for files; more threads, shards or faster storage help\n",
+                100 * result["waiting_share"].get<double>());
+  } else {
+    std::printf("\nbound by the CPU, which was busy %.0f %% of the threads' time; most of it in %s\n", 100 * result["cpu_share"].get<double>(),
+                result["slowest"].get<std::string>().c_str());
+  }
+}
+
+}  // namespace
+
+int profile(const ProfileArgs& args) {
+  CheckedPipeline all = load_checked(args.pipeline);
+  const int source = choose_source(all, args.source);
+  CheckedPipeline pipeline = input_side(std::move(all), source, args.upload);
+  device_runtime().resolve(pipeline.run);
+  std::fprintf(stderr, "measuring for %g s\n", args.seconds);
+  int threads = 0;
+  const auto [begin, end] = measure(pipeline, args, threads);
+  const ordered_json result = result_of(pipeline, begin, end, threads);
+  if (args.json) {
+    std::cout << result.dump(2) << "\n";
+  } else {
+    print(args.pipeline.file, result);
+  }
+  return 0;
+}
+
+}  // namespace flowrun::tool
