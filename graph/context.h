@@ -53,7 +53,13 @@ struct SampleContext {
   uint64_t sample;    // index in the source
   uint64_t position;  // in its epoch: which place of which group
   LedgerEntry ledger;
+  std::string* remark = nullptr;
   Rng rng() const { return {seed, stream, epoch, sample}; }
+  /// The sample is used although something is wrong with it. It is listed in quarantine.jsonl (in an evaluation: in the
+  /// log), and counts against nothing.
+  void kept(const std::string& why) const {
+    if (remark != nullptr) *remark = why;
+  }
 };
 
 struct GroupContext {

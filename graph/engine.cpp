@@ -224,8 +224,10 @@ StreamOptions Engine::stream_options() {
   out.fill_step = [this](StepContext& context) { fill(context); };
   out.on_step = options_.on_step;
   out.quarantine = [this](const BadSample& bad) {
-    ++bad_;
-    ++replaced_[{bad.epoch, bad.position}];
+    if (!bad.kept) {
+      ++bad_;
+      ++replaced_[{bad.epoch, bad.position}];
+    }
     if (options_.on_quarantine) options_.on_quarantine(bad);
   };
   return out;

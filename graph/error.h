@@ -54,6 +54,11 @@ struct NodeError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The same, but the run ends with it, whatever run.max_bad says.
+struct FatalNodeError : NodeError {
+  using NodeError::NodeError;
+};
+
 /// The run failed at a node; what() is complete. Exit status 1.
 struct RunError : std::runtime_error {
   using std::runtime_error::runtime_error;

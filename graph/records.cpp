@@ -71,10 +71,11 @@ void Record::renew(const LevelPlan& plan) {
   failed_task_.store(INT_MAX, std::memory_order_relaxed);
 }
 
-void Record::fail(int task, const std::string& why) {
+void Record::fail(int task, const std::string& why, bool fatal) {
   const std::lock_guard lock(error_mutex_);
   if (failed_before(task)) return;
   failed_task_.store(task, std::memory_order_relaxed);
+  fatal_ = fatal;
   error_ = why;
 }
 

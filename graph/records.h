@@ -65,12 +65,13 @@ class Record {
   }
   /// Of several tasks that fail, the first in order counts, whichever thread is faster. Tasks in front of it still run
   /// (one of them may be the first), those behind it pass by; so all that a task reads is there.
-  void fail(int task, const std::string& why);
+  void fail(int task, const std::string& why, bool fatal = false);
   bool failed_before(int task) const { return failed_task_.load(std::memory_order_relaxed) < task; }
   bool failed() const { return failed_before(INT_MAX); }
   /// Once no task of the record runs.
   int failed_task() const { return failed_task_.load(std::memory_order_relaxed); }
   const std::string& error() const { return error_; }
+  bool fatal() const { return fatal_; }
   /// One reader of each slot is done; the last one frees what must not stay.
   void done_reading(const LevelPlan& plan, const std::vector<int>& slots);
   /// Ready for the next sample, group or step.
@@ -86,14 +87,18 @@ class Record {
   std::atomic<int> failed_task_{INT_MAX};
   std::mutex error_mutex_;
   std::string error_;
+  bool fatal_ = false;
 };
 
 /// The keyed substitute for a sample that failed, the `attempt`th (1, 2, …) at its place. `stream` is the source's.
 uint64_t substitute_sample(uint64_t seed, uint64_t stream, uint64_t epoch, uint64_t position, uint32_t attempt, uint64_t samples);
 
+/// One that was replaced, or kept as it is with a remark.
 struct BadSample {
   uint64_t epoch, position, sample;
   std::string key, error;
+  bool kept = false;
+  bool training = true;  // else of an evaluation stream
 };
 
 struct StepRecord : Record {
@@ -121,8 +126,9 @@ struct GroupRecord : Record {
 
 /// A lane: one sample at a time, one after the other.
 struct SampleRecord : Record {
-  using Record::Record;
-  int64_t index = 0;  // in the segment
+  explicit SampleRecord(const LevelPlan& plan) : Record(plan), remarks(plan.tasks.size()) {}
+  std::vector<std::string> remarks;  // per task: why the sample is kept although something is wrong with it
+  int64_t index = 0;                 // in the segment
   int64_t in_group = 0;
   Place place{};
   uint64_t sample = 0;

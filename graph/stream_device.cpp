@@ -136,7 +136,7 @@ bool StreamRun::quarantine(StepRecord& step) {
   std::stable_sort(step.bad.begin(), step.bad.end(), [](const BadSample& a, const BadSample& b) { return a.position < b.position; });
   for (const BadSample& bad : step.bad) {
     if (options_.quarantine) options_.quarantine(bad);
-    if (++bad_ <= options_.max_bad) continue;
+    if (bad.kept || ++bad_ <= options_.max_bad) continue;
     fail({step.step, samples_until(step.step) - 1, 0, false,
           bad.error + "\n  sample " + std::to_string(bad.sample) + ": " + bad.key + "\n  epoch " + std::to_string(bad.epoch) + ", step " +
               std::to_string(step.step) + "\n  more than run.max_bad = " + std::to_string(options_.max_bad) +

@@ -156,6 +156,7 @@ bool StreamRun::admit(SampleRecord& lane) {
 
 void StreamRun::begin_sample(SampleRecord& lane, Worker& worker) {
   lane.renew(level(sample_level));
+  for (std::string& remark : lane.remarks) remark.clear();
   if (lane.parked_at != 0) {
     NodeShard& source = worker.stats[segment_.stream->source];
     worker.clock = ticks();
@@ -194,7 +195,8 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
   try {
     if (l == sample_level) {
       auto& lane = static_cast<SampleRecord&>(record);
-      node.node->run(call, SampleContext{options_.seed, node.stream, lane.place.epoch, lane.sample, lane.place.position, ledger});
+      node.node->run(call, SampleContext{options_.seed, node.stream, lane.place.epoch, lane.sample, lane.place.position, ledger,
+                                         &lane.remarks[static_cast<size_t>(index)]});
     } else {
       auto& group = static_cast<GroupRecord&>(record);
       if (dropped_sample(first_sample(group))) return false;
@@ -204,7 +206,7 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
   } catch (const std::exception& error) {
     worker.clock = ticks();
     NodeShard::add(worker.stats[task.node].failures, 1);
-    record.fail(index, error.what());
+    record.fail(index, error.what(), dynamic_cast<const FatalNodeError*>(&error) != nullptr);
     if (l == group_level) {
       auto& group = static_cast<GroupRecord&>(record);
       fail({group.place.step, first_sample(group), index, false,
@@ -255,6 +257,7 @@ void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
     // The source stands for the sample's identity.
     const int node = node_of_task(plan, static_cast<int>(t));
     enter(node, node == segment_.stream->source ? lane.ledger[t] + lane.sample + 1 : lane.ledger[t]);
+    if (!lane.remarks[t].empty()) list_sample(lane, pipeline_.nodes[static_cast<size_t>(node)].name + ": " + lane.remarks[t], true);
   }
   lane.index = -1;
   sample_done(group, &worker);
@@ -277,19 +280,23 @@ void StreamRun::replace_sample(SampleRecord& lane, Worker& worker) {
   const std::string error = pipeline_.nodes[static_cast<size_t>(node_of_task(level(sample_level), lane.failed_task()))].name + ": " + lane.error();
   const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(segment_.stream->source)];
   constexpr uint32_t max_attempts = 64;
-  if (options_.max_bad == 0 || !segment_.stream->training || ++lane.attempt > max_attempts) {
-    const std::string hint = !segment_.stream->training || options_.max_bad > 0
+  if (lane.fatal() || options_.max_bad == 0 || !segment_.stream->training || ++lane.attempt > max_attempts) {
+    const std::string hint = lane.fatal() || !segment_.stream->training || options_.max_bad > 0
                                  ? ""
                                  : "\n  mend or remove the file, or set run.max_bad to let that many samples be replaced";
     fail({lane.place.step, lane.index, 0, false, error + place_text(lane) + hint});
     return;
   }
-  {
-    const std::lock_guard lock(lane.group->mutex);
-    lane.group->bad.push_back({lane.place.epoch, lane.place.position, lane.sample, source.node->key(lane.sample), error});
-  }
+  list_sample(lane, error, false);
   lane.sample = substitute_sample(options_.seed, source.stream, lane.place.epoch, lane.place.position, lane.attempt, segment_.samples);
   begin_sample(lane, worker);
+}
+
+void StreamRun::list_sample(const SampleRecord& lane, const std::string& why, bool kept) {
+  const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(segment_.stream->source)];
+  const std::lock_guard lock(lane.group->mutex);
+  lane.group->bad.push_back(
+      {lane.place.epoch, lane.place.position, lane.sample, source.node->key(lane.sample), why, kept, segment_.stream->training});
 }
 
 void StreamRun::open_group(int64_t index) {

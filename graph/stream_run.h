@@ -63,7 +63,7 @@ struct StreamOptions {
   std::function<void(StepContext&)> fill_step;       // engine's part of a step context
   std::function<void(const StepContext&)> on_step;   // a step has ended
   std::function<void(int64_t images)> on_images;     // after each group: how many images have passed
-  std::function<void(const BadSample&)> quarantine;  // a sample was replaced
+  std::function<void(const BadSample&)> quarantine;  // a sample was replaced, or kept with a remark
 };
 
 class StreamRun {
@@ -108,6 +108,7 @@ class StreamRun {
   bool run_task(Record& record, int level, const Task& task, int index, Worker& worker);
   void deliver_sample(SampleRecord& lane, Worker& worker);
   void replace_sample(SampleRecord& lane, Worker& worker);
+  void list_sample(const SampleRecord& lane, const std::string& why, bool kept);
   void sample_done(GroupRecord& group, Worker* worker);
   void ready(Record& record, int level, int task, Worker* worker);
   void delay(Worker& worker) const;

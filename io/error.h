@@ -13,6 +13,11 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A picture that ends too early. What it holds can be right as far as it goes, where a corrupt one is wrong somewhere.
+struct TruncatedError : Error {
+  using Error::Error;
+};
+
 // "cannot ACTION PATH: the system's words for CODE". A full disk, a quota or a size limit also say what to do.
 inline Error system_error(std::string_view action, const std::filesystem::path& path, int code) {
   std::string text = "cannot " + std::string(action) + " " + path.string() + ": " + std::system_category().message(code);

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace flowrun::io {
@@ -40,5 +41,16 @@ struct PixelBuffer {
   }
   ImageView view() const { return {pixels.data(), height, width, channels}; }
 };
+
+// TO becomes the part RECT of FROM, which must lie inside and be another buffer.
+inline void copy_rect(const PixelBuffer& from, const Rect& rect, PixelBuffer& to) {
+  to.reshape(rect.height, rect.width, from.channels);
+  const auto channels = static_cast<size_t>(from.channels);
+  const size_t row = static_cast<size_t>(rect.width) * channels;
+  for (int y = 0; y < rect.height; ++y) {
+    const size_t at = (static_cast<size_t>(rect.y + y) * static_cast<size_t>(from.width) + static_cast<size_t>(rect.x)) * channels;
+    std::memcpy(to.pixels.data() + static_cast<size_t>(y) * row, from.pixels.data() + at, row);
+  }
+}
 
 }  // namespace flowrun::io

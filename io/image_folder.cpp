@@ -19,12 +19,12 @@ struct Listing {
   size_t others = 0;
 };
 
-bool is_jpeg_name(const std::string& name) {
+bool is_image_name(const std::string& name) {
   const size_t dot = name.rfind('.');
   if (dot == std::string::npos) return false;
   std::string extension = name.substr(dot + 1);
   for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return extension == "jpg" || extension == "jpeg";
+  return extension == "jpg" || extension == "jpeg" || extension == "png" || extension == "webp";
 }
 
 Listing list(const fs::path& folder) {
@@ -36,7 +36,7 @@ Listing list(const fs::path& folder) {
     std::error_code dangling;  // a link to nowhere is no folder; reading it will say what is wrong
     if (it->is_directory(dangling)) {
       listing.folders.push_back(std::move(name));
-    } else if (is_jpeg_name(name)) {
+    } else if (is_image_name(name)) {
       listing.images.push_back(std::move(name));
     } else {
       ++listing.others;
@@ -105,7 +105,7 @@ ImageFolder list_image_folder(const fs::path& path) {
     }
   }
   if (result.files.empty()) {
-    throw Error("no .jpg or .jpeg files in " + path.string() + " or below, but " + std::to_string(others) + " other files");
+    throw Error("no .jpg, .jpeg, .png or .webp files in " + path.string() + " or below, but " + std::to_string(others) + " other files");
   }
   std::sort(result.files.begin(), result.files.end(),
             [](const ImageFile& a, const ImageFile& b) { return a.label != b.label ? a.label < b.label : a.path < b.path; });

@@ -1,11 +1,9 @@
 #include "io/jpeg.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
-#include <string_view>
 
 #include "io/error.h"
 #include "io/jpeg_tiles.h"
@@ -15,10 +13,10 @@ namespace flowrun::io {
 
 namespace {
 
-using libjpeg::decode_error;
 using libjpeg::ErrorManager;
 using libjpeg::guarded;
 using libjpeg::set_up;
+using libjpeg::throw_error;
 
 // A crafted file of many scans over a large image would decode for hours; real encoders write about ten.
 constexpr int most_scans = 500;
@@ -28,53 +26,9 @@ void check_scans(j_common_ptr info) {
   if (decompress->input_scan_number > most_scans) ERREXIT(info, JERR_BAD_PROGRESSION);
 }
 
-std::string as_hex(std::span<const uint8_t> bytes) {
-  std::string text;
-  for (const uint8_t byte : bytes) {
-    char hex[4];
-    snprintf(hex, sizeof hex, "%s%02x", text.empty() ? "" : " ", byte);
-    text += hex;
-  }
-  return text;
-}
-
-// What a file that is no JPEG seems to be, for the message.
-std::string describe(std::span<const uint8_t> bytes) {
-  struct Magic {
-    size_t offset;
-    std::string_view mark;
-    const char* name;
-  };
-  static constexpr Magic magics[] = {{0, "\x89PNG", "a PNG image"},
-                                     {0, "GIF8", "a GIF image"},
-                                     {8, "WEBP", "a WebP image"},
-                                     {0, "BM", "a BMP image"},
-                                     {0, "II*", "a TIFF image"},
-                                     {0, "MM\0*", "a TIFF image"},
-                                     {4, "ftyp", "a HEIC, AVIF or MP4 file"},
-                                     {0, "\x1f\x8b", "gzip data"},
-                                     {0, "PK\3\4", "a zip archive"},
-                                     {0, "<!DOCTYPE", "a web page"},
-                                     {0, "<html", "a web page"},
-                                     {0, "%PDF", "a PDF document"}};
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  for (const Magic& magic : magics) {
-    if (text.substr(std::min(magic.offset, text.size())).starts_with(magic.mark)) {
-      return std::string("it looks like ") + magic.name;
-    }
-  }
-  const std::string_view start = text.substr(0, 16);
-  if (std::all_of(start.begin(), start.end(), [](char c) { return c == 0; })) return "it begins with zero bytes";
-  if (std::all_of(start.begin(), start.end(), [](char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\r'; })) {
-    return "it is text: \"" + std::string(start.substr(0, start.find_first_of("\r\n"))) + "\"";
-  }
-  return "its first bytes are " + as_hex(bytes.first(std::min<size_t>(bytes.size(), 4)));
-}
-
 void check_signature(std::span<const uint8_t> bytes) {
-  if (bytes.empty()) throw Error("not a JPEG: empty, 0 bytes");
   if (bytes.size() >= 3 && bytes[0] == 0xff && bytes[1] == 0xd8 && bytes[2] == 0xff) return;
-  throw Error("not a JPEG: " + describe(bytes));
+  throw Error("not a JPEG: " + describe_content(bytes));
 }
 
 // Adobe's inverted CMYK to RGB in Pillow's rounding: 255 * (1 - c) * (1 - k) with the product rounded once.
@@ -102,13 +56,13 @@ struct JpegDecoder::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
-  void read_header(std::span<const uint8_t> bytes);
-  void decode(std::span<const uint8_t> bytes, const Rect* region, PixelBuffer& out);
-  bool decode_tiles(std::span<const uint8_t> bytes, const Rect& wanted, PixelBuffer& out);
-  bool decode_region(const Rect& region, bool to_the_end, PixelBuffer& out);
+  void read_header(std::span<const uint8_t> bytes, int shrink);
+  bool decode(std::span<const uint8_t> bytes, const DecodeRequest& request, int shrink, PixelBuffer& out);
+  bool decode_tiles(std::span<const uint8_t> bytes, const DecodeRequest& request, PixelBuffer& out);
   void start(const Rect& region);
   void read_rows(const Rect& region, uint8_t* out);
   bool decodes_in_place(const Rect& region) const;
+  bool guesses() const;
 
   int64_t max_pixels;
   ErrorManager errors{};
@@ -117,15 +71,19 @@ struct JpegDecoder::State {
   JpegTiles tiles;
   std::vector<uint8_t> row;  // one decoded row, wider than the region by margins and alignment
   unsigned row_start = 0;    // the image column where it begins
+  PixelBuffer whole;         // where a region has to be cut out of the whole picture
 };
 
-void JpegDecoder::State::read_header(std::span<const uint8_t> bytes) {
+void JpegDecoder::State::read_header(std::span<const uint8_t> bytes, int shrink) {
   check_signature(bytes);
   const bool ok = guarded(errors, [&] {
     jpeg_mem_src(&info, bytes.data(), bytes.size());
     jpeg_read_header(&info, TRUE);
+    info.scale_num = 1;
+    info.scale_denom = static_cast<unsigned>(shrink);
+    jpeg_calc_output_dimensions(&info);
   });
-  if (!ok) throw decode_error(errors, bytes.size());
+  if (!ok) throw_error(errors, bytes.size());
   if (info.num_components != 1 && info.num_components != 3 && info.num_components != 4) {
     throw Error("cannot decode a JPEG of " + std::to_string(info.num_components) + " components");
   }
@@ -143,7 +101,9 @@ void JpegDecoder::State::start(const Rect& region) {
   jpeg_start_decompress(&info);
   row_start = 0;
   const int whole = static_cast<int>(info.output_width);
-  if (region.width == whole) return;
+  // jpeg_crop_scanline() cuts chroma short that a smaller DCT has made less coarse but not as fine as luma.
+  const bool crops_wrong = info.scale_denom > 1 && info.max_h_samp_factor > 2;
+  if (region.width == whole || crops_wrong) return;
   const int from = std::max(std::min(region.x - 1, whole - narrowest), 0);
   const int to = std::min(std::max(region.x + region.width + 1, from + narrowest), whole);
   auto left = static_cast<JDIMENSION>(from);
@@ -173,53 +133,80 @@ void JpegDecoder::State::read_rows(const Rect& region, uint8_t* out) {
   }
 }
 
-void JpegDecoder::State::decode(std::span<const uint8_t> bytes, const Rect* wanted, PixelBuffer& out) {
+// Whether pixels may depend on more than the blocks around them: where coefficients are missing, libjpeg smooths
+// progressive pictures, and a region's edges are smoothed in another way.
+bool JpegDecoder::State::guesses() const {
+  constexpr int smoothed_by = 10;  // the first coefficients
+  if (errors.ended) return true;
+  for (int c = 0; info.coef_bits != nullptr && c < info.num_components; ++c) {
+    const int* const bits = info.coef_bits[c];
+    if (std::any_of(bits, bits + smoothed_by, [](int missing) { return missing != 0; })) return true;
+  }
+  return false;
+}
+
+// Decodes the tiles that the region touches. False when there are none, or something is wrong with them: then the whole
+// file says what.
+bool JpegDecoder::State::decode_tiles(std::span<const uint8_t> bytes, const DecodeRequest& request, PixelBuffer& out) {
+  if (request.region == nullptr || !tiles.cut(bytes, *request.region, request.max_pixels)) return false;
+  const Rect& region = tiles.region();
+  errors.keep_truncated = errors.ended = false;
+  errors.padding = JpegTiles::padding;
+  const bool is_read = guarded(errors, [&] {
+    jpeg_mem_src(&info, tiles.jpeg().data(), tiles.jpeg().size());
+    jpeg_read_header(&info, TRUE);
+  });
+  bool ok = is_read && (info.num_components == 1 || info.num_components == 3 || info.num_components == 4);
+  if (ok) {
+    out.reshape(region.height, region.width, 3);
+    row.resize(std::max(row.size(), static_cast<size_t>(info.image_width) * 4));
+    ok = guarded(errors, [&] {
+      start(region);
+      read_rows(region, out.pixels.data());
+    });
+  }
+  errors.padding = 0;
+  jpeg_abort_decompress(&info);
+  return ok;
+}
+
+bool JpegDecoder::State::decode(std::span<const uint8_t> bytes, const DecodeRequest& request, int shrink, PixelBuffer& out) {
+  if (shrink == 1 && decode_tiles(bytes, request, out)) return false;
   // Whatever happens, the handle is ready for the next image.
   struct Abort {
     jpeg_decompress_struct& info;
     ~Abort() { jpeg_abort_decompress(&info); }
-  } const abort{info};
-  if (wanted != nullptr && decode_tiles(bytes, *wanted, out)) return;
-  read_header(bytes);
-  const int width = static_cast<int>(info.image_width);
-  const int height = static_cast<int>(info.image_height);
-  const std::string size = std::to_string(width) + "x" + std::to_string(height);
-  if (static_cast<int64_t>(width) * height > max_pixels) {
-    throw Error("a JPEG of " + size + " pixels exceeds the limit of " + std::to_string(max_pixels) + " pixels");
+  };
+  const auto attempt = [&](const Rect* wanted, PixelBuffer& target) {
+    const Abort abort{info};
+    errors.keep_truncated = request.keep_truncated;
+    errors.ended = false;
+    read_header(bytes, shrink);
+    checked_region({.max_pixels = request.max_pixels}, ImageFormat::jpeg, info.image_width, info.image_height);
+    const Rect region = checked_region({.region = wanted, .max_pixels = INT64_MAX}, ImageFormat::jpeg, info.output_width, info.output_height);
+    target.reshape(region.height, region.width, 3);
+    row.resize(std::max(row.size(), static_cast<size_t>(info.output_width) * 4));
+    bool guessed = false;
+    const bool ok = guarded(errors, [&] {
+      start(region);
+      read_rows(region, target.pixels.data());
+      guessed = guesses();
+      // Reads on to the end marker: a whole decode finds that it is missing.
+      if (wanted == nullptr) jpeg_finish_decompress(&info);
+    });
+    if (!ok) throw_error(errors, bytes.size());
+    return !guessed;
+  };
+  if (request.region == nullptr) {
+    attempt(nullptr, out);
+  } else if (!attempt(request.region, out)) {
+    // The second time all data are read, and a region of a complete picture is one of a picture that may not be.
+    const bool ended = errors.ended;
+    attempt(nullptr, whole);
+    errors.ended = ended;
+    copy_rect(whole, *request.region, out);
   }
-  const Rect region = wanted != nullptr ? *wanted : Rect{0, 0, width, height};
-  if (region.x < 0 || region.y < 0 || region.width < 1 || region.height < 1 || region.width > width - region.x || region.height > height - region.y) {
-    throw Error("the region " + std::to_string(region.width) + "x" + std::to_string(region.height) + " at " + std::to_string(region.x) + "," +
-                std::to_string(region.y) + " is not inside the JPEG of " + size);
-  }
-  if (!decode_region(region, wanted == nullptr, out)) throw decode_error(errors, bytes.size());
-}
-
-// The header is read. False when libjpeg failed.
-bool JpegDecoder::State::decode_region(const Rect& region, bool to_the_end, PixelBuffer& out) {
-  out.reshape(region.height, region.width, 3);
-  row.resize(std::max(row.size(), static_cast<size_t>(info.image_width) * 4));
-  return guarded(errors, [&] {
-    start(region);
-    read_rows(region, out.pixels.data());
-    // Reads on to the end marker: a whole decode finds that it is missing.
-    if (to_the_end) jpeg_finish_decompress(&info);
-  });
-}
-
-// False when there are no tiles, or something is wrong with them: then the whole file says what.
-bool JpegDecoder::State::decode_tiles(std::span<const uint8_t> bytes, const Rect& wanted, PixelBuffer& out) {
-  if (!tiles.cut(bytes, wanted, max_pixels)) return false;
-  errors.padding = JpegTiles::padding;
-  const bool ok = guarded(errors,
-                          [&] {
-                            jpeg_mem_src(&info, tiles.jpeg().data(), tiles.jpeg().size());
-                            jpeg_read_header(&info, TRUE);
-                          }) &&
-                  (info.num_components == 1 || info.num_components == 3 || info.num_components == 4) && decode_region(tiles.region(), false, out);
-  errors.padding = 0;
-  if (!ok) jpeg_abort_decompress(&info);
-  return ok;
+  return errors.ended;
 }
 
 JpegDecoder::JpegDecoder(int64_t max_pixels) : state_(std::make_unique<State>(max_pixels)) {}
@@ -227,25 +214,14 @@ JpegDecoder::~JpegDecoder() = default;
 JpegDecoder::JpegDecoder(JpegDecoder&&) noexcept = default;
 JpegDecoder& JpegDecoder::operator=(JpegDecoder&&) noexcept = default;
 
-void JpegDecoder::decode(std::span<const uint8_t> bytes, PixelBuffer& out) { state_->decode(bytes, nullptr, out); }
+void JpegDecoder::decode(std::span<const uint8_t> bytes, PixelBuffer& out) { decode(bytes, {.max_pixels = state_->max_pixels}, 1, out); }
 
-void JpegDecoder::decode(std::span<const uint8_t> bytes, const Rect& region, PixelBuffer& out) { state_->decode(bytes, &region, out); }
+void JpegDecoder::decode(std::span<const uint8_t> bytes, const Rect& region, PixelBuffer& out) {
+  decode(bytes, {.region = &region, .max_pixels = state_->max_pixels}, 1, out);
+}
 
-JpegInfo read_jpeg_info(std::span<const uint8_t> bytes) {
-  check_signature(bytes);
-  ErrorManager errors{};
-  jpeg_decompress_struct info{};
-  set_up(errors);
-  info.err = &errors.base;
-  const bool ok = guarded(errors, [&] {
-    jpeg_create_decompress(&info);
-    jpeg_mem_src(&info, bytes.data(), bytes.size());
-    jpeg_read_header(&info, TRUE);
-  });
-  const JpegInfo result{static_cast<int>(info.image_width), static_cast<int>(info.image_height), info.num_components, info.progressive_mode != FALSE};
-  jpeg_destroy_decompress(&info);
-  if (!ok) throw decode_error(errors, bytes.size());
-  return result;
+bool JpegDecoder::decode(std::span<const uint8_t> bytes, const DecodeRequest& request, int shrink, PixelBuffer& out) {
+  return state_->decode(bytes, request, shrink, out);
 }
 
 void encode_jpeg(const ImageView& image, int quality, std::vector<uint8_t>& out, ChromaSampling sampling) {

@@ -6,31 +6,23 @@
 #include <vector>
 
 #include "io/image.h"
+#include "io/image_format.h"
 
 namespace flowrun::io {
-
-struct JpegInfo {
-  int width = 0;
-  int height = 0;
-  int components = 0;  // 1 gray, 3 colour, 4 CMYK or YCCK
-  bool progressive = false;
-};
-
-// Reads the header alone. Throws Error when the bytes are empty, not a JPEG (saying what they look like) or end within
-// it.
-JpegInfo read_jpeg_info(std::span<const uint8_t> bytes);
 
 // Decodes JPEG to RGB, equal to Pillow's open().convert("RGB") in every bit: accurate integer DCT, smooth chroma
 // upsampling, gray replicated, CMYK taken as Adobe stores it (inverted). EXIF rotation is not applied, as in Pillow.
 // Keeps its handle and buffers between images: one object per thread.
 //
-// Throws Error on what is not a JPEG, on truncated and on corrupt data, and, before anything is allocated, on images
-// of more than MAX_PIXELS. The bytes have no name here: the caller adds the file. After an error it can be used again.
+// A request that keeps truncated files gets what libjpeg makes of the data there are: coarser or gray where they end,
+// as Pillow's with ImageFile.LOAD_TRUNCATED_IMAGES. Corrupt data are an Error all the same.
+//
+// Throws Error on what is not a JPEG and on corrupt data, TruncatedError where the file ends too early, and, before
+// anything is allocated, as checked_region(). The bytes have no name here: the caller adds the file. After an error it
+// can be used again.
 class JpegDecoder {
  public:
-  static constexpr int64_t default_max_pixels = 178'956'970;  // where Pillow suspects a decompression bomb
-
-  explicit JpegDecoder(int64_t max_pixels = default_max_pixels);
+  explicit JpegDecoder(int64_t max_pixels = default_max_pixels);  // for the two short forms
   ~JpegDecoder();
   JpegDecoder(JpegDecoder&&) noexcept;
   JpegDecoder& operator=(JpegDecoder&&) noexcept;
@@ -41,6 +33,10 @@ class JpegDecoder {
   // OUT becomes the REGION's H W 3: the pixels that the whole decode has there, for less time. Data after the region's
   // last row is not looked at, so faults there are not found. Throws Error when the region is not inside the image.
   void decode(std::span<const uint8_t> bytes, const Rect& region, PixelBuffer& out);
+
+  // With SHRINK 2, 4 or 8 of 1/2, 1/4 or 1/8 of each side, rounded up, made by smaller DCTs: other pixels than a resize
+  // has, as Pillow's draft(). The request's region is one of the small picture. Returns whether the file ends too early.
+  bool decode(std::span<const uint8_t> bytes, const DecodeRequest& request, int shrink, PixelBuffer& out);
 
  private:
   struct State;

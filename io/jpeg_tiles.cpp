@@ -10,7 +10,7 @@
 #include <emmintrin.h>
 #endif
 
-#include "io/jpeg.h"
+#include "io/image_format.h"
 #include "io/libjpeg.h"
 
 namespace flowrun::io {
@@ -273,10 +273,9 @@ void Transcoder::run(std::span<const uint8_t> bytes, int tiles_per_row) {
 }  // namespace
 
 std::vector<uint8_t> tile_jpeg(std::span<const uint8_t> bytes, const TileOptions& options) {
-  (void)read_jpeg_info(bytes);  // says best what is no JPEG
+  if (read_image_info(bytes).format != ImageFormat::jpeg) throw Error("only a JPEG can be tiled: " + describe_content(bytes));
   Transcoder transcoder;
-  if (!guarded(transcoder.errors, [&] { transcoder.run(bytes, options.tiles_per_row); }))
-    throw libjpeg::decode_error(transcoder.errors, bytes.size());
+  if (!guarded(transcoder.errors, [&] { transcoder.run(bytes, options.tiles_per_row); })) libjpeg::throw_error(transcoder.errors, bytes.size());
   return {transcoder.data, transcoder.data + transcoder.size};
 }
 

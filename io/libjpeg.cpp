@@ -21,8 +21,12 @@ bool is_harmless(const ErrorManager& errors) {
   return error.msg_code == JWRN_JFIF_MAJOR || error.msg_code == JWRN_BOGUS_ICC;
 }
 
+// When the data end, libjpeg says so once, reads an end marker in their place and warns of what it then misses.
 void on_message(j_common_ptr info, int level) {
-  if (level < 0 && !is_harmless(*reinterpret_cast<ErrorManager*>(info->err))) fail(info);
+  auto* const errors = reinterpret_cast<ErrorManager*>(info->err);
+  if (level >= 0 || is_harmless(*errors)) return;
+  if (info->err->msg_code == JWRN_JPEG_EOF) errors->ended = true;
+  if (!errors->ended || !errors->keep_truncated) fail(info);
 }
 
 void ignore_output(j_common_ptr) {}
@@ -36,12 +40,13 @@ void set_up(ErrorManager& errors) {
   errors.base.output_message = ignore_output;
   errors.message[0] = '\0';
   errors.padding = 0;
+  errors.keep_truncated = errors.ended = false;
 }
 
-Error decode_error(const ErrorManager& errors, size_t bytes) {
-  std::string text = "broken JPEG of " + std::to_string(bytes) + " bytes: ";
-  if (errors.base.msg_code == JWRN_JPEG_EOF || errors.base.msg_code == JERR_INPUT_EOF) text += "truncated: ";
-  return Error(text + errors.message);
+void throw_error(const ErrorManager& errors, size_t bytes) {
+  const std::string text = "broken JPEG of " + std::to_string(bytes) + " bytes: ";
+  if (errors.ended || errors.base.msg_code == JERR_INPUT_EOF) throw TruncatedError(text + "truncated: " + errors.message);
+  throw Error(text + errors.message);
 }
 
 }  // namespace flowrun::io::libjpeg

@@ -17,10 +17,13 @@ struct ErrorManager {
   jpeg_error_mgr base;
   std::jmp_buf jump;
   char message[JMSG_LENGTH_MAX];
-  int padding;  // bytes that were put before restart markers
+  int padding;          // bytes that were put before restart markers
+  bool keep_truncated;  // data that end too early are no error
+  bool ended;           // the data ended too early
 };
 
-// Makes warnings that mean lost or guessed data errors; those that leave every pixel right are passed over. No padding.
+// Makes warnings that mean lost or guessed data errors; those that leave every pixel right are passed over. No padding,
+// nothing truncated is kept.
 void set_up(ErrorManager& errors);
 
 // Calls BODY; false when libjpeg failed in it, with the reason in ERRORS.
@@ -31,7 +34,7 @@ bool guarded(ErrorManager& errors, const Body& body) {
   return true;
 }
 
-// What went wrong in decoding that many bytes, in a sentence.
-Error decode_error(const ErrorManager& errors, size_t bytes);
+// What went wrong in decoding that many bytes: an Error, or a TruncatedError.
+[[noreturn]] void throw_error(const ErrorManager& errors, size_t bytes);
 
 }  // namespace flowrun::io::libjpeg

@@ -15,16 +15,21 @@ namespace flowrun::io {
 namespace {
 
 // libpng reports errors by a callback that must not return. It jumps back to guarded(), over frames of libpng and of the
-// body only: neither holds an object with a destructor.
+// body only: neither holds an object with a destructor, and what the body has done so far is told by members.
 struct PngReader {
+  explicit PngReader(std::span<const uint8_t> file);
+  ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
+  PngReader(const PngReader&) = delete;
+  PngReader& operator=(const PngReader&) = delete;
+
   png_structp png = nullptr;
   png_infop info = nullptr;
   std::span<const uint8_t> bytes;
   size_t at = 0;
+  bool ended = false;    // libpng asked for more than there is
+  png_uint_32 rows = 0;  // read so far
   std::jmp_buf jump;
   char message[128] = "";
-
-  ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
 };
 
 [[noreturn]] void fail(png_structp png, png_const_charp text) {
@@ -38,17 +43,55 @@ void ignore_warning(png_structp, png_const_charp) {}
 
 void take(png_structp png, png_bytep out, size_t count) {
   auto* const reader = static_cast<PngReader*>(png_get_io_ptr(png));
-  if (count > reader->bytes.size() - reader->at) png_error(png, "the file ends too early");
+  if (count > reader->bytes.size() - reader->at) {
+    reader->ended = true;
+    png_error(png, "truncated: the file ends too early");
+  }
   std::memcpy(out, reader->bytes.data() + reader->at, count);
   reader->at += count;
 }
 
+// Calls BODY; false when libpng failed in it, with the reason in READER.
 template <class Body>
-void guarded(PngReader& reader, const Body& body) {
-  if (setjmp(reader.jump) != 0) {  // NOLINT(cert-err52-cpp): libpng has no other way
-    throw Error("a PNG that can't be decoded (" + std::to_string(reader.bytes.size()) + " bytes): " + reader.message);
-  }
+bool guarded(PngReader& reader, const Body& body) {
+  if (setjmp(reader.jump) != 0) return false;  // NOLINT(cert-err52-cpp): libpng has no other way
   body();
+  return true;
+}
+
+[[noreturn]] void throw_error(const PngReader& reader) {
+  const std::string text = "broken PNG of " + std::to_string(reader.bytes.size()) + " bytes: " + reader.message;
+  if (reader.ended) throw TruncatedError(text);
+  throw Error(text);
+}
+
+PngReader::PngReader(std::span<const uint8_t> file) : bytes(file) {
+  if (bytes.size() < 8 || png_sig_cmp(bytes.data(), 0, 8) != 0) throw Error("not a PNG: " + describe_content(bytes));
+  png = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, fail, ignore_warning);
+  if (png == nullptr) throw Error("libpng has another version than its header");
+  info = png_create_info_struct(png);
+  // Chunks that don't change the pixels as Pillow reads them are passed over unread, however large.
+  static const png_byte unread[] = "bKGD\0cHRM\0eXIf\0gAMA\0hIST\0iCCP\0iTXt\0oFFs\0pCAL\0pHYs\0sBIT\0sCAL\0sPLT\0sRGB\0tEXt\0tIME\0tRNS\0zTXt";
+  const bool ok = guarded(*this, [&] {
+    png_set_read_fn(png, this, take);
+    png_set_user_limits(png, 1'000'000, 1'000'000);
+    png_set_chunk_malloc_max(png, 0);
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, unread, sizeof unread / 5);
+    png_read_info(png, info);
+  });
+  if (ok) return;
+  png_destroy_read_struct(&png, &info, nullptr);
+  throw_error(*this);
+}
+
+// To 8-bit RGB. Returns the number of passes.
+int set_up_rgb(png_structp png) {
+  png_set_palette_to_rgb(png);
+  png_set_expand_gray_1_2_4_to_8(png);
+  png_set_strip_16(png);
+  png_set_strip_alpha(png);
+  png_set_gray_to_rgb(png);
+  return png_set_interlace_handling(png);
 }
 
 }  // namespace
@@ -83,38 +126,74 @@ std::vector<uint8_t> encode_png(const ImageView& image) {
   return out;
 }
 
+bool decode_png(std::span<const uint8_t> bytes, const DecodeRequest& request, PixelBuffer& scratch, PixelBuffer& out) {
+  PngReader reader(bytes);
+  const png_structp png = reader.png;
+  const auto width = png_get_image_width(png, reader.info), height = png_get_image_height(png, reader.info);
+  const Rect region = checked_region(request, ImageFormat::png, width, height);
+  const bool whole = region.width == static_cast<int>(width) && region.height == static_cast<int>(height);
+  const bool full_rows = region.width == static_cast<int>(width);
+  const size_t row_bytes = static_cast<size_t>(width) * 3, out_row = static_cast<size_t>(region.width) * 3;
+  const bool interlaced = png_get_interlace_type(png, reader.info) != PNG_INTERLACE_NONE;
+  // Passes of an interlaced picture go over all of it, and set some pixels of each row.
+  PixelBuffer& target = interlaced && !whole ? scratch : out;
+  if (interlaced) {
+    target.reshape(static_cast<int>(height), static_cast<int>(width), 3);
+    std::fill(target.pixels.begin(), target.pixels.end(), uint8_t{0});
+  } else {
+    target.reshape(region.height, region.width, 3);
+    if (!full_rows || region.y > 0) scratch.reshape(1, static_cast<int>(width), 3);
+  }
+  const auto first = static_cast<png_uint_32>(region.y), end = first + static_cast<png_uint_32>(region.height);
+  const bool ok = guarded(reader, [&] {
+    // libpng gives what it has inflated only when it has read all that it asked for: of a file that may be cut it asks
+    // byte by byte.
+    if (request.keep_truncated) png_set_compression_buffer_size(png, 1);
+    const int passes = set_up_rgb(png);
+    png_read_update_info(png, reader.info);
+    if (png_get_rowbytes(png, reader.info) != row_bytes) png_error(png, "rows of another size");
+    for (int pass = 0; interlaced && pass < passes; ++pass) {
+      for (png_uint_32 y = 0; y < height; ++y) png_read_row(png, target.pixels.data() + y * row_bytes, nullptr);
+    }
+    for (png_uint_32 y = 0; !interlaced && y < end; ++y, reader.rows = y) {
+      uint8_t* const to = y < first ? nullptr : target.pixels.data() + (y - first) * out_row;
+      uint8_t* const row = to != nullptr && full_rows ? to : scratch.pixels.data();
+      png_read_row(png, row, nullptr);
+      if (to != nullptr && to != row) std::memcpy(to, row + static_cast<size_t>(region.x) * 3, out_row);
+    }
+    // Finds what is missing behind the pixels.
+    if (whole) png_read_end(png, nullptr);
+  });
+  if (!ok && !(reader.ended && request.keep_truncated)) throw_error(reader);
+  if (!ok && !interlaced) {
+    const size_t there = reader.rows > first ? (reader.rows - first) * out_row : 0;
+    std::fill(out.pixels.begin() + static_cast<std::ptrdiff_t>(there), out.pixels.end(), uint8_t{0});
+  }
+  if (&target == &scratch) copy_rect(scratch, region, out);
+  return !ok;
+}
+
 void decode_png_labels(std::span<const uint8_t> bytes, PixelBuffer& out, int64_t max_pixels) {
-  if (bytes.size() < 8 || png_sig_cmp(bytes.data(), 0, 8) != 0) {
-    throw Error("not a PNG: " + std::string(bytes.empty() ? "empty, 0 bytes" : "its first bytes are no PNG signature"));
-  }
-  PngReader reader;
-  reader.bytes = bytes;
-  reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, fail, ignore_warning);
-  if (reader.png == nullptr) throw Error("libpng has another version than its header");
-  reader.info = png_create_info_struct(reader.png);
-  png_set_read_fn(reader.png, &reader, take);
-  png_set_user_limits(reader.png, 1'000'000, 1'000'000);
-  png_set_chunk_malloc_max(reader.png, 1 << 20);
-  guarded(reader, [&] { png_read_info(reader.png, reader.info); });
+  PngReader reader(bytes);
   const auto width = png_get_image_width(reader.png, reader.info), height = png_get_image_height(reader.png, reader.info);
-  if (static_cast<int64_t>(width) * static_cast<int64_t>(height) > max_pixels) {
-    throw Error("the PNG is " + std::to_string(width) + "x" + std::to_string(height) + ", more than " + std::to_string(max_pixels) + " pixels");
-  }
+  checked_region({.max_pixels = max_pixels}, ImageFormat::png, width, height);
   if (png_get_bit_depth(reader.png, reader.info) > 8) throw Error("the PNG has 16 bits a channel; label maps take 8");
   const bool colour =
       png_get_color_type(reader.png, reader.info) == PNG_COLOR_TYPE_RGB || png_get_color_type(reader.png, reader.info) == PNG_COLOR_TYPE_RGB_ALPHA;
   out.reshape(static_cast<int>(height), static_cast<int>(width), colour ? 3 : 1);
-  std::vector<png_bytep> rows(height);
-  for (size_t r = 0; r < height; ++r) rows[r] = out.pixels.data() + r * width * static_cast<size_t>(out.channels);
-  guarded(reader, [&] {
+  const size_t stride = width * static_cast<size_t>(out.channels);
+  const bool ok = guarded(reader, [&] {
     png_set_packing(reader.png);
     png_set_strip_alpha(reader.png);
-    png_set_interlace_handling(reader.png);
+    const int passes = png_set_interlace_handling(reader.png);
     png_read_update_info(reader.png, reader.info);
-    if (png_get_rowbytes(reader.png, reader.info) != static_cast<size_t>(width) * (colour ? 3 : 1)) png_error(reader.png, "rows of another size");
-    png_read_image(reader.png, rows.data());
+    if (png_get_rowbytes(reader.png, reader.info) != stride) png_error(reader.png, "rows of another size");
+    for (int pass = 0; pass < passes; ++pass) {
+      for (size_t y = 0; y < height; ++y) png_read_row(reader.png, out.pixels.data() + y * stride, nullptr);
+    }
     png_read_end(reader.png, nullptr);
   });
+  if (!ok) throw_error(reader);
 }
 
 void write_png(const std::filesystem::path& path, const ImageView& image) {

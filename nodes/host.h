@@ -27,13 +27,17 @@ struct Label {
 struct Region {
   static constexpr const char* type_name = "region";
   io::Rect rect;
+  bool oriented = false;  // of the picture as EXIF turns it; else as it is stored
+
+  bool operator==(const Region&) const = default;
 };
 
-/// H W 3 u8. `covers` is the part of the whole picture that the pixels show, before any resize.
+/// H W 3 u8. `covers` is the part of the whole picture that the pixels show. There are fewer pixels than it has when the
+/// picture was shrunk while decoding, or resized.
 struct Image {
   static constexpr const char* type_name = "image";
   io::PixelBuffer pixels;
-  io::Rect covers;
+  Region covers;
 };
 
 /// For nodes whose output is InPlace: gives `out` what `in` holds, unless they are the same object.

@@ -1,19 +1,16 @@
 #include "graph/node.h"
-#include "io/jpeg.h"
-#include "nodes/host.h"
+#include "nodes/image/decode.h"
 
 namespace flowrun {
 namespace {
 
 struct JpegDecode {
-  static constexpr NodeInfo info{
-      .type = "image.jpeg_decode",
-      .brief = "Decodes a JPEG to RGB, the whole picture or a region of it.",
-      .scope = Scope::sample,
-      .details =
-          "libjpeg-turbo with the accurate integer DCT and smooth chroma upsampling: equal to Pillow's decoder in every bit, and a region "
-          "equals the same region of the whole picture. Gray becomes RGB, CMYK is converted as Pillow does. EXIF rotation is not applied. "
-          "Truncated and corrupt files are errors."};
+  static constexpr NodeInfo info{.type = "image.jpeg_decode",
+                                 .brief = "Decodes a JPEG to RGB, the whole picture or a region of it.",
+                                 .scope = Scope::sample,
+                                 .details =
+                                     "As image.decode with its defaults, but other formats are errors: for data that are to be JPEGs and nothing "
+                                     "else. Truncated and corrupt files are errors. EXIF orientation is not applied."};
   struct Ports {
     In<Bytes> bytes{"bytes", "A JPEG file."};
     In<Region> region{"region", "What to decode; without it, everything.", optional};
@@ -26,20 +23,8 @@ struct JpegDecode {
   };
   Params params;
 
-  void run(Ports& port, const SampleContext&) const {
-    thread_local io::JpegDecoder decoder(INT64_MAX);  // keeps its handle and buffers
-    const io::JpegInfo info = io::read_jpeg_info(port.bytes->data);
-    if (static_cast<int64_t>(info.width) * info.height > params.max_megapixels * 1'000'000) {
-      throw NodeError("the picture is " + std::to_string(info.width) + "x" + std::to_string(info.height) +
-                      ", more than max_megapixels = " + std::to_string(params.max_megapixels));
-    }
-    if (port.region) {
-      decoder.decode(port.bytes->data, port.region->rect, port.image->pixels);
-      port.image->covers = port.region->rect;
-    } else {
-      decoder.decode(port.bytes->data, port.image->pixels);
-      port.image->covers = {0, 0, info.width, info.height};
-    }
+  void run(Ports& port, const SampleContext& context) const {
+    image::decode(*port.bytes, port.region.value, {.jpeg_only = true, .max_megapixels = params.max_megapixels}, context, *port.image);
   }
 };
 

@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "graph/node.h"
-#include "io/jpeg.h"
+#include "io/image_decoder.h"
 #include "nodes/host.h"
 
 namespace flowrun {
@@ -10,22 +10,28 @@ namespace {
 struct RandomCrop {
   static constexpr NodeInfo info{
       .type = "image.random_crop",
-      .brief = "Chooses a random region of the picture from its JPEG header, before anything is decoded.",
+      .brief = "Chooses a random region of the picture from its header, before anything is decoded.",
       .scope = Scope::sample,
       .details =
           "torchvision's RandomResizedCrop.get_params: area uniform, aspect ratio log-uniform, ten tries, else the largest centred region "
           "of an allowed aspect. The region enters the ledger."};
   struct Ports {
-    In<Bytes> bytes{"bytes", "A JPEG file."};
+    In<Bytes> bytes{"bytes", "A JPEG, PNG or WebP file."};
     Out<Region> region{"region", "The region, in pixels of the whole picture."};
     void describe(auto& port) { port(bytes, region); }
   };
   struct Params {
     std::vector<double> area = {0.35, 1.0};
     std::vector<double> aspect = {3.0 / 4.0, 4.0 / 3.0};
+    std::string orientation = "stored";
     void describe(auto& param) {
       param("area", area, Range{1e-4, 1}, "Smallest and largest share of the picture's area.");
       param("aspect", aspect, Range{1e-2, 1e2}, "Smallest and largest width over height.");
+      param("orientation", orientation, orientations(), "Of the picture that the region is one of; the same as at image.decode.");
+    }
+    static const Choices& orientations() {
+      static const Choices choices = {"stored", "exif"};
+      return choices;
     }
     std::optional<ParamFault> check() const {
       if (area.size() != 2 || area[0] > area[1]) return ParamFault{"area", "area must be two numbers, the smaller first"};
@@ -36,9 +42,11 @@ struct RandomCrop {
   Params params;
 
   void run(Ports& port, const SampleContext& context) const {
-    const io::JpegInfo jpeg = io::read_jpeg_info(port.bytes->data);
+    const io::ImageInfo picture = io::read_image_info(port.bytes->data);
+    port.region->oriented = params.orientation == "exif";
+    const io::Rect all = port.region->oriented ? io::turned_size(picture) : io::Rect{0, 0, picture.width, picture.height};
     Rng rng = context.rng();
-    port.region->rect = choose(jpeg.width, jpeg.height, rng);
+    port.region->rect = choose(all.width, all.height, rng);
     context.ledger.add(hash_bytes(&port.region->rect, sizeof port.region->rect));
   }
 

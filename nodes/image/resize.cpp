@@ -1,6 +1,8 @@
 #include "io/resize.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "graph/node.h"
 #include "nodes/host.h"
@@ -44,9 +46,9 @@ struct Resize {
 
   void run(Ports& port, const SampleContext&) const {
     thread_local io::Resizer resizer;
-    thread_local std::vector<uint8_t> cut;
+    thread_local io::PixelBuffer cut;
     io::ImageView source = port.image->pixels.view();
-    if (port.region && !(port.region->rect == port.image->covers)) source = cut_out(*port.image, port.region->rect, cut);
+    if (port.region && !(*port.region == port.image->covers)) source = cut_out(*port.image, *port.region, cut);
     int height = static_cast<int>(params.size), width = height;
     if (params.fit == "shortest") {
       // torchvision: the longer side is truncated to an integer.
@@ -57,25 +59,28 @@ struct Resize {
     port.out->pixels.reshape(height, width, source.channels);
     resizer.resize(source, height, width, params.filter == "bicubic" ? io::Filter::bicubic : io::Filter::bilinear, false,
                    port.out->pixels.pixels.data());
-    port.out->covers = port.region ? port.region->rect : port.image->covers;
+    port.out->covers = port.region ? *port.region : port.image->covers;
   }
 
  private:
-  static io::ImageView cut_out(const Image& image, const io::Rect& rect, std::vector<uint8_t>& buffer) {
-    const io::Rect& all = image.covers;
-    const int x = rect.x - all.x, y = rect.y - all.y;
-    if (x < 0 || y < 0 || x + rect.width > image.pixels.width || y + rect.height > image.pixels.height) {
-      throw NodeError("the region is not inside the picture that was decoded; give jpeg_decode the same region, or none");
+  /// Of a picture that was shrunk while decoding, the pixels nearest to the region's.
+  static io::ImageView cut_out(const Image& image, const Region& region, io::PixelBuffer& buffer) {
+    const io::Rect &all = image.covers.rect, &rect = region.rect;
+    if (region.oriented != image.covers.oriented) {
+      throw NodeError("the region and the picture differ in \"orientation\"; give the nodes that choose the region and that decode the same");
     }
-    const auto channels = static_cast<size_t>(image.pixels.channels);
-    const size_t row = static_cast<size_t>(rect.width) * channels;
-    buffer.resize(row * static_cast<size_t>(rect.height));
-    for (int r = 0; r < rect.height; ++r) {
-      const uint8_t* from =
-          image.pixels.pixels.data() + (static_cast<size_t>(y + r) * static_cast<size_t>(image.pixels.width) + static_cast<size_t>(x)) * channels;
-      std::copy_n(from, row, buffer.data() + static_cast<size_t>(r) * row);
+    if (rect.x < all.x || rect.y < all.y || rect.x + rect.width > all.x + all.width || rect.y + rect.height > all.y + all.height) {
+      throw NodeError("the region is not inside the picture that was decoded; give image.decode the same region, or none");
     }
-    return {buffer.data(), rect.height, rect.width, image.pixels.channels};
+    const auto place = [](int at, int covered, int pixels) { return static_cast<int>(std::lround(static_cast<double>(at) * pixels / covered)); };
+    const auto span = [&](int begin, int length, int covered, int pixels) {
+      const int first = std::min(place(begin, covered, pixels), pixels - 1);
+      return std::pair(first, std::max(place(begin + length, covered, pixels) - first, 1));
+    };
+    const auto [x, width] = span(rect.x - all.x, rect.width, all.width, image.pixels.width);
+    const auto [y, height] = span(rect.y - all.y, rect.height, all.height, image.pixels.height);
+    io::copy_rect(image.pixels, {x, y, width, height}, buffer);
+    return buffer.view();
   }
 };
 

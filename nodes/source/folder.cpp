@@ -10,10 +10,11 @@ namespace {
 struct Folder {
   static constexpr NodeInfo info{
       .type = "source.folder",
-      .brief = "JPEG files of a folder: class folders of images, or a flat folder without labels.",
+      .brief = "Image files of a folder: class folders of images, or a flat folder without labels.",
       .scope = Scope::source,
       .details =
-          "Files are listed once, sorted by bytes, so a sample's index is the same on every machine. Class folders are searched with all "
+          "Files called .jpg, .jpeg, .png or .webp, in any case, are listed once, sorted by bytes, so a sample's index is the same on every machine. "
+          "Class folders are searched with all "
           "below them; the label is the place of the class among the sorted folder names. In training the order of an epoch is a keyed "
           "permutation of the indices; an evaluation passes in order. list, per_class, part and limit narrow the list down, in this order; "
           "their draws depend on list_seed alone, so they are the same in every run and on every machine."};

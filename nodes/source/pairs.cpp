@@ -12,10 +12,11 @@ namespace {
 struct Pairs {
   static constexpr NodeInfo info{
       .type = "source.pairs",
-      .brief = "JPEG files of one folder, each with the label map of the same name in another.",
+      .brief = "Image files of one folder, each with the label map of the same name in another.",
       .scope = Scope::source,
       .details =
-          "The label map of a/b.jpg is a/b and the suffix. Images are listed once, sorted by bytes; an image without a label map is an error, "
+          "The label map of a/b.jpg is a/b and the suffix. Images are listed as source.folder does; in one folder with the label maps, what ends in "
+          "the suffix is none; an image without a label map is an error, "
           "a label map without an image is not looked at. list, part and limit narrow the list down, in this order; the draw depends on "
           "list_seed alone."};
   struct Ports {
@@ -30,7 +31,7 @@ struct Pairs {
     void describe(auto& param) {
       param.required("images", images, "Folder of the images; relative to where the program is started.");
       param.required("labels", labels, "Folder of the label maps, with the same subfolders.");
-      param("suffix", suffix, "What a label map's name has in place of .jpg.");
+      param("suffix", suffix, "What a label map's name has in place of the image's extension.");
       param("list", list, "Text file of the images to take, one path relative to the folder of images a line; empty: all.");
       param("part", part, parts(), "all, or what is left after setting images aside, or those set aside: two sources share one folder.");
       param("holdout", holdout, Range{1e-3, 0.9}, "Share of the images that is set aside, when part is not all.");
@@ -46,6 +47,10 @@ struct Pairs {
 
   void open(const OpenContext&) {
     std::vector<io::ImageFile> files = io::list_image_folder(params.images).files;
+    std::error_code missing;  // is reported with the first label map
+    if (std::filesystem::equivalent(params.images, params.labels, missing)) {
+      std::erase_if(files, [&](const io::ImageFile& file) { return file.path.ends_with(params.suffix); });
+    }
     if (!params.list.empty()) files = source::take_listed(files, params.list);
     std::vector<size_t> taken = source::part_indices(files.size(), params.part, params.holdout, static_cast<uint64_t>(params.list_seed));
     const auto limit = params.limit > 0 ? std::min(static_cast<size_t>(params.limit), taken.size()) : taken.size();

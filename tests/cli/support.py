@@ -43,7 +43,7 @@ def images(count=64, size=48):
     return {
         "files": {"type": "source.synthetic", "images": count, "size": size},
         "crop": {"type": "image.random_crop", "in": "files"},
-        "decode": {"type": "image.jpeg_decode", "in": {"bytes": "files", "region": "crop"}},
+        "decode": {"type": "image.decode", "in": {"bytes": "files", "region": "crop"}},
         "view": {"type": "image.resize", "in": {"image": "decode", "region": "crop"}, "size": 24},
         "flip": {"type": "image.random_flip", "in": "view"},
         "batch": {"type": "batch.stack", "in": "flip", "size": 16, "group": 8},
@@ -89,7 +89,7 @@ def frozen_streams(train=100, test=100, model="teacher"):
     nodes = {}
     for name, split, count in (("known", "train", train), ("unseen", "test", test)):
         nodes[name] = {"type": "source.synthetic", "images": count, "split": split}
-        nodes[f"{name}_decode"] = {"type": "image.jpeg_decode", "in": name}
+        nodes[f"{name}_decode"] = {"type": "image.decode", "in": name}
         nodes[f"{name}_batch"] = {"type": "batch.stack", "in": {"image": f"{name}_decode", "label": name}, "size": 25}
         nodes[f"{name}_upload"] = {"type": "device.upload", "in": f"{name}_batch.*"}
         nodes[f"{name}_features"] = {"type": "eval.features", "in": f"{name}_upload.*", "model": model}

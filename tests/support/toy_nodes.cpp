@@ -161,10 +161,12 @@ struct Fail {
   static constexpr NodeInfo info{.type = "toy.fail", .brief = "Fails.", .scope = Scope::sample};
   using Ports = OneToOne;
   struct Params {
-    std::vector<int64_t> samples;
+    std::vector<int64_t> samples, fatal, odd;
     double chance = 0;
     void describe(auto& param) {
       param("samples", samples, "That fail.");
+      param("fatal", fatal, "That end the run.");
+      param("odd", odd, "That are kept with a remark.");
       param("chance", chance, Range{0, 1}, "Of the others.");
     }
   };
@@ -172,6 +174,12 @@ struct Fail {
   void run(Ports& port, const SampleContext& context) const {
     for (const int64_t bad : params.samples) {
       if (static_cast<uint64_t>(bad) == context.sample) throw NodeError("sample " + std::to_string(bad) + " is listed");
+    }
+    for (const int64_t bad : params.fatal) {
+      if (static_cast<uint64_t>(bad) == context.sample) throw FatalNodeError("sample " + std::to_string(bad) + " is fatal");
+    }
+    for (const int64_t odd : params.odd) {
+      if (static_cast<uint64_t>(odd) == context.sample) context.kept("sample " + std::to_string(odd) + " is odd");
     }
     if (context.rng().chance(params.chance)) throw NodeError("bad luck");
     port.out->value = port.in->value;
@@ -507,7 +515,8 @@ ToyRun run_toy(const std::string& text, EngineOptions options, const std::vector
     out.evaluations.push_back({node, context.step, context.reports});
   };
   options.on_quarantine = [&](const BadSample& bad) {
-    out.quarantine.push_back(std::to_string(bad.epoch) + "/" + std::to_string(bad.position) + " " + bad.key + ": " + bad.error);
+    out.quarantine.push_back(std::to_string(bad.epoch) + "/" + std::to_string(bad.position) + " " + bad.key + ": " + bad.error +
+                             (bad.kept ? " (kept)" : "") + (bad.training ? "" : " (evaluation)"));
   };
   try {
     Engine engine(pipeline, std::move(options));

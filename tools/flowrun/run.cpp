@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <set>
 #include <unistd.h>
 
 #include "graph/device.h"
@@ -69,12 +70,19 @@ class Records {
   }
 
   void quarantine(const BadSample& bad, const RunInfo& run) {
+    if (!bad.kept) {
+      log_warning("replaced a sample that failed: " + bad.key + "\n  " + bad.error);
+    } else if (kept_.insert(bad.key).second) {  // epoch after epoch it is met again
+      log_warning("kept a sample: " + bad.key + "\n  " + bad.error);
+    }
+    if (!bad.training) return;
     if (!quarantine_) quarantine_.emplace(paths_.quarantine);
     const int64_t step =
         static_cast<int64_t>(bad.epoch) * run.steps_per_epoch + static_cast<int64_t>(bad.position) / std::max<int64_t>(1, run.batch) + 1;
-    quarantine_->append(
-        {{"step", step}, {"epoch", bad.epoch}, {"position", bad.position}, {"sample", bad.sample}, {"key", bad.key}, {"error", bad.error}});
-    log_warning("replaced a sample that failed: " + bad.key + "\n  " + bad.error);
+    ordered_json line = {{"step", step},         {"epoch", bad.epoch}, {"position", bad.position},
+                         {"sample", bad.sample}, {"key", bad.key},     {"error", bad.error}};
+    if (bad.kept) line["kept"] = true;
+    quarantine_->append(line);
   }
 
   /// What was in a step whose loss, say, was not finite: to look at, or to leave out.
@@ -124,6 +132,7 @@ class Records {
   std::filesystem::path evaluations() const { return paths_.root / "evaluations.jsonl"; }
   const io::RunPaths& paths_;
   std::optional<io::JsonLines> quarantine_;
+  std::set<std::string> kept_;  // files that the log names
 };
 
 std::string opening_line(const RunInfo& run, const RunParams& params, const std::filesystem::path& out, int64_t from) {

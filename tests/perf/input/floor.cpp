@@ -25,6 +25,7 @@
 
 #include "io/error.h"
 #include "io/file.h"
+#include "io/image_format.h"
 #include "io/jpeg.h"
 #include "io/jpeg_tiles.h"
 #include "io/resize.h"
@@ -147,7 +148,7 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-Rect draw(std::mt19937& random, const JpegInfo& info, double least, double most) {
+Rect draw(std::mt19937& random, const ImageInfo& info, double least, double most) {
   const auto uniform = [&](double from, double to) { return std::uniform_real_distribution<double>(from, to)(random); };
   const double area = uniform(least, most) * info.width * info.height, ratio = std::exp(uniform(-std::log(4.0 / 3), std::log(4.0 / 3)));
   const int width = std::clamp(static_cast<int>(std::sqrt(area * ratio)), 1, info.width);
@@ -179,7 +180,7 @@ void compare_tiles(const std::string& folder) {
         double plain_seconds = 0, tiled_seconds = 0;
         for (size_t i = 0; i < plain.size(); ++i) {
           for (int r = 0; r < regions; ++r) {
-            const Rect region = draw(random, read_jpeg_info(plain[i]), least, most);
+            const Rect region = draw(random, read_image_info(plain[i]), least, most);
             const auto t0 = Clock::now();
             decoder.decode(plain[i], region, a);
             const auto t1 = Clock::now();

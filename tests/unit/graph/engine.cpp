@@ -225,6 +225,36 @@ TEST(BadSample, IsReplacedTheSameWayEverywhere) {
   EXPECT_EQ(rest.models(), expected.models());
 }
 
+TEST(BadSample, AFatalOneEndsTheRunWhateverTheBudget) {
+  const std::string text = failing(0);
+  const std::vector<std::string> sets = {"nodes.one.fatal=[17,31]", "run.max_bad=500"};
+  const ToyRun expected = run_toy(text, serial(), sets);
+  EXPECT_THAT(expected.error, HasSubstr(" is fatal\n  sample "));
+  EXPECT_THAT(expected.error, testing::Not(HasSubstr("run.max_bad")));
+  for (const int count : all_threads) {
+    for (uint64_t jitter = 0; jitter < 4; ++jitter) expect_equal(expected, run_toy(text, threads(count, jitter), sets));
+  }
+}
+
+TEST(BadSample, KeptOnesAreListedAndNotCounted) {
+  const std::string text = failing(0.2);
+  const std::vector<std::string> sets = {"run.max_bad=500"};
+  std::vector<std::string> odd = sets;
+  odd.push_back("nodes.two.odd=[3,17,31]");
+  const ToyRun plain = run_toy(text, serial(), sets), expected = run_toy(text, serial(), odd);
+  ASSERT_EQ(expected.faults + expected.error, "");
+  EXPECT_EQ(plain.models(), expected.models());
+  std::vector<std::string> replaced;
+  for (const std::string& line : expected.quarantine) {
+    if (!line.ends_with(" is odd (kept)")) replaced.push_back(line);
+  }
+  EXPECT_GT(expected.quarantine.size(), replaced.size());
+  EXPECT_EQ(plain.quarantine, replaced);
+  for (const int count : all_threads) {
+    for (uint64_t jitter = 0; jitter < 4; ++jitter) expect_equal(expected, run_toy(text, threads(count, jitter), odd));
+  }
+}
+
 TEST(BadSample, TooManyEndTheRunAtTheSamePlace) {
   const std::string text = failing(0.2);
   const ToyRun expected = run_toy(text, serial(), {"run.max_bad=20"});

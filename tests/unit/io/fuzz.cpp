@@ -5,6 +5,7 @@
 
 #include "io/checkpoint.h"
 #include "io/error.h"
+#include "io/image_decoder.h"
 #include "io/jpeg.h"
 #include "io/png.h"
 #include "io/safetensors.h"
@@ -75,7 +76,7 @@ TEST(Fuzz, JpegWholeAndByRegion) {
   for (const auto& [seed, stream] :
        {std::pair(picture(40, 50, 3, ChromaSampling::s420), 1), std::pair(picture(33, 17, 1, ChromaSampling::s444), 2)}) {
     taken += count_taken(seed, static_cast<uint32_t>(stream), 4000, [&](const Bytes& bytes) {
-      const JpegInfo info = read_jpeg_info(bytes);
+      const ImageInfo info = read_image_info(bytes);
       PixelBuffer whole, part;
       decoder.decode(bytes, Rect{info.width / 4, info.height / 4, std::max(1, info.width / 2), std::max(1, info.height / 2)}, part);
       decoder.decode(bytes, whole);
@@ -117,6 +118,52 @@ TEST(Fuzz, PngLabels) {
     }
   }
   EXPECT_GT(taken, 20) << "nearly every mutation was refused: none reached the decoder's depths";
+}
+
+/// Bytes in front of the first chunk or marker behind the start: an EXIF block that says orientation 6.
+Bytes exif_block() { return {'E', 'x', 'i', 'f', 0, 0, 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0}; }
+
+TEST(Fuzz, ImagesOfAllFormats) {
+  Bytes jpeg = picture(40, 50, 3, ChromaSampling::s420);
+  Bytes marker = {0xff, 0xe1, 0, 34};
+  const Bytes exif = exif_block();
+  marker.insert(marker.end(), exif.begin(), exif.end());
+  jpeg.insert(jpeg.begin() + 2, marker.begin(), marker.end());
+  ASSERT_EQ(read_image_info(jpeg).orientation, 6);
+  Bytes pixels(static_cast<size_t>(31 * 23 * 3));
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 7 % 251);
+  Bytes png = encode_png({pixels.data(), 31, 23, 3});
+  Bytes chunk = {0, 0, 0, 32, 'e', 'X', 'I', 'f'};
+  chunk.insert(chunk.end(), exif.begin(), exif.end());
+  chunk.resize(chunk.size() + 4);
+  png.insert(png.begin() + 33, chunk.begin(), chunk.end());
+  repair_checksums(png);
+  ASSERT_EQ(read_image_info(png).orientation, 6);
+  // 3 x 2 pixels, lossless.
+  const Bytes webp = {0x52, 0x49, 0x46, 0x46, 0x1e, 0x00, 0x00, 0x00, 0x57, 0x45, 0x42, 0x50, 0x56, 0x50, 0x38, 0x4c, 0x11, 0x00,
+                      0x00, 0x00, 0x2f, 0x02, 0x40, 0x00, 0x00, 0x07, 0x10, 0xfd, 0x8f, 0xfe, 0x07, 0x22, 0xa2, 0xff, 0x01, 0x00};
+  ImageDecoder decoder;
+  uint32_t stream = 30;
+  int taken = 0;
+  for (const Bytes& seed : {jpeg, png, webp}) {
+    for (const bool repaired : {false, true}) {
+      taken += count_taken(seed, ++stream, 4000, [&](Bytes bytes) {
+        if (repaired && seed == png) repair_checksums(bytes);
+        const ImageInfo info = read_image_info(bytes);
+        EXPECT_TRUE(info.width > 0 && info.height > 0 && info.orientation >= 1 && info.orientation <= 8);
+        PixelBuffer whole, part;
+        const DecodeOptions options{.apply_orientation = true, .keep_truncated = repaired, .max_pixels = 1 << 20};
+        decoder.decode(bytes, options, whole);
+        DecodeOptions some = options;
+        some.region = {whole.width / 4, whole.height / 4, std::max(1, whole.width / 2), std::max(1, whole.height / 2)};
+        decoder.decode(bytes, some, part);
+        PixelBuffer expected;
+        copy_rect(whole, *some.region, expected);
+        EXPECT_EQ(part.pixels, expected.pixels);
+      });
+    }
+  }
+  EXPECT_GT(taken, 500);
 }
 
 TEST(Fuzz, Safetensors) {

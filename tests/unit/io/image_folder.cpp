@@ -72,11 +72,12 @@ TEST(ImageFolder, MissingNamesWhatIsThere) {
 
 TEST(ImageFolder, RefusesFilesAndFoldersWithoutImages) {
   const test::TemporaryDirectory dir;
-  put_file(dir / "data/a/x.png", "");
-  put_file(dir / "data/a/y.png", "");
+  put_file(dir / "data/a/x.gif", "");
+  put_file(dir / "data/a/y.txt", "");
   put_file(dir / "data/README", "");
   EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "data/README"); }), HasSubstr("is a file"));
-  EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "data"); }), AllOf(HasSubstr("no .jpg or .jpeg files"), HasSubstr("3 other files")));
+  EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "data"); }),
+              AllOf(HasSubstr("no .jpg, .jpeg, .png or .webp files"), HasSubstr("3 other files")));
 }
 
 TEST(ImageFolder, UnreadableIsAnErrorNotASmallerSet) {

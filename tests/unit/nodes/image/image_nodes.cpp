@@ -22,7 +22,7 @@ Image picture(int height, int width) {
       p[0] = static_cast<uint8_t>(y), p[1] = static_cast<uint8_t>(x), p[2] = static_cast<uint8_t>(y ^ x);
     }
   }
-  image.covers = {0, 0, width, height};
+  image.covers = {{0, 0, width, height}};
   return image;
 }
 
@@ -62,12 +62,52 @@ TEST(Resize, ARegionOfAWholePictureIsTheSameAsTheRegionAlone) {
   for (int y = 0; y < 16; ++y) {
     std::copy_n(whole.pixels.pixels.data() + ((11 + y) * 60 + 7) * 3, 60, part.pixels.pixels.data() + y * 60);
   }
-  part.covers = region.rect;
+  part.covers = region;
   run_sample(*node, {&whole, &region, &from_whole});
   run_sample(*node, {&part, &region, &from_part});
   EXPECT_EQ(from_whole.pixels.pixels, from_part.pixels.pixels);
   Region outside{{50, 30, 20, 20}};
   EXPECT_THROW(run_sample(*node, {&whole, &outside, &from_whole}), NodeError);
+}
+
+TEST(Resize, ARegionOfAShrunkPictureIsTheNearestPixels) {
+  const auto node = make_node("image.resize", R"({"size": 12})");
+  Image whole = picture(40, 60), shrunk = whole, expected, got;
+  shrunk.covers = {{-2, 0, 120, 80}};  // a mirrored picture of odd width begins outside
+  Region region{{7, 11, 20, 16}};
+  run_sample(*node, {&whole, &region, &expected});
+  for (const io::Rect& rect : {io::Rect{12, 22, 40, 32}, io::Rect{11, 21, 40, 32}}) {  // halves are rounded up
+    Region twice{rect};
+    run_sample(*node, {&shrunk, &twice, &got});
+    EXPECT_EQ(got.pixels.pixels, expected.pixels.pixels);
+    EXPECT_EQ(got.covers, twice);
+  }
+  Region point{{117, 79, 1, 1}};
+  run_sample(*node, {&shrunk, &point, &got});
+  EXPECT_EQ(place_of_first(got), std::pair(39, 59));
+  Region turned{{7, 11, 20, 16}, true};
+  EXPECT_THROW(run_sample(*node, {&whole, &turned, &got}), NodeError);
+}
+
+TEST(RandomCrop, TurnedPicturesHaveTheirSidesExchanged) {
+  std::vector<uint8_t> gray(300 * 20, 90);
+  Bytes jpeg;
+  io::encode_jpeg({gray.data(), 20, 300, 1}, 50, jpeg.data);
+  // EXIF, big-endian: one entry, orientation 6.
+  const std::vector<uint8_t> exif = {0xff, 0xe1, 0,    34,   'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8,
+                                     0,    1,    0x01, 0x12, 0,   3,   0,   0,   0, 1, 0,   6,   0, 0,  0, 0, 0, 0};
+  jpeg.data.insert(jpeg.data.begin() + 2, exif.begin(), exif.end());
+  Region region;
+  for (const bool turned : {false, true}) {
+    const auto node = make_node("image.random_crop",
+                                std::string(R"({"area": [0.9, 1], "aspect": [0.01, 100], "orientation": ")") + (turned ? "exif" : "stored") + "\"}");
+    for (uint64_t sample = 0; sample < 50; ++sample) {
+      run_sample(*node, {&jpeg, &region}, sample);
+      EXPECT_EQ(region.oriented, turned);
+      EXPECT_LE(region.rect.x + region.rect.width, turned ? 20 : 300);
+      EXPECT_LE(region.rect.y + region.rect.height, turned ? 300 : 20);
+    }
+  }
 }
 
 TEST(RandomFlip, MirrorsHalfOfTheSamplesAndSaysWhich) {

@@ -23,8 +23,8 @@ TEST(Textures, ArePicturesOfTheirSizeWithLabelsInTurn) {
   for (uint64_t sample = 0; sample < 30; ++sample) {
     const auto [bytes, label] = emit("train", sample);
     EXPECT_EQ(label, static_cast<int64_t>(sample % 10));
-    const io::JpegInfo info = io::read_jpeg_info(bytes);
-    EXPECT_EQ(std::tuple(info.width, info.height, info.components), std::tuple(24, 24, 1)) << "gray: colour would be a shortcut";
+    const io::ImageInfo info = io::read_image_info(bytes);
+    EXPECT_EQ(std::tuple(info.width, info.height, info.channels), std::tuple(24, 24, 1)) << "gray: colour would be a shortcut";
   }
 }
 

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "io/image.h"
+
+namespace flowrun::io {
+
+enum class ImageFormat { jpeg, png, webp };
+
+// "JPEG", "PNG", "WebP"
+const char* format_name(ImageFormat format);
+
+struct ImageInfo {
+  ImageFormat format = ImageFormat::jpeg;
+  int width = 0;  // as stored, before any rotation
+  int height = 0;
+  int channels = 0;          // as stored; palettes count as 1, alpha as one more
+  int orientation = 1;       // EXIF's, 1 to 8; 1 when there is none or it makes no sense
+  bool progressive = false;  // of a JPEG
+};
+
+// Where Pillow suspects a decompression bomb.
+inline constexpr int64_t default_max_pixels = 178'956'970;
+
+// What one decoder of one format is asked for.
+struct DecodeRequest {
+  const Rect* region = nullptr;  // null: everything
+  bool keep_truncated = false;   // a picture that ends too early is decoded as far as it goes, the rest filled
+  int64_t max_pixels = default_max_pixels;
+};
+
+// By the first bytes, whatever the file is called. Throws Error on others, saying what they look like.
+ImageFormat recognise_format(std::span<const uint8_t> bytes);
+
+// From the header alone, in less than a microsecond and without allocation. A header that is read can still be one that
+// the decoder refuses. Throws Error on other formats and on broken headers, TruncatedError when it ends within them.
+ImageInfo read_image_info(std::span<const uint8_t> bytes);
+
+// What bytes of a wrong kind seem to be: "it looks like a GIF image", "it is text: …".
+std::string describe_content(std::span<const uint8_t> bytes);
+
+// The orientation that an EXIF block (TIFF, from its "II" or "MM") holds in its first directory; 1 when it has none or
+// is broken. Reads nothing outside.
+int exif_orientation(std::span<const uint8_t> tiff);
+
+// The region that the request is for. Throws Error when the picture is larger than max_pixels, or the region not inside
+// it.
+Rect checked_region(const DecodeRequest& request, ImageFormat format, int64_t width, int64_t height);
+
+}  // namespace flowrun::io
