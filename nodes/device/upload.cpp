@@ -1,3 +1,4 @@
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
@@ -5,6 +6,7 @@
 #include <c10/core/MemoryFormat.h>
 
 #include "nodes/device.h"
+#include "nodes/device/normalise.h"
 #include "nodes/host.h"
 #include "nodes/model_resources.h"
 
@@ -61,10 +63,7 @@ struct Upload {
     const at::NoGradGuard no_grad;
     const ImageBatch& in = *port.image;
     const int64_t images = context.images;
-    const Tensor bytes = send(in.pixels.data(), {images, in.height, in.width, in.channels}, at::kByte);
-    Tensor out = at::empty({images, in.channels, in.height, in.width}, at::TensorOptions(at::kFloat).device(device_));
-    out.copy_(bytes.permute({0, 3, 1, 2}));
-    port.images->images_BCHW = out.mul_(scale_).add_(shift_);
+    port.images->images_BCHW = device_.is_cpu() ? normalised_here(in, images) : normalised_there(in, images);
     if (port.label && !port.label->values.empty()) port.labels->labels_B = send(port.label->values.data(), {images}, at::kLong);
     if (port.label_map && !port.label_map->pixels.empty()) {
       const LabelMapBatch& maps = *port.label_map;
@@ -79,6 +78,25 @@ struct Upload {
   }
 
  private:
+  /// The same numbers as normalised_there(), in one pass.
+  Tensor normalised_here(const ImageBatch& in, int64_t images) const {
+    Tensor out = at::empty({images, in.channels, in.height, in.width}, at::TensorOptions(at::kFloat));
+    const int64_t pixels = static_cast<int64_t>(in.height) * in.width;
+    float* const to = out.data_ptr<float>();
+    at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        normalise(in.view(i).pixels, pixels, scale_.data_ptr<float>(), shift_.data_ptr<float>(), to + i * pixels * 3);
+    });
+    return out;
+  }
+
+  Tensor normalised_there(const ImageBatch& in, int64_t images) const {
+    const Tensor bytes = send(in.pixels.data(), {images, in.height, in.width, in.channels}, at::kByte);
+    Tensor out = at::empty({images, in.channels, in.height, in.width}, at::TensorOptions(at::kFloat).device(device_));
+    out.copy_(bytes.permute({0, 3, 1, 2}));
+    return out.mul_(scale_).add_(shift_);
+  }
+
   /// A copy on the device: the host's memory serves the next group meanwhile.
   Tensor send(const void* data, at::IntArrayRef shape, at::ScalarType type) const {
     const Tensor host = at::from_blob(const_cast<void*>(data), shape, at::TensorOptions(type));

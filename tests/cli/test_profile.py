@@ -1,0 +1,52 @@
+"""flowrun profile --input-only: what it reports, and that the input's memory does not grow."""
+import json
+import unittest
+
+from support import Folder, data_pipeline, frozen_streams, images, needs_cifar10, training_pipeline, unpack_cifar10
+
+
+class Profile(Folder):
+    def profile(self, pipeline, *args):
+        return json.loads(self.flowrun("profile", self.write(pipeline), "--input-only", "--json", *args).stdout)
+
+    def test_only_the_host_side_runs(self):
+        result = self.profile(training_pipeline(), "--seconds", "0.5", "--threads", "2")
+        self.assertEqual([node["node"] for node in result["nodes"]], ["files", "crop", "decode", "view", "flip", "batch", "mask"])
+        self.assertEqual(result["threads"], 2)
+        self.assertEqual(result["bound_by"], "cpu")
+        self.assertAlmostEqual(result["images_per_second"], result["images"] / result["seconds"], delta=1)
+        self.assertGreater(sum(node["share"] for node in result["nodes"]), 0.5)
+        self.assertFalse((self.folder / "runs").exists(), "a profile writes nothing")
+
+    def test_the_table(self):
+        out = self.flowrun("profile", self.write(data_pipeline()), "--input-only", "--seconds", "0.3").stdout
+        self.assertRegex(out, r"images/s, \d+ for each thread")
+        self.assertRegex(out, r"decode +image.jpeg_decode +\d")
+        self.assertRegex(out, r"bound by the CPU, which was busy \d+ %")
+
+    def test_the_source_is_chosen(self):
+        pipeline = {"models": {"teacher": {"type": "model.vit", "image": 24, "patch": 4, "width": 24, "depth": 1, "heads": 2}},
+                    "nodes": {**frozen_streams(), "knn": {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}}}}
+        name = self.write(pipeline)
+        failed = self.flowrun("profile", name, "--input-only", status=2)
+        self.assertIn("name the one to measure with --source, one of known, unseen", failed.stderr)
+        failed = self.flowrun("profile", name, "--input-only", "--source", "knwn", status=2)
+        self.assertIn('there is no source "knwn"; the sources are known, unseen', failed.stderr)
+        done = self.flowrun("profile", name, "--input-only", "--source", "unseen", "--seconds", "0.2", "--json")
+        self.assertEqual(json.loads(done.stdout)["nodes"][0]["node"], "unseen")
+
+    def test_without_the_flag(self):
+        self.assertIn("--input-only", self.flowrun("profile", self.write(data_pipeline()), status=2).stderr)
+
+    @needs_cifar10
+    def test_memory_is_flat_over_fifty_epochs(self):
+        nodes = images()
+        del nodes["mask"]
+        nodes["files"] = {"type": "source.folder", "path": str(unpack_cifar10(self.folder, 16))}
+        pipeline = {"nodes": {**nodes, "metrics": {"type": "report.metrics", "in": {"image": "batch"}, "tensorboard": False}}}
+        short, long = (self.profile(pipeline, "--skip", "160", "--images", str(160 * epochs), "--threads", "2") for epochs in (4, 50))
+        self.assertLess(long["peak_mib"], short["peak_mib"] + 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
