@@ -227,7 +227,7 @@ std::vector<fs::path> shards_of(const fs::path& folder) {
 
 std::string name_below(const fs::path& shard, const fs::path& folder) {
   const fs::path whole = fs::absolute(shard).lexically_normal();
-  const fs::path below = whole.lexically_relative(fs::absolute(folder / "").lexically_normal());
+  const fs::path below = whole.lexically_relative(fs::absolute(folder.empty() ? "./" : folder / "").lexically_normal());
   return below.empty() || below.begin()->string() == ".." ? whole.string() : below.string();
 }
 
