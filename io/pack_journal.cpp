@@ -78,12 +78,12 @@ PackJournal::PackJournal(fs::path folder, nlohmann::ordered_json header)
 }
 
 void PackJournal::check_header(const Json& written, const std::string& what) const {
-  const Json now = header_;
-  if (written == now) return;
-  for (const auto& [key, value] : now.items()) {
+  if (written == Json(header_)) return;
+  // The first that differs, in the order in which options are told.
+  for (const auto& [key, value] : header_.items()) {
     const Json before = written.is_object() && written.contains(key) ? written[key] : Json();
-    if (before == value) continue;
-    if (key == "images") throw Error(folder_.string() + " " + what + " of other images; choose another folder");
+    if (before == Json(value)) continue;
+    if (key == "samples" || key == "images") throw Error(folder_.string() + " " + what + " of other images; choose another folder");
     throw Error(folder_.string() + " " + what + " with other options: " + key + " was " + before.dump() + " and is now " + value.dump() +
                 "; choose another folder, or the same options");
   }

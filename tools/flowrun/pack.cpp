@@ -82,8 +82,8 @@ int index_shards(const IndexArgs& args) {
                 {"passed_over", made.passed_over}});
     return 0;
   }
-  std::printf("%s: %zu samples in %zu shards, %s\n", out.c_str(), index.samples.size(), index.shards.size(),
-              label_text(index.labels, index.class_count()).c_str());
+  std::printf("%s: %zu samples in %zu %s, %s\n", out.c_str(), index.samples.size(), index.shards.size(),
+              index.shards.size() == 1 ? "shard" : "shards", label_text(index.labels, index.class_count()).c_str());
   if (made.passed_over > 0) std::printf("passed over: %llu members that belong to no image\n", static_cast<unsigned long long>(made.passed_over));
   return 0;
 }
