@@ -86,7 +86,9 @@ class ForwardShards final : public ShardSource {
 
   void take(size_t sample, std::vector<uint8_t>& out) override {
     const ShardSample& wanted = index_.samples[sample];
-    if (!open_ || open_->shard != wanted.shard) open_ = std::make_unique<Open>(shards_[wanted.shard], wanted.shard);
+    if (!open_ || open_->shard != wanted.shard) {
+      open_ = std::make_unique<Open>(shards_[wanted.shard], wanted.shard, index_.shards[wanted.shard].frames > 0);
+    }
     TarMember member;
     while (member.offset != wanted.offset || member.kind != TarMember::Kind::file) {
       if (!open_->reader.next(member)) throw Error(where(sample) + ": the shard changed while it was packed");
@@ -100,7 +102,8 @@ class ForwardShards final : public ShardSource {
 
  private:
   struct Open {
-    Open(const fs::path& path, uint32_t shard) : shard(shard), file(path), plain(file, path.string()), reader(plain, path.string()) {}
+    Open(const fs::path& path, uint32_t shard, bool compressed)
+        : shard(shard), file(path), plain(file, path.string()), reader(compressed ? static_cast<ByteStream&>(plain) : file, path.string()) {}
     uint32_t shard;
     FileStream file;
     ZstdStream plain;

@@ -310,7 +310,8 @@ class Shards(support.Folder):
     @needs_zstd
     def test_one_large_frame_is_refused_and_packed(self):
         noise = random.Random(0).randbytes(70 << 20)
-        path = self.foreign("a.tar", [*self.members(0, 60), ("noise.bin", noise), *self.members(60, 120)])
+        path = self.foreign("a.tar", [*self.members(0, 60), ("noise.bin", noise), *self.members(60, 100)])
+        self.foreign("b.tar", self.members(100, 120))
         subprocess.run(["zstd", "-q", "-1", "--rm", path], check=True)
         err = self.flowrun("index", "theirs", "--quiet", status=1).stderr
         self.assertRegex(err, r"^error: theirs/a.tar.zst has a zstd frame of \d+ MiB, which every sample in it would have to decompress: "
