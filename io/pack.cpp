@@ -111,7 +111,7 @@ class Packer {
   }
 
   [[noreturn]] void differs(const std::string& what) const {
-    throw Error(what + " is not as it was written: check the disk, remove " + to_.string() + " and pack again");
+    throw Error(what + "; this is not what was written: check the disk, remove " + to_.string() + " and pack again");
   }
 
   void verify_shards() {
@@ -127,7 +127,12 @@ class Packer {
       if (options_.progress)
         options_.progress("verified", source_.names.size() * (done >> 10) / std::max<uint64_t>(1, bytes >> 10), source_.names.size());
     };
-    ShardIndex index = index_shards(shards, to_, how).index;
+    ShardIndex index;
+    try {
+      index = index_shards(shards, to_, how).index;
+    } catch (const Error& error) {
+      differs(error.what());
+    }
     const std::vector<uint64_t> written = hashes();
     if (index.samples.size() != written.size()) differs(to_.string());
     for (size_t i = 0; i < written.size(); ++i) {
