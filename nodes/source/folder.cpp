@@ -25,21 +25,10 @@ struct Folder {
   };
   struct Params {
     std::string path;
-    std::string list, part = "all";
-    int64_t per_class = 0, list_seed = 0, limit = 0;
-    double holdout = 0.1;
+    source::Selection selection;
     void describe(auto& param) {
       param.required("path", path, "The folder; relative to where the program is started.");
-      param("list", list, "Text file of the images to take, one path relative to the folder a line (low-shot lists); empty: all.");
-      param("per_class", per_class, not_negative, "Draws this many images of each class; 0: all.");
-      param("part", part, parts(), "all, or what is left after setting images aside, or those set aside: two sources share one folder.");
-      param("holdout", holdout, Range{1e-3, 0.9}, "Share of the images that is set aside, when part is not all.");
-      param("list_seed", list_seed, not_negative, "Another seed draws others.");
-      param("limit", limit, not_negative, "Takes only this many samples, spread evenly over the list; 0: all.");
-    }
-    static const Choices& parts() {
-      static const Choices choices = {"all", "kept", "held_out"};
-      return choices;
+      selection.describe(param);
     }
   };
   Params params;
@@ -47,16 +36,11 @@ struct Folder {
   void open(const OpenContext&) {
     folder_ = io::list_image_folder(params.path);
     files_ = io::Folder(folder_.root);
-    const auto seed = static_cast<uint64_t>(params.list_seed);
-    if (!params.list.empty()) folder_.files = source::take_listed(folder_.files, params.list);
-    if (params.per_class > 0) folder_.files = source::take_per_class(folder_, params.per_class, seed);
-    if (params.part != "all") keep(source::part_indices(folder_.files.size(), params.part, params.holdout, seed));
-    const size_t all = folder_.files.size();
-    const auto limit = static_cast<size_t>(params.limit);
-    if (limit == 0 || limit >= all) return;
-    std::vector<size_t> some;
-    for (size_t i = 0; i < limit; ++i) some.push_back(i * all / limit);
-    keep(some);
+    source::Candidates all{.classes = folder_.classes, .without_labels = folder_.root.string() + " holds images itself, not class folders"};
+    for (const io::ImageFile& file : folder_.files) all.names.push_back(file.path), all.labels.push_back(file.label);
+    std::vector<io::ImageFile> chosen;
+    for (const size_t i : params.selection.choose(all)) chosen.push_back(folder_.files[i]);
+    folder_.files = std::move(chosen);
   }
   uint64_t size() const { return folder_.files.size(); }
   std::string key(uint64_t sample) const { return (folder_.root / folder_.files[sample].path).string(); }
@@ -70,12 +54,6 @@ struct Folder {
   }
 
  private:
-  void keep(const std::vector<size_t>& indices) {
-    std::vector<io::ImageFile> some;
-    for (const size_t i : indices) some.push_back(folder_.files[i]);
-    folder_.files = std::move(some);
-  }
-
   io::ImageFolder folder_;
   io::Folder files_;
 };

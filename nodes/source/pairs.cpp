@@ -33,14 +33,11 @@ struct Pairs {
       param.required("labels", labels, "Folder of the label maps, with the same subfolders.");
       param("suffix", suffix, "What a label map's name has in place of the image's extension.");
       param("list", list, "Text file of the images to take, one path relative to the folder of images a line; empty: all.");
-      param("part", part, parts(), "all, or what is left after setting images aside, or those set aside: two sources share one folder.");
+      param("part", part, source::Selection::parts(),
+            "all, or what is left after setting images aside, or those set aside: two sources share one folder.");
       param("holdout", holdout, Range{1e-3, 0.9}, "Share of the images that is set aside, when part is not all.");
       param("list_seed", list_seed, not_negative, "Another seed sets others aside.");
       param("limit", limit, not_negative, "Takes only this many samples, spread evenly over the list; 0: all.");
-    }
-    static const Choices& parts() {
-      static const Choices choices = {"all", "kept", "held_out"};
-      return choices;
     }
   };
   Params params;
@@ -51,12 +48,13 @@ struct Pairs {
     if (std::filesystem::equivalent(params.images, params.labels, missing)) {
       std::erase_if(files, [&](const io::ImageFile& file) { return file.path.ends_with(params.suffix); });
     }
-    if (!params.list.empty()) files = source::take_listed(files, params.list);
-    std::vector<size_t> taken = source::part_indices(files.size(), params.part, params.holdout, static_cast<uint64_t>(params.list_seed));
-    const auto limit = params.limit > 0 ? std::min(static_cast<size_t>(params.limit), taken.size()) : taken.size();
+    source::Candidates all;
+    for (const io::ImageFile& file : files) all.names.push_back(file.path);
+    const source::Selection selection{
+        .list = params.list, .part = params.part, .list_seed = params.list_seed, .limit = params.limit, .holdout = params.holdout};
     images_.clear(), labels_.clear();
-    for (size_t i = 0; i < limit; ++i) {
-      const std::string& path = files[taken[i * taken.size() / limit]].path;
+    for (const size_t i : selection.choose(all)) {
+      const std::string& path = files[i].path;
       images_.push_back(std::filesystem::path(params.images) / path);
       labels_.push_back(std::filesystem::path(params.labels) / (path.substr(0, path.rfind('.')) + params.suffix));
     }

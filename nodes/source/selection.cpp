@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <numeric>
 #include <unordered_map>
 
 #include "graph/rng.h"
@@ -14,14 +15,13 @@ namespace {
 constexpr size_t ambiguous = SIZE_MAX;
 
 /// Index of each path, and of each file name that only one path ends in.
-std::unordered_map<std::string, size_t> index_names(const std::vector<io::ImageFile>& files) {
-  std::unordered_map<std::string, size_t> places;
-  for (size_t i = 0; i < files.size(); ++i) {
-    const std::string name = files[i].path.substr(files[i].path.rfind('/') + 1);
-    const auto [place, is_new] = places.emplace(name, i);
+std::unordered_map<std::string_view, size_t> index_names(const std::vector<std::string_view>& names) {
+  std::unordered_map<std::string_view, size_t> places;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto [place, is_new] = places.emplace(names[i].substr(names[i].rfind('/') + 1), i);
     if (!is_new) place->second = ambiguous;
   }
-  for (size_t i = 0; i < files.size(); ++i) places[files[i].path] = i;
+  for (size_t i = 0; i < names.size(); ++i) places[names[i]] = i;
   return places;
 }
 
@@ -32,11 +32,11 @@ std::string trimmed(std::string line) {
 
 }  // namespace
 
-std::vector<io::ImageFile> take_listed(const std::vector<io::ImageFile>& files, const std::filesystem::path& list) {
+std::vector<size_t> take_listed(const std::vector<std::string_view>& names, const std::filesystem::path& list) {
   std::ifstream lines(list);
   if (!lines) throw io::system_error("read the list", list, errno);
-  const auto places = index_names(files);
-  std::vector<size_t> line_of(files.size(), 0);
+  const auto places = index_names(names);
+  std::vector<size_t> line_of(names.size(), 0);
   size_t number = 0, taken = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;
@@ -51,31 +51,32 @@ std::vector<io::ImageFile> take_listed(const std::vector<io::ImageFile>& files, 
     first = number, ++taken;
   }
   if (taken == 0) throw io::Error("the list " + list.string() + " names no file");
-  std::vector<io::ImageFile> out;
-  for (size_t i = 0; i < files.size(); ++i) {
-    if (line_of[i] != 0) out.push_back(files[i]);
+  std::vector<size_t> out;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (line_of[i] != 0) out.push_back(i);
   }
   return out;
 }
 
-std::vector<io::ImageFile> take_per_class(const io::ImageFolder& folder, int64_t count, uint64_t seed) {
-  if (folder.classes.empty()) throw io::Error("per_class needs class folders, but " + folder.root.string() + " holds images itself");
-  std::vector<io::ImageFile> out;
-  size_t begin = 0;  // files are sorted by class
-  for (size_t label = 0; label < folder.classes.size(); ++label) {
-    size_t end = begin;
-    while (end < folder.files.size() && folder.files[end].label == static_cast<int>(label)) ++end;
-    const size_t have = end - begin, want = static_cast<size_t>(count);
+std::vector<size_t> take_per_class(const Candidates& candidates, const std::vector<size_t>& from, int64_t count, uint64_t seed) {
+  std::vector<std::vector<size_t>> by_class(candidates.classes.size());
+  for (const size_t i : from) {
+    if (candidates.labels[i] < 0) throw io::Error("per_class needs labels, but " + candidates.without_labels);
+    const auto label = static_cast<size_t>(candidates.labels[i]);
+    if (label >= by_class.size()) by_class.resize(label + 1);
+    by_class[label].push_back(i);
+  }
+  std::vector<size_t> out;
+  for (size_t label = 0; label < by_class.size(); ++label) {
+    const size_t have = by_class[label].size(), want = static_cast<size_t>(count);
     if (have < want) {
-      throw io::Error("class " + folder.classes[label] + " has " + std::to_string(have) + " images, fewer than per_class = " + std::to_string(want));
+      const std::string name = candidates.classes.empty() ? std::to_string(label) : candidates.classes[label];
+      throw io::Error("class " + name + " has " + std::to_string(have) + " images, fewer than per_class = " + std::to_string(want));
     }
     const Permutation order(have, seed, hash_text("source.per_class"), label);
-    std::vector<size_t> chosen;
-    for (size_t i = 0; i < want; ++i) chosen.push_back(begin + order(i));
-    std::sort(chosen.begin(), chosen.end());
-    for (const size_t i : chosen) out.push_back(folder.files[i]);
-    begin = end;
+    for (size_t i = 0; i < want; ++i) out.push_back(by_class[label][order(i)]);
   }
+  std::sort(out.begin(), out.end());
   return out;
 }
 
@@ -90,6 +91,36 @@ std::vector<size_t> part_indices(size_t count, const std::string& part, double s
     if (part == "all" || held[i] == (part == "held_out")) out.push_back(i);
   }
   return out;
+}
+
+namespace {
+
+/// Those of `from` at the places.
+std::vector<size_t> at_places(const std::vector<size_t>& from, const std::vector<size_t>& places) {
+  std::vector<size_t> out;
+  out.reserve(places.size());
+  for (const size_t place : places) out.push_back(from[place]);
+  return out;
+}
+
+}  // namespace
+
+std::vector<size_t> Selection::choose(const Candidates& candidates) const {
+  const auto seed = static_cast<uint64_t>(list_seed);
+  std::vector<size_t> chosen;
+  if (list.empty()) {
+    chosen.resize(candidates.names.size());
+    std::iota(chosen.begin(), chosen.end(), size_t{0});
+  } else {
+    chosen = take_listed(candidates.names, list);
+  }
+  if (per_class > 0) chosen = take_per_class(candidates, chosen, per_class, seed);
+  if (part != "all") chosen = at_places(chosen, part_indices(chosen.size(), part, holdout, seed));
+  const size_t all = chosen.size(), wanted = static_cast<size_t>(limit);
+  if (wanted == 0 || wanted >= all) return chosen;
+  std::vector<size_t> some;
+  for (size_t i = 0; i < wanted; ++i) some.push_back(i * all / wanted);
+  return at_places(chosen, some);
 }
 
 }  // namespace flowrun::source

@@ -1,26 +1,57 @@
-// Which of a folder's files a source gives: lists, low-shot draws and splits. No graph knowledge.
+// Which of its samples a source gives: lists, low-shot draws and splits.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "io/image_folder.h"
+#include "graph/params.h"
 
 namespace flowrun::source {
 
-/// The files that a text file names, one relative path a line, in the order of `files`. Empty lines are passed over. A
-/// name without a folder stands for the only file of that name. Throws io::Error, with list and line, on a path that
-/// isn't there, is ambiguous or was named before, and on a list that names none.
-std::vector<io::ImageFile> take_listed(const std::vector<io::ImageFile>& files, const std::filesystem::path& list);
+/// What there is to choose from, by index.
+struct Candidates {
+  std::vector<std::string_view> names;  // what lists name; owned by someone else
+  std::vector<int> labels;              // -1: none
+  std::vector<std::string> classes;     // by label; may be empty where labels are numbers alone
+  std::string without_labels;           // what to say of these when labels are needed and there are none
+};
 
-/// `count` files of each class. The draw depends on the seed, the class and its number of files alone. Throws io::Error
-/// without classes, and when a class has fewer.
-std::vector<io::ImageFile> take_per_class(const io::ImageFolder& folder, int64_t count, uint64_t seed);
+/// Indices of the samples that a text file names, one a line, ascending. Empty lines are passed over. A name without a
+/// folder stands for the only one that ends in it. Throws io::Error, with list and line, on a name that isn't there, is
+/// ambiguous or was named before, and on a list that names none.
+std::vector<size_t> take_listed(const std::vector<std::string_view>& names, const std::filesystem::path& list);
+
+/// `count` of each class among `from` (ascending indices), ascending. The draw depends on the seed, the class and how
+/// many there are of it alone. Throws io::Error without labels, and when a class has fewer.
+std::vector<size_t> take_per_class(const Candidates& candidates, const std::vector<size_t>& from, int64_t count, uint64_t seed);
 
 /// Indices below `count` that belong to the part: "held_out" has round(share * count) of them, at least one and not
 /// all; "kept" has the others. The draw depends on the seed and the count alone.
 std::vector<size_t> part_indices(size_t count, const std::string& part, double share, uint64_t seed);
+
+/// The parameters of it, and what they choose: in the order list, per_class, part, limit.
+struct Selection {
+  std::string list, part = "all";
+  int64_t per_class = 0, list_seed = 0, limit = 0;
+  double holdout = 0.1;
+
+  void describe(auto& param) {
+    param("list", list, "Text file of the images to take, one a line: its path in the folder or its name in the shard (low-shot lists); empty: all.");
+    param("per_class", per_class, not_negative, "Draws this many images of each class; 0: all.");
+    param("part", part, parts(), "all, or what is left after setting images aside, or those set aside: two sources share one data set.");
+    param("holdout", holdout, Range{1e-3, 0.9}, "Share of the images that is set aside, when part is not all.");
+    param("list_seed", list_seed, not_negative, "Another seed draws others.");
+    param("limit", limit, not_negative, "Takes only this many samples, spread evenly over the list; 0: all.");
+  }
+  static const Choices& parts() {
+    static const Choices choices = {"all", "kept", "held_out"};
+    return choices;
+  }
+  /// Ascending indices. Throws io::Error.
+  std::vector<size_t> choose(const Candidates& candidates) const;
+};
 
 }  // namespace flowrun::source

@@ -13,6 +13,7 @@ SMALL = {
     "pipelines/masks.json": ["files.images=64", "files.size=32", "batch.size=16"],
     "pipelines/cifar10.json": None,
     "pipelines/pretrain.json": None,
+    "pipelines/pretrain_shards.json": None,
     **{f"pipelines/eval/{name}.json": None for name in (
         "attentive", "block_segmentation", "knn", "knn_segmentation", "linear_cls", "linear_patch", "linear_segmentation", "logistic", "low_shot")},
     **{f"pipelines/eval/{name}.json": None for name in ("finetune", "finetune_b", "finetune_l", "lora", "low_shot_finetune")},

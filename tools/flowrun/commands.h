@@ -46,6 +46,22 @@ struct ProfileArgs {
   bool json = false;
 };
 
+struct IndexArgs {
+  std::vector<std::string> shards;  // files and folders
+  std::string out;                  // empty: index.flowrun beside the shards
+  std::string labels = "auto";
+  int threads = 1;
+  bool json = false, quiet = false;
+};
+
+struct PackArgs {
+  std::vector<std::string> paths;  // the last is where to
+  std::string to = "shards", labels = "auto", filter = "bicubic";
+  int64_t shard_mib = 256;
+  int resize = 0, quality = 90, threads = 1;
+  bool zstd = false, json = false, quiet = false;
+};
+
 int run(const RunArgs& args);
 int check(const PipelineArgs& args);
 int expand(const PipelineArgs& args);
@@ -58,6 +74,10 @@ int export_weights(const std::string& from, const std::string& to, const std::st
 int mask_report(const MaskReportArgs& args);
 /// Images per second of the host side alone: source, sample and batch nodes.
 int profile(const ProfileArgs& args);
+/// Writes the index of tar shards, which source.shards needs.
+int index_shards(const IndexArgs& args);
+/// A folder of images, or shards, to shards or a folder.
+int pack(const PackArgs& args);
 /// All types, or one; `plugins` are loaded first, so that their types are shown too.
 int help(const std::string& type, bool json, const std::vector<std::string>& plugins);
 int schema(const std::vector<std::string>& plugins);

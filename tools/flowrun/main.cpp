@@ -1,5 +1,7 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <thread>
 
 #include "graph/context.h"
 #include "graph/error.h"
@@ -27,6 +29,21 @@ void add_pipeline(CLI::App& command, PipelineArgs& args) {
 
 void add_plugins(CLI::App& command, std::vector<std::string>& plugins) {
   command.add_option("--plugin", plugins, "Shared library whose node types are shown too; may be repeated")->allow_extra_args(false);
+}
+
+void add_labels(CLI::App& command, std::string& labels) {
+  command
+      .add_option(
+          "--labels", labels,
+          "Where shards' labels come from: .cls, .json (\"label\" or \"cls\"), folders in the names; auto: what the first image has, in this order")
+      ->check(CLI::IsMember({"auto", "cls", "json", "folder", "none"}))
+      ->capture_default_str();
+}
+
+void add_work(CLI::App& command, int& threads, bool& json, bool& quiet) {
+  command.add_option("--threads", threads, "What is written doesn't depend on it")->check(CLI::Range(1, 1024));
+  command.add_flag("--json", json, "The result as JSON");
+  command.add_flag("--quiet", quiet, "No progress line");
 }
 
 /// `flowrun pretrain.json …` is short for `flowrun run pretrain.json …`.
@@ -121,6 +138,32 @@ int main_or_throw(int argc, char** argv) {
   export_command.add_option("--model", model, "Which model of the checkpoint; without it the teacher, or the student where there is none");
   export_command.add_option("--heads", heads, "Attention heads, where the width does not tell")->check(CLI::Range(1, 1024));
   export_command.callback([&] { status = export_weights(from, to, model, heads); });
+
+  const int all_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  IndexArgs index_args{.threads = all_threads};
+  CLI::App& index_command = *app.add_subcommand("index", "Writes the index of tar shards, with which source.shards reads them");
+  index_command.add_option("shards", index_args.shards, "Shards (.tar, .tar.zst), or folders of them")->required();
+  index_command.add_option("-o,--out", index_args.out, "The index file; without it index.flowrun beside the first shard");
+  add_labels(index_command, index_args.labels);
+  add_work(index_command, index_args.threads, index_args.json, index_args.quiet);
+  index_command.callback([&] { status = index_shards(index_args); });
+
+  PackArgs pack_args{.threads = all_threads};
+  CLI::App& pack_command = *app.add_subcommand("pack", "Writes a folder of images, or shards, as shards with an index, or as a folder");
+  pack_command.add_option("paths", pack_args.paths, "FROM OUT: a folder of images, or shards and folders of them; and the new folder")
+      ->required()
+      ->expected(2, 1 << 20);
+  pack_command.add_option("--to", pack_args.to, "What to write")->check(CLI::IsMember({"shards", "folder"}))->capture_default_str();
+  pack_command.add_option("--shard-mib", pack_args.shard_mib, "Size that no shard exceeds, unless one image does")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  pack_command.add_option("--resize", pack_args.resize, "Makes images smaller whose shortest side is longer, in pixels")->check(CLI::Range(1, 16384));
+  pack_command.add_option("--quality", pack_args.quality, "Of the JPEG of a smaller image")->check(CLI::Range(1, 100))->capture_default_str();
+  pack_command.add_option("--filter", pack_args.filter, "Of the resize")->check(CLI::IsMember({"bicubic", "bilinear"}))->capture_default_str();
+  pack_command.add_flag("--zstd", pack_args.zstd, "Compresses shards, each sample by itself (.tar.zst); JPEG hardly shrinks");
+  add_labels(pack_command, pack_args.labels);
+  add_work(pack_command, pack_args.threads, pack_args.json, pack_args.quiet);
+  pack_command.callback([&] { status = pack(pack_args); });
 
   std::string folder;
   CLI::App& doc_command = *app.add_subcommand("doc", "Writes the pages of all types into a folder");

@@ -68,4 +68,13 @@ void Progress::evaluating(const std::string& source, int64_t done, int64_t total
   if (due(false)) show(print("evaluating: %lld of %lld images of ", static_cast<long long>(done), static_cast<long long>(total)) + source);
 }
 
+void Progress::working(const std::string& what, int64_t done, int64_t total, const char* unit) {
+  const auto now = Clock::now();
+  if (what != what_) what_ = what, begun_ = now, begun_at_ = done, next_ = now + std::chrono::seconds(1);
+  if (!due(false)) return;
+  const double rate = static_cast<double>(done - begun_at_) / std::chrono::duration<double>(now - begun_).count();
+  show(what + print(" %lld/%lld %s  %.0f %s/s  left ", static_cast<long long>(done), static_cast<long long>(total), unit, rate, unit) +
+       (rate > 0 ? duration(static_cast<double>(total - done) / rate) : "?"));
+}
+
 }  // namespace flowrun::tool

@@ -18,6 +18,8 @@ class Progress {
   void step(const Engine& engine, const StepContext& context);
   /// While an evaluation passes a stream.
   void evaluating(const std::string& source, int64_t done, int64_t total);
+  /// While something else than a run goes on; one thread at a time.
+  void working(const std::string& what, int64_t done, int64_t total, const char* unit);
   /// Before something else is written to the terminal; any thread.
   void clear();
 
@@ -29,7 +31,9 @@ class Progress {
   bool quiet_, terminal_;
   std::atomic<bool> shown_{false};
   std::string loss_;
-  Clock::time_point next_{};
+  Clock::time_point next_{}, begun_{};
+  std::string what_;
+  int64_t begun_at_ = 0;
   // For the rate: a moment some seconds ago.
   double mark_seconds_ = 0, rate_ = 0;
   int64_t mark_images_ = -1;

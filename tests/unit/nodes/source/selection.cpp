@@ -12,54 +12,76 @@ namespace {
 using testing::HasSubstr;
 namespace test = io::test;
 
-io::ImageFolder folder() {
-  io::ImageFolder out;
-  out.root = "pictures";
-  out.classes = {"cat", "dog"};
-  for (int label = 0; label < 2; ++label) {
-    for (int i = 0; i < 10; ++i) out.files.push_back({out.classes[static_cast<size_t>(label)] + "/" + std::to_string(10 + i) + ".jpg", label});
+/// Ten of each of two classes, and one more.
+const std::vector<std::string> paths = [] {
+  std::vector<std::string> out;
+  for (const char* name : {"cat", "dog"}) {
+    for (int i = 0; i < 10; ++i) out.push_back(std::string(name) + "/" + std::to_string(10 + i) + ".jpg");
   }
-  out.files.push_back({"dog/only.jpg", 1});
+  out.emplace_back("dog/only.jpg");
+  return out;
+}();
+
+Candidates candidates() {
+  Candidates out{.names = {paths.begin(), paths.end()}, .classes = {"cat", "dog"}, .without_labels = "they are alike"};
+  for (const std::string& path : paths) out.labels.push_back(path.starts_with("dog"));
   return out;
 }
 
-std::vector<std::string> paths(const std::vector<io::ImageFile>& files) {
+std::vector<std::string> chosen(const std::vector<size_t>& indices) {
   std::vector<std::string> out;
-  for (const auto& file : files) out.push_back(file.path);
+  for (const size_t i : indices) out.push_back(paths[i]);
   return out;
+}
+
+std::vector<size_t> per_class(int64_t count, uint64_t seed, const Candidates& from = candidates()) {
+  std::vector<size_t> all;
+  for (size_t i = 0; i < from.names.size(); ++i) all.push_back(i);
+  return take_per_class(from, all, count, seed);
 }
 
 TEST(SourceSelection, ListsKeepTheFolderOrder) {
   const test::TemporaryDirectory dir;
   test::put_file(dir / "list.txt", "dog/12.jpg\r\n\ncat/11.jpg\nonly.jpg\n");
-  EXPECT_THAT(paths(take_listed(folder().files, dir / "list.txt")), testing::ElementsAre("cat/11.jpg", "dog/12.jpg", "dog/only.jpg"));
+  EXPECT_THAT(chosen(take_listed(candidates().names, dir / "list.txt")), testing::ElementsAre("cat/11.jpg", "dog/12.jpg", "dog/only.jpg"));
 }
 
 TEST(SourceSelection, FaultsOfListsNameTheLine) {
   const test::TemporaryDirectory dir;
   const auto fault = [&](const std::string& text) {
     test::put_file(dir / "list.txt", text);
-    return test::message_of<io::Error>([&] { take_listed(folder().files, dir / "list.txt"); });
+    return test::message_of<io::Error>([&] { take_listed(candidates().names, dir / "list.txt"); });
   };
   EXPECT_THAT(fault("cat/11.jpg\n\ncat/99.jpg\n"), HasSubstr("list.txt:3: the folder has no file \"cat/99.jpg\""));
   EXPECT_THAT(fault("11.jpg\n"), HasSubstr("list.txt:1: several files are called \"11.jpg\""));
   EXPECT_THAT(fault("dog/only.jpg\nonly.jpg\n"), HasSubstr("list.txt:2: \"only.jpg\" was named in line 1 already"));
   EXPECT_THAT(fault("\n"), HasSubstr("names no file"));
-  EXPECT_THAT(test::message_of<io::Error>([&] { take_listed(folder().files, dir / "none.txt"); }), HasSubstr("none.txt"));
+  EXPECT_THAT(test::message_of<io::Error>([&] { take_listed(candidates().names, dir / "none.txt"); }), HasSubstr("none.txt"));
 }
 
 TEST(SourceSelection, DrawsPerClass) {
-  const auto some = take_per_class(folder(), 4, 0);
+  const auto some = chosen(per_class(4, 0));
   ASSERT_EQ(some.size(), 8u);
-  EXPECT_EQ(std::count_if(some.begin(), some.end(), [](const auto& f) { return f.label == 0; }), 4);
-  EXPECT_EQ(paths(some), paths(take_per_class(folder(), 4, 0)));
-  EXPECT_NE(paths(some), paths(take_per_class(folder(), 4, 1)));
+  EXPECT_EQ(std::count_if(some.begin(), some.end(), [](const auto& path) { return path.starts_with("cat"); }), 4);
+  EXPECT_EQ(some, chosen(per_class(4, 0)));
+  EXPECT_NE(some, chosen(per_class(4, 1)));
   // Pinned: a low-shot list is part of a published protocol, and must not change with machine or version.
-  EXPECT_THAT(paths(take_per_class(folder(), 2, 0)), testing::ElementsAre("cat/11.jpg", "cat/12.jpg", "dog/13.jpg", "dog/19.jpg"));
-  EXPECT_THAT(test::message_of<io::Error>([&] { take_per_class(folder(), 11, 0); }), HasSubstr("class cat has 10 images, fewer than per_class = 11"));
-  io::ImageFolder flat = folder();
-  flat.classes.clear();
-  EXPECT_THAT(test::message_of<io::Error>([&] { take_per_class(flat, 1, 0); }), HasSubstr("class folders"));
+  EXPECT_THAT(chosen(per_class(2, 0)), testing::ElementsAre("cat/11.jpg", "cat/12.jpg", "dog/13.jpg", "dog/19.jpg"));
+  EXPECT_EQ(test::message_of<io::Error>([&] { per_class(11, 0); }), "class cat has 10 images, fewer than per_class = 11");
+  Candidates flat = candidates();
+  flat.labels.assign(flat.names.size(), -1);
+  EXPECT_EQ(test::message_of<io::Error>([&] { per_class(1, 0, flat); }), "per_class needs labels, but they are alike");
+}
+
+TEST(SourceSelection, ClassesMayBeMixedAndWithoutNames) {
+  // Shards may have any order: of each class the same places are drawn as when they lie together.
+  Candidates mixed;
+  for (size_t i = 0; i < 20; ++i) mixed.names.push_back(paths[i]), mixed.labels.push_back(static_cast<int>(i % 2));
+  const auto drawn = per_class(2, 0, mixed);
+  EXPECT_EQ(std::count_if(drawn.begin(), drawn.end(), [](size_t i) { return i % 2 == 0; }), 2);
+  EXPECT_THAT(drawn, testing::IsSupersetOf({size_t{2}, size_t{4}})) << "the second and the third, as of the cats";
+  EXPECT_TRUE(std::is_sorted(drawn.begin(), drawn.end()));
+  EXPECT_EQ(test::message_of<io::Error>([&] { per_class(11, 0, mixed); }), "class 0 has 10 images, fewer than per_class = 11");
 }
 
 TEST(SourceSelection, PartsShareNothingAndMissNothing) {

@@ -1,0 +1,116 @@
+// Scanned shards to one index: which labels there are.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "io/error.h"
+#include "io/shard_scan.h"
+
+namespace flowrun::io {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string_view folder_of(std::string_view name) {
+  const size_t slash = name.rfind('/');
+  return slash == std::string_view::npos ? std::string_view() : name.substr(0, slash + 1);
+}
+
+/// The folders that all names have in common, with their last slash.
+std::string_view shared_folder(const std::vector<ScannedShard>& scans) {
+  std::string_view shared;
+  bool first = true;
+  for (const ScannedShard& scan : scans) {
+    for (const ScannedSample& sample : scan.samples) {
+      const std::string_view folder = folder_of(sample.image);
+      if (first) shared = folder, first = false;
+      const auto [end, unused] = std::mismatch(shared.begin(), shared.end(), folder.begin(), folder.end());
+      shared = folder_of(shared.substr(0, static_cast<size_t>(end - shared.begin())));
+    }
+  }
+  return shared;
+}
+
+/// The class folder of a name: the first below what all share; empty when it lies there itself.
+std::string_view class_folder(std::string_view name, std::string_view shared) {
+  name.remove_prefix(shared.size());
+  const size_t slash = name.find('/');
+  return slash == std::string_view::npos ? std::string_view() : name.substr(0, slash);
+}
+
+/// Sorted; empty when images lie beside the folders, as in a flat folder.
+std::vector<std::string> class_folders(const std::vector<ScannedShard>& scans, std::string_view shared) {
+  std::set<std::string, std::less<>> names;
+  for (const ScannedShard& scan : scans) {
+    for (const ScannedSample& sample : scan.samples) {
+      const std::string_view folder = class_folder(sample.image, shared);
+      if (folder.empty()) return {};
+      if (!names.contains(folder)) names.emplace(folder);
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
+LabelKind kind_of(const std::vector<ScannedShard>& scans, const IndexOptions& options, bool folders) {
+  if (options.labels) return *options.labels;
+  const auto first = std::find_if(scans.begin(), scans.end(), [](const ScannedShard& scan) { return !scan.samples.empty(); });
+  if (first->samples[0].cls >= 0) return LabelKind::cls;
+  if (first->samples[0].json >= 0) return LabelKind::json;
+  return folders ? LabelKind::folder : LabelKind::none;
+}
+
+int32_t label_of(const ScannedSample& sample, LabelKind kind, const fs::path& shard) {
+  if (kind == LabelKind::cls && sample.cls < 0) {
+    throw Error(shard.string() + ": " + sample.image + " has no .cls beside it, as others have; --labels takes labels from elsewhere");
+  }
+  if (kind == LabelKind::json && sample.json < 0) {
+    throw Error(shard.string() + ": " + sample.image +
+                " has no .json with a whole number as \"label\" or \"cls\"; --labels takes labels from elsewhere");
+  }
+  return kind == LabelKind::cls ? sample.cls : kind == LabelKind::json ? sample.json : -1;
+}
+
+/// Numbers have names where each folder stands for one number, and the numbers are the places of the sorted folders.
+bool folders_name_labels(const ShardIndex& index, const std::vector<std::string>& folders, std::string_view shared) {
+  return !folders.empty() && std::all_of(index.samples.begin(), index.samples.end(), [&](const ShardSample& sample) {
+    return sample.label >= 0 && static_cast<size_t>(sample.label) < folders.size() &&
+           folders[static_cast<size_t>(sample.label)] == class_folder(index.name(sample), shared);
+  });
+}
+
+}  // namespace
+
+IndexedShards merge_scans(std::vector<ScannedShard>& scans, const std::vector<fs::path>& shards, const IndexOptions& options) {
+  size_t count = 0;
+  for (const ScannedShard& scan : scans) count += scan.samples.size();
+  if (count == 0) throw Error("no image (.jpg, .jpeg, .png, .webp) in " + shards[0].string() + (shards.size() > 1 ? " and the other shards" : ""));
+  const std::string shared(shared_folder(scans));
+  const std::vector<std::string> folders = class_folders(scans, shared);
+  IndexedShards out;
+  ShardIndex& index = out.index;
+  index.labels = kind_of(scans, options, !folders.empty());
+  if (index.labels == LabelKind::folder && folders.empty()) {
+    throw Error("the images of " + shards[0].string() + " lie in no folders of classes; choose other labels with --labels");
+  }
+  index.samples.reserve(count);
+  for (size_t i = 0; i < scans.size(); ++i) {
+    ScannedShard& scan = scans[i];
+    scan.shard.first_frame = index.frames.size();
+    index.frames.insert(index.frames.end(), scan.frames.begin(), scan.frames.end());
+    index.shards.push_back(scan.shard);
+    out.passed_over += scan.passed_over;
+    for (const ScannedSample& sample : scan.samples) {
+      int32_t label = label_of(sample, index.labels, shards[i]);
+      if (index.labels == LabelKind::folder) {
+        label = static_cast<int32_t>(std::lower_bound(folders.begin(), folders.end(), class_folder(sample.image, shared)) - folders.begin());
+      }
+      index.add({.offset = sample.offset, .hash = sample.hash, .size = sample.size, .shard = static_cast<uint32_t>(i), .label = label}, sample.image);
+    }
+    scan = {};
+  }
+  if (index.labels != LabelKind::none && folders_name_labels(index, folders, shared)) index.classes = folders;
+  return out;
+}
+
+}  // namespace flowrun::io

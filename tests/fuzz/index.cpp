@@ -1,0 +1,23 @@
+// Whatever bytes an index holds: an index or an Error; and what is taken is written as it was.
+#include <cstdlib>
+
+#include "io/error.h"
+#include "io/shard_index.h"
+#include "support/io_shards.h"
+
+using namespace flowrun::io;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  std::vector<uint8_t> bytes(data, data + size);
+  test::repair_index(bytes);
+  try {
+    const ShardIndex index = parse_shard_index(bytes, "index");
+    for (const ShardSample& sample : index.samples) {
+      if (index.name(sample).size() != sample.name_size) std::abort();
+      if (sample.offset + sample.size > index.shards.at(sample.shard).content) std::abort();
+    }
+    if (encode_shard_index(index) != bytes) std::abort();
+  } catch (const Error&) {
+  }
+  return 0;
+}

@@ -1,0 +1,128 @@
+#include "io/pack.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/file.h>
+
+#include "io/error.h"
+#include "io/jpeg.h"
+#include "io/pack_journal.h"
+#include "io/shard_reader.h"
+#include "support/io_files.h"
+
+namespace flowrun::io {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class Pack : public testing::Test {
+ protected:
+  Pack() {
+    uint32_t noise = 1;
+    for (int i = 0; i < 300; ++i) {
+      std::vector<uint8_t> pixels(static_cast<size_t>(60 * (40 + i % 30) * 3)), jpeg;
+      for (uint8_t& pixel : pixels) pixel = static_cast<uint8_t>((noise = noise * 1664525 + 1013904223) >> 24);
+      encode_jpeg({pixels.data(), 60, 40 + i % 30, 3}, 95, jpeg);
+      test::put_file(dir_ / ("data/c" + std::to_string(i % 3) + "/" + std::to_string(1000 + i) + ".jpg"),
+                     {reinterpret_cast<const char*>(jpeg.data()), jpeg.size()});
+    }
+  }
+
+  PackReport make(const std::string& out, const PackOptions& options = {.shard_bytes = 1 << 20, .threads = 4}) {
+    return pack({(dir_ / "data").string()}, dir_ / out, options);
+  }
+  std::string fault(const std::string& out, const PackOptions& options = {.shard_bytes = 1 << 20, .threads = 4}) {
+    std::string text = test::message_of<Error>([&] { make(out, options); });
+    const std::string folder = dir_.path().string();
+    for (size_t at = text.find(folder); at != std::string::npos; at = text.find(folder)) text.replace(at, folder.size(), "DIR");
+    return text;
+  }
+  std::vector<std::pair<std::string, std::string>> tree(const std::string& out) const {
+    std::vector<std::pair<std::string, std::string>> files;
+    for (const std::string& name : test::names_in(dir_ / out)) {
+      if (fs::is_regular_file(dir_ / out / name)) files.emplace_back(name, test::get_file(dir_ / out / name));
+    }
+    return files;
+  }
+  /// Stops inside the last shard, at an image that can't be read, which is repaired afterwards.
+  void make_part(const std::string& out) {
+    const fs::path bad = dir_ / "data/c2/1299.jpg";
+    const std::string whole = test::get_file(bad);
+    test::put_file(bad, "no picture");
+    EXPECT_THAT(fault(out), HasSubstr("DIR/data/c2/1299.jpg: not a JPEG"));
+    test::put_file(bad, whole);
+  }
+
+  const test::TemporaryDirectory dir_;
+};
+
+TEST_F(Pack, ThreadsChangeNothing) {
+  for (PackOptions options : {PackOptions{.shard_bytes = 1 << 20}, PackOptions{.shard_bytes = 1 << 20, .zstd = true, .resize = 32}}) {
+    options.threads = 1;
+    make("one", options);
+    options.threads = 6;
+    const PackReport report = make("six", options);
+    EXPECT_EQ(report.samples, 300u);
+    EXPECT_EQ(tree("one"), tree("six"));
+    const ShardReader reader(dir_ / "six");
+    std::vector<uint8_t> bytes;
+    for (size_t i = 0; i < 300; ++i) {
+      reader.read(i, true, bytes);
+      const JpegInfo info = read_jpeg_info(bytes);
+      EXPECT_EQ(std::min(info.width, info.height), options.resize ? 32 : std::min(60, info.width));
+    }
+    fs::remove_all(dir_ / "one"), fs::remove_all(dir_ / "six");
+  }
+}
+
+TEST_F(Pack, GoesOnBehindWhatTheJournalHas) {
+  make("whole");
+  make_part("part");
+  ASSERT_TRUE(fs::exists(dir_ / "part/shard-000000.tar"));
+  const std::string journal = test::get_file(dir_ / "part/pack.journal");
+  test::put_file(dir_ / "part/pack.journal", journal + R"({"name":"shard-00)");  // a line that a kill cut short
+  test::put_file(dir_ / "part/.shard-000001.tar.tmp-1-0", "left by a kill");
+  const PackReport report = make("part");
+  EXPECT_GT(report.found, 0u);
+  EXPECT_LT(report.found, 300u);
+  EXPECT_EQ(tree("part"), tree("whole"));
+}
+
+TEST_F(Pack, AShardThatWasRemovedIsWrittenAgain) {
+  make("whole");
+  make_part("part");
+  fs::remove(dir_ / "part/shard-000000.tar");
+  EXPECT_EQ(make("part").found, 0u);
+  EXPECT_EQ(tree("part"), tree("whole"));
+}
+
+TEST_F(Pack, WhatChangedOnTheDiskIsNoticed) {
+  make_part("part");
+  const std::string shard = test::get_file(dir_ / "part/shard-000000.tar"),
+                    cure = "; this is not what was written: check the disk, remove DIR/part and pack again";
+  for (const auto& [place, what] : {std::pair(2000, ": c0/1000.jpg"), std::pair(3, " is not a tar archive: its first header has a wrong checksum")}) {
+    std::string changed = shard;
+    changed[static_cast<size_t>(place)] = static_cast<char>(changed[static_cast<size_t>(place)] ^ 1);
+    test::put_file(dir_ / "part/shard-000000.tar", changed);
+    EXPECT_EQ(fault("part"), "DIR/part/shard-000000.tar" + std::string(what) + cure);
+  }
+  EXPECT_FALSE(fs::exists(dir_ / "part/index.flowrun"));
+}
+
+TEST_F(Pack, ADamagedJournalAndAnotherProgramAreRefused) {
+  make_part("part");
+  const std::string journal = test::get_file(dir_ / "part/pack.journal");
+  {
+    const FileDescriptor other(::open((dir_ / "part/pack.journal").c_str(), O_RDWR));
+    ASSERT_EQ(flock(other.get(), LOCK_EX), 0);
+    EXPECT_EQ(fault("part"), "DIR/part is being written by another flowrun pack");
+  }
+  test::put_file(dir_ / "part/pack.journal", journal + "{\"name\":1}\n");
+  EXPECT_EQ(fault("part"), "DIR/part/pack.journal is damaged: remove DIR/part and pack again");
+  test::put_file(dir_ / "part/pack.journal", "[]\n");
+  EXPECT_THAT(fault("part"), HasSubstr("DIR/part holds an unfinished pack with other options: format was null"));
+}
+
+}  // namespace
+}  // namespace flowrun::io
