@@ -35,7 +35,7 @@ struct DecodeRequest {
 // By the first bytes, whatever the file is called. Throws Error on others, saying what they look like.
 ImageFormat recognise_format(std::span<const uint8_t> bytes);
 
-// From the header alone, in less than a microsecond and without allocation. A header that is read can still be one that
+// From the header alone, by going over markers or chunks: far less than a decode, and without allocation. A header that is read can still be one that
 // the decoder refuses. Throws Error on other formats and on broken headers, TruncatedError when it ends within them.
 ImageInfo read_image_info(std::span<const uint8_t> bytes);
 

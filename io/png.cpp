@@ -84,6 +84,18 @@ PngReader::PngReader(std::span<const uint8_t> file) : bytes(file) {
   throw_error(*this);
 }
 
+// Whether the chunks go on behind the end of the file.
+bool ends_too_early(std::span<const uint8_t> bytes) {
+  constexpr size_t frame = 12;  // length, kind and checksum
+  for (size_t at = 8; bytes.size() - at >= frame;) {
+    const size_t length = size_t{bytes[at]} << 24 | size_t{bytes[at + 1]} << 16 | size_t{bytes[at + 2]} << 8 | size_t{bytes[at + 3]};
+    if (length > bytes.size() - at - frame) return true;
+    if (std::memcmp(bytes.data() + at + 4, "IEND", 4) == 0) return false;
+    at += length + frame;
+  }
+  return true;
+}
+
 // To 8-bit RGB. Returns the number of passes.
 int set_up_rgb(png_structp png) {
   png_set_palette_to_rgb(png);
@@ -146,9 +158,8 @@ bool decode_png(std::span<const uint8_t> bytes, const DecodeRequest& request, Pi
   }
   const auto first = static_cast<png_uint_32>(region.y), end = first + static_cast<png_uint_32>(region.height);
   const bool ok = guarded(reader, [&] {
-    // libpng gives what it has inflated only when it has read all that it asked for: of a file that may be cut it asks
-    // byte by byte.
-    if (request.keep_truncated) png_set_compression_buffer_size(png, 1);
+    // libpng inflates only when it has read all that it asked for: of a file that is cut it asks byte by byte, slowly.
+    if (request.keep_truncated && ends_too_early(bytes)) png_set_compression_buffer_size(png, 1);
     const int passes = set_up_rgb(png);
     png_read_update_info(png, reader.info);
     if (png_get_rowbytes(png, reader.info) != row_bytes) png_error(png, "rows of another size");

@@ -189,6 +189,25 @@ class Formats(support.Folder):
         self.assertLess(mean, 2)
 
 
+class Pairs(support.Folder):
+    def test_label_maps_in_the_images_folder_are_no_images(self):
+        (self.folder / "data").mkdir()
+        for index in range(4):
+            picture(index, 40, 40).save(self.folder / f"data/{index}.jpg")
+            Image.new("L", (40, 40), index).save(self.folder / f"data/{index}.png")
+        self.write({
+            "run": {"epochs": 2, "device": "cpu"},
+            "nodes": {
+                "files": {"type": "source.pairs", "images": "data", "labels": "data"},
+                "decode": {"type": "image.decode", "in": {"bytes": "files.bytes"}},
+                "batch": {"type": "batch.stack", "in": {"image": "decode"}, "size": 4},
+                "metrics": {"type": "report.metrics", "in": {"image": "batch"}, "every": "1 step", "tensorboard": False},
+            },
+        })
+        self.flowrun("pipeline.json", "--out", "run")
+        self.assertEqual(len(self.history("run")), 2)
+
+
 class Photographs(support.Folder):
     @support.needs_photographs
     def test_formats_of_the_same_pixels_give_the_same_images(self):

@@ -377,6 +377,20 @@ TEST(Evaluation, NeedsNoTraining) {
   EXPECT_EQ(run.evaluations[0].reports.at("images"), 10);
 }
 
+TEST(Evaluation, KeptSamplesAreToldAsSuch) {
+  const char* const text = R"({ "models": { "m": { "type": "toy.weights" } }, "nodes": {
+    "held": { "type": "toy.numbers", "n": 10 }, "odd": { "type": "toy.fail", "in": "held", "odd": [7, 3] },
+    "stack": { "type": "toy.stack", "in": "odd", "size": 4, "group": 4 },
+    "measure": { "type": "toy.measure", "in": "stack", "model": "m" } } })";
+  for (const int count : all_threads) {
+    const ToyRun run = run_toy(text, threads(count, 3));
+    EXPECT_EQ(run.faults + run.error, "");
+    EXPECT_EQ(run.evaluations.at(0).reports.at("images"), 10);
+    EXPECT_THAT(run.quarantine, testing::ElementsAre("0/3 number-3: odd: sample 3 is odd (kept) (evaluation)",
+                                                     "0/7 number-7: odd: sample 7 is odd (kept) (evaluation)"));
+  }
+}
+
 TEST(Sizes, TooFewSamples) {
   const ToyRun few = run_toy(training, serial(), {"nodes.numbers.n=11"});
   EXPECT_TRUE(few.pipeline_error);
