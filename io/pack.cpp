@@ -35,6 +35,7 @@ nlohmann::ordered_json header_of(const PackSource& source, const PackOptions& op
   if (!options.to_folder) header.update({{"shard_mib", options.shard_bytes >> 20}, {"zstd", options.zstd}});
   header["resize"] = options.resize;
   if (options.resize > 0) header.update({{"quality", options.quality}, {"filter", options.filter == Filter::bicubic ? "bicubic" : "bilinear"}});
+  if (options.tiles_per_row) header["tiles_per_row"] = *options.tiles_per_row;
   header["labels"] = label_kind_name(source.kind);
   header["samples"] = source.names.size();
   char text[17];
@@ -61,7 +62,7 @@ class Packer {
     PackReport report{.samples = source_.names.size(), .labels = source_.kind};
     report.found = journal_.samples();
     if (!journal_.complete()) {
-      report.resized = write();
+      write(report);
       options_.to_folder ? verify_files() : verify_shards();
       journal_.finish();
     }
@@ -79,15 +80,15 @@ class Packer {
   }
 
  private:
-  uint64_t write() {
+  void write(PackReport& report) {
     const size_t begin = journal_.samples(), end = source_.names.size();
     const auto output = open_pack_output(source_, to_, options_, journal_);
-    uint64_t resized = 0;
     const auto take = [&](size_t i, PackedSample& packed) { source_.take(i, packed.image); };
     const auto make = [&](size_t i, PackedSample& packed) {
       try {
         source_.read(i, packed.image);
-        packed.encoded_anew = pack_image(packed.image, options_);
+        const PackedAs done = pack_image(packed.image, options_);
+        packed.encoded_anew = done.resized, packed.tiled = done.tiled;
       } catch (const Error& error) {
         const std::string what = error.what(), where = source_.where(i);
         throw Error(what.find(where) == std::string::npos ? where + ": " + what : what);
@@ -96,12 +97,11 @@ class Packer {
     };
     const auto put = [&](size_t i, PackedSample& packed) {
       output->put(i, packed);
-      resized += packed.encoded_anew;
+      report.resized += packed.encoded_anew, report.tiled += packed.tiled;
       if (options_.progress) options_.progress("packed", i + 1, end);
     };
     for_each_in_order<PackedSample>(begin, end, options_.threads, take, make, put);
     output->finish();
-    return resized;
   }
 
   std::vector<uint64_t> hashes() const {

@@ -21,7 +21,8 @@ struct PackOptions {
   int resize = 0;                              // shortest side; 0: images stay as they are
   int quality = 90;                            // of what is resized
   Filter filter = Filter::bicubic;
-  std::optional<LabelKind> labels;  // where shards' labels come from, as in IndexOptions
+  std::optional<int> tiles_per_row;  // JPEGs are tiled (jpeg_tiles.h); 0: a tile per MCU
+  std::optional<LabelKind> labels;   // where shards' labels come from, as in IndexOptions
   int threads = 1;
   std::function<void(const char* what, uint64_t done, uint64_t total)> progress;  // one thread at a time
 };
@@ -29,6 +30,7 @@ struct PackOptions {
 struct PackReport {
   uint64_t samples = 0, shards = 0, bytes = 0;
   uint64_t resized = 0;       // in this call
+  uint64_t tiled = 0;         // in this call
   uint64_t found = 0;         // samples that an earlier call, which was stopped, had packed
   bool was_complete = false;  // nothing was to do
   LabelKind labels = LabelKind::none;
@@ -38,7 +40,8 @@ struct PackReport {
 // Packs FROM (one folder of images, or shards and folders of shards) into the folder TO. What it writes depends on
 // images and options, not on threads. Each shard appears whole under its name; a journal holds what is complete, so
 // that a call that was stopped, called again with the same options, goes on there. At the end everything is read again
-// and compared; the index is written last. Image files of samples keep their bytes unless they are resized.
+// and compared; the index is written last. Image files of samples keep their bytes unless they are resized
+// or tiled.
 //
 // Throws Error, naming the file, when an image's header can't be read or, with resize, the image; when TO holds
 // something else, a pack with other options or of other images, or is being written by another program; and when what

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "io/error.h"
+#include "io/image_decoder.h"
 #include "io/jpeg.h"
+#include "io/jpeg_tiles.h"
 #include "io/resize.h"
 
 namespace flowrun::io {
@@ -10,16 +13,16 @@ namespace flowrun::io {
 namespace {
 
 /// Keeps buffers between images: one per thread.
-struct Shrinker {
-  JpegDecoder decoder;
+struct Packer {
+  ImageDecoder decoder;
   Resizer resizer;
-  PixelBuffer pixels;
+  PixelBuffer pixels, again;
   std::vector<uint8_t> small;
 
-  /// The one place that decodes. What it gives is upright as the decoder makes it, for the new file has no EXIF.
-  void shrink(std::vector<uint8_t>& bytes, const JpegInfo& info, const PackOptions& options) {
-    decoder.decode(bytes, pixels);
-    if (info.components == 1) drop_chroma();
+  /// The new file has no EXIF data: its pixels lie as they lay in the old one.
+  void shrink(std::vector<uint8_t>& bytes, const ImageInfo& info, const PackOptions& options) {
+    decoder.decode(bytes, info, {}, pixels);
+    if (info.channels == 1) drop_chroma();
     const int64_t shortest = std::min(pixels.width, pixels.height);
     const int height = static_cast<int>(int64_t{pixels.height} * options.resize / shortest);
     const int width = static_cast<int>(int64_t{pixels.width} * options.resize / shortest);
@@ -34,19 +37,32 @@ struct Shrinker {
     for (size_t i = 0; i < count; ++i) pixels.pixels[i] = pixels.pixels[3 * i];
     pixels.reshape(pixels.height, pixels.width, 1);
   }
+
+  /// False when there is nothing to win, or the file is damaged: it stays as it is then, and its damage is met in training.
+  bool tile(std::vector<uint8_t>& bytes, int tiles_per_row) {
+    try {
+      std::vector<uint8_t> tiled = tile_jpeg(bytes, {tiles_per_row});
+      decoder.decode(bytes, {}, pixels);
+      decoder.decode(tiled, {}, again);
+      if (pixels.width != again.width || pixels.height != again.height || pixels.pixels != again.pixels) return false;
+      bytes = std::move(tiled);
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  }
 };
 
 }  // namespace
 
-bool pack_image(std::vector<uint8_t>& bytes, const PackOptions& options) {
-  const JpegInfo info = read_jpeg_info(bytes);
-  const bool shrinks = options.resize > 0 && std::min(info.width, info.height) > options.resize;
-  if (shrinks) {
-    thread_local Shrinker shrinker;
-    shrinker.shrink(bytes, info, options);
-  }
-  // A rewriting of the file without a change of its pixels belongs here.
-  return shrinks;
+PackedAs pack_image(std::vector<uint8_t>& bytes, const PackOptions& options) {
+  thread_local Packer packer;
+  const ImageInfo info = read_image_info(bytes);
+  PackedAs done;
+  done.resized = options.resize > 0 && std::min(info.width, info.height) > options.resize;
+  if (done.resized) packer.shrink(bytes, info, options);
+  if (options.tiles_per_row && (done.resized || info.format == ImageFormat::jpeg)) done.tiled = packer.tile(bytes, *options.tiles_per_row);
+  return done;
 }
 
 }  // namespace flowrun::io

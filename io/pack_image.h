@@ -8,9 +8,14 @@
 
 namespace flowrun::io {
 
-// What pack does to one image. BYTES, as they were read, become what is written; true when they were encoded anew (as
-// JPEG). Every image's header is read, so that one which is none is found now. Images whose shortest side is no longer
-// than options.resize stay as they are. Any thread. Throws Error without the file's name.
-bool pack_image(std::vector<uint8_t>& bytes, const PackOptions& options);
+struct PackedAs {
+  bool resized = false;  // and encoded anew, as JPEG
+  bool tiled = false;    // the same pixels, compared
+};
+
+// What pack does to one image. BYTES, as they were read, become what is written. Every image's header is read, so that
+// one which is none is found now. Images whose shortest side is no longer than options.resize keep their size. Any
+// thread. Throws Error without the file's name.
+PackedAs pack_image(std::vector<uint8_t>& bytes, const PackOptions& options);
 
 }  // namespace flowrun::io

@@ -16,7 +16,7 @@ namespace flowrun::io {
 struct PackedSample {
   std::vector<uint8_t> image;  // as it will be read again
   std::vector<uint8_t> chunk;  // what goes into the shard: image and label as members, compressed if wished
-  bool encoded_anew = false;
+  bool encoded_anew = false, tiled = false;
 };
 
 // Where samples go, in their order, from the first that the journal lacks.

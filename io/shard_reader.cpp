@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -81,11 +82,23 @@ void ShardReader::read(size_t sample, bool verify, std::vector<uint8_t>& out) co
   }
 }
 
-void ShardReader::read_frames(const Shard& shard, const ShardSample& sample, std::vector<uint8_t>& out) const {
-  thread_local std::vector<uint8_t> compressed, content;
+void ShardReader::prefetch(size_t sample) const {
+  const ShardSample& s = index_.samples[sample];
+  const Shard& shard = index_.shards[s.shard];
+  uint64_t offset = s.offset, size = s.size;
+  if (shard.frames > 0) offset = first_frame(shard, s)->offset, size = first_frame(shard, s)->size;
+  (void)posix_fadvise(files_[s.shard].get(), static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
+}
+
+ShardReader::Frames::const_iterator ShardReader::first_frame(const Shard& shard, const ShardSample& sample) const {
   const auto first = index_.frames.begin() + static_cast<std::ptrdiff_t>(shard.first_frame);
   const auto last = first + static_cast<std::ptrdiff_t>(shard.frames);
-  auto frame = std::upper_bound(first, last, sample.offset, [](uint64_t offset, const ZstdFrame& f) { return offset < f.content_offset; }) - 1;
+  return std::upper_bound(first, last, sample.offset, [](uint64_t offset, const ZstdFrame& f) { return offset < f.content_offset; }) - 1;
+}
+
+void ShardReader::read_frames(const Shard& shard, const ShardSample& sample, std::vector<uint8_t>& out) const {
+  thread_local std::vector<uint8_t> compressed, content;
+  auto frame = first_frame(shard, sample);
   // Programs that cut by size put an image into two frames.
   for (uint64_t filled = 0; filled < sample.size; ++frame) {
     compressed.resize(static_cast<size_t>(frame->size)), content.resize(static_cast<size_t>(frame->content_size));

@@ -26,8 +26,13 @@ class ShardReader {
   // The image's bytes; OUT keeps its capacity. VERIFY compares their hash with the index. Throws Error when they were
   // changed or can't be read.
   void read(size_t sample, bool verify, std::vector<uint8_t>& out) const;
+  // Asks the kernel for the sample, which will be read soon, and does not wait for it.
+  void prefetch(size_t sample) const;
 
  private:
+  using Frames = std::vector<ZstdFrame>;
+  // The frame that holds the first of the sample's bytes.
+  Frames::const_iterator first_frame(const Shard& shard, const ShardSample& sample) const;
   void open_shards();
   void read_frames(const Shard& shard, const ShardSample& sample, std::vector<uint8_t>& out) const;
   std::string cure() const;

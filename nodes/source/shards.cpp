@@ -44,6 +44,7 @@ struct Shards {
   }
   uint64_t size() const { return chosen_.size(); }
   std::string key(uint64_t sample) const { return shards_->key(chosen_[sample]); }
+  void prefetch(uint64_t sample) const { shards_->prefetch(chosen_[sample]); }
 
   void run(Ports& port, const SampleContext& context) const {
     const size_t sample = chosen_[context.sample];

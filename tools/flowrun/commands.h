@@ -59,6 +59,7 @@ struct PackArgs {
   std::string to = "shards", labels = "auto", filter = "bicubic";
   int64_t shard_mib = 256;
   int resize = 0, quality = 90, threads = 1;
+  std::string tiled;  // empty: no tiles; else tiles per row, or "mcu"
   bool zstd = false, json = false, quiet = false;
 };
 

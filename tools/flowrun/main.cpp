@@ -160,6 +160,12 @@ int main_or_throw(int argc, char** argv) {
   pack_command.add_option("--resize", pack_args.resize, "Makes images smaller whose shortest side is longer, in pixels")->check(CLI::Range(1, 16384));
   pack_command.add_option("--quality", pack_args.quality, "Of the JPEG of a smaller image")->check(CLI::Range(1, 100))->capture_default_str();
   pack_command.add_option("--filter", pack_args.filter, "Of the resize")->check(CLI::IsMember({"bicubic", "bilinear"}))->capture_default_str();
+  pack_command
+      .add_option("--tiled", pack_args.tiled,
+                  "Rewrites JPEGs, without a change of their pixels, so that crops decode faster: 16 (or N) tiles per row, or mcu for the smallest")
+      ->expected(0, 1)
+      ->default_str("16")
+      ->check(CLI::IsMember({"mcu"}) | CLI::Range(1, 4096));
   pack_command.add_flag("--zstd", pack_args.zstd, "Compresses shards, each sample by itself (.tar.zst); JPEG hardly shrinks");
   add_labels(pack_command, pack_args.labels);
   add_work(pack_command, pack_args.threads, pack_args.json, pack_args.quiet);

@@ -98,6 +98,7 @@ int pack(const PackArgs& args) {
                           .filter = args.filter == "bilinear" ? io::Filter::bilinear : io::Filter::bicubic,
                           .labels = label_kind(args.labels),
                           .threads = args.threads};
+  if (!args.tiled.empty()) options.tiles_per_row = args.tiled == "mcu" ? 0 : std::stoi(args.tiled);
   options.progress = [&](const char* what, uint64_t done, uint64_t total) {
     progress.working(what, static_cast<int64_t>(done), static_cast<int64_t>(total), "images");
   };
@@ -113,6 +114,7 @@ int pack(const PackArgs& args) {
                 {"labels", io::label_kind_name(report.labels)},
                 {"classes", report.classes},
                 {"resized", report.resized},
+                {"tiled", report.tiled},
                 {"found", report.found},
                 {"was_complete", report.was_complete}});
     return 0;
@@ -124,6 +126,7 @@ int pack(const PackArgs& args) {
   } else {
     text += ", " + size_text(report.bytes) + ", " + label_text(report.labels, report.classes) + ", verified";
     if (report.found > 0) text += "; " + std::to_string(report.found) + " were there from an earlier call";
+    if (options.tiles_per_row) text += "; " + std::to_string(report.tiled) + " were tiled";
     if (options.resize > 0) text += "; " + std::to_string(report.resized) + " were made smaller";
   }
   std::printf("%s\n", text.c_str());

@@ -93,8 +93,8 @@ void normalise(const uint8_t* in, int side, float* out) {
 
 class Contender {
  public:
-  Contender(std::vector<Item> items, const std::string& mode, int threads)
-      : items_(std::move(items)), mode_(mode), workers_(static_cast<size_t>(threads)) {
+  Contender(std::vector<Item> items, const std::string& mode, int threads, int side)
+      : items_(std::move(items)), mode_(mode), side_(side), workers_(static_cast<size_t>(threads)) {
     if (mode != "full" && mode != "region" && mode != "resize" && mode != "float") throw Error("modes are full, region, resize and float");
     batch_.resize(image_bytes() * batch_images);
     if (mode == "float") floats_.resize(batch_.size());
