@@ -1,8 +1,10 @@
-// A plug-in for tools/bench: writes down which region of which sample the pipeline takes, so that others can take the same.
+// A plug-in for tools/bench: writes down which region of which sample the pipeline takes, so that others can take the
+// same; and reads uploaded images, since a pipeline whose outputs nobody reads is refused.
 #include <cstdio>
 #include <mutex>
 
 #include "graph/node.h"
+#include "nodes/device.h"
 #include "nodes/host.h"
 
 namespace {
@@ -43,5 +45,20 @@ struct WriteRegions {
 };
 
 FLOWRUN_NODE(WriteRegions);
+
+struct Take {
+  static constexpr NodeInfo info{.type = "bench.take", .brief = "Reads what was uploaded, and does nothing with it.", .scope = Scope::device};
+  struct Ports {
+    In<DeviceImages> image{"image", "B 3 H W."};
+    void describe(auto& port) { port(image); }
+  };
+  struct Params {
+    void describe(auto&) {}
+  };
+  Params params;
+  void run(Ports&, const GroupContext&) {}
+};
+
+FLOWRUN_NODE(Take);
 
 }  // namespace
