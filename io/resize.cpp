@@ -113,7 +113,7 @@ void pack(ResizeTable& table, const ResizeKernels& kernels) {
   const auto bytes = static_cast<size_t>(kernels.packed_bytes), fours = static_cast<size_t>(table.fours);
   table.packed_first.resize(static_cast<size_t>(table.output));
   table.packed.resize(static_cast<size_t>(table.output) * fours * bytes);
-  std::vector<int32_t> shifted;
+  std::vector<int32_t>& shifted = table.shifted;
   uint8_t* out = table.packed.data();
   for (size_t x = 0; x < static_cast<size_t>(table.output); ++x) {
     const int first = std::min(table.first[x], table.input - table.fours * 4);

@@ -20,7 +20,8 @@ struct ResizeTable {
   std::vector<int> first;             // the first input
   std::vector<int> count;             // of inputs
   std::vector<int32_t> coefficients;  // output x taps, in 1 / 2^22
-  std::vector<double> weights;        // scratch
+  std::vector<double> weights;        // scratch, and below
+  std::vector<int32_t> shifted;
   // The same for kernels: taps in fours, of which none lies outside the input. No fours: kernels can't take it.
   int fours = 0;
   std::vector<int> packed_first;

@@ -70,6 +70,36 @@ class Shards(support.Folder):
             name = next(iter(part))
             self.assertEqual(self.ledgers(f"{name}-s", kind="shards", path="shards", **part), self.ledgers(f"{name}-f", **part))
 
+    def test_tiled_files_have_the_same_pixels(self):
+        """Restart markers make regions cheaper; ledgers, which hold the pixels, stay. Other formats stay as they are."""
+        for index, path in enumerate(sorted(self.data.rglob("*.jpg"))):
+            noise = Image.effect_noise((140 + index % 30, 130 + index % 20), 60).convert("RGB" if index % 5 else "L")
+            noise.save(path, quality=70, subsampling=index % 3, progressive=index % 4 == 0)
+        Image.effect_noise((90, 80), 60).save(self.data / "class1/png.png")
+        expected = self.ledgers("folder")
+        done = self.pack("data", "tiled", "--to", "folder", "--tiled", "--json")
+        self.assertEqual(json.loads(done.stdout)["tiled"], 120)
+        self.pack("data", "shards", "--tiled", "mcu")
+        self.assertEqual(self.ledgers("tiled", path="tiled"), expected)
+        self.assertEqual(self.ledgers("shards", kind="shards", path="shards"), expected)
+        before, after = tree(self.data), tree(self.folder / "tiled")
+        for name, content in before.items():
+            if name == "class1/png.png":
+                self.assertEqual(after[name], content)
+                continue
+            self.assertIn(b"\xff\xdd\x00\x04", after[name], "no restart interval")
+            old, new = Image.open(io.BytesIO(content)), Image.open(io.BytesIO(after[name]))
+            self.assertEqual((old.mode, old.tobytes()), (new.mode, new.tobytes()))
+        failed = self.pack("data", "tiled", "--to", "folder", "--tiled", "8", status=1)
+        self.assertIn("tiles_per_row", failed.stderr)
+
+    def test_damaged_files_stay_as_they_are(self):
+        cut = self.folder / "cut/one.jpg"
+        cut.parent.mkdir()
+        cut.write_bytes((self.data / "class2/002.jpg").read_bytes()[:-100])
+        self.assertEqual(json.loads(self.pack("cut", "tiled", "--to", "folder", "--tiled", "--json").stdout)["tiled"], 0)
+        self.assertEqual((self.folder / "tiled/one.jpg").read_bytes(), cut.read_bytes())
+
     def test_lists_name_members(self):
         self.pack("data", "shards")
         (self.folder / "list.txt").write_text("".join(f"class{i % 3}/{i:03d}.jpg\n" for i in range(0, 60, 2)))

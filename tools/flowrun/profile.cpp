@@ -1,6 +1,8 @@
 // profile --input-only: how many images a second the host side of a pipeline can give, and what bounds it.
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <optional>
 #include <sys/resource.h>
@@ -63,16 +65,28 @@ int choose_source(const CheckedPipeline& pipeline, const std::string& name) {
 struct Reading {
   double seconds;      // since the engine began
   double cpu_seconds;  // of the process
+  double delayed;      // seconds in which its threads could have run, but other programs had the cores
   int64_t images;
   ordered_json nodes;  // the engine's statistics
 };
 
 double seconds_of(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; }
 
+double delayed_seconds() {
+  double sum = 0;
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
+    std::ifstream line(task.path() / "schedstat");  // nanoseconds on a core, and waiting for one
+    uint64_t ran = 0, waited = 0;
+    if (line >> ran >> waited) sum += static_cast<double>(waited) * 1e-9;
+  }
+  return sum;
+}
+
 Reading read(const Engine& engine, const StepContext& context) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  return {context.seconds, seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime), context.images, engine.stats_json()["nodes"]};
+  return {context.seconds, seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime), delayed_seconds(), context.images, engine.stats_json()["nodes"]};
 }
 
 /// Counts for `seconds` after half a second of warming up, in whole steps.
@@ -116,8 +130,9 @@ ordered_json result_of(const CheckedPipeline& pipeline, const Reading& begin, co
     if (node.scope() == Scope::source) source_share = busy / thread_seconds;
   }
   const double cpu_share = (end.cpu_seconds - begin.cpu_seconds) / thread_seconds;
-  // A source that takes time while its thread is not on a core waits for the storage.
-  const double waiting = std::max(0.0, std::min(1 - cpu_share, source_share));
+  const double delayed_share = (end.delayed - begin.delayed) / thread_seconds;
+  // A source that takes time while its thread neither runs nor waits for a core waits for the storage.
+  const double waiting = std::max(0.0, std::min(1 - cpu_share - delayed_share, source_share));
   const bool waits = waiting > 0.2;
   return {{"images_per_second", images / seconds},
           {"images_per_second_per_thread", images / thread_seconds},
@@ -125,6 +140,7 @@ ordered_json result_of(const CheckedPipeline& pipeline, const Reading& begin, co
           {"images", end.images - begin.images},
           {"seconds", seconds},
           {"cpu_share", cpu_share},
+          {"delayed_share", delayed_share},
           {"peak_mib", static_cast<double>(usage.ru_maxrss) / 1024},
           {"bound_by", waits ? "storage" : "cpu"},
           {"slowest", slowest},
@@ -148,6 +164,10 @@ void print(const std::string& file, const ordered_json& result) {
   } else {
     std::printf("\nbound by the CPU, which was busy %.0f %% of the threads' time; most of it in %s\n", 100 * result["cpu_share"].get<double>(),
                 result["slowest"].get<std::string>().c_str());
+  }
+  if (result["delayed_share"] > 0.1) {
+    std::printf("for %.0f %% of the time other programs had the cores: the numbers would be higher without them\n",
+                100 * result["delayed_share"].get<double>());
   }
 }
 

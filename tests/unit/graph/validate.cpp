@@ -113,7 +113,8 @@ TEST(Lower, OutputsInPlaceShareASlotWithTheirInputWhereItHasOneReader) {
     const CheckedPipeline pipeline = checked(R"({"nodes": {
       "numbers": {"type": "toy.numbers", "n": 4},
       "one": {"type": "toy.noise", "in": "numbers"},
-      "two": {"type": "toy.noise", "in": ")" + source_of_second +
+      "two": {"type": "toy.noise", "in": ")" +
+                                             source_of_second +
                                              R"("},
       "both": {"type": "toy.join", "in": {"a": "one", "b": "two"}},
       "stack": {"type": "toy.stack", "in": "both", "size": 2},

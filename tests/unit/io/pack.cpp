@@ -5,6 +5,7 @@
 #include <sys/file.h>
 
 #include "io/error.h"
+#include "io/image_format.h"
 #include "io/jpeg.h"
 #include "io/pack_journal.h"
 #include "io/shard_reader.h"
@@ -69,7 +70,7 @@ TEST_F(Pack, ThreadsChangeNothing) {
     std::vector<uint8_t> bytes;
     for (size_t i = 0; i < 300; ++i) {
       reader.read(i, true, bytes);
-      const JpegInfo info = read_jpeg_info(bytes);
+      const ImageInfo info = read_image_info(bytes);
       EXPECT_EQ(std::min(info.width, info.height), options.resize ? 32 : std::min(60, info.width));
     }
     fs::remove_all(dir_ / "one"), fs::remove_all(dir_ / "six");
