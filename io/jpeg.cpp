@@ -18,14 +18,6 @@ using libjpeg::guarded;
 using libjpeg::set_up;
 using libjpeg::throw_error;
 
-// A crafted file of many scans over a large image would decode for hours; real encoders write about ten.
-constexpr int most_scans = 500;
-
-void check_scans(j_common_ptr info) {
-  auto* const decompress = reinterpret_cast<j_decompress_ptr>(info);
-  if (decompress->input_scan_number > most_scans) ERREXIT(info, JERR_BAD_PROGRESSION);
-}
-
 void check_signature(std::span<const uint8_t> bytes) {
   if (bytes.size() >= 3 && bytes[0] == 0xff && bytes[1] == 0xd8 && bytes[2] == 0xff) return;
   throw Error("not a JPEG: " + describe_content(bytes));
@@ -48,9 +40,8 @@ struct JpegDecoder::State {
   explicit State(int64_t limit) : max_pixels(limit) {
     set_up(errors);
     info.err = &errors.base;
-    progress.progress_monitor = check_scans;
     if (!guarded(errors, [&] { jpeg_create_decompress(&info); })) throw Error(std::string("libjpeg: ") + errors.message);
-    info.progress = &progress;
+    libjpeg::limit_scans(info, progress);
   }
   ~State() { jpeg_destroy_decompress(&info); }
   State(const State&) = delete;

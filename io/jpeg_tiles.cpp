@@ -230,6 +230,7 @@ struct Transcoder {
   ErrorManager errors{};
   jpeg_decompress_struct from{};
   jpeg_compress_struct to{};
+  jpeg_progress_mgr progress{};
   unsigned char* data = nullptr;
   unsigned long size = 0;
 
@@ -250,6 +251,7 @@ struct Transcoder {
 
 void Transcoder::run(std::span<const uint8_t> bytes, int tiles_per_row) {
   jpeg_create_decompress(&from);
+  libjpeg::limit_scans(from, progress);
   jpeg_create_compress(&to);
   jpeg_mem_src(&from, bytes.data(), bytes.size());
   for (int i = 0; i < 16; ++i) jpeg_save_markers(&from, JPEG_APP0 + i, longest_marker);

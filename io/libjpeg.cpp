@@ -31,6 +31,12 @@ void on_message(j_common_ptr info, int level) {
 
 void ignore_output(j_common_ptr) {}
 
+void check_scans(j_common_ptr info) {
+  // A crafted file of many scans over a large image would decode for hours; real encoders write about ten.
+  constexpr int most_scans = 500;
+  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > most_scans) ERREXIT(info, JERR_BAD_PROGRESSION);
+}
+
 }  // namespace
 
 void set_up(ErrorManager& errors) {
@@ -41,6 +47,11 @@ void set_up(ErrorManager& errors) {
   errors.message[0] = '\0';
   errors.padding = 0;
   errors.keep_truncated = errors.ended = false;
+}
+
+void limit_scans(jpeg_decompress_struct& info, jpeg_progress_mgr& progress) {
+  progress.progress_monitor = check_scans;
+  info.progress = &progress;
 }
 
 void throw_error(const ErrorManager& errors, size_t bytes) {

@@ -26,6 +26,9 @@ struct ErrorManager {
 // nothing truncated is kept.
 void set_up(ErrorManager& errors);
 
+// Makes files of very many scans errors; PROGRESS lives as long as INFO.
+void limit_scans(jpeg_decompress_struct& info, jpeg_progress_mgr& progress);
+
 // Calls BODY; false when libjpeg failed in it, with the reason in ERRORS.
 template <class Body>
 bool guarded(ErrorManager& errors, const Body& body) {
