@@ -34,14 +34,14 @@ ReadAhead::ReadAhead(const CheckedPipeline& pipeline, const Segment& segment, co
   }
 }
 
-/// Whether the last reads were slow.
+/// Whether the last reads were slow, and not only a few of all: those that lost their core in between are no reason.
 bool ReadAhead::is_needed() {
   const Stats::Summary now = stats_.summary(source_index_);
   const uint64_t reads = now.count - reads_before_;
   if (reads < enough_reads) return false;
   const double mean = (now.busy - busy_before_) / static_cast<double>(reads);
   reads_before_ = now.count, busy_before_ = now.busy;
-  return mean > slow_read;
+  return mean > slow_read && now.p95 > slow_read;
 }
 
 void ReadAhead::loop(const std::stop_token& stop) {

@@ -77,6 +77,12 @@ struct Copy {
 };
 FLOWRUN_MODEL(Copy);
 
+}  // namespace
+
+std::atomic<int64_t> slow_reads{0};
+
+namespace {
+
 struct Source {
   static constexpr NodeInfo info{.type = "toy.numbers", .brief = "Numbers.", .scope = Scope::source};
   struct Ports {
@@ -84,22 +90,41 @@ struct Source {
     void describe(auto& port) { port(number); }
   };
   struct Params {
-    int64_t n = 64;
+    int64_t n = 64, storage_us = 0;
     std::vector<int64_t> bad;
     void describe(auto& param) {
       param("n", n, not_negative, "How many samples.");
+      param("storage_us", storage_us, not_negative, "What reading one takes that was not asked for before, microseconds.");
       param("bad", bad, "Samples that fail.");
     }
   };
   Params params;
+  void open(const OpenContext&) {
+    slow_reads = 0;
+    at_hand_ = std::make_unique<std::atomic<bool>[]>(static_cast<size_t>(params.n));
+  }
+  void prefetch(uint64_t sample) const {
+    if (params.storage_us > 0 && !at_hand_[sample]) std::this_thread::sleep_for(std::chrono::microseconds(params.storage_us));
+    at_hand_[sample] = true;
+  }
   uint64_t size() const { return static_cast<uint64_t>(params.n); }
   std::string key(uint64_t sample) const { return "number-" + std::to_string(sample); }
   void run(Ports& port, const SampleContext& context) const {
     for (const int64_t bad : params.bad) {
       if (static_cast<uint64_t>(bad) == context.sample) throw NodeError("the number is bad");
     }
+    if (params.storage_us > 0 && !at_hand_[context.sample].exchange(false)) {
+      ++slow_reads;
+      const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(params.storage_us);
+      while (std::chrono::steady_clock::now() < end) {
+        if (params.storage_us > 100) std::this_thread::sleep_until(end);  // shorter, going to sleep would be most of it
+      }
+    }
     port.number->value = 1.0 / (1.0 + static_cast<double>(context.sample));
   }
+
+ private:
+  std::unique_ptr<std::atomic<bool>[]> at_hand_;
 };
 FLOWRUN_NODE(Source);
 

@@ -1,7 +1,7 @@
 // Toy pipelines: nodes over plain numbers whose results show every change of order, and a helper that runs a pipeline
 // as the command line does and keeps all that can be compared.
 //
-//   toy.numbers    source      n samples; `bad` lists those that fail, `size`, when not 0, is what it says it has
+//   toy.numbers    source      n samples; `bad` lists those that fail; reading one takes `storage_us` unless it was asked for
 //   toy.noise      sample      adds a random number, and enters it in the ledger
 //   toy.join       sample      a and b
 //   toy.slow       sample      keeps a thread busy for a time that depends on the sample
@@ -19,6 +19,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
@@ -62,6 +63,9 @@ struct ToyRun {
   std::string stats_text;
   Bytes models() const { return snapshots.empty() ? Bytes{} : bytes_of(snapshots.back()); }
 };
+
+/// Samples that toy.numbers read without having been asked for them before; counted from the beginning of a run.
+extern std::atomic<int64_t> slow_reads;
 
 /// load_pipeline, load_plugins, validate, resolve, Engine, run: as the command line does it.
 ToyRun run_toy(const std::string& text, EngineOptions options = {}, const std::vector<std::string>& sets = {});
