@@ -4,13 +4,13 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
 #define FLOWRUN_TARGET __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512vnni")))
 
 namespace flowrun::io {
 
 namespace {
+
+using namespace x86;
 
 constexpr int packed_bytes = 12;
 
@@ -25,8 +25,6 @@ void pack(const int32_t* four, uint8_t* out) {
     out[i + 8] = static_cast<uint8_t>(low);
   }
 }
-
-FLOWRUN_TARGET inline __m256i broadcast(const uint8_t* from) { return _mm256_set1_epi32(load_int(from)); }
 
 struct Sums {
   __m256i high, middle, low;
@@ -51,16 +49,7 @@ FLOWRUN_TARGET inline __m256i result(const Sums& sums) {
   return _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(upper, 8), sums.low), resize_bits);
 }
 
-FLOWRUN_TARGET inline __m256i two_rows(const uint8_t* a, const uint8_t* b) {
-  return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a))),
-                                 _mm_loadu_si128(reinterpret_cast<const __m128i*>(b)), 1);
-}
-
-// Output X of four rows: sums of rows 0 and 1, and of 2 and 3.
-struct FourRows {
-  __m256i rows_01, rows_23;
-};
-
+// Output X.
 template <int unrolled>
 FLOWRUN_TARGET inline FourRows filter_pixel(const RowsPass& pass, int x) {
   const __m256i by_channel = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1));
@@ -76,35 +65,15 @@ FLOWRUN_TARGET inline FourRows filter_pixel(const RowsPass& pass, int x) {
   return {result(sums_01), result(sums_23)};
 }
 
-// Four pixels of two rows, without the empty fourth channel, to A and B.
-FLOWRUN_TARGET inline void store(__m256i x0, __m256i x1, __m256i x2, __m256i x3, bool has_room, uint8_t* a, uint8_t* b) {
-  const __m256i dense = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
-  const __m256i bytes = _mm256_shuffle_epi8(_mm256_packus_epi16(_mm256_packs_epi32(x0, x1), _mm256_packs_epi32(x2, x3)), dense);
-  const __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
-  if (has_room) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(a), low);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(b), high);
-  } else {
-    alignas(16) uint8_t both[32];
-    _mm_store_si128(reinterpret_cast<__m128i*>(both), low);
-    _mm_store_si128(reinterpret_cast<__m128i*>(both + 16), high);
-    std::memcpy(a, both, 12);
-    std::memcpy(b, both + 16, 12);
-  }
-}
-
 template <int unrolled>
 FLOWRUN_TARGET void filter_rows(const RowsPass& given) {
   const RowsPass pass = given;  // a copy: what is written could be the pass itself, for all that the compiler knows
   for (int block = 0; block < pass.output; block += 4) {
     const int place = std::min(block, pass.output - 4);
     const int x = pass.flip ? pass.output - 1 - place : place, step = pass.flip ? -1 : 1;
-    const FourRows p0 = filter_pixel<unrolled>(pass, x), p1 = filter_pixel<unrolled>(pass, x + step);
-    const FourRows p2 = filter_pixel<unrolled>(pass, x + 2 * step), p3 = filter_pixel<unrolled>(pass, x + 3 * step);
-    const bool has_room = place + 6 <= pass.output;  // for the four bytes behind
-    const ptrdiff_t to = static_cast<ptrdiff_t>(place) * 3;
-    store(p0.rows_01, p1.rows_01, p2.rows_01, p3.rows_01, has_room, pass.out[0] + to, pass.out[1] + to);
-    store(p0.rows_23, p1.rows_23, p2.rows_23, p3.rows_23, has_room, pass.out[2] + to, pass.out[3] + to);
+    store({filter_pixel<unrolled>(pass, x), filter_pixel<unrolled>(pass, x + step), filter_pixel<unrolled>(pass, x + 2 * step),
+           filter_pixel<unrolled>(pass, x + 3 * step)},
+          pass, place);
   }
 }
 
