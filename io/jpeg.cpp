@@ -34,6 +34,45 @@ void rgb_from_cmyk(const uint8_t* in, int width, uint8_t* out) {
   }
 }
 
+// libjpeg keeps the tables of one picture for the next, which may come without; then a damaged file's pixels would depend
+// on the file before it. So tables are taken away before each picture, and their memory is lent to the next ones: libjpeg
+// itself frees it only with the whole handle.
+class TableMemory {
+ public:
+  void attach(jpeg_decompress_struct& info) {
+    free_[0].reserve(2 * NUM_HUFF_TBLS), free_[1].reserve(NUM_QUANT_TBLS);
+    alloc_small_ = info.mem->alloc_small;
+    info.client_data = this;
+    info.mem->alloc_small = [](j_common_ptr common, int pool, size_t size) {
+      return static_cast<TableMemory*>(common->client_data)->allocate(common, pool, size);
+    };
+  }
+
+  void take_away(jpeg_decompress_struct& info) {
+    const auto take = [](auto*& table, std::vector<void*>& to) {
+      if (table == nullptr) return;
+      to.push_back(table);
+      table = nullptr;
+    };
+    for (auto*& table : info.dc_huff_tbl_ptrs) take(table, free_[0]);
+    for (auto*& table : info.ac_huff_tbl_ptrs) take(table, free_[0]);
+    for (auto*& table : info.quant_tbl_ptrs) take(table, free_[1]);
+  }
+
+ private:
+  void* allocate(j_common_ptr common, int pool, size_t size) {
+    std::vector<void*>* const list = size == sizeof(JHUFF_TBL) ? &free_[0] : size == sizeof(JQUANT_TBL) ? &free_[1] : nullptr;
+    if (pool != JPOOL_PERMANENT || list == nullptr || list->empty()) return alloc_small_(common, pool, size);
+    void* const memory = list->back();
+    list->pop_back();
+    std::memset(memory, 0, size);
+    return memory;
+  }
+
+  std::vector<void*> free_[2];  // Huffman tables, quantisation tables; never more than libjpeg has places
+  void* (*alloc_small_)(j_common_ptr, int, size_t) = nullptr;
+};
+
 }  // namespace
 
 struct JpegDecoder::State {
@@ -41,6 +80,7 @@ struct JpegDecoder::State {
     set_up(errors);
     info.err = &errors.base;
     if (!guarded(errors, [&] { jpeg_create_decompress(&info); })) throw Error(std::string("libjpeg: ") + errors.message);
+    tables.attach(info);
     libjpeg::limit_scans(info, progress);
   }
   ~State() { jpeg_destroy_decompress(&info); }
@@ -59,6 +99,7 @@ struct JpegDecoder::State {
   ErrorManager errors{};
   jpeg_progress_mgr progress{};
   jpeg_decompress_struct info{};
+  TableMemory tables;
   JpegTiles tiles;
   std::vector<uint8_t> row;  // one decoded row, wider than the region by margins and alignment
   unsigned row_start = 0;    // the image column where it begins
@@ -67,6 +108,7 @@ struct JpegDecoder::State {
 
 void JpegDecoder::State::read_header(std::span<const uint8_t> bytes, int shrink) {
   check_signature(bytes);
+  tables.take_away(info);
   const bool ok = guarded(errors, [&] {
     jpeg_mem_src(&info, bytes.data(), bytes.size());
     jpeg_read_header(&info, TRUE);
@@ -143,6 +185,7 @@ bool JpegDecoder::State::decode_tiles(std::span<const uint8_t> bytes, const Deco
   const Rect& region = tiles.region();
   errors.keep_truncated = errors.ended = false;
   errors.padding = JpegTiles::padding;
+  tables.take_away(info);
   const bool is_read = guarded(errors, [&] {
     jpeg_mem_src(&info, tiles.jpeg().data(), tiles.jpeg().size());
     jpeg_read_header(&info, TRUE);

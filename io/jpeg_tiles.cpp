@@ -11,6 +11,7 @@
 #endif
 
 #include "io/image_format.h"
+#include "io/jpeg.h"
 #include "io/libjpeg.h"
 
 namespace flowrun::io {
@@ -278,7 +279,16 @@ std::vector<uint8_t> tile_jpeg(std::span<const uint8_t> bytes, const TileOptions
   if (read_image_info(bytes).format != ImageFormat::jpeg) throw Error("only a JPEG can be tiled: " + describe_content(bytes));
   Transcoder transcoder;
   if (!guarded(transcoder.errors, [&] { transcoder.run(bytes, options.tiles_per_row); })) libjpeg::throw_error(transcoder.errors, bytes.size());
-  return {transcoder.data, transcoder.data + transcoder.size};
+  std::vector<uint8_t> tiled(transcoder.data, transcoder.data + transcoder.size);
+  // Damaged data can decode to coefficients that no file holds.
+  JpegDecoder decoder;
+  PixelBuffer before, after;
+  decoder.decode(bytes, before);
+  decoder.decode(tiled, after);
+  if (before.width != after.width || before.height != after.height || before.pixels != after.pixels) {
+    throw Error("a JPEG of " + std::to_string(bytes.size()) + " bytes whose data are damaged: with tiles it would have other pixels");
+  }
+  return tiled;
 }
 
 }  // namespace flowrun::io

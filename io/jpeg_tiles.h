@@ -43,8 +43,8 @@ struct TileOptions {
 };
 
 // The same picture with restart markers: coefficients copied, Huffman tables optimised, progressive scans made
-// sequential, application and comment segments kept. Any program reads it and finds the same pixels. Throws Error on what
-// is not a JPEG or is broken, also in its data.
+// sequential, application and comment segments kept. Any program reads it and finds the same pixels: both are decoded and
+// compared. Throws Error on what is not a JPEG or is broken, also in its data.
 std::vector<uint8_t> tile_jpeg(std::span<const uint8_t> bytes, const TileOptions& options = {});
 
 }  // namespace flowrun::io

@@ -16,7 +16,7 @@ namespace {
 struct Packer {
   ImageDecoder decoder;
   Resizer resizer;
-  PixelBuffer pixels, again;
+  PixelBuffer pixels;
   std::vector<uint8_t> small;
 
   /// The new file has no EXIF data: its pixels lie as they lay in the old one.
@@ -38,14 +38,10 @@ struct Packer {
     pixels.reshape(pixels.height, pixels.width, 1);
   }
 
-  /// False when there is nothing to win, or the file is damaged: it stays as it is then, and its damage is met in training.
-  bool tile(std::vector<uint8_t>& bytes, int tiles_per_row) {
+  /// False when the file is damaged: it stays as it is then, and its damage is met in training.
+  static bool tile(std::vector<uint8_t>& bytes, int tiles_per_row) {
     try {
-      std::vector<uint8_t> tiled = tile_jpeg(bytes, {tiles_per_row});
-      decoder.decode(bytes, {}, pixels);
-      decoder.decode(tiled, {}, again);
-      if (pixels.width != again.width || pixels.height != again.height || pixels.pixels != again.pixels) return false;
-      bytes = std::move(tiled);
+      bytes = tile_jpeg(bytes, {tiles_per_row});
       return true;
     } catch (const Error&) {
       return false;
@@ -61,7 +57,7 @@ PackedAs pack_image(std::vector<uint8_t>& bytes, const PackOptions& options) {
   PackedAs done;
   done.resized = options.resize > 0 && std::min(info.width, info.height) > options.resize;
   if (done.resized) packer.shrink(bytes, info, options);
-  if (options.tiles_per_row && (done.resized || info.format == ImageFormat::jpeg)) done.tiled = packer.tile(bytes, *options.tiles_per_row);
+  if (options.tiles_per_row && (done.resized || info.format == ImageFormat::jpeg)) done.tiled = Packer::tile(bytes, *options.tiles_per_row);
   return done;
 }
 

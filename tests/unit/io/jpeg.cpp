@@ -317,6 +317,51 @@ TEST(Jpeg, TooManyPixelsAreRefusedFromTheHeader) {
   EXPECT_EQ(untouched.pixels.capacity(), 0);
 }
 
+// Found by fuzzing: a file whose damaged header lacks tables took those of the picture before it.
+TEST(Jpeg, NothingIsLeftOfThePictureBefore) {
+  const std::string_view hex =
+      "ffd8ffe000104a46494600010100000100010000ffe100224578696600004d4d002a000000080001011200030000000100050000000000"
+      "00ffdb0043000302020302020303030304030304050805050404050a070706080c0a0c0c0b0a0b0b0d0e12100d0e110e0b0b1016101113"
+      "141515150c0f171816141812141514ffdb00430103040405040509050509140d0b0d141414141414141414141414141414141414141414"
+      "1414141414141414141414141414141414141414141414141414141414ffc0001108001f002d03012200021101031101ffc4001f000001"
+      "0501010101010100000000000000000102030405060708090a0bffc400b5030002010303020403050504040000017d0102030004110512"
+      "21ff410613516107227114328191a1082342b1c11552d1f02433627282090a161718191a25262728292a3435363738393a434445464748"
+      "494a535455565758595a636465666768696a737475767778797a838485868788898a92939495969798999aa2a3a4a5a6a7a8a9aab2b3b4"
+      "b5b6b7b8b9bac2c3c4c5c6c7c8c9cad2d3d4d5d6d7d8d9dae1e2e3e4e5e6e7e8e9eaf1f2f3f4f5f6f7f8f9faffc4001f01000301010101"
+      "01010101010000000000000102030405060708090a0bffc400b51100020102040403040705040400010277000102031104052131061241"
+      "510761711322328108144291a1b1c109233352f0156272d10a162434e125f11718191a262728292a35363738393a434445464748494a53"
+      "5455565758595a636465666768696a737475767778797a82838485868788898a92939495969798999aa2a3a4a5a6a7a8a9aab2b3b4b5b6"
+      "b7b8b9bac2c3c4c5c6c7c8c9cad2d3d4d5d6d7d8d9dae2e3e4e5e6e7e8e9eaf2f3f4f5f6f7f8f9faffda000c03010002110311003f00f0"
+      "ff0008f802f2d6fd19a32003e95e81e26d35edec5411d057ba788fc0b0f876d9e6083e519e95f3c7c45f1af95be254ce38e95eae0b85b2"
+      "9c6c5fd5aadd1f5f89c662f1391d6a99147da515bb389babe4b39f2c7a1ae934ff001b5a5fd99b146ccac36e335c4d8db37896e029f937"
+      "1af68f873fb31cb73710ea8d2928086e4d7bd8a960f3ca10c873797251c3eb16bab475e55c5980e18c861384af88aab95c7d4e4fc31f02"
+      "f56d47561a8a40c6263b81c57b3d8fc30d421b755319c81e95e81ad78ef4ff00869e1b10b2233c4b8ce2bc3751fdb36d6d6e9e3110e09e"
+      "d5f0dc5381c6f175482c9a3cf0a4b96fe87e6184ce38a384673951c3dd557cdf79eb1e29f88965acd9bc66743b863ad79de9de00d17c4f"
+      "3c8d712c7ebc9af9374cf88f29cb3047998fe35da59fc42d4acd54c533027debf50cc382f12e93a396d5f66df63edf015a79ae2a34b287"
+      "ec70ff006a1d197be34db37c3cd547f640dea0ff0005751f0e7f689d7e0d196dbcb9376318a8342b55f1ba7997e3cd6ff6abb2f0578234"
+      "e87c416f098576170318abc8f89326a346b70fe3f0caa622945de7dcde3c051cfb1f5a9465cbecd5d19577a86b5e3b90adf452ac2fdd81"
+      "aa4df00348bb3e648ea1cf2735f6ff008afe1768fa47c344beb7b74497cbce40f6af89fc41e25bab4d4e68d2421558815f9ef09f88983c"
+      "b6588a3468d92933f38cd334c5e5355e1b193f69cba2f43fffd9";
+  Bytes lacking;
+  for (size_t i = 0; i < hex.size(); i += 2) lacking.push_back(static_cast<uint8_t>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
+  Bytes no_quantisation = encoded(40, 40);
+  for (size_t i = 0; i + 1 < no_quantisation.size(); ++i) {
+    if (no_quantisation[i] == 0xff && no_quantisation[i + 1] == 0xdb) no_quantisation[i + 1] = 0xef;  // another kind of segment
+  }
+  for (const Bytes& bytes : {lacking, no_quantisation}) {
+    PixelBuffer fresh, used;
+    const std::string expected = message_of<Error>([&] { JpegDecoder().decode(bytes, fresh); });
+    JpegDecoder decoder;
+    for (const Bytes& before : {encoded(64, 64), encoded(30, 30, 1), test::encode_odd_jpeg(make_image(50, 50, 3, 1), {.progressive = true})}) {
+      decoder.decode(before, used);
+      EXPECT_EQ(message_of<Error>([&] { decoder.decode(bytes, used); }), expected);
+      if (expected == "(nothing was thrown)") {
+        EXPECT_TRUE(used.pixels == fresh.pixels);
+      }
+    }
+  }
+}
+
 TEST(Jpeg, RegionsOutsideAreRefused) {
   const Bytes bytes = encoded(20, 30);
   JpegDecoder decoder;
