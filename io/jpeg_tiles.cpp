@@ -50,6 +50,12 @@ bool read_frame(std::span<const uint8_t> body, size_t at, Layout& layout) {
   return layout.height > 0 && layout.width > 0;
 }
 
+// Another kind of frame (progressive, lossless, arithmetic coding), or a marker that has no place in a header.
+bool is_out_of_place(uint8_t marker) {
+  constexpr uint8_t huffman_tables = 0xc4;
+  return (marker > sof1 && marker < rst0 && marker != huffman_tables) || marker < sof0 || (marker >= rst0 && marker <= eoi);
+}
+
 // Nothing when the header is not that of a sequential JPEG in one scan with restart markers.
 std::optional<Layout> read_layout(std::span<const uint8_t> bytes) {
   Layout layout;
@@ -66,8 +72,6 @@ std::optional<Layout> read_layout(std::span<const uint8_t> bytes) {
     const std::span<const uint8_t> body = bytes.subspan(at + 4, length - 2);
     if (marker == sof0 || marker == sof1) {
       if (layout.components > 0 || !read_frame(body, at + 4, layout)) return {};
-    } else if (marker >= 0xc2 && marker <= 0xcf && marker != 0xc4) {
-      return {};  // progressive, lossless, arithmetic coding
     } else if (marker == dri) {
       if (body.size() != 2) return {};
       layout.interval = read_u16(body.data());
@@ -75,7 +79,7 @@ std::optional<Layout> read_layout(std::span<const uint8_t> bytes) {
       layout.data_at = at + 2 + length;
       const bool is_whole = !body.empty() && body[0] == layout.components && layout.components > 0;
       return is_whole && layout.interval > 0 ? std::optional(layout) : std::nullopt;
-    } else if (marker < 0xc0 || (marker >= rst0 && marker <= eoi)) {
+    } else if (is_out_of_place(marker)) {
       return {};
     }
     at += 2 + length;
@@ -222,8 +226,8 @@ unsigned choose_interval(unsigned mcus, int tiles) {
 
 // libjpeg's own header comes from the parameters: a second one is left out.
 bool is_written_anyway(const jpeg_compress_struct& to, const jpeg_marker_struct& marker) {
-  const auto starts = [&](const char* text) { return marker.data_length >= 5 && std::memcmp(marker.data, text, 5) == 0; };
-  return (to.write_JFIF_header && marker.marker == JPEG_APP0 && starts("JFIF\0")) ||
+  const auto starts = [&](const char(&text)[6]) { return marker.data_length >= 5 && std::memcmp(marker.data, text, 5) == 0; };
+  return (to.write_JFIF_header && marker.marker == JPEG_APP0 && starts({'J', 'F', 'I', 'F'})) ||
          (to.write_Adobe_marker && marker.marker == JPEG_APP0 + 14 && starts("Adobe"));
 }
 
