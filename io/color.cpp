@@ -71,6 +71,14 @@ void adjust_saturation(uint8_t* pixels, int64_t count, double factor) {
   }
 }
 
+void to_gray(uint8_t* pixels, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) std::fill_n(pixels + 3 * i, 3, luma(pixels + 3 * i));
+}
+
+void solarize(uint8_t* pixels, int64_t count, int threshold) {
+  for (int64_t i = 0; i < 3 * count; ++i) pixels[i] = static_cast<uint8_t>(pixels[i] < threshold ? pixels[i] : 255 - pixels[i]);
+}
+
 void adjust_hue(uint8_t* pixels, int64_t count, double shift) {
   const auto steps = static_cast<uint8_t>(static_cast<int32_t>(shift * 255));
   for (int64_t i = 0; i < count; ++i) {

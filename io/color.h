@@ -21,6 +21,12 @@ void adjust_saturation(uint8_t* pixels, int64_t count, double factor);
 // Turns the hue by SHIFT of a full turn, -0.5 to 0.5; steps of 1/255.
 void adjust_hue(uint8_t* pixels, int64_t count, double shift);
 
+// All three channels become the luma: RandomGrayscale on Pillow images.
+void to_gray(uint8_t* pixels, int64_t count);
+
+// Inverts values from THRESHOLD on, in each channel by itself: Pillow's ImageOps.solarize.
+void solarize(uint8_t* pixels, int64_t count, int threshold);
+
 // Pillow's Image.blend of two values: from BASE towards VALUE, and beyond for factors over 1; clipped and truncated.
 inline uint8_t blend(int base, int value, float factor) {
   const float mixed = static_cast<float>(base) + factor * static_cast<float>(value - base);

@@ -27,19 +27,24 @@ struct ImageView {
   size_t bytes() const { return static_cast<size_t>(height) * static_cast<size_t>(width) * static_cast<size_t>(channels); }
 };
 
-// H W C u8 pixels that keep their capacity when reshaped.
+// H W C u8 pixels that keep their capacity when reshaped; or several of one shape, one behind the other (V H W C).
 struct PixelBuffer {
   std::vector<uint8_t> pixels;
-  int height = 0;
+  int height = 0;  // of one view
   int width = 0;
   int channels = 3;
+  int views = 1;
 
   // Pixels are unspecified afterwards.
-  void reshape(int new_height, int new_width, int new_channels) {
-    height = new_height, width = new_width, channels = new_channels;
-    pixels.resize(view().bytes());
+  void reshape(int new_height, int new_width, int new_channels, int new_views = 1) {
+    height = new_height, width = new_width, channels = new_channels, views = new_views;
+    pixels.resize(place(views));
   }
-  ImageView view() const { return {pixels.data(), height, width, channels}; }
+  ImageView view(int i = 0) const { return {pixels.data() + place(i), height, width, channels}; }
+  uint8_t* at(int i) { return pixels.data() + place(i); }
+
+ private:
+  size_t place(int i) const { return static_cast<size_t>(i) * ImageView{nullptr, height, width, channels}.bytes(); }
 };
 
 // TO becomes the part RECT of FROM, which must lie inside and be another buffer.

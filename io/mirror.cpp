@@ -43,9 +43,9 @@ __attribute__((target("ssse3"))) void mirror_row_ssse3(uint8_t* left, uint8_t* r
 
 }  // namespace
 
-void mirror(PixelBuffer& image) {
+void mirror(PixelBuffer& image, int view) {
   const size_t stride = static_cast<size_t>(image.width) * static_cast<size_t>(image.channels);
-  uint8_t* row = image.pixels.data();
+  uint8_t* row = image.at(view);
   if (image.channels == 1) {
     for (int y = 0; y < image.height; ++y, row += stride) std::reverse(row, row + stride);
     return;

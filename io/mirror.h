@@ -4,7 +4,7 @@
 
 namespace flowrun::io {
 
-// Mirrors left-right, in place; 1 or 3 channels.
-void mirror(PixelBuffer& image);
+// Mirrors view VIEW left-right, in place; 1 or 3 channels.
+void mirror(PixelBuffer& image, int view = 0);
 
 }  // namespace flowrun::io

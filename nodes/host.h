@@ -23,17 +23,20 @@ struct Label {
   int64_t value = -1;
 };
 
-/// A rectangle of the whole picture, pixels.
+/// A rectangle of the whole picture, pixels; or several, of which `rect` is the smallest around all.
 struct Region {
   static constexpr const char* type_name = "region";
   io::Rect rect;
-  bool oriented = false;  // of the picture as EXIF turns it; else as it is stored
+  bool oriented = false;        // of the picture as EXIF turns it; else as it is stored
+  std::vector<io::Rect> views;  // empty unless there are several
+
+  int count() const { return views.empty() ? 1 : static_cast<int>(views.size()); }
 
   bool operator==(const Region&) const = default;
 };
 
-/// H W 3 u8. `covers` is the part of the whole picture that the pixels show. There are fewer pixels than it has when the
-/// picture was shrunk while decoding, or resized.
+/// H W 3 u8, or several views of one picture. `covers` is the part of the whole picture that the pixels show, all views
+/// together. There are fewer pixels than it has when the picture was shrunk while decoding, or resized.
 struct Image {
   static constexpr const char* type_name = "image";
   io::PixelBuffer pixels;
@@ -46,29 +49,31 @@ void change_in_place(const T& in, T& out) {
   if (&in != &out) out = in;
 }
 
-/// The images of a group: B H W 3 u8. Places are written by several threads, each its own.
+/// The images of a group: B H W 3 u8; of pictures with several views B counts the views, those of a picture side by
+/// side. Places are written by several threads, each its own.
 struct ImageBatch {
   static constexpr const char* type_name = "images";
   std::vector<uint8_t> pixels;
-  int64_t images = 0;
-  int height = 0, width = 0, channels = 3;
+  int64_t images = 0;  // B
+  int height = 0, width = 0, channels = 3, views = 1;
 
   size_t image_bytes() const { return static_cast<size_t>(height) * static_cast<size_t>(width) * static_cast<size_t>(channels); }
   size_t bytes() const { return pixels.size(); }
   io::ImageView view(int64_t i) const { return {pixels.data() + static_cast<size_t>(i) * image_bytes(), height, width, channels}; }
 
-  /// The place of image `i`; the first caller gives the batch its shape. Null: the shape differs from the others'.
-  uint8_t* place(int64_t i, int64_t capacity, const io::ImageView& like) {
+  /// The place of picture `i`, for `each` views of it; the first caller gives the batch its shape. Null: the shape
+  /// differs from the others'.
+  uint8_t* place(int64_t i, int64_t capacity, const io::ImageView& like, int each = 1) {
     if (!shaped_.load(std::memory_order_acquire)) {
       const std::lock_guard lock(mutex_);
       if (!shaped_.load(std::memory_order_relaxed)) {
-        height = like.height, width = like.width, channels = like.channels;
-        pixels.resize(static_cast<size_t>(capacity) * image_bytes());
+        height = like.height, width = like.width, channels = like.channels, views = each;
+        pixels.resize(static_cast<size_t>(capacity * views) * image_bytes());
         shaped_.store(true, std::memory_order_release);
       }
     }
-    if (like.height != height || like.width != width || like.channels != channels) return nullptr;
-    return pixels.data() + static_cast<size_t>(i) * image_bytes();
+    if (like.height != height || like.width != width || like.channels != channels || each != views) return nullptr;
+    return pixels.data() + static_cast<size_t>(i * views) * image_bytes();
   }
 
  private:
@@ -87,7 +92,7 @@ struct LabelMapBatch : ImageBatch {
   static constexpr const char* type_name = "label maps";
 };
 
-/// Labels of a group: B.
+/// Labels of a group: B, that of a picture once for each view.
 struct LabelBatch {
   static constexpr const char* type_name = "labels";
   std::vector<int64_t> values;  // empty when nothing gives labels

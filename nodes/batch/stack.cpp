@@ -1,5 +1,7 @@
+#include <algorithm>
+
 #include "graph/node.h"
-#include "nodes/host.h"
+#include "nodes/views.h"
 
 namespace flowrun {
 namespace {
@@ -11,14 +13,14 @@ struct Stack {
       .scope = Scope::batch,
       .details =
           "A step takes `size` samples in groups of `group`. Masks are drawn per group and gradients are added over groups, so any number of "
-          "workers that divides the groups trains on the same samples, crops and masks. All images of a batch have one size. The pixels "
-          "enter the ledger."};
+          "workers that divides the groups trains on the same samples, crops and masks. All images of a batch have one size. Of pictures with "
+          "V views a batch holds V times as many images, row = picture * V + view. The pixels enter the ledger."};
   struct Ports {
-    In<Image> image{"image", "H W 3 u8, the same size for all samples."};
+    In<Image> image{"image", "H W 3 u8, or several views; the same size for all samples."};
     In<Label> label{"label", "Class of the sample.", optional};
     In<LabelMap> label_map{"label_map", "Class of each pixel, the same size for all samples.", optional};
-    Out<ImageBatch> images{"image", "B H W 3 u8, B = group."};
-    Out<LabelBatch> labels{"label", "B class indices, -1 where unknown."};
+    Out<ImageBatch> images{"image", "B H W 3 u8, B = group; of pictures with several views those of a picture side by side."};
+    Out<LabelBatch> labels{"label", "B class indices, -1 where unknown; a picture's once for each view."};
     Out<LabelMapBatch> label_maps{"label_map", "B H W u8, 255 where unknown; empty without label maps."};
     void describe(auto& port) { port(image, label, label_map, images, labels, label_maps); }
   };
@@ -41,25 +43,35 @@ struct Stack {
   Grouping grouping() const { return {params.size, params.group > 0 ? params.group : params.size}; }
 
   void fold(Ports& port, const FoldContext& context) const {
-    put(port.image->pixels.view(), *port.images, context, "the image", "image.resize");
-    if (port.label_map) put(port.label_map->pixels.view(), *port.label_maps, context, "the label map", "image.label_resize");
+    const int64_t views = port.image->pixels.views;
+    if (port.label_map) image::require_one_view(port.image->pixels.views, "a label map");
+    put(port.image->pixels, *port.images, context, "the image", "image.resize");
+    if (port.label_map) put(port.label_map->pixels, *port.label_maps, context, "the label map", "image.label_resize");
     if (port.label) {
-      port.labels->reserve(grouping().group);
-      port.labels->values[static_cast<size_t>(context.index)] = port.label->value;
+      port.labels->reserve(grouping().group * views);
+      std::fill_n(port.labels->values.begin() + context.index * views, views, port.label->value);
     }
   }
 
-  void run(Ports& port, const GroupContext& context) const { port.images->images = port.label_maps->images = context.images; }
+  void run(Ports& port, const GroupContext& context) const {
+    port.images->images = context.images * port.images->views;
+    port.label_maps->images = context.images;
+  }
 
  private:
-  void put(const io::ImageView& view, ImageBatch& batch, const FoldContext& context, const std::string& what, const std::string& cure) const {
-    uint8_t* place = batch.place(context.index, grouping().group, view);
+  void put(const io::PixelBuffer& image, ImageBatch& batch, const FoldContext& context, const std::string& what, const std::string& cure) const {
+    const io::ImageView view = image.view();
+    uint8_t* place = batch.place(context.index, grouping().group, view, image.views);
+    if (place == nullptr && image.views != batch.views) {
+      throw NodeError(what + " comes in " + std::to_string(image.views) + " views, others of its batch in " + std::to_string(batch.views));
+    }
     if (place == nullptr) {
       throw NodeError(what + " is " + std::to_string(view.width) + "x" + std::to_string(view.height) + ", others of its batch are " +
                       std::to_string(batch.width) + "x" + std::to_string(batch.height) + "; put an " + cure + " before the stack");
     }
-    std::copy_n(view.pixels, view.bytes(), place);
-    context.ledger.add(hash_bytes(view.pixels, view.bytes()));
+    const size_t bytes = view.bytes() * static_cast<size_t>(image.views);
+    std::copy_n(view.pixels, bytes, place);
+    context.ledger.add(hash_bytes(view.pixels, bytes));
   }
 };
 

@@ -59,10 +59,10 @@ struct Upload {
     shift_ = row([&](size_t c) { return -params.mean[c] / params.std[c]; });
   }
 
-  void run(Ports& port, const GroupContext& context) {
+  void run(Ports& port, const GroupContext&) {
     const at::NoGradGuard no_grad;
     const ImageBatch& in = *port.image;
-    const int64_t images = context.images;
+    const int64_t images = in.images;
     port.images->images_BCHW = device_.is_cpu() ? normalised_here(in, images) : normalised_there(in, images);
     if (port.label && !port.label->values.empty()) port.labels->labels_B = send(port.label->values.data(), {images}, at::kLong);
     if (port.label_map && !port.label_map->pixels.empty()) {

@@ -5,12 +5,13 @@ namespace flowrun {
 namespace {
 
 struct CenterCrop {
-  static constexpr NodeInfo info{.type = "image.center_crop",
-                                 .brief = "Cuts a centred square out of the picture.",
-                                 .scope = Scope::sample,
-                                 .details = "As torchvision's CenterCrop; a picture smaller than the square is an error, not padded."};
+  static constexpr NodeInfo info{
+      .type = "image.center_crop",
+      .brief = "Cuts a centred square out of the picture.",
+      .scope = Scope::sample,
+      .details = "torchvision 0.26's CenterCrop, in every bit; a picture smaller than the square is an error, not padded."};
   struct Ports {
-    In<Image> image{"image", "H W 3 u8, at least size by size."};
+    In<Image> image{"image", "H W 3 u8, at least size by size, or several views."};
     Out<Image> out{"image", "size size 3 u8."};
     void describe(auto& port) { port(image, out); }
   };
@@ -32,9 +33,10 @@ struct CenterCrop {
     const int top = half(in.height - size), left = half(in.width - size);
     const auto channels = static_cast<size_t>(in.channels);
     const size_t row = params.size * channels;
-    port.out->pixels.reshape(size, size, in.channels);
-    for (int r = 0; r < size; ++r) {
-      const uint8_t* from = in.pixels.data() + (static_cast<size_t>(top + r) * static_cast<size_t>(in.width) + static_cast<size_t>(left)) * channels;
+    port.out->pixels.reshape(size, size, in.channels, in.views);
+    for (int r = 0; r < size * in.views; ++r) {
+      const uint8_t* picture = in.view(r / size).pixels;
+      const uint8_t* from = picture + (static_cast<size_t>(top + r % size) * static_cast<size_t>(in.width) + static_cast<size_t>(left)) * channels;
       std::copy_n(from, row, port.out->pixels.pixels.data() + static_cast<size_t>(r) * row);
     }
     port.out->covers = port.image->covers;

@@ -3,7 +3,7 @@
 
 #include "graph/node.h"
 #include "io/color.h"
-#include "nodes/host.h"
+#include "nodes/views.h"
 
 namespace flowrun {
 namespace {
@@ -17,8 +17,8 @@ struct ColorJitter {
           "torchvision 0.26's ColorJitter on Pillow 12 images, in every bit for the same factors. A factor is uniform in 1 - x to 1 + x, not "
           "below 0; the hue's shift in -x to x of a full turn. With a chance of less than 1 the other images stay as they are."};
   struct Ports {
-    In<Image> image{"image", "H W 3 u8."};
-    Out<Image> out{"image", "The same, other colours.", InPlace{"image"}};
+    In<Image> image{"image", "H W 3 u8, or several views."};
+    Out<Image> out{"image", "The same, other colours; each view by itself.", InPlace{"image"}};
     void describe(auto& port) { port(image, out); }
   };
   struct Params {
@@ -34,20 +34,24 @@ struct ColorJitter {
   Params params;
 
   void run(Ports& port, const SampleContext& context) const {
-    const io::PixelBuffer& in = port.image->pixels;
-    Image& out = *port.out;
-    if (in.channels != 3) throw NodeError("colours can't be changed of an image of " + std::to_string(in.channels) + " channels");
-    change_in_place(*port.image, out);
-    Rng rng = context.rng();
-    if (!rng.chance(params.p)) return context.ledger.add(1);
+    image::require_rgb(port.image->pixels);
+    change_in_place(*port.image, *port.out);
+    io::PixelBuffer& out = port.out->pixels;
+    for (int view = 0; view < out.views; ++view) {
+      image::add_to_ledger(context, view, jitter(out.at(view), image::pixels_of_view(out), image::rng_of(context, view)));
+    }
+  }
+
+ private:
+  /// What was drawn, for the ledger.
+  uint64_t jitter(uint8_t* pixels, int64_t count, Rng rng) const {
+    if (!rng.chance(params.p)) return 1;
     // All is drawn, whether it is used or not: a strength of 0 changes nothing else.
     std::array<int, 4> order = {0, 1, 2, 3};
     for (uint32_t i = 3; i > 0; --i) std::swap(order[i], order[rng.below(i + 1)]);
     const auto factor = [&](double strength) { return rng.uniform(std::max(0.0, 1 - strength), 1 + strength); };
     const double brightness = factor(params.brightness), contrast = factor(params.contrast), saturation = factor(params.saturation);
     const double hue = rng.uniform(-params.hue, params.hue);
-    uint8_t* pixels = out.pixels.pixels.data();
-    const int64_t count = static_cast<int64_t>(in.height) * in.width;
     for (const int step : order) {
       if (step == 0 && params.brightness > 0) io::adjust_brightness(pixels, count, brightness);
       if (step == 1 && params.contrast > 0) io::adjust_contrast(pixels, count, contrast);
@@ -55,7 +59,7 @@ struct ColorJitter {
       if (step == 3 && params.hue > 0) io::adjust_hue(pixels, count, hue);
     }
     const double drawn[] = {brightness, contrast, saturation, hue};
-    context.ledger.add(hash_bytes(drawn, sizeof drawn, hash_bytes(order.data(), sizeof order)));
+    return hash_bytes(drawn, sizeof drawn, hash_bytes(order.data(), sizeof order));
   }
 };
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "graph/error.h"
 #include "io/error.h"
 #include "io/image_decoder.h"
@@ -16,6 +18,15 @@ void check(const io::ImageInfo& info, const DecodeRules& rules) {
   }
 }
 
+/// Of several regions the smallest must keep `least` pixels a side; the decoder looks at the rectangle around them.
+int64_t least_around(const Region& region, int64_t least) {
+  if (region.views.empty()) return least;
+  const int around = std::min(region.rect.width, region.rect.height);
+  int smallest = around;
+  for (const io::Rect& rect : region.views) smallest = std::min({smallest, rect.width, rect.height});
+  return (least * around + smallest - 1) / smallest;
+}
+
 }  // namespace
 
 void decode(const Bytes& file, const Region* region, const DecodeRules& rules, const SampleContext& context, Image& out) {
@@ -32,7 +43,7 @@ void decode(const Bytes& file, const Region* region, const DecodeRules& rules, c
                               .keep_truncated = rules.on_truncated == "keep_decoded",
                               .least_side = static_cast<int>(rules.least_side),
                               .max_pixels = INT64_MAX};
-    if (region != nullptr) options.region = region->rect;
+    if (region != nullptr) options.region = region->rect, options.least_side = static_cast<int>(least_around(*region, rules.least_side));
     const io::Decoded decoded = decoder.decode(file.data, info, options, out.pixels);
     out.covers = {decoded.covers, rules.oriented};
     if (decoded.truncated) {

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "graph/node.h"
-#include "nodes/host.h"
+#include "nodes/views.h"
 
 namespace flowrun {
 namespace {
@@ -26,6 +26,7 @@ struct LabelResize {
 
   void run(Ports& port, const SampleContext&) const {
     const io::PixelBuffer& in = port.label_map->pixels;
+    if (port.region) image::require_one_view(port.region->count(), "a label map");
     const io::Rect rect = port.region ? port.region->rect : io::Rect{0, 0, in.width, in.height};
     if (rect.x < 0 || rect.y < 0 || rect.x + rect.width > in.width || rect.y + rect.height > in.height) {
       throw NodeError("the region is not inside the label map of " + std::to_string(in.width) + "x" + std::to_string(in.height) +

@@ -1,6 +1,6 @@
 #include "graph/node.h"
-#include "nodes/host.h"
 #include "nodes/image/rand_augment_ops.h"
+#include "nodes/views.h"
 
 namespace flowrun {
 namespace {
@@ -16,8 +16,8 @@ struct RandAugment {
           "TranslateYRel, drawn with replacement. The magnitude is normal about m and cut to 0..10. Operations are Pillow's; shears, shifts "
           "and rotations are bicubic. What was applied enters the ledger."};
   struct Ports {
-    In<Image> image{"image", "H W 3 u8."};
-    Out<Image> out{"image", "The same size.", InPlace{"image"}};
+    In<Image> image{"image", "H W 3 u8, or several views."};
+    Out<Image> out{"image", "The same size; each view by itself.", InPlace{"image"}};
     void describe(auto& port) { port(image, out); }
   };
   struct Params {
@@ -41,18 +41,30 @@ struct RandAugment {
   void run(Ports& port, const SampleContext& context) const {
     io::PixelBuffer& out = port.out->pixels;
     change_in_place(*port.image, *port.out);
+    if (out.views == 1) return augment(out, context, 0);
+    io::PixelBuffer one;
+    one.reshape(out.height, out.width, out.channels);
+    for (int view = 0; view < out.views; ++view) {
+      std::copy_n(out.at(view), one.pixels.size(), one.pixels.begin());
+      augment(one, context, view);
+      std::copy(one.pixels.begin(), one.pixels.end(), out.at(view));
+    }
+  }
+
+ private:
+  void augment(io::PixelBuffer& out, const SampleContext& context, int view) const {
     const image::Colour fill = {static_cast<uint8_t>(params.fill[0]), static_cast<uint8_t>(params.fill[1]), static_cast<uint8_t>(params.fill[2])};
     Rng rng = context.rng();
     io::PixelBuffer before;
     for (int64_t i = 0; i < params.operations; ++i) {
-      rng.seek(16 * static_cast<uint32_t>(i));  // whatever the ones before took
+      rng.seek(image::first_draw(view) + 16 * static_cast<uint32_t>(i));  // whatever the ones before took
       const auto operation = static_cast<image::Operation>(rng.below(image::kOperations));
       const bool applied = rng.chance(params.p), negate = rng.chance(0.5);
       const double magnitude = std::clamp(params.magnitude + params.deviation * rng.normal(), 0.0, 10.0);
       if (!applied) continue;
       const double argument = image::argument(operation, magnitude, negate);
       const std::pair<double, double> entry{static_cast<double>(operation) + 16.0 * static_cast<double>(i), argument};
-      context.ledger.add(hash_bytes(&entry, sizeof entry));
+      image::add_to_ledger(context, view, hash_bytes(&entry, sizeof entry));
       std::swap(before, out);
       image::apply(operation, argument, fill, before, out);
     }

@@ -1,8 +1,9 @@
+#include <algorithm>
 #include <cmath>
 
 #include "graph/node.h"
 #include "io/image_decoder.h"
-#include "nodes/host.h"
+#include "nodes/views.h"
 
 namespace flowrun {
 namespace {
@@ -14,20 +15,23 @@ struct RandomCrop {
       .scope = Scope::sample,
       .details =
           "torchvision's RandomResizedCrop.get_params: area uniform, aspect ratio log-uniform, ten tries, else the largest centred region "
-          "of an allowed aspect. The region enters the ledger."};
+          "of an allowed aspect. With a count above 1 as many regions are drawn, each as if alone: image.decode decodes the smallest rectangle "
+          "around them, and image.resize makes of each a view of the picture. The regions enter the ledger."};
   struct Ports {
     In<Bytes> bytes{"bytes", "A JPEG, PNG or WebP file."};
-    Out<Region> region{"region", "The region, in pixels of the whole picture."};
+    Out<Region> region{"region", "The region, or as many as count says, in pixels of the whole picture."};
     void describe(auto& port) { port(bytes, region); }
   };
   struct Params {
     std::vector<double> area = {0.35, 1.0};
     std::vector<double> aspect = {3.0 / 4.0, 4.0 / 3.0};
     std::string orientation = "stored";
+    int64_t count = 1;
     void describe(auto& param) {
       param("area", area, Range{1e-4, 1}, "Smallest and largest share of the picture's area.");
       param("aspect", aspect, Range{1e-2, 1e2}, "Smallest and largest width over height.");
       param("orientation", orientation, orientations(), "Of the picture that the region is one of; the same as at image.decode.");
+      param("count", count, Range{1, 64}, "How many regions.");
     }
     static const Choices& orientations() {
       static const Choices choices = {"stored", "exif"};
@@ -45,12 +49,22 @@ struct RandomCrop {
     const io::ImageInfo picture = io::read_image_info(port.bytes->data);
     port.region->oriented = params.orientation == "exif";
     const io::Rect all = port.region->oriented ? io::turned_size(picture) : io::Rect{0, 0, picture.width, picture.height};
-    Rng rng = context.rng();
-    port.region->rect = choose(all.width, all.height, rng);
-    context.ledger.add(hash_bytes(&port.region->rect, sizeof port.region->rect));
+    port.region->views.clear();
+    for (int view = 0; view < params.count; ++view) {
+      Rng rng = image::rng_of(context, view);
+      const io::Rect rect = choose(all.width, all.height, rng);
+      image::add_to_ledger(context, view, hash_bytes(&rect, sizeof rect));
+      port.region->rect = view == 0 ? rect : around(port.region->rect, rect);
+      if (params.count > 1) port.region->views.push_back(rect);
+    }
   }
 
  private:
+  static io::Rect around(const io::Rect& a, const io::Rect& b) {
+    const int x = std::min(a.x, b.x), y = std::min(a.y, b.y);
+    return {x, y, std::max(a.x + a.width, b.x + b.width) - x, std::max(a.y + a.height, b.y + b.height) - y};
+  }
+
   io::Rect choose(int width, int height, Rng& rng) const {
     const double all = static_cast<double>(width) * height;
     for (int attempt = 0; attempt < 10; ++attempt) {

@@ -1,6 +1,6 @@
 #include "graph/node.h"
 #include "io/mirror.h"
-#include "nodes/host.h"
+#include "nodes/views.h"
 
 namespace flowrun {
 namespace {
@@ -8,9 +8,9 @@ namespace {
 struct RandomFlip {
   static constexpr NodeInfo info{.type = "image.random_flip", .brief = "Mirrors left-right with a given chance.", .scope = Scope::sample};
   struct Ports {
-    In<Image> image{"image", "H W 3 u8."};
+    In<Image> image{"image", "H W 3 u8, or several views."};
     In<LabelMap> label_map{"label_map", "Class of each pixel, mirrored together with the image.", optional};
-    Out<Image> out{"image", "The same, mirrored or not.", InPlace{"image"}};
+    Out<Image> out{"image", "The same, mirrored or not; each view by itself.", InPlace{"image"}};
     Out<LabelMap> out_map{"label_map", "The same, mirrored or not; empty without a label map.", InPlace{"label_map"}};
     void describe(auto& port) { port(image, label_map, out, out_map); }
   };
@@ -21,13 +21,15 @@ struct RandomFlip {
   Params params;
 
   void run(Ports& port, const SampleContext& context) const {
-    const bool flip = context.rng().chance(params.p);
-    context.ledger.add(flip ? 1 : 2);
+    if (port.label_map) image::require_one_view(port.image->pixels.views, "a label map");
     change_in_place(*port.image, *port.out);
     if (port.label_map) change_in_place(*port.label_map, *port.out_map);
-    if (!flip) return;
-    io::mirror(port.out->pixels);
-    if (port.label_map) io::mirror(port.out_map->pixels);
+    for (int view = 0; view < port.out->pixels.views; ++view) {
+      const bool flip = image::rng_of(context, view).chance(params.p);
+      image::add_to_ledger(context, view, flip ? 1 : 2);
+      if (flip) io::mirror(port.out->pixels, view);
+      if (flip && port.label_map) io::mirror(port.out_map->pixels);
+    }
   }
 };
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "graph/node.h"
-#include "nodes/host.h"
+#include "nodes/views.h"
 
 namespace flowrun {
 namespace {
@@ -17,11 +17,11 @@ struct Resize {
       .scope = Scope::sample,
       .details =
           "Equal to Pillow 12's Image.resize in every bit. With a region connected, a picture that was decoded whole is cut to it first, so "
-          "that decoding whole or by region makes no difference."};
+          "that decoding whole or by region makes no difference. Of several regions each becomes a view of its own."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8."};
     In<Region> region{"region", "The part to take, in pixels of the whole picture.", optional};
-    Out<Image> out{"image", "size size 3 u8, or the shortest side is size."};
+    Out<Image> out{"image", "size size 3 u8, or the shortest side is size; a view for each region."};
     void describe(auto& port) { port(image, region, out); }
   };
   struct Params {
@@ -47,8 +47,33 @@ struct Resize {
   void run(Ports& port, const SampleContext&) const {
     thread_local io::Resizer resizer;
     thread_local io::PixelBuffer cut;
-    io::ImageView source = port.image->pixels.view();
-    if (port.region && !(*port.region == port.image->covers)) source = cut_out(*port.image, *port.region, cut);
+    const Image& image = *port.image;
+    if (port.region && image.pixels.views > 1) {
+      throw FatalNodeError("the picture comes in " + std::to_string(image.pixels.views) + " views already; connect no region to this node");
+    }
+    const int views = port.region ? port.region->count() : image.pixels.views;
+    for (int view = 0; view < views; ++view) {
+      const Region region = port.region ? part(*port.region, view) : image.covers;
+      const bool whole = !port.region || region == image.covers;
+      const io::ImageView source = whole ? image.pixels.view(port.region ? 0 : view) : cut_out(image, region, cut);
+      const auto [height, width] = size_of(source);
+      if (view > 0 && (height != port.out->pixels.height || width != port.out->pixels.width)) {
+        throw FatalNodeError("the views of a picture must have one size, but with fit = shortest each has its own; set fit to square");
+      }
+      if (view == 0) port.out->pixels.reshape(height, width, source.channels, views);
+      resizer.resize(source, height, width, params.filter == "bicubic" ? io::Filter::bicubic : io::Filter::bilinear, false,
+                     port.out->pixels.at(view));
+    }
+    port.out->covers = port.region ? Region{port.region->rect, port.region->oriented} : image.covers;
+  }
+
+ private:
+  static Region part(const Region& region, int view) {
+    return {region.views.empty() ? region.rect : region.views[static_cast<size_t>(view)], region.oriented};
+  }
+
+  /// Height and width of what a picture becomes.
+  std::pair<int, int> size_of(const io::ImageView& source) const {
     int height = static_cast<int>(params.size), width = height;
     if (params.fit == "shortest") {
       // torchvision: the longer side is truncated to an integer.
@@ -56,13 +81,9 @@ struct Resize {
       if (source.width <= source.height) height = static_cast<int>(size * source.height / source.width);
       if (source.height < source.width) width = static_cast<int>(size * source.width / source.height);
     }
-    port.out->pixels.reshape(height, width, source.channels);
-    resizer.resize(source, height, width, params.filter == "bicubic" ? io::Filter::bicubic : io::Filter::bilinear, false,
-                   port.out->pixels.pixels.data());
-    port.out->covers = port.region ? *port.region : port.image->covers;
+    return {height, width};
   }
 
- private:
   /// Of a picture that was shrunk while decoding, the pixels nearest to the region's.
   static io::ImageView cut_out(const Image& image, const Region& region, io::PixelBuffer& buffer) {
     const io::Rect &all = image.covers.rect, &rect = region.rect;

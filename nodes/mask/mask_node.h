@@ -12,8 +12,12 @@
 
 namespace flowrun::mask {
 
-/// Patches along a side of the images. Throws NodeError unless they are a square grid of patches.
+/// Patches along a side of the images. Throws NodeError unless they are a square grid of patches, one view each.
 inline int grid_of(const ImageBatch& batch, int64_t patch) {
+  if (batch.views != 1) {
+    throw NodeError("masks are for one view of a picture, but the batch holds " + std::to_string(batch.views) +
+                    "; give each view a chain of nodes and a batch.stack of its own, with count = 1 at image.random_crop");
+  }
   if (batch.height != batch.width || batch.height % patch != 0) {
     throw NodeError("images of " + std::to_string(batch.width) + "x" + std::to_string(batch.height) + " are no square grid of patches of " +
                     std::to_string(patch));

@@ -11,6 +11,7 @@ NOT_THE_SAME = {"log.txt", "stats.json", "result.json", "metrics.jsonl", "pipeli
 SMALL = {
     "pipelines/quickstart.json": ["files.images=320", "run.epochs=1", "known.images=250", "unseen.images=250", "metrics.every=1 step", "save.every=1 epoch"],
     "pipelines/masks.json": ["files.images=64", "files.size=32", "batch.size=16"],
+    "pipelines/views.json": ["files.images=16", "files.size=48", "let.batch=8"],
     "pipelines/cifar10.json": None,
     "pipelines/pretrain.json": None,
     "pipelines/pretrain_shards.json": None,

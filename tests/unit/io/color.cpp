@@ -22,6 +22,8 @@ void apply(const Case& one, PixelBuffer& image) {
   if (one.kind == "contrast") adjust_contrast(pixels, count, one.amount);
   if (one.kind == "saturation") adjust_saturation(pixels, count, one.amount);
   if (one.kind == "hue") adjust_hue(pixels, count, one.amount);
+  if (one.kind == "gray") to_gray(pixels, count);
+  if (one.kind == "solarize") solarize(pixels, count, static_cast<int>(one.amount));
 }
 
 // Every colour with channels in steps of 5, so that every branch of the conversions is met.
@@ -47,6 +49,8 @@ TEST(Color, IsTorchvisionsOnPillowImages) {
     for (const double factor : {0.0, 0.37, 0.6, 0.999, 1.0, 1.25, 1.4, 2.5}) cases.push_back({kind, factor});
   }
   for (const double shift : {-0.5, -0.1, -0.004, 0.0, 0.003, 0.05, 0.1, 0.31, 0.5}) cases.push_back({"hue", shift});
+  for (const double threshold : {0, 1, 127, 128, 200, 256}) cases.push_back({"solarize", threshold});
+  cases.push_back({"gray", 3});
   const std::vector<PixelBuffer> images = {all_colours(), test::make_image(37, 53, 3, 4)};
   const test::TemporaryDirectory dir;
   std::ostringstream list;
@@ -63,7 +67,8 @@ for i in (0, 1):
     image = Image.frombytes('RGB', tuple(map(int, open(f'size{i}').read().split())), open(f'image{i}', 'rb').read())
     for n, line in enumerate(open('list')):
         kind, amount = line.split()
-        changed = getattr(F, 'adjust_' + kind)(image, float(amount))
+        change = F.solarize if kind == 'solarize' else F.rgb_to_grayscale if kind == 'gray' else getattr(F, 'adjust_' + kind)
+        changed = change(image, int(amount) if kind in ('gray', 'solarize') else float(amount))
         open(f'{i}.{n}', 'wb').write(changed.tobytes())
 )");
   for (size_t i = 0; i < images.size(); ++i) {

@@ -4,6 +4,7 @@
 #include "io/jpeg.h"
 #include "io/resize.h"
 #include "nodes/host.h"
+#include "support/io_python.h"
 #include "support/run_node.h"
 
 namespace flowrun {
@@ -39,6 +40,31 @@ TEST(CenterCrop, CutsTheMiddleAsTorchvisionDoes) {
   }
   Image small = picture(3, 9);
   EXPECT_THROW(run_sample(*node, {&small, &out}), NodeError);
+}
+
+TEST(CenterCrop, IsTorchvisionsOnPillowImages) {
+  io::test::require_python("torchvision, PIL.Image");
+  if (testing::Test::IsSkipped()) return;
+  const io::test::TemporaryDirectory dir;
+  std::string sizes;
+  for (const auto& [height, width, size] : {std::tuple(8, 10, 4), std::tuple(7, 9, 4), std::tuple(9, 7, 4), std::tuple(12, 5, 5),
+                                            std::tuple(13, 30, 7), std::tuple(31, 17, 16), std::tuple(256, 341, 224), std::tuple(257, 256, 224)}) {
+    Image in = picture(height, width), out;
+    run_sample(*make_node("image.center_crop", "{\"size\": " + std::to_string(size) + "}"), {&in, &out});
+    const std::string name = std::to_string(height) + " " + std::to_string(width) + " " + std::to_string(size);
+    io::test::put_file(dir / ("in " + name), std::string(in.pixels.pixels.begin(), in.pixels.pixels.end()));
+    io::test::put_file(dir / ("out " + name), std::string(out.pixels.pixels.begin(), out.pixels.pixels.end()));
+    sizes += name + "\n";
+  }
+  io::test::put_file(dir / "list", sizes);
+  io::test::run_python(dir.path(), R"(
+from PIL import Image
+from torchvision import transforms
+for name in open('list').read().splitlines():
+    height, width, size = map(int, name.split())
+    image = Image.frombytes('RGB', (width, height), open('in ' + name, 'rb').read())
+    assert transforms.CenterCrop(size)(image).tobytes() == open('out ' + name, 'rb').read(), name
+)");
 }
 
 TEST(Resize, ShortestSideKeepsTheAspect) {

@@ -1,0 +1,192 @@
+#include <gmock/gmock.h>
+
+#include "io/jpeg.h"
+#include "nodes/host.h"
+#include "support/run_node.h"
+
+namespace flowrun {
+namespace {
+
+using test::make_node;
+using test::run_sample;
+
+/// Views of 40 by 48 pixels of noise, each another.
+Image noise(int views) {
+  Image image;
+  image.pixels.reshape(40, 48, 3, views);
+  uint32_t state = 7;
+  for (uint8_t& value : image.pixels.pixels) value = static_cast<uint8_t>((state = state * 1664525 + 1013904223) >> 24);
+  return image;
+}
+
+std::vector<uint8_t> pixels_of(const Image& image, int view) {
+  const io::ImageView seen = image.pixels.view(view);
+  return {seen.pixels, seen.pixels + seen.bytes()};
+}
+
+Image alone(const Image& image, int view) {
+  Image one;
+  one.pixels.reshape(image.pixels.height, image.pixels.width, 3);
+  one.pixels.pixels = pixels_of(image, view);
+  return one;
+}
+
+struct Kind {
+  std::string type, params;
+  bool maps = false;  // has ports for label maps
+};
+
+class EachView : public testing::TestWithParam<Kind> {
+ protected:
+  uint64_t run(Image& in, Image& out, uint64_t sample) const {
+    std::vector<void*> ports = {&in, &out};
+    if (GetParam().maps) ports = {&in, nullptr, &out, nullptr};
+    return run_sample(*node_, ports, sample);
+  }
+  std::unique_ptr<Node> node_ = make_node(GetParam().type, GetParam().params);
+};
+
+TEST_P(EachView, IsChangedByItselfAndTheFirstAsIfAlone) {
+  Image in = noise(3);
+  Image first = alone(in, 0);
+  int differ = 0;
+  for (uint64_t sample = 0; sample < 400; ++sample) {
+    Image out, out_first, again;
+    const uint64_t ledger = run(in, out, sample);
+    EXPECT_EQ(out.pixels.views, 3);
+    run(first, out_first, sample);
+    EXPECT_EQ(out_first.pixels.views, 1);
+    EXPECT_EQ(pixels_of(out, 0), pixels_of(out_first, 0));
+    // The same view three times: what is drawn differs.
+    Image thrice;
+    thrice.pixels.reshape(40, 48, 3, 3);
+    for (int view = 0; view < 3; ++view) std::copy(first.pixels.pixels.begin(), first.pixels.pixels.end(), thrice.pixels.at(view));
+    EXPECT_EQ(run(thrice, again, sample), ledger) << "the ledger is of what is drawn, not of pixels";
+    EXPECT_EQ(pixels_of(again, 0), pixels_of(out, 0));
+    differ += pixels_of(again, 1) != pixels_of(again, 0) && pixels_of(again, 1) != pixels_of(again, 2);
+    // In place it is the same.
+    Image place = in;
+    EXPECT_EQ(run(place, place, sample), ledger);
+    EXPECT_EQ(place.pixels.pixels, out.pixels.pixels);
+  }
+  EXPECT_GT(differ, 70);  // of two fair coins a quarter
+  // A node object is used again with pictures of another number of views.
+  Image out = noise(5), in_first = first;
+  run(in_first, out, 1);
+  EXPECT_EQ(out.pixels.views, 1);
+  EXPECT_EQ(out.pixels.pixels.size(), first.pixels.pixels.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(Views, EachView,
+                         testing::Values(Kind{"image.random_flip", "{}", true}, Kind{"image.cut_out", "{}", true}, Kind{"image.color_jitter", "{}"},
+                                         Kind{"image.grayscale", R"({"p": 0.5})"}, Kind{"image.solarize", R"({"p": 0.5})"}, Kind{"image.blur", "{}"},
+                                         Kind{"image.rand_augment", "{}"}),
+                         [](const auto& param) { return param.param.type.substr(param.param.type.find('.') + 1); });
+
+TEST(Chances, AreWhatTheyAreSaidToBe) {
+  for (const auto& [type, p] : {std::pair("image.grayscale", 0.2), std::pair("image.solarize", 0.2), std::pair("image.blur", 0.5)}) {
+    const auto node = make_node(type);
+    int changed = 0;
+    for (uint64_t sample = 0; sample < 250; ++sample) {
+      Image in = noise(4), out;
+      run_sample(*node, {&in, &out}, sample);
+      for (int view = 0; view < 4; ++view) changed += pixels_of(in, view) != pixels_of(out, view);
+    }
+    // A sigma below some 0.14 changes nothing.
+    EXPECT_NEAR(changed, 1000 * p, 60) << type;
+  }
+}
+
+TEST(Blur, SaysWhereTheKernelIsTooLarge) {
+  Image in = noise(1), out;
+  const auto node = make_node("image.blur", R"({"kernel_size": 81})");
+  EXPECT_THROW(run_sample(*node, {&in, &out}), NodeError);
+  run_sample(*make_node("image.blur", R"({"kernel_size": 79})"), {&in, &out});
+}
+
+Bytes photograph() {
+  Image image = noise(1);
+  Bytes jpeg;
+  io::encode_jpeg(image.pixels.view(), 90, jpeg.data);
+  return jpeg;
+}
+
+TEST(RandomCrop, SeveralRegionsAreEachAsIfAloneAndTheFirstIsTheOnlyOne) {
+  Bytes jpeg = photograph();
+  const auto one = make_node("image.random_crop", R"({"area": [0.05, 0.4]})"),
+             many = make_node("image.random_crop", R"({"area": [0.05, 0.4], "count": 8})");
+  Region single, several;
+  for (uint64_t sample = 0; sample < 100; ++sample) {
+    run_sample(*one, {&jpeg, &single}, sample);
+    run_sample(*many, {&jpeg, &several}, sample);
+    EXPECT_TRUE(single.views.empty());
+    ASSERT_EQ(several.count(), 8);
+    EXPECT_EQ(several.views[0], single.rect);
+    EXPECT_NE(several.views[1], several.views[2]);
+    int left = 48, top = 40, right = 0, bottom = 0;
+    for (const io::Rect& rect : several.views) {
+      left = std::min(left, rect.x), top = std::min(top, rect.y);
+      right = std::max(right, rect.x + rect.width), bottom = std::max(bottom, rect.y + rect.height);
+    }
+    EXPECT_EQ(several.rect, (io::Rect{left, top, right - left, bottom - top}));
+  }
+}
+
+TEST(Resize, SeveralRegionsBecomeTheViewsThatEachGivesAlone) {
+  Bytes jpeg = photograph();
+  const auto crop = make_node("image.random_crop", R"({"area": [0.05, 0.4], "count": 4})"), decode = make_node("image.decode");
+  const auto resize = make_node("image.resize", R"({"size": 16})");
+  Region regions;
+  Image picture, whole, views, of_whole, expected;
+  for (uint64_t sample = 0; sample < 20; ++sample) {
+    run_sample(*crop, {&jpeg, &regions}, sample);
+    run_sample(*decode, {&jpeg, &regions, &picture});
+    EXPECT_EQ(picture.covers.rect, regions.rect);
+    run_sample(*decode, {&jpeg, nullptr, &whole});
+    run_sample(*resize, {&picture, &regions, &views});
+    run_sample(*resize, {&whole, &regions, &of_whole});
+    ASSERT_EQ(views.pixels.views, 4);
+    EXPECT_EQ(views.pixels.pixels, of_whole.pixels.pixels);
+    for (int view = 0; view < 4; ++view) {
+      Region region{regions.views[static_cast<size_t>(view)]};
+      run_sample(*resize, {&whole, &region, &expected});
+      EXPECT_EQ(pixels_of(views, view), expected.pixels.pixels);
+    }
+  }
+  // Views are resized and cut by themselves.
+  run_sample(*make_node("image.resize", R"({"size": 8})"), {&views, nullptr, &of_whole});
+  run_sample(*make_node("image.center_crop", R"({"size": 6})"), {&of_whole, &expected});
+  Image third = alone(views, 2), small, middle;
+  run_sample(*make_node("image.resize", R"({"size": 8})"), {&third, nullptr, &small});
+  run_sample(*make_node("image.center_crop", R"({"size": 6})"), {&small, &middle});
+  EXPECT_EQ(pixels_of(expected, 2), middle.pixels.pixels);
+  EXPECT_THROW(run_sample(*resize, {&views, &regions, &small}), FatalNodeError);
+  EXPECT_THROW(run_sample(*make_node("image.resize", R"({"size": 16, "fit": "shortest"})"), {&whole, &regions, &small}), FatalNodeError);
+}
+
+TEST(Decode, OfSeveralRegionsTheSmallestKeepsItsPixelsUnderDctScaling) {
+  Image large;
+  large.pixels.reshape(400, 600, 3);
+  Bytes jpeg;
+  io::encode_jpeg(large.pixels.view(), 80, jpeg.data);
+  const auto decode = make_node("image.decode", R"({"dct_scaling": 50})");
+  Image out;
+  for (const auto& [smallest, height] : {std::pair(200, 100), std::pair(199, 200), std::pair(100, 200), std::pair(99, 400)}) {
+    Region regions{{0, 0, 600, 400}, false, {{0, 0, 600, 400}, {10, 10, smallest, 300}}};
+    run_sample(*decode, {&jpeg, &regions, &out});
+    EXPECT_EQ(out.pixels.height, height) << smallest;
+  }
+}
+
+TEST(LabelMaps, AreForOneView) {
+  Image views = noise(3), out;
+  LabelMap map, out_map;
+  map.pixels.reshape(40, 48, 1);
+  Region regions{{0, 0, 20, 20}, false, {{0, 0, 10, 10}, {10, 10, 10, 10}}};
+  EXPECT_THROW(run_sample(*make_node("image.random_flip"), {&views, &map, &out, &out_map}), FatalNodeError);
+  EXPECT_THROW(run_sample(*make_node("image.cut_out"), {&views, &map, &out, &out_map}), FatalNodeError);
+  EXPECT_THROW(run_sample(*make_node("image.label_resize"), {&map, &regions, &out_map}), FatalNodeError);
+}
+
+}  // namespace
+}  // namespace flowrun
