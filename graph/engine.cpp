@@ -219,6 +219,7 @@ StreamOptions Engine::stream_options() {
   out.bad_so_far = bad_;
   out.memory = static_cast<size_t>(pipeline_.run.memory_mib) << 20;
   out.jitter = options_.jitter;
+  out.counts_cpu = options_.counts_cpu;
   out.run = &info_;
   out.inactive = &inactive_;
   out.fill_step = [this](StepContext& context) { fill(context); };

@@ -23,7 +23,8 @@ struct EngineOptions {
   int threads = 0;  // data threads; 0: run.threads
   bool serial = false;
   int rank = 0, world = 1;
-  uint64_t jitter = 0;  // test only: seeded delays in the pool
+  uint64_t jitter = 0;      // test only: seeded delays in the pool
+  bool counts_cpu = false;  // in the statistics of the pool's nodes; for a profile, since it slows small nodes
   std::string directory;
   const std::atomic<bool>* stop = nullptr;  // set from a signal handler: end after the step in flight
   std::optional<ResumePoint> resume;

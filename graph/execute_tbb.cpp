@@ -167,7 +167,10 @@ class TbbExecutor final : public Executor {
     options.lanes = threads_ + 1;
     options.threads = threads_;
     std::vector<Worker> workers(static_cast<size_t>(threads_));
-    for (int w = 0; w < threads_; ++w) workers[static_cast<size_t>(w)].stats = stats.worker(w);
+    for (int w = 0; w < threads_; ++w) {
+      workers[static_cast<size_t>(w)].stats = stats.worker(w);
+      workers[static_cast<size_t>(w)].counts_cpu = options.counts_cpu;
+    }
     NodeShard* device_stats = stats.worker(threads_);
     const int64_t ahead = pipeline.run.read_ahead;
     const ReadAhead::Options reading{.distance = ahead == automatic ? 64 : ahead, .when_slow = ahead == automatic, .seed = options.seed};

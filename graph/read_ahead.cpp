@@ -1,7 +1,6 @@
 #include "graph/read_ahead.h"
 
 #include <algorithm>
-#include <chrono>
 
 namespace flowrun {
 namespace {
@@ -27,11 +26,21 @@ ReadAhead::ReadAhead(const CheckedPipeline& pipeline, const Segment& segment, co
   for (int i = 0; i < thread_count; ++i) {
     threads_.emplace_back([this, i](const std::stop_token& stop) {
       // One watches; the others sleep until it has decided.
-      while (!stop.stop_requested() && !active_.load() && (i > 0 || !is_needed())) std::this_thread::sleep_for(pause * 5);
+      while (!stop.stop_requested() && !active_.load() && (i > 0 || !is_needed())) rest(stop, pause * 5);
       active_.store(true);
       loop(stop);
     });
   }
+}
+
+/// All are told before the first is waited for.
+ReadAhead::~ReadAhead() {
+  for (std::jthread& thread : threads_) thread.request_stop();
+}
+
+void ReadAhead::rest(const std::stop_token& stop, std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex_);
+  wakes_.wait_for(lock, stop, time, [] { return false; });
 }
 
 /// Whether the last reads were slow, and not only a few of all: those that lost their core in between are no reason.
@@ -57,7 +66,7 @@ void ReadAhead::loop(const std::stop_token& stop) {
     index = std::max(index, taken);
     if (index >= last) {
       if (taken >= segment_.total_samples()) return;
-      std::this_thread::sleep_for(pause);
+      rest(stop, pause);
       continue;
     }
     const Place place = segment_.place(index / group);

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -22,11 +25,13 @@ class ReadAhead {
   };
   /// All that is passed outlives the object. `taken`: how many samples of the segment were taken so far.
   ReadAhead(const CheckedPipeline& pipeline, const Segment& segment, const Stats& stats, std::function<int64_t()> taken, Options options);
+  ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
 
  private:
   void loop(const std::stop_token& stop);
+  void rest(const std::stop_token& stop, std::chrono::milliseconds time);
   bool is_needed();
 
   const CheckedNode& source_;
@@ -39,6 +44,8 @@ class ReadAhead {
   std::atomic<int64_t> next_{0};
   uint64_t reads_before_ = 0;
   double busy_before_ = 0;
+  std::mutex mutex_;
+  std::condition_variable_any wakes_;  // by a request to stop
   std::vector<std::jthread> threads_;  // the last member: they end first
 };
 

@@ -21,12 +21,13 @@ double Stats::seconds_per_tick() const {
 
 Stats::Summary Stats::summary(size_t node) const {
   std::array<uint64_t, NodeShard::buckets> histogram{};
-  uint64_t count = 0, failures = 0, busy = 0, wait_input = 0, wait_slot = 0, wait_device = 0;
+  uint64_t count = 0, failures = 0, busy = 0, cpu = 0, wait_input = 0, wait_slot = 0, wait_device = 0;
   for (int w = 0; w < workers_; ++w) {
     const NodeShard& shard = shards_[static_cast<size_t>(w) * nodes_ + node];
     count += shard.count.load(std::memory_order_relaxed);
     failures += shard.failures.load(std::memory_order_relaxed);
     busy += shard.busy.load(std::memory_order_relaxed);
+    cpu += shard.cpu.load(std::memory_order_relaxed);
     wait_input += shard.wait_input.load(std::memory_order_relaxed);
     wait_slot += shard.wait_slot.load(std::memory_order_relaxed);
     wait_device += shard.wait_device.load(std::memory_order_relaxed);
@@ -47,7 +48,8 @@ Stats::Summary Stats::summary(size_t node) const {
     return 0.0;
   };
   const auto time = [&](uint64_t t) { return static_cast<double>(t) * unit; };
-  return {count, failures, time(busy), time(wait_input), time(wait_slot), time(wait_device), percentile(0.5), percentile(0.95)};
+  return {count,           failures,        time(busy), static_cast<double>(cpu) * 1e-9, time(wait_input), time(wait_slot), time(wait_device),
+          percentile(0.5), percentile(0.95)};
 }
 
 nlohmann::ordered_json Stats::json(const std::vector<std::string>& names, const std::vector<std::string>& scopes) const {
@@ -63,6 +65,7 @@ nlohmann::ordered_json Stats::json(const std::vector<std::string>& names, const 
                      {"wait_device", s.wait_device},
                      {"p50", s.p50},
                      {"p95", s.p95}};
+    if (s.cpu > 0) out[names[n]]["cpu"] = s.cpu;
   }
   return out;
 }

@@ -30,6 +30,7 @@ inline uint64_t ticks() {
 struct NodeShard {
   static constexpr int buckets = 128;  // 4 per power of two of ticks
   std::atomic<uint64_t> count{0}, busy{0}, failures{0}, wait_input{0}, wait_slot{0}, wait_device{0};
+  std::atomic<uint64_t> cpu{0};  // nanoseconds of `busy` on a core, where a run counts them
   std::array<std::atomic<uint32_t>, buckets> histogram{};
 
   static void add(std::atomic<uint64_t>& to, uint64_t value) { to.store(to.load(std::memory_order_relaxed) + value, std::memory_order_relaxed); }
@@ -46,7 +47,7 @@ class Stats {
 
   struct Summary {
     uint64_t count, failures;
-    double busy, wait_input, wait_slot, wait_device, p50, p95;  // seconds; percentiles of one call
+    double busy, cpu, wait_input, wait_slot, wait_device, p50, p95;  // seconds; percentiles of one call
   };
   Summary summary(size_t node) const;
   /// One object per node, in order, with the fields of Summary.

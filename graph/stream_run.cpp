@@ -1,6 +1,7 @@
 #include "graph/stream_run.h"
 
 #include <algorithm>
+#include <ctime>
 #include <thread>
 
 namespace flowrun {
@@ -8,7 +9,27 @@ namespace {
 
 int node_of_task(const LevelPlan& plan, int task) { return plan.tasks[static_cast<size_t>(task)].node; }
 
+uint64_t thread_cpu_nanoseconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
+}
+
 }  // namespace
+
+void Worker::begin() {
+  clock = ticks();
+  if (counts_cpu) cpu_clock = thread_cpu_nanoseconds();
+}
+
+uint64_t Worker::end(int node) {
+  const uint64_t began = std::exchange(clock, ticks());
+  if (counts_cpu) {
+    const uint64_t cpu_began = std::exchange(cpu_clock, thread_cpu_nanoseconds());
+    NodeShard::add(stats[node].cpu, cpu_clock - cpu_began);
+  }
+  return clock - began;
+}
 
 StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats, StreamOptions options,
                      std::function<void(const Work&)> spawn)
@@ -110,7 +131,7 @@ void StreamRun::run(Work work, Worker& worker) {
   active_.fetch_add(1, std::memory_order_relaxed);
   if (options_.jitter != 0 && worker.jitter == 0) worker.jitter = options_.jitter ^ reinterpret_cast<uintptr_t>(&worker);
   worker.stack.push_back(work);
-  worker.clock = ticks();
+  worker.begin();
   while (!worker.stack.empty() || worker.lane) {
     // A group that is complete comes before the next sample: the device may be waiting for it.
     Work next = worker.stack.empty() ? *std::exchange(worker.lane, std::nullopt) : worker.stack.back();
@@ -159,7 +180,7 @@ void StreamRun::begin_sample(SampleRecord& lane, Worker& worker) {
   for (std::string& remark : lane.remarks) remark.clear();
   if (lane.parked_at != 0) {
     NodeShard& source = worker.stats[segment_.stream->source];
-    worker.clock = ticks();
+    worker.begin();
     NodeShard::add(source.wait_slot, worker.clock - std::exchange(lane.parked_at, 0));
   }
   run_tasks(lane, sample_level, level(sample_level).roots[0], worker);
@@ -204,7 +225,7 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
                                         group.images, segment_.groups, ledger});
     }
   } catch (const std::exception& error) {
-    worker.clock = ticks();
+    worker.begin();
     NodeShard::add(worker.stats[task.node].failures, 1);
     record.fail(index, error.what(), dynamic_cast<const FatalNodeError*>(&error) != nullptr);
     if (l == group_level) {
@@ -214,8 +235,7 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
     }
     return false;
   }
-  const uint64_t begin = std::exchange(worker.clock, ticks());
-  worker.stats[task.node].ran(worker.clock - begin);
+  worker.stats[task.node].ran(worker.end(task.node));
   if (!task.reads.empty()) record.done_reading(level(l), task.reads);
   return true;
 }
@@ -249,8 +269,7 @@ void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
       fail({lane.place.step, lane.index, 0, false, node.name + ": " + error.what() + place_text(lane)});
       return;
     }
-    const uint64_t begin = std::exchange(worker.clock, ticks());
-    NodeShard::add(worker.stats[fold.node].busy, worker.clock - begin);
+    NodeShard::add(worker.stats[fold.node].busy, worker.end(fold.node));
     enter(fold.node, entry);
   }
   for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) {

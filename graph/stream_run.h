@@ -36,7 +36,13 @@ struct Worker {
   std::vector<Work> stack;
   std::optional<Work> lane;  // continued when the stack is empty
   uint64_t jitter = 0;       // state of the test-only delays; 0: none
+  bool counts_cpu = false;   // the thread's CPU time too, which costs more to read than most nodes take
   uint64_t clock = 0;        // the end of one call is the beginning of the next: reading it costs as much as a small node
+  uint64_t cpu_clock = 0;
+
+  void begin();
+  /// The time since begin() or the last end() was spent in `node`; returns it in ticks.
+  uint64_t end(int node);
 };
 
 /// Ends a run at a step: later steps are dropped, earlier ones complete. The first failing place wins: samples in front
@@ -56,6 +62,7 @@ struct StreamOptions {
   size_t memory = SIZE_MAX;  // bytes for the groups in flight
   int lanes = 1;
   int threads = 1;
+  bool counts_cpu = false;
   uint64_t jitter = 0;                      // test only: random delays and spawns, seeded
   const std::atomic<bool>* stop = nullptr;  // ends the run after the step in flight
   const RunInfo* run = nullptr;

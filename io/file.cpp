@@ -42,9 +42,12 @@ constexpr int open_flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
 // The size of what was opened, which must be a regular file. PATH is called only for the message.
 template <class Path>
 size_t size_of_regular_file(const FileDescriptor& file, const Path& path) {
-  if (!file) throw system_error("open", path(), errno);
+  int code = errno;  // before path() can change it, here and below
+  if (!file) throw system_error("open", path(), code);
   struct stat status {};
-  if (fstat(file.get(), &status) != 0) throw system_error("examine", path(), errno);
+  const bool examined = fstat(file.get(), &status) == 0;
+  code = errno;
+  if (!examined) throw system_error("examine", path(), code);
   if (S_ISDIR(status.st_mode)) throw Error("cannot read " + path().string() + ": it is a directory, not a file");
   if (!S_ISREG(status.st_mode)) throw Error("cannot read " + path().string() + ": it is not a regular file");
   return static_cast<size_t>(status.st_size);
@@ -59,15 +62,17 @@ void read_all(const FileDescriptor& file, std::vector<uint8_t>& out, const Path&
     if (filled == out.size()) {
       uint8_t probe[4096];
       const ssize_t count = ::read(file.get(), probe, sizeof probe);
+      const int code = errno;
       if (count == 0) break;
       if (count > 0) out.insert(out.end(), probe, probe + count), filled += static_cast<size_t>(count);
-      if (count < 0 && errno != EINTR) throw system_error("read", path(), errno);
+      if (count < 0 && code != EINTR) throw system_error("read", path(), code);
       continue;
     }
     const ssize_t count = ::read(file.get(), out.data() + filled, out.size() - filled);
+    const int code = errno;
     if (count == 0) break;
     if (count > 0) filled += static_cast<size_t>(count);
-    if (count < 0 && errno != EINTR) throw system_error("read", path(), errno);
+    if (count < 0 && code != EINTR) throw system_error("read", path(), code);
   }
   out.resize(filled);
 }

@@ -62,7 +62,7 @@ FLOWRUN_TARGET inline FourRows filter_pixel(const RowsPass& pass, int x) {
 }
 
 template <int unrolled>
-FLOWRUN_TARGET void filter_rows(const RowsPass& given) {
+FLOWRUN_TARGET void filter_four_rows(const RowsPass& given) {
   const RowsPass pass = given;  // a copy: what is written could be the pass itself, for all that the compiler knows
   for (int block = 0; block < pass.output; block += 4) {
     const int place = std::min(block, pass.output - 4);
@@ -76,7 +76,7 @@ FLOWRUN_TARGET void filter_rows(const RowsPass& given) {
 FLOWRUN_TARGET inline __m256i widen(const uint8_t* from) { return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))); }
 
 template <int unrolled>
-FLOWRUN_TARGET void filter_column(const ColumnPass& pass) {
+FLOWRUN_TARGET void filter_one_column(const ColumnPass& pass) {
   const ptrdiff_t stride = pass.stride;
   const int fours = unrolled > 0 ? unrolled : pass.fours, length = pass.length;
   for (int block = 0; block < length; block += 16) {
@@ -97,22 +97,21 @@ FLOWRUN_TARGET void filter_column(const ColumnPass& pass) {
   }
 }
 
-void filter_any_rows(const RowsPass& pass) {
-  static constexpr void (*kernels[])(const RowsPass&) = {filter_rows<0>, filter_rows<1>, filter_rows<2>,
-                                                         filter_rows<3>, filter_rows<4>, filter_rows<5>};
-  kernels[pass.fours <= most_unrolled ? pass.fours : 0](pass);
-}
-
-void filter_any_column(const ColumnPass& pass) {
-  static constexpr void (*kernels[])(const ColumnPass&) = {filter_column<0>, filter_column<1>, filter_column<2>,
-                                                           filter_column<3>, filter_column<4>, filter_column<5>};
-  kernels[pass.fours <= most_unrolled ? pass.fours : 0](pass);
-}
+struct Kernel {
+  template <int unrolled>
+  static void rows(const RowsPass& pass) {
+    filter_four_rows<unrolled>(pass);
+  }
+  template <int unrolled>
+  static void column(const ColumnPass& pass) {
+    filter_one_column<unrolled>(pass);
+  }
+};
 
 }  // namespace
 
 const ResizeKernels resize_avx2 = {
-    .name = "avx2", .packed_bytes = packed_bytes, .pack = pack, .filter_rows = filter_any_rows, .filter_column = filter_any_column};
+    .name = "avx2", .packed_bytes = packed_bytes, .pack = pack, .filter_rows = x86::filter_rows<Kernel>, .filter_column = x86::filter_column<Kernel>};
 
 }  // namespace flowrun::io
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "io/resize_kernels.h"
 
@@ -22,8 +23,20 @@ extern const ResizeKernels resize_avx512;
 
 namespace flowrun::io::x86 {
 
-// Loops over few taps are unrolled, up to this many times four.
-inline constexpr int most_unrolled = 5;
+// Loops over few taps are unrolled: KERNEL's rows<N> and column<N> take N times four of them, those of 0 any number.
+template <class Kernel>
+void filter_rows(const RowsPass& pass) {
+  static constexpr void (*unrolled[])(const RowsPass&) = {Kernel::template rows<0>, Kernel::template rows<1>, Kernel::template rows<2>,
+                                                          Kernel::template rows<3>, Kernel::template rows<4>, Kernel::template rows<5>};
+  unrolled[pass.fours < static_cast<int>(std::size(unrolled)) ? pass.fours : 0](pass);
+}
+
+template <class Kernel>
+void filter_column(const ColumnPass& pass) {
+  static constexpr void (*unrolled[])(const ColumnPass&) = {Kernel::template column<0>, Kernel::template column<1>, Kernel::template column<2>,
+                                                            Kernel::template column<3>, Kernel::template column<4>, Kernel::template column<5>};
+  unrolled[pass.fours < static_cast<int>(std::size(unrolled)) ? pass.fours : 0](pass);
+}
 
 FLOWRUN_AVX2 inline __m256i broadcast(const uint8_t* from) {
   int value;

@@ -12,6 +12,12 @@ class Profile(Folder):
     def profile(self, pipeline, *args):
         return json.loads(self.flowrun("profile", self.write(pipeline), "--input-only", "--json", *args).stdout)
 
+    def preloaded(self, name):
+        """A library of tests/support, for LD_PRELOAD."""
+        library = self.folder / f"{name}.so"
+        subprocess.run(["g++", "-O2", "-shared", "-fPIC", ROOT / f"tests/support/{name}.cpp", "-o", library], check=True)
+        return library
+
     def test_only_the_host_side_runs(self):
         result = self.profile(training_pipeline(), "--seconds", "0.5", "--threads", "2")
         self.assertEqual([node["node"] for node in result["nodes"]], ["files", "crop", "decode", "view", "flip", "batch", "mask"])
@@ -26,6 +32,19 @@ class Profile(Folder):
         self.assertRegex(out, r"images/s, \d+ for each thread")
         self.assertRegex(out, r"decode +image.decode +\d")
         self.assertRegex(out, r"bound by the CPU, which was busy \d+ %")
+
+    @needs_photographs
+    def test_slow_files(self):
+        library = self.preloaded("slow_files")
+        pipeline = data_pipeline()
+        pipeline["nodes"]["files"] = {"type": "source.folder", "path": str(PHOTOGRAPHS)}
+        pipeline["run"]["read_ahead"] = 0
+        for delay, bound in ("0", "cpu"), ("100", "storage"):
+            done = self.flowrun("profile", self.write(pipeline), "--input-only", "--json", "--seconds", "1",
+                                env={**os.environ, "LD_PRELOAD": str(library), "SLOW_FILES_MS": delay})
+            result = json.loads(done.stdout)
+            self.assertEqual(result["bound_by"], bound)
+        self.assertGreater(result["waiting_share"], 0.5)
 
     def test_the_source_is_chosen(self):
         pipeline = {"models": {"teacher": {"type": "model.vit", "image": 24, "patch": 4, "width": 24, "depth": 1, "heads": 2}},
@@ -44,8 +63,7 @@ class Profile(Folder):
     @needs_photographs
     def test_samples_allocate_nothing(self):
         """What libjpeg takes for each image by malloc is not counted; and steps, of which there are few, may allocate."""
-        library = self.folder / "count.so"
-        subprocess.run(["g++", "-O2", "-shared", "-fPIC", ROOT / "tests/support/count_allocations.cpp", "-o", library], check=True)
+        library = self.preloaded("count_allocations")
         nodes = {"files": {"type": "source.folder", "path": str(PHOTOGRAPHS)}, "crop": {"type": "image.random_crop", "in": "files"},
                  "decode": {"type": "image.decode", "in": {"bytes": "files", "region": "crop"}},
                  "view": {"type": "image.resize", "in": {"image": "decode", "region": "crop"}, "size": 64},

@@ -1,32 +1,16 @@
 // Any bytes as a picture: refused with an Error, or decoded, the same each time, and every region as the whole has it.
 #include "io/image_decoder.h"
 
-#include <cstdio>
-#include <cstdlib>
-
 #include "io/error.h"
+#include "tests/fuzz/picture.h"
 
 using namespace flowrun::io;
-
-namespace {
-
-constexpr int64_t max_pixels = 1 << 16;
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
-}  // namespace
+using namespace flowrun::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static ImageDecoder decoder;  // one for all: what a picture leaves behind must not show in the next
   const std::span bytes(data, size);
-  // Options and region follow from the bytes, so that an input is a file as it is.
-  uint64_t hash = 14695981039346656037u;
-  for (const uint8_t byte : bytes) hash = (hash ^ byte) * 1099511628211u;
-  const auto below = [&](int n) { return static_cast<int>((hash = hash * 6364136223846793005u + 1442695040888963407u) >> 33) % n; };
+  Draws below(bytes);
   DecodeOptions options{.apply_orientation = below(2) == 0, .keep_truncated = below(2) == 0, .max_pixels = max_pixels};
   PixelBuffer whole, again, part, expected;
   ImageInfo info;

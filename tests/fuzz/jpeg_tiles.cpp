@@ -1,33 +1,18 @@
 // Any bytes as a JPEG to tile: refused with an Error, or rewritten with the same pixels, of which every region is right.
 #include "io/jpeg_tiles.h"
 
-#include <cstdio>
-#include <cstdlib>
-
 #include "io/error.h"
 #include "io/image_format.h"
 #include "io/jpeg.h"
+#include "tests/fuzz/picture.h"
 
 using namespace flowrun::io;
-
-namespace {
-
-constexpr int64_t max_pixels = 1 << 16;
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
-}  // namespace
+using namespace flowrun::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static JpegDecoder decoder(max_pixels);
   const std::span bytes(data, size);
-  uint64_t hash = 14695981039346656037u;
-  for (const uint8_t byte : bytes) hash = (hash ^ byte) * 1099511628211u;
-  const auto below = [&](int n) { return static_cast<int>((hash = hash * 6364136223846793005u + 1442695040888963407u) >> 33) % n; };
+  Draws below(bytes);
   PixelBuffer whole, again, part, expected;
   std::vector<uint8_t> tiled;
   try {

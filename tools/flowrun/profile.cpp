@@ -94,7 +94,7 @@ std::pair<Reading, Reading> measure(CheckedPipeline& pipeline, const ProfileArgs
   std::atomic<bool> stop{false};
   std::optional<Reading> begin, end;
   std::unique_ptr<Engine> engine;
-  EngineOptions options{.threads = args.threads, .stop = &stop};
+  EngineOptions options{.threads = args.threads, .counts_cpu = true, .stop = &stop};
   options.on_step = [&](const StepContext& context) {
     if (!begin && (args.images > 0 ? context.images >= args.skip : context.seconds > 0.5)) {
       begin = read(*engine, context);
@@ -110,13 +110,29 @@ std::pair<Reading, Reading> measure(CheckedPipeline& pipeline, const ProfileArgs
   return {*begin, *end};
 }
 
+/// Share of the threads' time that the source spent waiting for its files. All nodes lose their core to others alike, but
+/// only the source waits for the storage: it is what its time on a core falls short, beyond the others' loss.
+double waiting_share(const CheckedPipeline& pipeline, const Reading& begin, const Reading& end, double thread_seconds) {
+  const auto spent = [&](const CheckedNode& node, const char* what) {
+    return end.nodes[node.name].value(what, 0.0) - begin.nodes[node.name].value(what, 0.0);
+  };
+  double source_busy = 0, source_cpu = 0, others_busy = 0, others_cpu = 0;
+  for (const CheckedNode& node : pipeline.nodes) {
+    if (node.scope() > Scope::batch) continue;
+    (node.scope() == Scope::source ? source_busy : others_busy) += spent(node, "busy");
+    (node.scope() == Scope::source ? source_cpu : others_cpu) += spent(node, "cpu");
+  }
+  const double on_core = others_busy > 0 ? std::min(1.0, others_cpu / others_busy) : 1;
+  return std::max(0.0, source_busy * on_core - source_cpu) / thread_seconds;
+}
+
 ordered_json result_of(const CheckedPipeline& pipeline, const Reading& begin, const Reading& end, int threads) {
   const double seconds = end.seconds - begin.seconds, thread_seconds = seconds * threads;
   const auto images = static_cast<double>(end.images - begin.images);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   ordered_json nodes = ordered_json::array();
-  double most = -1, source_share = 0;
+  double most = -1;
   std::string slowest;
   for (const CheckedNode& node : pipeline.nodes) {
     const double busy = end.nodes[node.name]["busy"].get<double>() - begin.nodes[node.name]["busy"].get<double>();
@@ -127,12 +143,11 @@ ordered_json result_of(const CheckedPipeline& pipeline, const Reading& begin, co
                      {"p50_ms", 1e3 * end.nodes[node.name]["p50"].get<double>()},
                      {"p95_ms", 1e3 * end.nodes[node.name]["p95"].get<double>()}});
     if (busy > most) most = busy, slowest = node.name;
-    if (node.scope() == Scope::source) source_share = busy / thread_seconds;
   }
   const double cpu_share = (end.cpu_seconds - begin.cpu_seconds) / thread_seconds;
   const double delayed_share = (end.delayed - begin.delayed) / thread_seconds;
-  // A source that takes time while its thread neither runs nor waits for a core waits for the storage.
-  const double waiting = std::max(0.0, std::min(1 - cpu_share - delayed_share, source_share));
+  const double idle_share = std::max(0.0, 1 - cpu_share - delayed_share);
+  const double waiting = std::min(idle_share, waiting_share(pipeline, begin, end, thread_seconds));
   const bool waits = waiting > 0.2;
   return {{"images_per_second", images / seconds},
           {"images_per_second_per_thread", images / thread_seconds},

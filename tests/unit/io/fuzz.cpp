@@ -10,6 +10,7 @@
 #include "io/png.h"
 #include "io/safetensors.h"
 #include "io/strict_json.h"
+#include "support/io_fuzz.h"
 
 namespace flowrun::io {
 namespace {
@@ -42,24 +43,9 @@ Bytes mutate(Bytes bytes, std::mt19937& random) {
   return bytes;
 }
 
-/// Runs `parse` on mutations; counts those that it takes. Anything but an Error that it throws is a failure.
 template <class Parse>
 int count_taken(const Bytes& seed, uint32_t stream, int count, Parse&& parse) {
-  int taken = 0;
-  for (int i = 0; i < count; ++i) {
-    std::mt19937 random(stream * 1'000'003 + static_cast<uint32_t>(i));
-    const Bytes bytes = mutate(seed, random);
-    try {
-      parse(bytes);
-      ++taken;
-    } catch (const Error& error) {
-      EXPECT_GT(std::string(error.what()).size(), 10u);
-    } catch (const std::exception& error) {
-      ADD_FAILURE() << "mutation " << i << ": " << error.what();
-    }
-  }
-  EXPECT_LT(taken, count) << "nothing was ever refused";
-  return taken;
+  return test::count_taken(seed, stream, count, mutate, parse);
 }
 
 Bytes picture(int height, int width, int channels, ChromaSampling sampling) {

@@ -5,6 +5,7 @@
 #include "io/error.h"
 #include "io/shard_scan.h"
 #include "io/tar.h"
+#include "support/io_fuzz.h"
 #include "support/io_shards.h"
 
 namespace flowrun::io {
@@ -42,23 +43,9 @@ Bytes mutate(Bytes bytes, std::mt19937& random) {
   return bytes;
 }
 
-/// Counts the mutations that are taken; anything but an Error that is thrown is a failure.
 template <class Parse>
 int count_taken(const Bytes& seed, uint32_t stream, int count, Parse&& parse) {
-  int taken = 0;
-  for (int i = 0; i < count; ++i) {
-    std::mt19937 random(stream * 1'000'003 + static_cast<uint32_t>(i));
-    try {
-      parse(mutate(seed, random));
-      ++taken;
-    } catch (const Error& error) {
-      EXPECT_GT(std::string(error.what()).size(), 10u);
-    } catch (const std::exception& error) {
-      ADD_FAILURE() << "mutation " << i << ": " << error.what();
-    }
-  }
-  EXPECT_LT(taken, count) << "nothing was ever refused";
-  return taken;
+  return test::count_taken(seed, stream, count, mutate, parse);
 }
 
 Bytes shard() {
