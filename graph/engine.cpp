@@ -64,7 +64,7 @@ Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pip
   info_.threads = options_.threads > 0 ? options_.threads : data_threads(pipeline_);
   if (options_.serial) info_.threads = 1;
   executor_ = options_.serial ? make_serial_executor(pipeline_.run) : make_tbb_executor(pipeline_.run, info_.threads);
-  stats_ = std::make_unique<Stats>(pipeline_.nodes.size(), executor_->workers());
+  stats_ = std::make_unique<Stats>(pipeline_.nodes.size(), executor_->workers(), options_.trace);
   inactive_.resize(pipeline_.nodes.size());
   executor_->on_device([&] {
     open_sources();
@@ -239,6 +239,7 @@ std::optional<Failure> Engine::train(int64_t to) {
   const Segment segment = Segment::training(plan_.streams[0], samples, step_ + 1, to - step_, info_.rank, info_.world);
   StreamOptions options = stream_options();
   options.stop = options_.stop;
+  options.watch = [this](StreamRun* run) { watch(run); };
   const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
   step_ += run->completed_steps();
   slots_ = run->slots();
@@ -264,6 +265,7 @@ void Engine::evaluate(const std::function<bool(const Moments&)>& due) {
     const uint64_t samples = pipeline_.nodes[static_cast<size_t>(stream.source)].node->size();
     StreamOptions options = stream_options();
     options.stop = options_.stop;
+    options.watch = [this](StreamRun* run) { watch(run); };
     if (options_.on_evaluating) {
       options.on_images = [&](int64_t images) {
         options_.on_evaluating(pipeline_.nodes[static_cast<size_t>(stream.source)].name, images, static_cast<int64_t>(samples));
@@ -274,6 +276,7 @@ void Engine::evaluate(const std::function<bool(const Moments&)>& due) {
     if (run->completed_steps() == 0) return void(evaluation_stopped_ = true);
   }
   executor_->on_device([&] {
+    Worker worker(*stats_, stats_->workers() - 1, options_.counts_cpu);
     for (const int n : plan_.evaluations) {
       CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
       if (inactive_[static_cast<size_t>(n)]) continue;
@@ -281,7 +284,11 @@ void Engine::evaluate(const std::function<bool(const Moments&)>& due) {
       Notes notes;
       EvaluationContext context{info_, step_, epoch_at(step_), reports, notes};
       const std::vector<PortSlot> unbound(node.type->ports.size());  // fold() has seen the inputs
+      worker.begin();
+      worker.enter(n, step_level, step_, 0);
       guard(node.name, [&] { node.node->run(Call{nullptr, nullptr, unbound.data()}, context); });
+      worker.end(n);
+      worker.idle();
       if (options_.on_evaluation) options_.on_evaluation(node.name, context);
     }
   });
@@ -370,7 +377,7 @@ nlohmann::ordered_json Engine::stats_json() const {
   out["seconds"] = stats_->seconds();
   out["threads"] = info_.threads;
   out["nodes"] = stats_->json(names, scopes);
-  out["buffers"] = {{"groups", slots_}, {"bytes", bytes_in_flight_}};
+  out["buffers"] = {{"groups", slots_.load()}, {"bytes", bytes_in_flight_.load()}};
   return out;
 }
 

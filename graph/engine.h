@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ struct EngineOptions {
   bool serial = false;
   int rank = 0, world = 1;
   uint64_t jitter = 0;      // test only: seeded delays in the pool
+  size_t trace = 0;         // how many calls of each thread to keep for a trace
   bool counts_cpu = false;  // in the statistics of the pool's nodes; for a profile, since it slows small nodes
   std::string directory;
   const std::atomic<bool>* stop = nullptr;  // set from a signal handler: end after the step in flight
@@ -58,6 +60,10 @@ class Engine {
   const Plan& plan() const { return plan_; }
   /// Per node (see stats.h), and under "buffers" the groups in flight.
   nlohmann::ordered_json stats_json() const;
+  /// Those, and what each thread does now, which groups are on their way and what the device's queue waits for. Any
+  /// thread, at any time.
+  nlohmann::ordered_json status_json() const;
+  const Stats& stats() const { return *stats_; }
   /// Seconds that nodes of the pool, and of the device, were busy so far: where the time goes.
   std::vector<std::pair<std::string, double>> busiest(size_t count) const;
 
@@ -74,6 +80,8 @@ class Engine {
   int64_t next_stop(int64_t step) const;
   void finish_nodes(bool stopping);
   StreamOptions stream_options();
+  void watch(StreamRun* run);
+  nlohmann::ordered_json thread_status(int worker) const;
   void fill(StepContext& context) const;
   Snapshot snapshot() const;
   std::vector<StepSample> samples_of(int64_t step) const;
@@ -85,14 +93,16 @@ class Engine {
   RunInfo info_;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Stats> stats_;
+  mutable std::mutex watch_mutex_;
+  StreamRun* in_work_ = nullptr;
   std::vector<std::unique_ptr<Resource>> resources_;  // per model
   std::vector<bool> inactive_;                        // evaluation nodes that are not due
   bool evaluation_stopped_ = false;                   // a stop came while one passed its streams
   int64_t step_ = 0;                                  // completed
   int64_t bad_ = 0;
   std::map<std::pair<uint64_t, uint64_t>, uint32_t> replaced_;  // epoch and position: how often; at most run.max_bad
-  int64_t slots_ = 0;
-  size_t bytes_in_flight_ = 0;
+  std::atomic<int64_t> slots_ = 0;
+  std::atomic<size_t> bytes_in_flight_ = 0;
 };
 
 }  // namespace flowrun

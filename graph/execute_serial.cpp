@@ -17,16 +17,13 @@ class SerialExecutor final : public Executor {
   std::unique_ptr<StreamRun> run(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats, StreamOptions options) override {
     options.lanes = 1;
     options.threads = 1;
-    const bool counts_cpu = options.counts_cpu;
+    Worker worker(stats, 0, options.counts_cpu);
     std::deque<Work> queue;
     auto run = std::make_unique<StreamRun>(pipeline, plan, segment, stats, std::move(options), [&queue](const Work& work) { queue.push_back(work); });
-    Worker worker;
-    worker.stats = stats.worker(0);
-    worker.counts_cpu = counts_cpu;
     for (const Work& lane : run->lanes()) queue.push_back(lane);
     // The device has the right of way: a group is trained on as soon as it can be.
     while (true) {
-      if (run->run_device_task(worker.stats)) continue;
+      if (run->run_device_task(worker)) continue;
       if (queue.empty()) break;
       const Work work = queue.front();
       queue.pop_front();

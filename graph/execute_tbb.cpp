@@ -166,12 +166,9 @@ class TbbExecutor final : public Executor {
     // One lane more than threads: a lane parks while the others go on.
     options.lanes = threads_ + 1;
     options.threads = threads_;
-    std::vector<Worker> workers(static_cast<size_t>(threads_));
-    for (int w = 0; w < threads_; ++w) {
-      workers[static_cast<size_t>(w)].stats = stats.worker(w);
-      workers[static_cast<size_t>(w)].counts_cpu = options.counts_cpu;
-    }
-    NodeShard* device_stats = stats.worker(threads_);
+    std::vector<Worker> workers;
+    for (int w = 0; w < threads_; ++w) workers.emplace_back(stats, w, options.counts_cpu);
+    Worker device_worker(stats, threads_, options.counts_cpu);
     const int64_t ahead = pipeline.run.read_ahead;
     const ReadAhead::Options reading{.distance = ahead == automatic ? 64 : ahead, .when_slow = ahead == automatic, .seed = options.seed};
     std::unique_ptr<StreamRun> run;
@@ -182,7 +179,7 @@ class TbbExecutor final : public Executor {
       pool.graph().reserve_wait();
       device_.post([&] {
         while (run->wait_for_device_task()) {
-          while (run->run_device_task(device_stats)) {
+          while (run->run_device_task(device_worker)) {
           }
         }
         pool.release();

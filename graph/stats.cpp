@@ -5,12 +5,25 @@
 
 namespace flowrun {
 
-Stats::Stats(size_t nodes, int workers)
+Stats::Stats(size_t nodes, int workers, size_t trace)
     : nodes_(nodes),
       workers_(workers),
       shards_(nodes * static_cast<size_t>(workers)),
+      activities_(static_cast<size_t>(workers)),
+      tracks_(trace > 0 ? static_cast<size_t>(workers) : 0),
       first_tick_(ticks()),
-      first_time_(std::chrono::steady_clock::now()) {}
+      first_time_(std::chrono::steady_clock::now()) {
+  for (TraceTrack& track : tracks_) track.capacity = trace;
+}
+
+void TraceTrack::add(const Activity& at, int node, uint64_t begin, uint64_t end) {
+  if (events.size() == capacity) {
+    ++lost;
+    return;
+  }
+  events.push_back({node, at.level.load(std::memory_order_relaxed), at.index.load(std::memory_order_relaxed),
+                    at.sample.load(std::memory_order_relaxed), begin, end});
+}
 
 double Stats::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - first_time_).count(); }
 

@@ -37,12 +37,50 @@ struct NodeShard {
   void ran(uint64_t elapsed);
 };
 
+/// What a thread does now. Its fields may be of neighbouring moments.
+struct Activity {
+  std::atomic<int> node{-1};  // -1: nothing
+  std::atomic<int> level{0};
+  std::atomic<int64_t> index{0};    // of the sample, group or step in the segment
+  std::atomic<uint64_t> sample{0};  // sample level: which of the source
+  std::atomic<uint64_t> since{0};   // ticks
+
+  void set(int new_node, int new_level, int64_t new_index, uint64_t new_sample, uint64_t now) {
+    level.store(new_level, std::memory_order_relaxed);
+    index.store(new_index, std::memory_order_relaxed);
+    sample.store(new_sample, std::memory_order_relaxed);
+    since.store(now, std::memory_order_relaxed);
+    node.store(new_node, std::memory_order_relaxed);
+  }
+};
+
+/// What one thread did, call by call, until `capacity` is reached. Read once the run has ended.
+struct TraceTrack {
+  struct Event {
+    int node, level;
+    int64_t index;
+    uint64_t sample, begin, end;  // ticks
+  };
+  size_t capacity = 0, lost = 0;
+  std::vector<Event> events;
+
+  void add(const Activity& at, int node, uint64_t begin, uint64_t end);
+};
+
 class Stats {
  public:
-  Stats(size_t nodes, int workers);
+  /// `trace`: how many calls of each worker to keep; 0: none.
+  Stats(size_t nodes, int workers, size_t trace = 0);
 
   NodeShard* worker(int index) { return shards_.data() + static_cast<size_t>(index) * nodes_; }
+  Activity* activity(int worker) { return &activities_[static_cast<size_t>(worker)]; }
+  /// Null without a trace.
+  TraceTrack* track(int worker) { return tracks_.empty() ? nullptr : &tracks_[static_cast<size_t>(worker)]; }
+  const std::vector<TraceTrack>& tracks() const { return tracks_; }
+  int workers() const { return workers_; }
   double seconds_per_tick() const;
+  /// Since the statistics began.
+  double seconds_at(uint64_t tick) const { return static_cast<double>(tick - first_tick_) * seconds_per_tick(); }
   double seconds() const;
 
   struct Summary {
@@ -57,6 +95,8 @@ class Stats {
   size_t nodes_;
   int workers_;
   std::vector<NodeShard> shards_;
+  std::vector<Activity> activities_;  // per worker
+  std::vector<TraceTrack> tracks_;
   uint64_t first_tick_;
   std::chrono::steady_clock::time_point first_time_;
 };

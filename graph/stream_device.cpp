@@ -20,14 +20,45 @@ void StreamRun::push_device(Record& record, int l, int task) {
   device_wakes_.notify_one();
 }
 
-/// In order of its own records, and behind those that change what it reads or read what it changes.
-bool StreamRun::gates_open(const DeviceItem& item) const {
-  if (finished_[item.level][static_cast<size_t>(item.task)] != item.sequence) return false;
+/// In order of its own records, and behind those that change what it reads or read what it changes. Calls `closed` with
+/// the node of each task that it still has to wait for.
+template <class Closed>
+void StreamRun::for_closed_gates(const DeviceItem& item, Closed&& closed) const {
+  const auto node = [&](int l, int task) { return level(l).tasks[static_cast<size_t>(task)].node; };
+  if (finished_[item.level][static_cast<size_t>(item.task)] != item.sequence) closed(node(item.level, item.task));
   for (const Gate& gate : level(item.level).tasks[static_cast<size_t>(item.task)].gates) {
     const int64_t before = gate.level == item.level ? item.sequence : item.step - segment_.first_step;
-    if (finished_[gate.level][static_cast<size_t>(gate.task)] < before) return false;
+    if (finished_[gate.level][static_cast<size_t>(gate.task)] < before) closed(node(gate.level, gate.task));
   }
-  return true;
+}
+
+bool StreamRun::gates_open(const DeviceItem& item) const {
+  bool open = true;
+  for_closed_gates(item, [&](int) { open = false; });
+  return open;
+}
+
+InFlight StreamRun::in_flight() {
+  InFlight out;
+  {
+    const std::lock_guard lock(park_mutex_);
+    out.parked = static_cast<int64_t>(parked_.size());
+    for (const auto& group : groups_) {
+      if (group->step == nullptr) continue;
+      const int64_t left = group->samples_left.load(std::memory_order_relaxed);
+      out.groups.push_back({group->place.step, group->index % segment_.groups, group->images, group->images - left});
+    }
+  }
+  const auto key = [](const InFlight::Group& g) { return std::tuple(g.step, g.group); };
+  std::sort(out.groups.begin(), out.groups.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
+  const std::lock_guard lock(device_mutex_);
+  for (const auto* items : {&device_items_, &device_arrivals_}) {
+    for (const DeviceItem& item : *items) {
+      out.device.push_back({level(item.level).tasks[static_cast<size_t>(item.task)].node, item.step, item.since, {}});
+      for_closed_gates(item, [&](int node) { out.device.back().behind.push_back(node); });
+    }
+  }
+  return out;
 }
 
 bool StreamRun::wait_for_device_task() {
@@ -37,51 +68,58 @@ bool StreamRun::wait_for_device_task() {
   return !over();
 }
 
-bool StreamRun::run_device_task(NodeShard* stats) {
-  {
-    const std::lock_guard lock(device_mutex_);
-    device_items_.insert(device_items_.end(), device_arrivals_.begin(), device_arrivals_.end());
-    device_arrivals_.clear();
-  }
+std::optional<StreamRun::DeviceItem> StreamRun::next_device_item() {
+  const std::lock_guard lock(device_mutex_);
+  device_items_.insert(device_items_.end(), device_arrivals_.begin(), device_arrivals_.end());
+  device_arrivals_.clear();
   auto best = device_items_.end();
   const auto key = [](const DeviceItem& i) { return std::tuple(i.step, i.level, i.sequence, i.task); };
   for (auto i = device_items_.begin(); i != device_items_.end(); ++i) {
     if (dropped(i->step) || !gates_open(*i)) continue;
     if (best == device_items_.end() || key(*i) < key(*best)) best = i;
   }
-  if (best == device_items_.end()) return false;
+  if (best == device_items_.end()) return std::nullopt;
   const DeviceItem item = *best;
   device_items_.erase(best);
+  return item;
+}
+
+bool StreamRun::run_device_task(Worker& worker) {
+  const std::optional<DeviceItem> next = next_device_item();
+  if (!next) return false;
+  const DeviceItem& item = *next;
   const Task& task = level(item.level).tasks[static_cast<size_t>(item.task)];
-  const uint64_t now = ticks();
+  worker.begin();
+  const uint64_t now = worker.clock();
   if (task.node >= 0) {
     // What the executor was idle for, and what waited although its inputs were there.
-    if (item.since > idle_since_) NodeShard::add(stats[task.node].wait_input, item.since - idle_since_);
-    if (now > item.since) NodeShard::add(stats[task.node].wait_device, now - item.since);
+    if (item.since > idle_since_) NodeShard::add(worker.stats[task.node].wait_input, item.since - idle_since_);
+    if (now > item.since) NodeShard::add(worker.stats[task.node].wait_device, now - item.since);
   }
   try {
-    item.level == group_level ? run_group_task(static_cast<GroupRecord&>(*item.record), item.task, stats)
-                              : run_step_task(static_cast<StepRecord&>(*item.record), item.task, stats);
+    item.level == group_level ? run_group_task(static_cast<GroupRecord&>(*item.record), item.task, worker)
+                              : run_step_task(static_cast<StepRecord&>(*item.record), item.task, worker);
   } catch (const std::exception& error) {
     const std::string name = task.node >= 0 ? pipeline_.nodes[static_cast<size_t>(task.node)].name + ": " : "";
-    if (task.node >= 0) NodeShard::add(stats[task.node].failures, 1);
+    if (task.node >= 0) NodeShard::add(worker.stats[task.node].failures, 1);
     const int64_t index = item.level == group_level ? first_sample(static_cast<GroupRecord&>(*item.record)) : samples_until(item.step) - 1;
     fail({item.step, index, item.task, true, name + error.what() + "\n  step " + std::to_string(item.step)});
   }
+  worker.idle();
   idle_since_ = ticks();
   return true;
 }
 
-void StreamRun::run_group_task(GroupRecord& group, int index, NodeShard* stats) {
+void StreamRun::run_group_task(GroupRecord& group, int index, Worker& worker) {
   const LevelPlan& plan = level(group_level);
   const Task& task = plan.tasks[static_cast<size_t>(index)];
-  if (task.node < 0) return deliver_group(group, stats);
+  if (task.node < 0) return deliver_group(group, worker);
   CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
-  const uint64_t begin = ticks();
+  worker.enter(task.node, group_level, group.index, 0);
   node.node->run(Call{group.slots(), nullptr, task.slots.data()},
                  GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step, group.images,
                               segment_.groups, LedgerEntry(&group.ledger[static_cast<size_t>(index)])});
-  stats[task.node].ran(ticks() - begin);
+  worker.end(task.node);
   group.done_reading(plan, task.reads);
   ++finished_[group_level][static_cast<size_t>(index)];
   for (const int s : task.successors) {
@@ -89,7 +127,7 @@ void StreamRun::run_group_task(GroupRecord& group, int index, NodeShard* stats) 
   }
 }
 
-void StreamRun::deliver_group(GroupRecord& group, NodeShard* stats) {
+void StreamRun::deliver_group(GroupRecord& group, Worker& worker) {
   const LevelPlan& plan = level(group_level);
   StepRecord& step = *group.step;
   for (const Fold& fold : plan.folds) {
@@ -98,13 +136,13 @@ void StreamRun::deliver_group(GroupRecord& group, NodeShard* stats) {
     uint64_t unused = 0;
     const FoldContext context{*options_.run, group.index % segment_.groups, segment_.groups, group.images, 0, step.step, LedgerEntry(&unused)};
     const bool in_step = node.scope() == Scope::step;
-    const uint64_t begin = ticks();
+    worker.enter(fold.node, group_level, group.index, 0);
     try {
       node.node->fold({in_step ? step.slots() : nullptr, group.slots(), fold.slots.data()}, context);
     } catch (const std::exception& error) {
       throw std::runtime_error(node.name + ": " + error.what());
     }
-    NodeShard::add(stats[fold.node].busy, ticks() - begin);
+    worker.end_fold(fold.node);
   }
   for (size_t n = 0; n < group.node_ledger.size(); ++n) step.node_ledger[n] += group.node_ledger[n].load(std::memory_order_relaxed);
   for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) {
@@ -163,13 +201,13 @@ StepContext StreamRun::step_context(StepRecord& step) {
   return context;
 }
 
-void StreamRun::run_step_task(StepRecord& step, int index, NodeShard* stats) {
+void StreamRun::run_step_task(StepRecord& step, int index, Worker& worker) {
   const LevelPlan& plan = level(step_level);
   const Task& task = plan.tasks[static_cast<size_t>(index)];
   StepContext context = step_context(step);
-  const uint64_t begin = ticks();
+  worker.enter(task.node, step_level, step.step, 0);
   pipeline_.nodes[static_cast<size_t>(task.node)].node->run(Call{step.slots(), nullptr, task.slots.data()}, context);
-  stats[task.node].ran(ticks() - begin);
+  worker.end(task.node);
   step.done_reading(plan, task.reads);
   ++finished_[step_level][static_cast<size_t>(index)];
   for (const int s : task.successors) {

@@ -1,7 +1,6 @@
 #include "graph/stream_run.h"
 
 #include <algorithm>
-#include <ctime>
 #include <thread>
 
 namespace flowrun {
@@ -9,32 +8,12 @@ namespace {
 
 int node_of_task(const LevelPlan& plan, int task) { return plan.tasks[static_cast<size_t>(task)].node; }
 
-uint64_t thread_cpu_nanoseconds() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
-}
-
 }  // namespace
-
-void Worker::begin() {
-  clock = ticks();
-  if (counts_cpu) cpu_clock = thread_cpu_nanoseconds();
-}
-
-uint64_t Worker::end(int node) {
-  const uint64_t began = std::exchange(clock, ticks());
-  if (counts_cpu) {
-    const uint64_t cpu_began = std::exchange(cpu_clock, thread_cpu_nanoseconds());
-    NodeShard::add(stats[node].cpu, cpu_clock - cpu_began);
-  }
-  return clock - began;
-}
 
 StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats, StreamOptions options,
                      std::function<void(const Work&)> spawn)
     : pipeline_(pipeline), plan_(plan), segment_(segment), stats_(stats), options_(std::move(options)), spawn_(std::move(spawn)) {
-  for (int l = group_level; l < levels; ++l) finished_[l].resize(level(l).tasks.size());
+  for (int l = group_level; l < levels; ++l) finished_[l] = std::vector<std::atomic<int64_t>>(level(l).tasks.size());
   bad_ = options_.bad_so_far;
   groups_.push_back(std::make_unique<GroupRecord>(level(group_level), pipeline_.nodes.size()));
   probe();
@@ -54,6 +33,11 @@ StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment&
   for (int64_t i = 0; i < lanes; ++i) samples_.push_back(std::make_unique<SampleRecord>(level(sample_level)));
   for (int64_t g = 0; g < std::min(slots, segment_.total_groups()); ++g) open_group(g);
   idle_since_ = ticks();
+  if (options_.watch) options_.watch(this);
+}
+
+StreamRun::~StreamRun() {
+  if (options_.watch) options_.watch(nullptr);
 }
 
 /// The first sample fills place 0 of a group record, which shows what a group takes.
@@ -64,7 +48,8 @@ void StreamRun::probe() {
   steps_.push_back(std::make_unique<StepRecord>(level(step_level), pipeline_.nodes.size()));
   open_group(0);
   std::vector<NodeShard> unseen(pipeline_.nodes.size());
-  Worker prober{.stats = unseen.data()};
+  Worker prober;
+  prober.stats = unseen.data();
   lane.index = 0;
   lane.group = &group;
   lane.place = segment_.place(0);
@@ -142,6 +127,7 @@ void StreamRun::run(Work work, Worker& worker) {
       begin_sample(static_cast<SampleRecord&>(*next.record), worker);
     }
   }
+  worker.idle();
   active_.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -181,7 +167,7 @@ void StreamRun::begin_sample(SampleRecord& lane, Worker& worker) {
   if (lane.parked_at != 0) {
     NodeShard& source = worker.stats[segment_.stream->source];
     worker.begin();
-    NodeShard::add(source.wait_slot, worker.clock - std::exchange(lane.parked_at, 0));
+    NodeShard::add(source.wait_slot, worker.clock() - std::exchange(lane.parked_at, 0));
   }
   run_tasks(lane, sample_level, level(sample_level).roots[0], worker);
 }
@@ -216,11 +202,13 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
   try {
     if (l == sample_level) {
       auto& lane = static_cast<SampleRecord&>(record);
+      worker.enter(task.node, l, lane.index, lane.sample);
       node.node->run(call, SampleContext{options_.seed, node.stream, lane.place.epoch, lane.sample, lane.place.position, ledger,
                                          &lane.remarks[static_cast<size_t>(index)]});
     } else {
       auto& group = static_cast<GroupRecord&>(record);
       if (dropped_sample(first_sample(group))) return false;
+      worker.enter(task.node, l, group.index, 0);
       node.node->run(call, GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step,
                                         group.images, segment_.groups, ledger});
     }
@@ -235,7 +223,7 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
     }
     return false;
   }
-  worker.stats[task.node].ran(worker.end(task.node));
+  worker.end(task.node);
   if (!task.reads.empty()) record.done_reading(level(l), task.reads);
   return true;
 }
@@ -263,13 +251,14 @@ void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
     CheckedNode& node = pipeline_.nodes[static_cast<size_t>(fold.node)];
     uint64_t& entry = lane.ledger[plan.tasks.size() + f];
     const FoldContext context{*options_.run, lane.in_group, group.images, 1, lane.sample, group.place.step, LedgerEntry(&entry)};
+    worker.enter(fold.node, sample_level, lane.index, lane.sample);
     try {
       node.node->fold({group.slots(), lane.slots(), fold.slots.data()}, context);
     } catch (const std::exception& error) {
       fail({lane.place.step, lane.index, 0, false, node.name + ": " + error.what() + place_text(lane)});
       return;
     }
-    NodeShard::add(worker.stats[fold.node].busy, worker.end(fold.node));
+    worker.end_fold(fold.node);
     enter(fold.node, entry);
   }
   for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) {

@@ -18,32 +18,11 @@
 #include <string>
 #include <vector>
 
+#include "graph/in_flight.h"
 #include "graph/records.h"
-#include "graph/stats.h"
+#include "graph/worker.h"
 
 namespace flowrun {
-
-/// Something that is ready to run on the pool.
-struct Work {
-  int level;  // sample_level or group_level
-  int task;   // -1: a lane that takes its next sample
-  Record* record;
-};
-
-/// What one pool thread needs while it runs work: its own statistics and its stack of ready work.
-struct Worker {
-  NodeShard* stats = nullptr;
-  std::vector<Work> stack;
-  std::optional<Work> lane;  // continued when the stack is empty
-  uint64_t jitter = 0;       // state of the test-only delays; 0: none
-  bool counts_cpu = false;   // the thread's CPU time too, which costs more to read than most nodes take
-  uint64_t clock = 0;        // the end of one call is the beginning of the next: reading it costs as much as a small node
-  uint64_t cpu_clock = 0;
-
-  void begin();
-  /// The time since begin() or the last end() was spent in `node`; returns it in ticks.
-  uint64_t end(int node);
-};
 
 /// Ends a run at a step: later steps are dropped, earlier ones complete. The first failing place wins: samples in front
 /// of it go on, so that it is found, and named, on any number of threads.
@@ -54,6 +33,8 @@ struct Failure {
   bool device = false;        // a device or step node failed: models may be half updated
   std::string message;
 };
+
+class StreamRun;
 
 struct StreamOptions {
   uint64_t seed = 0;
@@ -70,6 +51,7 @@ struct StreamOptions {
   std::function<void(StepContext&)> fill_step;       // engine's part of a step context
   std::function<void(const StepContext&)> on_step;   // a step has ended
   std::function<void(int64_t images)> on_images;     // after each group: how many images have passed
+  std::function<void(StreamRun*)> watch;             // from its beginning; null: it has ended
   std::function<void(const BadSample&)> quarantine;  // a sample was replaced, or kept with a remark
 };
 
@@ -79,6 +61,9 @@ class StreamRun {
   /// hold one group. `spawn` puts work on the pool, from any thread.
   StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats, StreamOptions options,
             std::function<void(const Work&)> spawn);
+  ~StreamRun();
+  StreamRun(const StreamRun&) = delete;
+  StreamRun& operator=(const StreamRun&) = delete;
 
   /// The lanes to start with.
   std::vector<Work> lanes();
@@ -86,10 +71,13 @@ class StreamRun {
   void run(Work work, Worker& worker);
 
   /// Device side, one thread. Runs the next device task that may run; false if there is none now.
-  bool run_device_task(NodeShard* stats);
+  bool run_device_task(Worker& worker);
   /// Blocks until there may be one; false when the segment has ended.
   bool wait_for_device_task();
 
+  /// Any thread, at any time.
+  InFlight in_flight();
+  const Segment& segment() const { return segment_; }
   /// Of the segment, those in work included; any thread.
   int64_t samples_taken() const { return next_sample_.load(std::memory_order_relaxed); }
   int64_t completed_steps() const { return completed_steps_; }
@@ -126,11 +114,14 @@ class StreamRun {
   void probe_group(GroupRecord& group, SampleRecord& lane);
   // Device.
   void push_device(Record& record, int level, int task);
+  template <class Closed>
+  void for_closed_gates(const DeviceItem& item, Closed&& closed) const;
   bool gates_open(const DeviceItem& item) const;
-  void run_group_task(GroupRecord& group, int task, NodeShard* stats);
-  void deliver_group(GroupRecord& group, NodeShard* stats);
+  std::optional<DeviceItem> next_device_item();
+  void run_group_task(GroupRecord& group, int task, Worker& worker);
+  void deliver_group(GroupRecord& group, Worker& worker);
   void begin_step(StepRecord& step);
-  void run_step_task(StepRecord& step, int task, NodeShard* stats);
+  void run_step_task(StepRecord& step, int task, Worker& worker);
   void end_step(StepRecord& step);
   bool quarantine(StepRecord& step);
   StepContext step_context(StepRecord& step);
@@ -172,10 +163,11 @@ class StreamRun {
   std::mutex device_mutex_;
   std::condition_variable device_wakes_;
   std::vector<DeviceItem> device_arrivals_;  // under the mutex
-  std::vector<DeviceItem> device_items_;     // device thread only, from here on
-  std::vector<int64_t> finished_[levels];    // per level and task: records finished, in order
+  std::vector<DeviceItem> device_items_;     // likewise; only the device thread changes it
+  // What follows only the device thread changes.
+  std::vector<std::atomic<int64_t>> finished_[levels];  // per level and task: records finished, in order
   uint64_t idle_since_ = 0;
-  int64_t completed_steps_ = 0;
+  std::atomic<int64_t> completed_steps_{0};
   int64_t bad_ = 0;
   uint64_t last_ledger_ = 0;
 };

@@ -27,6 +27,25 @@ struct RunArgs {
   uint64_t jitter = 0;
 };
 
+struct DrawArgs {
+  PipelineArgs pipeline;
+  std::string out;    // .svg: drawn by Graphviz; else DOT, to the terminal when empty
+  bool plan = false;  // the lowered plan in words
+};
+
+struct ExportArgs {
+  std::string from, to;
+  std::string model;  // of a checkpoint's; empty: the teacher, else the student
+  int64_t heads = 0;  // 0: as the width tells
+};
+
+struct TypeArgs {
+  std::string type;  // empty: all
+  std::string folder;
+  bool json = false;
+  std::vector<std::string> plugins;  // loaded first, so that their types are shown too
+};
+
 struct MaskReportArgs {
   PipelineArgs pipeline;
   std::string node;  // empty: the only one
@@ -43,6 +62,7 @@ struct ProfileArgs {
   double seconds = 10;
   int64_t skip = 0, images = 0;  // for benchmarks: counts just these many images behind the first; 0: by time
   bool upload = false;           // with the device nodes that use no model
+  bool input_only = false;
   bool json = false;
 };
 
@@ -66,11 +86,9 @@ struct PackArgs {
 int run(const RunArgs& args);
 int check(const PipelineArgs& args);
 int expand(const PipelineArgs& args);
-/// `out` ending in .svg: drawn by Graphviz; else DOT, to the terminal when empty. `plan`: the lowered plan in words.
-int draw(const PipelineArgs& args, const std::string& out, bool plan);
-/// Writes the encoder of `from` (weights of any known layout, a checkpoint or a run directory) for timm. `model`: which
-/// of a checkpoint's models; empty: the teacher, else the student.
-int export_weights(const std::string& from, const std::string& to, const std::string& model, int64_t heads);
+int draw(const DrawArgs& args);
+/// Writes the encoder of a file of weights in any known layout, a checkpoint or a run directory for timm.
+int export_weights(const ExportArgs& args);
 /// Statistics of the masks that a node of the pipeline draws, and a picture of them; reads no image.
 int mask_report(const MaskReportArgs& args);
 /// Images per second of the host side alone: source, sample and batch nodes.
@@ -79,10 +97,10 @@ int profile(const ProfileArgs& args);
 int index_shards(const IndexArgs& args);
 /// A folder of images, or shards, to shards or a folder.
 int pack(const PackArgs& args);
-/// All types, or one; `plugins` are loaded first, so that their types are shown too.
-int help(const std::string& type, bool json, const std::vector<std::string>& plugins);
-int schema(const std::vector<std::string>& plugins);
+/// All types, or one.
+int help(const TypeArgs& args);
+int schema(const TypeArgs& args);
 /// Writes one page per family of types into a folder.
-int doc(const std::string& folder, const std::vector<std::string>& plugins);
+int doc(const TypeArgs& args);
 
 }  // namespace flowrun::tool

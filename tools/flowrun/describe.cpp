@@ -210,11 +210,11 @@ void print_list(const std::vector<Entry>& all) {
 
 }  // namespace
 
-int help(const std::string& type, bool json, const std::vector<std::string>& plugins) {
-  open_plugins(plugins);
+int help(const TypeArgs& args) {
+  open_plugins(args.plugins);
   const std::vector<Entry> all = entries();
-  if (type.empty()) {
-    if (!json) return print_list(all), 0;
+  if (args.type.empty()) {
+    if (!args.json) return print_list(all), 0;
     ordered_json list = ordered_json::array();
     for (const Entry& entry : all) list.push_back(entry_json(entry));
     std::cout << list.dump(2) << '\n';
@@ -223,17 +223,17 @@ int help(const std::string& type, bool json, const std::vector<std::string>& plu
   std::vector<std::string> names;
   for (const Entry& entry : all) {
     names.push_back(entry.type);
-    if (entry.type != type) continue;
-    json ? void(std::cout << entry_json(entry).dump(2) << '\n') : print_entry(entry);
+    if (entry.type != args.type) continue;
+    args.json ? void(std::cout << entry_json(entry).dump(2) << '\n') : print_entry(entry);
     return 0;
   }
-  const std::string hint = did_you_mean(type, names);
-  throw PipelineError("error: no type \"" + type + "\"\n  " + (hint.empty() ? "" : hint) + "flowrun help lists all");
+  const std::string hint = did_you_mean(args.type, names);
+  throw PipelineError("error: no type \"" + args.type + "\"\n  " + (hint.empty() ? "" : hint) + "flowrun help lists all");
 }
 
-int doc(const std::string& folder, const std::vector<std::string>& plugins) {
-  open_plugins(plugins);
-  std::filesystem::create_directories(folder);
+int doc(const TypeArgs& args) {
+  open_plugins(args.plugins);
+  std::filesystem::create_directories(args.folder);
   std::map<std::string, std::string> pages;
   std::string index = "# Node and model types\n\nMade by `flowrun doc` from the declarations in the code; `flowrun help TYPE` shows the same.\n";
   std::string last;
@@ -245,8 +245,8 @@ int doc(const std::string& folder, const std::vector<std::string>& plugins) {
     last = family(entry.type);
     index += "- `" + entry.type + "`: " + entry.brief + "\n";
   }
-  for (const auto& [name, text] : pages) io::write_file_atomic(std::filesystem::path(folder) / (name + ".md"), text);
-  io::write_file_atomic(std::filesystem::path(folder) / "README.md", index);
+  for (const auto& [name, text] : pages) io::write_file_atomic(std::filesystem::path(args.folder) / (name + ".md"), text);
+  io::write_file_atomic(std::filesystem::path(args.folder) / "README.md", index);
   return 0;
 }
 

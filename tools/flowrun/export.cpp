@@ -35,10 +35,10 @@ fs::path weights_file(const fs::path& from, const std::string& model) {
 
 }  // namespace
 
-int export_weights(const std::string& from, const std::string& to, const std::string& model, int64_t heads) {
-  const fs::path file = weights_file(from, model);
+int export_weights(const ExportArgs& args) {
+  const fs::path file = weights_file(args.from, args.model);
   const model::Imported imported = model::to_timm_names(model::read_weights(file.string()), model::Layout::automatic);
-  model::Vit vit(model::infer_config(imported, heads));
+  model::Vit vit(model::infer_config(imported, args.heads));
   const model::ImportReport report = model::load_weights(vit, imported);
   if (!report.complete()) throw RunError(file.string() + ": " + report.text());
   std::vector<Tensor> kept;
@@ -48,9 +48,9 @@ int export_weights(const std::string& from, const std::string& to, const std::st
     entries.push_back({name, "F32", tensor.sizes().vec(), {static_cast<const std::byte*>(kept.back().const_data_ptr()), kept.back().nbytes()}});
   }
   const model::VitConfig& config = vit.config();
-  io::write_safetensors(to, entries, {{"heads", std::to_string(config.heads)}});
+  io::write_safetensors(args.to, entries, {{"heads", std::to_string(config.heads)}});
   std::cout << file.string() << ": " << report.text() << "\n"
-            << to << ": timm VisionTransformer(img_size=" << config.image << ", patch_size=" << config.patch << ", embed_dim=" << config.width
+            << args.to << ": timm VisionTransformer(img_size=" << config.image << ", patch_size=" << config.patch << ", embed_dim=" << config.width
             << ", depth=" << config.depth << ", num_heads=" << config.heads << ", mlp_ratio=" << config.mlp_ratio
             << ", class_token=" << (config.class_token ? "True" : "False") << ", reg_tokens=" << config.registers
             << ", no_embed_class=True, num_classes=0" << (config.class_token ? "" : ", global_pool='avg', fc_norm=False")

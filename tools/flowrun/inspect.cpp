@@ -112,12 +112,13 @@ int expand(const PipelineArgs& args) {
   return 0;
 }
 
-int draw(const PipelineArgs& args, const std::string& out, bool plan) {
-  const CheckedPipeline pipeline = load_checked(args);
-  const std::string text = plan ? describe_plan(pipeline, lower(pipeline)) : dot(pipeline);
+int draw(const DrawArgs& args) {
+  const CheckedPipeline pipeline = load_checked(args.pipeline);
+  const std::string& out = args.out;
+  const std::string text = args.plan ? describe_plan(pipeline, lower(pipeline)) : dot(pipeline);
   if (out.empty()) {
     std::cout << text;
-  } else if (out.ends_with(".svg") && !plan) {
+  } else if (out.ends_with(".svg") && !args.plan) {
     write_svg(text, out);
   } else {
     io::write_file_atomic(out, text);

@@ -142,8 +142,8 @@ ordered_json whole_schema() {
 
 }  // namespace
 
-int schema(const std::vector<std::string>& plugins) {
-  open_plugins(plugins);
+int schema(const TypeArgs& args) {
+  open_plugins(args.plugins);
   std::cout << whole_schema().dump(2) << '\n';
   return 0;
 }

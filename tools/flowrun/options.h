@@ -1,0 +1,30 @@
+// The command line's words: one function per chapter adds its subcommands. Only these files include CLI11.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/flowrun/commands.h"
+
+namespace flowrun::tool {
+
+void add_pipeline_commands(CLI::App& app, int& status);  // before a run: check, expand, draw, …
+void add_run_commands(CLI::App& app, int& status);       // run, profile
+void add_result_commands(CLI::App& app, int& status);    // after a run: export
+void add_data_commands(CLI::App& app, int& status);      // index, pack
+void add_type_commands(CLI::App& app, int& status);      // help, schema, doc
+
+/// A subcommand whose --help ends with an example.
+CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& about, const std::string& example);
+/// What runs when the subcommand was given. `args` live as long as the command.
+template <class Args, class Run>
+void on_command(CLI::App& command, std::shared_ptr<Args> args, int& status, Run run) {
+  command.callback([args, run, &status] { status = run(*args); });
+}
+
+void add_pipeline(CLI::App& command, PipelineArgs& args);
+void add_plugins(CLI::App& command, std::vector<std::string>& plugins);
+void add_json(CLI::App& command, bool& json);
+
+}  // namespace flowrun::tool

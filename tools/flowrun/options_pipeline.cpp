@@ -1,0 +1,53 @@
+// Before a run: what a pipeline is.
+#include "tools/flowrun/options.h"
+
+namespace flowrun::tool {
+namespace {
+
+void add_check(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "check", "Finds every fault of a pipeline; runs nothing", "flowrun check pretrain.json");
+  const auto args = std::make_shared<PipelineArgs>();
+  add_pipeline(command, *args);
+  on_command(command, args, status, check);
+}
+
+void add_expand(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "expand", "Prints the pipeline with nothing left open; itself runnable",
+                                  "flowrun expand pretrain.json --set seed=3 > complete.json");
+  const auto args = std::make_shared<PipelineArgs>();
+  add_pipeline(command, *args);
+  on_command(command, args, status, expand);
+}
+
+void add_draw(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "draw", "Draws the graph", "flowrun draw pretrain.json -o pretrain.svg");
+  const auto args = std::make_shared<DrawArgs>();
+  add_pipeline(command, args->pipeline);
+  command.add_option("-o,--out", args->out, "FILE.svg (Graphviz draws it) or FILE.dot; without it DOT is printed");
+  command.add_flag("--plan", args->plan, "What the engine makes of it, in words: slots, tasks, orders");
+  on_command(command, args, status, draw);
+}
+
+void add_mask_report(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "mask-report", "Draws the masks of a pipeline, without images, and says what they are like",
+                                  "flowrun mask-report pretrain.json -o masks.svg");
+  const auto args = std::make_shared<MaskReportArgs>();
+  add_pipeline(command, args->pipeline);
+  command.add_option("--groups", args->groups, "How many groups to draw")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+  command.add_option("--node", args->node, "Which mask node, where there are several");
+  command.add_option("--size", args->size, "Side of the images in pixels, where the pipeline doesn't say")->check(CLI::Range(1, 16384));
+  add_json(command, args->json);
+  command.add_option("-o,--out", args->out, "FILE.svg for a picture too");
+  on_command(command, args, status, mask_report);
+}
+
+}  // namespace
+
+void add_pipeline_commands(CLI::App& app, int& status) {
+  add_check(app, status);
+  add_expand(app, status);
+  add_draw(app, status);
+  add_mask_report(app, status);
+}
+
+}  // namespace flowrun::tool

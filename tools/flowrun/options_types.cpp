@@ -1,0 +1,39 @@
+// The node and model types, in every form.
+#include "tools/flowrun/options.h"
+
+namespace flowrun::tool {
+namespace {
+
+void add_help(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "help", "Shows the node and model types, or one of them", "flowrun help mask.rectangles");
+  const auto args = std::make_shared<TypeArgs>();
+  command.add_option("type", args->type, "A type such as mask.rectangles, or run");
+  add_json(command, args->json);
+  add_plugins(command, args->plugins);
+  on_command(command, args, status, help);
+}
+
+void add_schema(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "schema", "Prints the JSON Schema of pipeline files, for editors", "flowrun schema > pipeline.schema.json");
+  const auto args = std::make_shared<TypeArgs>();
+  add_plugins(command, args->plugins);
+  on_command(command, args, status, schema);
+}
+
+void add_doc(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "doc", "Writes the pages of all types into a folder", "flowrun doc docs/nodes");
+  const auto args = std::make_shared<TypeArgs>();
+  command.add_option("folder", args->folder)->required();
+  add_plugins(command, args->plugins);
+  on_command(command, args, status, doc);
+}
+
+}  // namespace
+
+void add_type_commands(CLI::App& app, int& status) {
+  add_help(app, status);
+  add_schema(app, status);
+  add_doc(app, status);
+}
+
+}  // namespace flowrun::tool
