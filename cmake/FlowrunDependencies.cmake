@@ -20,5 +20,6 @@ find_package(TBB 2022 REQUIRED CONFIG)
 
 if(NOT FLOWRUN_ENGINE_ONLY)
   find_package(CLI11 REQUIRED)
+  find_library(HTTPLIB_LIBRARY cpp-httplib REQUIRED)
   include(FlowrunTorch)
 endif()

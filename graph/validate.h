@@ -20,6 +20,7 @@ struct RunParams {
   int64_t read_ahead = automatic;
   int64_t memory_mib = 1024;
   int64_t max_bad = 0;
+  double stall_after = 300;
 
   void describe(auto& param) {
     param("epochs", epochs, positive, "Passes over the training source; sets the length that schedules see.");
@@ -37,6 +38,8 @@ struct RunParams {
                     "How many samples ahead the storage is asked for them; 0: none, auto: 64 as soon as reads are slow. Results don't depend on it.");
     param("memory_mib", memory_mib, positive, "Budget of the batches in flight on the host, in MiB.");
     param("max_bad", max_bad, not_negative, "How many samples may fail and be replaced before the run fails.");
+    param("stall_after", stall_after, not_negative,
+          "Seconds without a finished step, or batch of an evaluation, after which the log says who waits for whom; 0: never.");
   }
 
  private:

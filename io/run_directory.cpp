@@ -65,6 +65,11 @@ bool holds_run(const fs::path& directory) {
   return false;
 }
 
+bool is_locked(const fs::path& directory) {
+  const FileDescriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return fd && flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
 RunDirectory::RunDirectory(const fs::path& out, bool resume) : paths_(out) {
   std::error_code ignored;
   if (fs::exists(out, ignored) && !fs::is_directory(out, ignored)) {

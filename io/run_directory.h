@@ -26,6 +26,9 @@ struct RunPaths {
 // Whether any file of a run is in the directory.
 bool holds_run(const std::filesystem::path& directory);
 
+// Whether a process is writing into it. False where the file system has no locks.
+bool is_locked(const std::filesystem::path& directory);
+
 // The directory that one run writes into, held by this process alone while the object lives.
 class RunDirectory {
  public:

@@ -23,8 +23,15 @@ struct RunArgs {
   bool serial = false;
   bool quiet = false;
   int threads = 0;
+  int prometheus = 0;  // port; 0: none
   int rank = 0, world = 1;
   uint64_t jitter = 0;
+};
+
+struct TopArgs {
+  std::string run;
+  double every = 1;  // seconds
+  bool once = false, json = false;
 };
 
 struct DrawArgs {
@@ -84,6 +91,8 @@ struct PackArgs {
 };
 
 int run(const RunArgs& args);
+/// Shows what the process that writes into a run directory is doing.
+int top(const TopArgs& args);
 int check(const PipelineArgs& args);
 int expand(const PipelineArgs& args);
 int draw(const DrawArgs& args);

@@ -14,6 +14,8 @@ void add_run(CLI::App& app, int& status) {
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
   command.add_flag("--serial", args->serial, "One thread, the same plan: the debugger");
   command.add_flag("--quiet", args->quiet, "No progress line");
+  command.add_option("--prometheus", args->prometheus, "Port at which http://127.0.0.1:PORT/metrics has the run's numbers for Prometheus")
+      ->check(CLI::Range(1, 65535));
   // For tests: delays in the pool; and a share of the groups, without the exchange of gradients.
   command.add_option("--jitter", args->jitter)->group("");
   command.add_option("--rank", args->rank)->group("");
@@ -38,10 +40,21 @@ void add_profile(CLI::App& app, int& status) {
   on_command(command, args, status, profile);
 }
 
+void add_top(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "top", "Shows what a run is doing: who works on what, who waits for whom", "flowrun top runs/pretrain");
+  const auto args = std::make_shared<TopArgs>();
+  command.add_option("run", args->run, "Run directory of a process on this machine")->required();
+  command.add_option("--every", args->every, "Seconds between looks, on a terminal")->check(CLI::Range(0.1, 3600.0))->capture_default_str();
+  command.add_flag("--once", args->once, "One look; so it is too when the output is no terminal");
+  add_json(command, args->json);
+  on_command(command, args, status, top);
+}
+
 }  // namespace
 
 void add_run_commands(CLI::App& app, int& status) {
   add_run(app, status);
+  add_top(app, status);
   add_profile(app, status);
 }
 

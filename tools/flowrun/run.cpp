@@ -10,6 +10,7 @@
 #include "graph/log.h"
 #include "io/file.h"
 #include "tools/flowrun/load.h"
+#include "tools/flowrun/monitor.h"
 #include "tools/flowrun/progress.h"
 #include "tools/flowrun/resume.h"
 
@@ -200,8 +201,15 @@ int run(const RunArgs& args) {
   EngineOptions options = engine_options(args, out);
   if (args.resume) options.resume = resume_point(paths);
   const int64_t from = options.resume ? options.resume->step : 0;
-  options.on_step = [&](const StepContext& context) { progress.step(*engine, context); };
-  options.on_evaluating = [&](const std::string& source, int64_t done, int64_t total) { progress.evaluating(source, done, total); };
+  std::optional<Monitor> monitor;
+  options.on_step = [&](const StepContext& context) {
+    monitor->step(context);
+    progress.step(*engine, context);
+  };
+  options.on_evaluating = [&](const std::string& source, int64_t done, int64_t total) {
+    monitor->moved();
+    progress.evaluating(source, done, total);
+  };
   options.on_evaluation = [&](const std::string& node, const EvaluationContext& context) { records.evaluation(node, context); };
   options.on_failed_step = [&](int64_t step, const std::vector<StepSample>& samples) { records.failed_step(step, samples); };
   options.on_quarantine = [&](const BadSample& bad) { records.quarantine(bad, engine->info()); };
@@ -211,7 +219,9 @@ int run(const RunArgs& args) {
 
   catch_signals();
   try {
+    monitor.emplace(*engine, Monitor::Options{out, pipeline.run.stall_after, args.prometheus});
     const RunResult result = engine->run();
+    monitor.reset();
     progress.clear();
     records.finish(
         engine.get(),
@@ -222,6 +232,7 @@ int run(const RunArgs& args) {
     log_to("", {});
     return result.stopped ? exit_stopped : 0;
   } catch (const std::exception& error) {
+    monitor.reset();
     progress.clear();
     log_info(std::string("error: ") + error.what());
     records.finish(engine.get(), {{"status", "failed"}, {"error", error.what()}});

@@ -1,0 +1,63 @@
+// A thread that looks after a run from outside: it answers those who ask what the run is doing, and speaks up when
+// nothing moves.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "graph/engine.h"
+
+namespace flowrun::tool {
+
+/// On SIGUSR1 writes status.json and status.txt into the run directory (`flowrun top` asks in this way). After
+/// `stall_after` seconds without progress the log gets the same in words, once per stall. With a port, answers
+/// http://127.0.0.1:PORT/metrics in Prometheus' text format.
+class Monitor {
+ public:
+  struct Options {
+    std::filesystem::path directory;
+    double stall_after = 0;  // seconds; 0: never
+    int port = 0;            // 0: none
+  };
+  /// Starts the thread. Throws PipelineError when the port is taken.
+  Monitor(const Engine& engine, Options options);
+  ~Monitor();
+  Monitor(const Monitor&) = delete;
+  Monitor& operator=(const Monitor&) = delete;
+
+  /// A step or a batch has ended; any thread.
+  void moved() { last_move_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed); }
+  void step(const StepContext& context);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  class Endpoint;
+
+  void watch(const std::stop_token& stop);
+  void write_status(const nlohmann::ordered_json& status) const;
+  nlohmann::ordered_json status() const;
+
+  const Engine& engine_;
+  Options options_;
+  std::atomic<Clock::rep> last_move_;
+  std::atomic<int64_t> step_{0}, images_{0};
+  std::atomic<double> loss_{0}, rate_{0};
+  int64_t rate_images_ = 0;  // the device's thread only, with the next
+  double rate_seconds_ = 0;
+  std::unique_ptr<Endpoint> endpoint_;
+  std::jthread thread_;  // ends first
+};
+
+/// The names inside the run directory.
+inline constexpr const char *status_json_name = "status.json", *status_text_name = "status.txt", *process_name = "process.json";
+
+/// A status (Engine::status_json, with what Monitor adds) in words.
+std::string status_text(const nlohmann::ordered_json& status);
+/// The same as Prometheus' text format has it.
+std::string prometheus_text(const nlohmann::ordered_json& status);
+
+}  // namespace flowrun::tool
