@@ -54,6 +54,7 @@ int data_threads(const CheckedPipeline& pipeline) {
 
 Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pipeline), options_(std::move(options)) {
   plan_ = lower(pipeline_);
+  if (!options_.stubs.empty()) stubs_.emplace(pipeline_, plan_, options_.stubs);
   info_.seed = pipeline_.seed;
   info_.device = pipeline_.run.device;
   info_.precision = pipeline_.run.precision;
@@ -220,6 +221,9 @@ StreamOptions Engine::stream_options() {
   out.memory = static_cast<size_t>(pipeline_.run.memory_mib) << 20;
   out.jitter = options_.jitter;
   out.counts_cpu = options_.counts_cpu;
+  out.stubs = stubs_ ? &*stubs_ : nullptr;
+  out.slow_host = options_.slow_host;
+  out.slow_device = options_.slow_device;
   out.run = &info_;
   out.inactive = &inactive_;
   out.fill_step = [this](StepContext& context) { fill(context); };

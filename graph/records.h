@@ -77,6 +77,7 @@ class Record {
   /// Ready for the next sample, group or step.
   void renew(const LevelPlan& plan);
   size_t bytes(const LevelPlan& plan) const;
+  bool filled = false;  // once it has been to its end: its slots hold something
 
  private:
   const LevelPlan* plan_;

@@ -33,8 +33,11 @@ struct NodeShard {
   std::atomic<uint64_t> cpu{0};  // nanoseconds of `busy` on a core, where a run counts them
   std::array<std::atomic<uint32_t>, buckets> histogram{};
 
+  uint64_t folded = 0;  // since the last call, the writer's alone: a call's percentiles have the records that it took
+
   static void add(std::atomic<uint64_t>& to, uint64_t value) { to.store(to.load(std::memory_order_relaxed) + value, std::memory_order_relaxed); }
   void ran(uint64_t elapsed);
+  void took(uint64_t elapsed) { add(busy, elapsed), folded += elapsed; }
 };
 
 /// What a thread does now. Its fields may be of neighbouring moments.
@@ -104,6 +107,8 @@ class Stats {
 inline void NodeShard::ran(uint64_t elapsed) {
   add(count, 1);
   add(busy, elapsed);
+  elapsed += folded;
+  folded = 0;
   const int log = elapsed < 4 ? 2 : 63 - __builtin_clzll(elapsed);
   const int quarter = static_cast<int>(elapsed >> (log - 2)) & 3;
   auto& bucket = histogram[static_cast<size_t>(std::min((log - 2) * 4 + quarter, buckets - 1))];

@@ -116,10 +116,13 @@ void StreamRun::run_group_task(GroupRecord& group, int index, Worker& worker) {
   if (task.node < 0) return deliver_group(group, worker);
   CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
   worker.enter(task.node, group_level, group.index, 0);
-  node.node->run(Call{group.slots(), nullptr, task.slots.data()},
-                 GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step, group.images,
-                              segment_.groups, LedgerEntry(&group.ledger[static_cast<size_t>(index)])});
-  worker.end(task.node);
+  if (!replays(task.node, group)) {
+    node.node->run(Call{group.slots(), nullptr, task.slots.data()},
+                   GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step, group.images,
+                                segment_.groups, LedgerEntry(&group.ledger[static_cast<size_t>(index)])});
+    if (options_.slow_device > 1) worker.sleep(options_.slow_device);
+    worker.end(task.node);
+  }
   group.done_reading(plan, task.reads);
   ++finished_[group_level][static_cast<size_t>(index)];
   for (const int s : task.successors) {
@@ -154,6 +157,7 @@ void StreamRun::deliver_group(GroupRecord& group, Worker& worker) {
   if (options_.on_images) options_.on_images(step.images);
   // A pass is made again when the run is resumed, so nobody waits for its end.
   if (!segment_.stream->training && options_.stop && options_.stop->load()) return stop_after(step.step - 1);
+  group.filled = true;
   ++finished_[group_level].back();
   release_group(group);
   if (--step.groups_left == 0) begin_step(step);
@@ -207,6 +211,7 @@ void StreamRun::run_step_task(StepRecord& step, int index, Worker& worker) {
   StepContext context = step_context(step);
   worker.enter(task.node, step_level, step.step, 0);
   pipeline_.nodes[static_cast<size_t>(task.node)].node->run(Call{step.slots(), nullptr, task.slots.data()}, context);
+  if (options_.slow_device > 1) worker.sleep(options_.slow_device);
   worker.end(task.node);
   step.done_reading(plan, task.reads);
   ++finished_[step_level][static_cast<size_t>(index)];

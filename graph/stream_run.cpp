@@ -50,6 +50,7 @@ void StreamRun::probe() {
   std::vector<NodeShard> unseen(pipeline_.nodes.size());
   Worker prober;
   prober.stats = unseen.data();
+  prober.begin();
   lane.index = 0;
   lane.group = &group;
   lane.place = segment_.place(0);
@@ -196,6 +197,11 @@ void StreamRun::run_tasks(Record& record, int l, int task, Worker& worker) {
 /// One node on one sample or group, on the pool. What stands behind a task that failed passes by.
 bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Worker& worker) {
   if (record.failed_before(index)) return false;
+  const Record& filling = l == sample_level ? *static_cast<SampleRecord&>(record).group : record;
+  if (record.filled && replays(task.node, filling)) {
+    record.done_reading(level(l), task.reads);
+    return true;
+  }
   CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
   const Call call{record.slots(), nullptr, task.slots.data()};
   const LedgerEntry ledger(&record.ledger[static_cast<size_t>(index)]);
@@ -223,6 +229,7 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
     }
     return false;
   }
+  if (options_.slow_host > 1) worker.spin(options_.slow_host);
   worker.end(task.node);
   if (!task.reads.empty()) record.done_reading(level(l), task.reads);
   return true;
@@ -248,6 +255,7 @@ void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
   };
   for (size_t f = 0; f < plan.folds.size(); ++f) {
     const Fold& fold = plan.folds[f];
+    if (replays(fold.node, group)) continue;
     CheckedNode& node = pipeline_.nodes[static_cast<size_t>(fold.node)];
     uint64_t& entry = lane.ledger[plan.tasks.size() + f];
     const FoldContext context{*options_.run, lane.in_group, group.images, 1, lane.sample, group.place.step, LedgerEntry(&entry)};
@@ -267,6 +275,7 @@ void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
     enter(node, node == segment_.stream->source ? lane.ledger[t] + lane.sample + 1 : lane.ledger[t]);
     if (!lane.remarks[t].empty()) list_sample(lane, pipeline_.nodes[static_cast<size_t>(node)].name + ": " + lane.remarks[t], true);
   }
+  lane.filled = true;
   lane.index = -1;
   sample_done(group, &worker);
   worker.lane = Work{sample_level, -1, &lane};

@@ -20,6 +20,7 @@
 
 #include "graph/in_flight.h"
 #include "graph/records.h"
+#include "graph/stubs.h"
 #include "graph/worker.h"
 
 namespace flowrun {
@@ -44,6 +45,8 @@ struct StreamOptions {
   int lanes = 1;
   int threads = 1;
   bool counts_cpu = false;
+  const Stubs* stubs = nullptr;             // for measuring: nodes that replay what they gave first
+  double slow_host = 1, slow_device = 1;    // for measuring: nodes take this many times as long
   uint64_t jitter = 0;                      // test only: random delays and spawns, seeded
   const std::atomic<bool>* stop = nullptr;  // ends the run after the step in flight
   const RunInfo* run = nullptr;
@@ -101,6 +104,9 @@ class StreamRun {
   void begin_sample(SampleRecord& lane, Worker& worker);
   void run_tasks(Record& record, int level, int task, Worker& worker);
   bool run_task(Record& record, int level, const Task& task, int index, Worker& worker);
+  bool replays(int node, const Record& record) const {
+    return options_.stubs != nullptr && node >= 0 && record.filled && options_.stubs->skips(node);
+  }
   void deliver_sample(SampleRecord& lane, Worker& worker);
   void replace_sample(SampleRecord& lane, Worker& worker);
   void list_sample(const SampleRecord& lane, const std::string& why, bool kept);

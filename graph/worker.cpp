@@ -1,6 +1,8 @@
 #include "graph/worker.h"
 
+#include <chrono>
 #include <ctime>
+#include <thread>
 #include <utility>
 
 namespace flowrun {
@@ -15,7 +17,11 @@ uint64_t thread_cpu_nanoseconds() {
 }  // namespace
 
 Worker::Worker(Stats& stats, int index, bool counts_cpu)
-    : stats(stats.worker(index)), activity(stats.activity(index)), trace(stats.track(index)), counts_cpu(counts_cpu) {}
+    : stats(stats.worker(index)),
+      activity(stats.activity(index)),
+      trace(stats.track(index)),
+      seconds_per_tick(stats.seconds_per_tick()),
+      counts_cpu(counts_cpu) {}
 
 void Worker::begin() {
   clock_ = ticks();
@@ -34,6 +40,18 @@ uint64_t Worker::passed(int node) {
   }
   if (trace != nullptr) trace->add(*activity, node, began, clock_);
   return clock_ - began;
+}
+
+void Worker::spin(double factor) const {
+  // In the thread's own time: what it lost to others must not be multiplied.
+  const auto until = cpu_clock_ + static_cast<uint64_t>(static_cast<double>(thread_cpu_nanoseconds() - cpu_clock_) * factor);
+  while (thread_cpu_nanoseconds() < until) {
+  }
+}
+
+void Worker::sleep(double factor) const {
+  const auto more = static_cast<double>(ticks() - clock_) * (factor - 1) * seconds_per_tick;
+  std::this_thread::sleep_for(std::chrono::duration<double>(more));
 }
 
 void Worker::idle() {

@@ -26,7 +26,8 @@ struct Worker {
   NodeShard* stats = nullptr;
   Activity* activity = nullptr;
   TraceTrack* trace = nullptr;  // none: no trace
-  bool counts_cpu = false;      // the thread's CPU time too, which costs more to read than most nodes take
+  double seconds_per_tick = 0;
+  bool counts_cpu = false;  // the thread's CPU time too, which costs more to read than most nodes take
 
   // The pool's: ready work, the lane to go on with when there is none, and the state of the test-only delays (0: none).
   std::vector<Work> stack;
@@ -40,10 +41,14 @@ struct Worker {
   /// The node has ended; its time counts from begin() or the last end(): one reading of the clock per node, since that
   /// costs as much as a small one.
   void end(int node) { stats[node].ran(passed(node)); }
-  void end_fold(int node) { NodeShard::add(stats[node].busy, passed(node)); }
+  void end_fold(int node) { stats[node].took(passed(node)); }
   /// The thread has nothing to do.
   void idle();
   uint64_t clock() const { return clock_; }
+  /// For measuring: makes the call that is about to end last `factor` times as long, at work (which takes counts_cpu) or
+  /// asleep.
+  void spin(double factor) const;
+  void sleep(double factor) const;
 
  private:
   uint64_t passed(int node);

@@ -5,6 +5,7 @@ import re
 import subprocess
 import unittest
 
+from test_live import with_fault
 from support import PHOTOGRAPHS, ROOT, Folder, data_pipeline, needs_photographs, frozen_streams, images, needs_cifar10, training_pipeline, unpack_cifar10
 
 
@@ -57,8 +58,65 @@ class Profile(Folder):
         done = self.flowrun("profile", name, "--input-only", "--source", "unseen", "--seconds", "0.2", "--json")
         self.assertEqual(json.loads(done.stdout)["nodes"][0]["node"], "unseen")
 
-    def test_without_the_flag(self):
-        self.assertIn("--input-only", self.flowrun("profile", self.write(data_pipeline()), status=2).stderr)
+    def whole(self, pipeline, *args):
+        return json.loads(self.flowrun("profile", self.write(pipeline), "--json", *args).stdout)
+
+    def test_the_whole(self):
+        result = self.whole(training_pipeline(), "--steps", 40)
+        nodes = {node["node"]: node for node in result["nodes"]}
+        self.assertNotIn("save", nodes)
+        self.assertEqual(result["steps"], 40)
+        self.assertEqual(result["images"], 40 * 16)
+        self.assertEqual(nodes["encode"]["calls"], 80, "two groups a step")
+        self.assertGreater(result["input_alone"], result["images_per_second"])
+        self.assertLessEqual(result["batches_waiting"], result["slots"])
+        text = self.flowrun("profile", "pipeline.json", "--seconds", 1).stdout
+        for pattern in (r"update +step +\d+ +\d+\.\d %", r"images/s together; the input side alone \d+; the device side alone \d+", r"bottleneck: the "):
+            self.assertRegex(text, pattern)
+        self.assertFalse((self.folder / "runs").exists(), "a profile leaves nothing")
+
+    def test_a_slow_sample_node_is_the_bottleneck(self):
+        pipeline = with_fault("sample", kind="sleep", ms=10)
+        result = self.whole(pipeline, "--seconds", 3, "--threads", 1)
+        self.assertIn("data threads", result["bound_by"])
+        self.assertIn("most of it in fault", result["verdict"])
+        self.assertTrue(any("one more data thread" in line for line in result["advice"]), result["advice"])
+        stubbed = self.whole(pipeline, "--steps", 30, "--threads", 1, "--stub", "batch=record")
+        self.assertGreater(stubbed["images_per_second"], 2 * result["images_per_second"])
+        self.assertEqual({node["node"]: node["calls"] for node in stubbed["nodes"]}["fault"], 0)
+
+    def test_a_slow_step_is_the_bottleneck(self):
+        result = self.whole(with_fault("step", kind="sleep", ms=100), "--steps", 8)
+        self.assertEqual(result["bound_by"], "device")
+        self.assertIn("most of it in fault", result["verdict"])
+        self.assertIn("a device twice as fast", "".join(result["advice"]))
+
+    def test_a_slow_tail_shows(self):
+        node = next(n for n in self.whole(with_fault("sample", kind="tail", ms=1), "--steps", 30)["nodes"] if n["node"] == "fault")
+        self.assertLess(node["p50_ms"], 4)
+        self.assertGreater(node["busy_seconds"] / node["calls"] * 1e3, 1.5)
+
+    def test_advise(self):
+        pipeline = with_fault("sample", kind="sleep", ms=10)
+        name = self.write(pipeline)
+        result = json.loads(self.flowrun("advise", name, "--threads", 1, "--seconds", 5, "--cores", 8, "--device-scale", 3, "--json").stdout)
+        forecasts = {line["what"]: line for line in result["forecasts"]}
+        self.assertAlmostEqual(forecasts["as it is"]["gain"], 0, places=6)
+        self.assertGreater(forecasts["one more data thread"]["gain"], 0.3)
+        self.assertLess(forecasts["a device twice as fast"]["gain"], 0.3)
+        asked = next(line for what, line in forecasts.items() if what.startswith("8 cores"))
+        self.assertGreater(asked["images_per_second"], forecasts["one more data thread"]["images_per_second"])
+        # Two threads, tried: a node that sleeps has room for them.
+        measured = self.whole(pipeline, "--threads", 2, "--seconds", 3)["images_per_second"]
+        self.assertLess(abs(measured / forecasts["one more data thread"]["images_per_second"] - 1), 0.3)
+        text = self.flowrun("advise", name, "--threads", 1, "--seconds", 3).stdout
+        self.assertRegex(text, r"one more data thread +\d+ +\+\d+ %")
+
+    def test_wrong_words(self):
+        name = self.write(training_pipeline())
+        self.assertIn('did you mean "batch"', self.flowrun("profile", name, "--stub", "bach=record", status=2).stderr)
+        self.assertIn("gives nothing that could be replayed", self.flowrun("profile", name, "--stub", "update", status=2).stderr)
+        self.assertIn("no node uses a model", self.flowrun("advise", self.write(data_pipeline()), status=2).stderr)
 
     @needs_photographs
     def test_samples_allocate_nothing(self):

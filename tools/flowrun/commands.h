@@ -67,10 +67,20 @@ struct ProfileArgs {
   std::string source;  // empty: the one that trains, or the only one
   int threads = 0;
   double seconds = 10;
+  int64_t steps = 0;  // 0: by time
+  std::vector<std::string> stubs;
   int64_t skip = 0, images = 0;  // for benchmarks: counts just these many images behind the first; 0: by time
   bool upload = false;           // with the device nodes that use no model
   bool input_only = false;
   bool json = false;
+};
+
+struct AdviseArgs {
+  PipelineArgs pipeline;  // or a run directory
+  int threads = 0;
+  double seconds = 20;
+  double cores = 0, data_threads = 0, device_scale = 1;  // the machine asked about; 0: this one's
+  bool verify = false, json = false;
 };
 
 struct IndexArgs {
@@ -100,8 +110,10 @@ int draw(const DrawArgs& args);
 int export_weights(const ExportArgs& args);
 /// Statistics of the masks that a node of the pipeline draws, and a picture of them; reads no image.
 int mask_report(const MaskReportArgs& args);
-/// Images per second of the host side alone: source, sample and batch nodes.
+/// Where a pipeline's time goes, or that of its host side alone (source, sample and batch nodes).
 int profile(const ProfileArgs& args);
+/// What the pipeline would give on other machines.
+int advise(const AdviseArgs& args);
 /// Writes the index of tar shards, which source.shards needs.
 int index_shards(const IndexArgs& args);
 /// A folder of images, or shards, to shards or a folder.

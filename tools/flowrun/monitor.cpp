@@ -23,6 +23,10 @@ void ask(int) { asked.fetch_add(1, std::memory_order_relaxed); }
 class Monitor::Endpoint {
  public:
   Endpoint(int port, std::function<std::string()> text) {
+    server_.set_socket_options([](socket_t socket) {  // not its own: with those, two runs could share a port
+      const int yes = 1;
+      setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    });
     server_.new_task_queue = [] { return new httplib::ThreadPool(1); };
     server_.Get("/metrics", [text = std::move(text)](const httplib::Request&, httplib::Response& response) {
       response.set_content(text(), "text/plain; version=0.0.4");

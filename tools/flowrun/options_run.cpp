@@ -23,15 +23,28 @@ void add_run(CLI::App& app, int& status) {
   on_command(command, args, status, run);
 }
 
+void add_stubs(CLI::App& command, std::vector<std::string>& stubs) {
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--stub",
+          [&stubs](const std::vector<std::string>& words) {
+            for (const std::string& word : words) stubs.push_back(word.ends_with("=record") ? word.substr(0, word.size() - 7) : word);
+          },
+          "NODE=record: the node gives again what it gave first, and what works only for it rests: shows what the others could do; may be repeated")
+      ->allow_extra_args(false);
+}
+
 void add_profile(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "profile", "Measures how many images a second the input side gives, and what bounds it",
-                                  "flowrun profile pretrain.json --input-only --seconds 5");
+  CLI::App& command = add_command(app, "profile", "Runs a pipeline for a while and says where its time goes, what limits it, and what to change",
+                                  "flowrun profile pretrain.json --seconds 30");
   const auto args = std::make_shared<ProfileArgs>();
   add_pipeline(command, args->pipeline);
-  command.add_flag("--input-only", args->input_only, "Only what runs on the host: source, sample and batch nodes; nothing is trained")->required();
-  command.add_option("--source", args->source, "Which stream, by its source; without it the one that trains, or the only one");
+  command.add_flag("--input-only", args->input_only, "Only what runs on the host: source, sample and batch nodes; nothing is trained");
+  command.add_option("--source", args->source, "With --input-only: which stream, by its source; without it the one that trains, or the only one");
   command.add_option("--threads", args->threads, "Data threads; without it run.threads")->check(CLI::Range(1, 1024));
-  command.add_option("--seconds", args->seconds, "For how long")->check(CLI::Range(0.1, 1e6))->capture_default_str();
+  command.add_option("--seconds", args->seconds, "For how long, after warming up")->check(CLI::Range(0.1, 1e6))->capture_default_str();
+  command.add_option("--steps", args->steps, "For how many steps; without it by time")->check(CLI::Range(1, 1'000'000'000));
+  add_stubs(command, args->stubs);
   add_json(command, args->json);
   // For tools/bench: exactly these images; and the upload, to compare batches of floats.
   command.add_option("--skip", args->skip)->group("");
@@ -50,12 +63,29 @@ void add_top(CLI::App& app, int& status) {
   on_command(command, args, status, top);
 }
 
+void add_advise(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "advise", "Forecasts a pipeline's speed with other cores, threads or devices, from measured service times",
+                                  "flowrun advise pretrain.json --cores 16 --device-scale 2");
+  const auto args = std::make_shared<AdviseArgs>();
+  add_pipeline(command, args->pipeline);
+  command.get_option("pipeline")->description("Pipeline file (JSON), or a run directory");
+  command.add_option("--cores", args->cores, "Cores of the machine asked about; data threads grow with them")->check(CLI::Range(1.0, 4096.0));
+  command.add_option("--data-threads", args->data_threads, "Its data threads")->check(CLI::Range(1.0, 4096.0));
+  command.add_option("--device-scale", args->device_scale, "How many times as fast its device is")->check(CLI::Range(0.01, 1000.0));
+  command.add_option("--threads", args->threads, "Data threads of the measurement; without it run.threads")->check(CLI::Range(1, 1024));
+  command.add_option("--seconds", args->seconds, "For how long to measure")->check(CLI::Range(0.5, 1e6))->capture_default_str();
+  command.add_flag("--verify", args->verify, "Also tries throttled variants, and compares them with their forecasts");
+  add_json(command, args->json);
+  on_command(command, args, status, advise);
+}
+
 }  // namespace
 
 void add_run_commands(CLI::App& app, int& status) {
   add_run(app, status);
   add_top(app, status);
   add_profile(app, status);
+  add_advise(app, status);
 }
 
 }  // namespace flowrun::tool

@@ -1,50 +1,18 @@
-// profile --input-only: how many images a second the host side of a pipeline can give, and what bounds it.
+// profile: where a pipeline's time goes, what limits it, and what to change; or the same of its input side alone.
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <optional>
-#include <sys/resource.h>
+#include <nlohmann/json.hpp>
 
+#include "graph/context.h"
 #include "graph/device.h"
-#include "graph/engine.h"
 #include "tools/flowrun/load.h"
+#include "tools/flowrun/study.h"
 
 namespace flowrun::tool {
 namespace {
 
 using nlohmann::ordered_json;
-
-/// The source's stream without its device, step and evaluation nodes, as a pipeline of its own that never ends.
-CheckedPipeline input_side(CheckedPipeline all, int source, bool upload) {
-  CheckedPipeline input;
-  input.seed = all.seed;
-  input.run = all.run;
-  input.run.device = "cpu";
-  input.run.precision = "fp32";
-  input.run.epochs = INT32_MAX;
-  input.run.steps = 0;
-  std::vector<int> place(all.nodes.size(), -1);
-  for (const int n : all.nodes_of(source)) {
-    CheckedNode& node = all.nodes[static_cast<size_t>(n)];
-    const bool is_upload = upload && node.scope() == Scope::device && node.uses.empty() &&
-                           std::all_of(node.sources.begin(), node.sources.end(),
-                                       [&](const PortSource& from) { return from.node < 0 || place[static_cast<size_t>(from.node)] >= 0; });
-    if (node.scope() > Scope::batch && !is_upload) continue;
-    place[static_cast<size_t>(n)] = static_cast<int>(input.nodes.size());
-    input.nodes.push_back(std::move(node));
-  }
-  const auto moved = [&](int n) { return n < 0 ? n : place[static_cast<size_t>(n)]; };
-  for (CheckedNode& node : input.nodes) {
-    for (PortSource& from : node.sources) from.node = moved(from.node);
-    for (int& n : node.after) n = moved(n);
-    for (int& n : node.feeds) n = moved(n);
-    input.node_order.push_back(node.name);
-  }
-  input.training_source = moved(source);
-  return input;
-}
 
 int choose_source(const CheckedPipeline& pipeline, const std::string& name) {
   std::string names;
@@ -61,113 +29,41 @@ int choose_source(const CheckedPipeline& pipeline, const std::string& name) {
   throw PipelineError("error: no stream trains: name the one to measure with --source, one of " + names);
 }
 
-/// What is read at the beginning and at the end of the time that counts.
-struct Reading {
-  double seconds;      // since the engine began
-  double cpu_seconds;  // of the process
-  double delayed;      // seconds in which its threads could have run, but other programs had the cores
-  int64_t images;
-  ordered_json nodes;  // the engine's statistics
-};
-
-double seconds_of(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; }
-
-double delayed_seconds() {
-  double sum = 0;
-  std::error_code error;
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
-    std::ifstream line(task.path() / "schedstat");  // nanoseconds on a core, and waiting for one
-    uint64_t ran = 0, waited = 0;
-    if (line >> ran >> waited) sum += static_cast<double>(waited) * 1e-9;
-  }
-  return sum;
-}
-
-Reading read(const Engine& engine, const StepContext& context) {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return {context.seconds, seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime), delayed_seconds(), context.images, engine.stats_json()["nodes"]};
-}
-
-/// Counts for `seconds` after half a second of warming up, in whole steps.
-std::pair<Reading, Reading> measure(CheckedPipeline& pipeline, const ProfileArgs& args, int& threads) {
-  std::atomic<bool> stop{false};
-  std::optional<Reading> begin, end;
-  std::unique_ptr<Engine> engine;
-  EngineOptions options{.threads = args.threads, .counts_cpu = true, .stop = &stop};
-  options.on_step = [&](const StepContext& context) {
-    if (!begin && (args.images > 0 ? context.images >= args.skip : context.seconds > 0.5)) {
-      begin = read(*engine, context);
-    } else if (begin && !end &&
-               (args.images > 0 ? context.images - begin->images >= args.images : context.seconds - begin->seconds >= args.seconds)) {
-      end = read(*engine, context);
-      stop.store(true);
-    }
-  };
-  engine = std::make_unique<Engine>(pipeline, std::move(options));
-  threads = engine->info().threads;
-  engine->run();
-  return {*begin, *end};
-}
-
-/// Share of the threads' time that the source spent waiting for its files. All nodes lose their core to others alike, but
-/// only the source waits for the storage: it is what its time on a core falls short, beyond the others' loss.
-double waiting_share(const CheckedPipeline& pipeline, const Reading& begin, const Reading& end, double thread_seconds) {
-  const auto spent = [&](const CheckedNode& node, const char* what) {
-    return end.nodes[node.name].value(what, 0.0) - begin.nodes[node.name].value(what, 0.0);
-  };
-  double source_busy = 0, source_cpu = 0, others_busy = 0, others_cpu = 0;
-  for (const CheckedNode& node : pipeline.nodes) {
-    if (node.scope() > Scope::batch) continue;
-    (node.scope() == Scope::source ? source_busy : others_busy) += spent(node, "busy");
-    (node.scope() == Scope::source ? source_cpu : others_cpu) += spent(node, "cpu");
-  }
-  const double on_core = others_busy > 0 ? std::min(1.0, others_cpu / others_busy) : 1;
-  return std::max(0.0, source_busy * on_core - source_cpu) / thread_seconds;
-}
-
-ordered_json result_of(const CheckedPipeline& pipeline, const Reading& begin, const Reading& end, int threads) {
-  const double seconds = end.seconds - begin.seconds, thread_seconds = seconds * threads;
-  const auto images = static_cast<double>(end.images - begin.images);
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
+ordered_json input_result(const Measurement& m) {
+  const double thread_seconds = m.seconds * m.threads;
+  const auto images = static_cast<double>(m.images);
   ordered_json nodes = ordered_json::array();
-  double most = -1;
-  std::string slowest;
-  for (const CheckedNode& node : pipeline.nodes) {
-    const double busy = end.nodes[node.name]["busy"].get<double>() - begin.nodes[node.name]["busy"].get<double>();
+  const NodeTimes* slowest = &m.nodes.front();
+  for (const NodeTimes& node : m.nodes) {
     nodes.push_back({{"node", node.name},
-                     {"type", node.type->info.type},
-                     {"ms_per_image", 1e3 * busy / images},
-                     {"share", busy / thread_seconds},
-                     {"p50_ms", 1e3 * end.nodes[node.name]["p50"].get<double>()},
-                     {"p95_ms", 1e3 * end.nodes[node.name]["p95"].get<double>()}});
-    if (busy > most) most = busy, slowest = node.name;
+                     {"type", node.type},
+                     {"ms_per_image", 1e3 * node.busy / images},
+                     {"share", node.busy / thread_seconds},
+                     {"p50_ms", 1e3 * node.p50},
+                     {"p95_ms", 1e3 * node.p95}});
+    if (node.busy > slowest->busy) slowest = &node;
   }
-  const double cpu_share = (end.cpu_seconds - begin.cpu_seconds) / thread_seconds;
-  const double delayed_share = (end.delayed - begin.delayed) / thread_seconds;
-  const double idle_share = std::max(0.0, 1 - cpu_share - delayed_share);
-  const double waiting = std::min(idle_share, waiting_share(pipeline, begin, end, thread_seconds));
-  const bool waits = waiting > 0.2;
-  return {{"images_per_second", images / seconds},
-          {"images_per_second_per_thread", images / thread_seconds},
-          {"threads", threads},
-          {"images", end.images - begin.images},
-          {"seconds", seconds},
-          {"cpu_share", cpu_share},
-          {"delayed_share", delayed_share},
-          {"peak_mib", static_cast<double>(usage.ru_maxrss) / 1024},
-          {"bound_by", waits ? "storage" : "cpu"},
-          {"slowest", slowest},
+  const double waiting = m.waiting_for_storage();
+  return {{"images_per_second", m.rate()},
+          {"images_per_second_per_thread", m.rate() / m.threads},
+          {"threads", m.threads},
+          {"images", m.images},
+          {"seconds", m.seconds},
+          {"cpu_share", m.cpu_seconds / thread_seconds},
+          {"delayed_share", m.delayed / thread_seconds},
+          {"peak_mib", m.peak_mib},
+          {"bound_by", waiting > 0.2 ? "storage" : "cpu"},
+          {"slowest", slowest->name},
           {"waiting_share", waiting},
           {"nodes", nodes}};
 }
 
-void print(const std::string& file, const ordered_json& result) {
-  std::printf("input side of %s: %lld images in %.1f s on %d thread%s\n", file.c_str(), result["images"].get<long long>(),
-              result["seconds"].get<double>(), result["threads"].get<int>(), result["threads"] == 1 ? "" : "s");
-  std::printf("%.0f images/s, %.0f for each thread; peak memory %.0f MiB\n\n", result["images_per_second"].get<double>(),
-              result["images_per_second_per_thread"].get<double>(), result["peak_mib"].get<double>());
+void print_input(const std::string& file, const ordered_json& result) {
+  const auto number = [&](const char* name) { return result[name].get<double>(); };
+  std::printf("input side of %s: %lld images in %.1f s on %d thread%s\n", file.c_str(), result["images"].get<long long>(), number("seconds"),
+              result["threads"].get<int>(), result["threads"] == 1 ? "" : "s");
+  std::printf("%.0f images/s, %.0f for each thread; peak memory %.0f MiB\n\n", number("images_per_second"), number("images_per_second_per_thread"),
+              number("peak_mib"));
   std::printf("%-16s %-24s %12s %8s %10s %10s\n", "node", "type", "ms per image", "share", "p50 ms", "p95 ms");
   for (const auto& node : result["nodes"]) {
     std::printf("%-16s %-24s %12.3f %6.1f %% %10.3f %10.3f\n", node["node"].get<std::string>().c_str(), node["type"].get<std::string>().c_str(),
@@ -175,14 +71,106 @@ void print(const std::string& file, const ordered_json& result) {
   }
   if (result["bound_by"] == "storage") {
     std::printf("\nbound by the storage: %.0f %% of the threads' time is spent waiting for files; more threads, shards or faster storage help\n",
-                100 * result["waiting_share"].get<double>());
+                100 * number("waiting_share"));
   } else {
-    std::printf("\nbound by the CPU, which was busy %.0f %% of the threads' time; most of it in %s\n", 100 * result["cpu_share"].get<double>(),
+    std::printf("\nbound by the CPU, which was busy %.0f %% of the threads' time; most of it in %s\n", 100 * number("cpu_share"),
                 result["slowest"].get<std::string>().c_str());
   }
-  if (result["delayed_share"] > 0.1) {
-    std::printf("for %.0f %% of the time other programs had the cores: the numbers would be higher without them\n",
-                100 * result["delayed_share"].get<double>());
+  if (number("delayed_share") > 0.1) {
+    std::printf("for %.0f %% of the time other programs had the cores: the numbers would be higher without them\n", 100 * number("delayed_share"));
+  }
+}
+
+int profile_input(const ProfileArgs& args, CheckedPipeline all) {
+  const int source = choose_source(all, args.source);
+  const std::vector<bool> keep = input_side(all, source, args.upload);
+  CheckedPipeline input = part_of(std::move(all), source, keep);
+  input.run.device = "cpu";
+  input.run.precision = "fp32";
+  device_runtime().resolve(input.run);
+  std::fprintf(stderr, "measuring for %g s\n", args.seconds);
+  const Measurement m =
+      measure(std::move(input),
+              {.threads = args.threads, .seconds = args.seconds, .steps = args.steps, .skip = args.skip, .images = args.images, .stubs = args.stubs});
+  const ordered_json result = input_result(m);
+  if (args.json) {
+    std::cout << result.dump(2) << "\n";
+  } else {
+    print_input(args.pipeline.file, result);
+  }
+  return 0;
+}
+
+ordered_json whole_result(const StudyResult& study) {
+  const Measurement& m = study.whole;
+  const auto images = static_cast<double>(m.images);
+  ordered_json nodes = ordered_json::array();
+  for (const NodeTimes& node : m.nodes) {
+    const bool device = node.scope >= Scope::device;
+    const double executors = device ? 1 : m.threads;
+    nodes.push_back({{"node", node.name},
+                     {"type", node.type},
+                     {"scope", scope_name(node.scope)},
+                     {"calls", static_cast<int64_t>(node.calls)},
+                     {"failures", static_cast<int64_t>(node.failures)},
+                     {"busy_seconds", node.busy},
+                     {"share", node.busy / (m.seconds * executors)},
+                     {"wait_input_seconds", node.wait_input},
+                     {"wait_slot_seconds", node.wait_slot},
+                     {"wait_device_seconds", node.wait_device},
+                     {"p50_ms", 1e3 * node.p50},
+                     {"p95_ms", 1e3 * node.p95},
+                     {"images_per_second_alone", node.busy > 0 ? ordered_json(images * executors / node.busy) : ordered_json()}});
+  }
+  ordered_json out = {{"images_per_second", m.rate()}, {"images", m.images},   {"steps", m.steps},     {"batch", m.batch},
+                      {"seconds", m.seconds},          {"threads", m.threads}, {"cores", study.cores}, {"device", study.device},
+                      {"intra_op", study.intra_op}};
+  out["input_alone"] = study.input ? ordered_json(study.input->rate()) : ordered_json();
+  out["device_alone"] = study.device_side ? ordered_json(study.device_side->rate()) : ordered_json();
+  out["slots"] = m.slots;
+  out["batches_waiting"] = study.waiting_batches();
+  out["parked_share"] = study.parked_share();
+  out["device_busy"] = study.device_busy();
+  out["data_threads_busy"] = study.data_busy();
+  out["delayed_share"] = m.delayed / (m.seconds * study.cores);
+  out["peak_mib"] = m.peak_mib;
+  out["bound_by"] = study.bound();
+  out["verdict"] = study.verdict();
+  out["advice"] = study.advice();
+  out["nodes"] = std::move(nodes);
+  return out;
+}
+
+void print_whole(const std::string& file, const ordered_json& result) {
+  const auto number = [&](const char* name) { return result[name].get<double>(); };
+  std::printf("%s: %lld steps of %lld images in %.1f s; %s, %d data thread%s on %.0f cores\n\n", file.c_str(), result["steps"].get<long long>(),
+              result["batch"].get<long long>(), number("seconds"), result["device"].get<std::string>().c_str(), result["threads"].get<int>(),
+              result["threads"] == 1 ? "" : "s", number("cores"));
+  std::printf("%-16s %-7s %9s %7s %27s %9s %9s %6s %10s\n", "", "", "", "", "waits for (% of the time)", "", "", "", "images/s");
+  std::printf("%-16s %-7s %9s %7s %9s %8s %8s %9s %9s %6s %10s\n", "node", "scope", "calls", "busy", "input", "slot", "device", "p50 ms", "p95 ms",
+              "failed", "alone");
+  const double seconds = number("seconds");
+  for (const auto& node : result["nodes"]) {
+    const auto share = [&](const char* name) { return 100 * node[name].get<double>() / seconds; };
+    std::printf(
+        "%-16s %-7s %9lld %5.1f %% %9.1f %8.1f %8.1f %9.3f %9.3f %6lld %10s\n", node["node"].get<std::string>().c_str(),
+        node["scope"].get<std::string>().c_str(), node["calls"].get<long long>(), 100 * node["share"].get<double>(), share("wait_input_seconds"),
+        share("wait_slot_seconds"), share("wait_device_seconds"), node["p50_ms"].get<double>(), node["p95_ms"].get<double>(),
+        node["failures"].get<long long>(),
+        node["images_per_second_alone"].is_null() ? "-" : std::to_string(std::llround(node["images_per_second_alone"].get<double>())).c_str());
+  }
+  std::printf("\n%.0f images/s together", number("images_per_second"));
+  if (!result["input_alone"].is_null()) std::printf("; the input side alone %.0f", number("input_alone"));
+  if (!result["device_alone"].is_null()) std::printf("; the device side alone %.0f", number("device_alone"));
+  std::printf(
+      "\n%.1f of %lld batches waited for the device on average; data threads were busy %.0f %%, without room %.0f %%; the device busy %.0f %%; "
+      "peak memory %.0f MiB\n",
+      number("batches_waiting"), result["slots"].get<long long>(), 100 * number("data_threads_busy"), 100 * number("parked_share"),
+      100 * number("device_busy"), number("peak_mib"));
+  std::printf("\nbottleneck: %s\n", result["verdict"].get<std::string>().c_str());
+  for (const auto& line : result["advice"]) std::printf("next: %s\n", line.get<std::string>().c_str());
+  if (number("delayed_share") > 0.1) {
+    std::printf("for %.0f %% of the time other programs had the cores: the numbers would be higher without them\n", 100 * number("delayed_share"));
   }
 }
 
@@ -190,17 +178,15 @@ void print(const std::string& file, const ordered_json& result) {
 
 int profile(const ProfileArgs& args) {
   CheckedPipeline all = load_checked(args.pipeline);
-  const int source = choose_source(all, args.source);
-  CheckedPipeline pipeline = input_side(std::move(all), source, args.upload);
-  device_runtime().resolve(pipeline.run);
-  std::fprintf(stderr, "measuring for %g s\n", args.seconds);
-  int threads = 0;
-  const auto [begin, end] = measure(pipeline, args, threads);
-  const ordered_json result = result_of(pipeline, begin, end, threads);
+  if (args.input_only) return profile_input(args, std::move(all));
+  if (all.training_source < 0) throw PipelineError("error: no stream trains: measure a source's stream with --input-only --source NAME");
+  StudyOptions options{.threads = args.threads, .seconds = args.seconds, .steps = args.steps, .stubs = args.stubs, .halves = args.stubs.empty()};
+  const StudyResult study = Study([&] { return load_checked(args.pipeline); }, options).run();
+  const ordered_json result = whole_result(study);
   if (args.json) {
     std::cout << result.dump(2) << "\n";
   } else {
-    print(args.pipeline.file, result);
+    print_whole(args.pipeline.file, result);
   }
   return 0;
 }

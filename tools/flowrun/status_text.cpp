@@ -66,6 +66,24 @@ std::string queue_lines(const ordered_json& status) {
   return text;
 }
 
+/// While things move: where the time goes, in one sentence.
+std::string usual_reason(const ordered_json& status) {
+  double device_busy = 0;
+  std::pair<double, std::string> host{0, ""}, device{0, ""};
+  for (const auto& [name, node] : status["nodes"].items()) {
+    const std::string scope = node["scope"];
+    const bool on_device = scope == "device" || scope == "step" || scope == "evaluation";
+    const double busy = node["busy"];
+    if (on_device) device_busy += busy;
+    auto& most = on_device ? device : host;
+    most = std::max(most, {busy, name});
+  }
+  const double share = device_busy / status["seconds"].get<double>();
+  if (share > 0.5 || host.second.empty())
+    return print("the device was busy %.0f %% of the time so far, most of it in ", 100 * share) + device.second + "\n";
+  return print("the device was idle %.0f %% of the time so far; data threads spend most of theirs in ", 100 * (1 - share)) + host.second + "\n";
+}
+
 /// Who keeps the oldest unfinished step: in one sentence.
 std::string reason(const ordered_json& status) {
   const ordered_json* longest = nullptr;
@@ -75,7 +93,8 @@ std::string reason(const ordered_json& status) {
     device_works = device_works || thread["thread"] == "device";
     if (longest == nullptr || thread["seconds"] > (*longest)["seconds"]) longest = &thread;
   }
-  if (longest == nullptr) return "no thread is at work\n";
+  constexpr double long_time = 1;  // seconds; few nodes take as long for one call
+  if (longest == nullptr || (*longest)["seconds"] < long_time) return (longest == nullptr ? "no thread is at work; " : "") + usual_reason(status);
   const std::string node = (*longest)["node"], who = (*longest)["thread"];
   std::string text = node + " on " + (who == "device" ? "the device" : "thread " + who) + " has run longest, for " + seconds((*longest)["seconds"]);
   if (!device_works && who != "device") text += "; the device waits for it";

@@ -1,0 +1,59 @@
+#include "tools/flowrun/forecast.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace flowrun::tool {
+
+Forecaster::Forecaster(const Measurement& whole, const Measurement* input, const Measurement* device, double cores)
+    : measured_{cores, static_cast<double>(whole.threads)} {
+  if (input != nullptr) {
+    const auto images = static_cast<double>(input->images);
+    // What nodes take beyond their time on a core, and beyond what other programs took from them: files, or sleep.
+    const double beyond = input->sum(false, &NodeTimes::busy) - input->sum(false, &NodeTimes::cpu) - input->delayed;
+    times_.host_waiting = std::max(0.0, beyond) / images;
+    times_.host_cpu = input->sum(false, &NodeTimes::cpu) / images;
+    times_.host_nodes = times_.host_cpu;
+    // What the engine itself takes between nodes is the data threads' time too, when nothing else keeps them waiting.
+    const double threads_cpu = std::min(input->cpu_seconds, input->seconds * input->threads) / images;
+    times_.host_cpu = std::max(times_.host_cpu, threads_cpu);
+  }
+  if (device != nullptr) {
+    const auto images = static_cast<double>(device->images);
+    times_.device = device->seconds / images;
+    times_.device_cpu = device->cpu_seconds / images;
+  }
+  const double limit = bound(times_, measured_).images_per_second;
+  if (limit > 0) reached_ = whole.rate() / limit;
+}
+
+Forecast Forecaster::bound(const ServiceTimes& times, const Setting& setting) {
+  Forecast best{INFINITY, ""};
+  const auto limit = [&](double rate, const char* name) {
+    if (rate < best.images_per_second) best = {rate, name};
+  };
+  const double host = times.host_cpu + times.host_waiting;
+  if (host > 0) limit(setting.threads / host, "data threads");
+  if (times.device > 0) limit(setting.device_speed / times.device, "device");
+  const double cpu = times.host_cpu + times.device_cpu / std::max(1.0, setting.device_speed);  // a slower one keeps no core busier
+  if (cpu > 0) limit(setting.cores / cpu, "cores");
+  return best;
+}
+
+Forecast Forecaster::at(const Setting& setting) const {
+  Forecast out = bound(times_, setting);
+  out.images_per_second *= reached_;
+  return out;
+}
+
+/// A slowed device sleeps, a slowed host works: see StreamOptions.
+Forecast Forecaster::slowed(double host, double device) const {
+  ServiceTimes times = times_;
+  times.host_cpu += (host - 1) * times_.host_nodes;
+  times.device *= device;
+  Forecast out = bound(times, measured_);
+  out.images_per_second *= reached_;
+  return out;
+}
+
+}  // namespace flowrun::tool

@@ -1,0 +1,52 @@
+// What a pipeline would give on other cores, threads or devices, from measured service times. The bounds are those of a
+// closed network of two stations that share cores (operational analysis: Denning and Buzen, 1978): the slower station,
+// or the cores together; what the measured run reached of its own bound is taken to stay.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tools/flowrun/measure.h"
+
+namespace flowrun::tool {
+
+/// Seconds per image. Host: on one data thread; cpu: on a core; waiting: for files, or asleep. Device: its thread; cpu: on
+/// cores, all threads inside operations together.
+struct ServiceTimes {
+  double host_cpu = 0, host_waiting = 0;
+  double host_nodes = 0;  // of host_cpu: inside nodes, not between them
+  double device = 0, device_cpu = 0;
+};
+
+struct Setting {
+  double cores, threads;    // data threads
+  double device_speed = 1;  // times as fast
+};
+
+struct Forecast {
+  double images_per_second = 0;
+  std::string bound;  // "data threads", "device", "cores"
+};
+
+class Forecaster {
+ public:
+  /// `whole`: the pipeline; `input`, `device`: its halves alone, null where there is no such half.
+  Forecaster(const Measurement& whole, const Measurement* input, const Measurement* device, double cores);
+
+  Forecast at(const Setting& setting) const;
+  /// On the measured machine, were nodes of the host or the device to take this many times as long.
+  Forecast slowed(double host, double device) const;
+  const Setting& measured() const { return measured_; }
+  const ServiceTimes& times() const { return times_; }
+  /// What the measured run reached of its bound; 1: all of it.
+  double reached() const { return reached_; }
+
+ private:
+  static Forecast bound(const ServiceTimes& times, const Setting& setting);
+
+  ServiceTimes times_;
+  Setting measured_;
+  double reached_ = 1;
+};
+
+}  // namespace flowrun::tool

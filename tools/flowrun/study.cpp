@@ -1,0 +1,170 @@
+#include "tools/flowrun/study.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <set>
+
+#include "graph/context.h"
+#include "graph/device.h"
+
+namespace flowrun::tool {
+namespace {
+
+template <class... Args>
+std::string print(const char* format, Args... args) {
+  char text[512];
+  std::snprintf(text, sizeof text, format, args...);
+  return text;
+}
+
+/// What trains, without checkpoints: those are as rare as the user wants, and would fill the disk here.
+CheckedPipeline training_side(CheckedPipeline all) {
+  const int source = all.training_source;
+  std::vector<bool> keep(all.nodes.size());
+  for (const int n : all.nodes_of(source)) keep[static_cast<size_t>(n)] = true;
+  std::set<int> other;
+  for (size_t n = 0; n < all.nodes.size(); ++n) {
+    if (all.nodes[n].scope() != Scope::source || static_cast<int>(n) == source) continue;
+    for (const int m : all.nodes_of(static_cast<int>(n))) other.insert(m);
+  }
+  for (size_t n = 0; n < all.nodes.size(); ++n) {
+    const CheckedNode& node = all.nodes[n];
+    if (node.scope() == Scope::step && !other.contains(static_cast<int>(n))) keep[n] = true;
+    if (node.scope() == Scope::evaluation || std::strcmp(node.type->info.type, "report.checkpoint") == 0) keep[n] = false;
+  }
+  return part_of(std::move(all), source, keep);
+}
+
+/// The host's nodes that the device's read: replayed, they leave the device alone.
+std::vector<std::string> last_host_nodes(const CheckedPipeline& pipeline) {
+  std::set<std::string> names;
+  for (const CheckedNode& node : pipeline.nodes) {
+    if (node.scope() < Scope::device) continue;
+    for (const PortSource& from : node.sources) {
+      if (from.node >= 0 && pipeline.nodes[static_cast<size_t>(from.node)].scope() < Scope::device) {
+        names.insert(pipeline.nodes[static_cast<size_t>(from.node)].name);
+      }
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
+}  // namespace
+
+Measurement Study::measure_whole(const MeasureOptions& options) const {
+  CheckedPipeline pipeline = training_side(load_());
+  device_runtime().resolve(pipeline.run);
+  return measure(std::move(pipeline), options);
+}
+
+StudyResult Study::run() const {
+  StudyResult out{};
+  CheckedPipeline pipeline = training_side(load_());
+  device_runtime().resolve(pipeline.run);
+  out.cores = available_cores();
+  out.device = pipeline.run.device + " " + pipeline.run.precision;
+  out.intra_op = pipeline.run.intra_op;
+  const std::vector<std::string> handed = last_host_nodes(pipeline);
+  const bool halves =
+      options_.halves && std::any_of(pipeline.nodes.begin(), pipeline.nodes.end(), [](const CheckedNode& n) { return !n.uses.empty(); });
+  const double whole_seconds = halves ? options_.seconds * 0.6 : options_.seconds, half_seconds = options_.seconds * 0.2;
+  std::fprintf(stderr, "measuring the whole%s\n", options_.steps > 0 ? "" : print(" for %g s", whole_seconds).c_str());
+  out.whole = measure(std::move(pipeline), {.threads = options_.threads, .seconds = whole_seconds, .steps = options_.steps, .stubs = options_.stubs});
+  if (!halves) return out;
+  std::fprintf(stderr, "measuring the input side for %g s\n", half_seconds);
+  CheckedPipeline all = load_();
+  const int source = all.training_source;
+  const std::vector<bool> keep = input_side(all, source, false);
+  CheckedPipeline input = part_of(std::move(all), source, keep);
+  input.run.device = "cpu";
+  device_runtime().resolve(input.run);
+  out.input = measure(std::move(input), {.threads = out.whole.threads, .seconds = half_seconds});
+  std::fprintf(stderr, "measuring the device side for %g s\n", half_seconds);
+  out.device_side = measure_whole({.threads = out.whole.threads, .seconds = half_seconds, .stubs = handed});
+  return out;
+}
+
+double StudyResult::device_busy() const { return whole.sum(true, &NodeTimes::busy) / whole.seconds; }
+double StudyResult::data_busy() const { return whole.sum(false, &NodeTimes::busy) / (whole.seconds * whole.threads); }
+double StudyResult::parked_share() const { return whole.sum(false, &NodeTimes::wait_slot) / (whole.seconds * (whole.threads + 1)); }
+
+double StudyResult::waiting_batches() const {
+  double waited = 0;
+  for (const NodeTimes& node : whole.nodes) {
+    if (node.scope == Scope::device) {
+      waited = node.wait_device;  // the first device node is the one that takes what the host gives
+      break;
+    }
+  }
+  return waited / whole.seconds;
+}
+
+Forecaster StudyResult::forecaster() const { return {whole, input ? &*input : nullptr, device_side ? &*device_side : nullptr, cores}; }
+
+const NodeTimes* StudyResult::slowest(bool device) const {
+  const NodeTimes* out = nullptr;
+  for (const NodeTimes& node : whole.nodes) {
+    if ((node.scope >= Scope::device) == device && (out == nullptr || node.busy > out->busy)) out = &node;
+  }
+  return out;
+}
+
+double StudyResult::starved_share() const { return whole.sum(true, &NodeTimes::wait_input) / whole.seconds; }
+
+std::string StudyResult::bound() const {
+  if (starved_share() > 0.1) {
+    if (whole.waiting_for_storage() > 0.3) return "storage";
+    return parked_share() > 0.3 ? "order" : "data threads";
+  }
+  if (device.starts_with("cpu") && device_busy() > 0.85 && data_busy() > 0.85) return "cores";
+  return device_busy() > 0.6 ? "device" : "order";
+}
+
+std::string StudyResult::verdict() const {
+  const std::string by = bound();
+  const NodeTimes* const host_node = slowest(false);
+  const NodeTimes* const device_node = slowest(true);
+  const auto share = [&](const NodeTimes* node, bool of_device) { return 100 * node->busy / whole.sum(of_device, &NodeTimes::busy); };
+  if (by == "storage") return print("the storage: data threads wait for files %.0f %% of their time", 100 * whole.waiting_for_storage());
+  if (by == "device") {
+    std::string text = print("the device, busy %.0f %% of the time; most of it in %s (%.0f %%)", 100 * device_busy(), device_node->name.c_str(),
+                             share(device_node, true));
+    if (input) text += print("; the input side alone would give %.1f times as much", input->rate() / whole.rate());
+    return text;
+  }
+  if (by == "data threads") {
+    return print("the data threads, busy %.0f %% of the time; most of it in %s (%.0f %%); the device waits for them %.0f %% of the time",
+                 100 * data_busy(), host_node->name.c_str(), share(host_node, false), 100 * starved_share());
+  }
+  if (by == "cores") {
+    return print("the cores, which data threads and device share: %s takes most of the one, %s of the other", host_node->name.c_str(),
+                 device_node->name.c_str());
+  }
+  return print("none is busy all the time (data threads %.0f %%, device %.0f %%): they wait for each other, or other programs had the cores",
+               100 * data_busy(), 100 * device_busy());
+}
+
+std::vector<std::string> StudyResult::advice() const {
+  std::vector<std::string> out;
+  if (!input || !device_side) return out;
+  const Forecaster forecast = forecaster();
+  const Setting now = forecast.measured();
+  const double rate = whole.rate();
+  const auto gain = [&](const Setting& setting) { return forecast.at(setting).images_per_second / rate - 1; };
+  const Setting more_threads{now.cores, now.threads + 1}, more_cores{now.cores + 1, now.threads + 1}, faster{now.cores, now.threads, 2};
+  const std::string by = bound();
+  if (by == "storage") out.push_back("put the data into shards (flowrun pack), or on faster storage; run.read_ahead hides latency");
+  if (gain(more_threads) > 0.03) out.push_back(print("one more data thread (--threads %.0f): %+.0f %%", now.threads + 1, 100 * gain(more_threads)));
+  if (gain(more_cores) > std::max(0.03, gain(more_threads) + 0.02)) {
+    out.push_back(print("one more core, for data: %+.0f %%", 100 * gain(more_cores)));
+  }
+  if (gain(faster) > 0.03) out.push_back(print("a device twice as fast: %+.0f %%", 100 * gain(faster)));
+  const NodeTimes* const host_node = slowest(false);
+  if ((by == "data threads" || by == "cores") && host_node->type == "image.decode") {
+    out.push_back("files that decode faster: flowrun pack --tiled (docs/performance.md)");
+  }
+  return out;
+}
+
+}  // namespace flowrun::tool
