@@ -20,6 +20,7 @@
 
 #include "graph/in_flight.h"
 #include "graph/records.h"
+#include "graph/tap.h"
 #include "graph/worker.h"
 
 namespace flowrun {
@@ -53,6 +54,8 @@ struct StreamOptions {
   std::function<void(int64_t images)> on_images;     // after each group: how many images have passed
   std::function<void(StreamRun*)> watch;             // from its beginning; null: it has ended
   std::function<void(const BadSample&)> quarantine;  // a sample was replaced, or kept with a remark
+  Tap tap;                                           // sees what nodes of the pool make
+  const Replaced* replaced = nullptr;                // places that begin with their substitute
 };
 
 class StreamRun {
@@ -103,6 +106,8 @@ class StreamRun {
   bool run_task(Record& record, int level, const Task& task, int index, Worker& worker);
   void deliver_sample(SampleRecord& lane, Worker& worker);
   void replace_sample(SampleRecord& lane, Worker& worker);
+  void substitute_known(SampleRecord& lane) const;
+  void tap(Record& record, int level, const Task& task, Worker& worker, uint64_t ticks) const;
   void list_sample(const SampleRecord& lane, const std::string& why, bool kept);
   void sample_done(GroupRecord& group, Worker* worker);
   void ready(Record& record, int level, int task, Worker* worker);
@@ -127,6 +132,7 @@ class StreamRun {
   StepContext step_context(StepRecord& step);
   // Failures.
   std::string place_text(const SampleRecord& lane) const;
+  std::string replay_text(const SampleRecord& lane, const CheckedNode& node) const;
   void fail(Failure failure);
   void stop_after(int64_t step);
   bool dropped(int64_t step) const { return step >= cancel_step_.load(std::memory_order_relaxed); }

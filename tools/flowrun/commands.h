@@ -66,6 +66,24 @@ struct ProfileArgs {
   bool json = false;
 };
 
+struct ReplayArgs {
+  std::string run;     // directory
+  std::string sample;  // index, or the key that the source gives it
+  int64_t epoch = 0;   // from 0
+  std::string node;    // empty: the last sample nodes, and masks
+  std::string png;     // empty: no picture
+  int threads = 0;
+  bool json = false;
+};
+
+struct VerifyArgs {
+  std::string run;    // directory
+  int64_t step = 0;   // 0: see steps
+  std::string steps;  // FIRST:LAST; empty: some, spread over the run
+  int threads = 0;
+  bool json = false;
+};
+
 struct IndexArgs {
   std::vector<std::string> shards;  // files and folders
   std::string out;                  // empty: index.flowrun beside the shards
@@ -93,6 +111,10 @@ int export_weights(const ExportArgs& args);
 int mask_report(const MaskReportArgs& args);
 /// Images per second of the host side alone: source, sample and batch nodes.
 int profile(const ProfileArgs& args);
+/// What a sample of a run became, node by node, and the ledger of its step.
+int replay(const ReplayArgs& args);
+/// Ledgers of a run once more, compared with its metrics.
+int verify(const VerifyArgs& args);
 /// Writes the index of tar shards, which source.shards needs.
 int index_shards(const IndexArgs& args);
 /// A folder of images, or shards, to shards or a folder.

@@ -9,42 +9,13 @@
 
 #include "graph/device.h"
 #include "graph/engine.h"
+#include "tools/flowrun/input_side.h"
 #include "tools/flowrun/load.h"
 
 namespace flowrun::tool {
 namespace {
 
 using nlohmann::ordered_json;
-
-/// The source's stream without its device, step and evaluation nodes, as a pipeline of its own that never ends.
-CheckedPipeline input_side(CheckedPipeline all, int source, bool upload) {
-  CheckedPipeline input;
-  input.seed = all.seed;
-  input.run = all.run;
-  input.run.device = "cpu";
-  input.run.precision = "fp32";
-  input.run.epochs = INT32_MAX;
-  input.run.steps = 0;
-  std::vector<int> place(all.nodes.size(), -1);
-  for (const int n : all.nodes_of(source)) {
-    CheckedNode& node = all.nodes[static_cast<size_t>(n)];
-    const bool is_upload = upload && node.scope() == Scope::device && node.uses.empty() &&
-                           std::all_of(node.sources.begin(), node.sources.end(),
-                                       [&](const PortSource& from) { return from.node < 0 || place[static_cast<size_t>(from.node)] >= 0; });
-    if (node.scope() > Scope::batch && !is_upload) continue;
-    place[static_cast<size_t>(n)] = static_cast<int>(input.nodes.size());
-    input.nodes.push_back(std::move(node));
-  }
-  const auto moved = [&](int n) { return n < 0 ? n : place[static_cast<size_t>(n)]; };
-  for (CheckedNode& node : input.nodes) {
-    for (PortSource& from : node.sources) from.node = moved(from.node);
-    for (int& n : node.after) n = moved(n);
-    for (int& n : node.feeds) n = moved(n);
-    input.node_order.push_back(node.name);
-  }
-  input.training_source = moved(source);
-  return input;
-}
 
 int choose_source(const CheckedPipeline& pipeline, const std::string& name) {
   std::string names;
@@ -192,6 +163,8 @@ int profile(const ProfileArgs& args) {
   CheckedPipeline all = load_checked(args.pipeline);
   const int source = choose_source(all, args.source);
   CheckedPipeline pipeline = input_side(std::move(all), source, args.upload);
+  pipeline.run.epochs = INT32_MAX;  // it never ends
+  pipeline.run.steps = 0;
   device_runtime().resolve(pipeline.run);
   std::fprintf(stderr, "measuring for %g s\n", args.seconds);
   int threads = 0;
