@@ -187,11 +187,11 @@ std::vector<const T*> values_of(const Collector::Seen& seen) {
   return out;
 }
 
-std::vector<bool> ancestors_of(const CheckedPipeline& pipeline, int node) {
-  std::vector<bool> out(pipeline.nodes.size());
-  out[static_cast<size_t>(node)] = true;
-  mark_ancestors(pipeline, out);
-  return out;
+bool leads_to(const CheckedPipeline& pipeline, int from, int to) {
+  std::vector<bool> ancestors(pipeline.nodes.size());
+  ancestors[static_cast<size_t>(to)] = true;
+  mark_ancestors(pipeline, ancestors);
+  return ancestors[static_cast<size_t>(from)];
 }
 
 io::PixelBuffer draw(const CheckedPipeline& pipeline, const std::map<int, Collector::Seen>& seen) {
@@ -204,8 +204,7 @@ io::PixelBuffer draw(const CheckedPipeline& pipeline, const std::map<int, Collec
     if (const auto files = values_of<Bytes>(outputs); !files.empty()) file = files[0];
     for (const Region* region : values_of<Region>(outputs)) regions.insert(regions.begin(), *region);
     // The last image of each branch.
-    const bool leads_on =
-        std::any_of(shown.begin(), shown.end(), [&, node = n](int row) { return ancestors_of(pipeline, row)[static_cast<size_t>(node)]; });
+    const bool leads_on = std::any_of(shown.begin(), shown.end(), [&, node = n](int row) { return leads_to(pipeline, node, row); });
     if (const auto images = values_of<Image>(outputs); !images.empty() && !leads_on) {
       rows.insert(rows.begin(), {images[0], {}});
       shown.insert(shown.begin(), n);
@@ -214,7 +213,7 @@ io::PixelBuffer draw(const CheckedPipeline& pipeline, const std::map<int, Collec
   for (const auto& [n, outputs] : seen) {
     for (const Masks* masks : values_of<Masks>(outputs)) {
       for (size_t row = 0; row < rows.size(); ++row) {
-        const bool fits = rows[row].image->pixels.views == masks->images && ancestors_of(pipeline, n)[static_cast<size_t>(shown[row])];
+        const bool fits = rows[row].image->pixels.views == masks->images && leads_to(pipeline, shown[row], n);
         if (fits) rows[row].masks.push_back(masks);
       }
     }

@@ -97,6 +97,12 @@ std::vector<io::PixelBuffer> tiles_of(const PictureRow& row, int view) {
   return out;
 }
 
+/// In the gutter around a part.
+void frame(io::PixelBuffer& canvas, int top, int left, int height, int width, const Colour& colour) {
+  const io::Rect ring{left - box_line, top - box_line, width + 2 * box_line, height + 2 * box_line};
+  draw_box(canvas, ring, {0, 0, canvas.width, canvas.height}, colour);
+}
+
 void paste(io::PixelBuffer& canvas, const io::PixelBuffer& part, int top, int left) {
   for (int y = 0; y < part.height; ++y) {
     std::copy_n(part.pixels.begin() + static_cast<ptrdiff_t>(y) * part.width * 3, part.width * 3,
@@ -111,21 +117,24 @@ io::PixelBuffer replay_picture(const Bytes* file, const std::vector<Region>& reg
   struct Placed {
     io::PixelBuffer tile;
     int top, left;
+    std::optional<Colour> frame;
   };
   std::vector<Placed> parts;
   int begin = gutter, top = gutter, width = gutter, height = gutter;
-  const auto place = [&](io::PixelBuffer part, int y, int x) {
+  const auto place = [&](io::PixelBuffer part, int y, int x, std::optional<Colour> frame = {}) {
     width = std::max(width, x + part.width + gutter), height = std::max(height, y + part.height + gutter);
-    parts.push_back({std::move(part), y, x});
+    parts.push_back({std::move(part), y, x, frame});
   };
   if (whole) place(*whole, gutter, gutter), begin = width;
   for (const PictureRow& row : rows) {
     for (int view = 0; view < row.image->pixels.views; ++view) {
       int left = begin, below = top;
+      std::optional<Colour> mark;  // which box it is of
+      if (regions.size() == 1 && regions[0].count() > 1) mark = region_colours[static_cast<size_t>(view) % std::size(region_colours)];
       for (io::PixelBuffer& part : tiles_of(row, view)) {
         const int right = left + part.width + gutter;
         below = std::max(below, top + part.height + gutter);
-        place(std::move(part), top, std::exchange(left, right));
+        place(std::move(part), top, std::exchange(left, right), std::exchange(mark, {}));
       }
       top = below;
     }
@@ -134,7 +143,10 @@ io::PixelBuffer replay_picture(const Bytes* file, const std::vector<Region>& reg
   io::PixelBuffer canvas;
   canvas.reshape(height, width, 3);
   std::fill(canvas.pixels.begin(), canvas.pixels.end(), paper[0]);
-  for (const Placed& part : parts) paste(canvas, part.tile, part.top, part.left);
+  for (const Placed& part : parts) {
+    paste(canvas, part.tile, part.top, part.left);
+    if (part.frame) frame(canvas, part.top, part.left, part.tile.height, part.tile.width, *part.frame);
+  }
   return canvas;
 }
 

@@ -13,8 +13,9 @@ struct PictureRow {
   std::vector<const Masks*> masks;
 };
 
-/// Left the whole picture of `file`, with a box per region, the colours in their order; where it can't be decoded, nothing. Right of it a row per
-/// view: the view; and for each of its masks what the student sees, and what is to be predicted. Small images are
+/// Left the whole picture of `file`, with a box per region; where it can't be decoded, nothing. Right of it a row per
+/// view, with a frame in the colour of its box where there are several: the view; and for each of its masks what the
+/// student sees, and what is to be predicted. Small images are
 /// enlarged, each pixel a square; a large file is shrunk. Throws RunError when there is nothing to draw.
 io::PixelBuffer replay_picture(const Bytes* file, const std::vector<Region>& regions, const std::vector<PictureRow>& rows);
 
