@@ -73,7 +73,7 @@ std::string what_is_edited(const nlohmann::ordered_json& stored) {
 fs::path file_of(const std::string& key) {
   std::error_code ignored;
   for (const size_t length : {key.size(), key.find(": "), key.find(" with ")}) {
-    const fs::path path = key.substr(0, length);
+    fs::path path = key.substr(0, length);
     if (length != std::string::npos && fs::is_regular_file(path, ignored)) return path;
   }
   return {};

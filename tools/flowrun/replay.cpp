@@ -1,6 +1,5 @@
 // replay: one sample of a run once more, as far as the host takes it.
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <iostream>
 #include <set>
@@ -11,6 +10,8 @@
 #include "tools/flowrun/past_run.h"
 #include "tools/flowrun/replay_picture.h"
 #include "tools/flowrun/replay_values.h"
+#include "tools/flowrun/sample_collector.h"
+#include "tools/flowrun/sample_places.h"
 
 namespace flowrun::tool {
 namespace {
@@ -62,126 +63,10 @@ std::vector<std::string> choose_nodes(const CheckedPipeline& pipeline, const std
   throw PipelineError("error: --node: no node \"" + name + "\"; " + did_you_mean(name, names) + "there are: " + join(names));
 }
 
-uint64_t find_sample(const CheckedNode& source, const std::string& text) {
-  const uint64_t samples = source.node->size();
-  uint64_t index = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
-  if (error == std::errc() && end == text.data() + text.size()) {
-    if (index < samples) return index;
-    throw PipelineError("error: --sample " + text + " is out of range: " + source.name + " has the samples 0 to " + std::to_string(samples - 1));
-  }
-  std::string near;
-  for (uint64_t sample = 0; sample < samples; ++sample) {
-    const std::string key = source.node->key(sample);
-    if (key == text) return sample;
-    if (near.empty() && key.ends_with("/" + text)) near = key;
-  }
-  throw PipelineError("error: --sample: " + source.name + " has no file " + text + "; " +
-                      (near.empty() ? "the first is " + source.node->key(0) : "did you mean \"" + near + "\"?"));
-}
-
-/// Where a sample stood in an epoch.
-struct Use {
-  uint64_t position;
-  uint32_t attempt;  // 0: in its own place; else as the substitute of that number
-  uint32_t stood;    // the attempt that stayed: above `attempt` the sample failed
-  bool failed() const { return attempt < stood; }
-};
-
-class Geometry {
- public:
-  Geometry(const RepeatedRun& again, const PastRun& past, uint64_t epoch)
-      : again_(again), past_(past), epoch_(epoch), order_(samples(), again.pipeline().seed, again.source().stream, epoch) {}
-
-  uint64_t samples() const { return again_.source().node->size(); }
-  uint64_t at(uint64_t position, uint32_t attempt) const {
-    return attempt == 0 ? order_(position) : substitute_sample(again_.pipeline().seed, again_.source().stream, epoch_, position, attempt, samples());
-  }
-
-  /// Its own place first.
-  std::vector<Use> uses(uint64_t sample) const {
-    std::vector<Use> out;
-    const auto used = static_cast<uint64_t>(again_.engine().info().steps_per_epoch * again_.engine().info().batch);
-    for (uint64_t position = 0; position < used; ++position) {
-      if (order_(position) != sample) continue;
-      const auto found = past_.replaced.find({epoch_, position});
-      out.push_back({position, 0, found == past_.replaced.end() ? 0 : found->second});
-    }
-    for (const auto& [place, stood] : past_.replaced) {
-      for (uint32_t attempt = 1; place.first == epoch_ && attempt <= stood; ++attempt) {
-        if (at(place.second, attempt) == sample) out.push_back({place.second, attempt, stood});
-      }
-    }
-    if (!out.empty()) return out;
-    throw PipelineError("error: sample " + std::to_string(sample) + " is not in epoch " + std::to_string(epoch_) + ": it is one of the " +
-                        std::to_string(samples() - used) + " that are left over at its end; others are in other epochs");
-  }
-
- private:
-  const RepeatedRun& again_;
-  const PastRun& past_;
-  uint64_t epoch_;
-  Permutation order_;
-};
-
-/// Keeps what the nodes make of one sample and of its group.
-class Collector {
- public:
-  struct Output {
-    const PortDoc* port;
-    SeenValue value;
-  };
-  struct Seen {
-    double ms;
-    std::vector<Output> outputs;
-  };
-
-  /// `shown` per node of the pipeline.
-  void watch(const RepeatedRun& again, std::vector<bool> shown, uint64_t sample, uint64_t position) {
-    again_ = &again, shown_ = std::move(shown), sample_ = sample, position_ = position;
-    in_group_ = position % static_cast<uint64_t>(again.grouping().group);
-    seen_.clear();
-    watching_ = true;
-  }
-  void look_away() { watching_ = false; }
-
-  void see(const Tapped& tapped) {
-    if (!watching_ || !shown_[static_cast<size_t>(tapped.node)]) return;
-    const bool sample = tapped.level == sample_level;
-    if (sample ? tapped.sample != sample_ || tapped.place.position != position_ : tapped.place.position != position_ - in_group_) return;
-    Seen seen{1e3 * static_cast<double>(tapped.ticks) * again_->engine().stats().seconds_per_tick(), {}};
-    const std::vector<PortDoc>& ports = again_->pipeline().nodes[static_cast<size_t>(tapped.node)].type->ports;
-    for (size_t p = 0; p < ports.size(); ++p) {
-      if (ports[p].input) continue;
-      const void* object = tapped.call.own[tapped.call.slots[p].index];
-      SeenValue value = copy_of(*ports[p].type, object, sample ? 0 : static_cast<int64_t>(in_group_), sample ? 1 : tapped.images);
-      if (has_content(value)) seen.outputs.push_back({&ports[p], std::move(value)});
-    }
-    const std::lock_guard lock(mutex_);
-    seen_[tapped.node] = std::move(seen);
-  }
-
-  /// By node, in the pipeline's order. Once the repetition is over.
-  const std::map<int, Seen>& seen() const { return seen_; }
-  /// What the group made is another sample's.
-  void drop_groups() {
-    std::erase_if(seen_, [&](const auto& entry) { return again_->pipeline().nodes[static_cast<size_t>(entry.first)].scope() == Scope::batch; });
-  }
-  uint64_t in_group() const { return in_group_; }
-
- private:
-  const RepeatedRun* again_ = nullptr;
-  bool watching_ = false;
-  std::vector<bool> shown_;
-  uint64_t sample_ = 0, position_ = 0, in_group_ = 0;
-  std::mutex mutex_;
-  std::map<int, Seen> seen_;
-};
-
 template <class T>
-std::vector<const T*> values_of(const Collector::Seen& seen) {
+std::vector<const T*> values_of(const SampleCollector::Seen& seen) {
   std::vector<const T*> out;
-  for (const Collector::Output& output : seen.outputs) {
+  for (const SampleCollector::Output& output : seen.outputs) {
     if (const T* value = std::get_if<T>(&output.value)) out.push_back(value);
   }
   return out;
@@ -194,7 +79,7 @@ bool leads_to(const CheckedPipeline& pipeline, int from, int to) {
   return ancestors[static_cast<size_t>(from)];
 }
 
-io::PixelBuffer draw(const CheckedPipeline& pipeline, const std::map<int, Collector::Seen>& seen) {
+io::PixelBuffer draw(const CheckedPipeline& pipeline, const std::map<int, SampleCollector::Seen>& seen) {
   const Bytes* file = nullptr;
   std::vector<Region> regions;
   std::vector<PictureRow> rows;
@@ -221,11 +106,11 @@ io::PixelBuffer draw(const CheckedPipeline& pipeline, const std::map<int, Collec
   return replay_picture(file, regions, rows);
 }
 
-ordered_json to_json(const CheckedPipeline& pipeline, const std::map<int, Collector::Seen>& seen) {
+ordered_json to_json(const CheckedPipeline& pipeline, const std::map<int, SampleCollector::Seen>& seen) {
   ordered_json nodes = ordered_json::array();
   for (const auto& [n, node] : seen) {
     ordered_json outputs = ordered_json::array();
-    for (const Collector::Output& output : node.outputs) {
+    for (const SampleCollector::Output& output : node.outputs) {
       const uint64_t hash = content_hash(output.value);
       ordered_json entry = {{"port", output.port->name}, {"type", output.port->type->name}, {"shape", shape_of(output.value)}};
       entry["hash"] = std::holds_alternative<Other>(output.value) ? ordered_json() : ordered_json(hex(hash));
@@ -252,9 +137,9 @@ class Replay {
         nodes_(choose_nodes(past.pipeline, args.node)),
         again_(past, {.threads = args.threads, .nodes = nodes_, .tap = [this](const Tapped& tapped) { collector_.see(tapped); }}),
         epoch_(static_cast<uint64_t>(args.epoch)),
-        geometry_(again_, past, epoch_),
+        places_(again_, past, epoch_),
         sample_(find_sample(again_.source(), args.sample)),
-        use_(geometry_.uses(sample_)[0]) {
+        use_(places_.uses(sample_)[0]) {
     const RunInfo& run = again_.engine().info();
     step_ = args.epoch * run.steps_per_epoch + static_cast<int64_t>(use_.position) / run.batch + 1;
   }
@@ -322,9 +207,9 @@ class Replay {
                                 {"group", use_.position % batch / group},
                                 {"groups", batch / group},
                                 {"place", collector_.in_group()}});
-    if (use_.attempt > 0) result_["instead_of"] = named(again_, geometry_.at(use_.position, 0));
+    if (use_.attempt > 0) result_["instead_of"] = named(again_, places_.at(use_.position, 0));
     if (use_.failed()) {
-      result_["replaced_by"] = named(again_, geometry_.at(use_.position, use_.stood));
+      result_["replaced_by"] = named(again_, places_.at(use_.position, use_.stood));
       result_["fails_now"] = !mended_;
     }
   }
@@ -352,9 +237,9 @@ class Replay {
   void print() const {
     std::printf("sample %llu of %s: %s\n", static_cast<unsigned long long>(sample_), again_.source().name.c_str(),
                 result_["key"].get<std::string>().c_str());
-    std::printf("epoch %llu, position %llu; step %lld, group %lld of %lld, place %lld\n", static_cast<unsigned long long>(epoch_),
+    std::printf("epoch %llu, position %llu; step %lld, group %lld of %lld, place %lld of %lld\n", static_cast<unsigned long long>(epoch_),
                 static_cast<unsigned long long>(use_.position), static_cast<long long>(step_), result_["group"].get<long long>() + 1,
-                result_["groups"].get<long long>(), result_["place"].get<long long>());
+                result_["groups"].get<long long>(), result_["place"].get<long long>() + 1, static_cast<long long>(again_.grouping().group));
     if (use_.attempt > 0) std::printf("it stood in for %s\n", words(result_["instead_of"]).c_str());
     if (use_.failed()) std::printf("in the run it failed, and was replaced by %s\n", words(result_["replaced_by"]).c_str());
     if (mended_) std::printf("it can be read now\n");
@@ -397,10 +282,10 @@ class Replay {
   const ReplayArgs& args_;
   const PastRun& past_;
   std::vector<std::string> nodes_;
-  Collector collector_;
+  SampleCollector collector_;
   RepeatedRun again_;
   uint64_t epoch_;
-  Geometry geometry_;
+  Places places_;
   uint64_t sample_;
   Use use_;
   int64_t step_ = 0;

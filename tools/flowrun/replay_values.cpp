@@ -70,8 +70,8 @@ struct ShapeText {
   std::string operator()(const Region& region) const {
     std::string text;
     for (const io::Rect& box : boxes_of(region)) {
-      text += (text.empty() ? "" : "; ") + std::to_string(box.height) + " x " + std::to_string(box.width) + " at y " + std::to_string(box.y) + ", x " +
-              std::to_string(box.x);
+      text += (text.empty() ? "" : "; ") + std::to_string(box.height) + " x " + std::to_string(box.width) + " at y " + std::to_string(box.y) +
+              ", x " + std::to_string(box.x);
     }
     return text + (region.oriented ? " (turned by EXIF)" : "");
   }

@@ -42,7 +42,7 @@ std::vector<int64_t> choose(const PastRun& past, const VerifyArgs& args) {
     const size_t colon = args.steps.find(':');
     if (colon == std::string::npos) throw PipelineError("error: --steps takes FIRST:LAST, not \"" + args.steps + "\"");
     const int64_t first = number(args.steps.substr(0, colon), "--steps"), last = number(args.steps.substr(colon + 1), "--steps");
-    const std::vector<int64_t> steps = reported(past, first, last);
+    std::vector<int64_t> steps = reported(past, first, last);
     if (steps.empty()) {
       throw PipelineError("error: no step from " + std::to_string(first) + " to " + std::to_string(last) +
                           " was reported: those that were lie between " + std::to_string(past.steps.begin()->first) + " and " +
