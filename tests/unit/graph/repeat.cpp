@@ -65,7 +65,7 @@ TEST(Repeat, FailsWithTheSampleAndItsStep) {
     } catch (const RunError& failure) {
       error = failure.what();
       EXPECT_THAT(error, testing::HasSubstr("\n  sample 3 of numbers: "));
-      EXPECT_THAT(error, testing::EndsWith(", step " + std::to_string(step)));
+      EXPECT_THAT(error, testing::HasSubstr(", step " + std::to_string(step) + "\n"));
     }
   }
   EXPECT_NE(error, "");
