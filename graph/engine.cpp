@@ -55,6 +55,7 @@ int data_threads(const CheckedPipeline& pipeline) {
 Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pipeline), options_(std::move(options)) {
   plan_ = lower(pipeline_);
   if (!options_.stubs.empty()) stubs_.emplace(pipeline_, plan_, options_.stubs);
+  if (!options_.in_ledger.empty()) plan_.trains = options_.in_ledger;
   info_.seed = pipeline_.seed;
   info_.device = pipeline_.run.device;
   info_.precision = pipeline_.run.precision;
@@ -244,6 +245,8 @@ std::optional<Failure> Engine::train(int64_t to) {
   StreamOptions options = stream_options();
   options.stop = options_.stop;
   options.watch = [this](StreamRun* run) { watch(run); };
+  options.tap = options_.tap;
+  options.replaced = options_.replaced;
   const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
   step_ += run->completed_steps();
   slots_ = run->slots();
@@ -361,6 +364,13 @@ RunResult Engine::run() {
   if (pipeline_.training_source >= 0) finish_nodes(stopped);
   if (!stopped) evaluate([&](const Moments& at) { return at.end || periodic(at); });
   return {stopped || evaluation_stopped_, step_, step_ * info_.batch, stats_->seconds()};
+}
+
+void Engine::repeat(int64_t first_step, int64_t last_step) {
+  step_ = first_step - 1;
+  bad_ = 0;
+  replaced_.clear();
+  if (const auto failure = train(last_step)) throw RunError(failure->message);
 }
 
 std::vector<std::pair<std::string, double>> Engine::busiest(size_t count) const {

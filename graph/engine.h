@@ -40,6 +40,10 @@ struct EngineOptions {
   std::function<void(const BadSample&)> on_quarantine;
   /// A device or step node failed at this step (a loss that is not finite, say): what was in it.
   std::function<void(int64_t step, const std::vector<StepSample>&)> on_failed_step;
+  // For looking at a run again.
+  Tap tap;                             // sees what nodes of the pool make
+  const Replaced* replaced = nullptr;  // places that begin with their substitute, as they did in the run
+  std::vector<bool> in_ledger;         // per node; empty: those that lead to a node that trains
 };
 
 struct RunResult {
@@ -57,6 +61,9 @@ class Engine {
 
   /// To the end. Throws RunError at the first failure, after all steps before it have ended and been saved.
   RunResult run();
+  /// Only these steps of the training stream, wherever they lie, without evaluations: for a pipeline without models and
+  /// states, since what they were at that step is not known. May be called again. Throws RunError.
+  void repeat(int64_t first_step, int64_t last_step);
 
   const RunInfo& info() const { return info_; }
   const Plan& plan() const { return plan_; }
@@ -103,7 +110,7 @@ class Engine {
   bool evaluation_stopped_ = false;                   // a stop came while one passed its streams
   int64_t step_ = 0;                                  // completed
   int64_t bad_ = 0;
-  std::map<std::pair<uint64_t, uint64_t>, uint32_t> replaced_;  // epoch and position: how often; at most run.max_bad
+  Replaced replaced_;  // at most run.max_bad
   std::atomic<int64_t> slots_ = 0;
   std::atomic<size_t> bytes_in_flight_ = 0;
 };

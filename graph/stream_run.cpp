@@ -156,10 +156,20 @@ bool StreamRun::admit(SampleRecord& lane) {
       lane.order_epoch = lane.place.epoch;
     }
     lane.sample = (*lane.order)(lane.place.position);
+    if (options_.replaced != nullptr) substitute_known(lane);
   } else {
     lane.sample = lane.place.position;
   }
   return true;
+}
+
+/// What stood at the place when the run was made, whether or not its sample can be read by now.
+void StreamRun::substitute_known(SampleRecord& lane) const {
+  const auto found = options_.replaced->find({lane.place.epoch, lane.place.position});
+  if (found == options_.replaced->end()) return;
+  lane.attempt = found->second;
+  const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(segment_.stream->source)];
+  lane.sample = substitute_sample(options_.seed, source.stream, lane.place.epoch, lane.place.position, lane.attempt, segment_.samples);
 }
 
 void StreamRun::begin_sample(SampleRecord& lane, Worker& worker) {
@@ -180,7 +190,8 @@ void StreamRun::run_tasks(Record& record, int l, int task, Worker& worker) {
     delay(worker);
     const Task& t = plan.tasks[static_cast<size_t>(task)];
     if (t.node < 0) return deliver_sample(static_cast<SampleRecord&>(record), worker);
-    run_task(record, l, t, task, worker);
+    const uint64_t begun = worker.clock();
+    if (run_task(record, l, t, task, worker) && options_.tap) tap(record, l, t, worker, worker.clock() - begun);
     int next = -1;
     for (const int s : t.successors) {
       if (!record.arrive(plan, s)) continue;
@@ -235,6 +246,18 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
   return true;
 }
 
+void StreamRun::tap(Record& record, int l, const Task& task, Worker& worker, uint64_t ticks) const {
+  const Call call{record.slots(), nullptr, task.slots.data()};
+  if (l == sample_level) {
+    const auto& lane = static_cast<SampleRecord&>(record);
+    options_.tap({task.node, l, lane.place, lane.sample, lane.group->images, call, ticks});
+  } else {
+    const auto& group = static_cast<GroupRecord&>(record);
+    options_.tap({task.node, l, group.place, 0, group.images, call, ticks});
+  }
+  worker.begin();  // the tap's time is no node's
+}
+
 void StreamRun::ready(Record& record, int l, int task, Worker* worker) {
   if (level(l).tasks[static_cast<size_t>(task)].device) return push_device(record, l, task);
   const Work work{l, task, &record};
@@ -263,7 +286,7 @@ void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
     try {
       node.node->fold({group.slots(), lane.slots(), fold.slots.data()}, context);
     } catch (const std::exception& error) {
-      fail({lane.place.step, lane.index, 0, false, node.name + ": " + error.what() + place_text(lane)});
+      fail({lane.place.step, lane.index, 0, false, node.name + ": " + error.what() + place_text(lane) + replay_text(lane, node)});
       return;
     }
     worker.end_fold(fold.node);
@@ -292,16 +315,24 @@ std::string StreamRun::place_text(const SampleRecord& lane) const {
          std::to_string(lane.place.epoch) + ", step " + std::to_string(lane.place.step);
 }
 
+/// How to look at the sample again.
+std::string StreamRun::replay_text(const SampleRecord& lane, const CheckedNode& node) const {
+  if (options_.run->directory.empty() || !segment_.stream->training) return "";
+  return "\n  replay: flowrun replay " + options_.run->directory + " --sample " + std::to_string(lane.sample) + " --epoch " +
+         std::to_string(lane.place.epoch) + " --node " + node.name;
+}
+
 /// A sample failed: the run fails, or a keyed substitute takes the place, so that the batch stays full and the same.
 void StreamRun::replace_sample(SampleRecord& lane, Worker& worker) {
-  const std::string error = pipeline_.nodes[static_cast<size_t>(node_of_task(level(sample_level), lane.failed_task()))].name + ": " + lane.error();
+  const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(node_of_task(level(sample_level), lane.failed_task()))];
+  const std::string error = node.name + ": " + lane.error();
   const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(segment_.stream->source)];
   constexpr uint32_t max_attempts = 64;
   if (lane.fatal() || options_.max_bad == 0 || !segment_.stream->training || ++lane.attempt > max_attempts) {
     const std::string hint = lane.fatal() || !segment_.stream->training || options_.max_bad > 0
                                  ? ""
                                  : "\n  mend or remove the file, or set run.max_bad to let that many samples be replaced";
-    fail({lane.place.step, lane.index, 0, false, error + place_text(lane) + hint});
+    fail({lane.place.step, lane.index, 0, false, error + place_text(lane) + hint + replay_text(lane, node)});
     return;
   }
   list_sample(lane, error, false);

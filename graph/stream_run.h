@@ -21,6 +21,7 @@
 #include "graph/in_flight.h"
 #include "graph/records.h"
 #include "graph/stubs.h"
+#include "graph/tap.h"
 #include "graph/worker.h"
 
 namespace flowrun {
@@ -56,6 +57,8 @@ struct StreamOptions {
   std::function<void(int64_t images)> on_images;     // after each group: how many images have passed
   std::function<void(StreamRun*)> watch;             // from its beginning; null: it has ended
   std::function<void(const BadSample&)> quarantine;  // a sample was replaced, or kept with a remark
+  Tap tap;                                           // sees what nodes of the pool make
+  const Replaced* replaced = nullptr;                // places that begin with their substitute
 };
 
 class StreamRun {
@@ -109,6 +112,8 @@ class StreamRun {
   }
   void deliver_sample(SampleRecord& lane, Worker& worker);
   void replace_sample(SampleRecord& lane, Worker& worker);
+  void substitute_known(SampleRecord& lane) const;
+  void tap(Record& record, int level, const Task& task, Worker& worker, uint64_t ticks) const;
   void list_sample(const SampleRecord& lane, const std::string& why, bool kept);
   void sample_done(GroupRecord& group, Worker* worker);
   void ready(Record& record, int level, int task, Worker* worker);
@@ -133,6 +138,7 @@ class StreamRun {
   StepContext step_context(StepRecord& step);
   // Failures.
   std::string place_text(const SampleRecord& lane) const;
+  std::string replay_text(const SampleRecord& lane, const CheckedNode& node) const;
   void fail(Failure failure);
   void stop_after(int64_t step);
   bool dropped(int64_t step) const { return step >= cancel_step_.load(std::memory_order_relaxed); }

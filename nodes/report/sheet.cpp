@@ -1,17 +1,11 @@
 #include "nodes/report/sheet.h"
 
 #include <algorithm>
-#include <array>
 
 namespace flowrun {
 namespace {
 
-using Colour = std::array<uint8_t, 3>;
-
 constexpr int gutter = 6;
-constexpr Colour paper = {255, 255, 255};
-// Okabe and Ito's palette: told apart by colour-blind eyes too.
-constexpr Colour region_colours[] = {{230, 159, 0}, {86, 180, 233}, {0, 158, 115}, {204, 121, 167}, {213, 94, 0}, {0, 114, 178}, {240, 228, 66}};
 
 uint8_t blend(uint8_t a, uint8_t b, int percent) { return static_cast<uint8_t>((a * (100 - percent) + b * percent + 50) / 100); }
 
@@ -29,14 +23,11 @@ class Sheet {
       tile(i, 0, [](int, const Colour& colour) { return colour; });
       if (!masks_) continue;
       const std::vector<bool> visible = visible_of(i);
-      tile(i, 1, [&](int patch, const Colour& colour) { return visible[static_cast<size_t>(patch)] ? colour : wash(colour, {225, 225, 225}, 88); });
-      const std::vector<std::vector<int>> regions = regions_of(i);
-      tile(i, 2, [&](int patch, Colour colour) {
-        colour = wash(colour, paper, 45);
-        for (const int r : regions[static_cast<size_t>(patch)])
-          colour = wash(colour, region_colours[static_cast<size_t>(r) % std::size(region_colours)], 55);
-        return colour;
+      tile(i, 1, [&](int patch, const Colour& colour) {
+        return visible[static_cast<size_t>(patch)] ? colour : wash(colour, hidden_colour, hidden_percent);
       });
+      const std::vector<std::vector<int>> regions = regions_of(i);
+      tile(i, 2, [&](int patch, const Colour& colour) { return tinted(colour, regions[static_cast<size_t>(patch)]); });
     }
     return std::move(out_);
   }
@@ -44,10 +35,6 @@ class Sheet {
  private:
   int tile_width() const { return images_.width * zoom_; }
   int tile_height() const { return images_.height * zoom_; }
-
-  static Colour wash(const Colour& a, const Colour& b, int percent) {
-    return {blend(a[0], b[0], percent), blend(a[1], b[1], percent), blend(a[2], b[2], percent)};
-  }
 
   std::vector<bool> visible_of(int64_t image) const {
     std::vector<bool> visible(static_cast<size_t>(masks_->grid * masks_->grid));
@@ -90,6 +77,16 @@ class Sheet {
 };
 
 }  // namespace
+
+Colour wash(const Colour& a, const Colour& b, int percent) {
+  return {blend(a[0], b[0], percent), blend(a[1], b[1], percent), blend(a[2], b[2], percent)};
+}
+
+Colour tinted(Colour colour, const std::vector<int>& regions) {
+  colour = wash(colour, paper, 45);
+  for (const int r : regions) colour = wash(colour, region_colours[static_cast<size_t>(r) % std::size(region_colours)], 55);
+  return colour;
+}
 
 io::PixelBuffer contact_sheet(const ImageBatch& images, const Masks* masks, int64_t count, int side) {
   return Sheet(images, masks, count, side).draw();

@@ -83,6 +83,24 @@ struct AdviseArgs {
   bool verify = false, json = false;
 };
 
+struct ReplayArgs {
+  std::string run;     // directory
+  std::string sample;  // index, or the key that the source gives it
+  int64_t epoch = 0;   // from 0
+  std::string node;    // empty: the last sample nodes, and masks
+  std::string png;     // empty: no picture
+  int threads = 0;
+  bool json = false;
+};
+
+struct VerifyArgs {
+  std::string run;    // directory
+  int64_t step = 0;   // 0: see steps
+  std::string steps;  // FIRST:LAST; empty: some, spread over the run
+  int threads = 0;
+  bool json = false;
+};
+
 struct IndexArgs {
   std::vector<std::string> shards;  // files and folders
   std::string out;                  // empty: index.flowrun beside the shards
@@ -114,6 +132,10 @@ int mask_report(const MaskReportArgs& args);
 int profile(const ProfileArgs& args);
 /// What the pipeline would give on other machines.
 int advise(const AdviseArgs& args);
+/// What a sample of a run became, node by node, and the ledger of its step.
+int replay(const ReplayArgs& args);
+/// Ledgers of a run once more, compared with its metrics.
+int verify(const VerifyArgs& args);
 /// Writes the index of tar shards, which source.shards needs.
 int index_shards(const IndexArgs& args);
 /// A folder of images, or shards, to shards or a folder.

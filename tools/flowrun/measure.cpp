@@ -118,47 +118,9 @@ double Measurement::waiting_for_storage() const {
   return std::min(idle, std::max(0.0, source_busy * on_core - source_cpu)) / (seconds * threads);
 }
 
-CheckedPipeline part_of(CheckedPipeline all, int training, const std::vector<bool>& keep) {
-  CheckedPipeline part;
-  part.seed = all.seed;
-  part.run = all.run;
-  part.run.epochs = INT32_MAX;
-  part.run.steps = 0;
-  std::vector<int> place(all.nodes.size(), -1);
-  bool uses_models = false;
-  for (size_t n = 0; n < all.nodes.size(); ++n) {
-    if (!keep[n]) continue;
-    place[n] = static_cast<int>(part.nodes.size());
-    uses_models = uses_models || !all.nodes[n].uses.empty();
-    part.nodes.push_back(std::move(all.nodes[n]));
-  }
-  if (uses_models) part.models = std::move(all.models);
-  const auto moved = [&](int n) { return n < 0 ? n : place[static_cast<size_t>(n)]; };
-  for (CheckedNode& node : part.nodes) {
-    for (PortSource& from : node.sources) from.node = moved(from.node);
-    std::erase_if(node.after, [&](int n) { return moved(n) < 0; });
-    std::erase_if(node.feeds, [&](int n) { return moved(n) < 0; });
-    for (int& n : node.after) n = moved(n);
-    for (int& n : node.feeds) n = moved(n);
-    part.node_order.push_back(node.name);
-  }
-  part.training_source = moved(training);
-  return part;
-}
-
-std::vector<bool> input_side(const CheckedPipeline& all, int source, bool upload) {
-  std::vector<bool> keep(all.nodes.size());
-  for (const int n : all.nodes_of(source)) {
-    const CheckedNode& node = all.nodes[static_cast<size_t>(n)];
-    const bool is_upload = upload && node.scope() == Scope::device && node.uses.empty() &&
-                           std::all_of(node.sources.begin(), node.sources.end(),
-                                       [&](const PortSource& from) { return from.node < 0 || keep[static_cast<size_t>(from.node)]; });
-    keep[static_cast<size_t>(n)] = node.scope() <= Scope::batch || is_upload;
-  }
-  return keep;
-}
-
 Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
+  pipeline.run.epochs = INT32_MAX;
+  pipeline.run.steps = 0;
   std::atomic<bool> stop{false};
   std::optional<Reading> begin, end;
   std::unique_ptr<Engine> engine;

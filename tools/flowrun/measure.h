@@ -45,13 +45,7 @@ struct Measurement {
   double waiting_for_storage() const;
 };
 
-/// Of `all` only nodes for which `keep` says so, as a pipeline of its own that never ends. What is kept must not read
-/// what isn't. `training`: the source of the stream that trains.
-CheckedPipeline part_of(CheckedPipeline all, int training, const std::vector<bool>& keep);
-
-/// The host's nodes of a source's stream; with `upload` also device nodes that use no model.
-std::vector<bool> input_side(const CheckedPipeline& all, int source, bool upload);
-
+/// Runs the pipeline, whatever its length, until enough is measured.
 Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options);
 
 }  // namespace flowrun::tool

@@ -7,6 +7,7 @@
 #include "graph/context.h"
 #include "graph/device.h"
 #include "tools/flowrun/load.h"
+#include "tools/flowrun/part.h"
 #include "tools/flowrun/study.h"
 
 namespace flowrun::tool {

@@ -7,6 +7,7 @@
 
 #include "graph/context.h"
 #include "graph/device.h"
+#include "tools/flowrun/part.h"
 
 namespace flowrun::tool {
 namespace {

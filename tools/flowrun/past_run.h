@@ -1,0 +1,72 @@
+// A run looked at afterwards: what its directory tells, and any of its steps once more as far as the host goes.
+#pragma once
+
+#include <map>
+
+#include "graph/engine.h"
+#include "io/run_directory.h"
+
+namespace flowrun::tool {
+
+/// What metrics.jsonl has of a step.
+struct ReportedStep {
+  uint64_t ledger = 0;
+  double epoch = 0;  // passed after it
+};
+
+/// What a run directory tells. Reading doesn't disturb a run that goes on.
+struct PastRun {
+  /// Throws PipelineError when `run` holds no run, or one that doesn't train.
+  explicit PastRun(const std::filesystem::path& run);
+
+  io::RunPaths paths;
+  CheckedPipeline pipeline;               // as it was resolved
+  std::map<int64_t, ReportedStep> steps;  // by number; those that were reported
+  Replaced replaced;                      // of quarantine.jsonl
+  std::string edited;                     // what is wrong with the resolved pipeline; empty: nothing
+  std::string every;                      // of the node that reports
+
+  /// "step 7 was not reported: …"
+  std::string not_reported(int64_t step) const;
+};
+
+struct RepeatOptions {
+  int threads = 0;                   // 0: as the pipeline says
+  std::vector<std::string> nodes{};  // that are run beside those of the ledger
+  Tap tap{};
+  std::function<void(int64_t step)> on_step{};
+};
+
+/// Repeats steps of a run on the host. Samples that fail now and did not in the run are replaced, as many as there are,
+/// and listed. Opens the source: throws as Engine does.
+class RepeatedRun {
+ public:
+  RepeatedRun(PastRun& past, RepeatOptions options);
+
+  /// The ledgers of these steps. Throws RunError.
+  std::map<int64_t, uint64_t> ledgers(int64_t first_step, int64_t last_step);
+  /// As above, where other places than in the run begin with a substitute.
+  std::map<int64_t, uint64_t> ledgers(int64_t first_step, int64_t last_step, const Replaced& replaced);
+  /// Samples that failed in the steps repeated last.
+  const std::vector<BadSample>& failed() const { return failed_; }
+  /// The likeliest reason why a step's ledger is another now. Call it when the step was the one repeated last.
+  std::string reason(int64_t step) const;
+
+  const CheckedPipeline& pipeline() const { return pipeline_; }  // of what is repeated
+  const CheckedNode& source() const { return pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)]; }
+  const Engine& engine() const { return *engine_; }
+  Grouping grouping() const { return engine_->plan().streams[0].grouping; }
+
+ private:
+  std::vector<StepSample> samples_of(int64_t step) const;
+
+  const PastRun& past_;
+  RepeatOptions options_;
+  CheckedPipeline pipeline_;
+  Replaced replaced_;  // the engine's, for the repetition under way
+  std::map<int64_t, uint64_t> found_;
+  std::vector<BadSample> failed_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace flowrun::tool
