@@ -25,6 +25,8 @@ struct RunArgs {
   int threads = 0;
   int rank = 0, world = 1;
   uint64_t jitter = 0;
+  std::string trace;  // file; empty: none
+  int64_t trace_calls = 200'000;
 };
 
 struct DrawArgs {

@@ -14,6 +14,10 @@ void add_run(CLI::App& app, int& status) {
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
   command.add_flag("--serial", args->serial, "One thread, the same plan: the debugger");
   command.add_flag("--quiet", args->quiet, "No progress line");
+  command.add_option("--trace", args->trace, "FILE.json: what every thread did when, for ui.perfetto.dev");
+  command.add_option("--trace-calls", args->trace_calls, "How many calls of each thread the trace keeps, from the beginning")
+      ->check(CLI::Range(1, 100'000'000))
+      ->capture_default_str();
   // For tests: delays in the pool; and a share of the groups, without the exchange of gradients.
   command.add_option("--jitter", args->jitter)->group("");
   command.add_option("--rank", args->rank)->group("");

@@ -12,6 +12,7 @@
 #include "tools/flowrun/load.h"
 #include "tools/flowrun/progress.h"
 #include "tools/flowrun/resume.h"
+#include "tools/flowrun/trace.h"
 
 namespace flowrun::tool {
 namespace {
@@ -156,6 +157,7 @@ EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& o
   options.jitter = args.jitter;
   options.directory = out.string();
   options.stop = &stop_requested;
+  options.trace = args.trace.empty() ? 0 : static_cast<size_t>(args.trace_calls);
   return options;
 }
 
@@ -183,6 +185,8 @@ std::unique_ptr<Engine> open_engine(CheckedPipeline& pipeline, EngineOptions opt
 int run(const RunArgs& args) {
   CheckedPipeline pipeline = load_checked(args.pipeline);
   refuse_training_ranks(pipeline, args.world);
+  std::optional<TraceFile> trace;
+  if (!args.trace.empty()) trace.emplace(args.trace);
   const std::filesystem::path out = run_folder(args);
   const bool fresh = !std::filesystem::exists(out);
   const io::RunDirectory directory(out, args.resume);
@@ -216,6 +220,7 @@ int run(const RunArgs& args) {
     records.finish(
         engine.get(),
         {{"status", result.stopped ? "stopped" : "done"}, {"steps", result.steps}, {"images", result.images}, {"seconds", result.seconds}});
+    if (trace) trace->write(*engine, pipeline, paths.metrics);
     log_info(result.stopped ? "stopped after step " + std::to_string(result.steps) + "; go on with --resume --out " + out.string()
                             : "done: " + out.string());
     engine.reset();
@@ -225,6 +230,7 @@ int run(const RunArgs& args) {
     progress.clear();
     log_info(std::string("error: ") + error.what());
     records.finish(engine.get(), {{"status", "failed"}, {"error", error.what()}});
+    if (trace) trace->write(*engine, pipeline, paths.metrics);
     engine.reset();
     log_to("", {});
     return exit_failed;
