@@ -30,9 +30,9 @@ struct RunArgs {
 };
 
 struct DrawArgs {
-  PipelineArgs pipeline;
-  std::string out;    // .svg: drawn by Graphviz; else DOT, to the terminal when empty
-  bool plan = false;  // the lowered plan in words
+  PipelineArgs pipeline;  // or a run's directory
+  std::string out;        // .svg: a picture; else DOT, to the terminal when empty
+  bool plan = false;      // the lowered plan in words
 };
 
 struct ExportArgs {
