@@ -41,6 +41,11 @@ struct ExportArgs {
   int64_t heads = 0;  // 0: as the width tells
 };
 
+struct ReportArgs {
+  std::string run;  // directory
+  std::string out;  // empty: report.html in it
+};
+
 struct TypeArgs {
   std::string type;  // empty: all
   std::string folder;
@@ -91,6 +96,8 @@ int expand(const PipelineArgs& args);
 int draw(const DrawArgs& args);
 /// Writes the encoder of a file of weights in any known layout, a checkpoint or a run directory for timm.
 int export_weights(const ExportArgs& args);
+/// A page of what a run directory holds; also of a run that goes on.
+int report(const ReportArgs& args);
 /// Statistics of the masks that a node of the pipeline draws, and a picture of them; reads no image.
 int mask_report(const MaskReportArgs& args);
 /// Images per second of the host side alone: source, sample and batch nodes.

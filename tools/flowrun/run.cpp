@@ -11,6 +11,7 @@
 #include "io/file.h"
 #include "tools/flowrun/load.h"
 #include "tools/flowrun/progress.h"
+#include "tools/flowrun/report.h"
 #include "tools/flowrun/resume.h"
 #include "tools/flowrun/trace.h"
 
@@ -95,7 +96,8 @@ class Records {
     log_info("the samples of step " + std::to_string(step) + " are listed in " + path.string());
   }
 
-  /// stats.json, result.md, then result.json: last, so that its presence says that all is there.
+  /// stats.json, result.md, then result.json: last, so that its presence says that all is there. What is made of them
+  /// (report.html) comes behind.
   void finish(const Engine* engine, ordered_json result) {
     if (engine) io::write_file_atomic(paths_.stats, engine->stats_json().dump(2) + "\n");
     std::string table;
@@ -220,6 +222,7 @@ int run(const RunArgs& args) {
     records.finish(
         engine.get(),
         {{"status", result.stopped ? "stopped" : "done"}, {"steps", result.steps}, {"images", result.images}, {"seconds", result.seconds}});
+    try_report(out);
     if (trace) trace->write(*engine, pipeline, paths.metrics);
     log_info(result.stopped ? "stopped after step " + std::to_string(result.steps) + "; go on with --resume --out " + out.string()
                             : "done: " + out.string());
@@ -230,6 +233,7 @@ int run(const RunArgs& args) {
     progress.clear();
     log_info(std::string("error: ") + error.what());
     records.finish(engine.get(), {{"status", "failed"}, {"error", error.what()}});
+    try_report(out);
     if (trace) trace->write(*engine, pipeline, paths.metrics);
     engine.reset();
     log_to("", {});
