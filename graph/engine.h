@@ -53,6 +53,12 @@ struct RunResult {
   double seconds = 0;  // of this process
 };
 
+/// When a segment was worked on; kept for a trace, whose events hold places in their segment.
+struct TracedSegment {
+  Segment segment;
+  uint64_t begin, end = UINT64_MAX;  // ticks
+};
+
 class Engine {
  public:
   /// Opens everything. Throws PipelineError (the pipeline can't run on this data or machine) or RunError.
@@ -73,6 +79,8 @@ class Engine {
   /// thread, at any time.
   nlohmann::ordered_json status_json() const;
   const Stats& stats() const { return *stats_; }
+  /// One behind the other; empty without EngineOptions::trace. Once run() has ended.
+  const std::vector<TracedSegment>& traced_segments() const { return traced_; }
   /// Seconds that nodes of the pool, and of the device, were busy so far: where the time goes.
   std::vector<std::pair<std::string, double>> busiest(size_t count) const;
 
@@ -105,6 +113,7 @@ class Engine {
   std::unique_ptr<Stats> stats_;
   mutable std::mutex watch_mutex_;
   StreamRun* in_work_ = nullptr;
+  std::vector<TracedSegment> traced_;
   std::vector<std::unique_ptr<Resource>> resources_;  // per model
   std::vector<bool> inactive_;                        // evaluation nodes that are not due
   bool evaluation_stopped_ = false;                   // a stop came while one passed its streams

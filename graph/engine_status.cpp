@@ -10,6 +10,12 @@ using nlohmann::ordered_json;
 void Engine::watch(StreamRun* run) {
   const std::lock_guard lock(watch_mutex_);
   in_work_ = run;
+  if (options_.trace == 0) return;
+  if (run != nullptr) {
+    traced_.push_back({run->segment(), ticks()});
+  } else if (!traced_.empty()) {
+    traced_.back().end = ticks();
+  }
 }
 
 ordered_json Engine::thread_status(int worker) const {

@@ -82,6 +82,7 @@ class Stats {
   const std::vector<TraceTrack>& tracks() const { return tracks_; }
   int workers() const { return workers_; }
   double seconds_per_tick() const;
+  uint64_t first_tick() const { return first_tick_; }
   /// Since the statistics began.
   double seconds_at(uint64_t tick) const { return static_cast<double>(tick - first_tick_) * seconds_per_tick(); }
   double seconds() const;

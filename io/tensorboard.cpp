@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <map>
 #include <unistd.h>
 
 #include "io/error.h"
@@ -106,6 +107,16 @@ uint32_t masked_crc32c(std::string_view bytes) {
   uint32_t crc = 0xffffffff;
   for (const char byte : bytes) crc = (crc >> 8) ^ crc_table[(crc ^ static_cast<uint8_t>(byte)) & 0xff];
   return std::rotr(~crc, 15) + 0xa282ead8;
+}
+
+std::shared_ptr<EventWriter> shared_event_writer(const std::filesystem::path& directory, int64_t seconds) {
+  static std::mutex mutex;
+  static std::map<std::filesystem::path, std::weak_ptr<EventWriter>> open;
+  const std::lock_guard lock(mutex);
+  std::weak_ptr<EventWriter>& known = open[directory];
+  std::shared_ptr<EventWriter> writer = known.lock();
+  if (!writer) known = writer = std::make_shared<EventWriter>(directory / event_file_name(seconds));
+  return writer;
 }
 
 std::string event_file_name(int64_t seconds) { return "events.out.tfevents." + std::to_string(seconds) + ".flowrun"; }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
@@ -32,6 +33,10 @@ class EventWriter {
   std::mutex mutex_;
   int64_t size_ = 0;
 };
+
+// The one writer that this process has open in DIRECTORY; the first caller opens it. TensorBoard follows only the newest
+// file of a directory, so all that a run reports goes into one. Any thread.
+std::shared_ptr<EventWriter> shared_event_writer(const std::filesystem::path& directory, int64_t seconds);
 
 // "events.out.tfevents.SECONDS.flowrun".
 std::string event_file_name(int64_t seconds);

@@ -1,7 +1,10 @@
+#include <chrono>
 #include <filesystem>
 
 #include "graph/node.h"
+#include "io/file.h"
 #include "io/png.h"
+#include "io/tensorboard.h"
 #include "nodes/report/sheet.h"
 
 namespace flowrun {
@@ -21,11 +24,13 @@ struct ContactSheet {
   struct Params {
     int64_t count = 8, step = 1, side = 128;
     std::string file = "contact_sheet.png";
+    bool tensorboard = true;
     void describe(auto& param) {
       param("count", count, Range{1, 64}, "How many samples.");
       param("step", step, positive, "The step to draw from.");
       param("side", side, Range{1, 1024}, "Small images are enlarged to about so many pixels.");
       param("file", file, "Name in the run directory.");
+      param("tensorboard", tensorboard, "Whether to put it among the event file's images too.");
     }
     std::optional<ParamFault> check() const {
       if (file.empty() || file.find('/') != std::string::npos || !file.ends_with(".png"))
@@ -35,13 +40,28 @@ struct ContactSheet {
   };
   Params params;
 
+  void open(const OpenContext& context) {
+    tag_ = context.name;
+    if (params.tensorboard && !context.run.directory.empty()) events_ = io::shared_event_writer(context.run.directory, static_cast<int64_t>(now()));
+  }
+
   void run(Ports& port, const GroupContext& context) const {
     if (context.step != params.step || context.run.directory.empty() || !first_of_step(context)) return;
     const io::PixelBuffer sheet = contact_sheet(*port.image, port.mask ? &*port.mask : nullptr, params.count, static_cast<int>(params.side));
-    io::write_png(std::filesystem::path(context.run.directory) / params.file, sheet.view());
+    const std::filesystem::path path = std::filesystem::path(context.run.directory) / params.file;
+    io::write_png(path, sheet.view());
+    if (!events_) return;
+    std::vector<uint8_t> png;
+    io::read_file(path, png);
+    events_->image(tag_, context.step, png, sheet.height, sheet.width, now());
   }
 
  private:
+  static double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+  std::shared_ptr<io::EventWriter> events_;
+  std::string tag_;
+
   static bool first_of_step(const GroupContext& context) {
     return context.group % static_cast<uint64_t>(context.groups * context.run.world) == static_cast<uint64_t>(context.groups * context.run.rank);
   }

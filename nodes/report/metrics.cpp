@@ -49,7 +49,7 @@ struct Metrics {
     if (context.run.directory.empty()) return;
     const std::filesystem::path directory = context.run.directory;
     lines_.emplace(io::RunPaths(directory).metrics);
-    if (params.tensorboard) events_.emplace(directory / io::event_file_name(static_cast<int64_t>(now())));
+    if (params.tensorboard) events_ = io::shared_event_writer(directory, static_cast<int64_t>(now()));
   }
 
   void fold(Ports& port, const FoldContext& context) {
@@ -109,7 +109,7 @@ struct Metrics {
   }
 
   std::optional<io::JsonLines> lines_;
-  std::optional<io::EventWriter> events_;
+  std::shared_ptr<io::EventWriter> events_;
   Tensor loss_, per_part_;
   bool has_value_ = true;
   std::vector<int64_t> parts_;

@@ -1,6 +1,10 @@
 """The commands that run nothing: what they print is what the declarations say."""
 import json
+import os
+import re
 import shutil
+import subprocess
+import xml.etree.ElementTree
 
 import jsonschema
 
@@ -67,11 +71,65 @@ class Commands(support.Folder):
         plan = self.flowrun("draw", "pipeline.json", "--plan").stdout
         self.assertIn("targets", plan)
         if shutil.which("dot"):
-            self.flowrun("draw", "pipeline.json", "-o", "graph.svg")
-            self.assertIn("<svg", (self.folder / "graph.svg").read_text())
-        else:
-            err = self.flowrun("draw", "pipeline.json", "-o", "graph.svg", status=1).stderr
-            self.assertIn("graphviz", err)
+            subprocess.run(["dot", "-Tsvg"], input=dot, text=True, check=True, capture_output=True)
+
+    def boxes_and_edges(self, path):
+        """{node: rectangle} and the edges' curves, as points, of a drawing."""
+        root = xml.etree.ElementTree.parse(path).getroot()
+        svg = "{http://www.w3.org/2000/svg}"
+        boxes, edges = {}, []
+        for group in root.iter(f"{svg}g"):
+            for rect in group.findall(f"{svg}rect[@class='box']"):
+                x, y, width, height = (float(rect.get(key)) for key in ("x", "y", "width", "height"))
+                boxes[group.find(f"{svg}text[@class='name']").text] = (x, y, x + width, y + height)
+            for line in group.findall(f"{svg}path[@class]"):
+                if line.get("class").startswith("edge"):
+                    edges.append((group.find(f"{svg}title").text, self.along(line.get("d"))))
+        return boxes, edges, root
+
+    @staticmethod
+    def along(path):
+        points, at = [], None
+        for command, numbers in re.findall(r"([MLC])([^MLC]*)", path):
+            values = list(map(float, re.findall(r"-?[\d.]+", numbers)))
+            steps = [(values[i], values[i + 1]) for i in range(0, len(values), 2)]
+            if command == "C":
+                for i in range(1, 21):
+                    t, u = i / 20, 1 - i / 20
+                    points.append(tuple(u**3 * a + 3 * u * u * t * b + 3 * u * t * t * c + t**3 * d for a, b, c, d in zip(at, *steps)))
+            else:
+                points += steps
+            at = steps[-1]
+        return points
+
+    def test_a_drawing_without_other_programs(self):
+        for path in ("pretrain.json", "quickstart.json", "views.json", "paper/baselines/ijepa_b.json"):
+            path = support.ROOT / "pipelines" / path
+            self.flowrun("draw", path, "-o", "graph.svg", env={**os.environ, "PATH": ""})
+            boxes, edges, _ = self.boxes_and_edges(self.folder / "graph.svg")
+            nodes = json.loads(self.flowrun("expand", path).stdout)["nodes"]
+            self.assertEqual(set(boxes), set(nodes))
+            for name, (left, top, right, bottom) in boxes.items():
+                for other, (x0, y0, x1, y1) in boxes.items():
+                    self.assertFalse(name < other and left < x1 and x0 < right and top < y1 and y0 < bottom, f"{name} lies on {other} in {path}")
+                for title, points in edges:
+                    for x, y in points:
+                        self.assertFalse(left < x < right and top + 0.2 < y < bottom - 0.2, f"{path}: {title} passes through {name}")
+            ways = {(source.split(".")[0], name) for name, node in nodes.items() for source in node.get("in", {}).values()}
+            drawn = {tuple(part.split(".")[0] for part in line.split(":")[0].split(" to ")) for title, _ in edges for line in title.splitlines() if " to " in line}
+            self.assertEqual(drawn, ways)
+
+    def test_a_run_is_drawn_with_its_time(self):
+        self.write(support.training_pipeline())
+        self.flowrun("pipeline.json", "--out", "run", "--quiet")
+        self.flowrun("draw", "run", "-o", "run.svg")
+        boxes, _, root = self.boxes_and_edges(self.folder / "run.svg")
+        shares = [float(element.text[:-2]) for element in root.iter("{http://www.w3.org/2000/svg}text") if element.get("class") == "type" and element.text.endswith(" %")]
+        self.assertEqual(len(shares), len(boxes))
+        self.assertAlmostEqual(sum(shares), 100, delta=0.06 * len(shares))
+        fills = {element.get("fill") for element in root.iter("{http://www.w3.org/2000/svg}rect") if element.get("class") == "box"}
+        self.assertGreater(len(fills), 3)
+        self.assertIn('"encode" -> "predict"', self.flowrun("draw", "run").stdout)
 
     def test_no_gpu(self):
         if shutil.which("nvidia-smi"):

@@ -26,6 +26,8 @@ struct RunArgs {
   int prometheus = 0;  // port; 0: none
   int rank = 0, world = 1;
   uint64_t jitter = 0;
+  std::string trace;  // file; empty: none
+  int64_t trace_calls = 200'000;
 };
 
 struct TopArgs {
@@ -35,15 +37,20 @@ struct TopArgs {
 };
 
 struct DrawArgs {
-  PipelineArgs pipeline;
-  std::string out;    // .svg: drawn by Graphviz; else DOT, to the terminal when empty
-  bool plan = false;  // the lowered plan in words
+  PipelineArgs pipeline;  // or a run's directory
+  std::string out;        // .svg: a picture; else DOT, to the terminal when empty
+  bool plan = false;      // the lowered plan in words
 };
 
 struct ExportArgs {
   std::string from, to;
   std::string model;  // of a checkpoint's; empty: the teacher, else the student
   int64_t heads = 0;  // 0: as the width tells
+};
+
+struct ReportArgs {
+  std::string run;  // directory
+  std::string out;  // empty: report.html in it
 };
 
 struct TypeArgs {
@@ -126,6 +133,8 @@ int expand(const PipelineArgs& args);
 int draw(const DrawArgs& args);
 /// Writes the encoder of a file of weights in any known layout, a checkpoint or a run directory for timm.
 int export_weights(const ExportArgs& args);
+/// A page of what a run directory holds; also of a run that goes on.
+int report(const ReportArgs& args);
 /// Statistics of the masks that a node of the pipeline draws, and a picture of them; reads no image.
 int mask_report(const MaskReportArgs& args);
 /// Where a pipeline's time goes, or that of its host side alone (source, sample and batch nodes).

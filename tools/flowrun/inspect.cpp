@@ -1,5 +1,5 @@
 // check, expand, draw: a pipeline before it runs.
-#include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <set>
@@ -7,7 +7,8 @@
 
 #include "graph/device.h"
 #include "graph/lower.h"
-#include "io/file.h"
+#include "io/run_directory.h"
+#include "tools/flowrun/graph_picture.h"
 #include "tools/flowrun/load.h"
 
 namespace flowrun::tool {
@@ -84,16 +85,12 @@ std::string dot(const CheckedPipeline& p) {
   return out.str();
 }
 
-void write_svg(const std::string& graph, const std::string& out) {
-  const std::string command = "dot -Tsvg -o '" + out + "'";
-  if (out.find('\'') != std::string::npos) throw std::runtime_error("the name of the picture must not have an apostrophe: " + out);
-  if (std::system("command -v dot >/dev/null 2>&1") != 0) {
-    throw std::runtime_error("drawing SVG takes Graphviz (apt-get install graphviz); without it, write a .dot file");
-  }
-  FILE* pipe = popen(command.c_str(), "w");
-  if (pipe == nullptr) throw std::runtime_error("cannot start dot");
-  std::fwrite(graph.data(), 1, graph.size(), pipe);
-  if (pclose(pipe) != 0) throw std::runtime_error("dot failed on " + out);
+/// A run is drawn from its directory, coloured by where its time went.
+std::string svg(const DrawArgs& args, const CheckedPipeline& pipeline) {
+  const std::filesystem::path stats = io::RunPaths(args.pipeline.file).stats;
+  if (!std::filesystem::exists(stats)) return graph_svg(pipeline);
+  std::ifstream file(stats);
+  return graph_svg(pipeline, time_shares(pipeline, nlohmann::ordered_json::parse(file)));
 }
 
 }  // namespace
@@ -113,15 +110,14 @@ int expand(const PipelineArgs& args) {
 }
 
 int draw(const DrawArgs& args) {
-  const CheckedPipeline pipeline = load_checked(args.pipeline);
-  const std::string& out = args.out;
-  const std::string text = args.plan ? describe_plan(pipeline, lower(pipeline)) : dot(pipeline);
-  if (out.empty()) {
+  PipelineArgs from = args.pipeline;
+  if (std::filesystem::is_directory(from.file)) from.file = io::RunPaths(from.file).pipeline;
+  const CheckedPipeline pipeline = load_checked(from);
+  const std::string text = args.plan ? describe_plan(pipeline, lower(pipeline)) : args.out.ends_with(".svg") ? svg(args, pipeline) : dot(pipeline);
+  if (args.out.empty()) {
     std::cout << text;
-  } else if (out.ends_with(".svg") && !args.plan) {
-    write_svg(text, out);
   } else {
-    io::write_file_atomic(out, text);
+    io::write_file_atomic(args.out, text);
   }
   return 0;
 }

@@ -20,10 +20,11 @@ void add_expand(CLI::App& app, int& status) {
 }
 
 void add_draw(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "draw", "Draws the graph", "flowrun draw pretrain.json -o pretrain.svg");
+  CLI::App& command = add_command(app, "draw", "Draws the graph; of a run's directory, with the share of time of each node",
+                                  "flowrun draw pretrain.json -o pretrain.svg");
   const auto args = std::make_shared<DrawArgs>();
   add_pipeline(command, args->pipeline);
-  command.add_option("-o,--out", args->out, "FILE.svg (Graphviz draws it) or FILE.dot; without it DOT is printed");
+  command.add_option("-o,--out", args->out, "FILE.svg, or FILE.dot for Graphviz; without it DOT is printed");
   command.add_flag("--plan", args->plan, "What the engine makes of it, in words: slots, tasks, orders");
   on_command(command, args, status, draw);
 }

@@ -40,12 +40,22 @@ void add_verify(CLI::App& app, int& status) {
   on_command(command, args, status, verify);
 }
 
+void add_report(CLI::App& app, int& status) {
+  CLI::App& command =
+      add_command(app, "report", "Writes a page of what a run did and found, also of one that goes on", "flowrun report runs/pretrain");
+  const auto args = std::make_shared<ReportArgs>();
+  command.add_option("run", args->run, "Run directory")->required();
+  command.add_option("-o,--out", args->out, "FILE.html; without it report.html in the run directory");
+  on_command(command, args, status, report);
+}
+
 }  // namespace
 
 void add_result_commands(CLI::App& app, int& status) {
   add_export(app, status);
   add_replay(app, status);
   add_verify(app, status);
+  add_report(app, status);
 }
 
 }  // namespace flowrun::tool

@@ -16,6 +16,10 @@ void add_run(CLI::App& app, int& status) {
   command.add_flag("--quiet", args->quiet, "No progress line");
   command.add_option("--prometheus", args->prometheus, "Port at which http://127.0.0.1:PORT/metrics has the run's numbers for Prometheus")
       ->check(CLI::Range(1, 65535));
+  command.add_option("--trace", args->trace, "FILE.json: what every thread did when, for ui.perfetto.dev");
+  command.add_option("--trace-calls", args->trace_calls, "How many calls of each thread the trace keeps, from the beginning")
+      ->check(CLI::Range(1, 100'000'000))
+      ->capture_default_str();
   // For tests: delays in the pool; and a share of the groups, without the exchange of gradients.
   command.add_option("--jitter", args->jitter)->group("");
   command.add_option("--rank", args->rank)->group("");

@@ -12,7 +12,9 @@
 #include "tools/flowrun/load.h"
 #include "tools/flowrun/monitor.h"
 #include "tools/flowrun/progress.h"
+#include "tools/flowrun/report.h"
 #include "tools/flowrun/resume.h"
+#include "tools/flowrun/trace.h"
 
 namespace flowrun::tool {
 namespace {
@@ -95,7 +97,8 @@ class Records {
     log_info("the samples of step " + std::to_string(step) + " are listed in " + path.string());
   }
 
-  /// stats.json, result.md, then result.json: last, so that its presence says that all is there.
+  /// stats.json, result.md, then result.json: last, so that its presence says that all is there. What is made of them
+  /// (report.html) comes behind.
   void finish(const Engine* engine, ordered_json result) {
     if (engine) io::write_file_atomic(paths_.stats, engine->stats_json().dump(2) + "\n");
     std::string table;
@@ -157,6 +160,7 @@ EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& o
   options.jitter = args.jitter;
   options.directory = out.string();
   options.stop = &stop_requested;
+  options.trace = args.trace.empty() ? 0 : static_cast<size_t>(args.trace_calls);
   return options;
 }
 
@@ -184,6 +188,8 @@ std::unique_ptr<Engine> open_engine(CheckedPipeline& pipeline, EngineOptions opt
 int run(const RunArgs& args) {
   CheckedPipeline pipeline = load_checked(args.pipeline);
   refuse_training_ranks(pipeline, args.world);
+  std::optional<TraceFile> trace;
+  if (!args.trace.empty()) trace.emplace(args.trace);
   const std::filesystem::path out = run_folder(args);
   const bool fresh = !std::filesystem::exists(out);
   const io::RunDirectory directory(out, args.resume);
@@ -226,6 +232,8 @@ int run(const RunArgs& args) {
     records.finish(
         engine.get(),
         {{"status", result.stopped ? "stopped" : "done"}, {"steps", result.steps}, {"images", result.images}, {"seconds", result.seconds}});
+    try_report(out);
+    if (trace) trace->write(*engine, pipeline, paths.metrics);
     log_info(result.stopped ? "stopped after step " + std::to_string(result.steps) + "; go on with --resume --out " + out.string()
                             : "done: " + out.string());
     engine.reset();
@@ -236,6 +244,8 @@ int run(const RunArgs& args) {
     progress.clear();
     log_info(std::string("error: ") + error.what());
     records.finish(engine.get(), {{"status", "failed"}, {"error", error.what()}});
+    try_report(out);
+    if (trace) trace->write(*engine, pipeline, paths.metrics);
     engine.reset();
     log_to("", {});
     return exit_failed;

@@ -1,0 +1,185 @@
+"""report.html: one file that needs nothing else, for runs in every state."""
+import html.parser
+import json
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+from PIL import Image
+
+import support
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Page(html.parser.HTMLParser):
+    """Every element is closed in its order; nothing is fetched."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.faults, self.seen, self.words = [], [], [], []
+        self.feed(text)
+        self.faults += [f"<{name}> is not closed" for name in self.open]
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+        for name, value in attrs:
+            if name in ("src", "srcset", "action", "data") or (name == "href" and tag != "a") or name.startswith("on"):
+                if not value.startswith("data:"):
+                    self.faults.append(f"<{tag} {name}={value[:60]}>")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(f"</{tag}> closes nothing")
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+
+class Report(support.Folder):
+    def page(self, path="run/report.html"):
+        text = (self.folder / path).read_text()
+        page = Page(text)
+        self.assertEqual(page.faults, [])
+        self.assertEqual(re.findall(r"url\(|@import|fetch\(|import\(|https?://(?!www\.w3\.org/2000/svg)", text), [])
+        page.text = " ".join(" ".join(page.words).split())
+        page.curves = {curve["name"]: curve["points"] for tag, attrs in page.seen if "data-curves" in attrs for curve in json.loads(attrs["data-curves"])}
+        page.links = [attrs["href"] for tag, attrs in page.seen if tag == "a"]
+        return page
+
+    def made_up(self, lines, **files):
+        """A run directory with these metrics."""
+        run = self.folder / "run"
+        run.mkdir()
+        (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" if isinstance(line, dict) else line for line in lines))
+        for name, value in files.items():
+            (run / name.replace("_json", ".json").replace("_jsonl", ".jsonl")).write_text(json.dumps(value) + "\n")
+        self.flowrun("report", "run")
+        return self.page()
+
+    def trained(self):
+        pipeline = support.training_pipeline()
+        pipeline["about"] = "Says <b>\"what\"</b> & why"
+        pipeline["nodes"].update(support.frozen_streams())
+        pipeline["nodes"]["knn"] = {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}, "at": ["start", "1 epoch"]}
+        pipeline["nodes"]["sheet"] = {"type": "report.contact_sheet", "in": {"image": "batch", "mask": "mask"}}
+        self.write(pipeline)
+        self.flowrun("pipeline.json", "--out", "run", "--quiet")
+        return pipeline
+
+    def test_a_run_writes_it(self):
+        pipeline = self.trained()
+        page = self.page()
+        self.assertIn('Says <b>"what"</b> & why', page.text)
+        for words in ("done", "seed 3", "version", "Loss", "Images a second", "Learning rate", "Evaluations", "Samples", "Where the time went", "Checkpoints"):
+            self.assertIn(words, page.text)
+        losses = [(line["step"], line["loss"]) for line in self.metrics("run")]
+        self.assertEqual(len(page.curves["loss"]), len(losses))
+        for (step, loss), point in zip(losses, page.curves["loss"]):
+            self.assertEqual(point[0], step)
+            self.assertAlmostEqual(point[1], loss, delta=1e-4 * loss)
+        self.assertEqual(len(page.curves["knn accuracy"]), 4)
+        boxes = [attrs for tag, attrs in page.seen if tag == "rect" and attrs.get("class") == "box"]
+        self.assertEqual(len(boxes), len(pipeline["nodes"]))
+        self.assertEqual(sum(tag == "img" for tag, _ in page.seen), 1)
+        for link in page.links:
+            self.assertTrue((self.folder / "run" / link).exists(), link)
+        # Elsewhere its links still lead to the run.
+        self.flowrun("report", "run", "-o", "page.html")
+        for link in self.page("page.html").links:
+            self.assertTrue((self.folder / link).exists(), link)
+
+    @unittest.skipUnless(BROWSER, "no browser: chromium is not installed")
+    def test_in_a_browser(self):
+        self.trained()
+        for scheme, paper in (("1", (255, 255, 255)), ("0", (0x17, 0x18, 0x1B))):
+            shot = self.folder / "shot.png"
+            done = subprocess.run(
+                [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr", "--window-size=1300,2400",
+                 f"--user-data-dir={self.folder}/browser", f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={shot}", "--host-resolver-rules=MAP * ~NOTFOUND",
+                 (self.folder / "run/report.html").as_uri()], capture_output=True, text=True, timeout=120, env={**os.environ, "HOME": str(self.folder)})
+            self.assertNotIn("CONSOLE", done.stderr)
+            picture = Image.open(shot).convert("RGB")
+            self.assertEqual(picture.getpixel((3, 3)), paper)
+            colours = picture.getcolors(1 << 24)
+            self.assertGreater(len(colours), 500)
+            covered = 1 - max(colours)[0] / (picture.width * picture.height)
+            self.assertGreater(covered, 0.1)
+            self.assertIn((0x3B, 0x7D, 0xC4), {colour for _, colour in colours}, "no curve was drawn")
+
+    def test_a_failed_run(self):
+        pipeline = support.training_pipeline()
+        pipeline["nodes"]["update"]["lr"] = {"start": 1e30, "max": 1e30, "final": 1e30}
+        self.write(pipeline)
+        self.flowrun("pipeline.json", "--out", "run", "--quiet", status=1)
+        page = self.page()
+        self.assertIn("failed", page.text)
+        self.assertIn(self.result("run")["error"].splitlines()[0], page.text)
+        self.assertTrue([link for link in page.links if link.startswith("failed-step-")])
+
+    def test_one_that_goes_on(self):
+        page = self.made_up([{"step": 20, "epoch": 0.1, "loss": 0.5, "images_per_second": 10.0}, '{"step": 40, "los'])
+        self.assertIn("it goes on, or was killed", page.text)
+        self.assertIn("20 reported", page.text)
+        self.assertEqual(len(page.curves["loss"]), 1)
+
+    def test_losses_that_are_not_finite(self):
+        lines = [{"step": s, "loss": None if s in (3, 4) else 1 / s} for s in range(1, 7)]
+        page = self.made_up(lines, result_json={"status": "done", "steps": 6})
+        self.assertIn("not finite in 2 of the steps reported, first in step 3", page.text)
+        self.assertEqual([point[0] for point in page.curves["loss"]], [1, 2, 5, 6])
+        drawn = [attrs["d"] for tag, attrs in page.seen if tag == "path" and attrs.get("class") == "line c0"]
+        self.assertEqual(drawn[0].count("M"), 2)
+        page = self.only_null()
+        self.assertIn("no value that is finite", page.text)
+
+    def only_null(self):
+        shutil.rmtree(self.folder / "run")
+        return self.made_up([{"step": 1, "loss": None}, {"step": 2, "loss": None}])
+
+    def test_many_lines_make_a_small_page(self):
+        count = 300_000
+        page = self.made_up(f'{{"step":{s},"loss":{1 + (s % 2)},"lr":{s}}}\n' for s in range(1, count + 1))
+        self.assertLess((self.folder / "run/report.html").stat().st_size, 200_000)
+        points = page.curves["lr"]
+        self.assertLessEqual(len(points), 400)
+        self.assertEqual(points[-1][0], count)
+        self.assertTrue(all(abs(value - 1.5) < 0.01 for _, value, _, _ in page.curves["loss"]))
+        bands = [attrs["d"] for tag, attrs in page.seen if tag == "path" and attrs.get("class") == "band c0"]
+        self.assertEqual(len(bands), 2)
+
+    def test_everything_is_escaped(self):
+        evil = "<script>alert(1)</script>\"'&"
+        run = self.folder / "run"
+        page = self.made_up([{"step": 1, "loss": 1.0, evil: 2.0}], result_json={"status": "failed", "error": evil},
+                            quarantine_jsonl={"step": 1, "sample": 3, "key": evil, "error": evil},
+                            evaluations_jsonl={"node": evil, "step": 1, "accuracy": 0.5, evil: evil}, pipeline_resolved_json={"about": evil})
+        self.assertEqual(sum(tag == "script" for tag, _ in page.seen), 1)
+        self.assertIn(evil, page.curves)
+        self.assertGreater(page.text.count(evil), 5)
+        self.assertTrue(run.is_dir())
+
+    def test_a_run_does_not_fail_for_it(self):
+        (self.folder / "run/report.html/in-the-way").mkdir(parents=True)
+        self.write(support.data_pipeline())
+        done = self.flowrun("pipeline.json", "--out", "run", "--quiet")
+        self.assertIn("warning: no report.html", done.stderr + done.stdout)
+        self.assertEqual(self.result("run")["status"], "done")
+
+    def test_no_run(self):
+        self.assertIn("holds no run", self.flowrun("report", ".", status=1).stderr)
+
+
+if __name__ == "__main__":
+    support.main()
