@@ -87,7 +87,10 @@ std::vector<io::PixelBuffer> tiles_of(const PictureRow& row, int view) {
   for (const Masks* masks : row.masks) {
     for (int64_t repeat = 0; repeat < masks->repeats; ++repeat) {
       const MaskExample mask = example_of(*masks, view * masks->repeats + repeat);
-      const auto patch = [&](int y, int x) { return static_cast<size_t>(y * mask.grid / pixels.height * mask.grid + x * mask.grid / pixels.width); };
+      const auto patch = [&](int y, int x) {
+        const int row = y * mask.grid / pixels.height, column = x * mask.grid / pixels.width;
+        return static_cast<size_t>(row) * static_cast<size_t>(mask.grid) + static_cast<size_t>(column);
+      };
       out.push_back(tile(pixels, zoom, [&](int y, int x, const Colour& colour) {
         return mask.visible[patch(y, x)] ? colour : wash(colour, hidden_colour, hidden_percent);
       }));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <mutex>
 #include <set>
+#include <tuple>
 
 #include "support/toy_nodes.h"
 
@@ -72,12 +73,7 @@ TEST(Repeat, FailsWithTheSampleAndItsStep) {
 }
 
 TEST(Tap, SeesEveryNodeOfThePoolOnceForEachSampleOrGroup) {
-  struct Seen {
-    int node;
-    uint64_t position, sample;
-    int64_t images;
-    auto operator<=>(const Seen&) const = default;
-  };
+  using Seen = std::tuple<int, uint64_t, uint64_t, int64_t>;  // node, position, sample, images
   const auto look = [](EngineOptions options) {
     std::mutex mutex;
     std::set<Seen> seen;
@@ -92,7 +88,7 @@ TEST(Tap, SeesEveryNodeOfThePoolOnceForEachSampleOrGroup) {
   };
   const std::set<Seen> seen = look(serial());
   EXPECT_EQ(seen.size(), 4u * 12 + 2u * 4);  // numbers, one, two, both; stack, mask
-  for (const Seen& one : seen) EXPECT_TRUE(one.position >= 12 && one.position < 24 && one.images == 3) << one.position;
+  for (const auto& [node, position, sample, images] : seen) EXPECT_TRUE(position >= 12 && position < 24 && images == 3) << node << " " << sample;
   EXPECT_EQ(look(threads(4, 8)), seen);
 }
 
