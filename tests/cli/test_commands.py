@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import subprocess
 import xml.etree.ElementTree
 
 import jsonschema
@@ -130,6 +131,35 @@ class Commands(support.Folder):
         fills = {element.get("fill") for element in root.iter("{http://www.w3.org/2000/svg}rect") if element.get("class") == "box"}
         self.assertGreater(len(fills), 3)
         self.assertIn('"encode" -> "predict"', self.flowrun("draw", "run").stdout)
+
+    def test_every_command_has_help_with_an_example(self):
+        names = [line.split()[0] for line in self.flowrun("--help").stdout.split("Subcommands:")[1].splitlines() if line.strip()]
+        self.assertGreater(len(names), 15)
+        readme = (support.ROOT / "README.md").read_text()
+        for name in names:
+            out = self.flowrun(name, "--help").stdout
+            self.assertRegex(out, rf"Example:\n  flowrun ({name} |[a-z]+\.json)")
+            self.assertRegex(readme, rf"`flowrun {name}\b")
+
+    def test_completion(self):
+        (self.folder / "words.bash").write_text(self.flowrun("completion", "bash").stdout)
+        (self.folder / "one.json").write_text("{}")
+
+        def complete(*words):
+            quoted = " ".join(f"'{word}'" for word in words)
+            script = f"source words.bash; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _flowrun; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+            return subprocess.run(["bash", "-c", script], cwd=self.folder, capture_output=True, text=True, check=True).stdout.split()
+
+        self.assertEqual(complete("flowrun", "pro"), ["profile"])
+        self.assertIn("one.json", complete("flowrun", "o"))
+        self.assertEqual(complete("flowrun", "profile", "one.json", "--st"), ["--steps", "--stub"])
+        self.assertEqual(complete("flowrun", "one.json", "--res"), ["--resume"])
+        self.assertEqual(complete("flowrun", "run", "one.json", "--jit"), [], "options of tests stay hidden")
+        zsh = self.flowrun("completion", "zsh").stdout
+        self.assertTrue(zsh.startswith("#compdef flowrun"))
+        if shutil.which("zsh"):
+            subprocess.run(["zsh", "-n", "-c", zsh], check=True)
+        self.assertIn("tcsh", self.flowrun("completion", "tcsh", status=2).stderr)
 
     def test_no_gpu(self):
         if shutil.which("nvidia-smi"):

@@ -108,7 +108,7 @@ class Profile(Folder):
         self.assertGreater(asked["images_per_second"], forecasts["one more data thread"]["images_per_second"])
         # Two threads, tried: a node that sleeps has room for them.
         measured = self.whole(pipeline, "--threads", 2, "--seconds", 3)["images_per_second"]
-        self.assertLess(abs(measured / forecasts["one more data thread"]["images_per_second"] - 1), 0.3)
+        self.assertLess(abs(measured / forecasts["one more data thread"]["images_per_second"] - 1), 0.5)
         text = self.flowrun("advise", name, "--threads", 1, "--seconds", 3).stdout
         self.assertRegex(text, r"one more data thread +\d+ +\+\d+ %")
 

@@ -42,6 +42,12 @@ struct DrawArgs {
   bool plan = false;      // the lowered plan in words
 };
 
+struct DiffArgs {
+  PipelineArgs a, b;
+  double seconds = 0;  // of measuring; 0: none
+  bool json = false;
+};
+
 struct ExportArgs {
   std::string from, to;
   std::string model;  // of a checkpoint's; empty: the teacher, else the student
@@ -131,6 +137,8 @@ int top(const TopArgs& args);
 int check(const PipelineArgs& args);
 int expand(const PipelineArgs& args);
 int draw(const DrawArgs& args);
+/// What two pipelines differ in: values, random streams, whether checkpoints fit, speed.
+int diff(const DiffArgs& args);
 /// Writes the encoder of a file of weights in any known layout, a checkpoint or a run directory for timm.
 int export_weights(const ExportArgs& args);
 /// A page of what a run directory holds; also of a run that goes on.

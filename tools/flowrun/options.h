@@ -15,6 +15,9 @@ void add_result_commands(CLI::App& app, int& status);    // after a run: export
 void add_data_commands(CLI::App& app, int& status);      // index, pack
 void add_type_commands(CLI::App& app, int& status);      // help, schema, doc
 
+/// Prints a completion script of all the words of `app` for bash or zsh.
+int completion(const CLI::App& app, const std::string& shell);
+
 /// A subcommand whose --help ends with an example.
 CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& about, const std::string& example);
 /// What runs when the subcommand was given. `args` live as long as the command.

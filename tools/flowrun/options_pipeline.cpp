@@ -19,6 +19,18 @@ void add_expand(CLI::App& app, int& status) {
   on_command(command, args, status, expand);
 }
 
+void add_diff(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "diff", "Tells what two pipelines differ in, and what stays the same: samples, crops, masks, weights",
+                                  "flowrun diff pretrain.json ablation.json --speed 20");
+  const auto args = std::make_shared<DiffArgs>();
+  command.add_option("a", args->a.file, "Pipeline file (JSON)")->required();
+  command.add_option("b", args->b.file, "The other; may be the same file, with --set")->required();
+  command.add_option("--set", args->b.sets, "PATH=VALUE: changes one value of the other; may be repeated")->allow_extra_args(false);
+  command.add_option("--speed", args->seconds, "Also measures both, in turns, for so many seconds together")->check(CLI::Range(1.0, 1e6));
+  add_json(command, args->json);
+  on_command(command, args, status, diff);
+}
+
 void add_draw(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "draw", "Draws the graph; of a run's directory, with the share of time of each node",
                                   "flowrun draw pretrain.json -o pretrain.svg");
@@ -47,6 +59,7 @@ void add_mask_report(CLI::App& app, int& status) {
 void add_pipeline_commands(CLI::App& app, int& status) {
   add_check(app, status);
   add_expand(app, status);
+  add_diff(app, status);
   add_draw(app, status);
   add_mask_report(app, status);
 }

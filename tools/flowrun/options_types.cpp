@@ -28,12 +28,21 @@ void add_doc(CLI::App& app, int& status) {
   on_command(command, args, status, doc);
 }
 
+void add_completion(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "completion", "Prints a script that completes flowrun's words in a shell",
+                                  "flowrun completion bash > ~/.local/share/bash-completion/completions/flowrun");
+  const auto shell = std::make_shared<std::string>();
+  command.add_option("shell", *shell, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
+  on_command(command, shell, status, [&app](const std::string& name) { return completion(app, name); });
+}
+
 }  // namespace
 
 void add_type_commands(CLI::App& app, int& status) {
   add_help(app, status);
   add_schema(app, status);
   add_doc(app, status);
+  add_completion(app, status);
 }
 
 }  // namespace flowrun::tool
