@@ -22,6 +22,8 @@ void DeviceRuntime::resolve(RunParams& run) {
 }
 void DeviceRuntime::enter(const RunParams&) {}
 void DeviceRuntime::leave() {}
+void DeviceRuntime::begin_range(const std::string&, int64_t) {}
+void DeviceRuntime::end_range() {}
 void DeviceRuntime::enter_data_thread() {}
 
 int available_cores() { return std::max(1, oneapi::tbb::info::default_concurrency()); }

@@ -19,6 +19,9 @@ class DeviceRuntime {
   virtual void enter(const RunParams& run);
   /// Last call on that thread: whatever was submitted has ended.
   virtual void leave();
+  /// Around the work of a node on that thread, for the device's own profiler.
+  virtual void begin_range(const std::string& node, int64_t step);
+  virtual void end_range();
   /// First call on each data thread.
   virtual void enter_data_thread();
 };

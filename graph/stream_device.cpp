@@ -1,9 +1,24 @@
 // The device's side of a segment: one thread, in order.
 #include <algorithm>
 
+#include "graph/device.h"
 #include "graph/stream_run.h"
 
 namespace flowrun {
+namespace {
+
+/// What the device's profiler shows of a node's work.
+class ProfiledRange {
+ public:
+  ProfiledRange(const std::string& node, int64_t step) { device_runtime().begin_range(node, step); }
+  ~ProfiledRange() { device_runtime().end_range(); }
+  ProfiledRange(const ProfiledRange&) = delete;
+  ProfiledRange& operator=(const ProfiledRange&) = delete;
+};
+
+const std::string delivery = "(delivery)";
+
+}  // namespace
 
 void StreamRun::push_device(Record& record, int l, int task) {
   int64_t step = 0, sequence = 0;
@@ -97,6 +112,7 @@ bool StreamRun::run_device_task(Worker& worker) {
     if (now > item.since) NodeShard::add(worker.stats[task.node].wait_device, now - item.since);
   }
   try {
+    const ProfiledRange range(task.node < 0 ? delivery : pipeline_.nodes[static_cast<size_t>(task.node)].name, item.step);
     item.level == group_level ? run_group_task(static_cast<GroupRecord&>(*item.record), item.task, worker)
                               : run_step_task(static_cast<StepRecord&>(*item.record), item.task, worker);
   } catch (const std::exception& error) {

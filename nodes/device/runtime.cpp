@@ -25,6 +25,8 @@ struct CudaModule {
   std::string missing;  // why there is no CUDA; empty when there is
   void (*enter)() = nullptr;
   void (*leave)() = nullptr;
+  void (*range_push)(const char*, int64_t) = nullptr;
+  void (*range_pop)() = nullptr;
 
   static const CudaModule& get() {
     static const CudaModule module = load();
@@ -44,6 +46,8 @@ struct CudaModule {
     const auto devices = reinterpret_cast<int (*)()>(dlsym(library, "flowrun_cuda_devices"));
     module.enter = reinterpret_cast<void (*)()>(dlsym(library, "flowrun_cuda_enter"));
     module.leave = reinterpret_cast<void (*)()>(dlsym(library, "flowrun_cuda_leave"));
+    module.range_push = reinterpret_cast<void (*)(const char*, int64_t)>(dlsym(library, "flowrun_cuda_range_push"));
+    module.range_pop = reinterpret_cast<void (*)()>(dlsym(library, "flowrun_cuda_range_pop"));
     if (devices() == 0) module.missing = "the NVIDIA driver shows no GPU";
 #else
     module.missing = "this program was built without CUDA, because there was no nvcc: install the CUDA 13.0 toolkit and build again";
@@ -77,6 +81,14 @@ class TensorRuntime final : public DeviceRuntime {
 
   void leave() override {
     if (cuda_) CudaModule::get().leave();
+  }
+
+  void begin_range(const std::string& node, int64_t step) override {
+    if (cuda_) CudaModule::get().range_push(node.c_str(), step);
+  }
+
+  void end_range() override {
+    if (cuda_) CudaModule::get().range_pop();
   }
 
   void enter_data_thread() override { at::set_num_threads(1); }

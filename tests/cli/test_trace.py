@@ -68,6 +68,7 @@ class Trace(support.Folder):
         pipeline["nodes"]["knn"] = {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}, "at": ["start", "1 epoch"]}
         for args, names in (["--threads", 2], ["data 1", "data 2", "device"]), (["--serial"], ["all"]):
             with self.subTest(args):
+                shutil.rmtree(self.folder / "run", ignore_errors=True)
                 done, events = self.traced(pipeline, *args)
                 self.assertIn("open it at ui.perfetto.dev", done.stderr + done.stdout)
                 self.check_counts(events)
@@ -88,7 +89,6 @@ class Trace(support.Folder):
                 fill = [e["args"] for e in events if e["ph"] == "C" and e["name"] == "groups"]
                 self.assertTrue(all(value >= 0 for args in fill for value in args.values()))
                 self.assertGreater(max(args["on the device"] for args in fill), 0)
-                shutil.rmtree(self.folder / "run")
 
     def check_way(self, events):
         """A sample's own calls, in the order of its flow, all say the same sample; they end in the batch."""

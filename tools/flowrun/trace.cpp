@@ -176,11 +176,12 @@ class Writer {
       pass(of_sample, event.index, point);
       const int64_t group = event.index / segment.stream->grouping.group;
       // The group's flow begins where its last sample arrives.
-      if (fold) flows_[of_group].points.insert_or_assign(group, point);
+      if (fold) arrive(group, point);
       sample_counters(segment, event, group, fold);
     } else if (event.level == group_level) {
       const int64_t size = segment.stream->grouping.group;
-      flush(of_sample, event.index * size, (event.index + 1) * size);
+      // A thread's clock runs on from its last call: only the device's calls are surely behind all samples of their group.
+      if (node.scope() >= Scope::device) flush(of_sample, event.index * size, (event.index + 1) * size);
       if (fold && !segment.stream->training) flush(of_group, 0, event.index);  // deliveries are in order
       pass(of_group, event.index, point);
       group_counters(event, node.scope() >= Scope::device, fold);
@@ -219,12 +220,18 @@ class Writer {
     next() << text;
   }
 
+  void arrive(int64_t group, const Point& point) {
+    const auto [found, fresh] = flows_[of_group].points.try_emplace(group, point);
+    if (!fresh && !found->second.begun) found->second = point;
+  }
+
   /// The flow goes on to this call. Its first call is written when there is a second, so no flow lacks an end.
   void pass(int which, int64_t index, Point point) {
     Flow& flow = flows_[which];
     const auto [found, fresh] = flow.points.try_emplace(index, point);
     if (fresh) return;
     Point& before = found->second;
+    if (point.at < before.at) return;  // two threads' clocks: an arrow never leads back
     arrow(flow, before.begun ? 't' : 's', index, before);
     point.begun = true;
     before = point;
@@ -254,6 +261,7 @@ class Writer {
         arrow(flows_[of_group], i->second.begun ? 't' : 's', i->first, i->second);
         i->second = {point.tid, point.at, true};
       }
+      flush(of_sample, INT64_MIN, (first + segment.groups) * segment.stream->grouping.group);
       flush(of_group, INT64_MIN, first + segment.groups);
       flush(of_step, INT64_MIN, INT64_MAX);
       step_counters(traced, event);
