@@ -17,6 +17,13 @@
 
 namespace flowrun {
 
+/// Off only in the build that tests/perf/stats compares with.
+#ifdef FLOWRUN_NO_STATISTICS
+inline constexpr bool keeps_statistics = false;
+#else
+inline constexpr bool keeps_statistics = true;
+#endif
+
 /// A clock of a few nanoseconds per reading; its unit is found by comparing with the steady clock over the run.
 inline uint64_t ticks() {
 #if defined(__x86_64__)

@@ -24,12 +24,13 @@ Worker::Worker(Stats& stats, int index, bool counts_cpu)
       counts_cpu(counts_cpu) {}
 
 void Worker::begin() {
+  if (!keeps_statistics) return;
   clock_ = ticks();
   if (counts_cpu) cpu_clock_ = thread_cpu_nanoseconds();
 }
 
 void Worker::enter(int node, int level, int64_t index, uint64_t sample) {
-  if (activity != nullptr) activity->set(node, level, index, sample, clock_);
+  if (keeps_statistics && activity != nullptr) activity->set(node, level, index, sample, clock_);
 }
 
 uint64_t Worker::passed(int node) {

@@ -40,8 +40,12 @@ struct Worker {
   void enter(int node, int level, int64_t index, uint64_t sample);
   /// The node has ended; its time counts from begin() or the last end(): one reading of the clock per node, since that
   /// costs as much as a small one.
-  void end(int node) { stats[node].ran(passed(node)); }
-  void end_fold(int node) { stats[node].took(passed(node)); }
+  void end(int node) {
+    if (keeps_statistics) stats[node].ran(passed(node));
+  }
+  void end_fold(int node) {
+    if (keeps_statistics) stats[node].took(passed(node));
+  }
   /// The thread has nothing to do.
   void idle();
   uint64_t clock() const { return clock_; }

@@ -146,7 +146,14 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
     stop.store(true);
   };
   engine = std::make_unique<Engine>(pipeline, std::move(run));
-  engine->run();
+  try {
+    engine->run();
+  } catch (const RunError& error) {
+    // The folder that it names is gone by then.
+    const std::string text = error.what();
+    throw RunError(text.substr(0, text.find("\n  replay:")));
+  }
+  if (!end) throw RunError("the run ended before enough was measured");
   Measurement out = between(pipeline, *begin, *end);
   out.threads = engine->info().threads;
   out.batch = engine->info().batch;
