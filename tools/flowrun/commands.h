@@ -30,6 +30,13 @@ struct RunArgs {
   int64_t trace_calls = 200'000;
 };
 
+struct SweepArgs {
+  std::string file;
+  std::string out;  // folder; empty: runs/NAME
+  int threads = 0;
+  bool quiet = false, json = false;
+};
+
 struct TopArgs {
   std::string run;
   double every = 1;  // seconds
@@ -132,6 +139,8 @@ struct PackArgs {
 };
 
 int run(const RunArgs& args);
+/// Runs the variants of a sweep file one after the other.
+int sweep(const SweepArgs& args);
 /// Shows what the process that writes into a run directory is doing.
 int top(const TopArgs& args);
 int check(const PipelineArgs& args);

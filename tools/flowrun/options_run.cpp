@@ -57,6 +57,18 @@ void add_profile(CLI::App& app, int& status) {
   on_command(command, args, status, profile);
 }
 
+void add_sweep(CLI::App& app, int& status) {
+  CLI::App& command =
+      add_command(app, "sweep", "Runs variants of a pipeline one after the other, and prints a table", "flowrun sweep masks.json --out runs/masks");
+  const auto args = std::make_shared<SweepArgs>();
+  command.add_option("sweep", args->file, "Sweep file (JSON): base, set, variants")->required();
+  command.add_option("--out", args->out, "Folder of the run directories; without it runs/NAME. What is done there is not run again");
+  command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
+  command.add_flag("--quiet", args->quiet, "No progress line");
+  add_json(command, args->json);
+  on_command(command, args, status, sweep);
+}
+
 void add_top(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "top", "Shows what a run is doing: who works on what, who waits for whom", "flowrun top runs/pretrain");
   const auto args = std::make_shared<TopArgs>();
@@ -87,6 +99,7 @@ void add_advise(CLI::App& app, int& status) {
 
 void add_run_commands(CLI::App& app, int& status) {
   add_run(app, status);
+  add_sweep(app, status);
   add_top(app, status);
   add_profile(app, status);
   add_advise(app, status);
