@@ -5,7 +5,7 @@ import re
 import support
 
 # The time of a run, and what says where it ran.
-NOT_THE_SAME = {"log.txt", "stats.json", "result.json", "metrics.jsonl", "pipeline.resolved.json"}
+NOT_THE_SAME = {"log.txt", "stats.json", "report.html", "result.json", "metrics.jsonl", "pipeline.resolved.json"}
 
 # Settings that make a shipped pipeline a matter of seconds; None: its data are not ours to ship, so it is only checked.
 SMALL = {
