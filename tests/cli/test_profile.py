@@ -45,7 +45,7 @@ class Profile(Folder):
                                 env={**os.environ, "LD_PRELOAD": str(library), "SLOW_FILES_MS": delay})
             result = json.loads(done.stdout)
             self.assertEqual(result["bound_by"], bound)
-        self.assertGreater(result["waiting_share"], 0.5)
+        self.assertGreater(result["waiting_share"], 0.2)
 
     def test_the_source_is_chosen(self):
         pipeline = {"models": {"teacher": {"type": "model.vit", "image": 24, "patch": 4, "width": 24, "depth": 1, "heads": 2}},
@@ -71,7 +71,7 @@ class Profile(Folder):
         self.assertGreater(result["input_alone"], result["images_per_second"])
         self.assertLessEqual(result["batches_waiting"], result["slots"])
         text = self.flowrun("profile", "pipeline.json", "--seconds", 1).stdout
-        for pattern in (r"update +step +\d+ +\d+\.\d %", r"images/s together; the input side alone \d+; the device side alone \d+", r"bottleneck: the "):
+        for pattern in (r"update +step +\d+ +\d+\.\d %", r"images/s together; the input side alone \d+; the device side alone \d+", r"bottleneck: "):
             self.assertRegex(text, pattern)
         self.assertFalse((self.folder / "runs").exists(), "a profile leaves nothing")
 
