@@ -14,7 +14,7 @@ FAULT_NODES = os.environ.get("FLOWRUN_FAULT_NODES", str(support.FLOWRUN.parents[
 
 def with_fault(scope, **params):
     """The training pipeline with a node that misbehaves: one that samples pass, or one after each step."""
-    pipeline = training_pipeline(stall_after=2)
+    pipeline = training_pipeline(stall_after=4)
     pipeline["plugins"] = [FAULT_NODES]
     nodes = pipeline["nodes"]
     if scope == "sample":
@@ -48,19 +48,21 @@ class Live(Folder):
 
     def test_a_sample_that_hangs(self):
         self.begin(with_fault("sample", kind="hang", at=20))
-        self.wait_for(lambda: "nothing has moved" in self.log() and "busy," in self.log(), "the stall report")
+        self.wait_for(lambda: "batches on their way" in self.log(), "the stall report")
+        time.sleep(0.5)  # the text comes in one piece, but not at once
         log = self.log()
-        self.assertRegex(log, r"nothing has moved for 2 s \(run.stall_after\)")
-        self.assertRegex(log, r"fault on thread data \d has run longest, for [23]\.\d s; the device waits for it")
+        self.assertRegex(log, r"nothing has moved for \d+ s \(run.stall_after\)")
+        self.assertRegex(log, r"fault on thread data \d has run longest, for \d+\.\d s; the device waits for it")
         self.assertRegex(log, r"replay: flowrun replay run --sample 20 --epoch 0 --node fault")
         self.assertRegex(log, r"data \d +fault +for .*, step \d, sample 20 in epoch 0: ")
         self.assertRegex(log, r"step \d, group \d: waits for images, \d of 8 are there")
-        time.sleep(2.5)
+        time.sleep(5)
         self.assertEqual(self.log().count("nothing has moved"), 1, "one report per stall")
 
     def test_a_step_that_hangs(self):
         self.begin(with_fault("step", kind="hang", at=3))
-        self.wait_for(lambda: "nothing has moved" in self.log() and "busy," in self.log(), "the stall report")
+        self.wait_for(lambda: "batches on their way" in self.log(), "the stall report")
+        time.sleep(0.5)
         log = self.log()
         self.assertRegex(log, r"step 2 of 12 done")
         self.assertRegex(log, r"fault on the device has run longest")
@@ -69,7 +71,7 @@ class Live(Folder):
 
     def test_nothing_is_said_of_a_run_that_moves(self):
         pipeline = with_fault("step", kind="sleep", ms=300)
-        pipeline["run"]["steps"] = 6
+        pipeline["run"].update(steps=16, stall_after=4, epochs=4)
         self.flowrun(self.write(pipeline), "--out", "run")
         self.assertNotIn("nothing has moved", self.log())
         self.assertFalse((self.folder / "run/process.json").exists())
