@@ -181,8 +181,7 @@ Snapshot Engine::snapshot() const {
   return out;
 }
 
-/// Every sample follows from its place; only what was replaced since this process began has to be remembered.
-std::vector<StepSample> Engine::samples_of(int64_t step) const {
+std::vector<StepSample> Engine::samples_of(int64_t step, const Replaced& replaced) const {
   std::vector<StepSample> out;
   if (pipeline_.training_source < 0 || step < 1) return out;
   const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)];
@@ -194,7 +193,7 @@ std::vector<StepSample> Engine::samples_of(int64_t step) const {
     const Permutation order(samples, pipeline_.seed, source.stream, place.epoch);
     for (uint64_t position = place.position; position < place.position + static_cast<uint64_t>(stream.grouping.group); ++position) {
       uint64_t sample = order(position);
-      if (const auto found = replaced_.find({place.epoch, position}); found != replaced_.end()) {
+      if (const auto found = replaced.find({place.epoch, position}); found != replaced.end()) {
         sample = substitute_sample(pipeline_.seed, source.stream, place.epoch, position, found->second, samples);
       }
       out.push_back({place.epoch, position, sample, source.node->key(sample)});
@@ -211,7 +210,10 @@ void Engine::fill(StepContext& context) const {
   context.seconds = stats_->seconds();
   context.engine = this;
   context.snapshot = [](const void* engine) { return static_cast<const Engine*>(engine)->snapshot(); };
-  context.samples = [](const void* engine, int64_t step) { return static_cast<const Engine*>(engine)->samples_of(step); };
+  context.samples = [](const void* engine, int64_t step) {
+    const auto* const self = static_cast<const Engine*>(engine);
+    return self->samples_of(step, self->replaced_);
+  };
 }
 
 StreamOptions Engine::stream_options() {
@@ -349,7 +351,7 @@ RunResult Engine::run() {
     if (const auto failure = train(to)) {
       // What was learnt before a bad sample is kept; after a fault in the middle of a step there is nothing to keep.
       if (!failure->device && step_ > 0) finish_nodes(true);
-      if (failure->device && options_.on_failed_step) options_.on_failed_step(failure->step, samples_of(failure->step));
+      if (failure->device && options_.on_failed_step) options_.on_failed_step(failure->step, samples_of(failure->step, replaced_));
       throw RunError(failure->message);
     }
     if (step_ < to || step_ >= info_.last_step) break;

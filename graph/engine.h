@@ -71,6 +71,8 @@ class Engine {
   /// states, since what they were at that step is not known. May be called again. Throws RunError.
   void repeat(int64_t first_step, int64_t last_step);
 
+  /// What stands in a step on this rank. Every sample follows from its place; only what was replaced has to be known.
+  std::vector<StepSample> samples_of(int64_t step, const Replaced& replaced) const;
   const RunInfo& info() const { return info_; }
   const Plan& plan() const { return plan_; }
   /// Per node (see stats.h), and under "buffers" the groups in flight.
@@ -101,7 +103,6 @@ class Engine {
   nlohmann::ordered_json thread_status(int worker) const;
   void fill(StepContext& context) const;
   Snapshot snapshot() const;
-  std::vector<StepSample> samples_of(int64_t step) const;
   double epoch_at(int64_t step) const;
 
   CheckedPipeline& pipeline_;

@@ -23,21 +23,18 @@ Stubs::Stubs(const CheckedPipeline& pipeline, Plan& plan, const std::vector<std:
   }
 }
 
-/// Those whose readers are all skipped; from the end of the pipeline, since readers stand behind.
+/// Those whose readers are all skipped; from the end of the pipeline, where every node stands behind what it reads.
 void Stubs::skip_ancestors(const CheckedPipeline& pipeline) {
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (size_t n = 0; n < pipeline.nodes.size(); ++n) {
-      if (skipped_[n] || pipeline.nodes[n].scope() >= Scope::step) continue;
-      int readers = 0, skipped = 0;
-      for (size_t other = 0; other < pipeline.nodes.size(); ++other) {
-        const auto& sources = pipeline.nodes[other].sources;
-        if (std::none_of(sources.begin(), sources.end(), [&](const PortSource& s) { return s.node == static_cast<int>(n); })) continue;
-        ++readers;
-        skipped += skipped_[other] ? 1 : 0;
-      }
-      if (readers > 0 && readers == skipped) skipped_[n] = changed = true;
+  for (size_t n = pipeline.nodes.size(); n-- > 0;) {
+    if (pipeline.nodes[n].scope() >= Scope::step) continue;
+    int readers = 0, skipped = 0;
+    for (size_t other = n + 1; other < pipeline.nodes.size(); ++other) {
+      const auto& sources = pipeline.nodes[other].sources;
+      if (std::none_of(sources.begin(), sources.end(), [&](const PortSource& s) { return s.node == static_cast<int>(n); })) continue;
+      ++readers;
+      skipped += skipped_[other] ? 1 : 0;
     }
+    if (readers > 0 && readers == skipped) skipped_[n] = true;
   }
 }
 

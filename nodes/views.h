@@ -30,6 +30,16 @@ inline void require_rgb(const io::PixelBuffer& image) {
   if (image.channels != 3) throw NodeError("colours can't be changed of an image of " + std::to_string(image.channels) + " channels");
 }
 
+/// For nodes of colours: `change` takes each view (its pixels, how many, its random numbers) and says what it drew.
+template <class Change>
+void change_colours(const Image& in, Image& out, const SampleContext& context, Change&& change) {
+  require_rgb(in.pixels);
+  change_in_place(in, out);
+  for (int view = 0; view < out.pixels.views; ++view) {
+    add_to_ledger(context, view, change(out.pixels.at(view), pixels_of_view(out.pixels), rng_of(context, view)));
+  }
+}
+
 /// For nodes that take `what`, of which a picture has one. Ends the run where there are several views.
 inline void require_one_view(int views, const std::string& what) {
   if (views == 1) return;

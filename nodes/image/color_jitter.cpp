@@ -34,12 +34,7 @@ struct ColorJitter {
   Params params;
 
   void run(Ports& port, const SampleContext& context) const {
-    image::require_rgb(port.image->pixels);
-    change_in_place(*port.image, *port.out);
-    io::PixelBuffer& out = port.out->pixels;
-    for (int view = 0; view < out.views; ++view) {
-      image::add_to_ledger(context, view, jitter(out.at(view), image::pixels_of_view(out), image::rng_of(context, view)));
-    }
+    image::change_colours(*port.image, *port.out, context, [&](uint8_t* pixels, int64_t count, Rng rng) { return jitter(pixels, count, rng); });
   }
 
  private:

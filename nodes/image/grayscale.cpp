@@ -24,14 +24,11 @@ struct Grayscale {
   Params params;
 
   void run(Ports& port, const SampleContext& context) const {
-    image::require_rgb(port.image->pixels);
-    change_in_place(*port.image, *port.out);
-    io::PixelBuffer& out = port.out->pixels;
-    for (int view = 0; view < out.views; ++view) {
-      const bool gray = image::rng_of(context, view).chance(params.p);
-      image::add_to_ledger(context, view, gray ? 1 : 2);
-      if (gray) io::to_gray(out.at(view), image::pixels_of_view(out));
-    }
+    image::change_colours(*port.image, *port.out, context, [&](uint8_t* pixels, int64_t count, Rng rng) -> uint64_t {
+      if (!rng.chance(params.p)) return 2;
+      io::to_gray(pixels, count);
+      return 1;
+    });
   }
 };
 

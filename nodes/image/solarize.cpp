@@ -28,14 +28,11 @@ struct Solarize {
   Params params;
 
   void run(Ports& port, const SampleContext& context) const {
-    image::require_rgb(port.image->pixels);
-    change_in_place(*port.image, *port.out);
-    io::PixelBuffer& out = port.out->pixels;
-    for (int view = 0; view < out.views; ++view) {
-      const bool changed = image::rng_of(context, view).chance(params.p);
-      image::add_to_ledger(context, view, changed ? 1 : 2);
-      if (changed) io::solarize(out.at(view), image::pixels_of_view(out), static_cast<int>(params.threshold));
-    }
+    image::change_colours(*port.image, *port.out, context, [&](uint8_t* pixels, int64_t count, Rng rng) -> uint64_t {
+      if (!rng.chance(params.p)) return 2;
+      io::solarize(pixels, count, static_cast<int>(params.threshold));
+      return 1;
+    });
   }
 };
 

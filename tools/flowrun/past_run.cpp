@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 
 #include "graph/device.h"
 #include "graph/version.h"
+#include "tools/flowrun/json_files.h"
 #include "tools/flowrun/load.h"
 #include "tools/flowrun/part.h"
 #include "tools/flowrun/resume.h"
@@ -15,18 +15,7 @@ namespace flowrun::tool {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
-
-/// Whole lines only: the run may be writing the last one.
-std::vector<json> read_lines(const fs::path& path) {
-  std::vector<json> out;
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    json object = json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (object.is_object()) out.push_back(std::move(object));
-  }
-  return out;
-}
+using nlohmann::ordered_json;
 
 CheckedPipeline load(const io::RunPaths& paths) {
   if (!fs::exists(paths.pipeline)) {
@@ -39,27 +28,26 @@ CheckedPipeline load(const io::RunPaths& paths) {
 
 std::map<int64_t, ReportedStep> read_steps(const fs::path& path) {
   std::map<int64_t, ReportedStep> out;
-  for (const json& line : read_lines(path)) {
+  each_line(path, [&](const ordered_json& line) {
     const auto step = line.find("step"), ledger = line.find("ledger"), epoch = line.find("epoch");
-    if (step == line.end() || !step->is_number_integer() || ledger == line.end() || !ledger->is_string()) continue;
+    if (step == line.end() || !step->is_number_integer() || ledger == line.end() || !ledger->is_string()) return;
     const auto& text = ledger->get_ref<const std::string&>();
     ReportedStep reported{.ledger = 0, .epoch = epoch != line.end() && epoch->is_number() ? epoch->get<double>() : 0};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), reported.ledger, 16);
     if (error == std::errc() && end == text.data() + text.size()) out[step->get<int64_t>()] = reported;
-  }
+  });
   return out;
 }
 
 Replaced read_replaced(const fs::path& path) {
   Replaced out;
-  for (const json& line : read_lines(path)) {
-    if (line.value("kept", false)) continue;
-    ++out[{line.value("epoch", uint64_t{0}), line.value("position", uint64_t{0})}];
-  }
+  each_line(path, [&](const ordered_json& line) {
+    if (!line.value("kept", false)) ++out[{line.value("epoch", uint64_t{0}), line.value("position", uint64_t{0})}];
+  });
   return out;
 }
 
-std::string what_is_edited(const nlohmann::ordered_json& stored) {
+std::string what_is_edited(const ordered_json& stored) {
   const auto resolved = stored.find("resolved");
   if (resolved == stored.end() || !resolved->is_object()) return "pipeline.resolved.json has lost its hash: it was edited";
   if (resolved->value("version", "") != version) {
@@ -140,22 +128,6 @@ std::map<int64_t, uint64_t> RepeatedRun::ledgers(int64_t first_step, int64_t las
   return found_;
 }
 
-std::vector<StepSample> RepeatedRun::samples_of(int64_t step) const {
-  std::vector<StepSample> out;
-  const uint64_t samples = source().node->size();
-  const Segment segment = Segment::training(engine_->plan().streams[0], samples, step, 1, 0, 1);
-  const Place place = segment.place(0);
-  const Permutation order(samples, pipeline_.seed, source().stream, place.epoch);
-  for (uint64_t position = place.position; position < place.position + static_cast<uint64_t>(grouping().size); ++position) {
-    const auto found = past_.replaced.find({place.epoch, position});
-    const uint64_t sample = found == past_.replaced.end()
-                                ? order(position)
-                                : substitute_sample(pipeline_.seed, source().stream, place.epoch, position, found->second, samples);
-    out.push_back({place.epoch, position, sample, source().node->key(sample)});
-  }
-  return out;
-}
-
 std::string RepeatedRun::reason(int64_t step) const {
   for (const BadSample& bad : failed_) {
     if (static_cast<int64_t>(bad.epoch) * engine_->info().steps_per_epoch + static_cast<int64_t>(bad.position) / engine_->info().batch + 1 == step) {
@@ -172,7 +144,7 @@ std::string RepeatedRun::reason(int64_t step) const {
   if (!past_.edited.empty()) return past_.edited;
   std::error_code ignored;
   const auto begun = fs::last_write_time(past_.paths.pipeline, ignored);
-  const std::vector<StepSample> samples = samples_of(step);
+  const std::vector<StepSample> samples = engine_->samples_of(step, past_.replaced);
   for (const StepSample& sample : samples) {
     const fs::path file = file_of(sample.key);
     if (!file.empty() && fs::last_write_time(file, ignored) > begun) return file.string() + " was changed after the run began";

@@ -58,8 +58,6 @@ class RepeatedRun {
   Grouping grouping() const { return engine_->plan().streams[0].grouping; }
 
  private:
-  std::vector<StepSample> samples_of(int64_t step) const;
-
   const PastRun& past_;
   RepeatOptions options_;
   CheckedPipeline pipeline_;

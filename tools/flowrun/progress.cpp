@@ -4,15 +4,10 @@
 #include <cstdio>
 #include <unistd.h>
 
+#include "tools/flowrun/text.h"
+
 namespace flowrun::tool {
 namespace {
-
-template <class... Args>
-std::string print(const char* format, Args... args) {
-  char text[256];
-  std::snprintf(text, sizeof text, format, args...);
-  return text;
-}
 
 std::string duration(double seconds) {
   const auto s = static_cast<int64_t>(std::llround(seconds));

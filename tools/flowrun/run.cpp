@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <set>
 #include <unistd.h>
@@ -9,6 +8,7 @@
 #include "graph/device.h"
 #include "graph/log.h"
 #include "io/file.h"
+#include "tools/flowrun/json_files.h"
 #include "tools/flowrun/load.h"
 #include "tools/flowrun/monitor.h"
 #include "tools/flowrun/progress.h"
@@ -102,17 +102,14 @@ class Records {
   void finish(const Engine* engine, ordered_json result) {
     if (engine) io::write_file_atomic(paths_.stats, engine->stats_json().dump(2) + "\n");
     std::string table;
-    std::ifstream lines(evaluations());
-    for (std::string text; std::getline(lines, text);) {
-      ordered_json entry = ordered_json::parse(text, nullptr, false);
-      if (entry.is_discarded()) continue;
+    each_line(evaluations(), [&](ordered_json entry) {
       const std::string node = entry.at("node");
       entry.erase("node");
       auto history = result.contains(node) ? result[node]["history"] : ordered_json::array();
       history.push_back(entry);
       result[node] = entry;
       result[node]["history"] = std::move(history);
-    }
+    });
     for (const auto& [node, entry] : result.items()) table += table_rows(node, entry);
     const std::string head = "| node | metric | value | selected on |\n|---|---|---|---|\n";
     if (!table.empty()) io::write_file_atomic(paths_.root / "result.md", head + table);

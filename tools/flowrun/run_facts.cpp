@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "graph/error.h"
+#include "tools/flowrun/json_files.h"
 
 namespace flowrun::tool {
 namespace {
@@ -11,23 +12,6 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr size_t most_metrics = 120, most_rows = 200, most_bad = 50, most_warnings = 20;
-
-ordered_json json_file(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  if (!file) return nullptr;
-  ordered_json value = ordered_json::parse(file, nullptr, false);
-  return value.is_object() ? value : ordered_json();
-}
-
-/// Lines that are no objects, such as a torn last one, are passed over.
-template <class Take>
-void each_line(const std::filesystem::path& path, Take&& take) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    const ordered_json entry = ordered_json::parse(line, nullptr, false);
-    if (entry.is_object()) take(entry);
-  }
-}
 
 int64_t step_of(const ordered_json& entry) {
   const auto step = entry.find("step");
@@ -37,7 +21,7 @@ int64_t step_of(const ordered_json& entry) {
 }  // namespace
 
 RunFacts::RunFacts(const std::filesystem::path& run)
-    : paths(run), pipeline(json_file(paths.pipeline)), result(json_file(paths.result)), stats(json_file(paths.stats)) {
+    : paths(run), pipeline(read_json(paths.pipeline)), result(read_json(paths.result)), stats(read_json(paths.stats)) {
   if (pipeline.is_null() && !io::holds_run(run)) throw RunError(run.string() + " holds no run: give the directory that flowrun run wrote");
   read_metrics();
   read_evaluations();

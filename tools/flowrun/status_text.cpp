@@ -5,18 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/flowrun/monitor.h"
+#include "tools/flowrun/text.h"
 
 namespace flowrun::tool {
 namespace {
 
 using nlohmann::ordered_json;
-
-template <class... Args>
-std::string print(const char* format, Args... args) {
-  char text[512];
-  std::snprintf(text, sizeof text, format, args...);
-  return text;
-}
 
 std::string seconds(double time) {
   if (time < 1e-3) return print("%.0f us", time * 1e6);

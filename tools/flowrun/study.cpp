@@ -8,16 +8,10 @@
 #include "graph/context.h"
 #include "graph/device.h"
 #include "tools/flowrun/part.h"
+#include "tools/flowrun/text.h"
 
 namespace flowrun::tool {
 namespace {
-
-template <class... Args>
-std::string print(const char* format, Args... args) {
-  char text[512];
-  std::snprintf(text, sizeof text, format, args...);
-  return text;
-}
 
 /// What trains, without checkpoints: those are as rare as the user wants, and would fill the disk here.
 CheckedPipeline training_side(CheckedPipeline all) {

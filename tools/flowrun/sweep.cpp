@@ -3,7 +3,6 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sys/wait.h>
@@ -14,6 +13,7 @@
 #include "io/file.h"
 #include "io/run_directory.h"
 #include "io/strict_json.h"
+#include "tools/flowrun/json_files.h"
 #include "tools/flowrun/load.h"
 
 namespace flowrun::tool {
@@ -79,11 +79,6 @@ SweepFile load_sweep(const std::string& path) {
   return out;
 }
 
-ordered_json read_json(const fs::path& path) {
-  std::ifstream file(path);
-  return ordered_json::parse(file, nullptr, false);
-}
-
 bool is_done(const fs::path& run) {
   const ordered_json result = read_json(io::RunPaths(run).result);
   return result.is_object() && result.value("status", "") == "done";
@@ -125,11 +120,9 @@ ordered_json row_of(const Variant& variant, const fs::path& out) {
   for (const char* field : {"steps", "seconds", "error"}) {
     if (result.contains(field)) row[field] = result[field];
   }
-  std::ifstream lines(paths.metrics);
-  for (std::string text; std::getline(lines, text);) {
-    const ordered_json line = ordered_json::parse(text, nullptr, false);
-    if (line.is_object() && line.contains("loss")) row["loss"] = line["loss"];
-  }
+  each_line(paths.metrics, [&](const ordered_json& line) {
+    if (line.contains("loss")) row["loss"] = line["loss"];
+  });
   for (const auto& [node, entry] : result.items()) {
     if (!entry.is_object()) continue;
     for (const auto& [metric, value] : entry.items()) {

@@ -1,14 +1,15 @@
 // top: what a running process does, on the machine that it runs on.
 #include <csignal>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 #include <unistd.h>
 
 #include "graph/context.h"
 #include "io/run_directory.h"
 #include "tools/flowrun/commands.h"
+#include "tools/flowrun/json_files.h"
 #include "tools/flowrun/monitor.h"
 
 namespace flowrun::tool {
@@ -17,18 +18,12 @@ namespace {
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-std::optional<ordered_json> read_json(const fs::path& path) {
-  std::ifstream file(path);
-  ordered_json out = ordered_json::parse(file, nullptr, false);
-  return out.is_discarded() ? std::nullopt : std::optional(std::move(out));
-}
-
 std::string ended(const fs::path& run) {
   const io::RunPaths paths(run);
-  if (const auto result = read_json(paths.result)) {
-    return run.string() + " has ended: " + result->value("status", "?") +
-           (result->contains("steps") ? " after step " + (*result)["steps"].dump() : "") +
-           (result->contains("error") ? ": " + result->value("error", "") : "");
+  if (const ordered_json result = read_json(paths.result); !result.is_null()) {
+    return run.string() + " has ended: " + result.value("status", "?") +
+           (result.contains("steps") ? " after step " + result["steps"].dump() : "") +
+           (result.contains("error") ? ": " + result.value("error", "") : "");
   }
   if (!io::holds_run(run)) return run.string() + " holds no run";
   return run.string() + " is not running; flowrun run … --resume --out " + run.string() + " goes on";
@@ -36,27 +31,27 @@ std::string ended(const fs::path& run) {
 
 /// The process that writes into the directory. Throws RunError unless it can be asked from here.
 pid_t find_process(const fs::path& run) {
-  const auto process = read_json(run / process_name);
-  if (!process || !io::is_locked(run)) throw RunError(ended(run));
+  const ordered_json process = read_json(run / process_name);
+  if (process.is_null() || !io::is_locked(run)) throw RunError(ended(run));
   char host[256] = "";
   gethostname(host, sizeof host - 1);
-  if (process->value("host", "") != host) {
-    throw RunError(run.string() + " runs on " + process->value("host", "another machine") + ": ask there");
+  if (process.value("host", "") != host) {
+    throw RunError(run.string() + " runs on " + process.value("host", "another machine") + ": ask there");
   }
-  return process->value("pid", 0);
+  return process.value("pid", 0);
 }
 
 /// Its answer; nothing when it ended before.
 std::optional<ordered_json> ask(const fs::path& run, pid_t process) {
-  const auto before = read_json(run / status_json_name);
+  const ordered_json before = read_json(run / status_json_name);
   if (kill(process, SIGUSR1) != 0) {
     if (errno == ESRCH) return std::nullopt;
     throw RunError("process " + std::to_string(process) + " of " + run.string() + " can't be asked: it belongs to another user");
   }
   for (int i = 0; i < 200; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(25));
-    auto now = read_json(run / status_json_name);
-    if (now && (!before || (*now)["seconds"] != (*before)["seconds"])) return now;
+    ordered_json now = read_json(run / status_json_name);
+    if (!now.is_null() && (before.is_null() || now["seconds"] != before["seconds"])) return now;
     if (!io::is_locked(run)) return std::nullopt;
   }
   throw RunError("process " + std::to_string(process) + " of " + run.string() + " does not answer (is it stopped?)");

@@ -1,0 +1,29 @@
+// JSON that a run wrote, or is writing: what can't be read counts as not there.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace flowrun::tool {
+
+/// The object in the file; null when there is none.
+inline nlohmann::ordered_json read_json(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  if (!file) return nullptr;
+  nlohmann::ordered_json value = nlohmann::ordered_json::parse(file, nullptr, /*allow_exceptions=*/false);
+  return value.is_object() ? value : nlohmann::ordered_json();
+}
+
+/// Hands `take` the objects of a file, one per line. Lines that are none, such as a torn last one, are passed over.
+template <class Take>
+void each_line(const std::filesystem::path& path, Take&& take) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    const nlohmann::ordered_json entry = nlohmann::ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (entry.is_object()) take(entry);
+  }
+}
+
+}  // namespace flowrun::tool
