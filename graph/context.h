@@ -16,6 +16,8 @@ namespace flowrun {
 /// State of every model and stateful node by its name in the pipeline.
 using Snapshot = std::map<std::string, State>;
 
+class Ranks;
+
 /// The run as a whole, the same for all nodes; immutable while it runs, but for log().
 struct RunInfo {
   uint64_t seed = 0;
@@ -26,6 +28,7 @@ struct RunInfo {
   bool resumed = false;
   int rank = 0;
   int world = 1;
+  Ranks* ranks = nullptr;       // how they talk; null in a world of 1 (and where ranks only load data)
   int64_t steps_per_epoch = 0;  // of the training stream
   int64_t total_steps = 0;      // that schedules see: run.epochs times steps per epoch
   int64_t last_step = 0;        // where this run ends: run.steps or total_steps
@@ -111,6 +114,8 @@ struct StepContext {
   const void* engine;
   /// The samples of a step on this rank, in their order: for reports of a step that went wrong.
   std::vector<StepSample> (*samples)(const void* engine, int64_t step) = nullptr;
+  /// Seconds so far that this rank's device worked on groups, or was idle for want of them: what other ranks wait for.
+  double (*own_seconds)(const void* engine) = nullptr;
   void report(const std::string& name, double value) const { reports[name] = value; }
 };
 

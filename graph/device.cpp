@@ -20,6 +20,7 @@ void DeviceRuntime::resolve(RunParams& run) {
   if (run.precision == "auto") run.precision = "fp32";
   if (run.intra_op <= 0) run.intra_op = available_cores();
 }
+void DeviceRuntime::share_machine(int, int) {}
 void DeviceRuntime::enter(const RunParams&) {}
 void DeviceRuntime::leave() {}
 void DeviceRuntime::begin_range(const std::string&, int64_t) {}

@@ -15,6 +15,8 @@ class DeviceRuntime {
   /// Replaces "auto" and 0 in device, precision and intra_op by what this machine has; throws PipelineError when
   /// what is asked for is not there.
   virtual void resolve(RunParams& run);
+  /// Before resolve(), when several ranks are on this machine: each takes a device of its own, and its part of the cores.
+  virtual void share_machine(int local_rank, int local_world);
   /// First call on the thread that will run all device and step nodes.
   virtual void enter(const RunParams& run);
   /// Last call on that thread: whatever was submitted has ended.

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "graph/device.h"
+#include "graph/ranks.h"
 
 namespace flowrun {
 namespace {
@@ -63,6 +64,7 @@ Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pip
   info_.resumed = options_.resume.has_value();
   info_.rank = options_.rank;
   info_.world = options_.world;
+  info_.ranks = options_.ranks;
   info_.threads = options_.threads > 0 ? options_.threads : data_threads(pipeline_);
   if (options_.serial) info_.threads = 1;
   executor_ = options_.serial ? make_serial_executor(pipeline_.run) : make_tbb_executor(pipeline_.run, info_.threads);
@@ -107,6 +109,10 @@ void Engine::size_run() {
     const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(stream.source)];
     if (source.node->size() == 0) throw PipelineError("error: " + source.name + " has no samples: check the path");
   }
+  for (const StreamPlan& stream : plan_.streams) {
+    const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(stream.source)];
+    require_equal("the samples of " + source.name, std::to_string(source.node->size()));
+  }
   if (pipeline_.training_source < 0) return;
   const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)];
   const StreamPlan& stream = plan_.streams[0];
@@ -143,7 +149,9 @@ void Engine::open_rest() {
 void Engine::prove_memory() {
   for (const StreamPlan& stream : plan_.streams) {
     const uint64_t samples = pipeline_.nodes[static_cast<size_t>(stream.source)].node->size();
-    const Segment segment = stream.training ? Segment::training(stream, samples, 1, 1, info_.rank, info_.world) : Segment::pass(stream, samples);
+    const Segment segment =
+        stream.training ? Segment::training(stream, samples, 1, 1, info_.rank, info_.world) : Segment::pass(stream, samples, info_.rank, info_.world);
+    if (segment.groups == 0) continue;
     const StreamRun probe(pipeline_, plan_, segment, *stats_, stream_options(), [](const Work&) {});
   }
 }
@@ -210,10 +218,59 @@ void Engine::fill(StepContext& context) const {
   context.seconds = stats_->seconds();
   context.engine = this;
   context.snapshot = [](const void* engine) { return static_cast<const Engine*>(engine)->snapshot(); };
+  context.own_seconds = [](const void* engine) { return static_cast<const Engine*>(engine)->own_seconds(); };
   context.samples = [](const void* engine, int64_t step) {
     const auto* const self = static_cast<const Engine*>(engine);
     return self->samples_of(step, self->replaced_);
   };
+}
+
+/// On all ranks at the same places of the run.
+bool Engine::stop_asked() const {
+  const bool here = options_.stop != nullptr && options_.stop->load();
+  if (info_.ranks == nullptr) return here;
+  std::vector<int64_t> ranks = {here ? 1 : 0};
+  info_.ranks->sum(ranks, "agreeing to stop or go on");
+  return ranks[0] > 0;
+}
+
+void Engine::require_equal(const std::string& what, const std::string& mine) const {
+  if (info_.ranks == nullptr) return;
+  const std::vector<std::string> all = info_.ranks->gather(mine, "comparing " + what);
+  for (size_t rank = 0; rank < all.size(); ++rank) {
+    if (all[rank] == all[0]) continue;
+    throw PipelineError("error: " + what + " differ: rank 0 has " + all[0] + ", rank " + std::to_string(rank) + " has " + all[rank] +
+                        "; all ranks must see the same data");
+  }
+}
+
+/// What a step is on all ranks together. On the device's thread, at the end of the step's groups.
+void Engine::agree(int64_t step, StepTotals& totals) const {
+  const std::string what = "the end of step " + std::to_string(step);
+  info_.ranks->at(what);
+  std::vector<int64_t> words = {static_cast<int64_t>(totals.ledger), totals.stop ? 1 : 0, static_cast<int64_t>(totals.bad.size())};
+  info_.ranks->sum(words, what);
+  totals.ledger = static_cast<uint64_t>(words[0]);
+  totals.stop = words[1] > 0;
+  if (words[2] == 0) return;
+  auto mine = nlohmann::json::array();
+  for (const BadSample& bad : totals.bad) mine.push_back({bad.epoch, bad.position, bad.sample, bad.key, bad.error, bad.kept});
+  totals.bad.clear();
+  for (const std::string& text : info_.ranks->gather(mine.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), what)) {
+    for (const auto& bad : nlohmann::json::parse(text)) {
+      totals.bad.push_back({bad[0], bad[1], bad[2], bad[3], bad[4], bad[5]});
+    }
+  }
+}
+
+double Engine::own_seconds() const {
+  double sum = 0;
+  for (size_t n = 0; n < pipeline_.nodes.size(); ++n) {
+    if (pipeline_.nodes[n].scope() != Scope::device) continue;
+    const Stats::Summary summary = stats_->summary(n);
+    sum += summary.busy + summary.wait_input;
+  }
+  return sum;
 }
 
 StreamOptions Engine::stream_options() {
@@ -247,6 +304,7 @@ std::optional<Failure> Engine::train(int64_t to) {
   StreamOptions options = stream_options();
   options.stop = options_.stop;
   options.watch = [this](StreamRun* run) { watch(run); };
+  if (info_.ranks != nullptr) options.agree = [this](int64_t step, StepTotals& totals) { agree(step, totals); };
   options.tap = options_.tap;
   options.replaced = options_.replaced;
   const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
@@ -272,17 +330,21 @@ void Engine::evaluate(const std::function<bool(const Moments&)>& due) {
   for (const StreamPlan& stream : plan_.streams) {
     if (std::find(sources.begin(), sources.end(), stream.source) == sources.end()) continue;
     const uint64_t samples = pipeline_.nodes[static_cast<size_t>(stream.source)].node->size();
+    const Segment segment = Segment::pass(stream, samples, info_.rank, info_.world);
     StreamOptions options = stream_options();
-    options.stop = options_.stop;
+    if (info_.ranks == nullptr) options.stop = options_.stop;  // ranks stop together, behind the pass
     options.watch = [this](StreamRun* run) { watch(run); };
     if (options_.on_evaluating) {
       options.on_images = [&](int64_t images) {
         options_.on_evaluating(pipeline_.nodes[static_cast<size_t>(stream.source)].name, images, static_cast<int64_t>(samples));
       };
     }
-    const auto run = executor_->run(pipeline_, plan_, Segment::pass(stream, samples), *stats_, std::move(options));
-    if (run->failure()) throw RunError(run->failure()->message);
-    if (run->completed_steps() == 0) return void(evaluation_stopped_ = true);
+    if (segment.groups > 0) {  // else there are more ranks than groups
+      const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
+      if (run->failure()) throw RunError(run->failure()->message);
+      if (run->completed_steps() == 0) return void(evaluation_stopped_ = true);
+    }
+    if (info_.ranks != nullptr && stop_asked()) return void(evaluation_stopped_ = true);
   }
   executor_->on_device([&] {
     Worker worker(*stats_, stats_->workers() - 1, options_.counts_cpu);
@@ -338,7 +400,6 @@ void Engine::finish_nodes(bool stopping) {
 }
 
 RunResult Engine::run() {
-  const auto stop_asked = [&] { return options_.stop && options_.stop->load(); };
   const auto periodic = [&](const Moments& at) {
     return step_ > 0 &&
            ((at.every_steps > 0 && step_ % at.every_steps == 0) || (at.every_epochs > 0 && step_ % (at.every_epochs * info_.steps_per_epoch) == 0));

@@ -24,6 +24,7 @@ struct EngineOptions {
   int threads = 0;  // data threads; 0: run.threads
   bool serial = false;
   int rank = 0, world = 1;
+  Ranks* ranks = nullptr;                 // none: a world of 1, or ranks that only load data
   uint64_t jitter = 0;                    // test only: seeded delays in the pool
   size_t trace = 0;                       // how many calls of each thread to keep for a trace
   std::vector<std::string> stubs;         // for measuring: nodes that replay what they gave first (graph/stubs.h)
@@ -101,6 +102,10 @@ class Engine {
   StreamOptions stream_options();
   void watch(StreamRun* run);
   nlohmann::ordered_json thread_status(int worker) const;
+  double own_seconds() const;
+  bool stop_asked() const;
+  void agree(int64_t step, StepTotals& totals) const;
+  void require_equal(const std::string& what, const std::string& mine) const;
   void fill(StepContext& context) const;
   Snapshot snapshot() const;
   double epoch_at(int64_t step) const;

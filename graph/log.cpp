@@ -42,6 +42,11 @@ void log_to(const std::string& path, std::function<void()> before) {
   logger().flush_on(spdlog::level::info);
 }
 
+void log_warnings_as(const std::string& name) {
+  logger().sinks()[0]->set_pattern(name + ": %v");
+  logger().sinks()[0]->set_level(spdlog::level::warn);
+}
+
 void log_info(const std::string& text) { log(spdlog::level::info, text); }
 void log_warning(const std::string& text) { log(spdlog::level::warn, "warning: " + text); }
 

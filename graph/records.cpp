@@ -11,7 +11,7 @@ int64_t Segment::images(int64_t group) const {
 
 int64_t Segment::total_samples() const {
   const int64_t full = total_groups() * stream->grouping.group;
-  return stream->training ? full : static_cast<int64_t>(samples);
+  return stream->training ? full : std::min(full, static_cast<int64_t>(samples) - first_group * stream->grouping.group);
 }
 
 Place Segment::place(int64_t group) const {
@@ -21,10 +21,12 @@ Place Segment::place(int64_t group) const {
   return {step, epoch, static_cast<uint64_t>(in_epoch), static_cast<uint64_t>(in_epoch * stream->grouping.group)};
 }
 
-Segment Segment::pass(const StreamPlan& stream, uint64_t samples) {
+Segment Segment::pass(const StreamPlan& stream, uint64_t samples, int rank, int world) {
   Segment segment{.stream = &stream, .samples = samples, .steps = 1};
   const auto group = static_cast<uint64_t>(stream.grouping.group);
-  segment.groups = segment.groups_world = static_cast<int64_t>((samples + group - 1) / group);
+  segment.groups_world = static_cast<int64_t>((samples + group - 1) / group);
+  segment.first_group = segment.groups_world * rank / world;
+  segment.groups = segment.groups_world * (rank + 1) / world - segment.first_group;
   return segment;
 }
 

@@ -39,8 +39,8 @@ struct Segment {
   int64_t images(int64_t group) const;
   int64_t total_samples() const;
   Place place(int64_t group) const;
-  /// A pass over all samples in order, as one step.
-  static Segment pass(const StreamPlan& stream, uint64_t samples);
+  /// A pass over all samples in order, as one step; each rank takes a run of whole groups, which may be none.
+  static Segment pass(const StreamPlan& stream, uint64_t samples, int rank = 0, int world = 1);
   static Segment training(const StreamPlan& stream, uint64_t samples, int64_t first_step, int64_t steps, int rank, int world);
 };
 
@@ -108,6 +108,7 @@ struct StepRecord : Record {
   int64_t groups_left = 0;
   int64_t tasks_left = 0;
   int64_t images = 0;
+  bool stop = false;                  // the last step, on request
   std::vector<uint64_t> node_ledger;  // device's executor only
   std::map<std::string, double> reports;
   std::vector<BadSample> bad;

@@ -74,7 +74,7 @@ std::string pipeline_hash(const ordered_json& resolved) {
   // Sorted keys, and without what can't change a result.
   nlohmann::json plain = resolved;
   for (const char* key : {"about", "resolved", "plugins"}) plain.erase(key);
-  for (const char* key : {"threads", "read_ahead", "memory_mib", "steps", "stall_after"}) plain["run"].erase(key);
+  for (const char* key : {"threads", "read_ahead", "memory_mib", "steps", "stall_after", "rank_timeout"}) plain["run"].erase(key);
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash_text(plain.dump())));
   return text;

@@ -184,6 +184,12 @@ void StreamRun::begin_step(StepRecord& step) {
   for (size_t n = 0; n < step.node_ledger.size(); ++n) {
     if (plan_.trains[n] || !segment_.stream->training) last_ledger_ += step.node_ledger[n];
   }
+  step.stop = options_.stop != nullptr && options_.stop->load();
+  if (options_.agree) {
+    StepTotals totals{last_ledger_, step.stop, std::move(step.bad)};
+    options_.agree(step.step, totals);
+    last_ledger_ = totals.ledger, step.stop = totals.stop, step.bad = std::move(totals.bad);
+  }
   if (!quarantine(step)) return;
   if (step.tasks_left == 0) return end_step(step);
   for (const int root : level(step_level).roots) push_device(step, step_level, root);
@@ -240,7 +246,8 @@ void StreamRun::run_step_task(StepRecord& step, int index, Worker& worker) {
 void StreamRun::end_step(StepRecord& step) {
   ++completed_steps_;
   if (options_.on_step && segment_.stream->training) options_.on_step(step_context(step));
-  if (options_.stop && options_.stop->load()) stop_after(step.step);
+  // Ranks that have agreed can't be asked again.
+  if (step.stop || (!options_.agree && options_.stop && options_.stop->load())) stop_after(step.step);
   const std::lock_guard lock(device_mutex_);
   device_wakes_.notify_all();
 }

@@ -36,6 +36,13 @@ struct Failure {
   std::string message;
 };
 
+/// What a step adds up to: on this rank, then on all.
+struct StepTotals {
+  uint64_t ledger = 0;
+  bool stop = false;  // somebody asked for it
+  std::vector<BadSample> bad;
+};
+
 class StreamRun;
 
 struct StreamOptions {
@@ -51,14 +58,15 @@ struct StreamOptions {
   uint64_t jitter = 0;                      // test only: random delays and spawns, seeded
   const std::atomic<bool>* stop = nullptr;  // ends the run after the step in flight
   const RunInfo* run = nullptr;
-  const std::vector<bool>* inactive = nullptr;       // per node: folds nothing now (evaluations that are not due)
-  std::function<void(StepContext&)> fill_step;       // engine's part of a step context
-  std::function<void(const StepContext&)> on_step;   // a step has ended
-  std::function<void(int64_t images)> on_images;     // after each group: how many images have passed
-  std::function<void(StreamRun*)> watch;             // from its beginning; null: it has ended
-  std::function<void(const BadSample&)> quarantine;  // a sample was replaced, or kept with a remark
-  Tap tap;                                           // sees what nodes of the pool make
-  const Replaced* replaced = nullptr;                // places that begin with their substitute
+  const std::vector<bool>* inactive = nullptr;           // per node: folds nothing now (evaluations that are not due)
+  std::function<void(int64_t step, StepTotals&)> agree;  // makes totals of this rank those of all; none: a world of 1
+  std::function<void(StepContext&)> fill_step;           // engine's part of a step context
+  std::function<void(const StepContext&)> on_step;       // a step has ended
+  std::function<void(int64_t images)> on_images;         // after each group: how many images have passed
+  std::function<void(StreamRun*)> watch;                 // from its beginning; null: it has ended
+  std::function<void(const BadSample&)> quarantine;      // a sample was replaced, or kept with a remark
+  Tap tap;                                               // sees what nodes of the pool make
+  const Replaced* replaced = nullptr;                    // places that begin with their substitute
 };
 
 class StreamRun {

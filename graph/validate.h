@@ -21,6 +21,7 @@ struct RunParams {
   int64_t memory_mib = 1024;
   int64_t max_bad = 0;
   double stall_after = 300;
+  double rank_timeout = 600;
 
   void describe(auto& param) {
     param("epochs", epochs, positive, "Passes over the training source; sets the length that schedules see.");
@@ -40,6 +41,8 @@ struct RunParams {
     param("max_bad", max_bad, not_negative, "How many samples may fail and be replaced before the run fails.");
     param("stall_after", stall_after, not_negative,
           "Seconds without a finished step, or batch of an evaluation, after which the log says who waits for whom; 0: never.");
+    param("rank_timeout", rank_timeout, Range{1},
+          "Seconds that a rank waits for the others, at the start and in every exchange, before it gives up.");
   }
 
  private:

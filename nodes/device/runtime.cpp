@@ -1,11 +1,10 @@
 // The device's thread: how many threads an operation may use, which device, which precision.
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
-#include <dlfcn.h>
-#include <filesystem>
 #include <fstream>
 
 #include "graph/device.h"
+#include "nodes/device/cuda_module.h"
 #include "nodes/tensor.h"
 
 namespace flowrun {
@@ -20,42 +19,6 @@ bool cpu_has_bf16() {
   return false;
 }
 
-/// libflowrun_cuda.so, beside the program. It is not linked, because it brings gigabytes of libraries along.
-struct CudaModule {
-  std::string missing;  // why there is no CUDA; empty when there is
-  void (*enter)() = nullptr;
-  void (*leave)() = nullptr;
-  void (*range_push)(const char*, int64_t) = nullptr;
-  void (*range_pop)() = nullptr;
-
-  static const CudaModule& get() {
-    static const CudaModule module = load();
-    return module;
-  }
-
-  static CudaModule load() {
-    CudaModule module;
-#if FLOWRUN_WITH_CUDA
-    // Asking the driver first costs nothing on machines without one.
-    void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (driver == nullptr) return module.missing = "no NVIDIA driver (libcuda.so.1) on this machine", module;
-    dlclose(driver);
-    const auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-    void* library = dlopen((program / "libflowrun_cuda.so").c_str(), RTLD_NOW | RTLD_GLOBAL);
-    if (library == nullptr) return module.missing = dlerror(), module;
-    const auto devices = reinterpret_cast<int (*)()>(dlsym(library, "flowrun_cuda_devices"));
-    module.enter = reinterpret_cast<void (*)()>(dlsym(library, "flowrun_cuda_enter"));
-    module.leave = reinterpret_cast<void (*)()>(dlsym(library, "flowrun_cuda_leave"));
-    module.range_push = reinterpret_cast<void (*)(const char*, int64_t)>(dlsym(library, "flowrun_cuda_range_push"));
-    module.range_pop = reinterpret_cast<void (*)()>(dlsym(library, "flowrun_cuda_range_pop"));
-    if (devices() == 0) module.missing = "the NVIDIA driver shows no GPU";
-#else
-    module.missing = "this program was built without CUDA, because there was no nvcc: install the CUDA 13.0 toolkit and build again";
-#endif
-    return module;
-  }
-};
-
 class TensorRuntime final : public DeviceRuntime {
  public:
   void resolve(RunParams& run) override {
@@ -64,13 +27,20 @@ class TensorRuntime final : public DeviceRuntime {
       throw PipelineError("error: run.device is cuda, but " + CudaModule::get().missing);
     }
     const bool cuda = run.device == "cuda";
+    if (cuda && local_rank_ >= CudaModule::get().devices()) {
+      throw PipelineError("error: rank " + std::to_string(local_rank_) + " of this machine has no GPU of its own: it has " +
+                          std::to_string(CudaModule::get().devices()) + ", but " + std::to_string(local_world_) + " ranks");
+    }
     if (run.precision == "auto") run.precision = cuda || cpu_has_bf16() ? "bf16" : "fp32";
-    if (run.intra_op <= 0) run.intra_op = cuda ? 1 : available_cores() - available_cores() / 4;  // under four cores: all
+    const int cores = std::max(1, available_cores() / local_world_);
+    if (run.intra_op <= 0) run.intra_op = cuda ? 1 : cores - cores / 4;  // under four cores: all
   }
+
+  void share_machine(int local_rank, int local_world) override { local_rank_ = local_rank, local_world_ = local_world; }
 
   void enter(const RunParams& run) override {
     cuda_ = run.device == "cuda";
-    if (cuda_) CudaModule::get().enter();
+    if (cuda_) CudaModule::get().enter(local_rank_);
     at::set_num_threads(static_cast<int>(run.intra_op));
     const auto device = cuda_ ? at::kCUDA : at::kCPU;
     at::autocast::set_autocast_dtype(device, at::kBFloat16);
@@ -95,6 +65,7 @@ class TensorRuntime final : public DeviceRuntime {
 
  private:
   bool cuda_ = false;
+  int local_rank_ = 0, local_world_ = 1;
 };
 
 const bool registered = [] {

@@ -5,6 +5,7 @@
 
 #include "graph/error.h"
 #include "nodes/device.h"
+#include "nodes/ranks/ranks.h"
 
 namespace flowrun::eval {
 
@@ -15,13 +16,20 @@ class Collected {
     values_.push_back(group.values_BD);
     labels_.push_back(group.labels_B);
   }
-  Tensor values_ND() const { return at::cat(values_); }
-  Tensor labels_N() const {
-    const Tensor labels = at::cat(labels_);
-    if (labels.min().item<int64_t>() < 0) throw NodeError("an image has no class: evaluations of classes need class folders");
-    return labels;
+  /// Of all ranks, in the order of the stream; what was added is forgotten. Collective.
+  struct All {
+    Tensor values_ND, labels_N;
+  };
+  All take(const RunInfo& run) {
+    const auto joined = [&](std::vector<Tensor>& groups, const char* what) {
+      const Tensor mine = groups.empty() ? Tensor() : at::cat(groups);
+      groups.clear();
+      return ranks::rows(run, mine, what);
+    };
+    All all{joined(values_, "gathering features"), joined(labels_, "gathering labels")};
+    if (all.labels_N.min().item<int64_t>() < 0) throw NodeError("an image has no class: evaluations of classes need class folders");
+    return all;
   }
-  void clear() { values_.clear(), labels_.clear(); }
 
  private:
   std::vector<Tensor> values_, labels_;

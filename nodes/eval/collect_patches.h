@@ -7,6 +7,7 @@
 #include "graph/error.h"
 #include "nodes/device.h"
 #include "nodes/eval/patches.h"
+#include "nodes/ranks/ranks.h"
 
 namespace flowrun::eval {
 
@@ -18,11 +19,15 @@ class CollectedPatches {
     pixels_.push_back(cut_maps(group.maps_BHW, group.grid));
     per_image_ = group.grid * group.grid;
   }
-  /// What was added, which is forgotten.
-  Patches take() {
-    Patches all{at::cat(features_), at::cat(pixels_), per_image_};
-    features_.clear(), pixels_.clear();
-    return all;
+  /// Of all ranks, in the order of the stream; what was added is forgotten. Collective.
+  Patches take(const RunInfo& run) {
+    const auto joined = [&](std::vector<Tensor>& groups, const char* what) {
+      const Tensor mine = groups.empty() ? Tensor() : at::cat(groups);
+      groups.clear();
+      return ranks::rows(run, mine, what);
+    };
+    const Tensor features = joined(features_, "gathering patches");
+    return {features, joined(pixels_, "gathering label maps"), ranks::most(run, per_image_, "comparing patches")};
   }
 
  private:

@@ -1,8 +1,10 @@
+#include <ATen/ops/full.h>
 #include <algorithm>
 
 #include "nodes/device.h"
 #include "nodes/eval/confusion.h"
 #include "nodes/probe_resource.h"
+#include "nodes/ranks/ranks.h"
 
 namespace flowrun {
 namespace {
@@ -15,6 +17,13 @@ class Tally {
     const Tensor counts = segments ? group.confusion_HCC : group.named_BH.eq(group.labels_B.unsqueeze(1)).sum(0);
     counts_ = counts_.defined() ? counts_.add(counts) : counts;
     if (!segments) images_ += group.labels_B.numel();
+  }
+  /// Over all ranks; collective.
+  void add_up(const RunInfo& run) {
+    if (run.ranks == nullptr) return;
+    const Tensor mine = counts_.defined() ? counts_.unsqueeze(0) : Tensor();
+    if (const Tensor all = ranks::rows(run, mine, "adding up what heads named"); all.defined()) counts_ = all.sum(0);
+    images_ = ranks::sum(run, at::full({1}, static_cast<double>(images_), at::kDouble), "adding up images").item<int64_t>();
   }
   void clear() { counts_.reset(), images_ = 0; }
   bool empty() const { return !counts_.defined(); }
@@ -63,6 +72,7 @@ struct Heads {
 
   void run(Ports&, EvaluationContext& context) {
     const model::Probe& probe = params.model->probe;
+    selection_.add_up(context.run), test_.add_up(context.run);
     const bool segments = test_.segments();
     const std::vector<double> found = test_.quality(), chosen_on = selection_.empty() ? found : selection_.quality();
     const auto best = static_cast<size_t>(std::max_element(chosen_on.begin(), chosen_on.end()) - chosen_on.begin());

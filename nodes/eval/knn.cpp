@@ -37,9 +37,9 @@ struct Knn {
     if (port.test) test_.add(*port.test);
   }
   void run(Ports&, EvaluationContext& context) {
+    const auto train = train_.take(context.run), test = test_.take(context.run);
     const std::vector<double> accuracy =
-        eval::knn_accuracy(train_.values_ND(), train_.labels_N(), test_.values_ND(), test_.labels_N(), params.k, params.temperature);
-    train_.clear(), test_.clear();
+        eval::knn_accuracy(train.values_ND, train.labels_N, test.values_ND, test.labels_N, params.k, params.temperature);
     context.report("accuracy", accuracy[0]);
     for (size_t i = 0; accuracy.size() > 1 && i < accuracy.size(); ++i) context.report("accuracy_k" + std::to_string(params.k[i]), accuracy[i]);
   }

@@ -29,8 +29,8 @@ struct LinearProbe {
     if (port.test) test_.add(*port.test);
   }
   void run(Ports&, EvaluationContext& context) {
-    const double accuracy = eval::ridge_accuracy(train_.values_ND(), train_.labels_N(), test_.values_ND(), test_.labels_N(), params.lambda);
-    train_.clear(), test_.clear();
+    const auto train = train_.take(context.run), test = test_.take(context.run);
+    const double accuracy = eval::ridge_accuracy(train.values_ND, train.labels_N, test.values_ND, test.labels_N, params.lambda);
     context.report("accuracy", accuracy);
   }
 

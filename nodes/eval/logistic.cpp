@@ -34,9 +34,9 @@ struct LogisticProbe {
   }
 
   void run(Ports&, EvaluationContext& context) {
-    Tensor train_ND = train_.values_ND().to(at::kDouble), test_ND = test_.values_ND().to(at::kDouble);
-    const Tensor train_labels = train_.labels_N(), test_labels = test_.labels_N();
-    train_.clear(), test_.clear();
+    const auto train = train_.take(context.run), test = test_.take(context.run);
+    Tensor train_ND = train.values_ND.to(at::kDouble), test_ND = test.values_ND.to(at::kDouble);
+    const Tensor train_labels = train.labels_N, test_labels = test.labels_N;
     if (params.standardize) {
       const eval::Standardiser standard(train_ND);
       train_ND = standard.apply(train_ND), test_ND = standard.apply(test_ND);

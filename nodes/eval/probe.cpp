@@ -54,8 +54,8 @@ struct Probe {
   }
 
   void run(Ports&, EvaluationContext& context) {
-    const Tensor train_ND = train_.values_ND(), train_labels = train_.labels_N(), test_ND = test_.values_ND(), test_labels = test_.labels_N();
-    train_.clear(), test_.clear();
+    const auto [train_ND, train_labels] = train_.take(context.run);
+    const auto [test_ND, test_labels] = test_.take(context.run);
     const int64_t classes = std::max(train_labels.max().item<int64_t>(), test_labels.max().item<int64_t>()) + 1;
     const auto rows = eval::selection_rows(params.selection, context.run.seed, train_ND, train_labels, test_ND, test_labels);
     if (rows.fit_ND.size(0) < 2) throw NodeError("a batch norm can't be trained on " + std::to_string(rows.fit_ND.size(0)) + " image");

@@ -11,6 +11,7 @@
 #include "graph/period.h"
 #include "io/file.h"
 #include "nodes/device.h"
+#include "nodes/ranks/ranks.h"
 #include "nodes/report/health_math.h"
 #include "nodes/report/write_checkpoint.h"
 
@@ -79,6 +80,7 @@ struct Health {
     if (!connected_) throw NodeError(nothing);
     if (!due(context.step, context.run)) return;
     const at::NoGradGuard no_grad;
+    gather(context.run);
     const health::Values values = measure();
     features_.clear(), targets_.clear(), agreements_.clear(), losses_.clear();
     const auto report = [&](const char* what, const std::optional<double>& value) {
@@ -102,6 +104,14 @@ struct Health {
   static constexpr const char* nothing = "there is nothing to watch: connect tokens, prediction and target, or loss";
 
   bool due(int64_t step, const RunInfo& run) const { return Period::parse(params.every)->due(step, run.steps_per_epoch); }
+
+  /// The images of all ranks, in the order of the step.
+  void gather(const RunInfo& run) {
+    if (run.ranks == nullptr) return;
+    for (auto* const groups : {&features_, &targets_, &agreements_, &losses_}) {
+      if (!groups->empty()) *groups = {ranks::rows(run, at::cat(*groups), "gathering what " + name_ + " watches")};
+    }
+  }
 
   static std::optional<double> std_of(const std::vector<Tensor>& groups) {
     const Tensor all = at::cat(groups);

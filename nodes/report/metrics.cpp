@@ -1,9 +1,12 @@
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "graph/node.h"
 #include "graph/period.h"
@@ -11,6 +14,7 @@
 #include "io/tensorboard.h"
 #include "nodes/device.h"
 #include "nodes/host.h"
+#include "nodes/ranks/ranks.h"
 
 namespace flowrun {
 namespace {
@@ -24,7 +28,8 @@ struct Metrics {
       .scope = Scope::step,
       .details =
           "The loss is the mean over the groups of the step that is reported, with one value per predicted block. The ledger is a hash of all "
-          "that was random in the step's data: two runs whose ledgers agree saw the same bytes.",
+          "that was random in the step's data: two runs whose ledgers agree saw the same bytes. With several ranks loss, ledger and rate are those "
+          "of all; slowest_rank is the one the others waited for.",
       .late = 2};
   struct Ports {
     In<Loss> loss{"loss", "The loss to report.", optional};
@@ -85,12 +90,25 @@ struct Metrics {
     std::snprintf(ledger, sizeof ledger, "%016llx", static_cast<unsigned long long>(context.ledger));
     line["ledger"] = ledger;
     line["images_per_second"] = rate;
+    compare_ranks(context, line);
     for (const auto& [name, value] : context.reports) line.emplace(name, value);
     if (lines_) lines_->append(line);
     if (!events_) return;
     const double time = now();
     events_->scalar("images_per_second", context.step, static_cast<float>(rate), time);
     for (const auto& [name, value] : context.reports) events_->scalar(name, context.step, static_cast<float>(value), time);
+  }
+
+  /// Which rank the others waited for since the last report, and how much more time it took than the mean.
+  void compare_ranks(const StepContext& context, nlohmann::ordered_json& line) {
+    if (context.run.ranks == nullptr) return;
+    const double own = context.own_seconds(context.engine);
+    const Tensor mine = at::zeros({context.run.world}, at::kDouble);
+    mine[context.run.rank].fill_(own - std::exchange(last_own_, own));
+    const Tensor all = ranks::sum(context.run, mine, "comparing the ranks' speed");
+    const double mean = all.mean().item<double>();
+    line["slowest_rank"] = all.argmax().item<int64_t>();
+    if (mean > 0) line["slowest_to_mean"] = all.max().item<double>() / mean;
   }
 
   /// Waits for the device, once per report.
@@ -100,12 +118,16 @@ struct Metrics {
                       ": let value_every of loss.mse and every of this node be the same");
     }
     if (!loss_.defined()) return;
-    const double loss = loss_.item<double>();
+    std::vector<Tensor> values = {loss_.to(at::kDouble).view({1})};
+    if (per_part_.defined()) values.push_back(per_part_.to(at::kDouble));
+    const Tensor means =
+        ranks::sum(context.run, at::cat(values), "the loss of step " + std::to_string(context.step)).div(context.run.ranks ? context.run.world : 1);
+    const double* const mean = means.const_data_ptr<double>();
+    const double loss = mean[0];
     if (!std::isfinite(loss)) throw NodeError("the loss is " + std::to_string(loss));
     context.report("loss", loss);
     if (!per_part_.defined()) return;
-    const Tensor host = per_part_.to(at::kCPU, at::kDouble);
-    for (size_t i = 0; i < parts_.size(); ++i) context.report("loss_block_" + std::to_string(parts_[i]), host.const_data_ptr<double>()[i]);
+    for (size_t i = 0; i < parts_.size(); ++i) context.report("loss_block_" + std::to_string(parts_[i]), mean[i + 1]);
   }
 
   std::optional<io::JsonLines> lines_;
@@ -113,7 +135,7 @@ struct Metrics {
   Tensor loss_, per_part_;
   bool has_value_ = true;
   std::vector<int64_t> parts_;
-  double last_seconds_ = -1;
+  double last_seconds_ = -1, last_own_ = 0;
   int64_t last_images_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #include "graph/period.h"
 #include "nodes/device.h"
 #include "nodes/model_resources.h"
+#include "nodes/ranks/ranks.h"
 #include "nodes/tensor_state.h"
 #include "nodes/train/adamw_math.h"
 #include "nodes/train/schedule.h"
@@ -21,7 +22,8 @@ struct TrainAdamW {
       .brief = "Back-propagates the loss of each group and updates models with AdamW once a step.",
       .scope = Scope::step,
       .details =
-          "Gradients add up over the groups of a step, each group's loss being its own mean. Decay is decoupled and applies to parameters of "
+          "Gradients add up over the groups of a step, each group's loss being its own mean; with several ranks they become the mean over all. Decay "
+          "is decoupled and applies to parameters of "
           "more than one axis whose name has no \"bias\" in it. The learning rate rises linearly over the warm-up and falls as half a cosine "
           "(or a line, or not); it is a function of the step and run.epochs alone, written to the metrics and, after scaling, to the log. "
           "layer_decay acts on encoders: block k of L has the rate times layer_decay^(L + 1 - k). Steps count from 1. A loss that is not finite "
@@ -113,6 +115,7 @@ struct TrainAdamW {
       if (encoder && params.layer_decay < 1) factors = train::layer_decay_factors(params.models[m].parameters(), params.layer_decay);
       optimizer_.add(params.models.names[m], params.models[m].parameters(), params.lr_multipliers.empty() ? 1.0 : params.lr_multipliers[m], factors);
     }
+    exchange_ = gradient_exchange(run);
   }
 
   void fold(Ports& port, const FoldContext& context) {
@@ -121,7 +124,7 @@ struct TrainAdamW {
     if (loss.is_cpu() && !std::isfinite(loss.item<double>())) {
       throw NodeError("the loss is " + std::to_string(loss.item<double>()) + "; a lower lr.max or a longer warm-up is the usual cure");
     }
-    (context.count == 1 ? loss : loss.div(static_cast<double>(context.count))).backward();
+    exchange_->backward(context.count == 1 ? loss : loss.div(static_cast<double>(context.count)), context.index + 1 == context.count);
   }
 
   void run(Ports&, StepContext& context) {
@@ -152,6 +155,19 @@ struct TrainAdamW {
     return buffer;
   }
 
+  std::unique_ptr<ranks::GradientExchange> gradient_exchange(const RunInfo& run) const {
+    std::vector<Tensor> parameters;
+    std::vector<std::string> names;
+    for (size_t m = 0; m < params.models.size(); ++m) {
+      for (const model::Parameter& parameter : params.models[m].parameters()) {
+        if (!parameter.value.requires_grad()) continue;
+        parameters.push_back(parameter.value);
+        names.push_back(params.models.names[m] + "." + parameter.name);
+      }
+    }
+    return ranks::gradient_exchange(run, std::move(parameters), std::move(names));
+  }
+
   std::vector<Tensor> gradients() const {
     std::vector<Tensor> out;
     for (size_t m = 0; m < params.models.size(); ++m) {
@@ -174,6 +190,7 @@ struct TrainAdamW {
   train::Warmup lr_;
   train::Ramp weight_decay_;
   train::AdamW optimizer_;
+  std::unique_ptr<ranks::GradientExchange> exchange_;
 };
 
 FLOWRUN_NODE(TrainAdamW);

@@ -5,6 +5,7 @@
 
 #include "nodes/device.h"
 #include "nodes/probe_resource.h"
+#include "nodes/ranks/ranks.h"
 #include "nodes/tensor_state.h"
 #include "nodes/train/head_optimizers.h"
 #include "nodes/train/schedule.h"
@@ -62,6 +63,9 @@ struct TrainProbe {
     }
     length_ = train::Length::of(epochs, warmup, run.steps_per_epoch);
     model::Probe& probe = params.model->probe;
+    if (run.ranks != nullptr && probe.config().kind == model::ProbeKind::linear) {
+      throw NodeError("the batch norm of a linear probe takes the groups one after the other: train it as one process");
+    }
     probe.parameters().set_requires_grad(true);
     const train::AdamWOptions options{params.betas[0], params.betas[1], params.eps};
     for (int64_t head = 0; head < probe.heads(); ++head) optimizers_.add(probe.parameters(), probe.indices(head), options);
@@ -82,6 +86,7 @@ struct TrainProbe {
   }
 
   void run(Ports&, StepContext& context) {
+    share_gradients(context.run);
     report(context);
     const model::Probe& probe = params.model->probe;
     std::vector<double> lrs, decays;
@@ -120,6 +125,15 @@ struct TrainProbe {
     if (lowest >= 0 && highest < probe.config().classes) return;
     throw NodeError("a label is " + std::to_string(lowest < 0 ? lowest : highest) + ", but the probe has classes 0 to " +
                     std::to_string(probe.config().classes - 1));
+  }
+
+  void share_gradients(const RunInfo& run) {
+    if (run.ranks == nullptr) return;
+    std::vector<Tensor> all = {loss_H_};
+    for (const model::Parameter& parameter : params.model->probe.parameters()) {
+      if (parameter.value.grad().defined()) all.push_back(parameter.value.grad());
+    }
+    ranks::average(run, all, "the exchange of gradients");
   }
 
   double rate(double highest, int64_t step) const {

@@ -49,6 +49,8 @@ class Monitor::Endpoint {
 
 Monitor::Monitor(const Engine& engine, Options options)
     : engine_(engine), options_(std::move(options)), last_move_(Clock::now().time_since_epoch().count()) {
+  thread_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
+  if (options_.directory.empty()) return;
   struct sigaction action {};
   action.sa_handler = ask;
   action.sa_flags = SA_RESTART;
@@ -57,12 +59,12 @@ Monitor::Monitor(const Engine& engine, Options options)
   gethostname(host, sizeof host - 1);
   io::write_file_atomic(options_.directory / process_name, ordered_json{{"pid", getpid()}, {"host", host}}.dump() + "\n");
   if (options_.port > 0) endpoint_ = std::make_unique<Endpoint>(options_.port, [this] { return prometheus_text(status()); });
-  thread_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
 }
 
 Monitor::~Monitor() {
   thread_ = {};
   endpoint_.reset();
+  if (options_.directory.empty()) return;
   std::signal(SIGUSR1, SIG_IGN);  // somebody may still ask while the process ends
   std::error_code ignored;
   std::filesystem::remove(options_.directory / process_name, ignored);
@@ -93,6 +95,7 @@ ordered_json Monitor::status() const {
 }
 
 void Monitor::write_status(const ordered_json& status) const {
+  if (options_.directory.empty()) return;
   try {
     io::write_file_atomic(options_.directory / status_text_name, status_text(status));
     io::write_file_atomic(options_.directory / status_json_name, status.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n");

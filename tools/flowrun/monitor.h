@@ -19,9 +19,9 @@ namespace flowrun::tool {
 class Monitor {
  public:
   struct Options {
-    std::filesystem::path directory;
-    double stall_after = 0;  // seconds; 0: never
-    int port = 0;            // 0: none
+    std::filesystem::path directory;  // empty: of another rank; only stalls are told, in the log
+    double stall_after = 0;           // seconds; 0: never
+    int port = 0;                     // 0: none
   };
   /// Starts the thread. Throws PipelineError when the port is taken.
   Monitor(const Engine& engine, Options options);

@@ -41,7 +41,7 @@ void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_
     std::string path = change.at("path").get<std::string>().substr(1);
     std::replace(path.begin(), path.end(), '/', '.');
     if (path.starts_with("resolved") || path == "about" || path == "run.threads" || path == "run.read_ahead" || path == "run.memory_mib" ||
-        path == "run.steps" || path == "run.stall_after")
+        path == "run.steps" || path == "run.stall_after" || path == "run.rank_timeout")
       continue;
     if (++count <= 8) differences += "\n  " + path + (change.contains("value") ? " is now " + change.at("value").dump() : " is gone");
   }
@@ -54,20 +54,23 @@ std::optional<ResumePoint> resume_point(const io::RunPaths& paths) {
   std::vector<std::string> skipped;
   const auto directory = io::newest_complete_checkpoint(paths.checkpoints, &skipped);
   for (const std::string& reason : skipped) log_warning(reason);
+  if (!directory) return {};
   ResumePoint point;
-  if (directory) {
-    const io::Manifest manifest = io::open_checkpoint(*directory);
-    point.step = manifest.step;
-    for (const io::CheckpointFile& file : manifest.files) {
-      const std::filesystem::path name = file.name;
-      if (name.extension() == ".safetensors") point.snapshot[name.stem().string()] = read_state(*directory / name);
-    }
+  const io::Manifest manifest = io::open_checkpoint(*directory);
+  point.step = manifest.step;
+  for (const io::CheckpointFile& file : manifest.files) {
+    const std::filesystem::path name = file.name;
+    if (name.extension() == ".safetensors") point.snapshot[name.stem().string()] = read_state(*directory / name);
   }
-  io::truncate_json_lines(paths.metrics, point.step);
-  io::truncate_json_lines(paths.quarantine, point.step);
+  return point;
+}
+
+void cut_records(const io::RunPaths& paths, const std::optional<ResumePoint>& point) {
+  const int64_t step = point ? point->step : 0;
+  io::truncate_json_lines(paths.metrics, step);
+  io::truncate_json_lines(paths.quarantine, step);
   // The evaluation of the checkpoint's own step is made again.
-  io::truncate_json_lines(paths.root / "evaluations.jsonl", directory ? point.step - 1 : -1);
-  return directory ? std::optional(std::move(point)) : std::nullopt;
+  io::truncate_json_lines(paths.root / "evaluations.jsonl", point ? step - 1 : -1);
 }
 
 }  // namespace flowrun::tool

@@ -20,7 +20,10 @@ void adopt(RunParams& run, const nlohmann::ordered_json& stored);
 /// Throws PipelineError, listing the differences, unless both pipelines compute the same.
 void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_json& now);
 
-/// The newest complete checkpoint, if there is one; and cuts off what the logs hold behind it.
+/// The newest complete checkpoint, if there is one.
 std::optional<ResumePoint> resume_point(const io::RunPaths& paths);
+
+/// Cuts off what the run's files hold behind that point.
+void cut_records(const io::RunPaths& paths, const std::optional<ResumePoint>& point);
 
 }  // namespace flowrun::tool

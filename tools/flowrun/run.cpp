@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <set>
@@ -7,6 +8,7 @@
 
 #include "graph/device.h"
 #include "graph/log.h"
+#include "graph/ranks.h"
 #include "io/file.h"
 #include "tools/flowrun/json_files.h"
 #include "tools/flowrun/load.h"
@@ -144,16 +146,18 @@ std::string opening_line(const RunInfo& run, const RunParams& params, const std:
   }
   text += run.device + " " + run.precision + ", " + std::to_string(params.intra_op) + (params.intra_op == 1 ? " thread" : " threads") +
           " inside operations, " + std::to_string(run.threads) + " for data";
+  if (run.world > 1) text += "; " + std::to_string(run.world) + " ranks";
   if (from > 0) text += "; resumed after step " + std::to_string(from);
   return text;
 }
 
-EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& out) {
+EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& out, Ranks* ranks) {
   EngineOptions options;
   options.threads = args.threads;
   options.serial = args.serial;
-  options.rank = args.rank;
-  options.world = args.world;
+  options.rank = ranks ? ranks->launch().rank : args.rank;
+  options.world = ranks ? ranks->launch().world : args.world;
+  options.ranks = ranks;
   options.jitter = args.jitter;
   options.directory = out.string();
   options.stop = &stop_requested;
@@ -161,11 +165,44 @@ EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& o
   return options;
 }
 
-/// Ranks load data; the exchange of gradients is not there yet.
+/// Gradients are exchanged only where ranks have found each other.
 void refuse_training_ranks(const CheckedPipeline& pipeline, int world) {
   for (const CheckedNode& node : pipeline.nodes) {
     const bool writes = std::any_of(node.uses.begin(), node.uses.end(), [](const ModelUse& use) { return use.access == Models::Access::writes; });
-    if (world > 1 && writes) throw PipelineError("error: " + node.name + " trains, but ranks don't exchange gradients yet: run it as one process");
+    if (world > 1 && writes) throw PipelineError("error: " + node.name + " trains: start the ranks with torchrun --no-python, srun or mpirun");
+  }
+}
+
+/// The first rank decides where; after a restart all go on with what is there.
+std::filesystem::path agreed_folder(RunArgs& args, Ranks* ranks) {
+  if (ranks == nullptr) return run_folder(args);
+  const Launch& launch = ranks->launch();
+  if (launch.restarts > 0) args.resume = true;
+  std::filesystem::path out = launch.rank == 0 ? run_folder(args) : "";
+  if (launch.rank == 0 && launch.restarts > 0 && !io::holds_run(out)) args.resume = false;
+  const std::vector<std::string> all = ranks->gather((args.resume ? "+" : "-") + out.string(), "naming the run directory");
+  args.resume = all[0][0] == '+';
+  return all[0].substr(1);
+}
+
+/// All ranks must run the same; says what differs from rank 0's.
+void require_same_on_all(const ordered_json& resolved, Ranks& ranks) {
+  ordered_json plain = resolved;
+  plain["run"].erase("intra_op");  // machines differ, and each loss is a mean over ranks anyway
+  const std::string hash = pipeline_hash(plain);
+  const std::vector<std::string> hashes = ranks.gather(hash, "comparing the pipelines");
+  if (std::all_of(hashes.begin(), hashes.end(), [&](const std::string& other) { return other == hash; })) return;
+  const std::vector<std::string> all = ranks.gather(resolved.dump(), "comparing the pipelines");
+  for (size_t rank = 1; rank < all.size(); ++rank) {
+    if (hashes[rank] == hashes[0]) continue;
+    try {
+      require_same(ordered_json::parse(all[0]), ordered_json::parse(all[rank]));
+    } catch (const PipelineError& error) {
+      const std::string text = error.what();
+      throw PipelineError("error: rank " + std::to_string(rank) +
+                          " has another pipeline than rank 0:" + text.substr(text.find('\n'), text.rfind('\n') - text.find('\n')) +
+                          "\nstart all ranks with the same file and the same --set");
+    }
   }
 }
 
@@ -180,30 +217,31 @@ std::unique_ptr<Engine> open_engine(CheckedPipeline& pipeline, EngineOptions opt
   }
 }
 
-}  // namespace
-
-int run(const RunArgs& args) {
-  CheckedPipeline pipeline = load_checked(args.pipeline);
-  refuse_training_ranks(pipeline, args.world);
+/// One rank's run; the only one's, mostly.
+int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks) {
+  const bool first = ranks == nullptr || ranks->launch().rank == 0;
   std::optional<TraceFile> trace;
-  if (!args.trace.empty()) trace.emplace(args.trace);
-  const std::filesystem::path out = run_folder(args);
+  if (!args.trace.empty() && first) trace.emplace(args.trace);
+  const std::filesystem::path out = agreed_folder(args, ranks);
   const bool fresh = !std::filesystem::exists(out);
-  const io::RunDirectory directory(out, args.resume);
-  const io::RunPaths& paths = directory.paths();
+  std::optional<io::RunDirectory> directory;
+  if (first) directory.emplace(out, args.resume);
+  const io::RunPaths paths(out);
   ordered_json stored;
   if (args.resume) adopt(pipeline.run, stored = stored_pipeline(paths));
   device_runtime().resolve(pipeline.run);
   const ordered_json resolved = resolved_json(pipeline);
   if (args.resume) require_same(stored, resolved);
+  if (ranks) require_same_on_all(resolved, *ranks);
 
-  Progress progress(args.quiet);
-  log_to(paths.log.string(), [&] { progress.clear(); });
+  Progress progress(args.quiet || !first);
+  log_to(first ? paths.log.string() : "", [&] { progress.clear(); });
   Records records(paths);
   std::unique_ptr<Engine> engine;
-  EngineOptions options = engine_options(args, out);
+  EngineOptions options = engine_options(args, first ? out : "", ranks);
   if (args.resume) options.resume = resume_point(paths);
   const int64_t from = options.resume ? options.resume->step : 0;
+  if (args.resume && first) cut_records(paths, options.resume);
   std::optional<Monitor> monitor;
   options.on_step = [&](const StepContext& context) {
     monitor->step(context);
@@ -213,39 +251,64 @@ int run(const RunArgs& args) {
     monitor->moved();
     progress.evaluating(source, done, total);
   };
-  options.on_evaluation = [&](const std::string& node, const EvaluationContext& context) { records.evaluation(node, context); };
-  options.on_failed_step = [&](int64_t step, const std::vector<StepSample>& samples) { records.failed_step(step, samples); };
-  options.on_quarantine = [&](const BadSample& bad) { records.quarantine(bad, engine->info()); };
-  engine = open_engine(pipeline, std::move(options), fresh, out);
-  if (!args.resume) io::write_file_atomic(paths.pipeline, resolved.dump(2) + "\n");
+  if (first) {
+    options.on_evaluation = [&](const std::string& node, const EvaluationContext& context) { records.evaluation(node, context); };
+    options.on_failed_step = [&](int64_t step, const std::vector<StepSample>& samples) { records.failed_step(step, samples); };
+    options.on_quarantine = [&](const BadSample& bad) { records.quarantine(bad, engine->info()); };
+  }
+  engine = open_engine(pipeline, std::move(options), fresh && first, out);
+  if (!args.resume && first) io::write_file_atomic(paths.pipeline, resolved.dump(2) + "\n");
   log_info(opening_line(engine->info(), pipeline.run, out, from));
 
   catch_signals();
+  int status = 0;
+  ordered_json result;
   try {
-    monitor.emplace(*engine, Monitor::Options{out, pipeline.run.stall_after, args.prometheus});
-    const RunResult result = engine->run();
-    monitor.reset();
-    progress.clear();
-    records.finish(
-        engine.get(),
-        {{"status", result.stopped ? "stopped" : "done"}, {"steps", result.steps}, {"images", result.images}, {"seconds", result.seconds}});
-    try_report(out);
-    if (trace) trace->write(*engine, pipeline, paths.metrics);
-    log_info(result.stopped ? "stopped after step " + std::to_string(result.steps) + "; go on with --resume --out " + out.string()
-                            : "done: " + out.string());
-    engine.reset();
-    log_to("", {});
-    return result.stopped ? exit_stopped : 0;
+    monitor.emplace(*engine, Monitor::Options{first ? out : "", pipeline.run.stall_after, first ? args.prometheus : 0});
+    const RunResult ended = engine->run();
+    if (ended.stopped) status = exit_stopped;
+    result = {{"status", ended.stopped ? "stopped" : "done"}, {"steps", ended.steps}, {"images", ended.images}, {"seconds", ended.seconds}};
   } catch (const std::exception& error) {
-    monitor.reset();
-    progress.clear();
-    log_info(std::string("error: ") + error.what());
-    records.finish(engine.get(), {{"status", "failed"}, {"error", error.what()}});
+    if (ranks) ranks->failed(error.what());
+    if (first) {
+      log_info(std::string("error: ") + error.what());
+    } else {
+      std::fprintf(stderr, "rank %d: error: %s\n", ranks->launch().rank, error.what());
+    }
+    status = exit_failed;
+    result = {{"status", "failed"}, {"error", error.what()}};
+  }
+  monitor.reset();
+  progress.clear();
+  if (first) {
+    records.finish(engine.get(), result);
     try_report(out);
     if (trace) trace->write(*engine, pipeline, paths.metrics);
-    engine.reset();
-    log_to("", {});
-    return exit_failed;
+  }
+  if (status == 0) log_info("done: " + out.string());
+  if (status == exit_stopped) log_info("stopped after step " + result["steps"].dump() + "; go on with --resume --out " + out.string());
+  engine.reset();
+  log_to("", {});
+  return status;
+}
+
+}  // namespace
+
+int run(const RunArgs& args) {
+  Launch launch = find_launch([](const char* name) { return std::getenv(name); });
+  CheckedPipeline pipeline = load_checked(args.pipeline);
+  refuse_training_ranks(pipeline, args.world);
+  launch.timeout = pipeline.run.rank_timeout;
+  device_runtime().share_machine(launch.local_rank, launch.local_world);
+  if (launch.rank > 0) log_warnings_as("rank " + std::to_string(launch.rank));
+  const std::unique_ptr<Ranks> ranks = join_ranks(launch);
+  try {
+    const int status = run_rank(args, pipeline, ranks.get());
+    if (ranks && status != exit_failed) ranks->gather("", "the end of the run");  // what rank 0 wrote is complete
+    return status;
+  } catch (const std::exception& error) {
+    if (ranks) ranks->failed(error.what());
+    throw;
   }
 }
 

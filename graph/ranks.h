@@ -1,0 +1,63 @@
+// The processes that train together, each with a rank. Who they are comes from what started them; what they say to each
+// other goes through the layer that owns tensors (nodes/ranks), as device.h does for devices.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace flowrun {
+
+/// What started this process says of its place among the others.
+struct Launch {
+  int rank = 0, world = 1;
+  int local_rank = 0, local_world = 1;  // on this machine
+  std::string host;                     // of the store through which they find each other
+  int port = 0;
+  std::string by;            // "torchrun", "Slurm", …; empty: one process
+  bool hosts_store = false;  // rank 0 opens the store itself; else somebody has (torchrun's agent)
+  int64_t restarts = 0;      // how often torchrun has started them all again
+  double timeout = 600;      // seconds to wait for the others
+};
+
+/// Reads the environment through `get` (null: not set): torchrun's variables, then Slurm's, then those of Open MPI, MPICH
+/// and Intel MPI. Throws PipelineError when some of a set are missing or make no sense: never guesses a world of 1.
+Launch find_launch(const std::function<const char*(const char*)>& get);
+
+/// Something that all ranks do together failed: another rank is gone, or late.
+class RankError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// All calls but at(), failed() are collective: every rank makes the same ones in the same order, from one thread at a
+/// time; they throw RankError, which names the rank that is missing.
+class Ranks {
+ public:
+  explicit Ranks(Launch launch) : launch_(std::move(launch)) {}
+  virtual ~Ranks() = default;
+  const Launch& launch() const { return launch_; }
+
+  /// Adds up over all ranks, in place; wraps around.
+  virtual void sum(std::vector<int64_t>& values, const std::string& what) = 0;
+  /// The words of all ranks, by rank.
+  virtual std::vector<std::string> gather(const std::string& mine, const std::string& what) = 0;
+  /// What this rank is doing, for the messages of others when it is late; any thread.
+  virtual void at(const std::string& where) = 0;
+  /// Tells the others why this rank ends; any thread. Doesn't throw.
+  virtual void failed(const std::string& why) noexcept = 0;
+
+ private:
+  Launch launch_;
+};
+
+/// Meets the others. Throws RankError that says what was tried.
+using JoinRanks = std::unique_ptr<Ranks> (*)(const Launch& launch);
+void register_ranks(JoinRanks join);
+/// Null for a world of 1.
+std::unique_ptr<Ranks> join_ranks(const Launch& launch);
+
+}  // namespace flowrun

@@ -1,0 +1,7 @@
+// Declares what c10d's header of Gloo names: LibTorch ships the library, but not these headers. Only pointers to these types
+// cross the boundary.
+#pragma once
+
+namespace gloo {
+class IoException;
+}  // namespace gloo

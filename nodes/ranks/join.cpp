@@ -1,0 +1,263 @@
+// Meeting the other ranks: the store through which they find each other, and the process groups (PyTorch's c10d).
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/zeros.h>
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include "nodes/device/cuda_module.h"
+#include "nodes/ranks/group.h"
+
+namespace flowrun::ranks {
+namespace {
+
+using c10d::Store;
+using std::chrono::milliseconds;
+
+std::vector<uint8_t> bytes(const std::string& text) { return {text.begin(), text.end()}; }
+std::string text(const std::vector<uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
+std::string key(const char* what, int rank) { return std::string(what) + "/" + std::to_string(rank); }
+
+milliseconds timeout_of(const Launch& launch) { return milliseconds(static_cast<int64_t>(launch.timeout * 1000)); }
+
+std::string place_of(const Launch& launch) {
+  return "rank " + std::to_string(launch.rank) + " of " + std::to_string(launch.world) + " (" + launch.by + "), store at " + launch.host + ":" +
+         std::to_string(launch.port) + (launch.hosts_store ? ", which this process opens" : "");
+}
+
+std::string first_line(const char* what) {
+  const std::string all = what;
+  return all.substr(0, all.find('\n'));
+}
+
+/// Shows the others that this process lives, and where it is; tells which of them don't.
+class Pulse {
+ public:
+  Pulse(const c10::intrusive_ptr<Store>& store, const Launch& launch) : store_(store->clone()), launch_(launch), thread_([this] { beat(); }) {}
+  ~Pulse() {
+    {
+      const std::lock_guard lock(mutex_);
+      over_ = true;
+    }
+    wakes_.notify_all();
+    thread_.join();
+  }
+
+  void at(const std::string& where) {
+    const std::lock_guard lock(mutex_);
+    where_ = where;
+  }
+
+  /// Who has failed, or has not shown itself lately, or else where everybody is. Takes some seconds.
+  static std::string diagnosis(Store& store, const Launch& launch) {
+    try {
+      for (int attempt = 0; attempt < 4; ++attempt) {
+        const std::string failed = failures(store, launch);
+        if (!failed.empty()) return failed;
+        std::this_thread::sleep_for(milliseconds(500));
+      }
+      const std::vector<std::string> before = pulses(store, launch);
+      std::this_thread::sleep_for(3 * interval);
+      if (const std::string failed = failures(store, launch); !failed.empty()) return failed;
+      const std::vector<std::string> after = pulses(store, launch);
+      std::string lost, places;
+      for (int rank = 0; rank < launch.world; ++rank) {
+        const std::string& now = after[static_cast<size_t>(rank)];
+        const std::string where = now.empty() ? "before its first step" : now.substr(now.find(' ') + 1);
+        if (rank != launch.rank && now == before[static_cast<size_t>(rank)]) {
+          lost += (lost.empty() ? "rank " : ", rank ") + std::to_string(rank) + " is gone (last seen " + where + ")";
+        }
+        if (rank < 16) places += "\n  rank " + std::to_string(rank) + ": " + where;
+      }
+      return lost.empty() ? "all ranks live, but they are not at the same place:" + places : lost;
+    } catch (const std::exception&) {
+      return "the store at " + launch.host + ":" + std::to_string(launch.port) + " does not answer: rank 0, or the torchrun that held it, is gone";
+    }
+  }
+
+ private:
+  static constexpr milliseconds interval{1000};
+
+  static std::string failures(Store& store, const Launch& launch) {
+    std::string out;
+    for (int rank = 0; rank < launch.world; ++rank) {
+      if (rank == launch.rank || !store.check({key("failed", rank)})) continue;
+      out += (out.empty() ? "" : "\n") + std::string("rank ") + std::to_string(rank) + " failed: " + text(store.get(key("failed", rank)));
+    }
+    return out;
+  }
+
+  static std::vector<std::string> pulses(Store& store, const Launch& launch) {
+    std::vector<std::string> out;
+    for (int rank = 0; rank < launch.world; ++rank) {
+      out.push_back(store.check({key("pulse", rank)}) ? text(store.get(key("pulse", rank))) : "");
+    }
+    return out;
+  }
+
+  void beat() {
+    std::unique_lock lock(mutex_);
+    for (int64_t count = 1; !over_; ++count) {
+      const std::string now = std::to_string(count) + " " + where_;
+      lock.unlock();
+      try {
+        store_->set(key("pulse", launch_.rank), bytes(now));
+      } catch (const std::exception&) {
+        return;  // nobody there to tell
+      }
+      lock.lock();
+      wakes_.wait_for(lock, interval, [&] { return over_; });
+    }
+  }
+
+  c10::intrusive_ptr<Store> store_;
+  const Launch launch_;
+  std::mutex mutex_;
+  std::condition_variable wakes_;
+  bool over_ = false;
+  std::string where_ = "before its first step";
+  std::thread thread_;
+};
+
+class Group final : public TensorRanks {
+ public:
+  explicit Group(const Launch& launch) : TensorRanks(launch) {
+    open_store();
+    pulse_.emplace(store_, launch);
+    control_ = group("control", "cpu");
+    std::vector<int64_t> all = {1};
+    sum(all, "meeting the others");
+  }
+
+  void sum(std::vector<int64_t>& values, const std::string& what) override {
+    Tensor host = at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, at::kLong);
+    all_reduce(host, what);
+  }
+
+  std::vector<std::string> gather(const std::string& mine, const std::string& what) override {
+    std::vector<int64_t> longest(static_cast<size_t>(launch().world));
+    longest[static_cast<size_t>(launch().rank)] = static_cast<int64_t>(mine.size());
+    sum(longest, what);
+    const int64_t width = std::max<int64_t>(1, *std::max_element(longest.begin(), longest.end()));
+    const Tensor host = at::zeros({width}, at::kByte);
+    std::memcpy(host.mutable_data_ptr<uint8_t>(), mine.data(), mine.size());
+    std::vector<std::string> out;
+    for (const Tensor& one : all_gather(host, what)) {
+      out.emplace_back(reinterpret_cast<const char*>(one.const_data_ptr<uint8_t>()), static_cast<size_t>(longest[out.size()]));
+    }
+    return out;
+  }
+
+  void at(const std::string& where) override { pulse_->at(where); }
+
+  void failed(const std::string& why) noexcept override {
+    try {
+      store_->set(key("failed", launch().rank), bytes(why));
+    } catch (const std::exception&) {
+      // The store is gone, and with it the run.
+    }
+  }
+
+  void all_reduce(Tensor& host, const std::string& what) override {
+    std::vector<Tensor> tensors = {host};
+    wait(what, [&] { return control_->allreduce(tensors); });
+  }
+
+  std::vector<Tensor> all_gather(const Tensor& host, const std::string& what) override {
+    std::vector<std::vector<Tensor>> out(1);
+    for (int rank = 0; rank < launch().world; ++rank) out[0].push_back(at::empty_like(host));
+    std::vector<Tensor> in = {host};
+    wait(what, [&] { return control_->allgather(out, in); });
+    return out[0];
+  }
+
+  c10::intrusive_ptr<c10d::ProcessGroup> gradient_group(const std::string& device) override {
+    if (!gradients_) gradients_ = group("gradients", device);
+    return gradients_;
+  }
+
+  void missing(const std::string& what, const std::string& why) override {
+    throw RankError(Pulse::diagnosis(*store_, launch()) + "\n  found out by rank " + std::to_string(launch().rank) + " in " + what + ": " +
+                    first_line(why.c_str()));
+  }
+
+ private:
+  void open_store() {
+    c10d::TCPStoreOptions options;
+    options.port = static_cast<uint16_t>(launch().port);
+    options.isServer = launch().hosts_store;
+    options.numWorkers = static_cast<size_t>(launch().world);
+    options.waitWorkers = false;
+    options.timeout = timeout_of(launch());
+    options.multiTenant = true;
+    try {
+      const auto tcp = c10::make_intrusive<c10d::TCPStore>(launch().host, options);
+      // torchrun keeps its store over restarts.
+      store_ = c10::make_intrusive<c10d::PrefixStore>("flowrun/" + std::to_string(launch().restarts), tcp);
+    } catch (const std::exception& error) {
+      throw RankError("the ranks can't meet: " + place_of(launch()) + ": " + first_line(error.what()) +
+                      "\n  check that MASTER_ADDR is the machine of rank 0, that MASTER_PORT is free there, and that rank 0 has started");
+    }
+  }
+
+  c10::intrusive_ptr<c10d::ProcessGroup> group(const char* name, const std::string& device) {
+    try {
+      const auto store = c10::make_intrusive<c10d::PrefixStore>(name, store_);
+      auto out = c10::make_intrusive<c10d::ProcessGroup>(store, launch().rank, launch().world);
+      if (device == "cuda") {
+        add_nccl(*out, store);
+        return out;
+      }
+      const auto backend = c10::make_intrusive<c10d::ProcessGroupGloo>(store, launch().rank, launch().world,
+                                                                       c10d::ProcessGroupGloo::Options::create_default(timeout_of(launch())));
+      out->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO, backend);
+      out->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
+      return out;
+    } catch (const std::exception& error) {
+      std::string absent;
+      try {
+        absent = Pulse::diagnosis(*store_, launch()) + "; ";
+      } catch (const std::exception&) {
+        // The error itself must do.
+      }
+      throw RankError("the ranks met, but can't connect: " + absent + place_of(launch()) + ": " + first_line(error.what()) +
+                      "\n  GLOO_SOCKET_IFNAME (and NCCL_SOCKET_IFNAME) name the network interface to use");
+    }
+  }
+
+  void add_nccl(c10d::ProcessGroup& group, const c10::intrusive_ptr<Store>& store) const;
+
+  template <class Start>
+  void wait(const std::string& what, Start&& start) {
+    try {
+      start()->wait();
+    } catch (const std::exception& error) {
+      missing(what, error.what());
+    }
+  }
+
+  c10::intrusive_ptr<Store> store_;
+  std::optional<Pulse> pulse_;
+  c10::intrusive_ptr<c10d::ProcessGroup> control_, gradients_;
+};
+
+void Group::add_nccl(c10d::ProcessGroup& group, const c10::intrusive_ptr<Store>& store) const {
+  c10::intrusive_ptr<c10d::Backend> backend;
+  CudaModule::get().nccl(&store, launch().rank, launch().world, launch().timeout, &backend);
+  group.setBackend(c10::DeviceType::CUDA, c10d::ProcessGroup::BackendType::NCCL, backend);
+  group.setDefaultBackend(c10d::ProcessGroup::BackendType::NCCL);
+}
+
+const bool registered = (register_ranks([](const Launch& launch) -> std::unique_ptr<Ranks> { return std::make_unique<Group>(launch); }), true);
+
+}  // namespace
+}  // namespace flowrun::ranks

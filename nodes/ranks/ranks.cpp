@@ -1,0 +1,154 @@
+#include "nodes/ranks/ranks.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <algorithm>
+#include <c10/util/Exception.h>
+#include <sstream>
+#include <torch/csrc/distributed/c10d/reducer.hpp>
+
+#include "nodes/model_resources.h"
+#include "nodes/ranks/group.h"
+
+namespace flowrun::ranks {
+namespace {
+
+TensorRanks& of(const RunInfo& run) { return static_cast<TensorRanks&>(*run.ranks); }
+
+/// "5 32 7": type, then the axes; empty for an undefined tensor.
+std::string shape_text(const Tensor& t) {
+  if (!t.defined()) return "";
+  std::string out = std::to_string(static_cast<int>(t.scalar_type()));
+  for (const int64_t size : t.sizes()) out += " " + std::to_string(size);
+  return out;
+}
+
+struct Shape {
+  at::ScalarType type{};
+  std::vector<int64_t> sizes;
+  explicit Shape(const std::string& text) {
+    std::istringstream in(text);
+    int number = 0;
+    in >> number;
+    type = static_cast<at::ScalarType>(number);
+    for (int64_t size = 0; in >> size;) sizes.push_back(size);
+  }
+};
+
+/// c10d advises to say when all parameters are used. That is up to the pipeline, and finding out costs little.
+class NoAdvice final : public c10::WarningHandler {
+ public:
+  void process(const c10::Warning& warning) override {
+    if (warning.msg().find("find_unused_parameters") == std::string::npos) log_warning(warning.msg());
+  }
+};
+
+class Reduced final : public GradientExchange {
+ public:
+  Reduced(const RunInfo& run, std::vector<Tensor> parameters, std::vector<std::string> names) : ranks_(of(run)) {
+    // Gradients come in the reverse order: so do the buckets.
+    std::reverse(parameters.begin(), parameters.end());
+    std::reverse(names.begin(), names.end());
+    std::unordered_map<size_t, std::string> named;
+    for (size_t i = 0; i < names.size(); ++i) named[i] = names[i];
+    const auto [buckets, limits] = c10d::compute_bucket_assignment_by_size(
+        parameters, {static_cast<size_t>(c10d::kDefaultFirstBucketBytes), static_cast<size_t>(c10d::kDefaultBucketBytesCap)});
+    const std::vector<bool> sparse(parameters.size(), false);
+    // Which parameters a loss reaches is not asked of the user: those that it doesn't are found in its graph.
+    reducer_ =
+        std::make_unique<c10d::Reducer>(std::move(parameters), buckets, ranks_.gradient_group(run.device), sparse, c10d::kDefaultBucketBytesCap,
+                                        /*find_unused_parameters=*/true, /*gradient_as_bucket_view=*/false, std::move(named),
+                                        c10d::kDefaultFirstBucketBytes, /*skip_all_reduce_unused_params=*/false,
+                                        /*use_python_reducer=*/false, std::vector<int64_t>{});
+  }
+
+  void backward(const Tensor& loss, bool last) override {
+    if (!last) return loss.backward();
+    const c10::WarningUtils::WarningHandlerGuard guard(&no_advice_);
+    try {
+      reducer_->prepare_for_backward({loss});
+      loss.backward();
+    } catch (const std::exception& error) {
+      ranks_.missing("the exchange of gradients", error.what());
+    }
+  }
+
+ private:
+  TensorRanks& ranks_;
+  NoAdvice no_advice_;
+  std::unique_ptr<c10d::Reducer> reducer_;
+};
+
+class Alone final : public GradientExchange {
+ public:
+  void backward(const Tensor& loss, bool) override { loss.backward(); }
+};
+
+}  // namespace
+
+Tensor sum(const RunInfo& run, const Tensor& mine, const std::string& what) {
+  Tensor host = mine.to(at::kCPU, at::kDouble).contiguous();
+  if (run.ranks == nullptr) return host;
+  host = host.clone();
+  of(run).all_reduce(host, what);
+  return host;
+}
+
+void average(const RunInfo& run, const std::vector<Tensor>& tensors, const std::string& what) {
+  if (run.ranks == nullptr || tensors.empty()) return;
+  const at::NoGradGuard no_grad;
+  std::vector<Tensor> flat;
+  for (const Tensor& tensor : tensors) flat.push_back(tensor.flatten());
+  std::vector<Tensor> all = {at::cat(flat)};
+  try {
+    of(run).gradient_group(run.device)->allreduce(all)->wait();
+  } catch (const std::exception& error) {
+    of(run).missing(what, error.what());
+  }
+  all[0].div_(run.world);
+  int64_t begin = 0;
+  for (const Tensor& tensor : tensors) {
+    tensor.copy_(all[0].narrow(0, begin, tensor.numel()).view_as(tensor));
+    begin += tensor.numel();
+  }
+}
+
+int64_t most(const RunInfo& run, int64_t mine, const std::string& what) {
+  if (run.ranks == nullptr) return mine;
+  std::vector<int64_t> all(static_cast<size_t>(run.world));
+  all[static_cast<size_t>(run.rank)] = mine;
+  run.ranks->sum(all, what);
+  return *std::max_element(all.begin(), all.end());
+}
+
+Tensor rows(const RunInfo& run, const Tensor& mine, const std::string& what) {
+  if (run.ranks == nullptr) return mine;
+  std::vector<Shape> shapes;
+  int64_t most = 0;
+  const Shape* like = nullptr;
+  for (const std::string& text : of(run).gather(shape_text(mine), what)) shapes.emplace_back(text);
+  for (const Shape& shape : shapes) {
+    if (shape.sizes.empty()) continue;
+    most = std::max(most, shape.sizes[0]);
+    like = &shape;
+  }
+  if (like == nullptr) return mine;
+  std::vector<int64_t> sizes = like->sizes;
+  sizes[0] = most;
+  const Tensor padded = at::empty(sizes, like->type);
+  if (mine.defined()) padded.narrow(0, 0, mine.size(0)).copy_(mine);
+  std::vector<Tensor> parts;
+  const std::vector<Tensor> all = of(run).all_gather(padded, what);
+  for (size_t rank = 0; rank < all.size(); ++rank) {
+    if (!shapes[rank].sizes.empty()) parts.push_back(all[rank].narrow(0, 0, shapes[rank].sizes[0]));
+  }
+  return at::cat(parts).to(torch_device(run));
+}
+
+std::unique_ptr<GradientExchange> gradient_exchange(const RunInfo& run, std::vector<Tensor> parameters, std::vector<std::string> names) {
+  if (run.ranks == nullptr) return std::make_unique<Alone>();
+  return std::make_unique<Reduced>(run, std::move(parameters), std::move(names));
+}
+
+}  // namespace flowrun::ranks

@@ -1,0 +1,235 @@
+"""Any number of processes that divides the groups trains on the same samples, crops and masks, and computes the same up to
+rounding; it stops, fails and resumes as one."""
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import unittest
+
+import support
+
+TORCHRUN = pathlib.Path(sys.executable).parent / "torchrun"
+needs_torchrun = unittest.skipUnless(TORCHRUN.exists(), f"no {TORCHRUN}")
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def pipeline(**run):
+    """Sixteen images a step in four groups."""
+    out = support.training_pipeline(rank_timeout=30, **run)
+    out["nodes"]["batch"]["group"] = 4
+    out["nodes"]["health"] = {"type": "report.health", "in": {"tokens": "encode", "prediction": "predict", "target": "targets"}, "every": "4 steps"}
+    out["nodes"].update(support.frozen_streams(train=110, test=60))
+    out["nodes"]["knn"] = {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}, "at": ["start", "4 steps", "end"]}
+    out["nodes"]["probe"] = {"type": "eval.linear", "in": {"train": "known_features", "test": "unseen_features"}}
+    return out
+
+
+class Ranks(support.Folder):
+    def ranks(self, world, *args, environments=None):
+        """Starts them as torchrun would; each one's process."""
+        port = free_port()
+        out = []
+        for rank in range(world):
+            environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(world),
+                           "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo", **(environments or {}).get(rank, {})}
+            out.append(self.start(*args, "--threads", 1, env=environment))
+        self.addCleanup(lambda: [process.kill() for process in out if process.poll() is None])
+        return out
+
+    def ended(self, processes, status=0, timeout=120):
+        texts = []
+        for rank, process in enumerate(processes):
+            stdout, stderr = process.communicate(timeout=timeout)
+            texts.append(stdout + stderr)
+            if status is not None:
+                self.assertEqual(process.returncode, status, f"rank {rank}: {texts[-1]}")
+        return texts
+
+    def assert_same_run(self, a, b, tolerance=1e-6):
+        one, other = self.metrics(a), self.metrics(b)
+        self.assertEqual([(line["step"], line["ledger"]) for line in one], [(line["step"], line["ledger"]) for line in other])
+        for mine, theirs in zip(one, other):
+            for name in mine:
+                if name.startswith("loss"):
+                    self.assertAlmostEqual(mine[name] / theirs[name], 1, delta=tolerance, msg=f"{name} of step {mine['step']}")
+                if name.startswith("health"):
+                    self.assertAlmostEqual(mine[name], theirs[name], delta=1e-3 * abs(mine[name]) + 1e-6, msg=f"{name} of step {mine['step']}")
+
+    def test_any_world_trains_the_same(self):
+        self.write(pipeline(epochs=2))
+        for world in (1, 2, 4):
+            self.ended(self.ranks(world, "pipeline.json", "--out", f"of-{world}"))
+        for world in (2, 4):
+            self.assert_same_run("of-1", f"of-{world}")
+            for node in ("knn", "probe"):
+                whole, shared = self.result("of-1")[node], self.result(f"of-{world}")[node]
+                self.assertAlmostEqual(whole["accuracy"], shared["accuracy"], delta=0.02)
+                self.assertEqual(len(whole["history"]), len(shared["history"]))
+        # At the start the weights are equal bit by bit, and so must be what an evaluation over ranks finds.
+        self.assertEqual(*(self.result(f"of-{world}")["knn"]["history"][0]["accuracy"] for world in (1, 4)))
+        self.assertEqual(self.result("of-4")["steps"], 8)
+        slowest = [line["slowest_rank"] for line in self.metrics("of-4")]
+        self.assertTrue(all(rank in range(4) for rank in slowest), slowest)
+
+    def test_probes_train_the_same(self):
+        probe = support.probe_pipeline("attentive", epochs=2, rank_timeout=30)
+        self.write(probe)
+        for world in (1, 2):
+            self.ended(self.ranks(world, "pipeline.json", "--out", f"of-{world}"))
+        self.assert_same_run("of-1", "of-2", tolerance=1e-5)
+        one, other = self.result("of-1")["heads"], self.result("of-2")["heads"]
+        self.assertEqual(one["history"][0]["accuracy"], other["history"][0]["accuracy"])
+        self.assertAlmostEqual(one["accuracy"], other["accuracy"], delta=0.03)
+
+    def test_a_bad_sample_counts_on_all(self):
+        spoiled = pipeline(epochs=2, max_bad=4)
+        spoiled["plugins"] = [os.environ["FLOWRUN_FAULT_NODES"]] if "FLOWRUN_FAULT_NODES" in os.environ else []
+        if not spoiled["plugins"]:
+            self.skipTest("FLOWRUN_FAULT_NODES names no plug-in")
+        spoiled["nodes"]["flip"]["in"] = "fault"
+        spoiled["nodes"]["fault"] = {"type": "fault.sample", "in": "view", "kind": "throw", "at": 7}
+        self.write(spoiled)
+        for world in (1, 2):
+            self.ended(self.ranks(world, "pipeline.json", "--out", f"of-{world}"))
+        self.assert_same_run("of-1", "of-2")
+        lists = [[(bad["step"], bad["position"], bad["sample"])
+                  for bad in map(json.loads, (self.folder / out / "quarantine.jsonl").read_text().splitlines())] for out in ("of-1", "of-2")]
+        self.assertTrue(lists[0])
+        self.assertEqual(*lists)
+
+    def test_goes_on_with_another_number(self):
+        self.write(pipeline(epochs=6))
+        self.ended(self.ranks(1, "pipeline.json", "--out", "whole"))
+        generator = random.Random(5)
+        for world in (4, 2, 1):
+            resume = ["--resume"] if world < 4 else []
+            processes = self.ranks(world, "pipeline.json", "--out", "run", *resume)
+            self.wait_for_lines("run", {4: 4, 2: 10, 1: 15}[world], processes)
+            time.sleep(generator.random() * 0.05)
+            for process in processes:
+                process.send_signal(signal.SIGKILL)
+            self.ended(processes, status=None)
+        self.ended(self.ranks(4, "pipeline.json", "--out", "run", "--resume"))
+        self.assert_same_run("whole", "run", tolerance=1e-5)
+        self.assertEqual(len(self.metrics("run")), 24)
+
+    def wait_for_lines(self, out, count, processes):
+        end = time.monotonic() + 60
+        while time.monotonic() < end and all(process.poll() is None for process in processes):
+            try:
+                if len(self.metrics(out)) >= count:
+                    return
+            except (FileNotFoundError, json.JSONDecodeError):
+                pass
+            time.sleep(0.005)
+        self.fail(f"no {count} lines in {out}: " + str([process.communicate() if process.poll() is not None else "runs" for process in processes]))
+
+    def test_a_signal_to_one_stops_all(self):
+        self.write(pipeline(epochs=500))
+        processes = self.ranks(2, "pipeline.json", "--out", "run")
+        self.wait_for_lines("run", 3, processes)
+        processes[1].send_signal(signal.SIGTERM)
+        self.ended(processes, status=75)
+        result = self.result("run")
+        self.assertEqual(result["status"], "stopped")
+        self.assertTrue((self.folder / f"run/checkpoints/step-{result['steps']}/manifest.json").exists())
+
+    def test_the_others_name_a_rank_that_dies(self):
+        self.write(pipeline(epochs=500))
+        for killed in (1, 0):
+            out = f"without-{killed}"
+            processes = self.ranks(3 if killed else 2, "pipeline.json", "--out", out, *(["--set", "nodes.batch.size=12"] if killed else []))
+            self.wait_for_lines(out, 3, processes)
+            processes[killed].kill()
+            begun = time.monotonic()
+            texts = self.ended(processes, status=None)
+            self.assertLess(time.monotonic() - begun, 25)
+            for rank, process in enumerate(processes):
+                if rank != killed:
+                    self.assertEqual(process.returncode, 1, texts[rank])
+                    self.assertIn(f"rank {killed}", texts[rank])
+
+    def test_the_others_tell_why_a_rank_failed(self):
+        if "FLOWRUN_FAULT_NODES" not in os.environ:
+            self.skipTest("FLOWRUN_FAULT_NODES names no plug-in")
+        broken = pipeline(epochs=500)
+        broken["plugins"] = [os.environ["FLOWRUN_FAULT_NODES"]]
+        broken["nodes"]["fault"] = {"type": "fault.sample", "in": "view", "kind": "throw", "at": 7}
+        broken["nodes"]["flip"]["in"] = "fault"
+        self.write(broken)  # run.max_bad is 0
+        texts = self.ended(self.ranks(2, "pipeline.json", "--out", "run"), status=1)
+        for text in texts:
+            self.assertIn("fault", text)
+            self.assertIn("max_bad", text)
+
+    def test_a_rank_that_does_not_come(self):
+        self.write(pipeline(epochs=1))
+        environment = {**os.environ, "RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "GLOO_SOCKET_IFNAME": "lo"}
+        done = subprocess.run([support.FLOWRUN, "pipeline.json", "--set", "run.rank_timeout=3"], cwd=self.folder, text=True, capture_output=True,
+                              env=environment, timeout=90)
+        self.assertEqual(done.returncode, 1)
+        for words in ("rank 0 of 2", "torchrun", environment["MASTER_PORT"], "rank 1"):
+            self.assertIn(words, done.stderr)
+        self.assertFalse((self.folder / "runs").exists())
+
+    def test_other_pipelines_are_refused(self):
+        self.write(pipeline(epochs=1))
+        port = free_port()
+        processes = []
+        for rank in range(2):
+            environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+            processes.append(self.start("pipeline.json", "--set", f"nodes.crop.area=[0.{rank + 4},1]", "--out", "run", env=environment))
+        for text in self.ended(processes, status=2):
+            self.assertIn("rank 1 has another pipeline than rank 0", text)
+            self.assertIn("nodes.crop.area", text)
+
+    def test_half_set_variables_are_refused(self):
+        self.write(pipeline(epochs=1))
+        for variables, words in (({"WORLD_SIZE": "2"}, "RANK is not"),
+                                 ({"WORLD_SIZE": "2", "RANK": "2"}, 'RANK is "2"'),
+                                 ({"RANK": "1"}, "WORLD_SIZE is not"),
+                                 ({"WORLD_SIZE": "2", "RANK": "0"}, "MASTER_"),
+                                 ({"SLURM_STEP_NUM_TASKS": "4"}, "SLURM_PROCID is not"),
+                                 ({"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "0"}, "MASTER_")):
+            done = self.flowrun("pipeline.json", status=2, env={**os.environ, **variables})
+            self.assertIn(words, done.stderr, variables)
+
+    def test_groups_must_be_shared(self):
+        self.write(pipeline(epochs=1))
+        for text in self.ended(self.ranks(3, "pipeline.json", "--out", "run"), status=2):
+            self.assertIn("3 ranks can't share 4 groups", text)
+
+    @needs_torchrun
+    def test_torchrun_starts_again_from_the_newest_checkpoint(self):
+        self.write(pipeline(epochs=40))
+        self.ended(self.ranks(1, "pipeline.json", "--out", "whole"))
+        run = subprocess.Popen([TORCHRUN, "--no-python", "--nproc-per-node=2", "--max-restarts=2", "--monitor-interval=0.2", f"--master-port={free_port()}",
+                                support.FLOWRUN, "pipeline.json", "--out", "run", "--threads", "1"],
+                               cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+                               env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"})
+        self.addCleanup(lambda: run.poll() is None and os.killpg(run.pid, signal.SIGKILL))
+        self.wait_for_lines("run", 30, [run])
+        workers = subprocess.run(["pgrep", "-P", str(run.pid), "-f", "pipeline.json"], text=True, capture_output=True).stdout.split()
+        self.assertEqual(len(workers), 2, workers)
+        os.kill(int(workers[1]), signal.SIGKILL)
+        text, _ = run.communicate(timeout=180)
+        self.assertEqual(run.returncode, 0, text)
+        self.assertIn("resumed after step", (self.folder / "run/log.txt").read_text())
+        lines = self.metrics("run")
+        self.assertEqual([line["step"] for line in lines], list(range(1, 161)))
+        self.assertEqual([line["ledger"] for line in lines], [line["ledger"] for line in self.metrics("whole")])
+        self.assertEqual(self.result("run")["status"], "done")
+
+
+if __name__ == "__main__":
+    support.main()
