@@ -14,7 +14,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::atomic<int> asked{0};  // how often SIGUSR1 came
+std::atomic<int> asked{0};     // how often SIGUSR1 came
+std::atomic<int> monitors{0};  // of runs in this process
 
 void ask(int) { asked.fetch_add(1, std::memory_order_relaxed); }
 
@@ -49,6 +50,7 @@ class Monitor::Endpoint {
 
 Monitor::Monitor(const Engine& engine, Options options)
     : engine_(engine), options_(std::move(options)), last_move_(Clock::now().time_since_epoch().count()) {
+  monitors.fetch_add(1);
   struct sigaction action {};
   action.sa_handler = ask;
   action.sa_flags = SA_RESTART;
@@ -57,13 +59,16 @@ Monitor::Monitor(const Engine& engine, Options options)
   gethostname(host, sizeof host - 1);
   io::write_file_atomic(options_.directory / process_name, ordered_json{{"pid", getpid()}, {"host", host}}.dump() + "\n");
   if (options_.port > 0) endpoint_ = std::make_unique<Endpoint>(options_.port, [this] { return prometheus_text(status()); });
-  thread_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
+  thread_ = std::jthread([this, log = thread_log()](const std::stop_token& stop) {
+    thread_log() = log;
+    watch(stop);
+  });
 }
 
 Monitor::~Monitor() {
   thread_ = {};
   endpoint_.reset();
-  std::signal(SIGUSR1, SIG_IGN);  // somebody may still ask while the process ends
+  if (monitors.fetch_sub(1) == 1) std::signal(SIGUSR1, SIG_IGN);  // somebody may still ask while the process ends
   std::error_code ignored;
   std::filesystem::remove(options_.directory / process_name, ignored);
 }

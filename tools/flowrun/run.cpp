@@ -148,6 +148,21 @@ std::string opening_line(const RunInfo& run, const RunParams& params, const std:
   return text;
 }
 
+/// The lines of this run go to its log.txt while this lives.
+class RunLog {
+ public:
+  RunLog(const std::string& name, const std::filesystem::path& path, std::function<void()> before) : beside_(!name.empty()) {
+    set(std::make_shared<const LogTarget>(path.string(), name, std::move(before)));
+  }
+  ~RunLog() { set(nullptr); }
+  RunLog(const RunLog&) = delete;
+  RunLog& operator=(const RunLog&) = delete;
+
+ private:
+  void set(Log log) const { beside_ ? void(thread_log() = std::move(log)) : log_to(std::move(log)); }
+  bool beside_;
+};
+
 EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& out) {
   EngineOptions options;
   options.threads = args.threads;
@@ -157,6 +172,7 @@ EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& o
   options.jitter = args.jitter;
   options.directory = out.string();
   options.stop = &stop_requested;
+  options.takes = args.takes;
   options.trace = args.trace.empty() ? 0 : static_cast<size_t>(args.trace_calls);
   return options;
 }
@@ -174,7 +190,6 @@ std::unique_ptr<Engine> open_engine(CheckedPipeline& pipeline, EngineOptions opt
   try {
     return std::make_unique<Engine>(pipeline, std::move(options));
   } catch (...) {
-    log_to("", {});
     if (fresh) std::filesystem::remove_all(out);
     throw;
   }
@@ -197,8 +212,8 @@ int run(const RunArgs& args) {
   const ordered_json resolved = resolved_json(pipeline);
   if (args.resume) require_same(stored, resolved);
 
-  Progress progress(args.quiet);
-  log_to(paths.log.string(), [&] { progress.clear(); });
+  Progress progress(args.quiet, args.name);
+  const RunLog log(args.name, paths.log, [&] { progress.clear(); });
   Records records(paths);
   std::unique_ptr<Engine> engine;
   EngineOptions options = engine_options(args, out);
@@ -233,8 +248,6 @@ int run(const RunArgs& args) {
     if (trace) trace->write(*engine, pipeline, paths.metrics);
     log_info(result.stopped ? "stopped after step " + std::to_string(result.steps) + "; go on with --resume --out " + out.string()
                             : "done: " + out.string());
-    engine.reset();
-    log_to("", {});
     return result.stopped ? exit_stopped : 0;
   } catch (const std::exception& error) {
     monitor.reset();
@@ -243,8 +256,6 @@ int run(const RunArgs& args) {
     records.finish(engine.get(), {{"status", "failed"}, {"error", error.what()}});
     try_report(out);
     if (trace) trace->write(*engine, pipeline, paths.metrics);
-    engine.reset();
-    log_to("", {});
     return exit_failed;
   }
 }
