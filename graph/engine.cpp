@@ -77,6 +77,7 @@ Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pip
     prove_memory();
     restore();
   });
+  share_input();
 }
 
 Engine::~Engine() {
@@ -149,11 +150,48 @@ void Engine::open_rest() {
 void Engine::prove_memory() {
   for (const StreamPlan& stream : plan_.streams) {
     const uint64_t samples = pipeline_.nodes[static_cast<size_t>(stream.source)].node->size();
+    // Two steps: as many records as a long segment has.
     const Segment segment =
-        stream.training ? Segment::training(stream, samples, 1, 1, info_.rank, info_.world) : Segment::pass(stream, samples, info_.rank, info_.world);
+        stream.training ? Segment::training(stream, samples, 1, 2, info_.rank, info_.world) : Segment::pass(stream, samples, info_.rank, info_.world);
     if (segment.groups == 0) continue;
     const StreamRun probe(pipeline_, plan_, segment, *stats_, stream_options(), [](const Work&) {});
+    footprint_.groups = std::max(footprint_.groups, probe.bytes_in_flight());
   }
+}
+
+Footprint Engine::footprint() {
+  Footprint out = footprint_;
+  const auto bytes = [](const State& state) {
+    size_t sum = 0;
+    for (const auto& [name, array] : state) sum += array.bytes;
+    return sum;
+  };
+  executor_->on_device([&] {
+    std::vector<bool> trained(resources_.size());
+    for (const CheckedNode& node : pipeline_.nodes) {
+      for (const ModelUse& use : node.uses) {
+        if (node.type->stateful && use.access == Models::Access::writes) trained[static_cast<size_t>(use.model)] = true;
+      }
+    }
+    // An optimizer makes its two moments at its first step.
+    for (size_t m = 0; m < resources_.size(); ++m) out.models += bytes(resources_[m]->save()) * (trained[m] ? 4 : 1);
+  });
+  return out;
+}
+
+void Engine::share_input() {
+  if (options_.gives == nullptr && options_.takes == nullptr) return;
+  if (options_.serial || info_.world > 1) throw PipelineError("error: runs that share their input need threads, and one rank");
+  if (pipeline_.training_source < 0) throw PipelineError("error: there is no stream that trains, so no input to share");
+  const uint64_t samples = pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)].node->size();
+  if (options_.gives != nullptr) options_.gives->lead(pipeline_, plan_, samples);
+  if (options_.takes != nullptr) options_.takes->join(pipeline_, plan_, samples, {step_ + 1, info_.last_step});
+}
+
+/// With the way to look at it, where there is one.
+std::string Engine::text_of(const Failure& failure) const {
+  if (failure.replay.empty() || info_.directory.empty()) return failure.message;
+  return failure.message + "\n  replay: flowrun replay " + info_.directory + " " + failure.replay;
 }
 
 void Engine::restore() {
@@ -307,7 +345,14 @@ std::optional<Failure> Engine::train(int64_t to) {
   if (info_.ranks != nullptr) options.agree = [this](int64_t step, StepTotals& totals) { agree(step, totals); };
   options.tap = options_.tap;
   options.replaced = options_.replaced;
+  options.gives = options_.gives;
+  options.takes = options_.takes;
   const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
+  if (options_.gives != nullptr) {
+    std::optional<Failure> failure = run->failure();
+    if (failure) failure->index += segment.groups_before() * segment.stream->grouping.group;
+    options_.gives->end(std::move(failure));
+  }
   step_ += run->completed_steps();
   slots_ = run->slots();
   bytes_in_flight_ = run->bytes_in_flight();
@@ -341,7 +386,7 @@ void Engine::evaluate(const std::function<bool(const Moments&)>& due) {
     }
     if (segment.groups > 0) {  // else there are more ranks than groups
       const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
-      if (run->failure()) throw RunError(run->failure()->message);
+      if (run->failure()) throw RunError(text_of(*run->failure()));
       if (run->completed_steps() == 0) return void(evaluation_stopped_ = true);
     }
     if (info_.ranks != nullptr && stop_asked()) return void(evaluation_stopped_ = true);
@@ -413,7 +458,7 @@ RunResult Engine::run() {
       // What was learnt before a bad sample is kept; after a fault in the middle of a step there is nothing to keep.
       if (!failure->device && step_ > 0) finish_nodes(true);
       if (failure->device && options_.on_failed_step) options_.on_failed_step(failure->step, samples_of(failure->step, replaced_));
-      throw RunError(failure->message);
+      throw RunError(text_of(*failure));
     }
     if (step_ < to || step_ >= info_.last_step) break;
     try {
@@ -433,7 +478,7 @@ void Engine::repeat(int64_t first_step, int64_t last_step) {
   step_ = first_step - 1;
   bad_ = 0;
   replaced_.clear();
-  if (const auto failure = train(last_step)) throw RunError(failure->message);
+  if (const auto failure = train(last_step)) throw RunError(text_of(*failure));
 }
 
 std::vector<std::pair<std::string, double>> Engine::busiest(size_t count) const {

@@ -45,6 +45,9 @@ struct EngineOptions {
   Tap tap;                             // sees what nodes of the pool make
   const Replaced* replaced = nullptr;  // places that begin with their substitute, as they did in the run
   std::vector<bool> in_ledger;         // per node; empty: those that lead to a node that trains
+  // For runs that share their input (graph/shared_input.h).
+  SharedInput* gives = nullptr;  // its leader
+  InputTaker* takes = nullptr;   // one that takes
 };
 
 struct RunResult {
@@ -58,6 +61,12 @@ struct RunResult {
 struct TracedSegment {
   Segment segment;
   uint64_t begin, end = UINT64_MAX;  // ticks
+};
+
+/// Bytes that a run keeps in memory.
+struct Footprint {
+  size_t groups = 0;  // in flight, of the stream that takes most
+  size_t models = 0;  // with optimizers' states, and a gradient for each weight of theirs
 };
 
 class Engine {
@@ -75,6 +84,8 @@ class Engine {
   /// What stands in a step on this rank. Every sample follows from its place; only what was replaced has to be known.
   std::vector<StepSample> samples_of(int64_t step, const Replaced& replaced) const;
   const RunInfo& info() const { return info_; }
+  /// What is known of it before the run; the tensors in between are not. Takes a copy of the states on the way.
+  Footprint footprint();
   const Plan& plan() const { return plan_; }
   /// Per node (see stats.h), and under "buffers" the groups in flight.
   nlohmann::ordered_json stats_json() const;
@@ -92,6 +103,8 @@ class Engine {
   void size_run();
   void open_rest();
   void prove_memory();
+  void share_input();
+  std::string text_of(const Failure& failure) const;
   void restore();
   void guard(const std::string& name, const std::function<void()>& work) const;
   std::optional<Failure> train(int64_t to);
@@ -123,6 +136,7 @@ class Engine {
   std::vector<std::unique_ptr<Resource>> resources_;  // per model
   std::vector<bool> inactive_;                        // evaluation nodes that are not due
   bool evaluation_stopped_ = false;                   // a stop came while one passed its streams
+  Footprint footprint_;                               // without the models
   int64_t step_ = 0;                                  // completed
   int64_t bad_ = 0;
   Replaced replaced_;  // at most run.max_bad

@@ -13,6 +13,7 @@
 
 #include "graph/device.h"
 #include "graph/execute.h"
+#include "graph/log.h"
 #include "graph/read_ahead.h"
 
 namespace flowrun {
@@ -32,7 +33,11 @@ void takes_over(void*) {}
 /// One thread that runs what it is given, in order.
 class DeviceThread {
  public:
-  explicit DeviceThread(const RunParams& run) : thread_([this, run] { loop(run); }) {}
+  explicit DeviceThread(const RunParams& run)
+      : thread_([this, run, log = thread_log()] {
+          thread_log() = log;
+          loop(run);
+        }) {}
   ~DeviceThread() {
     post(nullptr);
     thread_.join();
@@ -87,15 +92,19 @@ class DeviceThread {
 
 class DataThreads final : public oneapi::tbb::task_scheduler_observer {
  public:
-  explicit DataThreads(oneapi::tbb::task_arena& arena) : task_scheduler_observer(arena) {
+  explicit DataThreads(oneapi::tbb::task_arena& arena) : task_scheduler_observer(arena), log_(thread_log()) {
     hands_over(this);
     observe(true);
   }
   ~DataThreads() override { observe(false); }
   void on_scheduler_entry(bool) override {
     takes_over(this);
+    thread_log() = log_;  // a thread of the pool may come from another run
     device_runtime().enter_data_thread();
   }
+
+ private:
+  Log log_;
 };
 
 /// The pool part of a segment as a flow graph: a node per task, which takes the handle of a record. The joins are the
@@ -106,6 +115,11 @@ class PoolGraph {
     lane_.emplace(graph_, flow::unlimited, [this](Record* record) {
       takes_over(record);
       run({sample_level, -1, record});
+      return flow::continue_msg();
+    });
+    take_.emplace(graph_, flow::unlimited, [this](Record* record) {
+      takes_over(record);
+      run({group_level, -1, record});
       return flow::continue_msg();
     });
     for (const int l : {sample_level, group_level}) {
@@ -123,7 +137,8 @@ class PoolGraph {
   void start(StreamRun& run) { run_ = &run; }
   void spawn(const Work& work) {
     hands_over(work.record);
-    (work.task < 0 ? *lane_ : *nodes_[work.level][static_cast<size_t>(work.task)]).try_put(work.record);
+    Node& first = work.level == sample_level ? *lane_ : *take_;
+    (work.task < 0 ? first : *nodes_[work.level][static_cast<size_t>(work.task)]).try_put(work.record);
   }
   flow::graph& graph() { return graph_; }
   /// The last access from outside: from here on wait() may return. A frame of its own, for tests/support/tsan.supp.
@@ -149,7 +164,7 @@ class PoolGraph {
   }
 
   flow::graph graph_;
-  std::optional<Node> lane_;
+  std::optional<Node> lane_, take_;
   std::vector<std::unique_ptr<Node>> nodes_[2];
   std::vector<Worker>& workers_;
   StreamRun* run_ = nullptr;
@@ -169,7 +184,7 @@ class TbbExecutor final : public Executor {
     std::vector<Worker> workers;
     for (int w = 0; w < threads_; ++w) workers.emplace_back(stats, w, options.counts_cpu);
     Worker device_worker(stats, threads_, options.counts_cpu);
-    const int64_t ahead = pipeline.run.read_ahead;
+    const int64_t ahead = options.takes != nullptr ? 0 : pipeline.run.read_ahead;
     const ReadAhead::Options reading{.distance = ahead == automatic ? 64 : ahead, .when_slow = ahead == automatic, .seed = options.seed};
     std::unique_ptr<StreamRun> run;
     arena_.execute([&] {

@@ -10,41 +10,44 @@
 namespace flowrun {
 namespace {
 
-std::function<void()>& before_line() {
-  static std::function<void()> hook;
-  return hook;
-}
-
-spdlog::logger& logger() {
+spdlog::logger& terminal() {
   static const auto instance = [] {
-    auto terminal = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-    terminal->set_pattern("%v");
-    return std::make_shared<spdlog::logger>("flowrun", terminal);
+    auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+    sink->set_pattern("%v");
+    return std::make_shared<spdlog::logger>("flowrun", sink);
   }();
   return *instance;
 }
 
+Log& process_log() {
+  static Log log;
+  return log;
+}
+
 void log(spdlog::level::level_enum level, const std::string& text) {
-  if (before_line()) before_line()();
-  logger().log(level, "{}", text);
+  const Log target = thread_log() ? thread_log() : process_log();
+  if (!target) return terminal().log(level, "{}", text);
+  if (target->before) target->before();
+  if (target->terminal && (!target->only_warnings || level >= spdlog::level::warn))
+    terminal().log(level, "{}", target->name.empty() ? text : target->name + ": " + text);
+  if (target->file) target->file->log(level, "{}", text);
 }
 
 }  // namespace
 
-void log_to(const std::string& path, std::function<void()> before) {
-  before_line() = std::move(before);
-  auto& sinks = logger().sinks();
-  sinks.resize(1);
+LogTarget::LogTarget(const std::string& path, std::string name, std::function<void()> before) : name(std::move(name)), before(std::move(before)) {
   if (path.empty()) return;
-  auto file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
-  file->set_pattern("%Y-%m-%d %H:%M:%S %v");
-  sinks.push_back(file);
-  logger().flush_on(spdlog::level::info);
+  auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
+  sink->set_pattern("%Y-%m-%d %H:%M:%S %v");
+  file = std::make_shared<spdlog::logger>("flowrun", sink);
+  file->flush_on(spdlog::level::info);
 }
 
-void log_warnings_as(const std::string& name) {
-  logger().sinks()[0]->set_pattern(name + ": %v");
-  logger().sinks()[0]->set_level(spdlog::level::warn);
+void log_to(Log log) { process_log() = std::move(log); }
+
+Log& thread_log() {
+  thread_local Log log;
+  return log;
 }
 
 void log_info(const std::string& text) { log(spdlog::level::info, text); }

@@ -2,15 +2,31 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
+
+namespace spdlog {
+class logger;
+}
 
 namespace flowrun {
 
-/// Also into a file (appended), from now on; nowhere else but the terminal when empty. `before` is called ahead of each
-/// line, to clear what stands on the terminal. Before threads start and after they end.
-void log_to(const std::string& path, std::function<void()> before);
+/// Where lines go. `path`: also into that file, appended; empty: none. `name`: lines on the terminal begin with it, unless
+/// it is empty. `before` is called ahead of each line, to clear what stands on the terminal.
+struct LogTarget {
+  LogTarget(const std::string& path, std::string name, std::function<void()> before);
+  std::shared_ptr<spdlog::logger> file;
+  std::string name;
+  std::function<void()> before;
+  bool terminal = true;
+  bool only_warnings = false;  // on the terminal, which others share
+};
+using Log = std::shared_ptr<const LogTarget>;
 
-/// For one of several processes that share a terminal: its lines begin with `name`, and only warnings appear.
-void log_warnings_as(const std::string& name);
+/// From now on; the terminal alone when null. Before threads start and after they end.
+void log_to(Log log);
+/// What stands for it on this thread, unless it is null: several runs in one process have a log each. The threads of an
+/// engine take over that of the thread that makes it.
+Log& thread_log();
 
 }  // namespace flowrun

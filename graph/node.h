@@ -23,6 +23,7 @@
 
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "graph/context.h"
@@ -64,14 +65,16 @@ struct ParamFault {
 
 /// What the engine needs to know of a type that travels through a port. T has `static constexpr const char* type_name`,
 /// a default constructor, and optionally `void release()` (frees what must not outlive the last reader; without it the
-/// object keeps its memory for the next record) and `size_t bytes() const` (counted against run.memory).
+/// object keeps its memory for the next record), `size_t bytes() const` (counted against run.memory), and an assignment
+/// (only outputs of batch nodes that have it can be shared between runs).
 struct TypeOps {
   const char* name;
   void* (*make)();
   void (*destroy)(void*);
   void (*release)(void*);
   size_t (*bytes)(const void*);
-  bool releases;  // has release()
+  void (*copy)(void* to, const void* from);  // null: T can't be assigned
+  bool releases;                             // has release()
 };
 
 template <class T>
@@ -82,6 +85,12 @@ template <class T>
 concept CountsBytes = requires(const T& value) {
   value.bytes();
 };
+
+template <class T>
+constexpr auto copy_op() -> void (*)(void*, const void*) {
+  if constexpr (std::is_copy_assignable_v<T>) return [](void* to, const void* from) { *static_cast<T*>(to) = *static_cast<const T*>(from); };
+  return nullptr;
+}
 
 template <class T>
 const TypeOps& type_ops() {
@@ -96,6 +105,7 @@ const TypeOps& type_ops() {
                              if constexpr (CountsBytes<T>) return static_cast<const T*>(p)->bytes();
                              return 0;
                            },
+                           .copy = copy_op<T>(),
                            .releases = Releases<T>};
   return ops;
 }

@@ -38,6 +38,8 @@ struct Segment {
   /// Samples in a group: all are full but the last of an evaluation pass.
   int64_t images(int64_t group) const;
   int64_t total_samples() const;
+  /// Over all steps of the run, of its first group.
+  int64_t groups_before() const { return (first_step - 1) * groups; }
   Place place(int64_t group) const;
   /// A pass over all samples in order, as one step; each rank takes a run of whole groups, which may be none.
   static Segment pass(const StreamPlan& stream, uint64_t samples, int rank = 0, int world = 1);
@@ -89,6 +91,17 @@ class Record {
   std::mutex error_mutex_;
   std::string error_;
   bool fatal_ = false;
+};
+
+/// Ends a run at a step: later steps are dropped, earlier ones complete. The first failing place wins: samples in front
+/// of it go on, so that it is found, and named, on any number of threads.
+struct Failure {
+  int64_t step = INT64_MAX;
+  int64_t index = INT64_MAX;  // of the sample in the segment; of a group, its first; of a step, its last
+  int task = 0;               // of that sample or group
+  bool device = false;        // a device or step node failed: models may be half updated
+  std::string message;
+  std::string replay;  // options of `flowrun replay` that show it; empty: none do
 };
 
 /// The keyed substitute for a sample that failed, the `attempt`th (1, 2, …) at its place. `stream` is the source's.

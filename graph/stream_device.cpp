@@ -80,7 +80,10 @@ bool StreamRun::wait_for_device_task() {
   std::unique_lock lock(device_mutex_);
   const auto over = [&] { return completed_steps_ >= segment_.steps || dropped(segment_.first_step + completed_steps_); };
   device_wakes_.wait(lock, [&] { return over() || !device_arrivals_.empty(); });
-  return !over();
+  if (!over()) return true;
+  lock.unlock();
+  if (options_.takes != nullptr) options_.takes->end();
+  return false;
 }
 
 std::optional<StreamRun::DeviceItem> StreamRun::next_device_item() {
@@ -149,6 +152,7 @@ void StreamRun::run_group_task(GroupRecord& group, int index, Worker& worker) {
 void StreamRun::deliver_group(GroupRecord& group, Worker& worker) {
   const LevelPlan& plan = level(group_level);
   StepRecord& step = *group.step;
+  if (options_.gives != nullptr && !options_.gives->offer(group, segment_)) return stop_after(step.step - 1);
   for (const Fold& fold : plan.folds) {
     if (options_.inactive && (*options_.inactive)[static_cast<size_t>(fold.node)]) continue;
     CheckedNode& node = pipeline_.nodes[static_cast<size_t>(fold.node)];

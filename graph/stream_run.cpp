@@ -29,7 +29,7 @@ StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment&
   for (int64_t i = 0; i < slots + 1; ++i) {
     steps_.push_back(std::make_unique<StepRecord>(level(step_level), pipeline_.nodes.size()));
   }
-  const int64_t lanes = std::min<int64_t>(options_.lanes, segment_.total_samples());
+  const int64_t lanes = options_.takes != nullptr ? 0 : std::min<int64_t>(options_.lanes, segment_.total_samples());
   for (int64_t i = 0; i < lanes; ++i) samples_.push_back(std::make_unique<SampleRecord>(level(sample_level)));
   for (int64_t g = 0; g < std::min(slots, segment_.total_groups()); ++g) open_group(g);
   idle_since_ = ticks();
@@ -98,6 +98,11 @@ void StreamRun::probe_group(GroupRecord& group, SampleRecord& lane) {
 }
 
 std::vector<Work> StreamRun::lanes() {
+  if (options_.takes != nullptr) {
+    const auto take = [this](int64_t group) { spawn_({group_level, -1, groups_[static_cast<size_t>(group) % groups_.size()].get()}); };
+    options_.takes->begin(segment_, take, [this](Failure failure) { fail(std::move(failure)); });
+    options_.takes->open(open_groups_.load());
+  }
   std::vector<Work> out;
   for (const auto& lane : samples_) {
     lane->index = -1;
@@ -124,6 +129,8 @@ void StreamRun::run(Work work, Worker& worker) {
     if (!worker.stack.empty()) worker.stack.pop_back();
     if (next.task >= 0) {
       run_tasks(*next.record, next.level, next.task, worker);
+    } else if (next.level == group_level) {
+      take_group(static_cast<GroupRecord&>(*next.record), worker);
     } else if (admit(static_cast<SampleRecord&>(*next.record))) {
       begin_sample(static_cast<SampleRecord&>(*next.record), worker);
     }
@@ -286,7 +293,7 @@ void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
     try {
       node.node->fold({group.slots(), lane.slots(), fold.slots.data()}, context);
     } catch (const std::exception& error) {
-      fail({lane.place.step, lane.index, 0, false, node.name + ": " + error.what() + place_text(lane) + replay_text(lane, node)});
+      fail(sample_failure(lane, node, node.name + ": " + error.what(), ""));
       return;
     }
     worker.end_fold(fold.node);
@@ -315,11 +322,12 @@ std::string StreamRun::place_text(const SampleRecord& lane) const {
          std::to_string(lane.place.epoch) + ", step " + std::to_string(lane.place.step);
 }
 
-/// How to look at the sample again.
-std::string StreamRun::replay_text(const SampleRecord& lane, const CheckedNode& node) const {
-  if (options_.run->directory.empty() || !segment_.stream->training) return "";
-  return "\n  replay: flowrun replay " + options_.run->directory + " --sample " + std::to_string(lane.sample) + " --epoch " +
-         std::to_string(lane.place.epoch) + " --node " + node.name;
+Failure StreamRun::sample_failure(const SampleRecord& lane, const CheckedNode& node, const std::string& what, const std::string& hint) const {
+  Failure out{.step = lane.place.step, .index = lane.index, .message = what + place_text(lane) + hint};
+  if (segment_.stream->training) {
+    out.replay = "--sample " + std::to_string(lane.sample) + " --epoch " + std::to_string(lane.place.epoch) + " --node " + node.name;
+  }
+  return out;
 }
 
 /// A sample failed: the run fails, or a keyed substitute takes the place, so that the batch stays full and the same.
@@ -332,7 +340,7 @@ void StreamRun::replace_sample(SampleRecord& lane, Worker& worker) {
     const std::string hint = lane.fatal() || !segment_.stream->training || options_.max_bad > 0
                                  ? ""
                                  : "\n  mend or remove the file, or set run.max_bad to let that many samples be replaced";
-    fail({lane.place.step, lane.index, 0, false, error + place_text(lane) + hint + replay_text(lane, node)});
+    fail(sample_failure(lane, node, error, hint));
     return;
   }
   list_sample(lane, error, false);
@@ -387,6 +395,30 @@ void StreamRun::release_group(GroupRecord& group) {
     });
   }
   for (SampleRecord* lane : woken) spawn_({sample_level, -1, lane});
+  if (options_.takes != nullptr) options_.takes->open(next + 1);
+}
+
+/// The group comes from another run, with all that its nodes made of it: what is left to do starts.
+void StreamRun::take_group(GroupRecord& group, Worker& worker) {
+  const LevelPlan& plan = level(group_level);
+  const auto made = [&](int t) {
+    const int node = node_of_task(plan, t);
+    return node >= 0 && options_.takes->makes(node);
+  };
+  options_.takes->copy(group);
+  worker.begin();  // the time is no node's
+  group.samples_left.store(0, std::memory_order_relaxed);
+  std::vector<int> starts;
+  for (const int root : plan.roots) {
+    if (!made(root)) starts.push_back(root);
+  }
+  for (int t = 0; t < static_cast<int>(plan.tasks.size()); ++t) {
+    if (!made(t)) continue;
+    for (const int s : plan.tasks[static_cast<size_t>(t)].successors) {
+      if (group.arrive(plan, s) && !made(s)) starts.push_back(s);
+    }
+  }
+  for (const int t : starts) ready(group, group_level, t, &worker);
 }
 
 void StreamRun::fail(Failure failure) {

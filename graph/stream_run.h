@@ -19,22 +19,12 @@
 #include <vector>
 
 #include "graph/in_flight.h"
-#include "graph/records.h"
+#include "graph/shared_input.h"
 #include "graph/stubs.h"
 #include "graph/tap.h"
 #include "graph/worker.h"
 
 namespace flowrun {
-
-/// Ends a run at a step: later steps are dropped, earlier ones complete. The first failing place wins: samples in front
-/// of it go on, so that it is found, and named, on any number of threads.
-struct Failure {
-  int64_t step = INT64_MAX;
-  int64_t index = INT64_MAX;  // of the sample in the segment; of a group, its first; of a step, its last
-  int task = 0;               // of that sample or group
-  bool device = false;        // a device or step node failed: models may be half updated
-  std::string message;
-};
 
 /// What a step adds up to: on this rank, then on all.
 struct StepTotals {
@@ -67,6 +57,8 @@ struct StreamOptions {
   std::function<void(const BadSample&)> quarantine;      // a sample was replaced, or kept with a remark
   Tap tap;                                               // sees what nodes of the pool make
   const Replaced* replaced = nullptr;                    // places that begin with their substitute
+  SharedInput* gives = nullptr;                          // takes the groups, for other runs
+  InputTaker* takes = nullptr;                           // gives the groups, as another run makes them: there are no lanes
 };
 
 class StreamRun {
@@ -120,6 +112,7 @@ class StreamRun {
   }
   void deliver_sample(SampleRecord& lane, Worker& worker);
   void replace_sample(SampleRecord& lane, Worker& worker);
+  Failure sample_failure(const SampleRecord& lane, const CheckedNode& node, const std::string& what, const std::string& hint) const;
   void substitute_known(SampleRecord& lane) const;
   void tap(Record& record, int level, const Task& task, Worker& worker, uint64_t ticks) const;
   void list_sample(const SampleRecord& lane, const std::string& why, bool kept);
@@ -129,6 +122,7 @@ class StreamRun {
   // Groups.
   void open_group(int64_t index);
   void release_group(GroupRecord& group);
+  void take_group(GroupRecord& group, Worker& worker);
   void probe();
   void probe_group(GroupRecord& group, SampleRecord& lane);
   // Device.
@@ -146,7 +140,6 @@ class StreamRun {
   StepContext step_context(StepRecord& step);
   // Failures.
   std::string place_text(const SampleRecord& lane) const;
-  std::string replay_text(const SampleRecord& lane, const CheckedNode& node) const;
   void fail(Failure failure);
   void stop_after(int64_t step);
   bool dropped(int64_t step) const { return step >= cancel_step_.load(std::memory_order_relaxed); }

@@ -57,6 +57,13 @@ struct ImageBatch {
   int64_t images = 0;  // B
   int height = 0, width = 0, channels = 3, views = 1;
 
+  ImageBatch& operator=(const ImageBatch& other) {
+    pixels = other.pixels;
+    images = other.images, height = other.height, width = other.width, channels = other.channels, views = other.views;
+    shaped_.store(true, std::memory_order_release);
+    return *this;
+  }
+
   size_t image_bytes() const { return static_cast<size_t>(height) * static_cast<size_t>(width) * static_cast<size_t>(channels); }
   size_t bytes() const { return pixels.size(); }
   io::ImageView view(int64_t i) const { return {pixels.data() + static_cast<size_t>(i) * image_bytes(), height, width, channels}; }
@@ -97,6 +104,10 @@ struct LabelBatch {
   static constexpr const char* type_name = "labels";
   std::vector<int64_t> values;  // empty when nothing gives labels
   size_t bytes() const { return values.size() * sizeof(int64_t); }
+  LabelBatch& operator=(const LabelBatch& other) {
+    values = other.values;
+    return *this;
+  }
 
   /// Makes room once; any thread, before it writes its place.
   void reserve(int64_t capacity) {

@@ -41,7 +41,7 @@ class TensorRuntime final : public DeviceRuntime {
   void enter(const RunParams& run) override {
     cuda_ = run.device == "cuda";
     if (cuda_) CudaModule::get().enter(local_rank_);
-    at::set_num_threads(static_cast<int>(run.intra_op));
+    set_threads(static_cast<int>(run.intra_op));
     const auto device = cuda_ ? at::kCUDA : at::kCPU;
     at::autocast::set_autocast_dtype(device, at::kBFloat16);
     at::autocast::set_autocast_enabled(device, run.precision == "bf16");
@@ -61,12 +61,20 @@ class TensorRuntime final : public DeviceRuntime {
     if (cuda_) CudaModule::get().range_pop();
   }
 
-  void enter_data_thread() override { at::set_num_threads(1); }
+  void enter_data_thread() override { set_threads(1); }
 
  private:
-  bool cuda_ = false;
+  /// Of this thread. LibTorch gives a thread at its first question the number that was set last, by whatever thread: so it
+  /// is asked first.
+  static void set_threads(int count) {
+    if (at::get_num_threads() != count) at::set_num_threads(count);
+  }
+
+  static thread_local bool cuda_;  // of the device's thread: runs in one process may differ
   int local_rank_ = 0, local_world_ = 1;
 };
+
+thread_local bool TensorRuntime::cuda_ = false;
 
 const bool registered = [] {
   static TensorRuntime runtime;

@@ -4,7 +4,9 @@ import signal
 import time
 
 import support
+from PIL import Image
 from support import training_pipeline
+
 
 
 class Sweep(support.Folder):
@@ -32,11 +34,7 @@ class Sweep(support.Folder):
         self.write(training_pipeline(), "base.json")
         name = self.write({"base": "base.json", "variants": {"a": {"run.epochs": 60}, "b": {}}}, "masks.json")
         process = self.start("sweep", name, "--out", "out")
-        metrics = self.folder / "out/a/metrics.jsonl"
-        for _ in range(600):
-            if metrics.exists() and len(metrics.read_text().splitlines()) > 5:
-                break
-            time.sleep(0.05)
+        self.wait_for_steps("out/a", 5)
         children = support.subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
         support.os.kill(int(children[0]), signal.SIGINT)
         out, _ = process.communicate(timeout=60)
@@ -53,6 +51,120 @@ class Sweep(support.Folder):
         done = self.flowrun("sweep", name, status=1)
         self.assertRegex(done.stdout, r"\| broken \| failed \|")
         self.assertRegex(done.stdout, r"\| whole \| done \| 4 \|")
+
+    def wait_for_steps(self, run, count):
+        metrics = self.folder / run / "metrics.jsonl"
+        for _ in range(1200):
+            if metrics.exists() and len(metrics.read_text().splitlines()) > count:
+                return
+            time.sleep(0.05)
+        self.fail(f"{run} makes no steps")
+
+    def assert_alone(self, run, pipeline, *sets):
+        """What --share made of a variant is what the run alone makes: ledgers, losses, checkpoints, evaluations, quarantine."""
+        alone = run.replace("/", "-") + "-alone"
+        self.flowrun(pipeline, *(word for each in sets for word in ("--set", each)), "--quiet", "--out", alone)
+        self.assertEqual(self.history(run), self.history(alone))
+        self.assertEqual(self.last_checkpoint(run), self.last_checkpoint(alone))
+        for name in ("evaluations.jsonl", "quarantine.jsonl"):
+            texts = [(self.folder / out / name).read_text() if (self.folder / out / name).exists() else None for out in (run, alone)]
+            self.assertEqual(*texts)
+
+    def shared_sweep(self, variants, pipeline=None, **more):
+        self.write(pipeline or training_pipeline(), "base.json")
+        return self.write({"base": "base.json", "variants": variants, **more}, "masks.json")
+
+    def test_shared_input_gives_what_runs_alone_give(self):
+        pipeline = training_pipeline()
+        streams = support.frozen_streams()
+        pipeline["nodes"].update(streams)
+        pipeline["nodes"]["knn"] = {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}, "at": ["start", "5 steps", "end"]}
+        variants = {
+            "four": {},
+            "one": {"mask.regions": 1},
+            "short": {"run.steps": 5, "mask.regions": 2},
+            "slow": {"update.lr.max": 1e-3, "run.memory_mib": 1},
+            "seed": {"seed": 8},
+            "crop": {"crop.area": [0.5, 1]},
+        }
+        done = self.flowrun("sweep", self.shared_sweep(variants, pipeline), "--share", "--quiet", "--threads", 2)
+        self.assertIn("sharing files, crop, decode, view, flip, batch among 4 variants; mask is each one's own", done.stderr)
+        self.assertIn("variant 2 to 5 of 6: four, one, short, slow\n", done.stderr)
+        self.assertIn("variant 1 of 6: crop\n", done.stderr)
+        for name in ("four", "one", "short", "slow"):
+            self.assert_alone(f"runs/masks/{name}", "base.json", *(f"{path}={json.dumps(value)}" for path, value in variants[name].items()))
+            log = (self.folder / f"runs/masks/{name}/log.txt").read_text()
+            self.assertRegex(log, rf"^\S+ \S+ run runs/masks/{name}: ")
+            self.assertEqual(log.count("done: "), 1)
+            nodes = json.loads((self.folder / f"runs/masks/{name}/stats.json").read_text())["nodes"]
+            self.assertEqual((nodes["decode"]["count"], nodes["batch"]["count"]), (0, 0))
+            self.assertGreater(nodes["mask"]["count"], 0)
+        self.assertIn("one: done: runs/masks/one", done.stderr)
+
+    def test_masks_are_shared_where_they_are_equal(self):
+        done = self.flowrun("sweep", self.shared_sweep({"a": {}, "b": {"update.lr.max": 1e-3}}), "--share", "--quiet")
+        self.assertIn("sharing files, crop, decode, view, flip, batch, mask among 2 variants\n", done.stderr)
+        self.assert_alone("runs/masks/b", "base.json", "update.lr.max=1e-3")
+
+    def test_shared_input_outlives_a_variant_that_fails(self):
+        huge = {"update.lr.max": 1e30, "update.lr.start": 1e30, "update.lr.final": 1e30}
+        variants = {"broken": huge, "deeper": {"student.depth": 3}, "whole": {}}
+        done = self.flowrun("sweep", self.shared_sweep(variants), "--share", "--quiet", status=1)
+        self.assertRegex(done.stdout, r"\| broken \| failed \|")
+        self.assertRegex(done.stdout, r"\| deeper \| done \|")
+        self.assert_alone("runs/masks/whole", "base.json")
+        self.flowrun("base.json", *(word for path, value in huge.items() for word in ("--set", f"{path}={value}")), "--out", "alone", status=1)
+        self.assertEqual(self.result("runs/masks/broken")["error"], self.result("alone")["error"])
+
+    def test_a_stopped_shared_sweep_goes_on(self):
+        name = self.shared_sweep({"a": {"run.epochs": 60}, "b": {"run.epochs": 50, "mask.regions": 1}, "c": {"seed": 5}})
+        for signal_sent, steps in ((signal.SIGTERM, 6), (signal.SIGINT, 30)):
+            process = self.start("sweep", name, "--share", "--quiet", "--out", "out")
+            self.wait_for_steps("out/b", steps)
+            if signal_sent == signal.SIGTERM:
+                process.send_signal(signal_sent)
+            else:  # from a terminal it comes to all
+                child = support.subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()[0]
+                support.os.kill(int(child), signal_sent)
+            out, err = process.communicate(timeout=120)
+            self.assertEqual(process.returncode, 75, err)
+            self.assertRegex(out, r"\| a \| stopped \|")
+            self.assertRegex(out, r"\| c \| not run \|")
+        self.flowrun("sweep", name, "--share", "--quiet", "--out", "out")
+        self.assert_alone("out/a", "base.json", "run.epochs=60")
+        self.assert_alone("out/b", "base.json", "run.epochs=50", "mask.regions=1")
+
+    def test_bad_files_are_listed_in_every_shared_run(self):
+        images = self.folder / "images"
+        images.mkdir()
+        for number in range(48):
+            Image.effect_noise((48, 40), 60 + number).convert("RGB").save(images / f"{number:04}.jpg")
+        (images / "0007.jpg").write_bytes(b"no picture")
+        pipeline = training_pipeline(max_bad=9)
+        pipeline["nodes"]["files"] = {"type": "source.folder", "path": "images"}
+        done = self.flowrun("sweep", self.shared_sweep({"a": {}, "b": {"mask.regions": 1, "run.max_bad": 8}, "few": {"run.max_bad": 1}}, pipeline), "--share", "--quiet", status=1)
+        self.assertIn("among 3 variants", done.stderr)
+        self.assert_alone("runs/masks/a", "base.json")
+        self.assert_alone("runs/masks/b", "base.json", "mask.regions=1", "run.max_bad=8")
+        self.assertEqual(len((self.folder / "runs/masks/a/quarantine.jsonl").read_text().splitlines()), 3)
+        self.assertIn("more than run.max_bad = 1", self.result("runs/masks/few")["error"])
+        name = self.shared_sweep({"a": {"run.max_bad": 0}, "b": {"run.max_bad": 0, "mask.regions": 1}}, pipeline)
+        self.flowrun("sweep", name, "--share", "--quiet", "--out", "strict", status=1)
+        self.flowrun("base.json", "--set", "run.max_bad=0", "--out", "alone", status=1)
+        error = self.result("alone")["error"]
+        self.assertIn("replay: flowrun replay alone", error)
+        self.assertEqual(self.result("strict/a")["error"], error.replace("replay alone", "replay strict/a"))
+
+    def test_memory_says_how_many_run_side_by_side(self):
+        pipeline = training_pipeline(steps=2)
+        pipeline["models"]["student"].update(width=96)  # 0.23 million weights: 0.9 MiB, five times with the teacher
+        name = self.shared_sweep({"a": {}, "b": {"mask.regions": 1}, "c": {"mask.regions": 2}}, pipeline)
+        done = self.flowrun("sweep", name, "--share", "--quiet", "--memory", 12)
+        self.assertRegex(done.stderr, r"^side by side the 3 variants with the same input take 1[4-9] MiB, and 12 MiB are free: they run in 2 rounds\n")
+        self.assertIn("variant 1 to 2 of 3: a, b\nsharing ", done.stderr)
+        self.assertIn("variant 3 of 3: c\n", done.stderr)
+        self.assertEqual(done.stdout.count("| done |"), 3)
+        self.assertIn("--memory requires --share", self.flowrun("sweep", name, "--memory", 1, status=2).stderr)
 
     def test_faults(self):
         for sweep, message in (

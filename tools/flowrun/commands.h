@@ -6,6 +6,10 @@
 #include <string>
 #include <vector>
 
+namespace flowrun {
+class InputTaker;
+}
+
 namespace flowrun::tool {
 
 inline constexpr int exit_failed = 1, exit_pipeline = 2, exit_stopped = 75;
@@ -28,6 +32,9 @@ struct RunArgs {
   uint64_t jitter = 0;
   std::string trace;  // file; empty: none
   int64_t trace_calls = 200'000;
+  // Of a variant that runs beside others in one process.
+  std::string name;             // in front of its lines
+  InputTaker* takes = nullptr;  // its input
 };
 
 struct SweepArgs {
@@ -35,6 +42,9 @@ struct SweepArgs {
   std::string out;  // folder; empty: runs/NAME
   int threads = 0;
   bool quiet = false, json = false;
+  bool share = false;
+  int64_t memory_mib = 0;             // for what is side by side; 0: what is free
+  std::vector<std::string> together;  // the variants that this process runs side by side: for `sweep` itself
 };
 
 struct TopArgs {
@@ -139,7 +149,7 @@ struct PackArgs {
 };
 
 int run(const RunArgs& args);
-/// Runs the variants of a sweep file one after the other.
+/// Runs the variants of a sweep file one after the other, or side by side where they share their input.
 int sweep(const SweepArgs& args);
 /// Shows what the process that writes into a run directory is doing.
 int top(const TopArgs& args);

@@ -14,7 +14,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::atomic<int> asked{0};  // how often SIGUSR1 came
+std::atomic<int> asked{0};     // how often SIGUSR1 came
+std::atomic<int> monitors{0};  // of runs in this process
 
 void ask(int) { asked.fetch_add(1, std::memory_order_relaxed); }
 
@@ -49,8 +50,12 @@ class Monitor::Endpoint {
 
 Monitor::Monitor(const Engine& engine, Options options)
     : engine_(engine), options_(std::move(options)), last_move_(Clock::now().time_since_epoch().count()) {
-  thread_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
+  thread_ = std::jthread([this, log = thread_log()](const std::stop_token& stop) {
+    thread_log() = log;
+    watch(stop);
+  });
   if (options_.directory.empty()) return;
+  monitors.fetch_add(1);
   struct sigaction action {};
   action.sa_handler = ask;
   action.sa_flags = SA_RESTART;
@@ -65,7 +70,7 @@ Monitor::~Monitor() {
   thread_ = {};
   endpoint_.reset();
   if (options_.directory.empty()) return;
-  std::signal(SIGUSR1, SIG_IGN);  // somebody may still ask while the process ends
+  if (monitors.fetch_sub(1) == 1) std::signal(SIGUSR1, SIG_IGN);  // somebody may still ask while the process ends
   std::error_code ignored;
   std::filesystem::remove(options_.directory / process_name, ignored);
 }

@@ -59,13 +59,21 @@ void add_profile(CLI::App& app, int& status) {
 
 void add_sweep(CLI::App& app, int& status) {
   CLI::App& command =
-      add_command(app, "sweep", "Runs variants of a pipeline one after the other, and prints a table", "flowrun sweep masks.json --out runs/masks");
+      add_command(app, "sweep", "Runs variants of a pipeline, and prints a table", "flowrun sweep masks.json --share --out runs/masks");
   const auto args = std::make_shared<SweepArgs>();
   command.add_option("sweep", args->file, "Sweep file (JSON): base, set, variants")->required();
   command.add_option("--out", args->out, "Folder of the run directories; without it runs/NAME. What is done there is not run again");
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
+  CLI::Option* const share =
+      command.add_flag("--share", args->share,
+                       "Runs side by side, in one process, what has the same nodes from the source to the stack: the images are read, decoded and "
+                       "stacked once for all. Results are those of the runs alone. Without it one runs after the other");
+  command.add_option("--memory", args->memory_mib, "With --share: MiB for the runs side by side; without it what is free")
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->needs(share);
   command.add_flag("--quiet", args->quiet, "No progress line");
   add_json(command, args->json);
+  command.add_option("--together", args->together)->delimiter(',')->group("");  // the process that --share starts
   on_command(command, args, status, sweep);
 }
 

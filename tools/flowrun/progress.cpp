@@ -18,7 +18,7 @@ std::string duration(double seconds) {
 
 }  // namespace
 
-Progress::Progress(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0) {}
+Progress::Progress(bool quiet, std::string name) : name_(std::move(name)), quiet_(quiet), terminal_(name_.empty() && isatty(STDERR_FILENO) != 0) {}
 
 bool Progress::due(bool always) {
   if (quiet_) return false;
@@ -29,7 +29,7 @@ bool Progress::due(bool always) {
 }
 
 void Progress::show(const std::string& line) {
-  std::fprintf(stderr, terminal_ ? "\r\033[K%s" : "%s\n", line.c_str());
+  std::fprintf(stderr, terminal_ ? "\r\033[K%s%s" : "%s%s\n", name_.empty() ? "" : (name_ + ": ").c_str(), line.c_str());
   std::fflush(stderr);
   shown_ = terminal_;
 }

@@ -11,7 +11,8 @@ namespace flowrun::tool {
 
 class Progress {
  public:
-  explicit Progress(bool quiet);
+  /// `name`: of one run among several, whose lines follow each other even on a terminal; empty: the only one.
+  explicit Progress(bool quiet, std::string name = "");
   ~Progress() { clear(); }
 
   /// After a step; device's thread.
@@ -28,6 +29,7 @@ class Progress {
   bool due(bool always);
   void show(const std::string& line);
 
+  std::string name_;
   bool quiet_, terminal_;
   std::atomic<bool> shown_{false};
   std::string loss_;

@@ -151,6 +151,20 @@ std::string opening_line(const RunInfo& run, const RunParams& params, const std:
   return text;
 }
 
+/// The lines of this run go to its log.txt while this lives.
+class RunLog {
+ public:
+  /// `beside`: of this thread and those of its engine, since other runs go on in this process.
+  RunLog(LogTarget target, bool beside) : beside_(beside) { set(std::make_shared<const LogTarget>(std::move(target))); }
+  ~RunLog() { set(nullptr); }
+  RunLog(const RunLog&) = delete;
+  RunLog& operator=(const RunLog&) = delete;
+
+ private:
+  void set(Log log) const { beside_ ? void(thread_log() = std::move(log)) : log_to(std::move(log)); }
+  bool beside_;
+};
+
 EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& out, Ranks* ranks) {
   EngineOptions options;
   options.threads = args.threads;
@@ -161,6 +175,7 @@ EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& o
   options.jitter = args.jitter;
   options.directory = out.string();
   options.stop = &stop_requested;
+  options.takes = args.takes;
   options.trace = args.trace.empty() ? 0 : static_cast<size_t>(args.trace_calls);
   return options;
 }
@@ -211,7 +226,6 @@ std::unique_ptr<Engine> open_engine(CheckedPipeline& pipeline, EngineOptions opt
   try {
     return std::make_unique<Engine>(pipeline, std::move(options));
   } catch (...) {
-    log_to("", {});
     if (fresh) std::filesystem::remove_all(out);
     throw;
   }
@@ -234,8 +248,10 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks) {
   if (args.resume) require_same(stored, resolved);
   if (ranks) require_same_on_all(resolved, *ranks);
 
-  Progress progress(args.quiet || !first);
-  log_to(first ? paths.log.string() : "", [&] { progress.clear(); });
+  Progress progress(args.quiet || !first, args.name);
+  LogTarget target(first ? paths.log.string() : "", first ? args.name : "rank " + std::to_string(ranks->launch().rank), [&] { progress.clear(); });
+  target.only_warnings = !first;
+  const RunLog log(std::move(target), !args.name.empty());
   Records records(paths);
   std::unique_ptr<Engine> engine;
   EngineOptions options = engine_options(args, first ? out : "", ranks);
@@ -287,8 +303,6 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks) {
   }
   if (status == 0) log_info("done: " + out.string());
   if (status == exit_stopped) log_info("stopped after step " + result["steps"].dump() + "; go on with --resume --out " + out.string());
-  engine.reset();
-  log_to("", {});
   return status;
 }
 
@@ -300,7 +314,6 @@ int run(const RunArgs& args) {
   refuse_training_ranks(pipeline, args.world);
   launch.timeout = pipeline.run.rank_timeout;
   device_runtime().share_machine(launch.local_rank, launch.local_world);
-  if (launch.rank > 0) log_warnings_as("rank " + std::to_string(launch.rank));
   const std::unique_ptr<Ranks> ranks = join_ranks(launch);
   try {
     const int status = run_rank(args, pipeline, ranks.get());

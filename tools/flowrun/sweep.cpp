@@ -1,5 +1,7 @@
-// sweep: a list of variants of one pipeline, each run by a process of its own, and a table of what came of them.
+// sweep: a list of variants of one pipeline, each run by a process of its own or several by one, and a table of what came
+// of them.
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -15,17 +17,13 @@
 #include "io/strict_json.h"
 #include "tools/flowrun/json_files.h"
 #include "tools/flowrun/load.h"
+#include "tools/flowrun/share.h"
 
 namespace flowrun::tool {
 namespace {
 
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
-
-struct Variant {
-  std::string name;
-  PipelineArgs pipeline;
-};
 
 struct SweepFile {
   std::string path;
@@ -84,30 +82,87 @@ bool is_done(const fs::path& run) {
   return result.is_object() && result.value("status", "") == "done";
 }
 
-/// `flowrun run …` as a process of its own, with this one's terminal. Its exit status.
-int run_variant(const Variant& variant, const fs::path& out, const SweepArgs& args) {
-  std::vector<std::string> words = {"flowrun", "run", variant.pipeline.file, "--out", out.string()};
-  for (const std::string& set : variant.pipeline.sets) words.insert(words.end(), {"--set", set});
+std::atomic<pid_t> child{0};
+std::atomic<bool> stopping{false};
+
+/// Ctrl-C reaches the child by itself; other signals are sent to this process alone.
+void pass_on(int signal) {
+  stopping = true;
+  if (const pid_t to = child.load(); to > 0) kill(to, signal);
+}
+
+/// `flowrun …` as a process of its own, with this one's terminal. Its exit status.
+int run_process(std::vector<std::string> words, const SweepArgs& args) {
+  words.insert(words.begin(), "flowrun");
   if (args.quiet) words.emplace_back("--quiet");
   if (args.threads > 0) words.insert(words.end(), {"--threads", std::to_string(args.threads)});
-  if (io::newest_complete_checkpoint(io::RunPaths(out).checkpoints)) {
-    words.emplace_back("--resume");
-  } else if (io::holds_run(out)) {
-    fs::remove_all(out);  // broken off before its first checkpoint: nothing is lost
-  }
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
-  const pid_t child = fork();
-  if (child < 0) throw RunError("no process could be started");
-  if (child == 0) {
+  const pid_t process = fork();
+  if (process < 0) throw RunError("no process could be started");
+  if (process == 0) {
     execv("/proc/self/exe", pointers.data());
     _exit(127);
   }
+  child = process;
   int status = 0;
-  while (waitpid(child, &status, 0) < 0) {
+  while (waitpid(process, &status, 0) < 0) {
   }
+  child = 0;
+  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGTERM)) return exit_stopped;
   return WIFEXITED(status) ? WEXITSTATUS(status) : exit_failed;
+}
+
+int run_alone(const Variant& variant, const fs::path& out, const SweepArgs& args) {
+  const RunArgs run = variant_args(variant, out, args);
+  std::vector<std::string> words = {"run", run.pipeline.file, "--out", run.out};
+  for (const std::string& set : run.pipeline.sets) words.insert(words.end(), {"--set", set});
+  if (run.resume) words.emplace_back("--resume");
+  return run_process(std::move(words), args);
+}
+
+/// In a process of their own too: what it took is free again when it ends.
+int run_round(const std::vector<Variant>& variants, const fs::path& out, const SweepArgs& args) {
+  std::vector<std::string> names;
+  for (const Variant& variant : variants) names.push_back(variant.name);
+  return run_process({"sweep", args.file, "--out", out.string(), "--together", join(names, ",")}, args);
+}
+
+/// One after the other, or round after round, until one is stopped. The exit status.
+int run_all(const std::vector<Variant>& variants, const fs::path& out, const SweepArgs& args) {
+  std::vector<Round> rounds;
+  if (args.share) {
+    rounds = plan_rounds(variants, static_cast<size_t>(args.memory_mib) << 20);
+  } else {
+    for (size_t v = 0; v < variants.size(); ++v) rounds.push_back({{v}, ""});
+  }
+  std::signal(SIGINT, SIG_IGN);  // Ctrl-C is for the run, whose exit status says that it was stopped
+  std::signal(SIGTERM, pass_on);
+  int status = 0;
+  size_t begun = 0;
+  for (const Round& round : rounds) {
+    if (stopping) return exit_stopped;
+    std::vector<Variant> members;
+    std::vector<std::string> names;
+    for (const size_t v : round.variants) members.push_back(variants[v]), names.push_back(variants[v].name);
+    const std::string place = std::to_string(begun + 1) + (members.size() > 1 ? " to " + std::to_string(begun + members.size()) : "");
+    begun += members.size();
+    std::fprintf(stderr, "variant %s of %zu: %s\n", place.c_str(), variants.size(), join(names).c_str());
+    if (members.size() > 1) std::fprintf(stderr, "%s\n", round.what.c_str());
+    const int ended = members.size() == 1 ? run_alone(members[0], out / members[0].name, args) : run_round(members, out, args);
+    if (ended == exit_stopped) return exit_stopped;
+    if (ended != 0) status = exit_failed;
+  }
+  return status;
+}
+
+std::vector<Variant> named(const SweepFile& file, const std::vector<std::string>& names) {
+  std::vector<Variant> out;
+  for (const Variant& variant : file.variants) {
+    if (std::find(names.begin(), names.end(), variant.name) != names.end()) out.push_back(variant);
+  }
+  return out;
 }
 
 /// The last reported loss, and what each evaluation found last.
@@ -161,8 +216,20 @@ std::string table_of(const ordered_json& rows) {
 
 }  // namespace
 
+RunArgs variant_args(const Variant& variant, const fs::path& out, const SweepArgs& args) {
+  RunArgs run;
+  run.pipeline = variant.pipeline;
+  run.out = out.string();
+  run.quiet = args.quiet;
+  run.threads = args.threads;
+  run.resume = io::newest_complete_checkpoint(io::RunPaths(out).checkpoints).has_value();
+  if (!run.resume && io::holds_run(out)) fs::remove_all(out);  // broken off before its first checkpoint: nothing is lost
+  return run;
+}
+
 int sweep(const SweepArgs& args) {
   const SweepFile file = load_sweep(args.file);
+  if (!args.together.empty()) return run_together(named(file, args.together), args.out, args);
   for (const Variant& variant : file.variants) {
     try {
       load_checked(variant.pipeline);  // all faults before anything runs
@@ -172,21 +239,14 @@ int sweep(const SweepArgs& args) {
   }
   const fs::path out = args.out.empty() ? fs::path("runs") / fs::path(args.file).stem() : fs::path(args.out);
   fs::create_directories(out);
-  std::signal(SIGINT, SIG_IGN);  // Ctrl-C is for the run, whose exit status says that it was stopped
-  ordered_json rows = ordered_json::array();
-  int status = 0, number = 0;
+  std::vector<Variant> left;
   for (const Variant& variant : file.variants) {
-    ++number;
-    const fs::path run = out / variant.name;
-    if (is_done(run)) {
-      std::fprintf(stderr, "variant %d of %zu: %s is done already\n", number, file.variants.size(), variant.name.c_str());
-    } else if (status != exit_stopped) {
-      std::fprintf(stderr, "variant %d of %zu: %s\n", number, file.variants.size(), variant.name.c_str());
-      const int ended = run_variant(variant, run, args);
-      if (ended != 0) status = ended == exit_stopped ? exit_stopped : exit_failed;
-    }
-    rows.push_back(row_of(variant, run));
+    if (!is_done(out / variant.name)) left.push_back(variant);
+    if (is_done(out / variant.name)) std::fprintf(stderr, "%s is done already\n", variant.name.c_str());
   }
+  const int status = run_all(left, out, args);
+  ordered_json rows = ordered_json::array();
+  for (const Variant& variant : file.variants) rows.push_back(row_of(variant, out / variant.name));
   const std::string table = table_of(rows);
   io::write_file_atomic(out / "sweep.md", table);
   io::write_file_atomic(out / "sweep.json", rows.dump(2) + "\n");

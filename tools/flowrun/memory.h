@@ -1,0 +1,11 @@
+// How much memory this process may still take.
+#pragma once
+
+#include <cstddef>
+
+namespace flowrun::tool {
+
+/// Bytes: what the system says is available, or less where the control group allows less.
+size_t available_memory();
+
+}  // namespace flowrun::tool
