@@ -4,6 +4,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "graph/context.h"
+#include "graph/ranks.h"
 #include "io/checkpoint.h"
 #include "io/file.h"
 #include "io/run_directory.h"
@@ -228,6 +230,9 @@ RunArgs variant_args(const Variant& variant, const fs::path& out, const SweepArg
 }
 
 int sweep(const SweepArgs& args) {
+  if (find_launch([](const char* name) { return std::getenv(name); }).world > 1) {
+    throw PipelineError("error: a sweep is one process: start it without torchrun, srun or mpirun, or run its variants one by one with them");
+  }
   const SweepFile file = load_sweep(args.file);
   if (!args.together.empty()) return run_together(named(file, args.together), args.out, args);
   for (const Variant& variant : file.variants) {

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "graph/error.h"
+#include "graph/records.h"
 
 namespace flowrun {
 namespace {
@@ -102,6 +103,30 @@ TEST(Launch, NeverGuesses) {
   EXPECT_NE(refusal({{"WORLD_SIZE", "2"}, {"RANK", "0"}, {"MASTER_ADDR", "a"}}).find("MASTER_PORT"), std::string::npos);
   EXPECT_NE(refusal({{"OMPI_COMM_WORLD_SIZE", "2"}, {"OMPI_COMM_WORLD_RANK", "0"}, {"OMPI_COMM_WORLD_LOCAL_SIZE", "1"}}).find("MASTER_ADDR"),
             std::string::npos);
+}
+
+TEST(Pass, IsSharedInWholeGroups) {
+  StreamPlan stream;
+  stream.grouping = {10, 10};
+  for (const uint64_t samples : {1, 9, 10, 11, 95, 100}) {
+    for (const int world : {1, 2, 3, 4, 16}) {
+      uint64_t next = 0;  // ranks follow one another without a gap
+      for (int rank = 0; rank < world; ++rank) {
+        const Segment segment = Segment::pass(stream, samples, rank, world);
+        int64_t images = 0;
+        for (int64_t group = 0; group < segment.groups; ++group) {
+          EXPECT_EQ(segment.place(group).position, next);
+          EXPECT_EQ(segment.place(group).epoch, 0);
+          images += segment.images(group);
+          next += static_cast<uint64_t>(segment.images(group));
+        }
+        if (segment.groups > 0) {
+          EXPECT_EQ(segment.total_samples(), images);
+        }
+      }
+      EXPECT_EQ(next, samples) << world << " ranks";
+    }
+  }
 }
 
 }  // namespace
