@@ -375,14 +375,6 @@ void Engine::repeat(int64_t first_step, int64_t last_step) {
   if (const auto failure = train(last_step)) throw RunError(failure->message);
 }
 
-std::vector<std::pair<std::string, double>> Engine::busiest(size_t count) const {
-  std::vector<std::pair<std::string, double>> out;
-  for (size_t n = 0; n < pipeline_.nodes.size(); ++n) out.emplace_back(pipeline_.nodes[n].name, stats_->summary(n).busy);
-  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-  out.resize(std::min(count, out.size()));
-  return out;
-}
-
 nlohmann::ordered_json Engine::stats_json() const {
   std::vector<std::string> names, scopes;
   for (const CheckedNode& node : pipeline_.nodes) {

@@ -10,8 +10,10 @@
 namespace flowrun {
 namespace {
 
-std::function<void()>& before_line() {
-  static std::function<void()> hook;
+using Around = std::function<void(const std::function<void()>& write)>;
+
+Around& around_line() {
+  static Around hook;
   return hook;
 }
 
@@ -25,14 +27,14 @@ spdlog::logger& logger() {
 }
 
 void log(spdlog::level::level_enum level, const std::string& text) {
-  if (before_line()) before_line()();
-  logger().log(level, "{}", text);
+  const auto write = [&] { logger().log(level, "{}", text); };
+  around_line() ? around_line()(write) : write();
 }
 
 }  // namespace
 
-void log_to(const std::string& path, std::function<void()> before) {
-  before_line() = std::move(before);
+void log_to(const std::string& path, Around around) {
+  around_line() = std::move(around);
   auto& sinks = logger().sinks();
   sinks.resize(1);
   if (path.empty()) return;

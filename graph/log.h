@@ -6,8 +6,9 @@
 
 namespace flowrun {
 
-/// Also into a file (appended), from now on; nowhere else but the terminal when empty. `before` is called ahead of each
-/// line, to clear what stands on the terminal. Before threads start and after they end.
-void log_to(const std::string& path, std::function<void()> before);
+/// Also into a file (appended), from now on; nowhere else but the terminal when empty. `around` is handed what writes a
+/// line and calls it, so that what stands on the terminal is not torn; any thread. Before threads start and after they
+/// end.
+void log_to(const std::string& path, std::function<void(const std::function<void()>& write)> around);
 
 }  // namespace flowrun

@@ -14,6 +14,7 @@
 #include "tools/flowrun/progress.h"
 #include "tools/flowrun/report.h"
 #include "tools/flowrun/resume.h"
+#include "tools/flowrun/terminal.h"
 #include "tools/flowrun/trace.h"
 
 namespace flowrun::tool {
@@ -26,6 +27,7 @@ std::atomic<bool> stop_requested{false};
 void ask_to_stop(int signal) {
   stop_requested.store(true);
   if (signal != SIGINT) return;
+  Terminal::disturbed.store(true);
   const char text[] = "\nstopping after this step (Ctrl-C again: at once, without a checkpoint)\n";
   [[maybe_unused]] const auto written = write(STDERR_FILENO, text, sizeof text - 1);
   std::signal(SIGINT, SIG_DFL);
@@ -198,7 +200,7 @@ int run(const RunArgs& args) {
   if (args.resume) require_same(stored, resolved);
 
   Progress progress(args.quiet);
-  log_to(paths.log.string(), [&] { progress.clear(); });
+  log_to(paths.log.string(), [&](const std::function<void()>& write) { progress.above(write); });
   Records records(paths);
   std::unique_ptr<Engine> engine;
   EngineOptions options = engine_options(args, out);
