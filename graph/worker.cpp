@@ -31,6 +31,7 @@ void Worker::begin() {
 
 void Worker::enter(int node, int level, int64_t index, uint64_t sample) {
   if (keeps_statistics && activity != nullptr) activity->set(node, level, index, sample, clock_);
+  if (on_node != nullptr) on_node(node);
 }
 
 uint64_t Worker::passed(int node) {
@@ -57,6 +58,7 @@ void Worker::sleep(double factor) const {
 
 void Worker::idle() {
   if (activity != nullptr) activity->node.store(-1, std::memory_order_relaxed);
+  if (on_node != nullptr) on_node(-1);
 }
 
 }  // namespace flowrun

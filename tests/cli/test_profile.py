@@ -112,6 +112,46 @@ class Profile(Folder):
         text = self.flowrun("advise", name, "--threads", 1, "--seconds", 3).stdout
         self.assertRegex(text, r"one more data thread +\d+ +\+\d+ %")
 
+    def test_a_leak_is_its_node_s(self):
+        for scope, calls in (("step", 1), ("sample", 16)):
+            with self.subTest(scope):
+                result = self.whole(with_fault(scope, kind="leak"), "--steps", 50, "--leaks")
+                (leak,) = result["memory"]["leaks"]
+                self.assertEqual(leak["node"], "fault")
+                self.assertAlmostEqual(leak["bytes_per_call"] / 2**20, 1, delta=0.15)
+                self.assertAlmostEqual(leak["growth"] / result["memory"]["process_growth"], 1, delta=0.2)
+                self.assertAlmostEqual(leak["calls"], 50 * calls, delta=0.3 * 50 * calls)
+        text = self.flowrun("profile", self.write(with_fault("step", kind="leak")), "--leaks", "--steps", 50).stdout
+        self.assertRegex(text, r"\nleak: fault, \d+\.\d MiB more in \d+ calls, \d+\.\d KiB a call; the process grew by \d+\.\d MiB\n")
+        input_side = self.profile(with_fault("sample", kind="leak"), "--leaks", "--skip", 64, "--images", 320)
+        self.assertEqual([leak["node"] for leak in input_side["memory"]["leaks"]], ["fault"])
+
+    def test_a_pipeline_without_leaks(self):
+        text = self.flowrun("profile", ROOT / "pipelines/quickstart.json", "--leaks", "--seconds", 5).stdout
+        self.assertIn("no node's memory grows", text)
+        result = self.whole(training_pipeline(), "--leaks", "--steps", 200)
+        self.assertEqual(result["memory"]["leaks"], [])
+        held = {node["node"]: node["bytes"] for node in result["memory"]["nodes"]}
+        self.assertGreaterEqual(held["batch"], 2 * 8 * 24 * 24 * 3, "the groups in flight are the stack's")
+
+    def test_a_run_that_grows_says_so(self):
+        pipeline = data_pipeline(epochs=250)  # of 4 steps
+        pipeline["plugins"] = with_fault("sample")["plugins"]
+        pipeline["nodes"]["metrics"]["every"] = "100 steps"
+        pipeline["nodes"]["leak"] = {"type": "fault.sample", "in": "flip", "kind": "leak", "at": 0}  # once in an epoch
+        pipeline["nodes"]["batch"]["in"] = "leak"
+        log = self.flowrun(self.write(pipeline), "--out", "grows").stderr
+        said = re.findall(r"warning: memory grows: (\d+) MiB after step (\d+), (\d+) MiB after step (\d+), and more at each look between\n"
+                          r"  to see which node's: flowrun profile (.*) --leaks\n", log)
+        self.assertEqual(len(said), 1, log)
+        self.assertEqual((said[0][1], said[0][3]), ("100", "900"))
+        self.assertAlmostEqual(int(said[0][2]) - int(said[0][0]), 200, delta=40)
+        leaks = json.loads(self.flowrun("profile", said[0][4], "--input-only", "--leaks", "--json", "--seconds", 1).stdout)["memory"]["leaks"]
+        self.assertEqual([leak["node"] for leak in leaks], ["leak"])
+        pipeline["nodes"]["leak"]["kind"] = "work"
+        pipeline["nodes"]["leak"]["ms"] = 0
+        self.assertNotIn("memory grows", self.flowrun(self.write(pipeline), "--out", "stays").stderr)
+
     def test_wrong_words(self):
         name = self.write(training_pipeline())
         self.assertIn('did you mean "batch"', self.flowrun("profile", name, "--stub", "bach=record", status=2).stderr)

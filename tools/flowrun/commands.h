@@ -92,6 +92,7 @@ struct ProfileArgs {
   int64_t skip = 0, images = 0;  // for benchmarks: counts just these many images behind the first; 0: by time
   bool upload = false;           // with the device nodes that use no model
   bool input_only = false;
+  bool leaks = false;
   bool json = false;
 };
 

@@ -49,6 +49,7 @@ void add_profile(CLI::App& app, int& status) {
   command.add_option("--seconds", args->seconds, "For how long, after warming up")->check(CLI::Range(0.1, 1e6))->capture_default_str();
   command.add_option("--steps", args->steps, "For how many steps; without it by time")->check(CLI::Range(1, 1'000'000'000));
   add_stubs(command, args->stubs);
+  command.add_flag("--leaks", args->leaks, "Also whose memory grows: counts what each node allocates, which makes it slower");
   add_json(command, args->json);
   // For tools/bench: exactly these images; and the upload, to compare batches of floats.
   command.add_option("--skip", args->skip)->group("");

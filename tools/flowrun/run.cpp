@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "tools/flowrun/json_files.h"
 #include "tools/flowrun/load.h"
+#include "tools/flowrun/memory_watch.h"
 #include "tools/flowrun/monitor.h"
 #include "tools/flowrun/progress.h"
 #include "tools/flowrun/report.h"
@@ -202,6 +203,7 @@ int run(const RunArgs& args) {
   Progress progress(args.quiet);
   log_to(paths.log.string(), [&](const std::function<void()>& write) { progress.above(write); });
   Records records(paths);
+  MemoryWatch memory(out);
   std::unique_ptr<Engine> engine;
   EngineOptions options = engine_options(args, out);
   if (args.resume) options.resume = resume_point(paths);
@@ -209,6 +211,7 @@ int run(const RunArgs& args) {
   std::optional<Monitor> monitor;
   options.on_step = [&](const StepContext& context) {
     monitor->step(context);
+    memory.step(context);
     progress.step(*engine, context);
   };
   options.on_evaluating = [&](const std::string& source, int64_t done, int64_t total) {

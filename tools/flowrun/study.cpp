@@ -65,7 +65,9 @@ StudyResult Study::run() const {
       options_.halves && std::any_of(pipeline.nodes.begin(), pipeline.nodes.end(), [](const CheckedNode& n) { return !n.uses.empty(); });
   const double whole_seconds = halves ? options_.seconds * 0.6 : options_.seconds, half_seconds = options_.seconds * 0.2;
   std::fprintf(stderr, "measuring the whole%s\n", options_.steps > 0 ? "" : print(" for %g s", whole_seconds).c_str());
-  out.whole = measure(std::move(pipeline), {.threads = options_.threads, .seconds = whole_seconds, .steps = options_.steps, .stubs = options_.stubs});
+  out.whole =
+      measure(std::move(pipeline),
+              {.threads = options_.threads, .seconds = whole_seconds, .steps = options_.steps, .stubs = options_.stubs, .leaks = options_.leaks});
   if (!halves) return out;
   std::fprintf(stderr, "measuring the input side for %g s\n", half_seconds);
   CheckedPipeline all = load_();

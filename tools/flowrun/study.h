@@ -13,6 +13,7 @@ struct StudyOptions {
   double seconds = 10;  // for all that is measured together
   int64_t steps = 0;    // of the whole; 0: by time
   std::vector<std::string> stubs;
+  bool leaks = false;
   bool halves = true;  // also the input side and the device side alone
 };
 

@@ -21,8 +21,7 @@ namespace fs = std::filesystem;
 std::string ended(const fs::path& run) {
   const io::RunPaths paths(run);
   if (const ordered_json result = read_json(paths.result); !result.is_null()) {
-    return run.string() + " has ended: " + result.value("status", "?") +
-           (result.contains("steps") ? " after step " + result["steps"].dump() : "") +
+    return run.string() + " has ended: " + result.value("status", "?") + (result.contains("steps") ? " after step " + result["steps"].dump() : "") +
            (result.contains("error") ? ": " + result.value("error", "") : "");
   }
   if (!io::holds_run(run)) return run.string() + " holds no run";
