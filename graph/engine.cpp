@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <sys/resource.h>
 #include <thread>
 
 #include "graph/device.h"
@@ -384,6 +385,11 @@ nlohmann::ordered_json Engine::stats_json() const {
   nlohmann::ordered_json out;
   out["seconds"] = stats_->seconds();
   out["threads"] = info_.threads;
+  out["cores"] = available_cores();
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  out["cpu_seconds"] = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                       1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
   out["nodes"] = stats_->json(names, scopes);
   out["buffers"] = {{"groups", slots_.load()}, {"bytes", bytes_in_flight_.load()}};
   return out;

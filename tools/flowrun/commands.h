@@ -101,7 +101,8 @@ struct AdviseArgs {
   int threads = 0;
   double seconds = 20;
   double cores = 0, data_threads = 0, device_scale = 1;  // the machine asked about; 0: this one's
-  bool verify = false, json = false;
+  int64_t groups = 0;                                    // of a batch, asked about; 0: as it is
+  bool verify = false, measure = false, json = false;
 };
 
 struct ReplayArgs {

@@ -162,7 +162,9 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
   out.memory = std::move(memory);
   out.threads = engine->info().threads;
   out.batch = engine->info().batch;
-  out.slots = engine->stats_json()["buffers"]["groups"];
+  const ordered_json buffers = engine->stats_json()["buffers"];
+  out.slots = buffers["groups"];
+  out.bytes = buffers["bytes"];
   return out;
 }
 
