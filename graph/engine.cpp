@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <sys/resource.h>
 #include <thread>
 
 #include "graph/device.h"
@@ -481,14 +482,6 @@ void Engine::repeat(int64_t first_step, int64_t last_step) {
   if (const auto failure = train(last_step)) throw RunError(text_of(*failure));
 }
 
-std::vector<std::pair<std::string, double>> Engine::busiest(size_t count) const {
-  std::vector<std::pair<std::string, double>> out;
-  for (size_t n = 0; n < pipeline_.nodes.size(); ++n) out.emplace_back(pipeline_.nodes[n].name, stats_->summary(n).busy);
-  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-  out.resize(std::min(count, out.size()));
-  return out;
-}
-
 nlohmann::ordered_json Engine::stats_json() const {
   std::vector<std::string> names, scopes;
   for (const CheckedNode& node : pipeline_.nodes) {
@@ -498,6 +491,11 @@ nlohmann::ordered_json Engine::stats_json() const {
   nlohmann::ordered_json out;
   out["seconds"] = stats_->seconds();
   out["threads"] = info_.threads;
+  out["cores"] = available_cores();
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  out["cpu_seconds"] = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                       1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
   out["nodes"] = stats_->json(names, scopes);
   out["buffers"] = {{"groups", slots_.load()}, {"bytes", bytes_in_flight_.load()}};
   return out;

@@ -95,8 +95,6 @@ class Engine {
   const Stats& stats() const { return *stats_; }
   /// One behind the other; empty without EngineOptions::trace. Once run() has ended.
   const std::vector<TracedSegment>& traced_segments() const { return traced_; }
-  /// Seconds that nodes of the pool, and of the device, were busy so far: where the time goes.
-  std::vector<std::pair<std::string, double>> busiest(size_t count) const;
 
  private:
   void open_sources();

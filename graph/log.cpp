@@ -27,15 +27,14 @@ Log& process_log() {
 void log(spdlog::level::level_enum level, const std::string& text) {
   const Log target = thread_log() ? thread_log() : process_log();
   if (!target) return terminal().log(level, "{}", text);
-  if (target->before) target->before();
-  if (target->terminal && (!target->only_warnings || level >= spdlog::level::warn))
-    terminal().log(level, "{}", target->name.empty() ? text : target->name + ": " + text);
+  const auto write = [&] { terminal().log(level, "{}", target->name.empty() ? text : target->name + ": " + text); };
+  if (target->terminal && (!target->only_warnings || level >= spdlog::level::warn)) target->around ? target->around(write) : write();
   if (target->file) target->file->log(level, "{}", text);
 }
 
 }  // namespace
 
-LogTarget::LogTarget(const std::string& path, std::string name, std::function<void()> before) : name(std::move(name)), before(std::move(before)) {
+LogTarget::LogTarget(const std::string& path, std::string name, Around around) : name(std::move(name)), around(std::move(around)) {
   if (path.empty()) return;
   auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
   sink->set_pattern("%Y-%m-%d %H:%M:%S %v");

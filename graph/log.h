@@ -12,12 +12,13 @@ class logger;
 namespace flowrun {
 
 /// Where lines go. `path`: also into that file, appended; empty: none. `name`: lines on the terminal begin with it, unless
-/// it is empty. `before` is called ahead of each line, to clear what stands on the terminal.
+/// it is empty. `around` is handed what writes a line to the terminal and calls it, so that what stands there is not torn; any thread.
 struct LogTarget {
-  LogTarget(const std::string& path, std::string name, std::function<void()> before);
+  using Around = std::function<void(const std::function<void()>& write)>;
+  LogTarget(const std::string& path, std::string name, Around around);
   std::shared_ptr<spdlog::logger> file;
   std::string name;
-  std::function<void()> before;
+  Around around;
   bool terminal = true;
   bool only_warnings = false;  // on the terminal, which others share
 };

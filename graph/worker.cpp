@@ -31,6 +31,7 @@ void Worker::begin() {
 
 void Worker::enter(int node, int level, int64_t index, uint64_t sample) {
   if (keeps_statistics && activity != nullptr) activity->set(node, level, index, sample, clock_);
+  if (on_node != nullptr) on_node(node);
 }
 
 uint64_t Worker::passed(int node) {
@@ -44,6 +45,7 @@ uint64_t Worker::passed(int node) {
 }
 
 void Worker::spin(double factor) const {
+  if (!counts_cpu) return;  // the clock that it goes by doesn't run: a probe, which is no part of the measurement
   // In the thread's own time: what it lost to others must not be multiplied.
   const auto until = cpu_clock_ + static_cast<uint64_t>(static_cast<double>(thread_cpu_nanoseconds() - cpu_clock_) * factor);
   while (thread_cpu_nanoseconds() < until) {
@@ -57,6 +59,7 @@ void Worker::sleep(double factor) const {
 
 void Worker::idle() {
   if (activity != nullptr) activity->node.store(-1, std::memory_order_relaxed);
+  if (on_node != nullptr) on_node(-1);
 }
 
 }  // namespace flowrun

@@ -19,6 +19,9 @@ struct Work {
   Record* record;
 };
 
+/// For measuring memory: told which node this thread works for from now on; -1: for none. Set while nothing runs.
+inline void (*on_node)(int node) = nullptr;
+
 struct Worker {
   Worker() = default;
   Worker(Stats& stats, int index, bool counts_cpu);

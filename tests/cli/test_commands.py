@@ -37,6 +37,25 @@ class Commands(support.Folder):
         kept = {path.name: path.read_text() for path in (support.ROOT / "docs/nodes").iterdir()}
         self.assertEqual(made, kept, "docs/nodes is stale: run flowrun doc docs/nodes")
 
+    def test_pages_of_commands_are_up_to_date(self):
+        self.flowrun("doc", "--commands", "pages")
+        made = {path.name: path.read_text() for path in (self.folder / "pages").iterdir()}
+        folder = support.ROOT / "docs/commands"
+        kept = {path.name: path.read_text() for path in folder.iterdir()}
+        self.assertEqual(made, kept, "docs/commands is stale: run flowrun doc --commands docs/commands")
+        readme = (support.ROOT / "README.md").read_text()
+        for name, text in made.items():
+            for link, anchor in re.findall(r"\]\(([^)#]+)#?([^)]*)\)", text):
+                target = (folder / link).read_text()
+                headings = {re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in target.splitlines() if line.startswith("#")}
+                self.assertTrue(not anchor or anchor in headings, f"{name}: {link} has no heading {anchor}")
+            command = name[:-3]
+            if name == "README.md":
+                continue
+            self.assertIn(f"](docs/commands/{name})", readme)
+            shown = set(re.findall(r"(?m)^  (?:-\w,)?(--[a-z-]+)", self.flowrun(command, "--help").stdout)) - {"--help"}
+            self.assertEqual(set(re.findall(r"`(--[a-z-]+)`", text.split("Example:")[0])), shown, name)
+
     def test_schema_is_up_to_date(self):
         kept = (support.ROOT / "docs/pipeline.schema.json").read_text()
         self.assertEqual(self.flowrun("schema").stdout, kept, "docs/pipeline.schema.json is stale: run flowrun schema > docs/pipeline.schema.json")

@@ -1,8 +1,14 @@
 """A run that goes on, seen from outside: top, SIGUSR1, the stall report, Prometheus. Nodes of a plug-in misbehave on purpose."""
+import fcntl
 import json
 import os
+import pty
+import re
 import signal
 import socket
+import struct
+import subprocess
+import termios
 import time
 import urllib.request
 
@@ -23,6 +29,118 @@ def with_fault(scope, **params):
     else:
         nodes["fault"] = {"type": "fault.step", "after": "ema", **params}
     return pipeline
+
+
+class Screen:
+    """What is written to a terminal of any width; `frames` are what stood there before each redraw."""
+
+    def __init__(self):
+        self.rows, self.x, self.y, self.frames = [[]], 0, 0, []
+
+    def text(self):
+        return "\n".join("".join(row).rstrip() for row in self.rows)
+
+    def feed(self, text):
+        for escape, number, letter, char in re.findall(r"(\x1b\[([\d;]*)([A-Za-z]))|([^\x1b])", text, re.DOTALL):
+            if letter == "A":
+                self.y -= int(number or 1)
+            elif letter == "J":
+                self.frames.append(self.text())
+                self.rows[self.y + 1:] = []
+                self.rows[self.y][self.x:] = []
+            elif letter and letter != "m":
+                raise AssertionError(f"unexpected {escape!r}")
+            elif char == "\r":
+                self.x = 0
+            elif char == "\n":
+                self.down()
+            elif char:
+                self.put(char)
+        assert self.y >= 0, "moved above the first line"
+
+    def down(self):
+        self.y += 1
+        if self.y == len(self.rows):
+            self.rows.append([])
+
+    def put(self, char):
+        row = self.rows[self.y]
+        row += " " * (self.x + 1 - len(row))
+        row[self.x] = char
+        self.x += 1
+
+
+class Terminal(Folder):
+    def on_terminal(self, pipeline, columns=100, **environment):
+        """Runs it with a terminal as standard error. What was written, and the screen at the end."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        env = {**os.environ, "TERM": "xterm", "NO_COLOR": "", **environment}
+        command = [support.FLOWRUN, self.write(pipeline), "--out", "run", "--threads", "1"]
+        process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave, env=env)
+        os.close(slave)
+        written = b""
+        while True:
+            try:
+                chunk = os.read(master, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not chunk:
+                break
+            written += chunk
+        os.close(master)
+        self.assertEqual(process.wait(60), 0, written.decode())
+        screen = Screen()
+        screen.feed(written.decode())
+        for frame in screen.frames:
+            if "bottleneck" in frame:
+                self.assertLess(max(map(len, frame.splitlines()[-5:])), columns, frame)
+        return written.decode(), screen
+
+    def test_who_waits_for_whom(self):
+        for scope, fault, said in (("sample", {"ms": 12}, r"bottleneck: data threads, most of it fault \(\d\d+ %\); the device waits \d\d+ %"),
+                                   ("step", {"ms": 200}, r"bottleneck: the device, most of it fault \(\d\d+ %\)")):
+            with self.subTest(scope):
+                pipeline = with_fault(scope, kind="sleep", **fault)
+                pipeline["run"]["epochs"] = 5
+                written, screen = self.on_terminal(pipeline)
+                self.folder.joinpath("run").rename(self.folder / scope)
+                frame = next((frame for frame in reversed(screen.frames) if "bottleneck" in frame), "")
+                self.assertRegex(frame, said)
+                self.assertRegex(frame, r"\[[#-]{24}\] +\d+ %  step \d+/20  epoch \d\.\d\d  left \d+s\nloss \d\.\d{4}  \d+ images/s\n\[[#-]{24}\]")
+                self.assertEqual(frame.count("bottleneck"), 1, "the lines stand once")
+                self.assertNotIn("bottleneck", screen.text(), "nothing is left of them")
+                self.assertRegex(screen.text(), r"^run run: 20 steps of 16 images.*\ndone: run\n$")
+                self.assertIn("\x1b[33m", written)
+
+    def test_the_log_is_not_torn(self):
+        pipeline = with_fault("sample", kind="throw", at=20)
+        pipeline["run"].update(epochs=4, max_bad=100)
+        pipeline["nodes"]["slow"] = {"type": "fault.step", "after": "ema", "kind": "sleep", "ms": 150}
+        for columns in (100, 30):
+            with self.subTest(columns=columns):
+                written, screen = self.on_terminal(pipeline, columns, NO_COLOR="1")
+                (self.folder / "run").rename(self.folder / f"run-{columns}")
+                self.assertNotIn("\x1b[1m", written)
+                self.assertNotIn("\x1b[33m", written)
+                lines = screen.text().splitlines()
+                self.assertEqual(sum(line.startswith("warning: replaced a sample") for line in lines), 4, screen.text())
+                self.assertEqual(lines[-1], "done: run")
+                frame = next(frame for frame in reversed(screen.frames) if "bottleneck" in frame)
+                self.assertIn("warning: replaced", frame, "the lines stand below the log")
+                self.assertEqual("[#" in frame, columns > 50, "bars only where there is room")
+
+    def test_a_terminal_that_moves_no_cursor(self):
+        written, _ = self.on_terminal(training_pipeline(), TERM="dumb")
+        self.assertNotIn("\x1b", written)
+        self.assertRegex(written, r"\nstep 12/12  epoch 3\.00  loss \d\.\d{4}  \d+ images/s  bottleneck: .*  left 0s\r\n")
+
+    def test_elsewhere_it_is_a_line_now_and_then(self):
+        done = self.flowrun(self.write(with_fault("step", kind="sleep", ms=150)), "--out", "run")
+        self.assertNotIn("\x1b", done.stderr)
+        lines = [line for line in done.stderr.splitlines() if line.startswith("step ")]
+        self.assertRegex(lines[-1], r"step 12/12 .*  bottleneck: the device, most of it fault \(\d\d+ %\)  left 0s")
+        self.assertLess(len(lines), 5)
 
 
 class Live(Folder):

@@ -112,6 +112,81 @@ class Profile(Folder):
         text = self.flowrun("advise", name, "--threads", 1, "--seconds", 3).stdout
         self.assertRegex(text, r"one more data thread +\d+ +\+\d+ %")
 
+    def test_advise_of_a_run(self):
+        self.flowrun(self.write(with_fault("sample", kind="sleep", ms=10)), "--out", "run", "--quiet", "--threads", 1)
+        done = self.flowrun("advise", "run", "--cores", 8, "--json")
+        self.assertNotIn("measuring", done.stderr)
+        result = json.loads(done.stdout)
+        self.assertEqual((result["from"], result["threads"], result["bound_by"]), ("run", 1, "data threads"))
+        rates = sorted(line["images_per_second"] for line in self.metrics("run"))
+        self.assertAlmostEqual(result["images_per_second"], rates[len(rates) // 2], places=6)
+        self.assertGreater(result["ms_per_image"]["host_waiting"], 5, "it sleeps")
+        forecasts = {line["what"]: line["gain"] for line in result["forecasts"]}
+        self.assertAlmostEqual(forecasts["as it is"], 0, places=6)
+        self.assertGreater(forecasts["one more data thread"], 0.3)
+        self.assertLess(forecasts["a device twice as fast"], 0.1)
+        self.assertIn("by its own statistics", self.flowrun("advise", "run").stdout)
+        # A value changed, or a directory without statistics: the run doesn't tell.
+        self.assertIn("measuring the whole", self.flowrun("advise", "run", "--set", "crop.area=[0.5, 1]", "--seconds", 1).stderr)
+        (self.folder / "run/stats.json").unlink()
+        done = self.flowrun("advise", "run", "--seconds", 1, "--json")
+        self.assertIn("run has no statistics to forecast from: measuring", done.stderr)
+        self.assertEqual(json.loads(done.stdout)["from"], "measurement")
+
+    def test_advise_on_groups(self):
+        pipeline = training_pipeline()
+        pipeline["nodes"]["batch"].update(size=32, group=8)
+        name = self.write(pipeline)
+        result = json.loads(self.flowrun("advise", name, "--groups", 16, "--threads", 1, "--seconds", 8, "--verify", "--json").stdout)
+        regrouped = result["regrouped"]
+        self.assertEqual((regrouped["groups"], regrouped["group_size"], regrouped["groups_now"], regrouped["records"]), (16, 2, 4, 17))
+        self.assertGreater(regrouped["ms_per_device_call"], 0, "a model of a few thousand parameters is all overhead")
+        self.assertLess(regrouped["gain"], -0.2)
+        self.assertAlmostEqual(regrouped["mib_in_flight"] / regrouped["mib_in_flight_now"], 2 * 17 / (8 * 5), places=6)
+        tried = next(line for line in result["verified"] if line["what"] == "other groups")
+        self.assertLess(abs(tried["error"]), 0.6)
+        self.assertIn("batch can't cut its batch of 32 into 5 equal groups", self.flowrun("advise", name, "--groups", 5, "--seconds", 1, status=2).stderr)
+
+    def test_a_leak_is_its_node_s(self):
+        for scope, calls in (("step", 1), ("sample", 16)):
+            with self.subTest(scope):
+                result = self.whole(with_fault(scope, kind="leak"), "--steps", 50, "--leaks")
+                (leak,) = result["memory"]["leaks"]
+                self.assertEqual(leak["node"], "fault")
+                self.assertAlmostEqual(leak["bytes_per_call"] / 2**20, 1, delta=0.15)
+                self.assertAlmostEqual(leak["growth"] / result["memory"]["process_growth"], 1, delta=0.2)
+                self.assertAlmostEqual(leak["calls"], 50 * calls, delta=0.3 * 50 * calls)
+        text = self.flowrun("profile", self.write(with_fault("step", kind="leak")), "--leaks", "--steps", 50).stdout
+        self.assertRegex(text, r"\nleak: fault, \d+\.\d MiB more in \d+ calls, \d+\.\d KiB a call; the process grew by \d+\.\d MiB\n")
+        input_side = self.profile(with_fault("sample", kind="leak"), "--leaks", "--skip", 64, "--images", 320)
+        self.assertEqual([leak["node"] for leak in input_side["memory"]["leaks"]], ["fault"])
+
+    def test_a_pipeline_without_leaks(self):
+        text = self.flowrun("profile", ROOT / "pipelines/quickstart.json", "--leaks", "--seconds", 5).stdout
+        self.assertIn("no node's memory grows", text)
+        result = self.whole(training_pipeline(), "--leaks", "--steps", 200)
+        self.assertEqual(result["memory"]["leaks"], [])
+        held = {node["node"]: node["bytes"] for node in result["memory"]["nodes"]}
+        self.assertGreaterEqual(held["batch"], 2 * 8 * 24 * 24 * 3, "the groups in flight are the stack's")
+
+    def test_a_run_that_grows_says_so(self):
+        pipeline = data_pipeline(epochs=250)  # of 4 steps
+        pipeline["plugins"] = with_fault("sample")["plugins"]
+        pipeline["nodes"]["metrics"]["every"] = "100 steps"
+        pipeline["nodes"]["leak"] = {"type": "fault.sample", "in": "flip", "kind": "leak", "at": 0}  # once in an epoch
+        pipeline["nodes"]["batch"]["in"] = "leak"
+        log = self.flowrun(self.write(pipeline), "--out", "grows").stderr
+        said = re.findall(r"warning: memory grows: (\d+) MiB after step (\d+), (\d+) MiB after step (\d+), and more at each look between\n"
+                          r"  to see which node's: flowrun profile (.*) --leaks\n", log)
+        self.assertEqual(len(said), 1, log)
+        self.assertEqual((said[0][1], said[0][3]), ("100", "900"))
+        self.assertAlmostEqual(int(said[0][2]) - int(said[0][0]), 200, delta=40)
+        leaks = json.loads(self.flowrun("profile", said[0][4], "--input-only", "--leaks", "--json", "--seconds", 1).stdout)["memory"]["leaks"]
+        self.assertEqual([leak["node"] for leak in leaks], ["leak"])
+        pipeline["nodes"]["leak"]["kind"] = "work"
+        pipeline["nodes"]["leak"]["ms"] = 0
+        self.assertNotIn("memory grows", self.flowrun(self.write(pipeline), "--out", "stays").stderr)
+
     def test_wrong_words(self):
         name = self.write(training_pipeline())
         self.assertIn('did you mean "batch"', self.flowrun("profile", name, "--stub", "bach=record", status=2).stderr)

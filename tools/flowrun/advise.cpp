@@ -3,10 +3,13 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "graph/context.h"
+#include "io/run_directory.h"
+#include "tools/flowrun/groups.h"
 #include "tools/flowrun/load.h"
 #include "tools/flowrun/study.h"
 
@@ -19,6 +22,13 @@ struct Variant {
   std::string name;
   Setting setting;
 };
+
+/// `flowrun advise` of a run directory takes its pipeline.
+PipelineArgs pipeline_of(const PipelineArgs& args) {
+  PipelineArgs out = args;
+  if (std::filesystem::is_directory(out.file)) out.file = io::RunPaths(out.file).pipeline.string();
+  return out;
+}
 
 std::vector<Variant> variants(const Setting& now, const AdviseArgs& args) {
   std::vector<Variant> out = {{"as it is", now},
@@ -33,23 +43,6 @@ std::vector<Variant> variants(const Setting& now, const AdviseArgs& args) {
     std::snprintf(name, sizeof name, "%.0f cores, %.0f data threads, device %.3g times as fast", asked.cores, asked.threads, asked.device_speed);
     out.push_back({name, asked});
   }
-  return out;
-}
-
-/// What can be tried on this machine: more or fewer data threads, and either side slowed down.
-struct Trial {
-  std::string name;
-  MeasureOptions options;
-  double host_factor, device_factor;
-};
-
-std::vector<Trial> trials(int threads) {
-  std::vector<Trial> out;
-  out.push_back({"data nodes take 4 times as long", {.slow_host = 4}, 4, 1});
-  out.push_back({"data nodes take 16 times as long", {.slow_host = 16}, 16, 1});
-  out.push_back({"the device takes 2 times as long", {.slow_device = 2}, 1, 2});
-  out.push_back({"the device takes 3 times as long", {.slow_device = 3}, 1, 3});
-  for (Trial& trial : out) trial.options.threads = threads;
   return out;
 }
 
@@ -81,27 +74,43 @@ ordered_json forecast_json(const StudyResult& study, const Forecaster& forecaste
   return out;
 }
 
+/// One trial: a run of the pipeline in another way, and what it should give if the pipeline as it is gives `now`.
+struct Tried {
+  std::string name;
+  std::function<Measurement(double seconds)> run;
+  std::function<double(double now)> predict;
+};
+
 /// Each trial between two runs of the whole, with which it is compared: so what else the machine does falls out.
-ordered_json verify(const Study& study, const Forecaster& forecaster, const AdviseArgs& args, int threads) {
+ordered_json verify(const Study& study, const std::vector<Tried>& all, const AdviseArgs& args, int threads) {
   ordered_json out = ordered_json::array();
   const double seconds = args.seconds / 4;
   double before = study.measure_whole({.threads = threads, .seconds = seconds}).rate();
-  for (Trial& trial : trials(threads)) {
-    std::fprintf(stderr, "trying: %s\n", trial.name.c_str());
-    trial.options.seconds = seconds;
-    const double measured = study.measure_whole(trial.options).rate();
+  for (const Tried& tried : all) {
+    std::fprintf(stderr, "trying: %s\n", tried.name.c_str());
+    const double measured = tried.run(seconds).rate();
     const double after = study.measure_whole({.threads = threads, .seconds = seconds}).rate();
-    const double scale = std::sqrt(before * after) / forecaster.at(forecaster.measured()).images_per_second;
+    const double predicted = tried.predict(std::sqrt(before * after));
     before = after;
-    const double predicted = forecaster.slowed(trial.host_factor, trial.device_factor).images_per_second * scale;
-    out.push_back({{"what", trial.name}, {"predicted", predicted}, {"measured", measured}, {"error", predicted / measured - 1}});
+    out.push_back({{"what", tried.name}, {"predicted", predicted}, {"measured", measured}, {"error", predicted / measured - 1}});
   }
   return out;
 }
 
+void print_groups(const ordered_json& line) {
+  const auto number = [&](const char* name) { return line[name].get<double>(); };
+  const std::string what = std::to_string(line["groups"].get<int64_t>()) + " groups of " + std::to_string(line["group_size"].get<int64_t>());
+  std::printf("%-60s %10.0f %+6.0f %%  %s\n", what.c_str(), number("images_per_second"), 100 * number("gain"),
+              line["bound_by"].get<std::string>().c_str());
+  std::printf(
+      "\nwith %s, not %lld groups: %.1f MiB in flight instead of %.1f, %lld groups at once; the device takes %.3f ms a call and %.3f ms an image\n",
+      what.c_str(), line["groups_now"].get<long long>(), number("mib_in_flight"), number("mib_in_flight_now"), line["records"].get<long long>(),
+      number("ms_per_device_call"), number("ms_per_device_image"));
+}
+
 void print_text(const std::string& file, const ordered_json& result) {
-  std::printf("%s gives %.0f images/s here; bottleneck: %s\n", file.c_str(), result["images_per_second"].get<double>(),
-              result["verdict"].get<std::string>().c_str());
+  std::printf("%s: %.0f images/s %s; bottleneck: %s\n", file.c_str(), result["images_per_second"].get<double>(),
+              result["from"] == "run" ? "by its own statistics" : "here", result["verdict"].get<std::string>().c_str());
   const auto& ms = result["ms_per_image"];
   std::printf("ms per image: data thread %.3f on a core%s; device %.3f, on cores %.3f; the run reaches %.0f %% of its bound\n\n",
               ms["host_cpu"].get<double>(),
@@ -112,6 +121,7 @@ void print_text(const std::string& file, const ordered_json& result) {
     std::printf("%-60s %10.0f %+6.0f %%  %s\n", line["what"].get<std::string>().c_str(), line["images_per_second"].get<double>(),
                 100 * line["gain"].get<double>(), line["bound_by"].get<std::string>().c_str());
   }
+  if (result.contains("regrouped")) print_groups(result["regrouped"]);
   if (!result.contains("verified")) return;
   std::printf("\n%-60s %10s %10s %8s\n", "tried", "forecast", "measured", "error");
   for (const auto& line : result["verified"]) {
@@ -120,25 +130,64 @@ void print_text(const std::string& file, const ordered_json& result) {
   }
 }
 
+/// What can be tried on this machine: either side slowed down, and other groups.
+std::vector<Tried> trials(const Study& study, const Forecaster& forecaster, const std::optional<Regrouping>& regrouping, int threads) {
+  std::vector<Tried> out;
+  const auto slowed = [&](const char* name, double host, double device) {
+    out.push_back({name,
+                   [&study, threads, host, device](double seconds) {
+                     return study.measure_whole({.threads = threads, .seconds = seconds, .slow_host = host, .slow_device = device});
+                   },
+                   [&forecaster, host, device](double now) {
+                     return forecaster.slowed(host, device).images_per_second * now / forecaster.at(forecaster.measured()).images_per_second;
+                   }});
+  };
+  slowed("data nodes take 4 times as long", 4, 1);
+  slowed("data nodes take 16 times as long", 16, 1);
+  slowed("the device takes 2 times as long", 1, 2);
+  slowed("the device takes 3 times as long", 1, 3);
+  if (regrouping) {
+    out.push_back({"other groups",
+                   [&regrouping, threads](double seconds) {
+                     return Study([&] { return load_checked(regrouping->changed()); }, {}).measure_whole({.threads = threads, .seconds = seconds});
+                   },
+                   [&](double now) { return regrouping->scaled(now, forecaster); }});
+  }
+  return out;
+}
+
 }  // namespace
 
 int advise(const AdviseArgs& args) {
-  PipelineArgs pipeline = args.pipeline;
-  if (std::filesystem::is_directory(pipeline.file)) pipeline.file = (std::filesystem::path(pipeline.file) / "pipeline.resolved.json").string();
+  const PipelineArgs pipeline = pipeline_of(args.pipeline);
   const CheckedPipeline checked = load_checked(pipeline);
   if (std::none_of(checked.nodes.begin(), checked.nodes.end(), [](const CheckedNode& node) { return !node.uses.empty(); })) {
     throw PipelineError("error: no node uses a model: flowrun profile --input-only tells the input side's speed");
   }
   if (checked.training_source < 0) throw PipelineError("error: no stream trains: nothing to forecast");
   const Study study([&] { return load_checked(pipeline); }, {.threads = args.threads, .seconds = args.seconds});
-  const StudyResult measured = study.run();
-  const Forecaster forecaster = measured.forecaster();
-  ordered_json result = forecast_json(measured, forecaster, args);
-  if (args.verify) result["verified"] = verify(study, forecaster, args, measured.whole.threads);
+  const bool of_run = pipeline.file != args.pipeline.file;
+  // With other values it would be another run.
+  const bool measures = !of_run || args.measure || args.verify || args.groups > 0 || args.threads > 0 || !pipeline.sets.empty();
+  std::optional<StudyResult> found;
+  if (!measures && !(found = study_of_run(args.pipeline.file))) {
+    std::fprintf(stderr, "%s has no statistics to forecast from: measuring\n", args.pipeline.file.c_str());
+  }
+  const bool from_run = found.has_value();
+  if (!found) found = study.run();
+  const Forecaster forecaster = found->forecaster();
+  ordered_json result = {{"from", from_run ? "run" : "measurement"}};
+  result.update(forecast_json(*found, forecaster, args));
+  std::optional<Regrouping> regrouping;
+  if (args.groups > 0) {
+    regrouping.emplace(pipeline, args.groups, *found, args.seconds / 5);
+    result["regrouped"] = regrouping->forecast(*found, forecaster);
+  }
+  if (args.verify) result["verified"] = verify(study, trials(study, forecaster, regrouping, found->whole.threads), args, found->whole.threads);
   if (args.json) {
     std::cout << result.dump(2) << "\n";
   } else {
-    print_text(pipeline.file, result);
+    print_text(from_run ? args.pipeline.file : pipeline.file, result);
   }
   return 0;
 }

@@ -102,6 +102,7 @@ struct ProfileArgs {
   int64_t skip = 0, images = 0;  // for benchmarks: counts just these many images behind the first; 0: by time
   bool upload = false;           // with the device nodes that use no model
   bool input_only = false;
+  bool leaks = false;
   bool json = false;
 };
 
@@ -110,7 +111,8 @@ struct AdviseArgs {
   int threads = 0;
   double seconds = 20;
   double cores = 0, data_threads = 0, device_scale = 1;  // the machine asked about; 0: this one's
-  bool verify = false, json = false;
+  int64_t groups = 0;                                    // of a batch, asked about; 0: as it is
+  bool verify = false, measure = false, json = false;
 };
 
 struct ReplayArgs {

@@ -23,8 +23,14 @@ Forecaster::Forecaster(const Measurement& whole, const Measurement* input, const
     times_.device = device->seconds / images;
     times_.device_cpu = device->cpu_seconds / images;
   }
+  compare_with(whole.rate());
+}
+
+Forecaster::Forecaster(const ServiceTimes& times, const Setting& measured, double rate) : times_(times), measured_(measured) { compare_with(rate); }
+
+void Forecaster::compare_with(double rate) {
   const double limit = bound(times_, measured_).images_per_second;
-  if (limit > 0) reached_ = whole.rate() / limit;
+  if (limit > 0) reached_ = rate / limit;
 }
 
 Forecast Forecaster::bound(const ServiceTimes& times, const Setting& setting) {
@@ -42,6 +48,15 @@ Forecast Forecaster::bound(const ServiceTimes& times, const Setting& setting) {
 
 Forecast Forecaster::at(const Setting& setting) const {
   Forecast out = bound(times_, setting);
+  out.images_per_second *= reached_;
+  return out;
+}
+
+Forecast Forecaster::regrouped(double device, bool one_at_a_time) const {
+  ServiceTimes times = times_;
+  times.device *= device, times.device_cpu *= device;
+  Forecast out = bound(times, measured_);
+  if (one_at_a_time) out = {1 / ((times.host_cpu + times.host_waiting) / measured_.threads + times.device), "order"};
   out.images_per_second *= reached_;
   return out;
 }

@@ -32,16 +32,21 @@ class Forecaster {
  public:
   /// `whole`: the pipeline; `input`, `device`: its halves alone, null where there is no such half.
   Forecaster(const Measurement& whole, const Measurement* input, const Measurement* device, double cores);
+  /// `rate`: images a second of the run that took these times.
+  Forecaster(const ServiceTimes& times, const Setting& measured, double rate);
 
   Forecast at(const Setting& setting) const;
   /// On the measured machine, were nodes of the host or the device to take this many times as long.
   Forecast slowed(double host, double device) const;
+  /// Were the device's time of an image this many times as long; one group at a time: without overlap of the two sides.
+  Forecast regrouped(double device, bool one_at_a_time) const;
   const Setting& measured() const { return measured_; }
   const ServiceTimes& times() const { return times_; }
   /// What the measured run reached of its bound; 1: all of it.
   double reached() const { return reached_; }
 
  private:
+  void compare_with(double rate);
   static Forecast bound(const ServiceTimes& times, const Setting& setting);
 
   ServiceTimes times_;

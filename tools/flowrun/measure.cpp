@@ -123,6 +123,9 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
   pipeline.run.steps = 0;
   std::atomic<bool> stop{false};
   std::optional<Reading> begin, end;
+  std::vector<MemoryReading> memory;
+  double memory_read = 0;
+  if (options.leaks) count_memory();
   std::unique_ptr<Engine> engine;
   const Scratch scratch;
   EngineOptions run{.threads = options.threads,
@@ -138,6 +141,7 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
       if (warm) begin = read(*engine, context);
       return;
     }
+    if (options.leaks && context.seconds > memory_read + 0.005) memory_read = context.seconds, memory.push_back(read_memory(pipeline.nodes.size()));
     const bool enough = options.images > 0  ? context.images - begin->images >= options.images
                         : options.steps > 0 ? context.step - begin->step >= options.steps
                                             : context.seconds - begin->seconds >= options.seconds;
@@ -155,9 +159,12 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
   }
   if (!end) throw RunError("the run ended before enough was measured");
   Measurement out = between(pipeline, *begin, *end);
+  out.memory = std::move(memory);
   out.threads = engine->info().threads;
   out.batch = engine->info().batch;
-  out.slots = engine->stats_json()["buffers"]["groups"];
+  const ordered_json buffers = engine->stats_json()["buffers"];
+  out.slots = buffers["groups"];
+  out.bytes = buffers["bytes"];
   return out;
 }
 

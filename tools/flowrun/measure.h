@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "graph/engine.h"
+#include "tools/flowrun/leaks.h"
 
 namespace flowrun::tool {
 
@@ -18,6 +19,7 @@ struct MeasureOptions {
   double warm_up = 0.5;          // seconds
   std::vector<std::string> stubs;
   double slow_host = 1, slow_device = 1;
+  bool leaks = false;  // also read the memory of nodes; see require_memory_hooks()
 };
 
 struct NodeTimes {
@@ -36,7 +38,9 @@ struct Measurement {
   double delayed;      // seconds in which its threads could have run, but other programs had the cores
   double peak_mib;
   int64_t slots;  // groups that may be in flight
+  int64_t bytes;  // of those together
   std::vector<NodeTimes> nodes;
+  std::vector<MemoryReading> memory;  // in the time that counts
 
   double rate() const { return static_cast<double>(images) / seconds; }
   /// Summed over the nodes of the host's side (source, sample, batch), or of the device's.

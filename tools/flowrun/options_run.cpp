@@ -49,6 +49,7 @@ void add_profile(CLI::App& app, int& status) {
   command.add_option("--seconds", args->seconds, "For how long, after warming up")->check(CLI::Range(0.1, 1e6))->capture_default_str();
   command.add_option("--steps", args->steps, "For how many steps; without it by time")->check(CLI::Range(1, 1'000'000'000));
   add_stubs(command, args->stubs);
+  command.add_flag("--leaks", args->leaks, "Also whose memory grows: counts what each node allocates, which makes it slower");
   add_json(command, args->json);
   // For tools/bench: exactly these images; and the upload, to compare batches of floats.
   command.add_option("--skip", args->skip)->group("");
@@ -96,6 +97,8 @@ void add_advise(CLI::App& app, int& status) {
   command.add_option("--cores", args->cores, "Cores of the machine asked about; data threads grow with them")->check(CLI::Range(1.0, 4096.0));
   command.add_option("--data-threads", args->data_threads, "Its data threads")->check(CLI::Range(1.0, 4096.0));
   command.add_option("--device-scale", args->device_scale, "How many times as fast its device is")->check(CLI::Range(0.01, 1000.0));
+  command.add_option("--groups", args->groups, "How many groups its batches have")->check(CLI::Range(1, 1'000'000));
+  command.add_flag("--measure", args->measure, "Measures also where a run directory has statistics");
   command.add_option("--threads", args->threads, "Data threads of the measurement; without it run.threads")->check(CLI::Range(1, 1024));
   command.add_option("--seconds", args->seconds, "For how long to measure")->check(CLI::Range(0.5, 1e6))->capture_default_str();
   command.add_flag("--verify", args->verify, "Also tries throttled variants, and compares them with their forecasts");

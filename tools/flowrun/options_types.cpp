@@ -1,4 +1,5 @@
 // The node and model types, in every form.
+#include "tools/flowrun/command_pages.h"
 #include "tools/flowrun/options.h"
 
 namespace flowrun::tool {
@@ -20,12 +21,17 @@ void add_schema(CLI::App& app, int& status) {
   on_command(command, args, status, schema);
 }
 
+struct DocArgs : TypeArgs {
+  bool commands = false;
+};
+
 void add_doc(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "doc", "Writes the pages of all types into a folder", "flowrun doc docs/nodes");
-  const auto args = std::make_shared<TypeArgs>();
-  command.add_option("folder", args->folder)->required();
+  CLI::App& command = add_command(app, "doc", "Writes the pages of all types, or of the commands, into a folder", "flowrun doc docs/nodes");
+  const auto args = std::make_shared<DocArgs>();
+  command.add_option("folder", args->folder, "Folder of the pages; those that are there are replaced")->required();
+  command.add_flag("--commands", args->commands, "Pages of the commands instead");
   add_plugins(command, args->plugins);
-  on_command(command, args, status, doc);
+  on_command(command, args, status, [&app](const DocArgs& of) { return of.commands ? command_pages(app, of.folder) : doc(of); });
 }
 
 void add_completion(CLI::App& app, int& status) {

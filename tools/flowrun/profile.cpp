@@ -90,14 +90,20 @@ int profile_input(const ProfileArgs& args, CheckedPipeline all) {
   input.run.precision = "fp32";
   device_runtime().resolve(input.run);
   std::fprintf(stderr, "measuring for %g s\n", args.seconds);
-  const Measurement m =
-      measure(std::move(input),
-              {.threads = args.threads, .seconds = args.seconds, .steps = args.steps, .skip = args.skip, .images = args.images, .stubs = args.stubs});
-  const ordered_json result = input_result(m);
+  const Measurement m = measure(std::move(input), {.threads = args.threads,
+                                                   .seconds = args.seconds,
+                                                   .steps = args.steps,
+                                                   .skip = args.skip,
+                                                   .images = args.images,
+                                                   .stubs = args.stubs,
+                                                   .leaks = args.leaks});
+  ordered_json result = input_result(m);
+  if (args.leaks) result["memory"] = memory_json(m);
   if (args.json) {
     std::cout << result.dump(2) << "\n";
   } else {
     print_input(args.pipeline.file, result);
+    if (args.leaks) print_memory(result["memory"]);
   }
   return 0;
 }
@@ -178,16 +184,24 @@ void print_whole(const std::string& file, const ordered_json& result) {
 }  // namespace
 
 int profile(const ProfileArgs& args) {
+  if (args.leaks) require_memory_hooks();
   CheckedPipeline all = load_checked(args.pipeline);
   if (args.input_only) return profile_input(args, std::move(all));
   if (all.training_source < 0) throw PipelineError("error: no stream trains: measure a source's stream with --input-only --source NAME");
-  StudyOptions options{.threads = args.threads, .seconds = args.seconds, .steps = args.steps, .stubs = args.stubs, .halves = args.stubs.empty()};
+  StudyOptions options{.threads = args.threads,
+                       .seconds = args.seconds,
+                       .steps = args.steps,
+                       .stubs = args.stubs,
+                       .leaks = args.leaks,
+                       .halves = args.stubs.empty() && !args.leaks};
   const StudyResult study = Study([&] { return load_checked(args.pipeline); }, options).run();
-  const ordered_json result = whole_result(study);
+  ordered_json result = whole_result(study);
+  if (args.leaks) result["memory"] = memory_json(study.whole);
   if (args.json) {
     std::cout << result.dump(2) << "\n";
   } else {
     print_whole(args.pipeline.file, result);
+    if (args.leaks) print_memory(result["memory"]);
   }
   return 0;
 }

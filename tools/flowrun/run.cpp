@@ -12,10 +12,12 @@
 #include "io/file.h"
 #include "tools/flowrun/json_files.h"
 #include "tools/flowrun/load.h"
+#include "tools/flowrun/memory_watch.h"
 #include "tools/flowrun/monitor.h"
 #include "tools/flowrun/progress.h"
 #include "tools/flowrun/report.h"
 #include "tools/flowrun/resume.h"
+#include "tools/flowrun/terminal.h"
 #include "tools/flowrun/trace.h"
 
 namespace flowrun::tool {
@@ -28,6 +30,7 @@ std::atomic<bool> stop_requested{false};
 void ask_to_stop(int signal) {
   stop_requested.store(true);
   if (signal != SIGINT) return;
+  Terminal::disturbed.store(true);
   const char text[] = "\nstopping after this step (Ctrl-C again: at once, without a checkpoint)\n";
   [[maybe_unused]] const auto written = write(STDERR_FILENO, text, sizeof text - 1);
   std::signal(SIGINT, SIG_DFL);
@@ -249,10 +252,12 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks) {
   if (ranks) require_same_on_all(resolved, *ranks);
 
   Progress progress(args.quiet || !first, args.name);
-  LogTarget target(first ? paths.log.string() : "", first ? args.name : "rank " + std::to_string(ranks->launch().rank), [&] { progress.clear(); });
+  LogTarget target(first ? paths.log.string() : "", first ? args.name : "rank " + std::to_string(ranks->launch().rank),
+                   [&](const std::function<void()>& write) { progress.above(write); });
   target.only_warnings = !first;
   const RunLog log(std::move(target), !args.name.empty());
   Records records(paths);
+  MemoryWatch memory(out);
   std::unique_ptr<Engine> engine;
   EngineOptions options = engine_options(args, first ? out : "", ranks);
   if (args.resume) options.resume = resume_point(paths);
@@ -261,6 +266,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks) {
   std::optional<Monitor> monitor;
   options.on_step = [&](const StepContext& context) {
     monitor->step(context);
+    memory.step(context);
     progress.step(*engine, context);
   };
   options.on_evaluating = [&](const std::string& source, int64_t done, int64_t total) {

@@ -7,11 +7,16 @@
 
 #include "graph/context.h"
 #include "graph/device.h"
+#include "io/run_directory.h"
+#include "tools/flowrun/json_files.h"
+#include "tools/flowrun/load.h"
 #include "tools/flowrun/part.h"
 #include "tools/flowrun/text.h"
 
 namespace flowrun::tool {
 namespace {
+
+using nlohmann::ordered_json;
 
 /// What trains, without checkpoints: those are as rare as the user wants, and would fill the disk here.
 CheckedPipeline training_side(CheckedPipeline all) {
@@ -53,6 +58,11 @@ Measurement Study::measure_whole(const MeasureOptions& options) const {
   return measure(std::move(pipeline), options);
 }
 
+Measurement Study::measure_device(MeasureOptions options) const {
+  options.stubs = last_host_nodes(training_side(load_()));
+  return measure_whole(options);
+}
+
 StudyResult Study::run() const {
   StudyResult out{};
   CheckedPipeline pipeline = training_side(load_());
@@ -60,12 +70,13 @@ StudyResult Study::run() const {
   out.cores = available_cores();
   out.device = pipeline.run.device + " " + pipeline.run.precision;
   out.intra_op = pipeline.run.intra_op;
-  const std::vector<std::string> handed = last_host_nodes(pipeline);
   const bool halves =
       options_.halves && std::any_of(pipeline.nodes.begin(), pipeline.nodes.end(), [](const CheckedNode& n) { return !n.uses.empty(); });
   const double whole_seconds = halves ? options_.seconds * 0.6 : options_.seconds, half_seconds = options_.seconds * 0.2;
   std::fprintf(stderr, "measuring the whole%s\n", options_.steps > 0 ? "" : print(" for %g s", whole_seconds).c_str());
-  out.whole = measure(std::move(pipeline), {.threads = options_.threads, .seconds = whole_seconds, .steps = options_.steps, .stubs = options_.stubs});
+  out.whole =
+      measure(std::move(pipeline),
+              {.threads = options_.threads, .seconds = whole_seconds, .steps = options_.steps, .stubs = options_.stubs, .leaks = options_.leaks});
   if (!halves) return out;
   std::fprintf(stderr, "measuring the input side for %g s\n", half_seconds);
   CheckedPipeline all = load_();
@@ -76,7 +87,60 @@ StudyResult Study::run() const {
   device_runtime().resolve(input.run);
   out.input = measure(std::move(input), {.threads = out.whole.threads, .seconds = half_seconds});
   std::fprintf(stderr, "measuring the device side for %g s\n", half_seconds);
-  out.device_side = measure_whole({.threads = out.whole.threads, .seconds = half_seconds, .stubs = handed});
+  out.device_side = measure_device({.threads = out.whole.threads, .seconds = half_seconds});
+  return out;
+}
+
+std::optional<StudyResult> study_of_run(const std::filesystem::path& run) {
+  const io::RunPaths paths(run);
+  const ordered_json stats = read_json(paths.stats);
+  std::vector<double> rates;
+  each_line(paths.metrics, [&](const ordered_json& line) {
+    if (const double rate = line.value("images_per_second", 0.0); rate > 0) rates.push_back(rate);
+  });
+  if (rates.size() < 3 || stats.is_null() || !stats.contains("cores") || !stats.contains("cpu_seconds")) return std::nullopt;
+  std::nth_element(rates.begin(), rates.begin() + static_cast<std::ptrdiff_t>(rates.size() / 2), rates.end());
+  const CheckedPipeline pipeline = training_side(load_checked({.file = paths.pipeline.string(), .sets = {}}));
+  StudyResult out{};
+  out.cores = stats["cores"];
+  out.device = pipeline.run.device + " " + pipeline.run.precision;
+  out.intra_op = pipeline.run.intra_op;
+  Measurement& whole = out.whole;
+  whole.threads = stats["threads"];
+  whole.slots = stats["buffers"]["groups"];
+  whole.bytes = stats["buffers"]["bytes"];
+  for (const CheckedNode& node : pipeline.nodes) {
+    if (!stats["nodes"].contains(node.name)) return std::nullopt;
+    const ordered_json& of = stats["nodes"][node.name];
+    whole.nodes.push_back({.name = node.name,
+                           .type = node.type->info.type,
+                           .scope = node.scope(),
+                           .calls = of["count"],
+                           .failures = of["failures"],
+                           .busy = of["busy"],
+                           .cpu = 0,
+                           .wait_input = of["wait_input"],
+                           .wait_slot = of["wait_slot"],
+                           .wait_device = of["wait_device"],
+                           .p50 = of["p50"],
+                           .p95 = of["p95"]});
+    if (const auto grouping = node.node->grouping()) {
+      whole.images = of["count"].get<int64_t>() * grouping->group;
+      whole.batch = grouping->size;
+    }
+  }
+  if (whole.images == 0) return std::nullopt;
+  const auto images = static_cast<double>(whole.images);
+  whole.steps = whole.images / whole.batch;
+  whole.seconds = images / rates[rates.size() / 2];  // of training: the median step knows nothing of starts and evaluations
+  whole.cpu_seconds = stats["cpu_seconds"].get<double>() * whole.seconds / stats["seconds"].get<double>();
+  out.times.emplace();
+  // On the CPU the device's thread takes a core at least; what is left is the host's, as far as that was busy.
+  const double host = whole.sum(false, &NodeTimes::busy) / images, cpu = whole.cpu_seconds / images;
+  out.times->device = whole.sum(true, &NodeTimes::busy) / images;
+  out.times->host_cpu = out.times->host_nodes = std::clamp(cpu - (pipeline.run.device == "cpu" ? out.times->device : 0), 0.0, host);
+  out.times->host_waiting = host - out.times->host_cpu;
+  out.times->device_cpu = cpu - out.times->host_cpu;
   return out;
 }
 
@@ -95,7 +159,10 @@ double StudyResult::waiting_batches() const {
   return waited / whole.seconds;
 }
 
-Forecaster StudyResult::forecaster() const { return {whole, input ? &*input : nullptr, device_side ? &*device_side : nullptr, cores}; }
+Forecaster StudyResult::forecaster() const {
+  if (times) return {*times, {cores, static_cast<double>(whole.threads)}, whole.rate()};
+  return {whole, input ? &*input : nullptr, device_side ? &*device_side : nullptr, cores};
+}
 
 const NodeTimes* StudyResult::slowest(bool device) const {
   const NodeTimes* out = nullptr;

@@ -1,6 +1,7 @@
 // A pipeline measured whole and in halves, and what that says: what profile prints and advise forecasts from.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <optional>
 
@@ -13,6 +14,7 @@ struct StudyOptions {
   double seconds = 10;  // for all that is measured together
   int64_t steps = 0;    // of the whole; 0: by time
   std::vector<std::string> stubs;
+  bool leaks = false;
   bool halves = true;  // also the input side and the device side alone
 };
 
@@ -22,6 +24,7 @@ struct StudyResult {
   double cores;
   std::string device;
   int64_t intra_op;
+  std::optional<ServiceTimes> times;  // of a run that is over; else the halves tell
 
   /// Shares of their time; parked: of data threads that had no batch to fill.
   double device_busy() const;
@@ -42,6 +45,10 @@ struct StudyResult {
   std::string cores_verdict() const;
 };
 
+/// What the statistics of a run that has ended tell. None if it wrote too few: its metrics must have three rates, and its
+/// statistics must be of this version.
+std::optional<StudyResult> study_of_run(const std::filesystem::path& run);
+
 class Study {
  public:
   /// `load`: the pipeline, afresh for each measurement.
@@ -50,6 +57,8 @@ class Study {
   StudyResult run() const;
   /// The whole, in other ways.
   Measurement measure_whole(const MeasureOptions& options) const;
+  /// The device's side alone, replaying what the host gave it first.
+  Measurement measure_device(MeasureOptions options) const;
 
  private:
   std::function<CheckedPipeline()> load_;

@@ -1,0 +1,38 @@
+// Which node's memory grows, for a profile: in a process that tools/memory was loaded into.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace flowrun::tool {
+
+struct Measurement;
+
+/// Starts this process again, with tools/memory ahead of the C library, unless it is there. Throws PipelineError.
+void require_memory_hooks();
+/// From here on memory is counted for nodes, by their index.
+void count_memory();
+
+/// At one moment: bytes in use that each node allocated; the last is what no node did.
+struct MemoryReading {
+  std::vector<int64_t> bytes;
+  int64_t process = 0;  // own_memory()
+};
+/// What this thread allocates after it, until the next node runs, isn't counted.
+MemoryReading read_memory(size_t nodes);
+
+/// A node whose memory grows as long as the readings go on: the least of each quarter of them is more than that of the
+/// one before, by at least half of the mean, and by 256 KiB in all.
+struct Leak {
+  size_t node;    // the number of nodes: none of them
+  double growth;  // bytes, from the first reading to the last
+};
+std::vector<Leak> find_leaks(const std::vector<MemoryReading>& readings);
+
+/// What a measurement with MeasureOptions::leaks found.
+nlohmann::ordered_json memory_json(const Measurement& measured);
+void print_memory(const nlohmann::ordered_json& memory);
+
+}  // namespace flowrun::tool
