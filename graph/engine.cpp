@@ -355,6 +355,7 @@ std::optional<Failure> Engine::train(int64_t to) {
     options_.gives->end(std::move(failure));
   }
   step_ += run->completed_steps();
+  if (options_.takes != nullptr && step_ < to) options_.takes->leave();  // the others needn't wait for what follows
   slots_ = run->slots();
   bytes_in_flight_ = run->bytes_in_flight();
   return run->failure();

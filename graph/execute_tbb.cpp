@@ -96,11 +96,15 @@ class DataThreads final : public oneapi::tbb::task_scheduler_observer {
     hands_over(this);
     observe(true);
   }
-  ~DataThreads() override { observe(false); }
+  ~DataThreads() override {
+    observe(false);  // and waits for those who are inside
+    takes_over(this);
+  }
   void on_scheduler_entry(bool) override {
     takes_over(this);
     thread_log() = log_;  // a thread of the pool may come from another run
     device_runtime().enter_data_thread();
+    hands_over(this);
   }
 
  private:

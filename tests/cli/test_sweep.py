@@ -54,11 +54,14 @@ class Sweep(support.Folder):
 
     def wait_for_steps(self, run, count):
         metrics = self.folder / run / "metrics.jsonl"
+        self.wait_until(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > count)
+
+    def wait_until(self, happened):
         for _ in range(1200):
-            if metrics.exists() and len(metrics.read_text().splitlines()) > count:
+            if happened():
                 return
             time.sleep(0.05)
-        self.fail(f"{run} makes no steps")
+        self.fail("it does not happen within a minute")
 
     def assert_alone(self, run, pipeline, *sets):
         """What --share made of a variant is what the run alone makes: ledgers, losses, checkpoints, evaluations, quarantine."""
@@ -117,11 +120,14 @@ class Sweep(support.Folder):
         self.assertEqual(self.result("runs/masks/broken")["error"], self.result("alone")["error"])
 
     def test_a_stopped_shared_sweep_goes_on(self):
-        name = self.shared_sweep({"a": {"run.epochs": 60}, "b": {"run.epochs": 50, "mask.regions": 1}, "c": {"seed": 5}})
-        for signal_sent, steps in ((signal.SIGTERM, 6), (signal.SIGINT, 30)):
+        name = self.shared_sweep({"a": {"run.epochs": 100}, "b": {"run.epochs": 90, "mask.regions": 1}, "c": {"seed": 5}}, set={"save.every": "20 steps"})
+        for signal_sent in (signal.SIGTERM, signal.SIGINT):
             process = self.start("sweep", name, "--share", "--quiet", "--out", "out")
-            self.wait_for_steps("out/b", steps)
+            self.wait_for_steps("out/b", 5)
+            self.wait_until(lambda: all((self.folder / "out" / run / "process.json").exists() for run in "ab"))
             if signal_sent == signal.SIGTERM:
+                for run in ("out/a", "out/b"):  # one process answers for both
+                    self.assertEqual(json.loads(self.flowrun("top", run, "--once", "--json").stdout)["run"], run)
                 process.send_signal(signal_sent)
             else:  # from a terminal it comes to all
                 child = support.subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()[0]
@@ -131,8 +137,8 @@ class Sweep(support.Folder):
             self.assertRegex(out, r"\| a \| stopped \|")
             self.assertRegex(out, r"\| c \| not run \|")
         self.flowrun("sweep", name, "--share", "--quiet", "--out", "out")
-        self.assert_alone("out/a", "base.json", "run.epochs=60")
-        self.assert_alone("out/b", "base.json", "run.epochs=50", "mask.regions=1")
+        self.assert_alone("out/a", "base.json", "save.every=20 steps", "run.epochs=100")
+        self.assert_alone("out/b", "base.json", "save.every=20 steps", "run.epochs=90", "mask.regions=1")
 
     def test_bad_files_are_listed_in_every_shared_run(self):
         images = self.folder / "images"
