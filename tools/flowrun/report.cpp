@@ -321,7 +321,7 @@ void try_report(const std::filesystem::path& run) {
 int report(const ReportArgs& args) {
   const std::filesystem::path out = args.out.empty() ? std::filesystem::path(args.run) / "report.html" : std::filesystem::path(args.out);
   write_report(args.run, out);
-  std::cout << out.string() << '\n';
+  std::cout << (args.json ? ordered_json{{"report", out.string()}}.dump(2) : out.string()) << '\n';
   return 0;
 }
 
