@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "tools/flowrun/graph_picture.h"
 #include "tools/flowrun/load.h"
+#include "tools/flowrun/mask_report.h"
 #include "tools/flowrun/report_page.h"
 #include "tools/flowrun/run_facts.h"
 
@@ -67,6 +68,7 @@ class Page {
     charts();
     evaluations();
     pictures();
+    masks();
     graph_and_time();
     quarantine();
     files();
@@ -206,6 +208,24 @@ class Page {
       inside << "</figure>\n";
     }
     section("Samples", inside.str());
+  }
+
+  /// Of the pipeline, not of what the run drew: the first groups of its first epoch.
+  void masks() {
+    constexpr int64_t groups = 32;
+    std::ostringstream inside;
+    try {
+      CheckedPipeline pipeline = load_checked({.file = f_.paths.pipeline.string(), .sets = {}});
+      for (CheckedNode* node : mask_nodes(pipeline)) {
+        try {
+          inside << "<div class=\"wide\">" << draw_masks(pipeline, *node, groups).picture << "</div>\n";
+        } catch (const std::exception& error) {
+          inside << "<p class=\"quiet\">No statistics: " << xml_text(error.what()) << "</p>\n";
+        }
+      }
+    } catch (const std::exception&) {  // the graph says why
+    }
+    section("Masks", inside.str());
   }
 
   void graph_and_time() {
