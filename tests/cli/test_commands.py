@@ -160,6 +160,31 @@ class Commands(support.Folder):
             self.assertRegex(out, rf"Example:\n  flowrun ({name} |[a-z]+\.json)")
             self.assertRegex(readme, rf"`flowrun {name}\b")
 
+    def test_what_prints_facts_prints_them_as_json(self):
+        self.write(support.training_pipeline())
+        self.write({"base": "pipeline.json", "variants": {"one": {"run.steps": 2}}}, "sweep.json")
+        self.flowrun("pipeline.json", "--out", "run", "--quiet")
+        printed = {}
+        for words in (["draw", "pipeline.json", "--json"], ["draw", "run", "--json"], ["diff", "pipeline.json", "run/pipeline.resolved.json", "--json"],
+                      ["mask-report", "pipeline.json", "--json"], ["replay", "run", "--sample", 1, "--epoch", 0, "--json"], ["verify", "run", "--json"],
+                      ["report", "run", "--json"], ["export", "run", "weights.safetensors", "--json"], ["help", "--json"], ["expand", "pipeline.json"],
+                      ["schema"], ["profile", "pipeline.json", "--steps", 5, "--json"], ["advise", "run", "--json"],
+                      ["sweep", "sweep.json", "--quiet", "--json"]):
+            printed[" ".join(map(str, words[:2]))] = json.loads(self.flowrun(*words).stdout)
+        graph = printed["draw run"]
+        self.assertIn({"from": "encode", "output": "tokens", "to": "predict", "input": "tokens"}, graph["edges"])
+        self.assertIn({"first": "update", "then": "ema"}, graph["orders"])
+        node = {node["name"]: node for node in graph["nodes"]}["ema"]
+        self.assertEqual((node["type"], node["scope"], node["reads"], node["writes"]), ("train.ema", "step", ["student"], ["teacher"]))
+        self.assertAlmostEqual(sum(node["share"] for node in graph["nodes"]), 1, places=6)
+        self.assertNotIn("share", printed["draw pipeline.json"]["nodes"][0])
+        self.assertEqual(printed["report run"], {"report": "run/report.html"})
+        self.assertEqual((printed["export run"]["timm"]["embed_dim"], printed["export run"]["timm"]["depth"]), (24, 2))
+        # Those that are not here are in the tests of shards and of live runs.
+        names = [line.split()[0] for line in self.flowrun("--help").stdout.split("Subcommands:")[1].splitlines() if line.strip()]
+        without = [name for name in names if "--json" not in self.flowrun(name, "--help").stdout]
+        self.assertEqual(without, ["run", "check", "expand", "schema", "doc", "completion"])
+
     def test_completion(self):
         (self.folder / "words.bash").write_text(self.flowrun("completion", "bash").stdout)
         (self.folder / "one.json").write_text("{}")

@@ -93,6 +93,10 @@ class Report(support.Folder):
         boxes = [attrs for tag, attrs in page.seen if tag == "rect" and attrs.get("class") == "box"]
         self.assertEqual(len(boxes), len(pipeline["nodes"]))
         self.assertEqual(sum(tag == "img" for tag, _ in page.seen), 1)
+        # The masks are those of mask-report: the picture is the same to the last byte.
+        title = self.flowrun("mask-report", "pipeline.json", "--groups", 32, "-o", "masks.svg").stdout.splitlines()[0]
+        self.assertIn("Masks " + title, page.text)
+        self.assertIn((self.folder / "masks.svg").read_text(), (self.folder / "run/report.html").read_text())
         for link in page.links:
             self.assertTrue((self.folder / "run" / link).exists(), link)
         # Elsewhere its links still lead to the run.

@@ -57,6 +57,7 @@ struct DrawArgs {
   PipelineArgs pipeline;  // or a run's directory
   std::string out;        // .svg: a picture; else DOT, to the terminal when empty
   bool plan = false;      // the lowered plan in words
+  bool json = false;      // nodes and edges
 };
 
 struct DiffArgs {
@@ -69,11 +70,13 @@ struct ExportArgs {
   std::string from, to;
   std::string model;  // of a checkpoint's; empty: the teacher, else the student
   int64_t heads = 0;  // 0: as the width tells
+  bool json = false;
 };
 
 struct ReportArgs {
   std::string run;  // directory
   std::string out;  // empty: report.html in it
+  bool json = false;
 };
 
 struct TypeArgs {
@@ -126,9 +129,9 @@ struct ReplayArgs {
 };
 
 struct VerifyArgs {
-  std::string run;    // directory
-  int64_t step = 0;   // 0: see steps
-  std::string steps;  // FIRST:LAST; empty: some, spread over the run
+  std::vector<std::string> runs;  // directories: of one run, or of all its ranks
+  int64_t step = 0;               // 0: see steps
+  std::string steps;              // FIRST:LAST; empty: some, spread over the run
   int threads = 0;
   bool json = false;
 };

@@ -49,6 +49,13 @@ int export_weights(const ExportArgs& args) {
   }
   const model::VitConfig& config = vit.config();
   io::write_safetensors(args.to, entries, {{"heads", std::to_string(config.heads)}});
+  if (args.json) {
+    const nlohmann::ordered_json vit = {
+        {"img_size", config.image},  {"patch_size", config.patch},    {"embed_dim", config.width},         {"depth", config.depth},
+        {"num_heads", config.heads}, {"mlp_ratio", config.mlp_ratio}, {"class_token", config.class_token}, {"reg_tokens", config.registers}};
+    std::cout << nlohmann::ordered_json{{"from", file.string()}, {"to", args.to}, {"tensors", entries.size()}, {"timm", vit}}.dump(2) << "\n";
+    return 0;
+  }
   std::cout << file.string() << ": " << report.text() << "\n"
             << args.to << ": timm VisionTransformer(img_size=" << config.image << ", patch_size=" << config.patch << ", embed_dim=" << config.width
             << ", depth=" << config.depth << ", num_heads=" << config.heads << ", mlp_ratio=" << config.mlp_ratio

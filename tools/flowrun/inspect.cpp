@@ -1,4 +1,5 @@
 // check, expand, draw: a pipeline before it runs.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -9,6 +10,7 @@
 #include "graph/lower.h"
 #include "io/run_directory.h"
 #include "tools/flowrun/graph_picture.h"
+#include "tools/flowrun/json_files.h"
 #include "tools/flowrun/load.h"
 
 namespace flowrun::tool {
@@ -85,6 +87,40 @@ std::string dot(const CheckedPipeline& p) {
   return out.str();
 }
 
+/// What a drawing shows; of a run's directory with shares of the time.
+nlohmann::ordered_json graph_json(const DrawArgs& args, const CheckedPipeline& p) {
+  using nlohmann::ordered_json;
+  const ordered_json stats = read_json(io::RunPaths(args.pipeline.file).stats);
+  const std::vector<double> shares = stats.is_null() ? std::vector<double>() : time_shares(p, stats);
+  ordered_json out = {{"nodes", ordered_json::array()}, {"edges", ordered_json::array()}, {"orders", ordered_json::array()}};
+  for (size_t n = 0; n < p.nodes.size(); ++n) {
+    const CheckedNode& node = p.nodes[n];
+    ordered_json entry = {{"name", node.name},
+                          {"type", node.type->info.type},
+                          {"scope", scope_name(node.scope())},
+                          {"reads", ordered_json::array()},
+                          {"writes", ordered_json::array()}};
+    for (const ModelUse& use : node.uses) {
+      ordered_json& models = entry[use.access == Models::Access::writes ? "writes" : "reads"];
+      const std::string& name = p.models[static_cast<size_t>(use.model)].name;
+      if (std::find(models.begin(), models.end(), name) == models.end()) models.push_back(name);
+    }
+    if (n < shares.size()) entry["share"] = shares[n];
+    out["nodes"].push_back(std::move(entry));
+    for (size_t port = 0; port < node.sources.size(); ++port) {
+      const PortSource& source = node.sources[port];
+      if (source.node < 0) continue;
+      const CheckedNode& from = p.nodes[static_cast<size_t>(source.node)];
+      out["edges"].push_back({{"from", from.name},
+                              {"output", from.type->ports[static_cast<size_t>(source.port)].name},
+                              {"to", node.name},
+                              {"input", node.type->ports[port].name}});
+    }
+    for (const int before : node.after) out["orders"].push_back({{"first", p.nodes[static_cast<size_t>(before)].name}, {"then", node.name}});
+  }
+  return out;
+}
+
 /// A run is drawn from its directory, coloured by where its time went.
 std::string svg(const DrawArgs& args, const CheckedPipeline& pipeline) {
   const std::filesystem::path stats = io::RunPaths(args.pipeline.file).stats;
@@ -113,7 +149,10 @@ int draw(const DrawArgs& args) {
   PipelineArgs from = args.pipeline;
   if (std::filesystem::is_directory(from.file)) from.file = io::RunPaths(from.file).pipeline;
   const CheckedPipeline pipeline = load_checked(from);
-  const std::string text = args.plan ? describe_plan(pipeline, lower(pipeline)) : args.out.ends_with(".svg") ? svg(args, pipeline) : dot(pipeline);
+  const std::string text = args.plan                    ? describe_plan(pipeline, lower(pipeline))
+                           : args.json                  ? graph_json(args, pipeline).dump(2) + "\n"
+                           : args.out.ends_with(".svg") ? svg(args, pipeline)
+                                                        : dot(pipeline);
   if (args.out.empty()) {
     std::cout << text;
   } else {

@@ -1,4 +1,6 @@
 // mask-report: draws the masks of a pipeline without reading any image, and says what they are like.
+#include "tools/flowrun/mask_report.h"
+
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
@@ -32,10 +34,9 @@ std::string joined(const std::vector<std::string>& names) {
 CheckedNode& choose(CheckedPipeline& pipeline, const MaskReportArgs& args) {
   std::vector<std::string> names;
   CheckedNode* found = nullptr;
-  for (CheckedNode& node : pipeline.nodes) {
-    if (node.scope() != Scope::batch || !gives(*node.type, Masks::type_name)) continue;
-    names.push_back(node.name);
-    if (args.node.empty() || args.node == node.name) found = &node;
+  for (CheckedNode* node : mask_nodes(pipeline)) {
+    names.push_back(node->name);
+    if (args.node.empty() || args.node == node->name) found = node;
   }
   if (names.empty()) throw PipelineError("error: " + args.pipeline.file + " has no mask node: add one, such as mask.rectangles");
   if (found == nullptr) throw PipelineError("error: no mask node \"" + args.node + "\"; there is " + joined(names));
@@ -182,10 +183,16 @@ void print(const std::string& title, const mask::MaskSummary& summary) {
 
 }  // namespace
 
-int mask_report(const MaskReportArgs& args) {
-  CheckedPipeline pipeline = load_checked(args.pipeline);
-  CheckedNode& node = choose(pipeline, args);
-  const Setting setting = setting_of(pipeline, node, args.size);
+std::vector<CheckedNode*> mask_nodes(CheckedPipeline& pipeline) {
+  std::vector<CheckedNode*> out;
+  for (CheckedNode& node : pipeline.nodes) {
+    if (node.scope() == Scope::batch && gives(*node.type, Masks::type_name)) out.push_back(&node);
+  }
+  return out;
+}
+
+DrawnMasks draw_masks(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size) {
+  const Setting setting = setting_of(pipeline, node, size);
   RunInfo run;
   run.seed = pipeline.seed;
   run.batch = setting.grouping.size;
@@ -193,7 +200,7 @@ int mask_report(const MaskReportArgs& args) {
   Harness harness(node, setting);
   mask::MaskStatistics statistics;
   std::vector<MaskExample> examples;
-  for (int64_t g = 0; g < args.groups; ++g) {
+  for (int64_t g = 0; g < groups; ++g) {
     try {
       const Masks& masks = harness.draw(run, g, setting.grouping);
       statistics.add(masks);
@@ -203,16 +210,23 @@ int mask_report(const MaskReportArgs& args) {
       throw RunError(node.name + ": " + error.what());
     }
   }
-  const mask::MaskSummary summary = statistics.summary();
-  const int grid = static_cast<int>(summary.row_visibility.size());
-  const std::string title = node.name + " (" + node.type->info.type + "): " + std::to_string(args.groups) + " groups of " +
-                            std::to_string(setting.grouping.group) + " images, " + std::to_string(grid) + " x " + std::to_string(grid) + " patches";
+  DrawnMasks out{.title = "", .summary = statistics.summary(), .picture = ""};
+  const std::string grid = std::to_string(out.summary.row_visibility.size());
+  out.title = node.name + " (" + node.type->info.type + "): " + std::to_string(groups) + " groups of " + std::to_string(setting.grouping.group) +
+              " images, " + grid + " x " + grid + " patches";
+  out.picture = mask_picture(out.title, out.summary, examples);
+  return out;
+}
+
+int mask_report(const MaskReportArgs& args) {
+  CheckedPipeline pipeline = load_checked(args.pipeline);
+  const DrawnMasks masks = draw_masks(pipeline, choose(pipeline, args), args.groups, args.size);
   if (args.json) {
-    std::printf("%s\n", to_json(summary).dump(2).c_str());
+    std::printf("%s\n", to_json(masks.summary).dump(2).c_str());
   } else {
-    print(title, summary);
+    print(masks.title, masks.summary);
   }
-  if (!args.out.empty()) io::write_file_atomic(args.out, mask_picture(title, summary, examples));
+  if (!args.out.empty()) io::write_file_atomic(args.out, masks.picture);
   return 0;
 }
 

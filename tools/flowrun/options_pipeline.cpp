@@ -37,7 +37,8 @@ void add_draw(CLI::App& app, int& status) {
   const auto args = std::make_shared<DrawArgs>();
   add_pipeline(command, args->pipeline);
   command.add_option("-o,--out", args->out, "FILE.svg, or FILE.dot for Graphviz; without it DOT is printed");
-  command.add_flag("--plan", args->plan, "What the engine makes of it, in words: slots, tasks, orders");
+  command.add_flag("--plan", args->plan, "What the engine makes of it, in words: slots, tasks, orders")
+      ->excludes(command.add_flag("--json", args->json, "Nodes and edges as JSON"));
   on_command(command, args, status, draw);
 }
 

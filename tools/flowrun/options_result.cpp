@@ -11,6 +11,7 @@ void add_export(CLI::App& app, int& status) {
   command.add_option("to", args->to, "FILE.safetensors")->required();
   command.add_option("--model", args->model, "Which model of the checkpoint; without it the teacher, or the student where there is none");
   command.add_option("--heads", args->heads, "Attention heads, where the width does not tell")->check(CLI::Range(1, 1024));
+  add_json(command, args->json);
   on_command(command, args, status, export_weights);
 }
 
@@ -32,7 +33,7 @@ void add_verify(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "verify", "Repeats steps of a run on the host and compares their ledgers with its metrics",
                                   "flowrun verify runs/pretrain --steps 100:200");
   const auto args = std::make_shared<VerifyArgs>();
-  command.add_option("run", args->run, "Run directory")->required();
+  command.add_option("run", args->runs, "Run directory; of a run of several ranks all of theirs")->required();
   CLI::Option* step = command.add_option("--step", args->step, "Only this one")->check(CLI::PositiveNumber);
   command.add_option("--steps", args->steps, "FIRST:LAST, those that were reported; without it five, spread over the run")->excludes(step);
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
@@ -46,6 +47,7 @@ void add_report(CLI::App& app, int& status) {
   const auto args = std::make_shared<ReportArgs>();
   command.add_option("run", args->run, "Run directory")->required();
   command.add_option("-o,--out", args->out, "FILE.html; without it report.html in the run directory");
+  add_json(command, args->json);
   on_command(command, args, status, report);
 }
 

@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "tools/flowrun/graph_picture.h"
 #include "tools/flowrun/load.h"
+#include "tools/flowrun/mask_report.h"
 #include "tools/flowrun/report_page.h"
 #include "tools/flowrun/run_facts.h"
 
@@ -67,6 +68,7 @@ class Page {
     charts();
     evaluations();
     pictures();
+    masks();
     graph_and_time();
     quarantine();
     files();
@@ -208,6 +210,24 @@ class Page {
     section("Samples", inside.str());
   }
 
+  /// Of the pipeline, not of what the run drew: the first groups of its first epoch.
+  void masks() {
+    constexpr int64_t groups = 32;
+    std::ostringstream inside;
+    try {
+      CheckedPipeline pipeline = load_checked({.file = f_.paths.pipeline.string(), .sets = {}});
+      for (CheckedNode* node : mask_nodes(pipeline)) {
+        try {
+          inside << "<div class=\"wide\">" << draw_masks(pipeline, *node, groups).picture << "</div>\n";
+        } catch (const std::exception& error) {
+          inside << "<p class=\"quiet\">No statistics: " << xml_text(error.what()) << "</p>\n";
+        }
+      }
+    } catch (const std::exception&) {  // the graph says why
+    }
+    section("Masks", inside.str());
+  }
+
   void graph_and_time() {
     const bool timed = f_.stats.is_object() && f_.stats.contains("nodes") && f_.stats["nodes"].is_object();
     std::ostringstream inside;
@@ -321,7 +341,7 @@ void try_report(const std::filesystem::path& run) {
 int report(const ReportArgs& args) {
   const std::filesystem::path out = args.out.empty() ? std::filesystem::path(args.run) / "report.html" : std::filesystem::path(args.out);
   write_report(args.run, out);
-  std::cout << out.string() << '\n';
+  std::cout << (args.json ? ordered_json{{"report", out.string()}}.dump(2) : out.string()) << '\n';
   return 0;
 }
 

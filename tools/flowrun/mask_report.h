@@ -1,0 +1,24 @@
+// Masks of a pipeline, drawn without reading any image.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "graph/validate.h"
+#include "nodes/mask/mask_statistics.h"
+
+namespace flowrun::tool {
+
+struct DrawnMasks {
+  std::string title;
+  mask::MaskSummary summary;
+  std::string picture;  // SVG
+};
+
+/// The nodes that draw masks.
+std::vector<CheckedNode*> mask_nodes(CheckedPipeline& pipeline);
+/// `size` of the images in pixels; 0: as the pipeline says. Throws PipelineError where the masks depend on more than that,
+/// RunError where they can't be drawn. Once per loaded pipeline and node.
+DrawnMasks draw_masks(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size = 0);
+
+}  // namespace flowrun::tool
