@@ -76,20 +76,6 @@ class Replay(support.Folder):
             outputs = self.outputs(first)
             self.assertEqual(outputs["batch", "image"], outputs["flip", "image"])  # the stack holds the pixels of the flip
 
-    def test_ranks_of_a_run_are_verified_together(self):
-        pipeline = support.data_pipeline()
-        for rank in (0, 1):
-            self.run_pipeline(pipeline, f"rank-{rank}", "--rank", rank, "--world", 2)
-        self.run_pipeline(pipeline, "whole")
-        result = self.verify("rank-0", "rank-1", "--steps", "1:1000")
-        self.assertTrue(result["equal"])
-        self.assertEqual([step["found"] for step in result["steps"]], [line["ledger"] for line in self.metrics("whole")])
-        self.assertFalse(self.verify("rank-0", status=1)["equal"], "one rank's is a part")
-        self.assertFalse(self.verify("rank-0", "rank-0", status=1)["equal"])
-        pipeline["seed"] = 4
-        self.run_pipeline(pipeline, "other")
-        self.assertIn("error: rank-0 and other are no ranks of one run: their pipelines differ", self.flowrun("verify", "rank-0", "other", status=2).stderr)
-
     def test_the_pictures_are_those_of_the_run_s_contact_sheet(self):
         """The run itself drew its first group: view, what is visible, what is to be predicted."""
         pipeline = support.training_pipeline()

@@ -7,7 +7,6 @@
 #include "tools/flowrun/past_run.h"
 #include "tools/flowrun/progress.h"
 #include "tools/flowrun/replay_values.h"
-#include "tools/flowrun/resume.h"
 
 namespace flowrun::tool {
 namespace {
@@ -91,24 +90,10 @@ ordered_json to_json(const std::string& run, const std::vector<Compared>& steps,
   return {{"run", run}, {"equal", equal}, {"steps", list}};
 }
 
-/// The ranks of a run share its groups: what they replaced lies in different places, and their ledgers add up to that of
-/// the whole. Steps that one of them lacks can't be compared.
-void add_rank(PastRun& past, const std::string& run) {
-  const PastRun other(run);
-  if (stored_pipeline(past.paths)["resolved"] != stored_pipeline(other.paths)["resolved"]) {
-    throw PipelineError("error: " + past.paths.root.string() + " and " + run + " are no ranks of one run: their pipelines differ");
-  }
-  std::erase_if(past.steps, [&](const auto& entry) { return !other.steps.contains(entry.first); });
-  for (auto& [step, reported] : past.steps) reported.ledger += other.steps.at(step).ledger;
-  for (const auto& [place, times] : other.replaced) past.replaced[place] += times;
-}
-
 }  // namespace
 
 int verify(const VerifyArgs& args) {
-  PastRun past(args.runs[0]);
-  for (size_t rank = 1; rank < args.runs.size(); ++rank) add_rank(past, args.runs[rank]);
-  const std::string run = join(args.runs, " and ");
+  PastRun past(args.run);
   const std::vector<int64_t> steps = choose(past, args);
   Progress progress(args.json);
   int64_t done = 0;
@@ -119,7 +104,7 @@ int verify(const VerifyArgs& args) {
   const auto differs = [](const Compared& step) { return step.expected != step.found; };
   const auto differing = std::count_if(compared.begin(), compared.end(), differs);
   if (args.json) {
-    std::cout << to_json(run, compared, differing == 0).dump(2) << "\n";
+    std::cout << to_json(args.run, compared, differing == 0).dump(2) << "\n";
     return differing == 0 ? 0 : exit_failed;
   }
   for (const Compared& step : compared) {
@@ -127,11 +112,11 @@ int verify(const VerifyArgs& args) {
                 differs(step) ? ("but the run had " + hex(step.expected)).c_str() : "as in the run");
   }
   if (differing == 0) {
-    std::printf("%s: all %zu ledgers are those of the run\n", run.c_str(), compared.size());
+    std::printf("%s: all %zu ledgers are those of the run\n", args.run.c_str(), compared.size());
     return 0;
   }
   const auto first = std::find_if(compared.begin(), compared.end(), differs);
-  std::printf("%s: %lld of %zu ledgers differ, the first at step %lld\n  %s\n", run.c_str(), static_cast<long long>(differing), compared.size(),
+  std::printf("%s: %lld of %zu ledgers differ, the first at step %lld\n  %s\n", args.run.c_str(), static_cast<long long>(differing), compared.size(),
               static_cast<long long>(first->step), first->reason.c_str());
   return exit_failed;
 }
