@@ -78,6 +78,7 @@ class Ranks(support.Folder):
         # At the start the weights are equal bit by bit, and so must be what an evaluation over ranks finds.
         self.assertEqual(*(self.result(f"of-{world}")["knn"]["history"][0]["accuracy"] for world in (1, 4)))
         self.assertEqual(self.result("of-4")["steps"], 8)
+        self.flowrun("verify", "of-4")  # in one process
         slowest = [line["slowest_rank"] for line in self.metrics("of-4")]
         self.assertTrue(all(rank in range(4) for rank in slowest), slowest)
 
