@@ -129,9 +129,9 @@ struct ReplayArgs {
 };
 
 struct VerifyArgs {
-  std::vector<std::string> runs;  // directories: of one run, or of all its ranks
-  int64_t step = 0;               // 0: see steps
-  std::string steps;              // FIRST:LAST; empty: some, spread over the run
+  std::string run;    // directory
+  int64_t step = 0;   // 0: see steps
+  std::string steps;  // FIRST:LAST; empty: some, spread over the run
   int threads = 0;
   bool json = false;
 };

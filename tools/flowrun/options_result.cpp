@@ -33,7 +33,7 @@ void add_verify(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "verify", "Repeats steps of a run on the host and compares their ledgers with its metrics",
                                   "flowrun verify runs/pretrain --steps 100:200");
   const auto args = std::make_shared<VerifyArgs>();
-  command.add_option("run", args->runs, "Run directory; of a run of several ranks all of theirs")->required();
+  command.add_option("run", args->run, "Run directory")->required();
   CLI::Option* step = command.add_option("--step", args->step, "Only this one")->check(CLI::PositiveNumber);
   command.add_option("--steps", args->steps, "FIRST:LAST, those that were reported; without it five, spread over the run")->excludes(step);
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
