@@ -321,8 +321,7 @@ StreamOptions Engine::stream_options() {
   out.jitter = options_.jitter;
   out.counts_cpu = options_.counts_cpu;
   out.stubs = stubs_ ? &*stubs_ : nullptr;
-  out.slow_host = options_.slow_host;
-  out.slow_device = options_.slow_device;
+  out.slowdown = options_.slowdown;
   out.run = &info_;
   out.inactive = &inactive_;
   out.fill_step = [this](StepContext& context) { fill(context); };

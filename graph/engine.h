@@ -20,16 +20,18 @@ struct ResumePoint {
   Snapshot snapshot;
 };
 
+struct Slowdown;
+
 struct EngineOptions {
   int threads = 0;  // data threads; 0: run.threads
   bool serial = false;
   int rank = 0, world = 1;
-  Ranks* ranks = nullptr;                 // none: a world of 1, or ranks that only load data
-  uint64_t jitter = 0;                    // test only: seeded delays in the pool
-  size_t trace = 0;                       // how many calls of each thread to keep for a trace
-  std::vector<std::string> stubs;         // for measuring: nodes that replay what they gave first (graph/stubs.h)
-  double slow_host = 1, slow_device = 1;  // for measuring: nodes take this many times as long
-  bool counts_cpu = false;                // in the statistics of the pool's nodes; for a profile, since it slows small nodes
+  Ranks* ranks = nullptr;              // none: a world of 1, or ranks that only load data
+  uint64_t jitter = 0;                 // test only: seeded delays in the pool
+  size_t trace = 0;                    // how many calls of each thread to keep for a trace
+  std::vector<std::string> stubs;      // for measuring: nodes that replay what they gave first (graph/stubs.h)
+  const Slowdown* slowdown = nullptr;  // for measuring (graph/slowdown.h)
+  bool counts_cpu = false;             // in the statistics of the pool's nodes; for a profile, since it slows small nodes
   std::string directory;
   const std::atomic<bool>* stop = nullptr;  // set from a signal handler: end after the step in flight
   std::optional<ResumePoint> resume;

@@ -39,11 +39,15 @@ std::string carets(const Line& line, size_t length) {
 
 }  // namespace
 
+LineColumn line_and_column(const Location& where) {
+  const Line line = line_of(where);
+  return {line.number, line.column};
+}
+
 void Diagnostics::error(const Location& where, std::string message, std::string hint) {
   faults_.push_back({where, std::move(message), std::move(hint)});
 }
 
-/// By file in the order in which they were first met, and down each file.
 std::vector<Diagnostics::Fault> Diagnostics::sorted() const {
   const auto rank = [&](const Fault& fault) {
     const auto first = std::find_if(faults_.begin(), faults_.end(), [&](const Fault& f) { return f.where.source == fault.where.source; });

@@ -22,24 +22,31 @@ struct Location {
   size_t length = 1;
 };
 
+/// Where a location begins in its source, both from 1; the column in bytes.
+struct LineColumn {
+  size_t line, column;
+};
+LineColumn line_and_column(const Location& where);
+
 /// Faults are collected, so that one run shows them all. Not thread-safe.
 class Diagnostics {
  public:
+  struct Fault {
+    Location where;
+    std::string message;
+    std::string hint;
+  };
+
   /// `hint` is one or more lines that say how to mend it ("did you mean …").
   void error(const Location& where, std::string message, std::string hint = "");
   bool empty() const { return faults_.empty(); }
   size_t count() const { return faults_.size(); }
   /// `file:line:column: error: message`, the line, a caret under the span, the hint; then the count.
   std::string render() const;
-
- private:
-  struct Fault {
-    Location where;
-    std::string message;
-    std::string hint;
-  };
+  /// By file in the order in which they were first met, and down each file.
   std::vector<Fault> sorted() const;
 
+ private:
   std::vector<Fault> faults_;
 };
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "graph/resolved.h"
 #include "graph/validate.h"
 #include "graph/version.h"
 
@@ -70,13 +71,16 @@ ordered_json resolved_json(CheckedPipeline& p) {
   return out;
 }
 
-std::string pipeline_hash(const ordered_json& resolved) {
-  // Sorted keys, and without what can't change a result.
+nlohmann::json what_matters(const ordered_json& resolved) {
   nlohmann::json plain = resolved;
   for (const char* key : {"about", "resolved", "plugins"}) plain.erase(key);
   for (const char* key : {"threads", "read_ahead", "memory_mib", "steps", "stall_after", "rank_timeout"}) plain["run"].erase(key);
+  return plain;
+}
+
+std::string pipeline_hash(const ordered_json& resolved) {
   char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash_text(plain.dump())));
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash_text(what_matters(resolved).dump())));
   return text;
 }
 

@@ -139,7 +139,7 @@ void StreamRun::run_group_task(GroupRecord& group, int index, Worker& worker) {
     node.node->run(Call{group.slots(), nullptr, task.slots.data()},
                    GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step, group.images,
                                 segment_.groups, LedgerEntry(&group.ledger[static_cast<size_t>(index)])});
-    if (options_.slow_device > 1) worker.sleep(options_.slow_device);
+    if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
     worker.end(task.node);
   }
   group.done_reading(plan, task.reads);
@@ -237,7 +237,7 @@ void StreamRun::run_step_task(StepRecord& step, int index, Worker& worker) {
   StepContext context = step_context(step);
   worker.enter(task.node, step_level, step.step, 0);
   pipeline_.nodes[static_cast<size_t>(task.node)].node->run(Call{step.slots(), nullptr, task.slots.data()}, context);
-  if (options_.slow_device > 1) worker.sleep(options_.slow_device);
+  if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
   worker.end(task.node);
   step.done_reading(plan, task.reads);
   ++finished_[step_level][static_cast<size_t>(index)];

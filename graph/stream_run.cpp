@@ -247,7 +247,7 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
     }
     return false;
   }
-  if (options_.slow_host > 1 && worker.counts_cpu) worker.spin(options_.slow_host);
+  if (options_.slowdown != nullptr) worker.spin(options_.slowdown->host);
   worker.end(task.node);
   if (!task.reads.empty()) record.done_reading(level(l), task.reads);
   return true;

@@ -20,6 +20,7 @@
 
 #include "graph/in_flight.h"
 #include "graph/shared_input.h"
+#include "graph/slowdown.h"
 #include "graph/stubs.h"
 #include "graph/tap.h"
 #include "graph/worker.h"
@@ -44,7 +45,7 @@ struct StreamOptions {
   int threads = 1;
   bool counts_cpu = false;
   const Stubs* stubs = nullptr;             // for measuring: nodes that replay what they gave first
-  double slow_host = 1, slow_device = 1;    // for measuring: nodes take this many times as long
+  const Slowdown* slowdown = nullptr;       // for measuring
   uint64_t jitter = 0;                      // test only: random delays and spawns, seeded
   const std::atomic<bool>* stop = nullptr;  // ends the run after the step in flight
   const RunInfo* run = nullptr;

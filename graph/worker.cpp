@@ -45,7 +45,7 @@ uint64_t Worker::passed(int node) {
 }
 
 void Worker::spin(double factor) const {
-  if (!counts_cpu) return;  // the clock that it goes by doesn't run: a probe, which is no part of the measurement
+  if (factor <= 1 || !counts_cpu) return;  // without: the clock that it goes by doesn't run: a probe, which is no part of the measurement
   // In the thread's own time: what it lost to others must not be multiplied.
   const auto until = cpu_clock_ + static_cast<uint64_t>(static_cast<double>(thread_cpu_nanoseconds() - cpu_clock_) * factor);
   while (thread_cpu_nanoseconds() < until) {
@@ -53,6 +53,7 @@ void Worker::spin(double factor) const {
 }
 
 void Worker::sleep(double factor) const {
+  if (factor <= 1) return;
   const auto more = static_cast<double>(ticks() - clock_) * (factor - 1) * seconds_per_tick;
   std::this_thread::sleep_for(std::chrono::duration<double>(more));
 }

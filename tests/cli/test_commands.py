@@ -183,7 +183,27 @@ class Commands(support.Folder):
         # Those that are not here are in the tests of shards and of live runs.
         names = [line.split()[0] for line in self.flowrun("--help").stdout.split("Subcommands:")[1].splitlines() if line.strip()]
         without = [name for name in names if "--json" not in self.flowrun(name, "--help").stdout]
-        self.assertEqual(without, ["run", "check", "expand", "schema", "doc", "completion"])
+        self.assertEqual(without, ["run", "expand", "schema", "doc", "completion"])
+
+    def test_faults_as_json(self):
+        (self.folder / "typo.json").write_text(json.dumps({"extends": "base.json", "set": {"mask.regionz": 2, "crop.in": "filse"}}))
+        self.write(support.training_pipeline(), "base.json")
+        found = json.loads(self.flowrun("check", "typo.json", "--set", "run.epochs=0", "--json", status=2).stdout)
+        plain = self.flowrun("check", "typo.json", "--set", "run.epochs=0", status=2).stderr
+        self.assertEqual(found["file"], "typo.json")
+        self.assertEqual(len(found["faults"]), 3)
+        for fault in found["faults"]:
+            self.assertIn(f"{fault['file']}:{fault['line']}:{fault['column']}: error: {fault['message']}\n", plain)
+            self.assertTrue(fault["hint"] is None or fault["hint"].split("\n")[0] in plain)
+        self.assertEqual({fault["node"] for fault in found["faults"]}, {"mask", "crop", None})
+        self.assertEqual({fault["file"] for fault in found["faults"]}, {"typo.json", "--set"})
+        (self.folder / "torn.json").write_text('{ "nodes": { "a": ')
+        torn = json.loads(self.flowrun("check", "torn.json", "--json", status=2).stdout)["faults"]
+        self.assertEqual([(fault["file"], fault["line"], fault["node"]) for fault in torn], [("torn.json", 1, None)])
+        missing = json.loads(self.flowrun("check", "missing.json", "--json", status=2).stdout)["faults"]
+        self.assertEqual([(fault["file"], fault["line"]) for fault in missing], [(None, None)])
+        good = json.loads(self.flowrun("check", "base.json", "--json").stdout)
+        self.assertEqual((good["faults"], good["models"]), ([], 3))
 
     def test_completion(self):
         (self.folder / "words.bash").write_text(self.flowrun("completion", "bash").stdout)

@@ -60,6 +60,7 @@ ordered_json forecast_json(const StudyResult& study, const Forecaster& forecaste
                         {"host_waiting", 1e3 * times.host_waiting},
                         {"device", 1e3 * times.device},
                         {"device_cpu", 1e3 * times.device_cpu}}},
+                      {"contention", times.contention > 0 ? ordered_json(times.contention) : ordered_json(nullptr)},
                       {"forecasts", ordered_json::array()}};
   for (const Variant& variant : variants(forecaster.measured(), args)) {
     const Forecast forecast = forecaster.at(variant.setting);
@@ -74,25 +75,24 @@ ordered_json forecast_json(const StudyResult& study, const Forecaster& forecaste
   return out;
 }
 
-/// One trial: a run of the pipeline in another way, and what it should give if the pipeline as it is gives `now`.
+/// One trial: the pipeline as it is and in another way, in turns; and what the other should give if the one gives `now`.
 struct Tried {
   std::string name;
-  std::function<Measurement(double seconds)> run;
+  std::function<Comparison(double seconds)> run;
   std::function<double(double now)> predict;
 };
 
-/// Each trial between two runs of the whole, with which it is compared: so what else the machine does falls out.
-ordered_json verify(const Study& study, const std::vector<Tried>& all, const AdviseArgs& args, int threads) {
+ordered_json verify(const std::vector<Tried>& all, double seconds) {
   ordered_json out = ordered_json::array();
-  const double seconds = args.seconds / 4;
-  double before = study.measure_whole({.threads = threads, .seconds = seconds}).rate();
   for (const Tried& tried : all) {
-    std::fprintf(stderr, "trying: %s\n", tried.name.c_str());
-    const double measured = tried.run(seconds).rate();
-    const double after = study.measure_whole({.threads = threads, .seconds = seconds}).rate();
-    const double predicted = tried.predict(std::sqrt(before * after));
-    before = after;
-    out.push_back({{"what", tried.name}, {"predicted", predicted}, {"measured", measured}, {"error", predicted / measured - 1}});
+    std::fprintf(stderr, "trying for %g s: %s\n", seconds, tried.name.c_str());
+    const Comparison found = tried.run(seconds);
+    const double predicted = tried.predict(found.as_it_is);
+    out.push_back({{"what", tried.name},
+                   {"as_it_is", found.as_it_is},
+                   {"predicted", predicted},
+                   {"measured", found.changed},
+                   {"error", predicted / found.changed - 1}});
   }
   return out;
 }
@@ -112,10 +112,14 @@ void print_text(const std::string& file, const ordered_json& result) {
   std::printf("%s: %.0f images/s %s; bottleneck: %s\n", file.c_str(), result["images_per_second"].get<double>(),
               result["from"] == "run" ? "by its own statistics" : "here", result["verdict"].get<std::string>().c_str());
   const auto& ms = result["ms_per_image"];
-  std::printf("ms per image: data thread %.3f on a core%s; device %.3f, on cores %.3f; the run reaches %.0f %% of its bound\n\n",
+  std::printf("ms per image: data thread %.3f on a core%s; device %.3f, on cores %.3f; the run reaches %.0f %% of its bound\n",
               ms["host_cpu"].get<double>(),
               ms["host_waiting"].get<double>() > 0.001 ? (" and " + std::to_string(ms["host_waiting"].get<double>()) + " waiting").c_str() : "",
               ms["device"].get<double>(), ms["device_cpu"].get<double>(), 100 * result["reached"].get<double>());
+  if (const auto& contention = result["contention"]; !contention.is_null()) {
+    std::printf("both share the cores: a ms of a data thread holds the device up by %.2f ms\n", contention.get<double>());
+  }
+  std::printf("\n");
   std::printf("%-60s %10s %8s  %s\n", "forecast", "images/s", "gain", "bound by");
   for (const auto& line : result["forecasts"]) {
     std::printf("%-60s %10.0f %+6.0f %%  %s\n", line["what"].get<std::string>().c_str(), line["images_per_second"].get<double>(),
@@ -123,33 +127,45 @@ void print_text(const std::string& file, const ordered_json& result) {
   }
   if (result.contains("regrouped")) print_groups(result["regrouped"]);
   if (!result.contains("verified")) return;
-  std::printf("\n%-60s %10s %10s %8s\n", "tried", "forecast", "measured", "error");
+  std::printf("\n%-60s %10s %10s %10s %8s\n", "tried", "as it is", "forecast", "measured", "error");
   for (const auto& line : result["verified"]) {
-    std::printf("%-60s %10.0f %10.0f %+6.0f %%\n", line["what"].get<std::string>().c_str(), line["predicted"].get<double>(),
-                line["measured"].get<double>(), 100 * line["error"].get<double>());
+    std::printf("%-60s %10.0f %10.0f %10.0f %+6.0f %%\n", line["what"].get<std::string>().c_str(), line["as_it_is"].get<double>(),
+                line["predicted"].get<double>(), line["measured"].get<double>(), 100 * line["error"].get<double>());
   }
+}
+
+/// Two pipelines, which can't change into each other while they run.
+Comparison in_turns(const Study& now, const Study& other, const MeasureOptions& options) {
+  double seconds[2] = {}, images[2] = {};
+  for (int turn = 0; turn < 3; ++turn) {
+    for (int i = 0; i < 2; ++i) {
+      const Measurement m = (i == 0 ? now : other).measure_whole(options);
+      seconds[i] += m.seconds, images[i] += static_cast<double>(m.images);
+    }
+  }
+  return {images[0] / seconds[0], images[1] / seconds[1]};
 }
 
 /// What can be tried on this machine: either side slowed down, and other groups.
 std::vector<Tried> trials(const Study& study, const Forecaster& forecaster, const std::optional<Regrouping>& regrouping, int threads) {
   std::vector<Tried> out;
   const auto slowed = [&](const char* name, double host, double device) {
-    out.push_back({name,
-                   [&study, threads, host, device](double seconds) {
-                     return study.measure_whole({.threads = threads, .seconds = seconds, .slow_host = host, .slow_device = device});
-                   },
-                   [&forecaster, host, device](double now) {
-                     return forecaster.slowed(host, device).images_per_second * now / forecaster.at(forecaster.measured()).images_per_second;
-                   }});
+    out.push_back(
+        {name,
+         [&study, threads, host, device](double seconds) { return study.compare_slowed({.threads = threads, .seconds = seconds}, host, device); },
+         [&forecaster, host, device](double now) {
+           return forecaster.slowed(host, device).images_per_second * now / forecaster.at(forecaster.measured()).images_per_second;
+         }});
   };
+  slowed("the device takes 3 times as long", 1, 3);
+  slowed("the device takes 2 times as long", 1, 2);
   slowed("data nodes take 4 times as long", 4, 1);
   slowed("data nodes take 16 times as long", 16, 1);
-  slowed("the device takes 2 times as long", 1, 2);
-  slowed("the device takes 3 times as long", 1, 3);
   if (regrouping) {
     out.push_back({"other groups",
-                   [&regrouping, threads](double seconds) {
-                     return Study([&] { return load_checked(regrouping->changed()); }, {}).measure_whole({.threads = threads, .seconds = seconds});
+                   [&study, &regrouping, threads](double seconds) {
+                     const Study other([&] { return load_checked(regrouping->changed()); }, {});
+                     return in_turns(study, other, {.threads = threads, .seconds = seconds / 6});
                    },
                    [&](double now) { return regrouping->scaled(now, forecaster); }});
   }
@@ -183,7 +199,7 @@ int advise(const AdviseArgs& args) {
     regrouping.emplace(pipeline, args.groups, *found, args.seconds / 5);
     result["regrouped"] = regrouping->forecast(*found, forecaster);
   }
-  if (args.verify) result["verified"] = verify(study, trials(study, forecaster, regrouping, found->whole.threads), args, found->whole.threads);
+  if (args.verify) result["verified"] = verify(trials(study, forecaster, regrouping, found->whole.threads), args.seconds / 2);
   if (args.json) {
     std::cout << result.dump(2) << "\n";
   } else {

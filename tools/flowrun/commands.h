@@ -47,6 +47,11 @@ struct SweepArgs {
   std::vector<std::string> together;  // the variants that this process runs side by side: for `sweep` itself
 };
 
+struct CheckArgs {
+  PipelineArgs pipeline;
+  bool json = false;
+};
+
 struct TopArgs {
   std::string run;
   double every = 1;  // seconds
@@ -158,7 +163,7 @@ int run(const RunArgs& args);
 int sweep(const SweepArgs& args);
 /// Shows what the process that writes into a run directory is doing.
 int top(const TopArgs& args);
-int check(const PipelineArgs& args);
+int check(const CheckArgs& args);
 int expand(const PipelineArgs& args);
 int draw(const DrawArgs& args);
 /// What two pipelines differ in: values, random streams, whether checkpoints fit, speed.

@@ -33,6 +33,27 @@ void Forecaster::compare_with(double rate) {
   if (limit > 0) reached_ = rate / limit;
 }
 
+Forecaster Forecaster::contending(double contention) const {
+  ServiceTimes times = times_;
+  times.contention = contention;
+  return {times, measured_, at(measured_).images_per_second};
+}
+
+namespace {
+
+/// Seconds of an image when host and device share the cores. What the host does beyond the cores that the device leaves to
+/// it holds the device up: an operation is over when the last of its threads is.
+double seconds_on_cores(const ServiceTimes& times, const Setting& setting) {
+  if (times.device <= 0 || times.device_cpu <= 0) return times.host_cpu / setting.cores;
+  const double busy = times.device / std::max(1.0, setting.device_speed);
+  const double resting = times.device / setting.device_speed - busy;  // a slower one keeps no core busier
+  const double taken = std::min(times.device_cpu / times.device, setting.cores), left = setting.cores - taken;
+  const double contention = times.contention > 0 ? times.contention : 1 / taken;
+  return (busy + resting + contention * (times.host_cpu - taken * resting)) / (1 + contention * left);
+}
+
+}  // namespace
+
 Forecast Forecaster::bound(const ServiceTimes& times, const Setting& setting) {
   Forecast best{INFINITY, ""};
   const auto limit = [&](double rate, const char* name) {
@@ -41,8 +62,7 @@ Forecast Forecaster::bound(const ServiceTimes& times, const Setting& setting) {
   const double host = times.host_cpu + times.host_waiting;
   if (host > 0) limit(setting.threads / host, "data threads");
   if (times.device > 0) limit(setting.device_speed / times.device, "device");
-  const double cpu = times.host_cpu + times.device_cpu / std::max(1.0, setting.device_speed);  // a slower one keeps no core busier
-  if (cpu > 0) limit(setting.cores / cpu, "cores");
+  if (const double seconds = seconds_on_cores(times, setting); seconds > 0) limit(1 / seconds, "cores");
   return best;
 }
 
@@ -65,9 +85,10 @@ Forecast Forecaster::regrouped(double device, bool one_at_a_time) const {
 Forecast Forecaster::slowed(double host, double device) const {
   ServiceTimes times = times_;
   times.host_cpu += (host - 1) * times_.host_nodes;
-  times.device *= device;
-  Forecast out = bound(times, measured_);
-  out.images_per_second *= reached_;
+  Forecast out = bound(times, {measured_.cores, measured_.threads, 1 / device});
+  // What the measured run took beyond its bound stays as it is: sleep and work without pause add nothing to it.
+  const double beyond = (1 / reached_ - 1) / bound(times_, measured_).images_per_second;
+  out.images_per_second = 1 / (1 / out.images_per_second + beyond);
   return out;
 }
 

@@ -16,6 +16,8 @@ struct ServiceTimes {
   double host_cpu = 0, host_waiting = 0;
   double host_nodes = 0;  // of host_cpu: inside nodes, not between them
   double device = 0, device_cpu = 0;
+  /// Seconds by which a second of the host's work holds up a device that has all cores; 0: not measured, as if it gave way.
+  double contention = 0;
 };
 
 struct Setting {
@@ -30,8 +32,10 @@ struct Forecast {
 
 class Forecaster {
  public:
-  /// `whole`: the pipeline; `input`, `device`: its halves alone, null where there is no such half.
+  /// `whole`: the pipeline; `input`, `device`: its halves alone, null where there is no such half. `cores` of the machine.
   Forecaster(const Measurement& whole, const Measurement* input, const Measurement* device, double cores);
+  /// The same, knowing how host and device contend for cores.
+  Forecaster contending(double contention) const;
   /// `rate`: images a second of the run that took these times.
   Forecaster(const ServiceTimes& times, const Setting& measured, double rate);
 

@@ -6,24 +6,23 @@
 #include "graph/pipeline.h"
 
 namespace flowrun::tool {
-namespace {
 
-void stop_at_faults(const Diagnostics& faults) {
-  if (!faults.empty()) throw PipelineError(faults.render());
+Loaded load(const PipelineArgs& args) {
+  Loaded out;
+  out.pipeline = load_pipeline(args.file, args.sets, out.faults);
+  if (!out.pipeline.is(Value::Kind::object)) return out;
+  const size_t before = out.faults.count();
+  load_plugins(out.pipeline, out.faults);
+  if (out.faults.count() != before) return out;  // their types would be unknown
+  CheckedPipeline checked = validate(out.pipeline, out.faults);
+  if (out.faults.empty()) out.checked = std::move(checked);
+  return out;
 }
 
-}  // namespace
-
 CheckedPipeline load_checked(const PipelineArgs& args) {
-  Diagnostics faults;
-  const Value pipeline = load_pipeline(args.file, args.sets, faults);
-  if (!pipeline.is(Value::Kind::object)) stop_at_faults(faults);
-  const size_t before = faults.count();
-  load_plugins(pipeline, faults);
-  if (faults.count() != before) stop_at_faults(faults);  // their types would be unknown
-  CheckedPipeline checked = validate(pipeline, faults);
-  stop_at_faults(faults);
-  return checked;
+  Loaded loaded = load(args);
+  if (!loaded.checked) throw PipelineError(loaded.faults.render());
+  return std::move(*loaded.checked);
 }
 
 void open_plugins(const std::vector<std::string>& paths) {

@@ -2,13 +2,24 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "graph/pipeline.h"
 #include "graph/validate.h"
 #include "tools/flowrun/commands.h"
 
 namespace flowrun::tool {
 
-/// Loads, changes and checks. Throws PipelineError with all faults.
+struct Loaded {
+  Diagnostics faults;
+  Value pipeline;                          // as far as it could be read
+  std::optional<CheckedPipeline> checked;  // without faults
+};
+
+/// Loads, changes and checks.
+Loaded load(const PipelineArgs& args);
+
+/// The same. Throws PipelineError with all faults.
 CheckedPipeline load_checked(const PipelineArgs& args);
 
 /// Opens plug-ins given on the command line. Throws PipelineError.

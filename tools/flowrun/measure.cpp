@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "graph/device.h"
+#include "graph/slowdown.h"
 
 namespace flowrun::tool {
 namespace {
@@ -95,6 +96,56 @@ Measurement between(const CheckedPipeline& pipeline, const Reading& begin, const
   return out;
 }
 
+void make_endless(RunParams& run) {
+  run.epochs = INT32_MAX;
+  run.steps = 0;
+}
+
+void run_in_scratch(Engine& engine) {
+  try {
+    engine.run();
+  } catch (const RunError& error) {
+    // The folder that it names is gone by then.
+    const std::string text = error.what();
+    throw RunError(text.substr(0, text.find("\n  replay:")));
+  }
+}
+
+/// The turns of a comparison. The first part of each doesn't count: until then buffers still hold what was made before.
+class Turns {
+ public:
+  Turns(Slowdown& slowdown, double host, double device, double seconds) : slowdown_(slowdown), host_(host), device_(device), turn_(seconds / turns) {}
+
+  /// Whether all have been taken.
+  bool step(const StepContext& context) {
+    ++steps_;
+    if (!counts_ && context.seconds - began_ > turn_ / 3 && steps_ >= 1)
+      counts_ = true, steps_ = 0, from_ = context.seconds, images_ = context.images;
+    if (!counts_ || context.seconds - from_ < turn_ * 2 / 3 || steps_ < 2) return false;
+    Sum& sum = sums_[slow_];
+    sum.seconds += context.seconds - from_, sum.images += static_cast<double>(context.images - images_);
+    slow_ = !slow_, counts_ = false, steps_ = 0, began_ = context.seconds;
+    slowdown_.host = slow_ ? host_ : 1, slowdown_.device = slow_ ? device_ : 1;
+    return ++taken_ == turns;
+  }
+
+  Comparison result() const { return {sums_[0].images / sums_[0].seconds, sums_[1].images / sums_[1].seconds}; }
+
+ private:
+  static constexpr int turns = 12;
+  struct Sum {
+    double seconds = 0, images = 0;
+  };
+
+  Slowdown& slowdown_;
+  const double host_, device_, turn_;
+  double began_ = 0, from_ = 0;
+  int64_t images_ = 0;
+  int steps_ = 0, taken_ = 0;
+  bool slow_ = false, counts_ = false;
+  Sum sums_[2];
+};
+
 }  // namespace
 
 double Measurement::sum(bool device, double NodeTimes::*what) const {
@@ -119,8 +170,7 @@ double Measurement::waiting_for_storage() const {
 }
 
 Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
-  pipeline.run.epochs = INT32_MAX;
-  pipeline.run.steps = 0;
+  make_endless(pipeline.run);
   std::atomic<bool> stop{false};
   std::optional<Reading> begin, end;
   std::vector<MemoryReading> memory;
@@ -128,13 +178,7 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
   if (options.leaks) count_memory();
   std::unique_ptr<Engine> engine;
   const Scratch scratch;
-  EngineOptions run{.threads = options.threads,
-                    .stubs = options.stubs,
-                    .slow_host = options.slow_host,
-                    .slow_device = options.slow_device,
-                    .counts_cpu = true,
-                    .directory = scratch.path().string(),
-                    .stop = &stop};
+  EngineOptions run{.threads = options.threads, .stubs = options.stubs, .counts_cpu = true, .directory = scratch.path().string(), .stop = &stop};
   run.on_step = [&](const StepContext& context) {
     if (!begin) {
       const bool warm = options.images > 0 ? context.images >= options.skip : context.seconds > options.warm_up && context.step > 2;
@@ -150,13 +194,7 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
     stop.store(true);
   };
   engine = std::make_unique<Engine>(pipeline, std::move(run));
-  try {
-    engine->run();
-  } catch (const RunError& error) {
-    // The folder that it names is gone by then.
-    const std::string text = error.what();
-    throw RunError(text.substr(0, text.find("\n  replay:")));
-  }
+  run_in_scratch(*engine);
   if (!end) throw RunError("the run ended before enough was measured");
   Measurement out = between(pipeline, *begin, *end);
   out.memory = std::move(memory);
@@ -166,6 +204,22 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
   out.slots = buffers["groups"];
   out.bytes = buffers["bytes"];
   return out;
+}
+
+Comparison compare(CheckedPipeline pipeline, const MeasureOptions& options, double host, double device) {
+  make_endless(pipeline.run);
+  std::atomic<bool> stop{false};
+  Slowdown slowdown;
+  Turns turns(slowdown, host, device, options.seconds);
+  const Scratch scratch;
+  EngineOptions run{.threads = options.threads, .slowdown = &slowdown, .counts_cpu = true, .directory = scratch.path().string(), .stop = &stop};
+  run.on_step = [&](const StepContext& context) {
+    if (!stop && context.seconds > options.warm_up && turns.step(context)) stop = true;
+  };
+  Engine engine(pipeline, std::move(run));
+  run_in_scratch(engine);
+  if (!stop) throw RunError("the run ended before enough was measured");
+  return turns.result();
 }
 
 }  // namespace flowrun::tool

@@ -18,7 +18,6 @@ struct MeasureOptions {
   int64_t skip = 0, images = 0;  // or just these many images behind the first
   double warm_up = 0.5;          // seconds
   std::vector<std::string> stubs;
-  double slow_host = 1, slow_device = 1;
   bool leaks = false;  // also read the memory of nodes; see require_memory_hooks()
 };
 
@@ -51,5 +50,13 @@ struct Measurement {
 
 /// Runs the pipeline, whatever its length, until enough is measured.
 Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options);
+
+struct Comparison {
+  double as_it_is, changed;  // images per second
+};
+
+/// The pipeline as it is, and with nodes of the host or the device that take so many times as long, in turns within one
+/// run: what else the machine does falls on both.
+Comparison compare(CheckedPipeline pipeline, const MeasureOptions& options, double host, double device);
 
 }  // namespace flowrun::tool

@@ -6,8 +6,9 @@ namespace {
 
 void add_check(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "check", "Finds every fault of a pipeline; runs nothing", "flowrun check pretrain.json");
-  const auto args = std::make_shared<PipelineArgs>();
-  add_pipeline(command, *args);
+  const auto args = std::make_shared<CheckArgs>();
+  add_pipeline(command, args->pipeline);
+  add_json(command, args->json);
   on_command(command, args, status, check);
 }
 

@@ -1,6 +1,7 @@
 #include "tools/flowrun/resume.h"
 
 #include "graph/context.h"
+#include "graph/resolved.h"
 #include "io/checkpoint.h"
 #include "io/file.h"
 #include "io/safetensors.h"
@@ -34,15 +35,13 @@ void adopt(RunParams& run, const nlohmann::ordered_json& stored) {
 }
 
 void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_json& now) {
-  if (pipeline_hash(stored) == pipeline_hash(now)) return;
+  const nlohmann::json then = what_matters(stored), here = what_matters(now);
+  if (then == here) return;
   std::string differences;
   int count = 0;
-  for (const auto& change : nlohmann::json::diff(nlohmann::json(stored), nlohmann::json(now))) {
+  for (const auto& change : nlohmann::json::diff(then, here)) {
     std::string path = change.at("path").get<std::string>().substr(1);
     std::replace(path.begin(), path.end(), '/', '.');
-    if (path.starts_with("resolved") || path == "about" || path == "run.threads" || path == "run.read_ahead" || path == "run.memory_mib" ||
-        path == "run.steps" || path == "run.stall_after" || path == "run.rank_timeout")
-      continue;
     if (++count <= 8) differences += "\n  " + path + (change.contains("value") ? " is now " + change.at("value").dump() : " is gone");
   }
   if (count > 8) differences += "\n  and " + std::to_string(count - 8) + " more";

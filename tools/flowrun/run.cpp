@@ -2,21 +2,20 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <iostream>
-#include <set>
 #include <unistd.h>
 
 #include "graph/device.h"
 #include "graph/log.h"
 #include "graph/ranks.h"
 #include "io/file.h"
-#include "tools/flowrun/json_files.h"
 #include "tools/flowrun/load.h"
 #include "tools/flowrun/memory_watch.h"
 #include "tools/flowrun/monitor.h"
 #include "tools/flowrun/progress.h"
+#include "tools/flowrun/records.h"
 #include "tools/flowrun/report.h"
 #include "tools/flowrun/resume.h"
+#include "tools/flowrun/run_together.h"
 #include "tools/flowrun/terminal.h"
 #include "tools/flowrun/trace.h"
 
@@ -42,104 +41,6 @@ void catch_signals() {
   action.sa_flags = SA_RESTART;
   for (const int signal : {SIGINT, SIGTERM, SIGUSR2}) sigaction(signal, &action, nullptr);
 }
-
-/// runs/NAME; for a new run the first of runs/NAME, runs/NAME-2, … that is free, for --resume the last that isn't.
-std::filesystem::path run_folder(const RunArgs& args) {
-  if (!args.out.empty()) return args.out;
-  const std::filesystem::path base = std::filesystem::path("runs") / std::filesystem::path(args.pipeline.file).stem();
-  std::filesystem::path last = base;
-  for (int n = 1;; ++n) {
-    const std::filesystem::path next = n == 1 ? base : std::filesystem::path(base.string() + "-" + std::to_string(n));
-    if (!io::holds_run(next)) return args.resume ? last : next;
-    last = next;
-  }
-}
-
-/// The run's files beside those that nodes write.
-class Records {
- public:
-  explicit Records(const io::RunPaths& paths) : paths_(paths) {}
-
-  void evaluation(const std::string& node, const EvaluationContext& context) {
-    ordered_json line = {{"node", node}, {"step", context.step}, {"epoch", context.epoch}};
-    std::string text;
-    for (const auto& [name, value] : context.reports) {
-      line[name] = value;
-      char number[64];
-      std::snprintf(number, sizeof number, "%s%s %.4g", text.empty() ? "" : ", ", name.c_str(), value);
-      text += number;
-    }
-    for (const auto& [name, words] : context.notes) {
-      line[name] = words;
-      text += ", " + name + " " + words;
-    }
-    io::JsonLines(evaluations()).append(line);
-    log_info("evaluation " + node + " after step " + std::to_string(context.step) + ": " + text);
-  }
-
-  void quarantine(const BadSample& bad, const RunInfo& run) {
-    if (!bad.kept) {
-      log_warning("replaced a sample that failed: " + bad.key + "\n  " + bad.error);
-    } else if (kept_.insert(bad.key).second) {  // epoch after epoch it is met again
-      log_warning("kept a sample: " + bad.key + "\n  " + bad.error);
-    }
-    if (!bad.training) return;
-    if (!quarantine_) quarantine_.emplace(paths_.quarantine);
-    const int64_t step =
-        static_cast<int64_t>(bad.epoch) * run.steps_per_epoch + static_cast<int64_t>(bad.position) / std::max<int64_t>(1, run.batch) + 1;
-    ordered_json line = {{"step", step},         {"epoch", bad.epoch}, {"position", bad.position},
-                         {"sample", bad.sample}, {"key", bad.key},     {"error", bad.error}};
-    if (bad.kept) line["kept"] = true;
-    quarantine_->append(line);
-  }
-
-  /// What was in a step whose loss, say, was not finite: to look at, or to leave out.
-  void failed_step(int64_t step, const std::vector<StepSample>& samples) {
-    ordered_json list = ordered_json::array();
-    for (const StepSample& s : samples) list.push_back({{"epoch", s.epoch}, {"position", s.position}, {"sample", s.sample}, {"key", s.key}});
-    const std::filesystem::path path = paths_.root / ("failed-step-" + std::to_string(step) + ".json");
-    io::write_file_atomic(path, ordered_json{{"step", step}, {"samples", list}}.dump(2) + "\n");
-    log_info("the samples of step " + std::to_string(step) + " are listed in " + path.string());
-  }
-
-  /// stats.json, result.md, then result.json: last, so that its presence says that all is there. What is made of them
-  /// (report.html) comes behind.
-  void finish(const Engine* engine, ordered_json result) {
-    if (engine) io::write_file_atomic(paths_.stats, engine->stats_json().dump(2) + "\n");
-    std::string table;
-    each_line(evaluations(), [&](ordered_json entry) {
-      const std::string node = entry.at("node");
-      entry.erase("node");
-      auto history = result.contains(node) ? result[node]["history"] : ordered_json::array();
-      history.push_back(entry);
-      result[node] = entry;
-      result[node]["history"] = std::move(history);
-    });
-    for (const auto& [node, entry] : result.items()) table += table_rows(node, entry);
-    const std::string head = "| node | metric | value | selected on |\n|---|---|---|---|\n";
-    if (!table.empty()) io::write_file_atomic(paths_.root / "result.md", head + table);
-    io::write_file_atomic(paths_.result, result.dump(2) + "\n");
-  }
-
- private:
-  /// One row of result.md for each number that the evaluation found last.
-  static std::string table_rows(const std::string& node, const ordered_json& entry) {
-    std::string rows;
-    if (!entry.is_object()) return rows;
-    for (const auto& [metric, value] : entry.items()) {
-      if (!value.is_number() || metric == "step" || metric == "epoch") continue;
-      char number[64];
-      std::snprintf(number, sizeof number, "%.6g", value.get<double>());
-      rows += "| " + node + " | " + metric + " | " + number + " | " + entry.value("selected_on", "") + " |\n";
-    }
-    return rows;
-  }
-
-  std::filesystem::path evaluations() const { return paths_.root / "evaluations.jsonl"; }
-  const io::RunPaths& paths_;
-  std::optional<io::JsonLines> quarantine_;
-  std::set<std::string> kept_;  // files that the log names
-};
 
 std::string opening_line(const RunInfo& run, const RunParams& params, const std::filesystem::path& out, int64_t from) {
   std::string text = "run " + out.string() + ": ";
@@ -181,47 +82,6 @@ EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& o
   options.takes = args.takes;
   options.trace = args.trace.empty() ? 0 : static_cast<size_t>(args.trace_calls);
   return options;
-}
-
-/// Gradients are exchanged only where ranks have found each other.
-void refuse_training_ranks(const CheckedPipeline& pipeline, int world) {
-  for (const CheckedNode& node : pipeline.nodes) {
-    const bool writes = std::any_of(node.uses.begin(), node.uses.end(), [](const ModelUse& use) { return use.access == Models::Access::writes; });
-    if (world > 1 && writes) throw PipelineError("error: " + node.name + " trains: start the ranks with torchrun --no-python, srun or mpirun");
-  }
-}
-
-/// The first rank decides where; after a restart all go on with what is there.
-std::filesystem::path agreed_folder(RunArgs& args, Ranks* ranks) {
-  if (ranks == nullptr) return run_folder(args);
-  const Launch& launch = ranks->launch();
-  if (launch.restarts > 0) args.resume = true;
-  std::filesystem::path out = launch.rank == 0 ? run_folder(args) : "";
-  if (launch.rank == 0 && launch.restarts > 0 && !io::holds_run(out)) args.resume = false;
-  const std::vector<std::string> all = ranks->gather((args.resume ? "+" : "-") + out.string(), "naming the run directory");
-  args.resume = all[0][0] == '+';
-  return all[0].substr(1);
-}
-
-/// All ranks must run the same; says what differs from rank 0's.
-void require_same_on_all(const ordered_json& resolved, Ranks& ranks) {
-  ordered_json plain = resolved;
-  plain["run"].erase("intra_op");  // machines differ, and each loss is a mean over ranks anyway
-  const std::string hash = pipeline_hash(plain);
-  const std::vector<std::string> hashes = ranks.gather(hash, "comparing the pipelines");
-  if (std::all_of(hashes.begin(), hashes.end(), [&](const std::string& other) { return other == hash; })) return;
-  const std::vector<std::string> all = ranks.gather(resolved.dump(), "comparing the pipelines");
-  for (size_t rank = 1; rank < all.size(); ++rank) {
-    if (hashes[rank] == hashes[0]) continue;
-    try {
-      require_same(ordered_json::parse(all[0]), ordered_json::parse(all[rank]));
-    } catch (const PipelineError& error) {
-      const std::string text = error.what();
-      throw PipelineError("error: rank " + std::to_string(rank) +
-                          " has another pipeline than rank 0:" + text.substr(text.find('\n'), text.rfind('\n') - text.find('\n')) +
-                          "\nstart all ranks with the same file and the same --set");
-    }
-  }
 }
 
 /// A pipeline that can't be opened leaves nothing behind.

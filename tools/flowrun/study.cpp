@@ -58,6 +58,12 @@ Measurement Study::measure_whole(const MeasureOptions& options) const {
   return measure(std::move(pipeline), options);
 }
 
+Comparison Study::compare_slowed(const MeasureOptions& options, double host, double device) const {
+  CheckedPipeline pipeline = training_side(load_());
+  device_runtime().resolve(pipeline.run);
+  return compare(std::move(pipeline), options, host, device);
+}
+
 Measurement Study::measure_device(MeasureOptions options) const {
   options.stubs = last_host_nodes(training_side(load_()));
   return measure_whole(options);
@@ -88,7 +94,20 @@ StudyResult Study::run() const {
   out.input = measure(std::move(input), {.threads = out.whole.threads, .seconds = half_seconds});
   std::fprintf(stderr, "measuring the device side for %g s\n", half_seconds);
   out.device_side = measure_device({.threads = out.whole.threads, .seconds = half_seconds});
+  out.contention = measure_contention(out, half_seconds);
   return out;
+}
+
+double Study::measure_contention(const StudyResult& found, double seconds) const {
+  const ServiceTimes times = found.forecaster().times();
+  if (!found.device.starts_with("cpu") || times.host_nodes <= 0) return 0;
+  // Data nodes that take half as long as the device in all: the device still sets the pace.
+  const double factor = 1 + times.device / (2 * times.host_nodes);
+  const bool device_leads = (times.host_cpu + times.host_waiting + times.device / 2) / found.whole.threads < times.device;
+  if (!device_leads || times.device_cpu / times.device + found.whole.threads <= found.cores) return 0;
+  std::fprintf(stderr, "measuring how data threads hold up the device for %g s\n", seconds);
+  const Comparison rates = compare_slowed({.threads = found.whole.threads, .seconds = seconds}, factor, 1);
+  return std::max(0.0, (1 / rates.changed - 1 / rates.as_it_is) / (times.device / 2));
 }
 
 std::optional<StudyResult> study_of_run(const std::filesystem::path& run) {
@@ -161,7 +180,7 @@ double StudyResult::waiting_batches() const {
 
 Forecaster StudyResult::forecaster() const {
   if (times) return {*times, {cores, static_cast<double>(whole.threads)}, whole.rate()};
-  return {whole, input ? &*input : nullptr, device_side ? &*device_side : nullptr, cores};
+  return Forecaster(whole, input ? &*input : nullptr, device_side ? &*device_side : nullptr, cores).contending(contention);
 }
 
 const NodeTimes* StudyResult::slowest(bool device) const {

@@ -25,6 +25,7 @@ struct StudyResult {
   std::string device;
   int64_t intra_op;
   std::optional<ServiceTimes> times;  // of a run that is over; else the halves tell
+  double contention = 0;              // see ServiceTimes
 
   /// Shares of their time; parked: of data threads that had no batch to fill.
   double device_busy() const;
@@ -57,10 +58,15 @@ class Study {
   StudyResult run() const;
   /// The whole, in other ways.
   Measurement measure_whole(const MeasureOptions& options) const;
+  /// The whole, as it is and slowed down.
+  Comparison compare_slowed(const MeasureOptions& options, double host, double device) const;
   /// The device's side alone, replaying what the host gave it first.
   Measurement measure_device(MeasureOptions options) const;
 
  private:
+  /// ServiceTimes::contention; 0 where the device has cores of its own, or waits for the data threads anyway.
+  double measure_contention(const StudyResult& found, double seconds) const;
+
   std::function<CheckedPipeline()> load_;
   StudyOptions options_;
 };

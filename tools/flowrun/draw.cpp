@@ -1,4 +1,4 @@
-// check, expand, draw: a pipeline before it runs.
+// draw: the graph, as a picture, as DOT, as JSON, or its plan in words.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -6,7 +6,6 @@
 #include <set>
 #include <sstream>
 
-#include "graph/device.h"
 #include "graph/lower.h"
 #include "io/run_directory.h"
 #include "tools/flowrun/graph_picture.h"
@@ -130,20 +129,6 @@ std::string svg(const DrawArgs& args, const CheckedPipeline& pipeline) {
 }
 
 }  // namespace
-
-int check(const PipelineArgs& args) {
-  const CheckedPipeline pipeline = load_checked(args);
-  std::cout << args.file << ": " << pipeline.nodes.size() << (pipeline.nodes.size() == 1 ? " node, " : " nodes, ") << pipeline.models.size()
-            << (pipeline.models.size() == 1 ? " model" : " models") << ", no faults\n";
-  return 0;
-}
-
-int expand(const PipelineArgs& args) {
-  CheckedPipeline pipeline = load_checked(args);
-  device_runtime().resolve(pipeline.run);
-  std::cout << resolved_json(pipeline).dump(2) << '\n';
-  return 0;
-}
 
 int draw(const DrawArgs& args) {
   PipelineArgs from = args.pipeline;

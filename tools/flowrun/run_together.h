@@ -1,0 +1,23 @@
+// What the ranks of a run agree on before it begins.
+#pragma once
+
+#include <filesystem>
+
+#include "graph/ranks.h"
+#include "graph/validate.h"
+#include "tools/flowrun/commands.h"
+
+namespace flowrun::tool {
+
+/// Throws PipelineError where a pipeline trains as one of `world` ranks that don't know each other: gradients are exchanged
+/// only where ranks have found each other.
+void refuse_training_ranks(const CheckedPipeline& pipeline, int world);
+
+/// The run's directory. The first rank decides where, and whether the run is resumed (then args.resume is set); after a
+/// restart all go on with what is there. Collective; `ranks` null: the only one.
+std::filesystem::path agreed_folder(RunArgs& args, Ranks* ranks);
+
+/// All ranks must run the same pipeline: throws PipelineError that says what differs from rank 0's. Collective.
+void require_same_on_all(const nlohmann::ordered_json& resolved, Ranks& ranks);
+
+}  // namespace flowrun::tool
