@@ -25,6 +25,7 @@ void DeviceRuntime::enter(const RunParams&) {}
 void DeviceRuntime::leave() {}
 void DeviceRuntime::begin_range(const std::string&, int64_t) {}
 void DeviceRuntime::end_range() {}
+int64_t DeviceRuntime::synchronisations() const { return 0; }
 void DeviceRuntime::enter_data_thread() {}
 
 int available_cores() { return std::max(1, oneapi::tbb::info::default_concurrency()); }

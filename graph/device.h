@@ -24,6 +24,8 @@ class DeviceRuntime {
   /// Around the work of a node on that thread, for the device's own profiler.
   virtual void begin_range(const std::string& node, int64_t step);
   virtual void end_range();
+  /// How often the host has waited for the device so far, in this process; 0 where they are one.
+  virtual int64_t synchronisations() const;
   /// First call on each data thread.
   virtual void enter_data_thread();
 };

@@ -265,7 +265,7 @@ const Choices& RunParams::device_choices() {
   return choices;
 }
 const Choices& RunParams::precision_choices() {
-  static const Choices choices = {"auto", "fp32", "bf16"};
+  static const Choices choices = {"auto", "fp32", "tf32", "bf16"};
   return choices;
 }
 

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "nodes/device/side_stream.h"
 #include "nodes/tensor.h"
 
 namespace flowrun {
@@ -68,9 +69,15 @@ struct Prediction {
 };
 struct Target {
   static constexpr const char* type_name = "target";
-  Tensor values;
+  Tensor values;               // may still be in the making, on another stream
   std::vector<int64_t> parts;  // names of the slices: block numbers
-  void release() { values.reset(); }
+  Arrival arrival;
+  /// The values, for the current stream.
+  const Tensor& ready() const {
+    arrival.wait(values);
+    return values;
+  }
+  void release() { values.reset(), arrival = {}; }
 };
 
 /// A scalar to minimise, with its gradient history; and the same per slice, without.

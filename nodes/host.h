@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "io/image.h"
+#include "nodes/host_memory.h"
 
 namespace flowrun {
 
@@ -53,7 +54,7 @@ void change_in_place(const T& in, T& out) {
 /// side. Places are written by several threads, each its own.
 struct ImageBatch {
   static constexpr const char* type_name = "images";
-  std::vector<uint8_t> pixels;
+  BatchBytes pixels;
   int64_t images = 0;  // B
   int height = 0, width = 0, channels = 3, views = 1;
 

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "nodes/host_memory.h"
+
 namespace flowrun {
 
 /// libflowrun_cuda.so, beside the program: what needs CUDA's own libraries. It is not linked, because it brings gigabytes
@@ -16,6 +18,9 @@ struct CudaModule {
   void (*range_pop)() = nullptr;
   /// Points at an intrusive_ptr<c10d::Store>; writes an intrusive_ptr<c10d::Backend>. Throws what c10d throws.
   void (*nccl)(const void* store, int rank, int world, double timeout, void* backend) = nullptr;
+
+  PinnedMemory pinned;
+  int64_t (*synchronisations)() = nullptr;
 
   static const CudaModule& get();
 };

@@ -1,10 +1,12 @@
 // The device's thread: how many threads an operation may use, which device, which precision.
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <fstream>
 
 #include "graph/device.h"
 #include "nodes/device/cuda_module.h"
+#include "nodes/host_memory.h"
 #include "nodes/tensor.h"
 
 namespace flowrun {
@@ -32,6 +34,10 @@ class TensorRuntime final : public DeviceRuntime {
                           std::to_string(CudaModule::get().devices()) + ", but " + std::to_string(local_world_) + " ranks");
     }
     if (run.precision == "auto") run.precision = cuda || cpu_has_bf16() ? "bf16" : "fp32";
+    if (run.precision == "tf32" && !cuda) {
+      throw PipelineError("error: run.precision is tf32, which only GPUs have; on the CPU take fp32, or bf16 where the processor has it");
+    }
+    if (cuda) pinned_memory() = &CudaModule::get().pinned;
     const int cores = std::max(1, available_cores() / local_world_);
     if (run.intra_op <= 0) run.intra_op = cuda ? 1 : cores - cores / 4;  // under four cores: all
   }
@@ -42,6 +48,7 @@ class TensorRuntime final : public DeviceRuntime {
     cuda_ = run.device == "cuda";
     if (cuda_) CudaModule::get().enter(local_rank_);
     set_threads(static_cast<int>(run.intra_op));
+    if (cuda_) at::globalContext().setAllowTF32CuBLAS(run.precision != "fp32");
     const auto device = cuda_ ? at::kCUDA : at::kCPU;
     at::autocast::set_autocast_dtype(device, at::kBFloat16);
     at::autocast::set_autocast_enabled(device, run.precision == "bf16");
@@ -62,6 +69,8 @@ class TensorRuntime final : public DeviceRuntime {
   }
 
   void enter_data_thread() override { set_threads(1); }
+
+  int64_t synchronisations() const override { return CudaModule::get().synchronisations ? CudaModule::get().synchronisations() : 0; }
 
  private:
   /// Of this thread. LibTorch gives a thread at its first question the number that was set last, by whatever thread: so it

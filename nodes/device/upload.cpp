@@ -101,6 +101,8 @@ struct Upload {
   Tensor send(const void* data, at::IntArrayRef shape, at::ScalarType type) const {
     const Tensor host = at::from_blob(const_cast<void*>(data), shape, at::TensorOptions(type));
     if (device_.is_cpu()) return host.clone();
+    // Batches lie in page-locked memory, which its cache keeps until the copy is done; small things are moved there.
+    if (host.is_pinned()) return host.to(device_, type, /*non_blocking=*/true);
     Tensor pinned = at::empty(shape, at::TensorOptions(type).pinned_memory(true));
     return pinned.copy_(host).to(device_, type, /*non_blocking=*/true);
   }

@@ -36,7 +36,7 @@ struct Mse {
     }
     loss::check_pair(*port.prediction, *port.target);
     const double scale = loss::factor(params.weighting, port.target->values.size(-1));
-    const Tensor root = loss::mse_without_value(port.prediction->values, port.target->values);
+    const Tensor root = loss::mse_without_value(port.prediction->values, port.target->ready());
     port.loss->value = scale == 1.0 ? root : root.mul(scale);
     port.loss->has_value = false;
     port.loss->parts.clear();

@@ -71,8 +71,8 @@ struct Health {
     if (!due(context.step, context.run)) return;
     const at::NoGradGuard no_grad;
     if (port.tokens) features_.push_back(port.tokens->patch_BKD.detach().to(at::kFloat).mean(1));
-    if (port.target) targets_.push_back(port.target->values.detach().to(at::kFloat).mean(at::IntArrayRef{1, 2}));
-    if (port.prediction) agreements_.push_back(health::agreement(port.prediction->values.detach(), port.target->values.detach()).view({1}));
+    if (port.target) targets_.push_back(port.target->ready().detach().to(at::kFloat).mean(at::IntArrayRef{1, 2}));
+    if (port.prediction) agreements_.push_back(health::agreement(port.prediction->values.detach(), port.target->ready().detach()).view({1}));
     if (port.loss && port.loss->per_part.defined()) losses_.push_back(port.loss->per_part.detach().unsqueeze(0)), blocks_ = port.loss->parts;
   }
 

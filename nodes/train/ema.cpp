@@ -1,3 +1,4 @@
+#include "nodes/device/side_stream.h"
 #include "nodes/model_resources.h"
 #include "nodes/train/adamw_math.h"
 #include "nodes/train/schedule.h"
@@ -42,6 +43,7 @@ struct Ema {
 
   void run(Ports&, StepContext& context) {
     const double decay = context.step > length_.total ? decay_.final : decay_.at(context.step, length_);
+    if (params.to->parameters().size() > 0) SideStream::join(params.to->parameters()[0].device());  // a teacher may be at work
     train::ema_update(params.to->parameters(), params.from->parameters(), decay);
   }
 

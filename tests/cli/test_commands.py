@@ -231,6 +231,8 @@ class Commands(support.Folder):
         self.write(support.training_pipeline(device="cuda"))
         err = self.flowrun("pipeline.json", status=2).stderr
         self.assertIn("error: run.device is cuda, but", err)
+        err = self.flowrun("pipeline.json", "--set", "run.device=cpu", "--set", "run.precision=tf32", status=2).stderr
+        self.assertIn("error: run.precision is tf32, which only GPUs have", err)
 
     def test_wrong_words(self):
         self.write(support.data_pipeline())

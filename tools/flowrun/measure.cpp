@@ -22,6 +22,7 @@ struct Reading {
   double seconds;  // since the engine began
   double cpu_seconds, delayed;
   int64_t images, step;
+  int64_t synchronisations;
   ordered_json nodes;
 };
 
@@ -46,6 +47,7 @@ Reading read(const Engine& engine, const StepContext& context) {
           .delayed = delayed_seconds(),
           .images = context.images,
           .step = context.step,
+          .synchronisations = device_runtime().synchronisations(),
           .nodes = engine.stats_json()["nodes"]};
 }
 
@@ -75,6 +77,7 @@ Measurement between(const CheckedPipeline& pipeline, const Reading& begin, const
   out.steps = end.step - begin.step;
   out.cpu_seconds = end.cpu_seconds - begin.cpu_seconds;
   out.delayed = end.delayed - begin.delayed;
+  out.synchronisations = end.synchronisations - begin.synchronisations;
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   out.peak_mib = static_cast<double>(usage.ru_maxrss) / 1024;

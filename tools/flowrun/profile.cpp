@@ -141,6 +141,7 @@ ordered_json whole_result(const StudyResult& study) {
   out["data_threads_busy"] = study.data_busy();
   out["delayed_share"] = m.delayed / (m.seconds * study.cores);
   out["peak_mib"] = m.peak_mib;
+  if (study.device.starts_with("cuda")) out["waits_for_gpu_per_step"] = static_cast<double>(m.synchronisations) / static_cast<double>(m.steps);
   out["bound_by"] = study.bound();
   out["verdict"] = study.verdict();
   out["advice"] = study.advice();
@@ -174,6 +175,7 @@ void print_whole(const std::string& file, const ordered_json& result) {
       "peak memory %.0f MiB\n",
       number("batches_waiting"), result["slots"].get<long long>(), 100 * number("data_threads_busy"), 100 * number("parked_share"),
       100 * number("device_busy"), number("peak_mib"));
+  if (result.contains("waits_for_gpu_per_step")) std::printf("the host waited for the GPU %.2f times a step\n", number("waits_for_gpu_per_step"));
   std::printf("\nbottleneck: %s\n", result["verdict"].get<std::string>().c_str());
   for (const auto& line : result["advice"]) std::printf("next: %s\n", line.get<std::string>().c_str());
   if (number("delayed_share") > 0.1) {

@@ -1,6 +1,7 @@
-// One Bootleg training step on the model layer, for compare.py: reads a line, does a step, prints its milliseconds and
-// the loss. The same protocol, sizes and arithmetic as eager.py.
-//   step threads image patch width depth heads taps batch visible regions length
+// One Bootleg training step on the model layer, for compare.py: the same protocol, sizes and arithmetic as eager.py.
+//   perf_step device precision threads image patch width depth heads batch visible regions length
+// "step" on stdin: a whole step; prints its milliseconds and the loss. "parts": one whose parts are waited for; prints
+// the milliseconds of each. "memory": the peak of the process on the host, MiB.
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
@@ -9,11 +10,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <sys/resource.h>
 #include <vector>
 
+#include "graph/device.h"
 #include "graph/rng.h"
+#include "nodes/device/side_stream.h"
 #include "nodes/loss/regression.h"
 #include "nodes/mim/math.h"
 #include "nodes/model/predictor.h"
@@ -29,7 +33,7 @@ using Clock = std::chrono::steady_clock;
 double milliseconds(Clock::time_point since) { return std::chrono::duration<double, std::milli>(Clock::now() - since).count(); }
 
 struct Sizes {
-  int64_t threads, image, patch, width, depth, heads, taps, batch, visible, regions, length;
+  int64_t threads, image, patch, width, depth, heads, batch, visible, regions, length;
 };
 
 /// The first `visible` patches of a random order are seen; targets are drawn from the others.
@@ -47,64 +51,112 @@ void draw_masks(const Sizes& n, Tensor& visible_BK, Tensor& targets_BRM) {
   }
 }
 
+/// The first block and every fourth (the paper's rule).
+std::vector<int64_t> taps_of(int64_t depth) {
+  std::vector<int64_t> taps = {1};
+  for (int64_t block = 4; block <= depth; block += 4) taps.push_back(block);
+  return taps;
+}
+
+class Step {
+ public:
+  Step(const Sizes& n, at::Device device)
+      : taps_(taps_of(n.depth)),
+        config_{.image = n.image, .patch = n.patch, .width = n.width, .depth = n.depth, .heads = n.heads},
+        student_(config_),
+        teacher_(config_),
+        predictor_({.grid = config_.grid(),
+                    .encoder_width = n.width,
+                    .width = n.width / 2,
+                    .heads = std::max<int64_t>(16, n.heads),
+                    .out_width = static_cast<int64_t>(taps_.size()) * n.width}) {
+    student_.parameters().initialise(1), predictor_.parameters().initialise(1);
+    student_.to(device, at::kFloat), teacher_.to(device, at::kFloat), predictor_.to(device, at::kFloat);
+    teacher_.parameters().copy_from(student_.parameters());
+    student_.parameters().set_requires_grad(true), predictor_.parameters().set_requires_grad(true);
+    optimizer_.add("student", student_.parameters());
+    optimizer_.add("predictor", predictor_.parameters());
+    images_ = at::randn({n.batch, 3, n.image, n.image}).to(device);
+    Tensor visible, targets;
+    draw_masks(n, visible, targets);
+    visible_ = visible.to(device), targets_ = targets.to(device);
+  }
+
+  /// `lap` is called behind each part.
+  template <class Lap>
+  Tensor run(bool beside, const Lap& lap) {
+    std::optional<SideStream> side;
+    Tensor target;
+    Arrival arrival;
+    {
+      const at::NoGradGuard no_grad;
+      if (beside) side.emplace(images_.device(), std::vector{images_, targets_});
+      const auto hidden = teacher_.hidden(images_, taps_);
+      lap();
+      target = mim::hidden_targets(hidden, targets_);
+      if (side) arrival = side->arrival();
+      side.reset();
+      lap();
+    }
+    const auto tokens = student_.encode_visible(images_, visible_);
+    lap();
+    const Tensor prediction = predictor_.predict(tokens.cls_B1D, tokens.patch, visible_, targets_);
+    lap();
+    arrival.wait(target);
+    const Tensor loss = loss::value(prediction, target, {});
+    lap();
+    optimizer_.zero_grad();
+    loss.backward();
+    lap();
+    optimizer_.step(1e-3, 0.05);
+    lap();
+    train::ema_update(teacher_.parameters(), student_.parameters(), 0.9985);
+    lap();
+    return loss;
+  }
+
+ private:
+  std::vector<int64_t> taps_;
+  model::VitConfig config_;
+  model::Vit student_, teacher_;
+  model::Predictor predictor_;
+  train::AdamW optimizer_;
+  Tensor images_, visible_, targets_;
+};
+
+void wait_for_device() { device_runtime().leave(); }
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 12) return std::fprintf(stderr, "usage: see the head of step.cpp\n"), 2;
-  int64_t numbers[11];
-  for (int i = 0; i < 11; ++i) numbers[i] = std::atoll(argv[i + 1]);
-  const Sizes n{numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], numbers[7], numbers[8], numbers[9], numbers[10]};
-  at::set_num_threads(static_cast<int>(n.threads));
-
-  const model::VitConfig config{.image = n.image, .patch = n.patch, .width = n.width, .depth = n.depth, .heads = n.heads};
-  model::Vit student(config), teacher(config);
-  model::Predictor predictor({.grid = config.grid(), .encoder_width = n.width, .width = n.width / 2, .out_width = n.taps * n.width});
-  student.parameters().initialise(1), predictor.parameters().initialise(1);
-  teacher.parameters().copy_from(student.parameters());
-  student.parameters().set_requires_grad(true), predictor.parameters().set_requires_grad(true);
-  train::AdamW optimizer;
-  optimizer.add("student", student.parameters());
-  optimizer.add("predictor", predictor.parameters());
-  std::vector<int64_t> taps;
-  for (int64_t i = 1; i <= n.taps; ++i) taps.push_back(i * n.depth / n.taps);
-  const Tensor images = at::randn({n.batch, 3, n.image, n.image});
-  Tensor visible, targets;
-  draw_masks(n, visible, targets);
-
+  if (argc != 13) return std::fprintf(stderr, "usage: see the head of step.cpp\n"), 2;
+  RunParams run;
+  run.device = argv[1], run.precision = argv[2];
+  int64_t numbers[10];
+  for (int i = 0; i < 10; ++i) numbers[i] = std::atoll(argv[i + 3]);
+  const Sizes n{numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], numbers[7], numbers[8], numbers[9]};
+  run.intra_op = n.threads;
+  device_runtime().resolve(run);
+  device_runtime().enter(run);
+  Step step(n, run.device == "cuda" ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU));
   for (std::string line; std::getline(std::cin, line);) {
-    const auto start = Clock::now();
-    std::vector<double> parts;
-    auto last = start;
-    const auto lap = [&] { parts.push_back(milliseconds(last)), last = Clock::now(); };
-    Tensor target;
-    {
-      const at::NoGradGuard no_grad;
-      const auto hidden = teacher.hidden(images, taps);
-      lap();
-      target = mim::hidden_targets(hidden, targets);
-      lap();
+    if (line == "memory") {
+      rusage usage{};
+      getrusage(RUSAGE_SELF, &usage);
+      std::printf("%.1f\n", static_cast<double>(usage.ru_maxrss) / 1024);
+    } else if (line == "parts") {
+      std::vector<double> parts;
+      auto last = Clock::now();
+      step.run(false, [&] { wait_for_device(), parts.push_back(milliseconds(last)), last = Clock::now(); });
+      for (const double part : parts) std::printf("%.3f ", part);
+      std::printf("\n");
+    } else {
+      const auto start = Clock::now();
+      const Tensor loss = step.run(true, [] {});
+      wait_for_device();
+      std::printf("%.3f ", milliseconds(start));
+      std::printf("%.6f\n", loss.item<double>());
     }
-    const auto tokens = student.encode_visible(images, visible);
-    lap();
-    const Tensor prediction = predictor.predict(tokens.cls_B1D, tokens.patch, visible, targets);
-    lap();
-    const Tensor loss = loss::value(prediction, target, {});
-    lap();
-    optimizer.zero_grad();
-    loss.backward();
-    lap();
-    optimizer.step(1e-3, 0.05);
-    lap();
-    train::ema_update(teacher.parameters(), student.parameters(), 0.9985);
-    lap();
-    std::printf("%.3f %.6f", milliseconds(start), loss.item<double>());
-    for (const double part : parts) std::printf(" %.3f", part);
-    std::printf("\n");
     std::fflush(stdout);
   }
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  std::fprintf(stderr, "step: %ld minor faults, %.1f s user, %.1f s system\n", usage.ru_minflt,
-               static_cast<double>(usage.ru_utime.tv_sec) + static_cast<double>(usage.ru_utime.tv_usec) * 1e-6,
-               static_cast<double>(usage.ru_stime.tv_sec) + static_cast<double>(usage.ru_stime.tv_usec) * 1e-6);
 }

@@ -1,0 +1,51 @@
+// Work that a GPU may do beside the main stream of the device's thread; the teacher's pass, for one. On the CPU there is
+// one order of work, and everything here does nothing.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "nodes/tensor.h"
+
+namespace c10 {
+struct Event;
+}
+
+namespace flowrun {
+
+/// The end of work on a side stream. Travels with what that work made; copies are the same event. Device's thread only.
+class Arrival {
+ public:
+  /// The current stream goes on only when the work is done; `made` is then safe to read, and to free. The host doesn't
+  /// wait.
+  void wait(const Tensor& made) const;
+
+ private:
+  friend class SideStream;
+  std::shared_ptr<c10::Event> event_;  // null: there was no side stream
+};
+
+/// While it lives, what this thread submits goes to the side stream of `device`, behind all that the current stream has so
+/// far. One at a time; device's thread only.
+class SideStream {
+ public:
+  /// `reads`: made on the current stream; their memory is not given away before the side stream is done with it.
+  SideStream(at::Device device, const std::vector<Tensor>& reads);
+  ~SideStream();
+  SideStream(const SideStream&) = delete;
+  SideStream& operator=(const SideStream&) = delete;
+
+  /// Of all that is submitted; the last call.
+  Arrival arrival();
+
+  /// The current stream goes on only when all work on the side stream of `device` is done: before something is written
+  /// that such work may read, such as the teacher's weights.
+  static void join(at::Device device);
+
+ private:
+  struct Guard;
+  std::unique_ptr<Guard> guard_;
+  bool arrived_ = false;
+};
+
+}  // namespace flowrun
