@@ -54,8 +54,8 @@ struct HiddenTargets {
     Ref<VitResource> model;
     std::vector<int64_t> blocks;
     ZScoreParams zscore;
-    std::string tap = "output", merge = "concat", stream = "side";
-    bool norm_last = false, zscore_merged = false, pooled = false;
+    std::string tap = "output", merge = "concat";
+    bool norm_last = false, zscore_merged = false, pooled = false, side_stream = true;
     void describe(auto& param) {
       param.reads("model", model, "The teacher.");
       param.required("blocks", blocks, positive, "Hidden blocks, 1-based and increasing: for ViT-S 1, 4, 8, 12.");
@@ -66,12 +66,8 @@ struct HiddenTargets {
       param("merge", merge, names(merges), "concat: blocks side by side. mean, sum: of the blocks, element by element.");
       param("zscore_merged", zscore_merged, "Whether a mean or sum is z-scored per token once more.");
       param("norm_last", norm_last, "Whether the teacher's final layer norm is applied to its last block, as in I-JEPA.");
-      param("stream", stream, streams(), "On a GPU. side: the teacher's work may run beside the student's. main: one after the other.");
+      param("side_stream", side_stream, "On a GPU: whether the teacher's work may run beside the student's, or waits for its turn.");
       param("pooled", pooled, "Whether the target is the mean over all patches, for the class token's prediction (data2vec 2.0).");
-    }
-    static const Choices& streams() {
-      static const Choices choices = {"side", "main"};
-      return choices;
     }
     std::optional<ParamFault> check() const {
       if (blocks.empty()) return ParamFault{"blocks", "blocks must name at least one block"};
@@ -99,7 +95,7 @@ struct HiddenTargets {
     check_masks(*port.mask, params.model->vit.config().grid(), params.model.names[0]);
     const at::NoGradGuard no_grad;
     std::optional<SideStream> beside;
-    if (params.stream == "side") beside.emplace(port.image->images_BCHW.device(), std::vector{port.image->images_BCHW, port.mask->targets_BRM});
+    if (params.side_stream) beside.emplace(port.image->images_BCHW.device(), std::vector{port.image->images_BCHW, port.mask->targets_BRM});
     const std::vector<Tensor> hidden = params.model->vit.hidden(port.image->images_BCHW, params.blocks, taps.at(params.tap), params.norm_last);
     port.target->values = mim::hidden_targets(hidden, port.mask->targets_BRM, options_);
     if (beside) port.target->arrival = beside->arrival();
