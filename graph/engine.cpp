@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <thread>
 
+#include "graph/bind.h"
 #include "graph/device.h"
 #include "graph/ranks.h"
 
@@ -13,33 +14,6 @@ namespace flowrun {
 namespace {
 
 const char* const engine_state = "@engine";
-
-/// Points the model references of a parameter set at the open models.
-class Binder final : public ParamVisitor {
- public:
-  Binder(const std::vector<CheckedModel>& models, const std::vector<std::unique_ptr<Resource>>& resources) : models_(models), resources_(resources) {}
-  void visit(const ParamInfo&, bool&) override {}
-  void visit(const ParamInfo&, int64_t&) override {}
-  void visit(const ParamInfo&, double&) override {}
-  void visit(const ParamInfo&, std::string&) override {}
-  void visit(const ParamInfo&, std::vector<int64_t>&) override {}
-  void visit(const ParamInfo&, std::vector<double>&) override {}
-  void visit(const ParamInfo&, std::vector<std::string>&) override {}
-  bool begin_object(const ParamInfo&) override { return true; }
-  void end_object() override {}
-  void visit(const ParamInfo&, Models& models, Models::Access, bool) override {
-    models.resources.clear();
-    for (const std::string& name : models.names) {
-      for (size_t m = 0; m < models_.size(); ++m) {
-        if (models_[m].name == name) models.resources.push_back(resources_[m].get());
-      }
-    }
-  }
-
- private:
-  const std::vector<CheckedModel>& models_;
-  const std::vector<std::unique_ptr<Resource>>& resources_;
-};
 
 /// Data threads, where the pipeline leaves them open: what the device does not take of the cores.
 int data_threads(const CheckedPipeline& pipeline) {
@@ -136,13 +110,11 @@ void Engine::size_run() {
 
 void Engine::open_rest() {
   for (CheckedModel& model : pipeline_.models) {
-    Binder binder(pipeline_.models, resources_);
-    model.model->params().describe(binder);
+    bind_models(model.model->params(), pipeline_.models, resources_);
     guard(model.name, [&] { resources_.push_back(model.model->open({info_, model.name, hash_text(model.name)})); });
   }
   for (CheckedNode& node : pipeline_.nodes) {
-    Binder binder(pipeline_.models, resources_);
-    node.node->params().describe(binder);
+    bind_models(node.node->params(), pipeline_.models, resources_);
     if (node.scope() != Scope::source) guard(node.name, [&] { node.node->open({info_, node.name, node.stream}); });
   }
 }
@@ -269,6 +241,7 @@ bool Engine::stop_asked() const {
   const bool here = options_.stop != nullptr && options_.stop->load();
   if (info_.ranks == nullptr) return here;
   std::vector<int64_t> ranks = {here ? 1 : 0};
+  info_.ranks->works_for("", step_);
   info_.ranks->sum(ranks, "agreeing to stop or go on");
   return ranks[0] > 0;
 }
@@ -286,7 +259,7 @@ void Engine::require_equal(const std::string& what, const std::string& mine) con
 /// What a step is on all ranks together. On the device's thread, at the end of the step's groups.
 void Engine::agree(int64_t step, StepTotals& totals) const {
   const std::string what = "the end of step " + std::to_string(step);
-  info_.ranks->at(what);
+  info_.ranks->works_for("", step);
   std::vector<int64_t> words = {static_cast<int64_t>(totals.ledger), totals.stop ? 1 : 0, static_cast<int64_t>(totals.bad.size())};
   info_.ranks->sum(words, what);
   totals.ledger = static_cast<uint64_t>(words[0]);
@@ -403,7 +376,9 @@ void Engine::evaluate(const std::function<bool(const Moments&)>& due) {
       const std::vector<PortSlot> unbound(node.type->ports.size());  // fold() has seen the inputs
       worker.begin();
       worker.enter(n, step_level, step_, 0);
+      if (info_.ranks != nullptr) info_.ranks->works_for(node.name, step_);
       guard(node.name, [&] { node.node->run(Call{nullptr, nullptr, unbound.data()}, context); });
+      if (info_.ranks != nullptr) info_.ranks->works_for("", step_);
       worker.end(n);
       worker.idle();
       if (options_.on_evaluation) options_.on_evaluation(node.name, context);
@@ -440,7 +415,9 @@ void Engine::finish_nodes(bool stopping) {
                           .snapshot = nullptr,
                           .engine = nullptr};
       fill(context);
+      if (info_.ranks != nullptr) info_.ranks->works_for(node.name, step_);
       guard(node.name, [&] { node.node->finish(context); });
+      if (info_.ranks != nullptr) info_.ranks->works_for("", step_);
     }
   });
 }

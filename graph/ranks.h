@@ -33,7 +33,7 @@ class RankError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// All calls but at(), failed() are collective: every rank makes the same ones in the same order, from one thread at a
+/// All calls but works_for(), purpose(), failed() are collective: every rank makes the same ones in the same order, from one thread at a
 /// time; they throw RankError, which names the rank that is missing.
 class Ranks {
  public:
@@ -45,13 +45,17 @@ class Ranks {
   virtual void sum(std::vector<int64_t>& values, const std::string& what) = 0;
   /// The words of all ranks, by rank.
   virtual std::vector<std::string> gather(const std::string& mine, const std::string& what) = 0;
-  /// What this rank is doing, for the messages of others when it is late; any thread.
-  virtual void at(const std::string& where) = 0;
+  /// Whose part the calls that follow are: `node` at `step`; empty: the engine's. On the thread that makes them.
+  void works_for(const std::string& node, int64_t step) { node_ = node, step_ = step; }
+  /// "update: the exchange of gradients, step 7": how messages call what such a call is for.
+  std::string purpose(const std::string& what) const { return node_.empty() ? what : node_ + ": " + what + ", step " + std::to_string(step_); }
   /// Tells the others why this rank ends; any thread. Doesn't throw.
   virtual void failed(const std::string& why) noexcept = 0;
 
  private:
   Launch launch_;
+  std::string node_;
+  int64_t step_ = 0;
 };
 
 /// Meets the others. Throws RankError that says what was tried.

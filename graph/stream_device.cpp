@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "graph/device.h"
+#include "graph/ranks.h"
 #include "graph/stream_run.h"
 
 namespace flowrun {
@@ -160,6 +161,7 @@ void StreamRun::deliver_group(GroupRecord& group, Worker& worker) {
     const FoldContext context{*options_.run, group.index % segment_.groups, segment_.groups, group.images, 0, step.step, LedgerEntry(&unused)};
     const bool in_step = node.scope() == Scope::step;
     worker.enter(fold.node, group_level, group.index, 0);
+    if (options_.run->ranks != nullptr) options_.run->ranks->works_for(node.name, step.step);
     try {
       node.node->fold({in_step ? step.slots() : nullptr, group.slots(), fold.slots.data()}, context);
     } catch (const std::exception& error) {
@@ -236,6 +238,7 @@ void StreamRun::run_step_task(StepRecord& step, int index, Worker& worker) {
   const Task& task = plan.tasks[static_cast<size_t>(index)];
   StepContext context = step_context(step);
   worker.enter(task.node, step_level, step.step, 0);
+  if (options_.run->ranks != nullptr) options_.run->ranks->works_for(pipeline_.nodes[static_cast<size_t>(task.node)].name, step.step);
   pipeline_.nodes[static_cast<size_t>(task.node)].node->run(Call{step.slots(), nullptr, task.slots.data()}, context);
   if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
   worker.end(task.node);

@@ -36,7 +36,7 @@ struct Predict {
     Predictions& out = *port.predictions;
     out.labels_B = linear ? port.features->labels_B : port.tokens->labels_B;
     if (!out.labels_B.defined()) throw NodeError("there are no labels: connect label from the source to batch.stack and device.upload");
-    const Tensor x = linear ? probe.normalise(port.features->values_BD, /*training=*/false) : port.tokens->tokens_BSD;
+    const Tensor x = linear ? probe.normalise(port.features->values_BD) : port.tokens->tokens_BSD;
     std::vector<Tensor> named;
     for (int64_t head = 0; head < probe.heads(); ++head) named.push_back(probe.named(head, x));
     out.named_BH = at::stack(named, 1);

@@ -17,6 +17,8 @@ namespace {
 constexpr double kStd = 0.02;
 constexpr double kCut = 2.0;
 
+thread_local bool shapes_only = false;
+
 /// Calls draw(i, bits) for i in 0, 4, 8, … with the four words of one Philox block: number i of a parameter is made of
 /// the block that holds draw i, whatever came before.
 template <typename Draw>
@@ -87,10 +89,14 @@ InitScheme init_scheme(std::string_view name) {
   throw std::invalid_argument("unknown initialisation \"" + std::string(name) + "\": ijepa, ijepa_rescaled or mae");
 }
 
+ShapesOnly::ShapesOnly() { shapes_only = true; }
+ShapesOnly::~ShapesOnly() { shapes_only = false; }
+
 size_t Parameters::add(std::string name, std::vector<int64_t> shape, Init init, int block) {
   const size_t index = list_.size();
   if (!index_.emplace(name, index).second) throw std::invalid_argument("two parameters named \"" + name + "\"");
-  Tensor value = init == Init::ones ? at::ones(shape, at::kFloat) : at::zeros(shape, at::kFloat);
+  const at::TensorOptions options = at::TensorOptions(at::kFloat).device(shapes_only ? at::kMeta : at::kCPU);
+  Tensor value = init == Init::ones ? at::ones(shape, options) : at::zeros(shape, options);
   list_.push_back({std::move(name), std::move(value), init, block});
   return index;
 }
@@ -128,6 +134,7 @@ int64_t Parameters::count() const {
 void Parameters::initialise(uint64_t seed, InitScheme scheme) {
   const at::NoGradGuard no_grad;
   for (auto& parameter : list_) {
+    if (parameter.value.is_meta()) continue;
     const std::string key = family_.empty() ? parameter.name : family_ + "/" + parameter.name;
     const Tensor host = at::empty(parameter.value.sizes(), at::kDouble);
     fill(parameter, Rng(seed, hash_text("init"), 0, hash_text(key)), scheme, host.mutable_data_ptr<double>());
@@ -162,7 +169,9 @@ void Parameters::replace(Parameter& parameter, Tensor value) {
 
 void Parameters::to(at::Device device, at::ScalarType dtype) {
   const at::NoGradGuard no_grad;
-  for (auto& parameter : list_) replace(parameter, parameter.value.detach().to(device, dtype));
+  for (auto& parameter : list_) {
+    if (!parameter.value.is_meta()) replace(parameter, parameter.value.detach().to(device, dtype));
+  }
 }
 
 void Parameters::set_requires_grad(bool on) {

@@ -42,6 +42,16 @@ struct Parameter {
   double value_at_first = 0;  ///< of a constant; or the deviation of Init::normal
 };
 
+/// While it lives, the Parameters that this thread makes have shapes but no values and take no memory: to look at a model.
+/// Drawing, copying and moving values does nothing for them; passes can't be run.
+class ShapesOnly {
+ public:
+  ShapesOnly();
+  ~ShapesOnly();
+  ShapesOnly(const ShapesOnly&) = delete;
+  ShapesOnly& operator=(const ShapesOnly&) = delete;
+};
+
 /// An ordered set of parameters with unique names (timm's, where timm has the parameter).
 ///
 /// Copies would share storage, so there are none. Not thread-safe; concurrent readers are fine.

@@ -8,6 +8,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/zeros.h>
 #include <cmath>
@@ -116,16 +117,25 @@ void Probe::to(at::Device device, at::ScalarType dtype) {
   if (mean_D_.defined()) mean_D_ = mean_D_.to(device, dtype), variance_D_ = variance_D_.to(device, dtype);
 }
 
-Tensor Probe::normalise(const Tensor& x_BD, bool training) {
+Tensor Probe::normalise(const Tensor& x_BD) const {
   const at::NoGradGuard no_grad;
   check_width(x_BD);
-  if (!training) return x_BD.sub(mean_D_).mul(variance_D_.add(kBatchNormEps).rsqrt());
+  return x_BD.sub(mean_D_).mul(variance_D_.add(kBatchNormEps).rsqrt());
+}
+
+Probe::Normalised Probe::normalise_by_itself(const Tensor& x_BD) const {
+  const at::NoGradGuard no_grad;
+  check_width(x_BD);
   const auto rows = static_cast<double>(x_BD.size(0));
   if (rows < 2) throw std::invalid_argument("a batch norm can't be trained on a group of one image");
   const Tensor mean_D = x_BD.mean(0), centred_BD = x_BD.sub(mean_D), variance_D = centred_BD.square().mean(0);
-  mean_D_.lerp_(mean_D, kBatchNormMomentum);
-  variance_D_.lerp_(variance_D.mul(rows / (rows - 1)), kBatchNormMomentum);
-  return centred_BD.mul(variance_D.add(kBatchNormEps).rsqrt());
+  return {centred_BD.mul(variance_D.add(kBatchNormEps).rsqrt()), at::stack({mean_D, variance_D.mul(rows / (rows - 1))})};
+}
+
+void Probe::move_statistics(const Tensor& statistics_2D) {
+  const at::NoGradGuard no_grad;
+  mean_D_.lerp_(statistics_2D[0], kBatchNormMomentum);
+  variance_D_.lerp_(statistics_2D[1], kBatchNormMomentum);
 }
 
 /// [B, S, D] -> [B, D]: y = q + attention(q, norm1(x)); y + mlp(norm2(y)). The attention has no projection.

@@ -34,7 +34,7 @@ struct ProbeConfig {
 };
 
 /// All heads begin with the same weights, so they differ by learning rate and decay alone. Thread rule as for Vit, but
-/// for normalise(), which changes the running statistics.
+/// for move_statistics().
 class Probe {
  public:
   /// Throws std::invalid_argument if sizes don't fit together.
@@ -55,9 +55,15 @@ class Probe {
   void initialise(uint64_t seed);
   void to(at::Device device, at::ScalarType dtype);
 
-  /// Batch norm of features that a linear head takes: by the batch's own statistics, which move the running ones with
-  /// momentum 0.1 (unbiased variance, as PyTorch), or by the running ones. eps 1e-6.
-  Tensor normalise(const Tensor& x_BD, bool training);
+  /// Batch norm of features that a linear head takes, by the running statistics. eps 1e-6.
+  Tensor normalise(const Tensor& x_BD) const;
+  /// By the batch's own statistics: mean and (unbiased, as PyTorch's) variance [2, D] are for move_statistics().
+  struct Normalised {
+    Tensor x_BD, statistics_2D;
+  };
+  Normalised normalise_by_itself(const Tensor& x_BD) const;
+  /// Moves the running statistics to those of a batch, with momentum 0.1.
+  void move_statistics(const Tensor& statistics_2D);
   /// Running mean and variance [D]; undefined but for linear.
   const Tensor& running_mean() const { return mean_D_; }
   const Tensor& running_variance() const { return variance_D_; }

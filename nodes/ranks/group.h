@@ -18,8 +18,12 @@ class TensorRanks : public Ranks {
   virtual std::vector<Tensor> all_gather(const Tensor& host, const std::string& what) = 0;
   /// Made by the first call, which is collective too.
   virtual c10::intrusive_ptr<c10d::ProcessGroup> gradient_group(const std::string& device) = 0;
-  /// The words for a collective that failed so.
-  [[noreturn]] virtual void missing(const std::string& what, const std::string& why) = 0;
+  /// Around a collective that isn't one of the above: where this rank is, for the messages of others when it is late. `what`
+  /// as above; `kind` is what the collective is, "all-reduce".
+  virtual void begin(const std::string& what) = 0;
+  virtual void end(const std::string& what) = 0;
+  /// The words for one that failed so.
+  [[noreturn]] virtual void missing(const std::string& what, const std::string& kind, const std::string& why) = 0;
 };
 
 }  // namespace flowrun::ranks

@@ -157,7 +157,8 @@ class Group final : public TensorRanks {
     return out;
   }
 
-  void at(const std::string& where) override { pulse_->at(where); }
+  void begin(const std::string& what) override { pulse_->at("at " + purpose(what)); }
+  void end(const std::string& what) override { pulse_->at("after " + purpose(what)); }
 
   void failed(const std::string& why) noexcept override {
     try {
@@ -169,14 +170,14 @@ class Group final : public TensorRanks {
 
   void all_reduce(Tensor& host, const std::string& what) override {
     std::vector<Tensor> tensors = {host};
-    wait(what, [&] { return control_->allreduce(tensors); });
+    wait(what, "all-reduce", [&] { return control_->allreduce(tensors); });
   }
 
   std::vector<Tensor> all_gather(const Tensor& host, const std::string& what) override {
     std::vector<std::vector<Tensor>> out(1);
     for (int rank = 0; rank < launch().world; ++rank) out[0].push_back(at::empty_like(host));
     std::vector<Tensor> in = {host};
-    wait(what, [&] { return control_->allgather(out, in); });
+    wait(what, "all-gather", [&] { return control_->allgather(out, in); });
     return out[0];
   }
 
@@ -185,9 +186,9 @@ class Group final : public TensorRanks {
     return gradients_;
   }
 
-  void missing(const std::string& what, const std::string& why) override {
-    throw RankError(Pulse::diagnosis(*store_, launch()) + "\n  found out by rank " + std::to_string(launch().rank) + " in " + what + ": " +
-                    first_line(why.c_str()));
+  void missing(const std::string& what, const std::string& kind, const std::string& why) override {
+    throw RankError(Pulse::diagnosis(*store_, launch()) + "\n  found out by rank " + std::to_string(launch().rank) + " at " + purpose(what) + " (" +
+                    kind + "): " + first_line(why.c_str()));
   }
 
  private:
@@ -237,12 +238,14 @@ class Group final : public TensorRanks {
   void add_nccl(c10d::ProcessGroup& group, const c10::intrusive_ptr<Store>& store) const;
 
   template <class Start>
-  void wait(const std::string& what, Start&& start) {
+  void wait(const std::string& what, const char* kind, Start&& start) {
+    begin(what);
     try {
       start()->wait();
     } catch (const std::exception& error) {
-      missing(what, error.what());
+      missing(what, kind, error.what());
     }
+    end(what);
   }
 
   c10::intrusive_ptr<Store> store_;

@@ -66,15 +66,19 @@ class Reduced final : public GradientExchange {
   void backward(const Tensor& loss, bool last) override {
     if (!last) return loss.backward();
     const c10::WarningUtils::WarningHandlerGuard guard(&no_advice_);
+    ranks_.begin(what);
     try {
       reducer_->prepare_for_backward({loss});
       loss.backward();
     } catch (const std::exception& error) {
-      ranks_.missing("the exchange of gradients", error.what());
+      ranks_.missing(what, "all-reduce", error.what());
     }
+    ranks_.end(what);
   }
 
  private:
+  static constexpr const char* what = "the exchange of gradients";
+
   TensorRanks& ranks_;
   NoAdvice no_advice_;
   std::unique_ptr<c10d::Reducer> reducer_;
@@ -101,11 +105,13 @@ void average(const RunInfo& run, const std::vector<Tensor>& tensors, const std::
   std::vector<Tensor> flat;
   for (const Tensor& tensor : tensors) flat.push_back(tensor.flatten());
   std::vector<Tensor> all = {at::cat(flat)};
+  of(run).begin(what);
   try {
     of(run).gradient_group(run.device)->allreduce(all)->wait();
   } catch (const std::exception& error) {
-    of(run).missing(what, error.what());
+    of(run).missing(what, "all-reduce", error.what());
   }
+  of(run).end(what);
   all[0].div_(run.world);
   int64_t begin = 0;
   for (const Tensor& tensor : tensors) {

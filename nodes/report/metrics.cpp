@@ -120,8 +120,7 @@ struct Metrics {
     if (!loss_.defined()) return;
     std::vector<Tensor> values = {loss_.to(at::kDouble).view({1})};
     if (per_part_.defined()) values.push_back(per_part_.to(at::kDouble));
-    const Tensor means =
-        ranks::sum(context.run, at::cat(values), "the loss of step " + std::to_string(context.step)).div(context.run.ranks ? context.run.world : 1);
+    const Tensor means = ranks::sum(context.run, at::cat(values), "adding up the loss").div(context.run.ranks ? context.run.world : 1);
     const double* const mean = means.const_data_ptr<double>();
     const double loss = mean[0];
     if (!std::isfinite(loss)) throw NodeError("the loss is " + std::to_string(loss));

@@ -63,16 +63,13 @@ struct TrainProbe {
     }
     length_ = train::Length::of(epochs, warmup, run.steps_per_epoch);
     model::Probe& probe = params.model->probe;
-    if (run.ranks != nullptr && probe.config().kind == model::ProbeKind::linear) {
-      throw NodeError("the batch norm of a linear probe takes the groups one after the other: train it as one process");
-    }
     probe.parameters().set_requires_grad(true);
     const train::AdamWOptions options{params.betas[0], params.betas[1], params.eps};
     for (int64_t head = 0; head < probe.heads(); ++head) optimizers_.add(probe.parameters(), probe.indices(head), options);
   }
 
   void fold(Ports& port, const FoldContext& context) {
-    model::Probe& probe = params.model->probe;
+    const model::Probe& probe = params.model->probe;
     const auto [x, labels] = input(port, probe);
     const double share = 1.0 / static_cast<double>(context.count);
     std::vector<Tensor> losses;
@@ -87,6 +84,7 @@ struct TrainProbe {
 
   void run(Ports&, StepContext& context) {
     share_gradients(context.run);
+    move_statistics(context.run);
     report(context);
     const model::Probe& probe = params.model->probe;
     std::vector<double> lrs, decays;
@@ -104,7 +102,7 @@ struct TrainProbe {
 
  private:
   /// What the heads take, and the truth.
-  static std::pair<Tensor, Tensor> input(const Ports& port, model::Probe& probe) {
+  std::pair<Tensor, Tensor> input(const Ports& port, const model::Probe& probe) {
     const bool linear = probe.config().kind == model::ProbeKind::linear;
     if (linear && !port.features) throw NodeError("a linear probe takes features: connect an eval.features");
     if (!linear && !port.tokens) throw NodeError("this kind of probe takes tokens: connect an eval.tokens");
@@ -114,7 +112,11 @@ struct TrainProbe {
                                        : "there are no labels: connect label from the source to batch.stack and device.upload");
     }
     check_labels(labels, probe);
-    if (linear) return {probe.normalise(port.features->values_BD, /*training=*/true), labels};
+    if (linear) {
+      const auto [x_BD, statistics_2D] = probe.normalise_by_itself(port.features->values_BD);
+      statistics_.push_back(statistics_2D);
+      return {x_BD, labels};
+    }
     return {probe.segments() ? port.tokens->patches_BND() : port.tokens->tokens_BSD, labels};
   }
 
@@ -134,6 +136,15 @@ struct TrainProbe {
       if (parameter.value.grad().defined()) all.push_back(parameter.value.grad());
     }
     ranks::average(run, all, "the exchange of gradients");
+  }
+
+  /// Nobody reads the running statistics before the step has ended; so they move then, group after group in the order of
+  /// the step, whichever rank had the group.
+  void move_statistics(const RunInfo& run) {
+    if (statistics_.empty()) return;
+    const Tensor all_G2D = ranks::rows(run, at::stack(statistics_), "the statistics of the groups");
+    statistics_.clear();
+    for (int64_t group = 0; group < all_G2D.size(0); ++group) params.model->probe.move_statistics(all_G2D[group]);
   }
 
   double rate(double highest, int64_t step) const {
@@ -156,6 +167,7 @@ struct TrainProbe {
   train::Length length_;
   train::HeadOptimizers optimizers_;
   Tensor loss_H_;
+  std::vector<Tensor> statistics_;  // of the step's groups on this rank
 };
 
 FLOWRUN_NODE(TrainProbe);

@@ -11,6 +11,9 @@ import sys
 import time
 import unittest
 
+import numpy as np
+import safetensors.numpy
+
 import support
 
 TORCHRUN = pathlib.Path(sys.executable).parent / "torchrun"
@@ -81,6 +84,28 @@ class Ranks(support.Folder):
         self.flowrun("verify", "of-4")  # in one process
         slowest = [line["slowest_rank"] for line in self.metrics("of-4")]
         self.assertTrue(all(rank in range(4) for rank in slowest), slowest)
+
+    def test_linear_probes_train_the_same(self):
+        # Batch norm: each group by itself; the running statistics take the groups of all ranks in their order.
+        probe = support.probe_pipeline("linear", epochs=2, rank_timeout=30)
+        probe["nodes"]["batch"]["group"] = 8
+        self.write(probe)
+        for world in (1, 2, 4):
+            self.ended(self.ranks(world, "pipeline.json", "--out", f"of-{world}"))
+        saved = {world: safetensors.numpy.load_file(self.newest_checkpoint(f"of-{world}") / "probe.safetensors") for world in (1, 2, 4)}
+        for world in (2, 4):
+            self.assert_same_run("of-1", f"of-{world}")
+            for name in ("running_mean", "running_variance"):
+                self.assertGreater(np.abs(saved[1][name] - (name == "running_variance")).max(), 1e-3, "they have moved")
+                np.testing.assert_allclose(saved[world][name], saved[1][name], rtol=1e-6, atol=1e-9)
+            for name, values in saved[1].items():
+                np.testing.assert_allclose(saved[world][name], values, atol=2e-5, err_msg=name)
+            one, other = self.result("of-1")["heads"], self.result(f"of-{world}")["heads"]
+            self.assertEqual(one["history"][0]["accuracy"], other["history"][0]["accuracy"])
+            self.assertAlmostEqual(one["accuracy"], other["accuracy"], delta=0.03)
+
+    def newest_checkpoint(self, out):
+        return max((self.folder / out / "checkpoints").iterdir(), key=lambda path: int(path.name.split("-")[1]))
 
     def test_probes_train_the_same(self):
         probe = support.probe_pipeline("attentive", epochs=2, rank_timeout=30)
@@ -159,6 +184,36 @@ class Ranks(support.Folder):
                 if rank != killed:
                     self.assertEqual(process.returncode, 1, texts[rank])
                     self.assertIn(f"rank {killed}", texts[rank])
+
+    def test_the_others_say_where_a_rank_that_stands_still_is(self):
+        self.write(pipeline(epochs=500))
+        processes = self.ranks(2, "pipeline.json", "--set", "run.rank_timeout=4", "--out", "run")
+        self.wait_for_lines("run", 3, processes)
+        time.sleep(2)  # once a second a rank says where it is
+        processes[1].send_signal(signal.SIGSTOP)
+        text, _ = self.ended(processes[:1], status=1)[0], processes[1].kill()
+        # Which rank, what it was doing last, what the other was doing, how, for which node, at which step.
+        self.assertRegex(text, r"rank 1 is gone \(last seen (at|after) [^)]+\)")
+        self.assertRegex(text, r"found out by rank 0 at (\w+: [^,]+, step \d+|the end of step \d+|agreeing to stop or go on) \(all-(reduce|gather)\): ")
+
+    def test_the_others_say_where_a_rank_that_hangs_is(self):
+        if "FLOWRUN_FAULT_NODES" not in os.environ:
+            self.skipTest("FLOWRUN_FAULT_NODES names no plug-in")
+        broken = pipeline(epochs=500)
+        broken["run"]["rank_timeout"] = 4
+        broken["plugins"] = [os.environ["FLOWRUN_FAULT_NODES"]]
+        broken["nodes"]["fault"] = {"type": "fault.sample", "in": "view", "kind": "hang", "at": 7}
+        broken["nodes"]["flip"]["in"] = "fault"
+        self.write(broken)
+        processes = self.ranks(2, "pipeline.json", "--out", "run")
+        while all(process.poll() is None for process in processes):
+            time.sleep(0.1)
+        living = 0 if processes[0].poll() is not None else 1
+        text = self.ended([processes[living]], status=1)[0]
+        self.assertIn("all ranks live, but they are not at the same place", text)
+        self.assertRegex(text, rf"rank {living}: at update: the exchange of gradients, step \d+")
+        self.assertRegex(text, rf"rank {1 - living}: (before its first step|after .*)")
+        self.assertRegex(text, rf"found out by rank {living} at update: the exchange of gradients, step \d+ \(all-reduce\)")
 
     def test_the_others_tell_why_a_rank_failed(self):
         if "FLOWRUN_FAULT_NODES" not in os.environ:

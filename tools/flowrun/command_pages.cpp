@@ -38,6 +38,7 @@ const std::map<std::string, Chapter>& chapters() {
       {"pack", {"Packing", "data.md#packing"}},
       {"profile", {"Where the time goes", "profiling.md#profile"}},
       {"advise", {"Where the time goes", "profiling.md#advise"}},
+      {"plan", {"Planning a run", "scale.md", {{1, "a model or the masks can't be opened: the message says why"}}}},
       {"sweep", {"Sweeps", "pipeline-file.md#sweeps", {{1, "a variant failed"}, {75, "stopped on request; the same command goes on"}}}},
       {"top",
        {"top, SIGUSR1, and stalls", "profiling.md#top-sigusr1-and-stalls", {{1, "no process writes into the directory, or it doesn't answer"}}}},

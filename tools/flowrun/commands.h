@@ -123,6 +123,20 @@ struct AdviseArgs {
   bool verify = false, measure = false, json = false;
 };
 
+struct PlanArgs {
+  PipelineArgs pipeline;            // or a run directory, whose statistics are taken
+  int64_t world = 1, per_node = 0;  // per machine; 0: as the device's table says
+  std::string device = "h100";
+  double utilisation = 0.4;           // of the device's peak
+  double device_rate = 0;             // images/s of one device; 0: by operations
+  double bandwidth = 0;               // GB/s between ranks; 0: the device's table
+  double latency = 30;                // us of a message between hosts
+  int64_t images = 0;                 // of the source, where it can't be opened
+  double file_kib = 0, cores_ms = 0;  // of an image; 0: unknown
+  double cores = 0, storage = 0;      // that a machine has, 0: as the device's table says; MB/s that it reads, 0: unknown
+  bool json = false;
+};
+
 struct ReplayArgs {
   std::string run;     // directory
   std::string sample;  // index, or the key that the source gives it
@@ -178,6 +192,8 @@ int mask_report(const MaskReportArgs& args);
 int profile(const ProfileArgs& args);
 /// What the pipeline would give on other machines.
 int advise(const AdviseArgs& args);
+/// What a run on many machines would need and give; runs nothing.
+int plan(const PlanArgs& args);
 /// What a sample of a run became, node by node, and the ledger of its step.
 int replay(const ReplayArgs& args);
 /// Ledgers of a run once more, compared with its metrics.

@@ -191,30 +191,47 @@ std::vector<CheckedNode*> mask_nodes(CheckedPipeline& pipeline) {
   return out;
 }
 
-DrawnMasks draw_masks(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size) {
+/// Draws `groups` groups and hands each to `take`.
+template <class Take>
+Grouping draw_groups(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size, Take&& take) {
   const Setting setting = setting_of(pipeline, node, size);
   RunInfo run;
   run.seed = pipeline.seed;
   run.batch = setting.grouping.size;
   node.node->open({run, node.name, node.stream});
   Harness harness(node, setting);
-  mask::MaskStatistics statistics;
-  std::vector<MaskExample> examples;
   for (int64_t g = 0; g < groups; ++g) {
     try {
-      const Masks& masks = harness.draw(run, g, setting.grouping);
-      statistics.add(masks);
-      // Each from another group: sizes differ between groups.
-      if (examples.size() < examples_wanted) examples.push_back(example_of(masks, g % masks.rows()));
+      take(harness.draw(run, g, setting.grouping), g);
     } catch (const std::exception& error) {
       throw RunError(node.name + ": " + error.what());
     }
   }
+  return setting.grouping;
+}
+
+DrawnMasks draw_masks(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size) {
+  mask::MaskStatistics statistics;
+  std::vector<MaskExample> examples;
+  const Grouping grouping = draw_groups(pipeline, node, groups, size, [&](const Masks& masks, int64_t g) {
+    statistics.add(masks);
+    // Each from another group: sizes differ between groups.
+    if (examples.size() < examples_wanted) examples.push_back(example_of(masks, g % masks.rows()));
+  });
   DrawnMasks out{.title = "", .summary = statistics.summary(), .picture = ""};
   const std::string grid = std::to_string(out.summary.row_visibility.size());
-  out.title = node.name + " (" + node.type->info.type + "): " + std::to_string(groups) + " groups of " + std::to_string(setting.grouping.group) +
+  out.title = node.name + " (" + node.type->info.type + "): " + std::to_string(groups) + " groups of " + std::to_string(grouping.group) +
               " images, " + grid + " x " + grid + " patches";
   out.picture = mask_picture(out.title, out.summary, examples);
+  return out;
+}
+
+MaskSizes mask_sizes(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size) {
+  MaskSizes out;
+  draw_groups(pipeline, node, groups, size, [&](const Masks& masks, int64_t) {
+    out.groups.push_back({masks.visible_count, masks.regions, masks.region_size});
+    out.repeats = masks.repeats;
+  });
   return out;
 }
 

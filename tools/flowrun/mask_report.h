@@ -21,4 +21,15 @@ std::vector<CheckedNode*> mask_nodes(CheckedPipeline& pipeline);
 /// RunError where they can't be drawn. Once per loaded pipeline and node.
 DrawnMasks draw_masks(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size = 0);
 
+/// What passes see of an image, group by group.
+struct MaskSizes {
+  struct Group {
+    int64_t visible, regions, patches;
+  };
+  std::vector<Group> groups;
+  int64_t repeats = 1;  // masks of an image
+};
+/// Draws them as draw_masks() does, and throws as it does.
+MaskSizes mask_sizes(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size = 0);
+
 }  // namespace flowrun::tool

@@ -1,4 +1,5 @@
 // Before a run: what a pipeline is.
+#include "tools/flowrun/devices.h"
 #include "tools/flowrun/options.h"
 
 namespace flowrun::tool {
@@ -56,6 +57,36 @@ void add_mask_report(CLI::App& app, int& status) {
   on_command(command, args, status, mask_report);
 }
 
+void add_plan(CLI::App& app, int& status) {
+  CLI::App& command =
+      add_command(app, "plan", "Says what a run on any number of machines would need and give: shapes, memory, input, exchange, time; runs nothing",
+                  "flowrun plan pretrain.json --world 64 --device h100 --set batch.group=32");
+  const auto args = std::make_shared<PlanArgs>();
+  const auto above_0 = CLI::Range(1e-6, 1e12);
+  add_pipeline(command, args->pipeline);
+  command.get_option("pipeline")->description("Pipeline file (JSON), or a run directory, whose statistics are taken");
+  command.add_option("--world", args->world, "How many ranks, each with a device of its own")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+  command.add_option("--device", args->device, "Whose numbers to take")->check(CLI::IsMember(device_names()))->capture_default_str();
+  command.add_option("--utilisation", args->utilisation, "What a pass reaches of the device's peak")
+      ->check(CLI::Range(0.001, 1.0))
+      ->capture_default_str();
+  command.add_option("--device-rate", args->device_rate, "Images a second that one device trains on; in place of peak and utilisation")
+      ->check(above_0);
+  command.add_option("--per-node", args->per_node, "Devices of a machine; without it as the device's maker builds them")->check(CLI::Range(1, 1024));
+  command.add_option("--bandwidth", args->bandwidth, "GB/s that a rank sends while gradients are exchanged; without it the device's links")
+      ->check(above_0);
+  command.add_option("--latency", args->latency, "Microseconds of a message between two processes, for the agreement at the end of a step")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  command.add_option("--images", args->images, "Of the source; without it the data is opened")->check(CLI::Range(int64_t{1}, int64_t{1} << 53));
+  command.add_option("--file-kib", args->file_kib, "Mean size of a file; without it of some that are read")->check(above_0);
+  command.add_option("--cores-ms", args->cores_ms, "Milliseconds that an image takes on a core of the host")->check(above_0);
+  command.add_option("--cores", args->cores, "Cores of a machine for data; without it as many as its maker builds in")->check(above_0);
+  command.add_option("--storage", args->storage, "MB/s that a machine reads; without it storage doesn't limit")->check(above_0);
+  add_json(command, args->json);
+  on_command(command, args, status, plan);
+}
+
 }  // namespace
 
 void add_pipeline_commands(CLI::App& app, int& status) {
@@ -64,6 +95,7 @@ void add_pipeline_commands(CLI::App& app, int& status) {
   add_diff(app, status);
   add_draw(app, status);
   add_mask_report(app, status);
+  add_plan(app, status);
 }
 
 }  // namespace flowrun::tool

@@ -1,0 +1,12 @@
+// plan: its numbers as JSON, and those in words.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace flowrun::tool {
+
+/// The tables that `flowrun plan` prints.
+std::string plan_text(const nlohmann::ordered_json& plan);
+
+}  // namespace flowrun::tool
