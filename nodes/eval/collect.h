@@ -1,8 +1,6 @@
 // The features of a whole stream, group after group, as evaluation nodes gather them.
 #pragma once
 
-#include <ATen/ops/cat.h>
-
 #include "graph/error.h"
 #include "nodes/device.h"
 #include "nodes/ranks/ranks.h"
@@ -21,12 +19,7 @@ class Collected {
     Tensor values_ND, labels_N;
   };
   All take(const RunInfo& run) {
-    const auto joined = [&](std::vector<Tensor>& groups, const char* what) {
-      const Tensor mine = groups.empty() ? Tensor() : at::cat(groups);
-      groups.clear();
-      return ranks::rows(run, mine, what);
-    };
-    All all{joined(values_, "gathering features"), joined(labels_, "gathering labels")};
+    All all{ranks::rows(run, values_, "gathering features"), ranks::rows(run, labels_, "gathering labels")};
     if (all.labels_N.min().item<int64_t>() < 0) throw NodeError("an image has no class: evaluations of classes need class folders");
     return all;
   }

@@ -1,7 +1,6 @@
 // The patches of a whole stream with the classes of their pixels, as evaluations of segmentation gather them.
 #pragma once
 
-#include <ATen/ops/cat.h>
 #include <algorithm>
 
 #include "graph/error.h"
@@ -21,13 +20,8 @@ class CollectedPatches {
   }
   /// Of all ranks, in the order of the stream; what was added is forgotten. Collective.
   Patches take(const RunInfo& run) {
-    const auto joined = [&](std::vector<Tensor>& groups, const char* what) {
-      const Tensor mine = groups.empty() ? Tensor() : at::cat(groups);
-      groups.clear();
-      return ranks::rows(run, mine, what);
-    };
-    const Tensor features = joined(features_, "gathering patches");
-    return {features, joined(pixels_, "gathering label maps"), ranks::most(run, per_image_, "comparing patches")};
+    const Tensor features = ranks::rows(run, features_, "gathering patches");
+    return {features, ranks::rows(run, pixels_, "gathering label maps"), ranks::most(run, per_image_, "comparing patches")};
   }
 
  private:

@@ -7,6 +7,7 @@
 #include <c10/util/Exception.h>
 #include <sstream>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
+#include <utility>
 
 #include "nodes/model_resources.h"
 #include "nodes/ranks/group.h"
@@ -150,6 +151,11 @@ Tensor rows(const RunInfo& run, const Tensor& mine, const std::string& what) {
     if (!shapes[rank].sizes.empty()) parts.push_back(all[rank].narrow(0, 0, shapes[rank].sizes[0]));
   }
   return at::cat(parts).to(torch_device(run));
+}
+
+Tensor rows(const RunInfo& run, std::vector<Tensor>& mine, const std::string& what) {
+  const std::vector<Tensor> groups = std::exchange(mine, {});
+  return rows(run, groups.empty() ? Tensor() : at::cat(groups), what);
 }
 
 std::unique_ptr<GradientExchange> gradient_exchange(const RunInfo& run, std::vector<Tensor> parameters, std::vector<std::string> names) {

@@ -20,6 +20,8 @@ int64_t most(const RunInfo& run, int64_t mine, const std::string& what);
 /// The rows of all ranks, rank after rank: [n, …] with the same trailing axes and type, n may differ, also be 0 (then `mine` may be
 /// undefined; if it is so on all ranks, the result is). On the device of the run. Throws RankError.
 Tensor rows(const RunInfo& run, const Tensor& mine, const std::string& what);
+/// The same of groups of rows, which it takes: `mine` is empty then.
+Tensor rows(const RunInfo& run, std::vector<Tensor>& mine, const std::string& what);
 
 /// Makes gradients the mean over the ranks, while the backward pass runs: c10d::Reducer, whose buckets are exchanged as
 /// soon as they are full.

@@ -109,7 +109,7 @@ struct Health {
   void gather(const RunInfo& run) {
     if (run.ranks == nullptr) return;
     for (auto* const groups : {&features_, &targets_, &agreements_, &losses_}) {
-      if (!groups->empty()) *groups = {ranks::rows(run, at::cat(*groups), "gathering what is watched")};
+      if (!groups->empty()) *groups = {ranks::rows(run, *groups, "gathering what is watched")};
     }
   }
 

@@ -1,0 +1,148 @@
+#include "tools/flowrun/cli/command_pages.h"
+
+#include <filesystem>
+#include <map>
+
+#include "graph/error.h"
+#include "io/file.h"
+
+namespace flowrun::tool {
+namespace {
+
+const char *const done = "done", *const failed = "it failed: the message says why",
+                  *const wrong = "the pipeline or the command line is wrong; nothing was run";
+
+/// What the declarations don't hold: the chapter that explains a command, and what its exit statuses mean beside the usual.
+struct Chapter {
+  std::string title, link;  // from docs
+  std::map<int, std::string> statuses{};
+};
+
+const std::map<std::string, Chapter>& chapters() {
+  const std::string stopped = "stopped on request; the same command with --resume goes on";
+  static const std::map<std::string, Chapter> all = {
+      {"run", {"Pipeline files", "pipeline-file.md", {{1, "the run failed"}, {75, stopped}}}},
+      {"check", {"Diagnostics", "pipeline-file.md#diagnostics", {{0, "no faults"}}}},
+      {"expand", {"The resolved pipeline", "pipeline-file.md#the-resolved-pipeline"}},
+      {"diff", {"Comparing two pipelines", "pipeline-file.md#comparing-two-pipelines", {{0, "done, also where they differ"}}}},
+      {"draw", {"The graph", "reading-a-run.md#the-graph"}},
+      {"mask-report", {"Masks", "masks.md#mask-report"}},
+      {"export", {"Weights: out", "weights.md#out"}},
+      {"replay",
+       {"Replay and verify",
+        "replay.md",
+        {{0, "as in the run"}, {1, "the ledger differs, the sample fails at a node shown, or the data can't be opened"}}}},
+      {"verify", {"Ledgers", "replay.md#ledgers", {{0, "all ledgers are those of the run"}, {1, "a ledger differs, or the data can't be opened"}}}},
+      {"report", {"The report", "reading-a-run.md#the-report"}},
+      {"index", {"Shards of others", "data.md#shards-of-others"}},
+      {"pack", {"Packing", "data.md#packing"}},
+      {"profile", {"Where the time goes", "profiling.md#profile"}},
+      {"advise", {"Where the time goes", "profiling.md#advise"}},
+      {"plan", {"Planning a run", "scale.md", {{1, "a model or the masks can't be opened: the message says why"}}}},
+      {"sweep", {"Sweeps", "pipeline-file.md#sweeps", {{1, "a variant failed"}, {75, "stopped on request; the same command goes on"}}}},
+      {"top",
+       {"top, SIGUSR1, and stalls", "profiling.md#top-sigusr1-and-stalls", {{1, "no process writes into the directory, or it doesn't answer"}}}},
+      {"help", {"Node and model types", "nodes/README.md"}},
+      {"schema", {"Pipeline files", "pipeline-file.md"}},
+      {"doc", {"Contributing", "../CONTRIBUTING.md#tests"}},
+      {"completion", {"Commands", "../README.md#commands"}},
+  };
+  return all;
+}
+
+std::vector<const CLI::App*> commands_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+std::string in_cell(std::string text) {
+  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) text.insert(at, "\\");
+  return text;
+}
+
+/// What a value may be; CLI11 says "INT:INT in [1 - 1024]", "TEXT:{bash,zsh}".
+std::string value_text(const CLI::Option& option) {
+  if (option.get_items_expected_max() == 0) return "flag";
+  std::string text = option.get_type_name();
+  if (const size_t colon = text.find(':'); colon != std::string::npos) text = text.substr(colon + 1);
+  const bool list = text.starts_with('{');
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
+  };
+  replace(") OR (", " | ");
+  for (const char* const around : {"({", "})", "{", "}", "(", ")"}) replace(around, "");
+  if (list) replace(",", " | ");
+  replace("INT in [", "integer, [");
+  replace("FLOAT in [", "number, [");
+  if (const size_t open = text.find(", ["), dash = text.find(" - ", open), close = text.find(']', open); open != std::string::npos) {
+    text = text.substr(0, open) + ", " + text.substr(open + 3, dash - open - 3) + " to " + text.substr(dash + 3, close - dash - 3) +
+           text.substr(close + 1);
+  }
+  replace("POSITIVE", "number, above 0");
+  replace("NONNEGATIVE", "number, at least 0");
+  if (text == "TEXT" || text == "INT" || text == "UINT" || text == "FLOAT") return text == "TEXT" ? "text" : text == "FLOAT" ? "number" : "integer";
+  return text;
+}
+
+std::string default_text(const CLI::Option& option) {
+  if (option.get_required()) return "required";
+  const std::string text = option.get_default_str();
+  if (option.get_items_expected_min() == 0 && option.get_items_expected_max() > 0) return "`" + text + "` if no value is given";
+  return text.empty() || option.get_items_expected_max() == 0 ? "" : "`" + text + "`";
+}
+
+bool shown(const CLI::Option& option) { return !option.get_group().empty() && !option.check_lname("help"); }
+
+std::string usage(const CLI::App& command) {
+  std::string text = "flowrun " + command.get_name();
+  for (const CLI::Option* option : command.get_options()) {
+    if (!option->get_positional() || !shown(*option)) continue;
+    std::string name = option->get_name(true);
+    for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    if (option->get_items_expected_max() > 1) name += "…";
+    text += option->get_required() ? " " + name : " [" + name + "]";
+  }
+  return text + " [OPTIONS]";
+}
+
+std::string options_table(const CLI::App& command) {
+  std::string text = "| | value | default | |\n|---|---|---|---|\n";
+  for (const CLI::Option* option : command.get_options()) {
+    if (!shown(*option)) continue;
+    std::string name = option->get_positional() ? option->get_name(true) : option->get_name(false, true);
+    if (const size_t comma = name.find(','); comma != std::string::npos) name.replace(comma, 1, "`, `");
+    text += "| `" + name + "` | " + in_cell(value_text(*option)) + " | " + in_cell(default_text(*option)) + " | " +
+            in_cell(option->get_description()) + " |\n";
+  }
+  return text;
+}
+
+std::string page(const CLI::App& command) {
+  const auto found = chapters().find(command.get_name());
+  if (found == chapters().end()) throw RunError("doc: no chapter explains " + command.get_name() + ": name one in command_pages.cpp");
+  const Chapter& chapter = found->second;
+  std::map<int, std::string> statuses = chapter.statuses;
+  statuses.insert({{0, done}, {1, failed}, {2, wrong}});
+  const std::string footer = command.get_footer();
+  std::string text = "# flowrun " + command.get_name() + "\n\nMade by `flowrun doc --commands`; change the declarations, not this page.\n\n" +
+                     command.get_description() + ". Explained in [" + chapter.title + "](../" + chapter.link + ").\n\n    " + usage(command) +
+                     "\n\n" + options_table(command) + "\nExample:\n\n    " + footer.substr(footer.find("\n  ") + 3) +
+                     "\n\n| exit status | |\n|---|---|\n";
+  for (const auto& [status, meaning] : statuses) text += "| " + std::to_string(status) + " | " + meaning + " |\n";
+  return text;
+}
+
+}  // namespace
+
+int command_pages(const CLI::App& app, const std::string& folder) {
+  std::filesystem::create_directories(folder);
+  std::string index =
+      "# Commands\n\nMade by `flowrun doc --commands` from the declarations in the code; `flowrun COMMAND --help` shows the same.\n\n";
+  for (const CLI::App* command : commands_of(app)) {
+    io::write_file_atomic(std::filesystem::path(folder) / (command->get_name() + ".md"), page(*command));
+    index += "- [`" + command->get_name() + "`](" + command->get_name() + ".md): " + command->get_description() + "\n";
+  }
+  io::write_file_atomic(std::filesystem::path(folder) / "README.md", index);
+  return 0;
+}
+
+}  // namespace flowrun::tool

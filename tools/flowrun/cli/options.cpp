@@ -1,0 +1,24 @@
+#include "tools/flowrun/cli/options.h"
+
+namespace flowrun::tool {
+
+CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& about, const std::string& example) {
+  CLI::App& command = *app.add_subcommand(name, about);
+  command.footer("Example:\n  " + example);
+  return command;
+}
+
+void add_pipeline(CLI::App& command, PipelineArgs& args) {
+  command.add_option("pipeline", args.file, "Pipeline file (JSON)")->required();
+  command
+      .add_option("--set", args.sets, "PATH=VALUE: changes one value, as nodes' \"set\" does (mask.regions=1, run.epochs=2, seed=3); may be repeated")
+      ->allow_extra_args(false);
+}
+
+void add_plugins(CLI::App& command, std::vector<std::string>& plugins) {
+  command.add_option("--plugin", plugins, "Shared library whose node types are shown too; may be repeated")->allow_extra_args(false);
+}
+
+void add_json(CLI::App& command, bool& json) { command.add_flag("--json", json, "As JSON"); }
+
+}  // namespace flowrun::tool

@@ -1,0 +1,63 @@
+// After a run: what came of it.
+#include "tools/flowrun/cli/options.h"
+
+namespace flowrun::tool {
+namespace {
+
+void add_export(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "export", "Writes an encoder's weights for timm", "flowrun export runs/pretrain encoder.safetensors");
+  const auto args = std::make_shared<ExportArgs>();
+  command.add_option("from", args->from, "A run directory, a checkpoint, or a file of weights (safetensors) in any known layout")->required();
+  command.add_option("to", args->to, "FILE.safetensors")->required();
+  command.add_option("--model", args->model, "Which model of the checkpoint; without it the teacher, or the student where there is none");
+  command.add_option("--heads", args->heads, "Attention heads, where the width does not tell")->check(CLI::Range(1, 1024));
+  add_json(command, args->json);
+  on_command(command, args, status, export_weights);
+}
+
+void add_replay(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "replay", "Shows what a sample of a run became: shapes, hashes, crop, masks, a picture",
+                                  "flowrun replay runs/pretrain --sample 812 --epoch 3 --png sample.png");
+  const auto args = std::make_shared<ReplayArgs>();
+  command.add_option("run", args->run, "Run directory")->required();
+  command.add_option("--sample", args->sample, "Its index in the source, or the file as messages name it")->required();
+  command.add_option("--epoch", args->epoch, "The epoch, from 0 on, as in quarantine.jsonl")->required()->check(CLI::NonNegativeNumber);
+  command.add_option("--node", args->node, "As far as this source, sample or batch node; without it the last sample nodes, and the masks");
+  command.add_option("--png", args->png, "FILE.png: the picture with its crop, the view, and what is masked");
+  command.add_option("--threads", args->threads, "Data threads, for the ledger of the step")->check(CLI::Range(1, 1024));
+  add_json(command, args->json);
+  on_command(command, args, status, replay);
+}
+
+void add_verify(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "verify", "Repeats steps of a run on the host and compares their ledgers with its metrics",
+                                  "flowrun verify runs/pretrain --steps 100:200");
+  const auto args = std::make_shared<VerifyArgs>();
+  command.add_option("run", args->run, "Run directory")->required();
+  CLI::Option* step = command.add_option("--step", args->step, "Only this one")->check(CLI::PositiveNumber);
+  command.add_option("--steps", args->steps, "FIRST:LAST, those that were reported; without it five, spread over the run")->excludes(step);
+  command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
+  add_json(command, args->json);
+  on_command(command, args, status, verify);
+}
+
+void add_report(CLI::App& app, int& status) {
+  CLI::App& command =
+      add_command(app, "report", "Writes a page of what a run did and found, also of one that goes on", "flowrun report runs/pretrain");
+  const auto args = std::make_shared<ReportArgs>();
+  command.add_option("run", args->run, "Run directory")->required();
+  command.add_option("-o,--out", args->out, "FILE.html; without it report.html in the run directory");
+  add_json(command, args->json);
+  on_command(command, args, status, report);
+}
+
+}  // namespace
+
+void add_result_commands(CLI::App& app, int& status) {
+  add_export(app, status);
+  add_replay(app, status);
+  add_verify(app, status);
+  add_report(app, status);
+}
+
+}  // namespace flowrun::tool

@@ -1,0 +1,54 @@
+// The node and model types, in every form.
+#include "tools/flowrun/cli/command_pages.h"
+#include "tools/flowrun/cli/options.h"
+
+namespace flowrun::tool {
+namespace {
+
+void add_help(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "help", "Shows the node and model types, or one of them", "flowrun help mask.rectangles");
+  const auto args = std::make_shared<TypeArgs>();
+  command.add_option("type", args->type, "A type such as mask.rectangles, or run");
+  add_json(command, args->json);
+  add_plugins(command, args->plugins);
+  on_command(command, args, status, help);
+}
+
+void add_schema(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "schema", "Prints the JSON Schema of pipeline files, for editors", "flowrun schema > pipeline.schema.json");
+  const auto args = std::make_shared<TypeArgs>();
+  add_plugins(command, args->plugins);
+  on_command(command, args, status, schema);
+}
+
+struct DocArgs : TypeArgs {
+  bool commands = false;
+};
+
+void add_doc(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "doc", "Writes the pages of all types, or of the commands, into a folder", "flowrun doc docs/nodes");
+  const auto args = std::make_shared<DocArgs>();
+  command.add_option("folder", args->folder, "Folder of the pages; those that are there are replaced")->required();
+  command.add_flag("--commands", args->commands, "Pages of the commands instead");
+  add_plugins(command, args->plugins);
+  on_command(command, args, status, [&app](const DocArgs& of) { return of.commands ? command_pages(app, of.folder) : doc(of); });
+}
+
+void add_completion(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "completion", "Prints a script that completes flowrun's words in a shell",
+                                  "flowrun completion bash > ~/.local/share/bash-completion/completions/flowrun");
+  const auto shell = std::make_shared<std::string>();
+  command.add_option("shell", *shell, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
+  on_command(command, shell, status, [&app](const std::string& name) { return completion(app, name); });
+}
+
+}  // namespace
+
+void add_type_commands(CLI::App& app, int& status) {
+  add_help(app, status);
+  add_schema(app, status);
+  add_doc(app, status);
+  add_completion(app, status);
+}
+
+}  // namespace flowrun::tool

@@ -1,0 +1,199 @@
+#include "tools/flowrun/pipeline/plan_facts.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "graph/bind.h"
+#include "graph/log.h"
+#include "nodes/model_resources.h"
+#include "tools/flowrun/pipeline/load.h"
+
+namespace flowrun::tool {
+namespace {
+
+constexpr int64_t groups_drawn = 64;
+constexpr uint64_t files_read = 64;
+
+/// Lines of what is only looked at are nobody's.
+class Silence {
+ public:
+  Silence() {
+    auto silent = std::make_shared<LogTarget>("", "", nullptr);
+    silent->terminal = false;
+    thread_log() = silent;
+  }
+  ~Silence() { thread_log() = nullptr; }
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
+};
+
+template <class Work>
+void guard(const std::string& name, Work&& work) {
+  try {
+    work();
+  } catch (const PipelineError&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw RunError(name + ": " + error.what());
+  }
+}
+
+/// Bytes of a few samples, spread over the source, on average.
+double mean_bytes(CheckedNode& source, uint64_t seed) {
+  std::vector<void*> objects;
+  std::vector<PortSlot> slots;
+  for (const PortDoc& port : source.type->ports) {
+    slots.push_back({static_cast<int>(objects.size()), false});
+    objects.push_back(port.type->make());
+  }
+  const uint64_t size = source.node->size(), count = std::min(size, files_read);
+  double sum = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    uint64_t unused = 0;
+    source.node->run(Call{objects.data(), nullptr, slots.data()}, SampleContext{seed, source.stream, 0, i * size / count, i, LedgerEntry(&unused)});
+    for (size_t p = 0; p < objects.size(); ++p) {
+      if (std::string(source.type->ports[p].type->name) == Bytes::type_name) sum += static_cast<double>(static_cast<Bytes*>(objects[p])->data.size());
+    }
+  }
+  for (size_t p = 0; p < objects.size(); ++p) source.type->ports[p].type->destroy(objects[p]);
+  return sum / static_cast<double>(count);
+}
+
+/// A source that is told where its files are.
+bool names_files(CheckedNode& source) {
+  const auto params = write_params(source.node->params());
+  return std::any_of(params.begin(), params.end(),
+                     [](const auto& value) { return value.is_string() && value.template get<std::string>().find('/') != std::string::npos; }) ||
+         params.contains("path");
+}
+
+}  // namespace
+
+PlanFacts::PlanFacts(const PlanArgs& args, const std::string& automatic) : pipeline(load_checked(args.pipeline)) {
+  precision = pipeline.run.precision == "auto" ? automatic : pipeline.run.precision;
+  if (pipeline.training_source < 0) throw PipelineError("error: no stream trains: there is no run to plan");
+  element = precision == "bf16" ? 2 : 4;
+  const Silence silence;
+  for (CheckedNode& node : pipeline.nodes) {
+    if (const auto cut = node.node->grouping(); cut && node.feeds == std::vector<int>{pipeline.training_source}) grouping = *cut, stack = node.name;
+  }
+  open_source(args);
+  open_models();
+  draw();
+  find_passes();
+  list_ports();
+}
+
+void PlanFacts::open_source(const PlanArgs& args) {
+  CheckedNode& node = pipeline.nodes[static_cast<size_t>(pipeline.training_source)];
+  source = node.name;
+  reads_storage = names_files(node);
+  images = args.images, images_from = "stated";
+  try {
+    RunInfo run;
+    run.seed = pipeline.seed;
+    node.node->open({run, node.name, node.stream});
+    if (node.node->size() == 0) throw NodeError("there are no samples");
+    if (args.images == 0) images = static_cast<int64_t>(node.node->size()), images_from = "data";
+    file_bytes = mean_bytes(node, pipeline.seed);
+  } catch (const std::exception& error) {
+    const std::string why = source + " can't be opened (" + error.what() + ")";
+    if (args.images == 0) throw PipelineError("error: " + why + ": say with --images how many images there are");
+    notes.push_back(why + ": " + std::to_string(args.images) + " images are stated");
+  }
+  if (args.file_kib > 0) file_bytes = args.file_kib * 1024;
+  if (images < grouping.size) {
+    throw PipelineError("error: " + source + " has " + std::to_string(images) + " images, fewer than the batch of " + std::to_string(grouping.size));
+  }
+  steps_per_epoch = images / grouping.size;
+  steps = pipeline.run.epochs * steps_per_epoch;
+  if (pipeline.run.steps > 0) steps = std::min(steps, pipeline.run.steps);
+}
+
+void PlanFacts::open_models() {
+  const model::ShapesOnly shapes;
+  RunInfo run;
+  run.seed = pipeline.seed;
+  for (CheckedModel& model : pipeline.models) {
+    bind_models(model.model->params(), pipeline.models, resources);
+    guard(model.name, [&] { resources.push_back(model.model->open({run, model.name, 0})); });
+    const auto* const opened = dynamic_cast<ModelResource*>(resources.back().get());
+    models.push_back({model.name, model.type->info.type, 0, 0});
+    if (opened) models.back().parameters = const_cast<ModelResource*>(opened)->parameters().count();
+  }
+  for (CheckedNode& node : pipeline.nodes) {
+    for (const ModelUse& use : node.uses) {
+      auto* const opened = dynamic_cast<ModelResource*>(resources[static_cast<size_t>(use.model)].get());
+      if (!node.type->stateful || use.access != Models::Access::writes || !opened) continue;
+      opened->parameters().set_trainable();
+      int64_t& trained = models[static_cast<size_t>(use.model)].trained = 0;
+      for (const model::Parameter& parameter : opened->parameters()) trained += parameter.value.requires_grad() ? parameter.value.numel() : 0;
+      sharded = sharded || write_params(node.node->params()).value("shard", false);
+    }
+  }
+}
+
+/// Also how many views there are of a picture.
+void PlanFacts::draw() {
+  for (const int n : pipeline.nodes_of(pipeline.training_source)) {
+    const CheckedNode& node = pipeline.nodes[static_cast<size_t>(n)];
+    const bool cuts = std::any_of(node.type->ports.begin(), node.type->ports.end(),
+                                  [](const PortDoc& port) { return !port.input && std::string(port.type->name) == Region::type_name; });
+    if (cuts) views = static_cast<int>(write_params(pipeline.nodes[static_cast<size_t>(n)].node->params()).value("count", int64_t{1}));
+  }
+  for (CheckedNode* node : mask_nodes(pipeline)) {
+    if (node->feeds != std::vector<int>{pipeline.training_source}) continue;
+    mask_node = node->name;
+    masks = mask_sizes(pipeline, *node, groups_drawn);
+  }
+  if (masks.groups.empty()) masks.groups.push_back({0, 0, 0});
+}
+
+model::MaskCounts PlanFacts::counts(const MaskSizes::Group& group) const {
+  return {static_cast<double>(group.visible), static_cast<double>(group.regions), static_cast<double>(group.patches)};
+}
+
+double PlanFacts::mean_flops(bool trained_only) const {
+  double sum = 0;
+  for (const PlannedPass& pass : passes) {
+    if (trained_only && !pass.trained) continue;
+    for (const MaskSizes::Group& group : masks.groups) sum += pass.cost(counts(group)).flops;
+  }
+  return sum * views / static_cast<double>(masks.groups.size());
+}
+
+double PlanFacts::activations() const {
+  const double rows = static_cast<double>(grouping.group * views);
+  double most = 0, fixed = 0;
+  for (const MaskSizes::Group& group : masks.groups) {
+    double saved = 0, working = 0;
+    for (const PlannedPass& pass : passes) {
+      const model::Cost cost = pass.cost(counts(group));
+      saved += pass.trained ? cost.saved : 0;
+      working = std::max(working, cost.working);
+    }
+    most = std::max(most, rows * (saved + working));
+  }
+  // Under bf16 each layer keeps its weights' copy for the backward pass.
+  for (const PlannedPass& pass : passes) fixed += pass.trained && element == 2 ? 2 * pass.parameters : 0;
+  for (const PlannedPort& port : ports) {
+    if (port.bytes < 0) continue;
+    const bool on_device = port.type != ImageBatch::type_name && port.type != Masks::type_name;
+    if (on_device) fixed += port.type == "prediction" ? 3 * port.bytes : port.bytes;  // the loss has two more of its size
+  }
+  return most + fixed;
+}
+
+int64_t PlanFacts::trained() const {
+  int64_t sum = 0;
+  for (const PlannedModel& model : models) sum += model.trained;
+  return sum;
+}
+
+int64_t PlanFacts::parameters() const {
+  int64_t sum = 0;
+  for (const PlannedModel& model : models) sum += model.parameters;
+  return sum;
+}
+
+}  // namespace flowrun::tool

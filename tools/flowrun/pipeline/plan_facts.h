@@ -1,0 +1,80 @@
+// What a plan needs to know of a pipeline: its models opened without values, its masks drawn, its data looked at.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/validate.h"
+#include "nodes/model/cost.h"
+#include "tools/flowrun/commands.h"
+#include "tools/flowrun/pipeline/mask_report.h"
+
+namespace flowrun::tool {
+
+struct PlannedModel {
+  std::string name, type;
+  int64_t parameters = 0, trained = 0;
+};
+
+/// A device node of the training stream that runs a model.
+struct PlannedPass {
+  std::string node, model;
+  bool trained = false;  // a backward pass follows
+  double parameters = 0;
+  /// Of an image.
+  std::function<model::Cost(const model::MaskCounts&)> cost;
+};
+
+/// An output of a node, for one group; of sample nodes for one image.
+struct PlannedPort {
+  std::string node, port, type, shape;
+  double bytes = -1;  // -1: not known beforehand
+};
+
+struct PlanFacts {
+  /// `precision`: where the pipeline leaves it to the device.
+  PlanFacts(const PlanArgs& args, const std::string& precision);
+
+  CheckedPipeline pipeline;
+  std::vector<std::unique_ptr<Resource>> resources;
+  std::string precision;
+  int element = 4;  // bytes of a number in products
+  Grouping grouping{};
+  std::string stack, source;
+  int64_t images = 0;
+  std::string images_from;  // "data", "stated"
+  bool reads_storage = false;
+  std::optional<double> file_bytes;  // mean of some
+  int64_t steps_per_epoch = 0, steps = 0;
+  std::vector<PlannedModel> models;
+  std::vector<PlannedPass> passes;
+  std::vector<PlannedPort> ports;
+  std::string mask_node;  // empty: none
+  MaskSizes masks;        // at least one group
+  int side = 0, views = 1;
+  bool sharded = false;
+  std::vector<std::string> notes;  // what is not counted
+
+  /// Bytes of the rows that a pass sees of an image: masks of an image, views of a picture.
+  double rows() const { return static_cast<double>(views * masks.repeats); }
+  /// Mean over the masks that were drawn: operations of an image, forward; those that have a backward pass.
+  double forward() const { return mean_flops(false); }
+  double forward_trained() const { return mean_flops(true); }
+  /// Bytes that a group keeps at most, between its first node and the end of its backward pass.
+  double activations() const;
+  int64_t trained() const;
+  int64_t parameters() const;
+
+ private:
+  void open_models();
+  void open_source(const PlanArgs& args);
+  void draw();
+  void find_passes();
+  void list_ports();
+  double mean_flops(bool trained_only) const;
+  model::MaskCounts counts(const MaskSizes::Group& group) const;
+};
+
+}  // namespace flowrun::tool

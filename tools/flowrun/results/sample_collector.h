@@ -1,0 +1,45 @@
+// What the nodes make of one sample, kept while its step is repeated.
+#pragma once
+
+#include <map>
+#include <mutex>
+
+#include "tools/flowrun/results/past_run.h"
+#include "tools/flowrun/results/replay_values.h"
+
+namespace flowrun::tool {
+
+class SampleCollector {
+ public:
+  struct Output {
+    const PortDoc* port;
+    SeenValue value;
+  };
+  struct Seen {
+    double ms;  // of a batch node: for the whole group
+    std::vector<Output> outputs;
+  };
+
+  /// From here on keeps what `sample` becomes at this position of the epoch, and its group. `shown` says of which nodes
+  /// of the pipeline.
+  void watch(const RepeatedRun& again, std::vector<bool> shown, uint64_t sample, uint64_t position);
+  void look_away() { watching_ = false; }
+  /// The tap: any thread.
+  void see(const Tapped& tapped);
+  /// What the group made is another sample's.
+  void drop_groups();
+
+  /// By node, in the pipeline's order. Once the repetition is over.
+  const std::map<int, Seen>& seen() const { return seen_; }
+  uint64_t in_group() const { return in_group_; }
+
+ private:
+  const RepeatedRun* again_ = nullptr;
+  bool watching_ = false;
+  std::vector<bool> shown_;
+  uint64_t sample_ = 0, position_ = 0, in_group_ = 0;
+  std::mutex mutex_;
+  std::map<int, Seen> seen_;
+};
+
+}  // namespace flowrun::tool

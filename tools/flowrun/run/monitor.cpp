@@ -1,0 +1,130 @@
+#include "tools/flowrun/run/monitor.h"
+
+#include <csignal>
+#include <httplib.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "graph/error.h"
+#include "graph/log.h"
+#include "io/file.h"
+
+namespace flowrun::tool {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::atomic<int> asked{0};     // how often SIGUSR1 came
+std::atomic<int> monitors{0};  // of runs in this process
+
+void ask(int) { asked.fetch_add(1, std::memory_order_relaxed); }
+
+}  // namespace
+
+class Monitor::Endpoint {
+ public:
+  Endpoint(int port, std::function<std::string()> text) {
+    server_.set_socket_options([](socket_t socket) {  // not its own: with those, two runs could share a port
+      const int yes = 1;
+      setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    });
+    server_.new_task_queue = [] { return new httplib::ThreadPool(1); };
+    server_.Get("/metrics", [text = std::move(text)](const httplib::Request&, httplib::Response& response) {
+      response.set_content(text(), "text/plain; version=0.0.4");
+    });
+    if (!server_.bind_to_port("127.0.0.1", port)) {
+      throw PipelineError("error: --prometheus: port " + std::to_string(port) + " of this machine is taken; choose another");
+    }
+    thread_ = std::thread([this] { server_.listen_after_bind(); });
+    while (!server_.is_running()) std::this_thread::yield();  // stop() before that would be forgotten
+  }
+  ~Endpoint() {
+    server_.stop();
+    thread_.join();
+  }
+
+ private:
+  httplib::Server server_;
+  std::thread thread_;
+};
+
+Monitor::Monitor(const Engine& engine, Options options)
+    : engine_(engine), options_(std::move(options)), last_move_(Clock::now().time_since_epoch().count()) {
+  thread_ = std::jthread([this, log = thread_log()](const std::stop_token& stop) {
+    thread_log() = log;
+    watch(stop);
+  });
+  if (options_.directory.empty()) return;
+  monitors.fetch_add(1);
+  struct sigaction action {};
+  action.sa_handler = ask;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGUSR1, &action, nullptr);
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  io::write_file_atomic(options_.directory / process_name, ordered_json{{"pid", getpid()}, {"host", host}}.dump() + "\n");
+  if (options_.port > 0) endpoint_ = std::make_unique<Endpoint>(options_.port, [this] { return prometheus_text(status()); });
+}
+
+Monitor::~Monitor() {
+  thread_ = {};
+  endpoint_.reset();
+  if (options_.directory.empty()) return;
+  if (monitors.fetch_sub(1) == 1) std::signal(SIGUSR1, SIG_IGN);  // somebody may still ask while the process ends
+  std::error_code ignored;
+  std::filesystem::remove(options_.directory / process_name, ignored);
+}
+
+void Monitor::step(const StepContext& context) {
+  moved();
+  step_.store(context.step, std::memory_order_relaxed);
+  images_.store(context.images, std::memory_order_relaxed);
+  if (const auto loss = context.reports.find("loss"); loss != context.reports.end()) loss_.store(loss->second, std::memory_order_relaxed);
+  if (const double passed = context.seconds - rate_seconds_; passed > 3 || rate_seconds_ == 0) {
+    if (rate_seconds_ > 0) rate_.store(static_cast<double>(context.images - rate_images_) / passed, std::memory_order_relaxed);
+    rate_seconds_ = context.seconds, rate_images_ = context.images;
+  }
+}
+
+ordered_json Monitor::status() const {
+  ordered_json out = {{"run", options_.directory.string()},
+                      {"asked", asked.load()},
+                      {"step", step_.load()},
+                      {"last_step", engine_.info().last_step},
+                      {"images", images_.load()},
+                      {"images_per_second", rate_.load()},
+                      {"loss", loss_.load()},
+                      {"still_seconds", std::chrono::duration<double>(Clock::now().time_since_epoch() - Clock::duration(last_move_.load())).count()}};
+  out.update(engine_.status_json());
+  return out;
+}
+
+void Monitor::write_status(const ordered_json& status) const {
+  if (options_.directory.empty()) return;
+  try {
+    io::write_file_atomic(options_.directory / status_text_name, status_text(status));
+    io::write_file_atomic(options_.directory / status_json_name, status.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  } catch (const std::exception& error) {
+    log_warning(std::string("the status can't be written: ") + error.what());
+  }
+}
+
+void Monitor::watch(const std::stop_token& stop) {
+  int answered = asked.load();
+  Clock::rep reported = 0;  // the move after which a stall was reported
+  while (!stop.stop_requested()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (const int now = asked.load(); now != answered) answered = now, write_status(status());
+    const Clock::rep last = last_move_.load(std::memory_order_relaxed);
+    const std::chrono::duration<double> still = Clock::now().time_since_epoch() - Clock::duration(last);
+    if (options_.stall_after <= 0 || still.count() < options_.stall_after || reported == last) continue;
+    reported = last;
+    const ordered_json now = status();
+    write_status(now);
+    char head[128];
+    std::snprintf(head, sizeof head, "nothing has moved for %.0f s (run.stall_after); the run goes on, and stands like this:\n", still.count());
+    log_warning(head + status_text(now));
+  }
+}
+
+}  // namespace flowrun::tool

@@ -1,0 +1,87 @@
+#include "tools/flowrun/run/records.h"
+
+#include <algorithm>
+
+#include "graph/log.h"
+#include "io/file.h"
+#include "tools/flowrun/json_files.h"
+
+namespace flowrun::tool {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// One row of result.md for each number that the evaluation found last.
+std::string table_rows(const std::string& node, const ordered_json& entry) {
+  std::string rows;
+  if (!entry.is_object()) return rows;
+  for (const auto& [metric, value] : entry.items()) {
+    if (!value.is_number() || metric == "step" || metric == "epoch") continue;
+    char number[64];
+    std::snprintf(number, sizeof number, "%.6g", value.get<double>());
+    rows += "| " + node + " | " + metric + " | " + number + " | " + entry.value("selected_on", "") + " |\n";
+  }
+  return rows;
+}
+
+}  // namespace
+
+void Records::evaluation(const std::string& node, const EvaluationContext& context) {
+  ordered_json line = {{"node", node}, {"step", context.step}, {"epoch", context.epoch}};
+  std::string text;
+  for (const auto& [name, value] : context.reports) {
+    line[name] = value;
+    char number[64];
+    std::snprintf(number, sizeof number, "%s%s %.4g", text.empty() ? "" : ", ", name.c_str(), value);
+    text += number;
+  }
+  for (const auto& [name, words] : context.notes) {
+    line[name] = words;
+    text += ", " + name + " " + words;
+  }
+  io::JsonLines(evaluations()).append(line);
+  log_info("evaluation " + node + " after step " + std::to_string(context.step) + ": " + text);
+}
+
+void Records::quarantine(const BadSample& bad, const RunInfo& run) {
+  if (!bad.kept) {
+    log_warning("replaced a sample that failed: " + bad.key + "\n  " + bad.error);
+  } else if (kept_.insert(bad.key).second) {  // epoch after epoch it is met again
+    log_warning("kept a sample: " + bad.key + "\n  " + bad.error);
+  }
+  if (!bad.training) return;
+  if (!quarantine_) quarantine_.emplace(paths_.quarantine);
+  const int64_t step =
+      static_cast<int64_t>(bad.epoch) * run.steps_per_epoch + static_cast<int64_t>(bad.position) / std::max<int64_t>(1, run.batch) + 1;
+  ordered_json line = {{"step", step},         {"epoch", bad.epoch}, {"position", bad.position},
+                       {"sample", bad.sample}, {"key", bad.key},     {"error", bad.error}};
+  if (bad.kept) line["kept"] = true;
+  quarantine_->append(line);
+}
+
+void Records::failed_step(int64_t step, const std::vector<StepSample>& samples) {
+  ordered_json list = ordered_json::array();
+  for (const StepSample& s : samples) list.push_back({{"epoch", s.epoch}, {"position", s.position}, {"sample", s.sample}, {"key", s.key}});
+  const std::filesystem::path path = paths_.root / ("failed-step-" + std::to_string(step) + ".json");
+  io::write_file_atomic(path, ordered_json{{"step", step}, {"samples", list}}.dump(2) + "\n");
+  log_info("the samples of step " + std::to_string(step) + " are listed in " + path.string());
+}
+
+void Records::finish(const Engine* engine, ordered_json result) {
+  if (engine) io::write_file_atomic(paths_.stats, engine->stats_json().dump(2) + "\n");
+  std::string table;
+  each_line(evaluations(), [&](ordered_json entry) {
+    const std::string node = entry.at("node");
+    entry.erase("node");
+    auto history = result.contains(node) ? result[node]["history"] : ordered_json::array();
+    history.push_back(entry);
+    result[node] = entry;
+    result[node]["history"] = std::move(history);
+  });
+  for (const auto& [node, entry] : result.items()) table += table_rows(node, entry);
+  const std::string head = "| node | metric | value | selected on |\n|---|---|---|---|\n";
+  if (!table.empty()) io::write_file_atomic(paths_.root / "result.md", head + table);
+  io::write_file_atomic(paths_.result, result.dump(2) + "\n");
+}
+
+}  // namespace flowrun::tool

@@ -1,0 +1,75 @@
+#include "tools/flowrun/run/resume.h"
+
+#include "graph/context.h"
+#include "graph/resolved.h"
+#include "io/checkpoint.h"
+#include "io/file.h"
+#include "io/safetensors.h"
+#include "io/strict_json.h"
+
+namespace flowrun::tool {
+namespace {
+
+State read_state(const std::filesystem::path& path) {
+  const auto file = std::make_shared<io::SafetensorsFile>(path);
+  State state;
+  for (const io::TensorEntry& entry : file->entries()) {
+    state[entry.name] = {entry.dtype, entry.shape, {file, entry.data.data()}, entry.data.size()};
+  }
+  return state;
+}
+
+}  // namespace
+
+nlohmann::ordered_json stored_pipeline(const io::RunPaths& paths) {
+  std::vector<uint8_t> text;
+  io::read_file(paths.pipeline, text);
+  return io::parse_strict_json({reinterpret_cast<const char*>(text.data()), text.size()}, paths.pipeline.string());
+}
+
+void adopt(RunParams& run, const nlohmann::ordered_json& stored) {
+  const auto& began = stored.at("run");
+  if (run.device == "auto") run.device = began.at("device");
+  if (run.precision == "auto") run.precision = began.at("precision");
+  if (run.intra_op == 0) run.intra_op = began.at("intra_op");
+}
+
+void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_json& now) {
+  const nlohmann::json then = what_matters(stored), here = what_matters(now);
+  if (then == here) return;
+  std::string differences;
+  int count = 0;
+  for (const auto& change : nlohmann::json::diff(then, here)) {
+    std::string path = change.at("path").get<std::string>().substr(1);
+    std::replace(path.begin(), path.end(), '/', '.');
+    if (++count <= 8) differences += "\n  " + path + (change.contains("value") ? " is now " + change.at("value").dump() : " is gone");
+  }
+  if (count > 8) differences += "\n  and " + std::to_string(count - 8) + " more";
+  throw PipelineError("error: the run began with another pipeline:" + differences +
+                      "\nresume with the pipeline it began with, or start a new run with --out");
+}
+
+std::optional<ResumePoint> resume_point(const io::RunPaths& paths) {
+  std::vector<std::string> skipped;
+  const auto directory = io::newest_complete_checkpoint(paths.checkpoints, &skipped);
+  for (const std::string& reason : skipped) log_warning(reason);
+  if (!directory) return {};
+  ResumePoint point;
+  const io::Manifest manifest = io::open_checkpoint(*directory);
+  point.step = manifest.step;
+  for (const io::CheckpointFile& file : manifest.files) {
+    const std::filesystem::path name = file.name;
+    if (name.extension() == ".safetensors") point.snapshot[name.stem().string()] = read_state(*directory / name);
+  }
+  return point;
+}
+
+void cut_records(const io::RunPaths& paths, const std::optional<ResumePoint>& point) {
+  const int64_t step = point ? point->step : 0;
+  io::truncate_json_lines(paths.metrics, step);
+  io::truncate_json_lines(paths.quarantine, step);
+  // The evaluation of the checkpoint's own step is made again.
+  io::truncate_json_lines(paths.root / "evaluations.jsonl", point ? step - 1 : -1);
+}
+
+}  // namespace flowrun::tool

@@ -1,0 +1,194 @@
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <unistd.h>
+
+#include "graph/device.h"
+#include "graph/log.h"
+#include "graph/ranks.h"
+#include "io/file.h"
+#include "tools/flowrun/pipeline/load.h"
+#include "tools/flowrun/results/report.h"
+#include "tools/flowrun/run/memory_watch.h"
+#include "tools/flowrun/run/monitor.h"
+#include "tools/flowrun/run/progress.h"
+#include "tools/flowrun/run/records.h"
+#include "tools/flowrun/run/resume.h"
+#include "tools/flowrun/run/run_together.h"
+#include "tools/flowrun/run/terminal.h"
+#include "tools/flowrun/speed/trace.h"
+
+namespace flowrun::tool {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::atomic<bool> stop_requested{false};
+
+void ask_to_stop(int signal) {
+  stop_requested.store(true);
+  if (signal != SIGINT) return;
+  Terminal::disturbed.store(true);
+  const char text[] = "\nstopping after this step (Ctrl-C again: at once, without a checkpoint)\n";
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, text, sizeof text - 1);
+  std::signal(SIGINT, SIG_DFL);
+}
+
+void catch_signals() {
+  struct sigaction action {};
+  action.sa_handler = ask_to_stop;
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR2}) sigaction(signal, &action, nullptr);
+}
+
+std::string opening_line(const RunInfo& run, const RunParams& params, const std::filesystem::path& out, int64_t from) {
+  std::string text = "run " + out.string() + ": ";
+  if (run.batch > 0) {
+    text += std::to_string(run.last_step) + " steps of " + std::to_string(run.batch) + " images, " + std::to_string(run.steps_per_epoch) +
+            " to an epoch; ";
+  }
+  text += run.device + " " + run.precision + ", " + std::to_string(params.intra_op) + (params.intra_op == 1 ? " thread" : " threads") +
+          " inside operations, " + std::to_string(run.threads) + " for data";
+  if (run.world > 1) text += "; " + std::to_string(run.world) + " ranks";
+  if (from > 0) text += "; resumed after step " + std::to_string(from);
+  return text;
+}
+
+/// The lines of this run go to its log.txt while this lives.
+class RunLog {
+ public:
+  /// `beside`: of this thread and those of its engine, since other runs go on in this process.
+  RunLog(LogTarget target, bool beside) : beside_(beside) { set(std::make_shared<const LogTarget>(std::move(target))); }
+  ~RunLog() { set(nullptr); }
+  RunLog(const RunLog&) = delete;
+  RunLog& operator=(const RunLog&) = delete;
+
+ private:
+  void set(Log log) const { beside_ ? void(thread_log() = std::move(log)) : log_to(std::move(log)); }
+  bool beside_;
+};
+
+EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& out, Ranks* ranks) {
+  EngineOptions options;
+  options.threads = args.threads;
+  options.serial = args.serial;
+  options.rank = ranks ? ranks->launch().rank : args.rank;
+  options.world = ranks ? ranks->launch().world : args.world;
+  options.ranks = ranks;
+  options.jitter = args.jitter;
+  options.directory = out.string();
+  options.stop = &stop_requested;
+  options.takes = args.takes;
+  options.trace = args.trace.empty() ? 0 : static_cast<size_t>(args.trace_calls);
+  return options;
+}
+
+/// A pipeline that can't be opened leaves nothing behind.
+std::unique_ptr<Engine> open_engine(CheckedPipeline& pipeline, EngineOptions options, bool fresh, const std::filesystem::path& out) {
+  try {
+    return std::make_unique<Engine>(pipeline, std::move(options));
+  } catch (...) {
+    if (fresh) std::filesystem::remove_all(out);
+    throw;
+  }
+}
+
+/// One rank's run; the only one's, mostly.
+int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks) {
+  const bool first = ranks == nullptr || ranks->launch().rank == 0;
+  std::optional<TraceFile> trace;
+  if (!args.trace.empty() && first) trace.emplace(args.trace);
+  const std::filesystem::path out = agreed_folder(args, ranks);
+  const bool fresh = !std::filesystem::exists(out);
+  std::optional<io::RunDirectory> directory;
+  if (first) directory.emplace(out, args.resume);
+  const io::RunPaths paths(out);
+  ordered_json stored;
+  if (args.resume) adopt(pipeline.run, stored = stored_pipeline(paths));
+  device_runtime().resolve(pipeline.run);
+  const ordered_json resolved = resolved_json(pipeline);
+  if (args.resume) require_same(stored, resolved);
+  if (ranks) require_same_on_all(resolved, *ranks);
+
+  Progress progress(args.quiet || !first, args.name);
+  LogTarget target(first ? paths.log.string() : "", first ? args.name : "rank " + std::to_string(ranks->launch().rank),
+                   [&](const std::function<void()>& write) { progress.above(write); });
+  target.only_warnings = !first;
+  const RunLog log(std::move(target), !args.name.empty());
+  Records records(paths);
+  MemoryWatch memory(out);
+  std::unique_ptr<Engine> engine;
+  EngineOptions options = engine_options(args, first ? out : "", ranks);
+  if (args.resume) options.resume = resume_point(paths);
+  const int64_t from = options.resume ? options.resume->step : 0;
+  if (args.resume && first) cut_records(paths, options.resume);
+  std::optional<Monitor> monitor;
+  options.on_step = [&](const StepContext& context) {
+    monitor->step(context);
+    memory.step(context);
+    progress.step(*engine, context);
+  };
+  options.on_evaluating = [&](const std::string& source, int64_t done, int64_t total) {
+    monitor->moved();
+    progress.evaluating(source, done, total);
+  };
+  if (first) {
+    options.on_evaluation = [&](const std::string& node, const EvaluationContext& context) { records.evaluation(node, context); };
+    options.on_failed_step = [&](int64_t step, const std::vector<StepSample>& samples) { records.failed_step(step, samples); };
+    options.on_quarantine = [&](const BadSample& bad) { records.quarantine(bad, engine->info()); };
+  }
+  engine = open_engine(pipeline, std::move(options), fresh && first, out);
+  if (!args.resume && first) io::write_file_atomic(paths.pipeline, resolved.dump(2) + "\n");
+  log_info(opening_line(engine->info(), pipeline.run, out, from));
+
+  catch_signals();
+  int status = 0;
+  ordered_json result;
+  try {
+    monitor.emplace(*engine, Monitor::Options{first ? out : "", pipeline.run.stall_after, first ? args.prometheus : 0});
+    const RunResult ended = engine->run();
+    if (ended.stopped) status = exit_stopped;
+    result = {{"status", ended.stopped ? "stopped" : "done"}, {"steps", ended.steps}, {"images", ended.images}, {"seconds", ended.seconds}};
+  } catch (const std::exception& error) {
+    if (ranks) ranks->failed(error.what());
+    if (first) {
+      log_info(std::string("error: ") + error.what());
+    } else {
+      std::fprintf(stderr, "rank %d: error: %s\n", ranks->launch().rank, error.what());
+    }
+    status = exit_failed;
+    result = {{"status", "failed"}, {"error", error.what()}};
+  }
+  monitor.reset();
+  progress.clear();
+  if (first) {
+    records.finish(engine.get(), result);
+    try_report(out);
+    if (trace) trace->write(*engine, pipeline, paths.metrics);
+  }
+  if (status == 0) log_info("done: " + out.string());
+  if (status == exit_stopped) log_info("stopped after step " + result["steps"].dump() + "; go on with --resume --out " + out.string());
+  return status;
+}
+
+}  // namespace
+
+int run(const RunArgs& args) {
+  Launch launch = find_launch([](const char* name) { return std::getenv(name); });
+  CheckedPipeline pipeline = load_checked(args.pipeline);
+  refuse_training_ranks(pipeline, args.world);
+  launch.timeout = pipeline.run.rank_timeout;
+  device_runtime().share_machine(launch.local_rank, launch.local_world);
+  const std::unique_ptr<Ranks> ranks = join_ranks(launch);
+  try {
+    const int status = run_rank(args, pipeline, ranks.get());
+    if (ranks && status != exit_failed) ranks->gather("", "the end of the run");  // what rank 0 wrote is complete
+    return status;
+  } catch (const std::exception& error) {
+    if (ranks) ranks->failed(error.what());
+    throw;
+  }
+}
+
+}  // namespace flowrun::tool

@@ -1,0 +1,262 @@
+// sweep: a list of variants of one pipeline, each run by a process of its own or several by one, and a table of what came
+// of them.
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "graph/context.h"
+#include "graph/ranks.h"
+#include "io/checkpoint.h"
+#include "io/file.h"
+#include "io/run_directory.h"
+#include "io/strict_json.h"
+#include "tools/flowrun/json_files.h"
+#include "tools/flowrun/pipeline/load.h"
+#include "tools/flowrun/run/share.h"
+
+namespace flowrun::tool {
+namespace {
+
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+struct SweepFile {
+  std::string path;
+  std::vector<Variant> variants;
+};
+
+[[noreturn]] void fault(const std::string& path, const std::string& what) { throw PipelineError("error: " + path + ": " + what); }
+
+std::vector<std::string> sets_of(const std::string& path, const std::string& where, const nlohmann::json& object) {
+  if (!object.is_object()) fault(path, where + " must be an object from path to value, such as {\"mask.regions\": 1}");
+  std::vector<std::string> sets;
+  for (const auto& [key, value] : object.items()) sets.push_back(key + "=" + value.dump());
+  return sets;
+}
+
+bool is_name(const std::string& name) {
+  return !name.empty() && name[0] != '.' &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; });
+}
+
+/// {"base": FILE, "set": {…}, "variants": {NAME: {PATH: VALUE, …} or "FILE", …}}; files from the sweep's folder.
+SweepFile load_sweep(const std::string& path) {
+  std::vector<uint8_t> text;
+  io::read_file(path, text);
+  const nlohmann::json sweep = io::parse_strict_json({reinterpret_cast<const char*>(text.data()), text.size()}, path);
+  if (!sweep.is_object()) fault(path, "a sweep is an object with base and variants");
+  std::vector<std::string> known = {"about", "base", "set", "variants"};
+  for (const auto& [key, value] : sweep.items()) {
+    if (std::find(known.begin(), known.end(), key) == known.end())
+      fault(path, "unknown key \"" + key + "\"; " + did_you_mean(key, known) + "a sweep has " + join(known));
+  }
+  if (!sweep.contains("variants") || !sweep["variants"].is_object() || sweep["variants"].empty()) {
+    fault(path, "variants must be an object from name to changes, such as {\"one\": {\"mask.regions\": 1}}");
+  }
+  const auto beside = [&](const nlohmann::json& file) { return (fs::path(path).parent_path() / file.get<std::string>()).string(); };
+  const std::vector<std::string> common = sweep.contains("set") ? sets_of(path, "set", sweep["set"]) : std::vector<std::string>{};
+  SweepFile out{path, {}};
+  for (const auto& [name, changes] : sweep["variants"].items()) {
+    if (!is_name(name)) fault(path, "the name \"" + name + "\" of a variant is to be a folder: letters, digits, - _ and . only");
+    Variant variant{name, {}};
+    variant.pipeline.sets = common;
+    if (changes.is_string()) {
+      variant.pipeline.file = beside(changes);
+    } else {
+      if (!sweep.contains("base") || !sweep["base"].is_string()) fault(path, "base must name the pipeline that the variants change");
+      variant.pipeline.file = beside(sweep["base"]);
+      for (std::string& set : sets_of(path, "variants." + name, changes)) variant.pipeline.sets.push_back(std::move(set));
+    }
+    out.variants.push_back(std::move(variant));
+  }
+  return out;
+}
+
+bool is_done(const fs::path& run) {
+  const ordered_json result = read_json(io::RunPaths(run).result);
+  return result.is_object() && result.value("status", "") == "done";
+}
+
+std::atomic<pid_t> child{0};
+std::atomic<bool> stopping{false};
+
+/// Ctrl-C reaches the child by itself; other signals are sent to this process alone.
+void pass_on(int signal) {
+  stopping = true;
+  if (const pid_t to = child.load(); to > 0) kill(to, signal);
+}
+
+/// `flowrun …` as a process of its own, with this one's terminal. Its exit status.
+int run_process(std::vector<std::string> words, const SweepArgs& args) {
+  words.insert(words.begin(), "flowrun");
+  if (args.quiet) words.emplace_back("--quiet");
+  if (args.threads > 0) words.insert(words.end(), {"--threads", std::to_string(args.threads)});
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  const pid_t process = fork();
+  if (process < 0) throw RunError("no process could be started");
+  if (process == 0) {
+    execv("/proc/self/exe", pointers.data());
+    _exit(127);
+  }
+  child = process;
+  int status = 0;
+  while (waitpid(process, &status, 0) < 0) {
+  }
+  child = 0;
+  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGTERM)) return exit_stopped;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : exit_failed;
+}
+
+int run_alone(const Variant& variant, const fs::path& out, const SweepArgs& args) {
+  const RunArgs run = variant_args(variant, out, args);
+  std::vector<std::string> words = {"run", run.pipeline.file, "--out", run.out};
+  for (const std::string& set : run.pipeline.sets) words.insert(words.end(), {"--set", set});
+  if (run.resume) words.emplace_back("--resume");
+  return run_process(std::move(words), args);
+}
+
+/// In a process of their own too: what it took is free again when it ends.
+int run_round(const std::vector<Variant>& variants, const fs::path& out, const SweepArgs& args) {
+  std::vector<std::string> names;
+  for (const Variant& variant : variants) names.push_back(variant.name);
+  return run_process({"sweep", args.file, "--out", out.string(), "--together", join(names, ",")}, args);
+}
+
+/// One after the other, or round after round, until one is stopped. The exit status.
+int run_all(const std::vector<Variant>& variants, const fs::path& out, const SweepArgs& args) {
+  std::vector<Round> rounds;
+  if (args.share) {
+    rounds = plan_rounds(variants, static_cast<size_t>(args.memory_mib) << 20);
+  } else {
+    for (size_t v = 0; v < variants.size(); ++v) rounds.push_back({{v}, ""});
+  }
+  std::signal(SIGINT, SIG_IGN);  // Ctrl-C is for the run, whose exit status says that it was stopped
+  std::signal(SIGTERM, pass_on);
+  int status = 0;
+  size_t begun = 0;
+  for (const Round& round : rounds) {
+    if (stopping) return exit_stopped;
+    std::vector<Variant> members;
+    std::vector<std::string> names;
+    for (const size_t v : round.variants) members.push_back(variants[v]), names.push_back(variants[v].name);
+    const std::string place = std::to_string(begun + 1) + (members.size() > 1 ? " to " + std::to_string(begun + members.size()) : "");
+    begun += members.size();
+    std::fprintf(stderr, "variant %s of %zu: %s\n", place.c_str(), variants.size(), join(names).c_str());
+    if (members.size() > 1) std::fprintf(stderr, "%s\n", round.what.c_str());
+    const int ended = members.size() == 1 ? run_alone(members[0], out / members[0].name, args) : run_round(members, out, args);
+    if (ended == exit_stopped) return exit_stopped;
+    if (ended != 0) status = exit_failed;
+  }
+  return status;
+}
+
+std::vector<Variant> named(const SweepFile& file, const std::vector<std::string>& names) {
+  std::vector<Variant> out;
+  for (const Variant& variant : file.variants) {
+    if (std::find(names.begin(), names.end(), variant.name) != names.end()) out.push_back(variant);
+  }
+  return out;
+}
+
+/// The last reported loss, and what each evaluation found last.
+ordered_json row_of(const Variant& variant, const fs::path& out) {
+  const io::RunPaths paths(out);
+  ordered_json row = {{"variant", variant.name}, {"set", variant.pipeline.sets}, {"run", out.string()}, {"status", "not run"}};
+  const ordered_json result = read_json(paths.result);
+  if (!result.is_object()) return row;
+  row["status"] = result.value("status", "?");
+  for (const char* field : {"steps", "seconds", "error"}) {
+    if (result.contains(field)) row[field] = result[field];
+  }
+  each_line(paths.metrics, [&](const ordered_json& line) {
+    if (line.contains("loss")) row["loss"] = line["loss"];
+  });
+  for (const auto& [node, entry] : result.items()) {
+    if (!entry.is_object()) continue;
+    for (const auto& [metric, value] : entry.items()) {
+      if (value.is_number() && metric != "step" && metric != "epoch") row[node + " " + metric] = value;
+    }
+  }
+  return row;
+}
+
+std::string cell(const ordered_json& row, const std::string& column) {
+  if (!row.contains(column) || row[column].is_null()) return "";
+  if (row[column].is_string()) return row[column];
+  char number[64];
+  std::snprintf(number, sizeof number, "%.6g", row[column].get<double>());
+  return number;
+}
+
+/// Markdown.
+std::string table_of(const ordered_json& rows) {
+  std::vector<std::string> columns = {"variant", "status", "steps", "seconds", "loss"};
+  for (const auto& row : rows) {
+    for (const auto& [column, value] : row.items()) {
+      if (value.is_number() && std::find(columns.begin(), columns.end(), column) == columns.end()) columns.push_back(column);
+    }
+  }
+  std::string text = "|", rule = "|";
+  for (const std::string& column : columns) text += " " + column + " |", rule += "---|";
+  text += "\n" + rule + "\n";
+  for (const auto& row : rows) {
+    text += "|";
+    for (const std::string& column : columns) text += " " + cell(row, column) + " |";
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+RunArgs variant_args(const Variant& variant, const fs::path& out, const SweepArgs& args) {
+  RunArgs run;
+  run.pipeline = variant.pipeline;
+  run.out = out.string();
+  run.quiet = args.quiet;
+  run.threads = args.threads;
+  run.resume = io::newest_complete_checkpoint(io::RunPaths(out).checkpoints).has_value();
+  if (!run.resume && io::holds_run(out)) fs::remove_all(out);  // broken off before its first checkpoint: nothing is lost
+  return run;
+}
+
+int sweep(const SweepArgs& args) {
+  if (find_launch([](const char* name) { return std::getenv(name); }).world > 1) {
+    throw PipelineError("error: a sweep is one process: start it without torchrun, srun or mpirun, or run its variants one by one with them");
+  }
+  const SweepFile file = load_sweep(args.file);
+  if (!args.together.empty()) return run_together(named(file, args.together), args.out, args);
+  for (const Variant& variant : file.variants) {
+    try {
+      load_checked(variant.pipeline);  // all faults before anything runs
+    } catch (const PipelineError& error) {
+      throw PipelineError("variant " + variant.name + " of " + args.file + ":\n" + error.what());
+    }
+  }
+  const fs::path out = args.out.empty() ? fs::path("runs") / fs::path(args.file).stem() : fs::path(args.out);
+  fs::create_directories(out);
+  std::vector<Variant> left;
+  for (const Variant& variant : file.variants) {
+    if (!is_done(out / variant.name)) left.push_back(variant);
+    if (is_done(out / variant.name)) std::fprintf(stderr, "%s is done already\n", variant.name.c_str());
+  }
+  const int status = run_all(left, out, args);
+  ordered_json rows = ordered_json::array();
+  for (const Variant& variant : file.variants) rows.push_back(row_of(variant, out / variant.name));
+  const std::string table = table_of(rows);
+  io::write_file_atomic(out / "sweep.md", table);
+  io::write_file_atomic(out / "sweep.json", rows.dump(2) + "\n");
+  std::cout << (args.json ? rows.dump(2) + "\n" : table);
+  return status;
+}
+
+}  // namespace flowrun::tool

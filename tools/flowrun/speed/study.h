@@ -1,0 +1,74 @@
+// A pipeline measured whole and in halves, and what that says: what profile prints and advise forecasts from.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+
+#include "tools/flowrun/speed/forecast.h"
+
+namespace flowrun::tool {
+
+struct StudyOptions {
+  int threads = 0;      // data threads; 0: the pipeline's
+  double seconds = 10;  // for all that is measured together
+  int64_t steps = 0;    // of the whole; 0: by time
+  std::vector<std::string> stubs;
+  bool leaks = false;
+  bool halves = true;  // also the input side and the device side alone
+};
+
+struct StudyResult {
+  Measurement whole;
+  std::optional<Measurement> input, device_side;
+  double cores;
+  std::string device;
+  int64_t intra_op;
+  std::optional<ServiceTimes> times;  // of a run that is over; else the halves tell
+  double contention = 0;              // see ServiceTimes
+
+  /// Shares of their time; parked: of data threads that had no batch to fill.
+  double device_busy() const;
+  double data_busy() const;
+  double parked_share() const;
+  /// Of the device: no batch was there.
+  double starved_share() const;
+  /// Complete batches that wait for the device, on average (Little's law).
+  double waiting_batches() const;
+  Forecaster forecaster() const;
+  /// "device", "data threads", "cores", "storage", or "order": neither is busy.
+  std::string bound() const;
+  std::string verdict() const;
+  std::vector<std::string> advice() const;
+
+ private:
+  const NodeTimes* slowest(bool device) const;
+  std::string cores_verdict() const;
+};
+
+/// What the statistics of a run that has ended tell. None if it wrote too few: its metrics must have three rates, and its
+/// statistics must be of this version.
+std::optional<StudyResult> study_of_run(const std::filesystem::path& run);
+
+class Study {
+ public:
+  /// `load`: the pipeline, afresh for each measurement.
+  Study(std::function<CheckedPipeline()> load, StudyOptions options) : load_(std::move(load)), options_(std::move(options)) {}
+  /// Shows on stderr what goes on.
+  StudyResult run() const;
+  /// The whole, in other ways.
+  Measurement measure_whole(const MeasureOptions& options) const;
+  /// The whole, as it is and slowed down.
+  Comparison compare_slowed(const MeasureOptions& options, double host, double device) const;
+  /// The device's side alone, replaying what the host gave it first.
+  Measurement measure_device(MeasureOptions options) const;
+
+ private:
+  /// ServiceTimes::contention; 0 where the device has cores of its own, or waits for the data threads anyway.
+  double measure_contention(const StudyResult& found, double seconds) const;
+
+  std::function<CheckedPipeline()> load_;
+  StudyOptions options_;
+};
+
+}  // namespace flowrun::tool

@@ -1,0 +1,151 @@
+// schema: the JSON Schema of pipeline files (draft 2020-12), so that editors complete and check while one types.
+#include <iostream>
+
+#include "tools/flowrun/pipeline/load.h"
+
+namespace flowrun::tool {
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json object_schema(const std::vector<ParamDoc>& params);
+
+ordered_json number_schema(const char* type, const Range& range) {
+  ordered_json out = {{"type", type}};
+  if (std::isfinite(range.low)) out["minimum"] = range.low;
+  if (std::isfinite(range.high)) out["maximum"] = range.high;
+  return out;
+}
+
+/// Of the value itself.
+ordered_json value_schema(const ParamDoc& param) {
+  if (!param.choices.empty()) return {{"enum", param.choices}};
+  if (param.kind == "true or false") return {{"type", "boolean"}};
+  if (param.kind == "integer") return number_schema("integer", param.range);
+  if (param.kind == "integer or auto") return {{"anyOf", {number_schema("integer", param.range), {{"const", "auto"}}}}};
+  if (param.kind == "number") return number_schema("number", param.range);
+  if (param.kind == "list of integers") return {{"type", "array"}, {"items", number_schema("integer", param.range)}};
+  if (param.kind == "list of numbers") return {{"type", "array"}, {"items", number_schema("number", param.range)}};
+  if (param.kind == "list of strings" || param.kind == "models") return {{"type", "array"}, {"items", {{"type", "string"}}}};
+  if (param.kind == "object") return object_schema(param.members);
+  return {{"type", "string"}};
+}
+
+/// Anything may come from "let".
+ordered_json param_schema(const ParamDoc& param) {
+  ordered_json value = value_schema(param);
+  ordered_json out;
+  if (value.value("type", "") == "string") {
+    out = std::move(value);
+  } else {
+    out["anyOf"] = {std::move(value), {{"type", "string"}, {"pattern", "^\\$"}}};
+  }
+  out["description"] = param.brief;
+  if (!param.required && !param.initial.empty() && param.kind != "object") out["default"] = ordered_json::parse(param.initial, nullptr, false);
+  return out;
+}
+
+ordered_json properties(const std::vector<ParamDoc>& params) {
+  auto out = ordered_json::object();
+  for (const ParamDoc& param : params) out[param.name] = param_schema(param);
+  return out;
+}
+
+ordered_json object_schema(const std::vector<ParamDoc>& params) {
+  ordered_json out = {{"type", "object"}, {"properties", properties(params)}, {"additionalProperties", false}};
+  for (const ParamDoc& param : params) {
+    if (param.required) out["required"].push_back(param.name);
+  }
+  return out;
+}
+
+ordered_json in_schema(const NodeType& type) {
+  ordered_json map = {{"type", "object"}, {"properties", ordered_json::object()}, {"additionalProperties", false}};
+  for (const PortDoc& port : type.ports) {
+    if (port.input) map["properties"][port.name] = {{"type", "string"}, {"description", port.brief}};
+  }
+  return {{"anyOf", {{{"type", "string"}}, std::move(map)}}, {"description", "NODE, NODE.PORT, NODE.*, or a map from port to one of these"}};
+}
+
+ordered_json node_schema(const NodeType& type) {
+  ordered_json out = object_schema(type.params);
+  out["description"] = type.info.brief;
+  ordered_json& p = out["properties"];
+  p["type"] = {{"const", type.info.type}};
+  p["in"] = in_schema(type);
+  p["after"] = {{"anyOf", {{{"type", "string"}}, {{"type", "array"}, {"items", {{"type", "string"}}}}}},
+                {"description", "Nodes that come first, without data"}};
+  p["stream"] = {{"type", "string"}, {"description", "The name that keys the node's random numbers; default: its own"}};
+  if (type.info.scope == Scope::evaluation) {
+    p["at"] = {{"anyOf", {{{"type", "string"}}, {{"type", "array"}, {"items", {{"type", "string"}}}}}},
+               {"description", "\"start\", \"end\", \"N epochs\", \"N steps\""}};
+  }
+  return out;
+}
+
+ordered_json model_schema(const ModelType& type) {
+  ordered_json out = object_schema(type.params);
+  out["description"] = type.info.brief;
+  out["properties"]["type"] = {{"const", type.info.type}};
+  return out;
+}
+
+/// By "type", so that an editor complains of the one thing that is wrong and not of all types.
+ordered_json by_type(const std::vector<std::pair<std::string, ordered_json>>& schemas) {
+  ordered_json out = {{"type", "object"}, {"required", {"type"}}};
+  out["properties"]["type"]["enum"] = ordered_json::array();
+  out["allOf"] = ordered_json::array();
+  for (const auto& [type, schema] : schemas) {
+    out["properties"]["type"]["enum"].push_back(type);
+    out["allOf"].push_back({{"if", {{"properties", {{"type", {{"const", type}}}}}}}, {"then", schema}});
+  }
+  return out;
+}
+
+ordered_json whole_schema() {
+  std::vector<std::pair<std::string, ordered_json>> nodes, models;
+  for (const NodeType* type : node_types()) nodes.emplace_back(type->info.type, node_schema(*type));
+  for (const ModelType* type : model_types()) models.emplace_back(type->info.type, model_schema(*type));
+  RunParams run;
+  ParamSetOf<RunParams> run_set(run);
+  const ordered_json node = {{"$ref", "#/$defs/node"}};
+  ordered_json pipeline = {
+      {"type", "object"},
+      {"required", {"nodes"}},
+      {"additionalProperties", false},
+      {"properties",
+       {{"about", {{"type", "string"}}},
+        {"seed", {{"type", "integer"}, {"minimum", 0}}},
+        {"run", object_schema(document_params(run_set))},
+        {"let", {{"type", "object"}, {"description", "Values that \"$name\" stands for"}}},
+        {"plugins", {{"type", "array"}, {"items", {{"type", "string"}}}, {"description", "Shared libraries, relative to this file"}}},
+        {"models", {{"type", "object"}, {"additionalProperties", {{"$ref", "#/$defs/model"}}}}},
+        {"nodes", {{"type", "object"}, {"additionalProperties", node}}},
+        {"resolved", {{"type", "object"}}}}}};
+  ordered_json extension = {{"type", "object"},
+                            {"required", {"extends"}},
+                            {"additionalProperties", false},
+                            {"properties",
+                             {{"extends", {{"type", "string"}, {"description", "Pipeline file, relative to this one"}}},
+                              {"about", {{"type", "string"}}},
+                              {"swap", {{"type", "object"}, {"description", "New type and all parameters; in and after stay"}}},
+                              {"set", {{"type", "object"}, {"description", "Path to new value of what is there"}}},
+                              {"add", {{"type", "object"}, {"description", "New nodes and models"}}},
+                              {"drop", {{"type", "array"}, {"items", {{"type", "string"}}}}}}}};
+  return {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+          {"title", "Flowrun pipeline"},
+          {"if", {{"required", {"extends"}}}},
+          {"then", std::move(extension)},
+          {"else", std::move(pipeline)},
+          {"$defs", {{"node", by_type(nodes)}, {"model", by_type(models)}}}};
+}
+
+}  // namespace
+
+int schema(const TypeArgs& args) {
+  open_plugins(args.plugins);
+  std::cout << whole_schema().dump(2) << '\n';
+  return 0;
+}
+
+}  // namespace flowrun::tool
