@@ -27,6 +27,7 @@ CudaModule load() {
   find(library, "flowrun_cuda_range_push", module.range_push);
   find(library, "flowrun_cuda_range_pop", module.range_pop);
   find(library, "flowrun_cuda_nccl", module.nccl);
+  find(library, "flowrun_cuda_kernels", module.kernels);
   if (module.devices() == 0) module.missing = "the NVIDIA driver shows no GPU";
 #else
   module.missing = "this program was built without CUDA, because there was no nvcc: install the CUDA 13.0 toolkit and build again";

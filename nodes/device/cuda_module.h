@@ -5,6 +5,10 @@
 
 namespace flowrun {
 
+namespace kernels {
+struct Backend;
+}
+
 /// libflowrun_cuda.so, beside the program: what needs CUDA's own libraries. It is not linked, because it brings gigabytes
 /// of them along; opened at the first get().
 struct CudaModule {
@@ -16,6 +20,8 @@ struct CudaModule {
   void (*range_pop)() = nullptr;
   /// Points at an intrusive_ptr<c10d::Store>; writes an intrusive_ptr<c10d::Backend>. Throws what c10d throws.
   void (*nccl)(const void* store, int rank, int world, double timeout, void* backend) = nullptr;
+
+  const kernels::Backend* (*kernels)() = nullptr;
 
   static const CudaModule& get();
 };
