@@ -33,5 +33,6 @@ if(FLOWRUN_WITH_CUDA)
   target_link_libraries(torch_cuda INTERFACE torch)
   target_include_directories(torch_cuda SYSTEM INTERFACE "${FLOWRUN_SITE}/nvidia/cu13/include" "${FLOWRUN_SITE}/nvidia/nccl/include")
   target_link_options(torch_cuda INTERFACE "LINKER:--no-as-needed" "LINKER:-rpath,${FLOWRUN_SITE}/nvidia/cu13/lib")
-  target_link_libraries(torch_cuda INTERFACE "${FLOWRUN_TORCH}/lib/libc10_cuda.so" "${FLOWRUN_TORCH}/lib/libtorch_cuda.so")
+  target_link_libraries(torch_cuda INTERFACE "${FLOWRUN_TORCH}/lib/libc10_cuda.so" "${FLOWRUN_TORCH}/lib/libtorch_cuda.so"
+                                             "${FLOWRUN_SITE}/nvidia/cu13/lib/libcudart.so.13")
 endif()

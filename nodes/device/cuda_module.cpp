@@ -30,6 +30,7 @@ CudaModule load() {
   find(library, "flowrun_cuda_allocate_pinned", module.pinned.allocate);
   find(library, "flowrun_cuda_free_pinned", module.pinned.free);
   find(library, "flowrun_cuda_synchronisations", module.synchronisations);
+  find(library, "flowrun_cuda_kernels", module.kernels);
   if (module.devices() == 0) module.missing = "the NVIDIA driver shows no GPU";
 #else
   module.missing = "this program was built without CUDA, because there was no nvcc: install the CUDA 13.0 toolkit and build again";

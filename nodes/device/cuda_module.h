@@ -7,6 +7,10 @@
 
 namespace flowrun {
 
+namespace kernels {
+struct Backend;
+}
+
 /// libflowrun_cuda.so, beside the program: what needs CUDA's own libraries. It is not linked, because it brings gigabytes
 /// of them along; opened at the first get().
 struct CudaModule {
@@ -21,6 +25,7 @@ struct CudaModule {
 
   PinnedMemory pinned;
   int64_t (*synchronisations)() = nullptr;
+  const kernels::Backend* (*kernels)() = nullptr;
 
   static const CudaModule& get();
 };

@@ -1,13 +1,11 @@
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/tensor.h>
 #include <c10/core/MemoryFormat.h>
 
 #include "nodes/device.h"
-#include "nodes/device/normalise.h"
 #include "nodes/host.h"
+#include "nodes/kernels/kernels.h"
 #include "nodes/model_resources.h"
 
 namespace flowrun {
@@ -49,21 +47,22 @@ struct Upload {
 
   void open(const OpenContext& context) {
     device_ = torch_device(context.run);
-    const auto row = [&](auto value) {
-      std::vector<float> out;
-      for (size_t c = 0; c < 3; ++c) out.push_back(static_cast<float>(value(c)));
-      return at::tensor(out).view({1, 3, 1, 1}).to(device_);
-    };
+    scale_.clear(), shift_.clear();
     // (x / 255 - mean) / std as one product and one sum.
-    scale_ = row([&](size_t c) { return 1.0 / (255.0 * params.std[c]); });
-    shift_ = row([&](size_t c) { return -params.mean[c] / params.std[c]; });
+    for (size_t c = 0; c < 3; ++c) {
+      scale_.push_back(static_cast<float>(1.0 / (255.0 * params.std[c])));
+      shift_.push_back(static_cast<float>(-params.mean[c] / params.std[c]));
+    }
   }
 
   void run(Ports& port, const GroupContext&) {
     const at::NoGradGuard no_grad;
     const ImageBatch& in = *port.image;
     const int64_t images = in.images;
-    port.images->images_BCHW = device_.is_cpu() ? normalised_here(in, images) : normalised_there(in, images);
+    // On the host the bytes are read where they are.
+    const Tensor there = device_.is_cpu() ? Tensor() : send(in.pixels.data(), {images, in.height, in.width, in.channels}, at::kByte);
+    const uint8_t* bytes = there.defined() ? there.const_data_ptr<uint8_t>() : in.pixels.data();
+    port.images->images_BCHW = kernels::normalised(bytes, images, in.height, in.width, scale_, shift_, device_);
     if (port.label && !port.label->values.empty()) port.labels->labels_B = send(port.label->values.data(), {images}, at::kLong);
     if (port.label_map && !port.label_map->pixels.empty()) {
       const LabelMapBatch& maps = *port.label_map;
@@ -78,25 +77,6 @@ struct Upload {
   }
 
  private:
-  /// The same numbers as normalised_there(), in one pass.
-  Tensor normalised_here(const ImageBatch& in, int64_t images) const {
-    Tensor out = at::empty({images, in.channels, in.height, in.width}, at::TensorOptions(at::kFloat));
-    const int64_t pixels = static_cast<int64_t>(in.height) * in.width;
-    float* const to = out.data_ptr<float>();
-    at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        normalise(in.view(i).pixels, pixels, scale_.data_ptr<float>(), shift_.data_ptr<float>(), to + i * pixels * 3);
-    });
-    return out;
-  }
-
-  Tensor normalised_there(const ImageBatch& in, int64_t images) const {
-    const Tensor bytes = send(in.pixels.data(), {images, in.height, in.width, in.channels}, at::kByte);
-    Tensor out = at::empty({images, in.channels, in.height, in.width}, at::TensorOptions(at::kFloat).device(device_));
-    out.copy_(bytes.permute({0, 3, 1, 2}));
-    return out.mul_(scale_).add_(shift_);
-  }
-
   /// A copy on the device: the host's memory serves the next group meanwhile.
   Tensor send(const void* data, at::IntArrayRef shape, at::ScalarType type) const {
     const Tensor host = at::from_blob(const_cast<void*>(data), shape, at::TensorOptions(type));
@@ -108,7 +88,7 @@ struct Upload {
   }
 
   at::Device device_{at::kCPU};
-  Tensor scale_, shift_;
+  std::vector<float> scale_, shift_;
 };
 
 FLOWRUN_NODE(Upload);

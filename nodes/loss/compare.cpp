@@ -42,10 +42,11 @@ void compare(const Prediction& prediction, const Target& target, Options options
   options.parts = std::max<int64_t>(1, static_cast<int64_t>(target.parts.size()));
   const double scale = factor(weighting, target.values.size(-1));
   const auto weighted = [&](const Tensor& value) { return scale == 1.0 ? value : value.mul(scale); };
-  out.value = weighted(value(prediction.values, target.ready(), options));
+  Tensor per_part;
+  out.value = weighted(value(prediction.values, target.ready(), options, target.parts.empty() ? nullptr : &per_part));
   out.has_value = true;
   out.parts = target.parts;
-  if (!target.parts.empty()) out.per_part = weighted(per_part(prediction.values, target.values, options));
+  if (!target.parts.empty()) out.per_part = weighted(per_part);
 }
 
 }  // namespace flowrun::loss

@@ -4,18 +4,15 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cosine_similarity.h>
 #include <ATen/ops/l1_loss.h>
-#include <ATen/ops/mse_loss.h>
-#include <ATen/ops/mse_loss_backward.h>
 #include <ATen/ops/smooth_l1_loss.h>
 #include <ATen/ops/zeros.h>
 #include <stdexcept>
 #include <string>
-#include <torch/csrc/autograd/custom_function.h>
+
+#include "nodes/kernels/kernels.h"
 
 namespace flowrun::loss {
 namespace {
-
-using torch::autograd::AutogradContext, torch::autograd::variable_list;
 
 Tensor at_least_float(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
@@ -30,7 +27,7 @@ Tensor slices(const Tensor& x, int64_t parts) {
 Tensor reduced(const Tensor& p, const Tensor& t, const Options& options, at::Reduction::Reduction how) {
   switch (options.kind) {
     case Kind::mse:
-      return at::mse_loss(p, t, how);
+      break;
     case Kind::l1:
       return at::l1_loss(p, t, how);
     case Kind::smooth_l1:
@@ -43,32 +40,32 @@ Tensor reduced(const Tensor& p, const Tensor& t, const Options& options, at::Red
   throw std::invalid_argument("unknown loss");
 }
 
-struct MseWithoutValue : torch::autograd::Function<MseWithoutValue> {
-  static Tensor forward(AutogradContext* context, const Tensor& prediction, const Tensor& target) {
-    context->save_for_backward({prediction, target});
-    return at::zeros({}, prediction.options());
-  }
-  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    const auto saved = context->get_saved_variables();
-    return {at::mse_loss_backward(gradients[0], saved[0], saved[1], at::Reduction::Mean), Tensor()};
-  }
-};
-
 }  // namespace
 
-Tensor value(const Tensor& prediction, const Tensor& target, const Options& options) {
+Tensor value(const Tensor& prediction, const Tensor& target, const Options& options, Tensor* parts) {
+  if (options.kind == Kind::mse) {
+    const Tensor errors = kernels::squared_error(prediction, target, parts ? options.parts : 1).detach();
+    const auto type = prediction.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    if (parts) *parts = errors.to(type);
+    return kernels::with_squared_error_gradient(errors.mean().to(type), prediction, target);
+  }
+  if (parts) *parts = per_part(prediction, target, options);
   return reduced(at_least_float(prediction), at_least_float(target), options, at::Reduction::Mean);
 }
 
 Tensor per_part(const Tensor& prediction, const Tensor& target, const Options& options) {
   const at::NoGradGuard no_grad;
+  if (options.kind == Kind::mse) {
+    return kernels::squared_error(prediction, target, options.parts).to(prediction.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+  }
   const Tensor each = reduced(at_least_float(prediction), at_least_float(target), options, at::Reduction::None);
   if (options.kind == Kind::cosine) return each.flatten(0, -2).mean(0);
   return slices(each, options.parts).flatten(0, -3).mean(at::IntArrayRef{0, 2});
 }
 
 Tensor mse_without_value(const Tensor& prediction, const Tensor& target) {
-  return MseWithoutValue::apply(at_least_float(prediction), at_least_float(target));
+  return kernels::with_squared_error_gradient(
+      at::zeros({}, prediction.options().dtype(prediction.scalar_type() == at::kDouble ? at::kDouble : at::kFloat)), prediction, target);
 }
 
 }  // namespace flowrun::loss

@@ -20,8 +20,9 @@ struct Options {
   int64_t parts = 1;  ///< equal slices of the last axis, for cosine and per_part
 };
 
-/// Mean over all elements (cosine: over all tokens and parts), a scalar; float32, or float64 if the inputs are.
-Tensor value(const Tensor& prediction, const Tensor& target, const Options& options);
+/// Mean over all elements (cosine: over all tokens and parts), a scalar; float32, or float64 if the inputs are. The squared
+/// error has no gradient for the target. `parts` gets what per_part() returns, for mse from the same pass.
+Tensor value(const Tensor& prediction, const Tensor& target, const Options& options, Tensor* parts = nullptr);
 
 /// The mean of each part's slice of the last axis, [parts], on the inputs' device, without gradient.
 Tensor per_part(const Tensor& prediction, const Tensor& target, const Options& options);

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "nodes/kernels/kernels.h"
 #include "nodes/model/rows.h"
 
 namespace flowrun::mim {
@@ -35,6 +36,13 @@ Tensor z_score(const Tensor& x, const ZScore& options) {
 Tensor hidden_targets(const std::vector<Tensor>& taps_BND, const Tensor& targets_BRM, const TargetOptions& options) {
   if (taps_BND.empty()) throw std::invalid_argument("no hidden block to make targets of");
   const at::NoGradGuard no_grad;
+  const int64_t images = taps_BND[0].size(0);
+  if (options.zscore.over == Over::features && options.merge == Merge::concat && !options.pooled && images > 0 && targets_BRM.size(0) % images == 0) {
+    model::check_indices(targets_BRM, taps_BND[0].size(1));
+    auto shape = targets_BRM.sizes().vec();
+    shape.push_back(-1);
+    return kernels::standardised_rows(taps_BND, targets_BRM.reshape({images, -1}), options.zscore.eps, options.zscore.unbiased).view(shape);
+  }
   const bool gather_first = options.zscore.over != Over::tokens && !options.pooled;
   std::vector<Tensor> rows;
   for (const Tensor& tap_BND : taps_BND) {

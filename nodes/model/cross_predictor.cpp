@@ -1,7 +1,6 @@
 #include "nodes/model/cross_predictor.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -9,6 +8,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "nodes/kernels/kernels.h"
 #include "nodes/model/rows.h"
 #include "nodes/model/sincos.h"
 
@@ -93,7 +93,7 @@ Tensor CrossPredictor::attend(const Layer& place, const Tensor& x_BMP, const Ten
 }
 
 Tensor CrossPredictor::feed_forward(const Layer& place, const Tensor& x_BMP) const {
-  return linear(at::gelu(linear(norm(x_BMP, place.norm2), place.fc1)), place.fc2);
+  return linear(kernels::linear_gelu(norm(x_BMP, place.norm2), parameters_[place.fc1], parameters_[place.fc1 + 1]), place.fc2);
 }
 
 Tensor CrossPredictor::predict(const PredictorInputs& in) const {

@@ -1,10 +1,10 @@
 #include "nodes/model/predictor.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <stdexcept>
 
+#include "nodes/kernels/kernels.h"
 #include "nodes/model/rows.h"
 #include "nodes/model/sincos.h"
 
@@ -57,12 +57,12 @@ Tensor Predictor::predict(const Tensor& cls_B1D, const Tensor& patch_BKD, const 
   const Tensor context_BSP = context(cls_B1D, patch_BKD, visible_BK);
   const Tensor shared_BRSP = context_BSP.unsqueeze(1).expand({images, regions, -1, -1});
   const Tensor mask_BRMP = parameters_[mask_].add(table_rows(positions_NP_, targets_BRM));
-  Tensor x_BSP = at::cat({shared_BRSP, mask_BRMP}, 2).flatten(0, 1);  // from here B stands for images * regions
+  kernels::Stream stream{.x = at::cat({shared_BRSP, mask_BRMP}, 2).flatten(0, 1)};  // from here B stands for images * regions
   const int64_t last = config_.depth - 1;
-  for (int64_t block = 0; block < last; ++block) x_BSP = blocks_->run(parameters_, block, x_BSP);
+  for (int64_t block = 0; block < last; ++block) blocks_->run(parameters_, block, stream);
   // Only the mask tokens are read out, so the last block computes no other row.
-  const Tensor x_BMP = blocks_->run_last_rows(parameters_, last, x_BSP, patches);
-  const Tensor n_BMP = at::layer_norm(x_BMP, {config_.width}, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps);
+  blocks_->run_last_rows(parameters_, last, stream, patches);
+  const Tensor n_BMP = kernels::add_norm(stream, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps, kernels::product_type(stream.x));
   return at::linear(n_BMP, parameters_[proj_], parameters_[proj_ + 1]).unflatten(0, {images, regions});
 }
 

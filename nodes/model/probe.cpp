@@ -14,6 +14,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "nodes/kernels/kernels.h"
+
 namespace flowrun::model {
 namespace {
 
@@ -166,7 +168,11 @@ Tensor Probe::scores(int64_t head, const Tensor& x) const {
   const size_t first = first_ + static_cast<size_t>(head) * per_head_, linear = first + per_head_ - 2;
   Tensor pooled = x;
   if (config_.kind == ProbeKind::attentive) pooled = attend(first, x);
-  if (blocks_) pooled = blocks_->run(parameters_, head, x);
+  if (blocks_) {
+    kernels::Stream stream{.x = x};
+    blocks_->run(parameters_, head, stream);
+    pooled = stream.sum();
+  }
   const Tensor scores = at::linear(pooled, parameters_[linear], parameters_[linear + 1]);
   if (!segments()) return scores;
   const auto grid = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(x.size(1)))));

@@ -8,7 +8,15 @@
 namespace flowrun::model {
 namespace {
 
-void check_range(const Tensor& index, int64_t rows) {
+std::vector<int64_t> with_width(const Tensor& index, int64_t width) {
+  auto shape = index.sizes().vec();
+  shape.push_back(width);
+  return shape;
+}
+
+}  // namespace
+
+void check_indices(const Tensor& index, int64_t rows) {
   if (index.scalar_type() != at::kLong) throw std::invalid_argument("patch indices must be int64");
   if (!index.is_cpu()) return;
   const Tensor dense = index.contiguous();
@@ -20,21 +28,13 @@ void check_range(const Tensor& index, int64_t rows) {
   }
 }
 
-std::vector<int64_t> with_width(const Tensor& index, int64_t width) {
-  auto shape = index.sizes().vec();
-  shape.push_back(width);
-  return shape;
-}
-
-}  // namespace
-
 Tensor gather_rows(const Tensor& x_BND, const Tensor& index) {
   const int64_t images = x_BND.size(0), rows = x_BND.size(1), width = x_BND.size(2);
   if (index.dim() < 1 || index.size(0) != images) {
     throw std::invalid_argument("indices of " + std::to_string(index.dim() < 1 ? 0 : index.size(0)) + " images for tokens of " +
                                 std::to_string(images));
   }
-  check_range(index, rows);
+  check_indices(index, rows);
   const Tensor flat_B1 = at::arange(images, index.options()).mul_(rows).view({images, 1});
   const Tensor flat = index.reshape({images, -1}).add(flat_B1).view({-1});
   return at::index_select(x_BND.reshape({images * rows, width}), 0, flat).view(with_width(index, width));
@@ -50,7 +50,7 @@ Tensor gather_repeated(const Tensor& x_BND, const Tensor& index) {
 }
 
 Tensor table_rows(const Tensor& table_ND, const Tensor& index) {
-  check_range(index, table_ND.size(0));
+  check_indices(index, table_ND.size(0));
   return at::index_select(table_ND, 0, index.reshape({-1})).view(with_width(index, table_ND.size(1)));
 }
 

@@ -16,4 +16,7 @@ Tensor gather_repeated(const Tensor& x_BND, const Tensor& index);
 /// Rows of one table for all images: table_ND, index […] int64 -> […, D]. Out of range: as above.
 Tensor table_rows(const Tensor& table_ND, const Tensor& index);
 
+/// int64 and, if the indices are on the host, in [0, rows): else throws as gather_rows does.
+void check_indices(const Tensor& index, int64_t rows);
+
 }  // namespace flowrun::model

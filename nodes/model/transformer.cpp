@@ -1,13 +1,16 @@
 #include "nodes/model/transformer.h"
 
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <cmath>
 #include <stdexcept>
 
+#include "nodes/kernels/kernels.h"
+
 namespace flowrun::model {
+
+using kernels::Stream;
+
 namespace {
 
 /// [B, S, D] -> [B, H, S, E], a view.
@@ -73,54 +76,61 @@ Tensor Blocks::weight(const Parameters& p, size_t plain, size_t lora) const {
   return p[plain].add(p[lora + 1].matmul(p[lora]), config_.lora_alpha / static_cast<double>(config_.lora_rank));
 }
 
-Tensor Blocks::attend(const Parameters& p, const Places& place, const Tensor& x_BSD, int64_t rows) const {
-  const int64_t skipped = x_BSD.size(1) - rows, width = config_.width, heads = config_.heads;
-  const Tensor n_BSD = at::layer_norm(x_BSD, {width}, p[place.norm1], p[place.norm1 + 1], config_.norm_eps);
+/// The stream at x with what a linear layer adds to it: its bias waits with the addition, unless a gain comes in between.
+Stream Blocks::branch(const Parameters& p, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain) const {
+  if (config_.layer_scale > 0) return {.x = x, .branch = at::linear(in, weight, p[bias]).mul(p[gain]), .spend = true};
+  return {.x = x, .branch = at::linear(in, weight), .bias = p[bias], .spend = true};
+}
+
+/// Stochastic depth, and what is read out of a branch.
+void Blocks::finish(Stream& stream, const Tensor* keep, Tensor* tapped) {
+  if (!keep && !tapped) return;
+  if (stream.bias.defined()) stream.branch = stream.branch.add(stream.bias), stream.bias.reset();
+  if (tapped) *tapped = stream.branch, stream.spend = false;
+  if (keep) stream.branch = stream.branch.mul(*keep), stream.spend = true;
+}
+
+void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, int64_t rows) const {
+  const Tensor n_BSD = kernels::add_norm(stream, p[place.norm1], p[place.norm1 + 1], config_.norm_eps, kernels::product_type(stream.x));
+  const int64_t skipped = n_BSD.size(1) - rows, width = config_.width, heads = config_.heads;
   const Tensor weights = weight(p, place.qkv, place.qkv_lora);
   const Tensor& bias = p[place.qkv + 1];
-  Tensor query, key, value;
+  Tensor query, key, value, x_BSD = stream.x;
   if (skipped == 0) {
     // Splitting the last axis, not unbinding a fifth: the backward pass then writes the three gradients side by side
     // in one copy.
     const auto parts = at::linear(n_BSD, weights, bias).chunk(3, -1);
     query = parts[0], key = parts[1], value = parts[2];
   } else {
+    x_BSD = x_BSD.narrow(1, skipped, rows);
     query = at::linear(n_BSD.narrow(1, skipped, rows), weights.narrow(0, 0, width), bias.narrow(0, 0, width));
     const auto parts = at::linear(n_BSD, weights.narrow(0, width, 2 * width), bias.narrow(0, width, 2 * width)).chunk(2, -1);
     key = parts[0], value = parts[1];
   }
   const Tensor out_BHSE = at::scaled_dot_product_attention(to_heads(query, heads), to_heads(key, heads), to_heads(value, heads));
-  const Tensor out_BSD = at::linear(out_BHSE.transpose(1, 2).flatten(2), weight(p, place.proj, place.proj_lora), p[place.proj + 1]);
-  return config_.layer_scale > 0 ? out_BSD.mul(p[place.ls1]) : out_BSD;
+  stream = branch(p, x_BSD, out_BHSE.transpose(1, 2).flatten(2), weight(p, place.proj, place.proj_lora), place.proj + 1, place.ls1);
 }
 
-Tensor Blocks::feed_forward(const Parameters& p, const Places& place, const Tensor& x_BSD) const {
-  const Tensor n_BSD = at::layer_norm(x_BSD, {config_.width}, p[place.norm2], p[place.norm2 + 1], config_.norm_eps);
-  const Tensor hidden = at::gelu(at::linear(n_BSD, p[place.fc1], p[place.fc1 + 1]));
-  const Tensor out_BSD = at::linear(hidden, p[place.fc2], p[place.fc2 + 1]);
-  return config_.layer_scale > 0 ? out_BSD.mul(p[place.ls2]) : out_BSD;
+void Blocks::feed_forward(const Parameters& p, const Places& place, Stream& stream) const {
+  const Tensor n_BSD = kernels::add_norm(stream, p[place.norm2], p[place.norm2 + 1], config_.norm_eps, kernels::product_type(stream.x));
+  stream = branch(p, stream.x, kernels::linear_gelu(n_BSD, p[place.fc1], p[place.fc1 + 1]), p[place.fc2], place.fc2 + 1, place.ls2);
 }
 
-Tensor Blocks::run(const Parameters& parameters, int64_t block, const Tensor& x_BSD, const Options& options) const {
+void Blocks::run(const Parameters& parameters, int64_t block, Stream& stream, const Options& options) const {
   const Places& place = places_.at(static_cast<size_t>(block));
-  const Tensor attention_BSD = attend(parameters, place, x_BSD, x_BSD.size(1));
-  const Tensor middle_BSD = x_BSD.add(options.attention_keep ? attention_BSD.mul(*options.attention_keep) : attention_BSD);
-  const Tensor mlp_BSD = feed_forward(parameters, place, middle_BSD);
-  const Tensor out_BSD = middle_BSD.add(options.mlp_keep ? mlp_BSD.mul(*options.mlp_keep) : mlp_BSD);
-  if (options.tapped) {
-    *options.tapped = options.tap == Tap::output      ? out_BSD
-                      : options.tap == Tap::middle    ? middle_BSD
-                      : options.tap == Tap::attention ? attention_BSD
-                                                      : mlp_BSD;
-  }
-  return out_BSD;
+  const auto tapped = [&](Tap tap) { return options.tap == tap ? options.tapped : nullptr; };
+  attend(parameters, place, stream, stream.x.size(1));
+  finish(stream, options.attention_keep, tapped(Tap::attention));
+  if (Tensor* middle = tapped(Tap::middle)) *middle = stream.sum();
+  feed_forward(parameters, place, stream);
+  finish(stream, options.mlp_keep, tapped(Tap::mlp));
+  if (Tensor* output = tapped(Tap::output)) *output = stream.sum();
 }
 
-Tensor Blocks::run_last_rows(const Parameters& parameters, int64_t block, const Tensor& x_BSD, int64_t rows) const {
+void Blocks::run_last_rows(const Parameters& parameters, int64_t block, Stream& stream, int64_t rows) const {
   const Places& place = places_.at(static_cast<size_t>(block));
-  const Tensor residual_BSD = x_BSD.narrow(1, x_BSD.size(1) - rows, rows);
-  const Tensor middle_BSD = residual_BSD.add(attend(parameters, place, x_BSD, rows));
-  return middle_BSD.add(feed_forward(parameters, place, middle_BSD));
+  attend(parameters, place, stream, rows);
+  feed_forward(parameters, place, stream);
 }
 
 }  // namespace flowrun::model

@@ -6,6 +6,10 @@
 
 #include "nodes/model/parameters.h"
 
+namespace flowrun::kernels {
+struct Stream;
+}
+
 namespace flowrun::model {
 
 struct BlocksConfig {
@@ -45,13 +49,13 @@ class Blocks {
     Tap tap = Tap::output;
   };
 
-  /// Output of block `block` (from 0) for x_BSD [B, S, D]: [B, S, D].
-  Tensor run(const Parameters& parameters, int64_t block, const Tensor& x_BSD, const Options& options) const;
-  Tensor run(const Parameters& parameters, int64_t block, const Tensor& x_BSD) const { return run(parameters, block, x_BSD, Options()); }
+  /// Takes the stream [B, S, D] through block `block` (from 0). What the MLP adds is left for the next norm to add.
+  void run(const Parameters& parameters, int64_t block, kernels::Stream& stream, const Options& options) const;
+  void run(const Parameters& parameters, int64_t block, kernels::Stream& stream) const { run(parameters, block, stream, Options()); }
 
-  /// The last `rows` rows of what run() returns, [B, rows, D], without computing the others: all tokens are attended
-  /// to, but queries, projection and MLP see these rows only.
-  Tensor run_last_rows(const Parameters& parameters, int64_t block, const Tensor& x_BSD, int64_t rows) const;
+  /// The same for the last `rows` rows, without computing the others: all tokens are attended to, but queries, projection
+  /// and MLP see these rows only. The stream then is [B, rows, D].
+  void run_last_rows(const Parameters& parameters, int64_t block, kernels::Stream& stream, int64_t rows) const;
 
   int64_t depth() const { return config_.depth; }
 
@@ -63,8 +67,10 @@ class Blocks {
   };
   Places add_block(Parameters& parameters, int64_t block) const;
   size_t add_lora(Parameters& parameters, const std::string& name, int64_t out, int64_t block) const;
-  Tensor attend(const Parameters& parameters, const Places& place, const Tensor& x_BSD, int64_t rows) const;
-  Tensor feed_forward(const Parameters& parameters, const Places& place, const Tensor& x_BSD) const;
+  void attend(const Parameters& parameters, const Places& place, kernels::Stream& stream, int64_t rows) const;
+  void feed_forward(const Parameters& parameters, const Places& place, kernels::Stream& stream) const;
+  kernels::Stream branch(const Parameters& parameters, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain) const;
+  static void finish(kernels::Stream& stream, const Tensor* keep, Tensor* tapped);
   Tensor weight(const Parameters& parameters, size_t plain, size_t lora) const;
 
   BlocksConfig config_;

@@ -3,10 +3,10 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <stdexcept>
 
+#include "nodes/kernels/kernels.h"
 #include "nodes/model/rows.h"
 #include "nodes/model/sincos.h"
 
@@ -78,16 +78,18 @@ void Vit::to(at::Device device, at::ScalarType dtype) {
 
 Tensor Vit::positions_ND() const { return config_.learned_positions ? parameters_[positions_].select(0, 0) : table_ND_; }
 
-/// [B, C, H, W] -> [B, N, F], the values of a patch in the order of the convolution's weight.
-Tensor Vit::patchify(const Tensor& images_BCHW) const {
+/// [B, C, H, W] -> [B, K, F] at `index` [B, K], or [B, N, F]: the values of a patch in the order of the convolution's weight.
+Tensor Vit::patchify(const Tensor& images_BCHW, const Tensor& index) const {
   const int64_t channels = config_.channels, side = config_.image, grid = config_.grid(), patch = config_.patch;
   if (images_BCHW.dim() != 4 || images_BCHW.size(1) != channels || images_BCHW.size(2) != side || images_BCHW.size(3) != side) {
     throw std::invalid_argument("the encoder takes images [B, " + std::to_string(channels) + ", " + std::to_string(side) + ", " +
                                 std::to_string(side) + "]");
   }
-  return images_BCHW.reshape({-1, channels, grid, patch, grid, patch})
-      .permute({0, 2, 4, 1, 3, 5})
-      .reshape({-1, grid * grid, channels * patch * patch});
+  const bool needs_gradient = at::GradMode::is_enabled() && images_BCHW.requires_grad();
+  if (!needs_gradient) return kernels::patch_rows(images_BCHW, patch, index);
+  const Tensor all_BNF =
+      images_BCHW.reshape({-1, channels, grid, patch, grid, patch}).permute({0, 2, 4, 1, 3, 5}).reshape({-1, grid * grid, channels * patch * patch});
+  return index.defined() ? gather_rows(all_BNF, index) : all_BNF;
 }
 
 /// Embeds patches, adds their positions ([N, D] or [B, K, D]) and puts the learned tokens in front: [B, S, D].
@@ -103,13 +105,14 @@ Tensor Vit::sequence(const Tensor& patch_BKF, const Tensor& position) const {
   return at::cat(parts, 1);
 }
 
-Tensor Vit::norm(const Tensor& x_BSD) const {
-  return at::layer_norm(x_BSD, {config_.width}, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps);
+Tensor Vit::norm(kernels::Stream stream) const {
+  return kernels::add_norm(stream, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps, stream.x.scalar_type());
 }
 
 /// All blocks and the final norm.
 Vit::Tokens Vit::encode(Tensor x_BSD, const Options& options) const {
   Tokens out;
+  kernels::Stream stream{.x = std::move(x_BSD)};
   for (int64_t block = 0; block < config_.depth; ++block) {
     Blocks::Options branch;
     Tensor keep[2];
@@ -117,10 +120,10 @@ Vit::Tokens Vit::encode(Tensor x_BSD, const Options& options) const {
       for (int64_t i : {0, 1}) keep[i] = options.drop_path.select(0, 2 * block + i).view({-1, 1, 1});
       branch.attention_keep = &keep[0], branch.mlp_keep = &keep[1];
     }
-    x_BSD = blocks_->run(parameters_, block, x_BSD, branch);
-    if (options.maps) out.maps_BSD.push_back(x_BSD);
+    blocks_->run(parameters_, block, stream, branch);
+    if (options.maps) out.maps_BSD.push_back(stream.sum());
   }
-  const Tensor n_BSD = norm(x_BSD);
+  const Tensor n_BSD = norm(std::move(stream));
   const int64_t prefix = config_.prefix(), cls = class_ ? 1 : 0;
   if (class_) out.cls_B1D = n_BSD.narrow(1, 0, 1);
   if (register_) out.registers = n_BSD.narrow(1, cls, config_.registers);
@@ -130,32 +133,37 @@ Vit::Tokens Vit::encode(Tensor x_BSD, const Options& options) const {
 
 Vit::Tokens Vit::encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK, const Options& options) const {
   // Gathering pixels before the projection: hidden patches cost nothing.
-  const Tensor pixels_BNF = patchify(images_BCHW);
-  return encode(sequence(gather_repeated(pixels_BNF, visible_BK), table_rows(positions_ND(), visible_BK)), options);
+  const Tensor positions_BKD = table_rows(positions_ND(), visible_BK);  // checks the indices, too
+  const int64_t images = images_BCHW.size(0), masks = visible_BK.size(0);
+  if (images == 0 || masks % images != 0) {
+    throw std::invalid_argument("indices of " + std::to_string(masks) + " masks for " + std::to_string(images) + " images");
+  }
+  const Tensor pixels_BKF = patchify(images_BCHW, visible_BK.reshape({images, -1})).reshape({masks, visible_BK.size(1), -1});
+  return encode(sequence(pixels_BKF, positions_BKD), options);
 }
 
 std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last) const {
   std::vector<Tensor> taps;
-  Tensor x_BSD = sequence(patchify(images_BCHW), positions_ND());
+  kernels::Stream stream{.x = sequence(patchify(images_BCHW, {}), positions_ND())};
   int64_t done = 0;
   for (const int64_t block : blocks) {
     if (block <= done || block > config_.depth) {
       throw std::invalid_argument("hidden blocks must increase and lie in 1 to " + std::to_string(config_.depth) + "; got " + std::to_string(block) +
                                   " after " + std::to_string(done));
     }
-    for (; done + 1 < block; ++done) x_BSD = blocks_->run(parameters_, done, x_BSD);
+    for (; done + 1 < block; ++done) blocks_->run(parameters_, done, stream);
     Tensor tapped;
     Blocks::Options options;
     options.tapped = &tapped, options.tap = tap;
-    x_BSD = blocks_->run(parameters_, done++, x_BSD, options);
-    if (norm_last && block == config_.depth) tapped = norm(tapped);
+    blocks_->run(parameters_, done++, stream, options);
+    if (norm_last && block == config_.depth) tapped = norm({.x = tapped});
     taps.push_back(tapped.narrow(1, config_.prefix(), config_.patches()));
   }
   return taps;
 }
 
 Vit::Tokens Vit::features(const Tensor& images_BCHW, const Options& options) const {
-  return encode(sequence(patchify(images_BCHW), positions_ND()), options);
+  return encode(sequence(patchify(images_BCHW, {}), positions_ND()), options);
 }
 
 std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit) {

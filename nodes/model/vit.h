@@ -89,10 +89,10 @@ class Vit {
   Tokens features(const Tensor& images_BCHW) const { return features(images_BCHW, Options()); }
 
  private:
-  Tensor patchify(const Tensor& images_BCHW) const;
+  Tensor patchify(const Tensor& images_BCHW, const Tensor& index) const;
   Tensor sequence(const Tensor& patch_BKF, const Tensor& position_KD) const;
   Tokens encode(Tensor x_BSD, const Options& options) const;
-  Tensor norm(const Tensor& x_BSD) const;
+  Tensor norm(kernels::Stream stream) const;
 
   VitConfig config_;
   Parameters parameters_;
