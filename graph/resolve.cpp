@@ -75,6 +75,8 @@ std::string pipeline_hash(const ordered_json& resolved) {
   nlohmann::json plain = resolved;
   for (const char* key : {"about", "resolved", "plugins"}) plain.erase(key);
   for (const char* key : {"threads", "read_ahead", "memory_mib", "steps", "stall_after", "rank_timeout"}) plain["run"].erase(key);
+  // On which rank an optimizer's states lie.
+  for (auto& node : plain["nodes"]) node.erase("shard");
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash_text(plain.dump())));
   return text;
