@@ -433,6 +433,7 @@ RunResult Engine::run() {
   while (step_ < info_.last_step && !stop_asked()) {
     const int64_t to = next_stop(step_);
     if (const auto failure = train(to)) {
+      if (info_.ranks != nullptr) info_.ranks->part();
       // What was learnt before a bad sample is kept; after a fault in the middle of a step there is nothing to keep.
       if (!failure->device && step_ > 0) finish_nodes(true);
       if (failure->device && options_.on_failed_step) options_.on_failed_step(failure->step, samples_of(failure->step, replaced_));
@@ -442,6 +443,7 @@ RunResult Engine::run() {
     try {
       evaluate(periodic);
     } catch (const RunError&) {
+      if (info_.ranks != nullptr) info_.ranks->part();
       finish_nodes(true);  // an evaluation changes no model: what was learnt is kept
       throw;
     }

@@ -49,6 +49,9 @@ class Ranks {
   void works_for(const std::string& node, int64_t step) { node_ = node, step_ = step; }
   /// "update: the exchange of gradients, step 7": how messages call what such a call is for.
   std::string purpose(const std::string& what) const { return node_.empty() ? what : node_ + ": " + what + ", step " + std::to_string(step_); }
+  /// This rank has failed: it makes no collective call any more.
+  void part() { together_ = false; }
+  bool together() const { return together_; }
   /// Tells the others why this rank ends; any thread. Doesn't throw.
   virtual void failed(const std::string& why) noexcept = 0;
 
@@ -56,6 +59,7 @@ class Ranks {
   Launch launch_;
   std::string node_;
   int64_t step_ = 0;
+  bool together_ = true;
 };
 
 /// Meets the others. Throws RankError that says what was tried.

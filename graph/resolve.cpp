@@ -75,6 +75,11 @@ nlohmann::json what_matters(const ordered_json& resolved) {
   nlohmann::json plain = resolved;
   for (const char* key : {"about", "resolved", "plugins"}) plain.erase(key);
   for (const char* key : {"threads", "read_ahead", "memory_mib", "steps", "stall_after", "rank_timeout"}) plain["run"].erase(key);
+  // On which rank an optimizer's states lie, and what a GPU does side by side.
+  for (auto& node : plain["nodes"]) {
+    if (node["type"] == "train.adamw") node.erase("shard");
+    if (node["type"] == "mim.hidden_targets") node.erase("side_stream");
+  }
   return plain;
 }
 

@@ -16,6 +16,8 @@ class TensorRanks : public Ranks {
   /// Waits for it. A failure becomes a RankError that names who is missing; `what` says what they were doing together.
   virtual void all_reduce(Tensor& host, const std::string& what) = 0;
   virtual std::vector<Tensor> all_gather(const Tensor& host, const std::string& what) = 0;
+  /// Rank 0 gets all ranks' tensors of one shape, the others nothing.
+  virtual std::vector<Tensor> gather_to_first(const Tensor& host, const std::string& what) = 0;
   /// Made by the first call, which is collective too.
   virtual c10::intrusive_ptr<c10d::ProcessGroup> gradient_group(const std::string& device) = 0;
   /// Around a collective that isn't one of the above: where this rank is, for the messages of others when it is late. `what`
@@ -24,6 +26,8 @@ class TensorRanks : public Ranks {
   virtual void end(const std::string& what) = 0;
   /// The words for one that failed so.
   [[noreturn]] virtual void missing(const std::string& what, const std::string& kind, const std::string& why) = 0;
+
+  std::vector<std::function<void()>> before_snapshot;
 };
 
 }  // namespace flowrun::ranks

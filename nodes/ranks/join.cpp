@@ -181,6 +181,17 @@ class Group final : public TensorRanks {
     return out[0];
   }
 
+  std::vector<Tensor> gather_to_first(const Tensor& host, const std::string& what) override {
+    std::vector<std::vector<Tensor>> out;
+    if (launch().rank == 0) {
+      out.emplace_back();
+      for (int rank = 0; rank < launch().world; ++rank) out[0].push_back(at::empty_like(host));
+    }
+    std::vector<Tensor> in = {host};
+    wait(what, "gather", [&] { return control_->gather(out, in, c10d::GatherOptions{.rootRank = 0}); });
+    return out.empty() ? std::vector<Tensor>{} : out[0];
+  }
+
   c10::intrusive_ptr<c10d::ProcessGroup> gradient_group(const std::string& device) override {
     if (!gradients_) gradients_ = group("gradients", device);
     return gradients_;

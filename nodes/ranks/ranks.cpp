@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 #include <algorithm>
 #include <c10/util/Exception.h>
 #include <sstream>
@@ -119,6 +120,94 @@ void average(const RunInfo& run, const std::vector<Tensor>& tensors, const std::
     tensor.copy_(all[0].narrow(0, begin, tensor.numel()).view_as(tensor));
     begin += tensor.numel();
   }
+}
+
+/// Where the tensors of each owner lie when they are put one behind the other.
+class Rows {
+ public:
+  struct Part {
+    size_t tensor;
+    int64_t begin, size;
+  };
+  Rows(const std::vector<Tensor>& tensors, const std::vector<int>& owners, int world) : parts_(static_cast<size_t>(world)) {
+    std::vector<int64_t> sizes(static_cast<size_t>(world));
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      const auto owner = static_cast<size_t>(owners[i]);
+      parts_[owner].push_back({i, sizes[owner], tensors[i].numel()});
+      longest_ = std::max(longest_, sizes[owner] += tensors[i].numel());
+    }
+    // As much of each rank at a time as makes a bucket of all.
+    piece_ = std::clamp<int64_t>((int64_t{32} << 20) / 4 / world, 1, std::max<int64_t>(longest_, 1));
+  }
+  int64_t longest() const { return longest_; }
+  int64_t piece() const { return piece_; }
+  /// Calls take(tensor, its part, the part of the piece) for what rank `rank` has of the piece at `begin`.
+  template <class Take>
+  void each(int rank, int64_t begin, const Tensor& piece, const std::vector<Tensor>& tensors, Take&& take) const {
+    for (const Part& part : parts_[static_cast<size_t>(rank)]) {
+      const int64_t from = std::max(begin, part.begin), to = std::min(begin + piece_, part.begin + part.size);
+      if (from < to) take(tensors[part.tensor].view(-1).narrow(0, from - part.begin, to - from), piece.narrow(0, from - begin, to - from));
+    }
+  }
+
+ private:
+  std::vector<std::vector<Part>> parts_;
+  int64_t longest_ = 0, piece_ = 1;
+};
+
+void share(const RunInfo& run, const std::vector<Tensor>& tensors, const std::vector<int>& owners, const std::string& what) {
+  if (run.ranks == nullptr || tensors.empty()) return;
+  const at::NoGradGuard no_grad;
+  const Rows rows(tensors, owners, run.world);
+  const Tensor all = at::empty({run.world, rows.piece()}, tensors[0].options().requires_grad(false));
+  std::vector<std::vector<Tensor>> out(1);
+  for (int rank = 0; rank < run.world; ++rank) out[0].push_back(all[rank]);
+  std::vector<Tensor> in = {at::zeros({rows.piece()}, all.options())};
+  of(run).begin(what);
+  for (int64_t begin = 0; begin < rows.longest(); begin += rows.piece()) {
+    rows.each(run.rank, begin, in[0], tensors, [](const Tensor& tensor, const Tensor& piece) { piece.copy_(tensor); });
+    try {
+      of(run).gradient_group(run.device)->allgather(out, in)->wait();
+    } catch (const std::exception& error) {
+      of(run).missing(what, "all-gather", error.what());
+    }
+    for (int rank = 0; rank < run.world; ++rank) {
+      if (rank == run.rank) continue;
+      rows.each(rank, begin, all[rank], tensors, [](const Tensor& tensor, const Tensor& piece) { tensor.copy_(piece); });
+    }
+  }
+  of(run).end(what);
+}
+
+std::vector<Tensor> gather_to_first(const RunInfo& run, const std::vector<Tensor>& mine, const std::vector<Tensor>& like,
+                                    const std::vector<int>& owners, const std::string& what) {
+  std::vector<Tensor> out;
+  if (run.ranks == nullptr || like.empty()) return mine;
+  const at::NoGradGuard no_grad;
+  if (run.rank == 0) {
+    for (const Tensor& tensor : like) out.push_back(at::empty(tensor.sizes(), tensor.scalar_type()));
+  }
+  const Rows rows(like, owners, run.world);
+  const Tensor host = at::zeros({rows.piece()}, like[0].scalar_type());
+  for (int64_t begin = 0; begin < rows.longest(); begin += rows.piece()) {
+    rows.each(run.rank, begin, host, mine, [](const Tensor& tensor, const Tensor& piece) { piece.copy_(tensor); });
+    const std::vector<Tensor> all = of(run).gather_to_first(host, what);
+    for (size_t rank = 0; rank < all.size(); ++rank) {
+      rows.each(static_cast<int>(rank), begin, all[rank], out, [](const Tensor& tensor, const Tensor& piece) { tensor.copy_(piece); });
+    }
+  }
+  return out;
+}
+
+void on_snapshot(const RunInfo& run, std::function<void()> work) {
+  if (run.ranks != nullptr) of(run).before_snapshot.push_back(std::move(work));
+}
+
+bool prepare_snapshot(const RunInfo& run) {
+  if (run.ranks == nullptr || of(run).before_snapshot.empty()) return true;
+  if (!run.ranks->together()) return false;
+  for (const auto& work : of(run).before_snapshot) work();
+  return true;
 }
 
 int64_t most(const RunInfo& run, int64_t mine, const std::string& what) {

@@ -46,11 +46,10 @@ struct Checkpoint {
 
  private:
   void write(StepContext& context) {
-    if (context.run.directory.empty()) return;
     const std::filesystem::path root = io::RunPaths(context.run.directory).checkpoints;
     const std::filesystem::path path = write_checkpoint(root, context);
-    io::keep_newest_checkpoints(root, static_cast<size_t>(params.keep), path);
     written_ = context.step;
+    if (!path.empty()) io::keep_newest_checkpoints(root, static_cast<size_t>(params.keep), path);
   }
 
   int64_t written_ = -1;

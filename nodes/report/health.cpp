@@ -90,8 +90,10 @@ struct Health {
     report("_agreement", values.agreement), report("_target_std", values.target_std);
     if (context.step < params.from) return;
     const auto found = health::findings(values, {params.min_std, params.min_rank, params.max_cosine, params.min_target_std, params.min_loss});
-    context.report(name_ + "_ok", found.empty() ? 1 : 0);
-    judge(values, found, context);
+    // The verdict of rank 0: what follows from it, all do together.
+    const int64_t verdict = ranks::most(context.run, context.run.rank > 0 ? 0 : found.empty() ? healthy : collapsing, "the verdict");
+    context.report(name_ + "_ok", verdict == healthy ? 1 : 0);
+    judge(verdict, values, found, context);
   }
 
   State save() const {
@@ -153,12 +155,11 @@ struct Health {
   }
 
   /// Speaks when the verdict differs from the last one.
-  void judge(const health::Values& values, const std::vector<std::string>& found, StepContext& context) {
-    const int64_t verdict = found.empty() ? healthy : collapsing;
+  void judge(int64_t verdict, const health::Values& values, const std::vector<std::string>& found, StepContext& context) {
     if (verdict == judged_[0]) return;
     judged_[0] = verdict;
     const std::string at = ", step " + std::to_string(context.step);
-    if (found.empty()) return log_info(name_ + ": healthy (" + summary(values) + ")" + at);
+    if (verdict == healthy) return log_info(name_ + ": healthy (" + summary(values) + ")" + at);
     log_info(name_ + ": collapsing: " + join(found, "; ") + at +
              "\n  the usual cures: a teacher that moves more slowly (train.ema's decay), targets from several blocks, a lower lr.max or a longer "
              "warm-up, masks whose targets are farther from what is visible (flowrun mask-report)");
@@ -168,8 +169,8 @@ struct Health {
 
   /// What there is to look at afterwards.
   void keep(const health::Values& values, const std::vector<std::string>& found, const StepContext& context) const {
-    if (context.run.directory.empty()) return;
-    const std::filesystem::path root = context.run.directory;
+    const std::filesystem::path root = context.run.directory, checkpoint = write_checkpoint(root / "collapse", context);
+    if (checkpoint.empty()) return;
     nlohmann::ordered_json out = {{"step", context.step}, {"epoch", context.epoch}, {"findings", found}};
     const auto put = [&](const char* key, const std::optional<double>& value) {
       if (value) out[key] = *value;
@@ -177,7 +178,7 @@ struct Health {
     put("std", values.std), put("rank", values.rank), put("cosine", values.cosine);
     put("agreement", values.agreement), put("target_std", values.target_std);
     for (size_t i = 0; i < values.blocks.size(); ++i) out["loss_block_" + std::to_string(values.blocks[i])] = values.block_losses[i];
-    out["checkpoint"] = std::filesystem::relative(write_checkpoint(root / "collapse", context), root).string();
+    out["checkpoint"] = std::filesystem::relative(checkpoint, root).string();
     for (const StepSample& s : context.samples(context.engine, context.step)) out["samples"].push_back(s.key);
     io::write_file_atomic(root / ("collapse-step-" + std::to_string(context.step) + ".json"), out.dump(2) + "\n");
   }

@@ -4,10 +4,16 @@
 #include <nlohmann/json.hpp>
 
 #include "io/checkpoint.h"
+#include "nodes/ranks/ranks.h"
 
 namespace flowrun {
 
 std::filesystem::path write_checkpoint(const std::filesystem::path& root, const StepContext& context) {
+  if (!ranks::prepare_snapshot(context.run)) {
+    log_warning("no checkpoint of step " + std::to_string(context.step) + ": other ranks have a part of the optimizer's state");
+    return {};
+  }
+  if (context.run.directory.empty()) return {};
   io::CheckpointWriter writer(root, context.step);
   for (const auto& [owner, state] : context.snapshot(context.engine)) {
     std::vector<io::TensorEntry> entries;

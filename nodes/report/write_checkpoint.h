@@ -7,7 +7,8 @@
 
 namespace flowrun {
 
-/// Writes ROOT/step-N with NAME.safetensors for each model and stateful node. Returns its path. Step nodes only.
+/// Writes ROOT/step-N with NAME.safetensors for each model and stateful node. Returns its path; an empty one where this run, or
+/// this rank, writes nothing, or can't any more. Collective: all ranks call it. Step nodes only.
 std::filesystem::path write_checkpoint(const std::filesystem::path& root, const StepContext& context);
 
 }  // namespace flowrun

@@ -12,6 +12,7 @@
 #include "nodes/tensor_state.h"
 #include "nodes/train/adamw_math.h"
 #include "nodes/train/schedule.h"
+#include "nodes/train/shard.h"
 
 namespace flowrun {
 namespace {
@@ -48,6 +49,7 @@ struct TrainAdamW {
     bool decay_tokens = true;
     std::string lr_scaling = "none", schedule = "cosine", weight_decay_schedule = "cosine", norm_every;
     double layer_decay = 1;
+    bool shard = false;
     void describe(auto& param) {
       param.writes("models", models, "The models to train.", /*many=*/true);
       param("lr", lr, "Learning rates; the defaults are ViT-S/16's of the Bootleg paper for a batch of 2048.");
@@ -65,6 +67,9 @@ struct TrainAdamW {
       param("lr_multipliers", lr_multipliers, not_negative, "One factor per model; empty: 1 for all.");
       param("layer_decay", layer_decay, Range{0.01, 1}, "Factor of the learning rate from each block of an encoder to the one before it; 1: none.");
       param("norm_every", norm_every, "How often the norm of all gradients is reported as grad_norm: \"20 steps\"; empty: never.");
+      param("shard", shard,
+            "With several ranks: each keeps the moments of its part of the parameters alone and updates those (ZeRO-1). Results, and what "
+            "checkpoints hold, are the same.");
       param("decay_tokens", decay_tokens, "Whether class, register and mask tokens decay, as in MAE and I-JEPA.");
     }
     static const Choices& schedule_choices() {
@@ -108,14 +113,26 @@ struct TrainAdamW {
                   "; set lr, or lr_scaling to linear or sqrt");
     }
     optimizer_ = train::AdamW({params.betas[0], params.betas[1], params.eps, params.decay_tokens});
+    for (size_t m = 0; m < params.models.size(); ++m) params.models[m].parameters().set_trainable();
+    auto [names, values] = trained();
+    if (params.shard && run.ranks != nullptr) {
+      shards_.emplace(run, names, values);
+      ranks::on_snapshot(run, [this, &run] { shards_->gather(run, optimizer_.state()); });
+    }
+    size_t first = 0;  // of a model's trained parameters
     for (size_t m = 0; m < params.models.size(); ++m) {
-      params.models[m].parameters().set_trainable();
+      std::vector<bool> kept;
+      for (const model::Parameter& parameter : params.models[m].parameters()) {
+        kept.push_back(!shards_ || (parameter.value.requires_grad() && shards_->mine(first)));
+        first += parameter.value.requires_grad() ? 1 : 0;
+      }
       const bool encoder = dynamic_cast<VitResource*>(&params.models[m]) != nullptr;
       std::vector<double> factors;
       if (encoder && params.layer_decay < 1) factors = train::layer_decay_factors(params.models[m].parameters(), params.layer_decay);
-      optimizer_.add(params.models.names[m], params.models[m].parameters(), params.lr_multipliers.empty() ? 1.0 : params.lr_multipliers[m], factors);
+      optimizer_.add(params.models.names[m], params.models[m].parameters(), params.lr_multipliers.empty() ? 1.0 : params.lr_multipliers[m], factors,
+                     std::move(kept));
     }
-    exchange_ = gradient_exchange(run);
+    exchange_ = ranks::gradient_exchange(run, std::move(values), std::move(names));
   }
 
   void fold(Ports& port, const FoldContext& context) {
@@ -137,10 +154,11 @@ struct TrainAdamW {
     }
     optimizer_.step(lr, weight_decay_.at(context.step, length_));
     optimizer_.zero_grad();
+    if (shards_) shards_->forget(), shards_->share(context.run);
     context.report("lr", lr);
   }
 
-  State save() const { return to_state(optimizer_.state()); }
+  State save() const { return to_state(shards_ ? shards_->gathered() : optimizer_.state()); }
   void restore(const State& state) {
     for (const auto& [name, array] : state) optimizer_.restore(name, to_tensor(array));
   }
@@ -155,17 +173,18 @@ struct TrainAdamW {
     return buffer;
   }
 
-  std::unique_ptr<ranks::GradientExchange> gradient_exchange(const RunInfo& run) const {
-    std::vector<Tensor> parameters;
+  /// Names and values of the parameters that want a gradient, in the order of the forward pass.
+  std::pair<std::vector<std::string>, std::vector<Tensor>> trained() const {
     std::vector<std::string> names;
+    std::vector<Tensor> values;
     for (size_t m = 0; m < params.models.size(); ++m) {
       for (const model::Parameter& parameter : params.models[m].parameters()) {
         if (!parameter.value.requires_grad()) continue;
-        parameters.push_back(parameter.value);
+        values.push_back(parameter.value);
         names.push_back(params.models.names[m] + "." + parameter.name);
       }
     }
-    return ranks::gradient_exchange(run, std::move(parameters), std::move(names));
+    return {names, values};
   }
 
   std::vector<Tensor> gradients() const {
@@ -190,6 +209,7 @@ struct TrainAdamW {
   train::Warmup lr_;
   train::Ramp weight_decay_;
   train::AdamW optimizer_;
+  std::optional<train::Shards> shards_;
   std::unique_ptr<ranks::GradientExchange> exchange_;
 };
 

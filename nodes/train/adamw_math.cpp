@@ -38,12 +38,14 @@ std::vector<double> layer_decay_factors(const model::Parameters& parameters, dou
   return factors;
 }
 
-void AdamW::add(std::string prefix, model::Parameters& parameters, double lr_multiplier, const std::vector<double>& factors) {
+void AdamW::add(std::string prefix, model::Parameters& parameters, double lr_multiplier, const std::vector<double>& factors, std::vector<bool> kept) {
   for (const auto& group : groups_) {
     if (group.prefix == prefix) throw std::invalid_argument("two models named \"" + prefix + "\" in one optimizer");
   }
-  Group group{std::move(prefix), &parameters, std::vector<Slot>(parameters.size()), {}};
+  if (kept.empty()) kept.assign(parameters.size(), true);
+  Group group{std::move(prefix), &parameters, std::vector<Slot>(parameters.size()), std::move(kept), {}};
   for (size_t i = 0; i < parameters.size(); ++i) {
+    if (!group.kept.at(i)) continue;
     const double factor = lr_multiplier * (factors.empty() ? 1.0 : factors.at(i));
     group.buckets[{is_decayed(parameters.at(i), options_.decay_tokens), factor}].push_back(i);
   }
@@ -112,6 +114,7 @@ void AdamW::restore(std::string_view name, const Tensor& value) {
       const model::Parameter& parameter = group.parameters->at(i);
       if (parameter.name != rest.substr(0, dot)) continue;
       Slot& slot = group.slots[i];
+      if (!group.kept[i]) return;
       if (field == "step" && value.numel() == 1) {
         slot.step = value.reshape({}).to(parameter.value.device(), at::kFloat, false, /*copy=*/true);
         return;

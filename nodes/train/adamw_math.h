@@ -35,8 +35,10 @@ class AdamW {
   explicit AdamW(AdamWOptions options = {}) : options_(options) {}
 
   /// Trains `parameters`, which must outlive this. `prefix` tells equal names apart in state(): "student", "predictor".
-  /// `factors`, if any, multiply the learning rate of each parameter. Throws std::invalid_argument if the prefix is taken.
-  void add(std::string prefix, model::Parameters& parameters, double lr_multiplier = 1.0, const std::vector<double>& factors = {});
+  /// `factors`, if any, multiply the learning rate of each parameter; `kept`, if any, are those that are updated here: others
+  /// are passed over and have no state. Throws std::invalid_argument if the prefix is taken.
+  void add(std::string prefix, model::Parameters& parameters, double lr_multiplier = 1.0, const std::vector<double>& factors = {},
+           std::vector<bool> kept = {});
 
   /// One update from the gradients that are there; they stay. `weight_decay` goes to decayed parameters.
   void step(double lr, double weight_decay);
@@ -45,7 +47,8 @@ class AdamW {
   /// Everything a checkpoint needs: "prefix.name.exp_avg", ".exp_avg_sq" (shaped as the parameter) and ".step"
   /// (scalar float32, updates so far), of the parameters updated at least once. Shares storage.
   std::vector<std::pair<std::string, Tensor>> state() const;
-  /// Takes back one tensor of state(), copied. Throws std::invalid_argument for a name or shape that does not fit.
+  /// Takes back one tensor of state(), copied, unless it is of a parameter that isn't kept. Throws std::invalid_argument for
+  /// a name or shape that does not fit.
   void restore(std::string_view name, const Tensor& value);
 
  private:
@@ -56,6 +59,7 @@ class AdamW {
     std::string prefix;
     model::Parameters* parameters;
     std::vector<Slot> slots;  ///< one per parameter, undefined until its first step
+    std::vector<bool> kept;
     /// Parameters that one fused call updates: those of one (decayed, learning-rate factor).
     std::map<std::pair<bool, double>, std::vector<size_t>> buckets;
   };

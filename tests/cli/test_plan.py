@@ -105,6 +105,14 @@ class Plan(support.Folder):
             self.assertTrue(math.isclose(found, wanted, rel_tol=1e-9), (found, wanted))
         self.assertEqual(plan["machines"], 8)
 
+    def test_sharded_states_take_less(self):
+        whole, shared = self.pretrain("--world", 8), self.pretrain("--world", 8, "--set", "update.shard=true")
+        least, largest = whole["memory"]["moments"] / 8, 8 * 4 * 384 * 384
+        self.assertTrue(least <= shared["memory"]["moments"] <= least + largest, shared["memory"])
+        self.assertEqual(shared["step"]["gather"], shared["exchange"]["seconds"] / 2)
+        self.assertLess(shared["step"]["update"], whole["step"]["update"])
+        self.assertEqual(shared["checkpoint_bytes"], whole["checkpoint_bytes"])
+
     def test_what_breaks_first(self):
         def breaks(*args):
             return self.pretrain(*args)["breaks_first"]

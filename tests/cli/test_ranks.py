@@ -26,11 +26,16 @@ def free_port():
         return free.getsockname()[1]
 
 
-def pipeline(**run):
+def without_evaluations(**run):
     """Sixteen images a step in four groups."""
     out = support.training_pipeline(rank_timeout=30, **run)
     out["nodes"]["batch"]["group"] = 4
     out["nodes"]["health"] = {"type": "report.health", "in": {"tokens": "encode", "prediction": "predict", "target": "targets"}, "every": "4 steps"}
+    return out
+
+
+def pipeline(**run):
+    out = without_evaluations(**run)
     out["nodes"].update(support.frozen_streams(train=110, test=60))
     out["nodes"]["knn"] = {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}, "at": ["start", "4 steps", "end"]}
     out["nodes"]["probe"] = {"type": "eval.linear", "in": {"train": "known_features", "test": "unseen_features"}}
@@ -116,6 +121,75 @@ class Ranks(support.Folder):
         one, other = self.result("of-1")["heads"], self.result("of-2")["heads"]
         self.assertEqual(one["history"][0]["accuracy"], other["history"][0]["accuracy"])
         self.assertAlmostEqual(one["accuracy"], other["accuracy"], delta=0.03)
+
+    def test_sharded_states_train_the_same(self):
+        whole = without_evaluations(epochs=2)
+        whole["nodes"]["update"].update(clip=1.0, norm_every="1 step")
+        sharded = json.loads(json.dumps(whole))
+        sharded["nodes"]["update"]["shard"] = True
+        self.write(whole, "whole.json")
+        self.write(sharded, "sharded.json")
+        for world in (1, 2, 4):
+            for name in ("whole", "sharded"):
+                self.ended(self.ranks(world, f"{name}.json", "--out", f"{name}-{world}"))
+            # Each parameter is updated from the same numbers, whoever does it.
+            self.assertEqual(self.history(f"whole-{world}"), self.history(f"sharded-{world}"))
+            self.assertEqual(self.last_checkpoint(f"whole-{world}"), self.last_checkpoint(f"sharded-{world}"))
+        for world in (2, 4):
+            self.assert_same_run("whole-1", f"sharded-{world}")
+
+    def test_large_sharded_states_travel_in_pieces(self):
+        whole = without_evaluations(steps=2)
+        whole["models"]["student"].update(width=640)
+        del whole["nodes"]["health"]
+        self.write(whole)
+        for shard in ("false", "true"):
+            self.ended(self.ranks(2, "pipeline.json", "--out", shard, "--set", f"update.shard={shard}"))
+        self.assertEqual(self.history("false"), self.history("true"))
+        one, other = self.last_checkpoint("false"), self.last_checkpoint("true")
+        self.assertGreater(len(one[1]["update.safetensors"]), 2 * 4 * 9_000_000, "more than one piece of 32 MiB")
+        self.assertEqual(one, other)
+
+    def test_sharded_states_go_on_on_any_number(self):
+        whole = without_evaluations(epochs=3)
+        whole["nodes"]["save"]["every"] = "3 steps"
+        self.write(whole)
+        self.ended(self.ranks(1, "pipeline.json", "--out", "whole"))
+        for world, steps, shard in ((2, 3, "true"), (1, 5, "true"), (2, 8, "true"), (4, 10, "false"), (2, 12, "true")):
+            resume = ["--resume"] if steps > 3 else []
+            self.ended(self.ranks(world, "pipeline.json", "--out", "run", "--set", f"run.steps={steps}", "--set", f"update.shard={shard}", *resume))
+        self.assert_same_run("whole", "run", tolerance=1e-5)
+        self.assertEqual(self.result("run")["steps"], 12)
+        states = [safetensors.numpy.load_file(self.newest_checkpoint(out) / "update.safetensors") for out in ("whole", "run")]
+        self.assertEqual(states[0].keys(), states[1].keys())
+        for name, values in states[0].items():
+            np.testing.assert_allclose(states[1][name], values, rtol=1e-3, atol=1e-6, err_msg=name)
+
+    def test_a_signal_stops_sharded_ranks(self):
+        sharded = pipeline(epochs=500)
+        sharded["nodes"]["update"]["shard"] = True
+        self.write(sharded)
+        processes = self.ranks(2, "pipeline.json", "--out", "run")
+        self.wait_for_lines("run", 3, processes)
+        processes[0].send_signal(signal.SIGTERM)
+        self.ended(processes, status=75)
+        steps = self.result("run")["steps"]
+        self.assertTrue((self.folder / f"run/checkpoints/step-{steps}/manifest.json").exists())
+        self.ended(self.ranks(1, "pipeline.json", "--out", "run", "--resume", "--set", f"run.steps={steps + 2}"))
+
+    def test_a_rank_that_fails_alone_leaves_no_torn_state(self):
+        if "FLOWRUN_FAULT_NODES" not in os.environ:
+            self.skipTest("FLOWRUN_FAULT_NODES names no plug-in")
+        broken = pipeline(epochs=500)
+        broken["plugins"] = [os.environ["FLOWRUN_FAULT_NODES"]]
+        broken["nodes"]["fault"] = {"type": "fault.sample", "in": "view", "kind": "throw", "at": 7}
+        broken["nodes"]["flip"]["in"] = "fault"
+        broken["nodes"]["update"]["shard"] = True
+        self.write(broken)  # run.max_bad is 0
+        for text in self.ended(self.ranks(2, "pipeline.json", "--out", "run"), status=1):
+            self.assertIn("max_bad", text)
+        for step in (self.folder / "run/checkpoints").glob("step-*"):
+            self.assertEqual(int(step.name[5:]) % 2, 0, "only what all wrote together")
 
     def test_a_bad_sample_counts_on_all(self):
         spoiled = pipeline(epochs=2, max_bad=4)

@@ -187,10 +187,12 @@ class Plan {
 
   ordered_json memory_json() const {
     const auto trained = static_cast<double>(facts_.trained()), all = static_cast<double>(facts_.parameters());
-    const double share = facts_.sharded ? 1 / static_cast<double>(args_.world) : 1;
-    ordered_json out = {{"weights", float_bytes * trained},          {"frozen_weights", float_bytes * (all - trained)},
-                        {"gradients", float_bytes * trained},        {"buckets", args_.world > 1 ? float_bytes * trained : 0},
-                        {"moments", moment_bytes * trained * share}, {"activations", facts_.activations()}};
+    ordered_json out = {{"weights", float_bytes * trained},
+                        {"frozen_weights", float_bytes * (all - trained)},
+                        {"gradients", float_bytes * trained},
+                        {"buckets", args_.world > 1 ? float_bytes * trained : 0},
+                        {"moments", moment_bytes * static_cast<double>(facts_.kept(args_.world))},
+                        {"activations", facts_.activations()}};
     double sum = 0;
     for (const auto& [name, bytes] : out.items()) sum += bytes.get<double>();
     out["all"] = sum;

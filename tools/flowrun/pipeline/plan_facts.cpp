@@ -6,6 +6,7 @@
 #include "graph/bind.h"
 #include "graph/log.h"
 #include "nodes/model_resources.h"
+#include "nodes/train/shard.h"
 #include "tools/flowrun/pipeline/load.h"
 
 namespace flowrun::tool {
@@ -127,7 +128,11 @@ void PlanFacts::open_models() {
       if (!node.type->stateful || use.access != Models::Access::writes || !opened) continue;
       opened->parameters().set_trainable();
       int64_t& trained = models[static_cast<size_t>(use.model)].trained = 0;
-      for (const model::Parameter& parameter : opened->parameters()) trained += parameter.value.requires_grad() ? parameter.value.numel() : 0;
+      for (const model::Parameter& parameter : opened->parameters()) {
+        if (!parameter.value.requires_grad()) continue;
+        trained += parameter.value.numel();
+        trained_sizes.push_back(parameter.value.numel());
+      }
       sharded = sharded || write_params(node.node->params()).value("shard", false);
     }
   }
@@ -188,6 +193,14 @@ int64_t PlanFacts::trained() const {
   int64_t sum = 0;
   for (const PlannedModel& model : models) sum += model.trained;
   return sum;
+}
+
+int64_t PlanFacts::kept(int64_t world) const {
+  if (!sharded) return trained();
+  std::vector<int64_t> load(static_cast<size_t>(world));
+  const std::vector<int> owners = train::shard_owners(trained_sizes, world);
+  for (size_t i = 0; i < owners.size(); ++i) load[static_cast<size_t>(owners[i])] += trained_sizes[i];
+  return *std::max_element(load.begin(), load.end());
 }
 
 int64_t PlanFacts::parameters() const {

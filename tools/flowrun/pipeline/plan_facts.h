@@ -51,8 +51,9 @@ struct PlanFacts {
   std::vector<PlannedModel> models;
   std::vector<PlannedPass> passes;
   std::vector<PlannedPort> ports;
-  std::string mask_node;  // empty: none
-  MaskSizes masks;        // at least one group
+  std::string mask_node;               // empty: none
+  MaskSizes masks;                     // at least one group
+  std::vector<int64_t> trained_sizes;  // of the trained parameters, one by one
   int side = 0, views = 1;
   bool sharded = false;
   std::vector<std::string> notes;  // what is not counted
@@ -66,6 +67,8 @@ struct PlanFacts {
   double activations() const;
   int64_t trained() const;
   int64_t parameters() const;
+  /// Of the trained parameters, those whose states one rank keeps at most.
+  int64_t kept(int64_t world) const;
 
  private:
   void open_models();
