@@ -51,7 +51,7 @@ class Ranks(support.Folder):
             environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(world),
                            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo", **(environments or {}).get(rank, {})}
             out.append(self.start(*args, "--threads", 1, env=environment))
-        self.addCleanup(lambda: [process.kill() for process in out if process.poll() is None])
+        self.addCleanup(lambda: [(process.kill(), process.communicate()) for process in out if process.poll() is None])
         return out
 
     def ended(self, processes, status=0, timeout=120):
@@ -280,7 +280,8 @@ class Ranks(support.Folder):
         broken["nodes"]["flip"]["in"] = "fault"
         self.write(broken)
         processes = self.ranks(2, "pipeline.json", "--out", "run")
-        while all(process.poll() is None for process in processes):
+        end = time.monotonic() + 90
+        while all(process.poll() is None for process in processes) and time.monotonic() < end:
             time.sleep(0.1)
         living = 0 if processes[0].poll() is not None else 1
         text = self.ended([processes[living]], status=1)[0]
