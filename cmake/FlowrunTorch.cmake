@@ -29,6 +29,9 @@ endif()
 
 # What the module flowrun_cuda links. Its libraries register the GPU's operators by being loaded, so none is dropped.
 if(FLOWRUN_WITH_CUDA)
+  if(NOT EXISTS "${FLOWRUN_SITE}/nvidia/cu13/include/nvjpeg.h")
+    message(FATAL_ERROR "no nvJPEG in ${FLOWRUN_SITE}: run tools/setup again")
+  endif()
   add_library(torch_cuda INTERFACE)
   target_link_libraries(torch_cuda INTERFACE torch)
   target_include_directories(torch_cuda SYSTEM INTERFACE "${FLOWRUN_SITE}/nvidia/cu13/include" "${FLOWRUN_SITE}/nvidia/nccl/include")

@@ -3,18 +3,9 @@
 namespace flowrun {
 namespace {
 
-class Binder final : public ParamVisitor {
+class Binder final : public ModelVisitor {
  public:
   Binder(const std::vector<CheckedModel>& models, const std::vector<std::unique_ptr<Resource>>& resources) : models_(models), resources_(resources) {}
-  void visit(const ParamInfo&, bool&) override {}
-  void visit(const ParamInfo&, int64_t&) override {}
-  void visit(const ParamInfo&, double&) override {}
-  void visit(const ParamInfo&, std::string&) override {}
-  void visit(const ParamInfo&, std::vector<int64_t>&) override {}
-  void visit(const ParamInfo&, std::vector<double>&) override {}
-  void visit(const ParamInfo&, std::vector<std::string>&) override {}
-  bool begin_object(const ParamInfo&) override { return true; }
-  void end_object() override {}
   void visit(const ParamInfo&, Models& models, Models::Access, bool) override {
     models.resources.clear();
     for (const std::string& name : models.names) {
@@ -34,6 +25,16 @@ class Binder final : public ParamVisitor {
 void bind_models(ParamSet& params, const std::vector<CheckedModel>& models, const std::vector<std::unique_ptr<Resource>>& resources) {
   Binder binder(models, resources);
   params.describe(binder);
+}
+
+void guard(const std::string& name, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const PipelineError&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw RunError(name + ": " + error.what());
+  }
 }
 
 }  // namespace flowrun

@@ -1,15 +1,34 @@
 // From names to open models: what stands between a pipeline that is checked and one that can run.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "graph/validate.h"
 
 namespace flowrun {
 
+/// Visits the references to models of a parameter set, and passes over the rest.
+class ModelVisitor : public ParamVisitor {
+ public:
+  void visit(const ParamInfo&, bool&) override {}
+  void visit(const ParamInfo&, int64_t&) override {}
+  void visit(const ParamInfo&, double&) override {}
+  void visit(const ParamInfo&, std::string&) override {}
+  void visit(const ParamInfo&, std::vector<int64_t>&) override {}
+  void visit(const ParamInfo&, std::vector<double>&) override {}
+  void visit(const ParamInfo&, std::vector<std::string>&) override {}
+  bool begin_object(const ParamInfo&) override { return true; }
+  void end_object() override {}
+};
+
 /// Points the model references of a parameter set at the open models; `resources` are those of the first models, in their
 /// order.
 void bind_models(ParamSet& params, const std::vector<CheckedModel>& models, const std::vector<std::unique_ptr<Resource>>& resources);
+
+/// Does the work of the node or model `name`; what it throws becomes a RunError that names it, but for PipelineError.
+void guard(const std::string& name, const std::function<void()>& work);
 
 }  // namespace flowrun

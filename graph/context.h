@@ -22,8 +22,9 @@ class Ranks;
 struct RunInfo {
   uint64_t seed = 0;
   std::string device = "cpu";      // resolved: "cpu" or "cuda"
-  std::string precision = "fp32";  // resolved: "fp32" or "bf16"
+  std::string precision = "fp32";  // resolved: "fp32", "tf32" or "bf16"
   int threads = 1;                 // data threads
+  bool records = false;            // work on groups may be recorded and played again: what it writes keeps its place
   std::string directory;           // of the run; empty when nothing is written
   bool resumed = false;
   int rank = 0;

@@ -2,12 +2,28 @@
 // there is a plain CPU.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "graph/context.h"
 #include "graph/validate.h"
 
 namespace flowrun {
+
+/// Work of the device's thread that can be done again without the host's part of it. Used, and destroyed, on that thread.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  /// Submits the same work, on the same memory.
+  virtual void play() = 0;
+};
+
+/// What came of recording: `recording` is empty if `why_not` says why there is none.
+struct Recorded {
+  std::unique_ptr<Recording> recording;
+  std::string why_not;
+};
 
 class DeviceRuntime {
  public:
@@ -24,6 +40,15 @@ class DeviceRuntime {
   /// Around the work of a node on that thread, for the device's own profiler.
   virtual void begin_range(const std::string& node, int64_t step);
   virtual void end_range();
+  /// Why nothing can be recorded on this device; empty: it can. After resolve().
+  virtual std::string cannot_record(const RunParams& run) const;
+  /// How many recordings are worth their memory, where it can record.
+  virtual size_t recordings(const RunParams& run) const;
+  /// Does `work` both ways: submits it, takes back what it changed, records and plays it; a recording that gives other
+  /// results is refused. What `work` throws when it is submitted passes through.
+  virtual Recorded record(const std::function<void()>& work);
+  /// On that thread, once a step: its work is submitted. May wait until the device has come closer.
+  virtual void step_submitted();
   /// How often the host has waited for the device so far, in this process; 0 where they are one.
   virtual int64_t synchronisations() const;
   /// First call on each data thread.

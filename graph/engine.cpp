@@ -8,6 +8,7 @@
 
 #include "graph/bind.h"
 #include "graph/device.h"
+#include "graph/group_recorder.h"
 #include "graph/ranks.h"
 
 namespace flowrun {
@@ -45,6 +46,9 @@ Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pip
   executor_ = options_.serial ? make_serial_executor(pipeline_.run) : make_tbb_executor(pipeline_.run, info_.threads);
   stats_ = std::make_unique<Stats>(pipeline_.nodes.size(), executor_->workers(), options_.trace);
   inactive_.resize(pipeline_.nodes.size());
+  why_not_recorded_ = make_recorder();
+  info_.records = recorder_ != nullptr;
+  if (info_.device == "cuda" && recorder_ == nullptr) log_info("no CUDA graphs: " + why_not_recorded_);
   executor_->on_device([&] {
     open_sources();
     size_run();
@@ -58,19 +62,23 @@ Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pip
 Engine::~Engine() {
   // Tensors end where they lived.
   executor_->on_device([&] {
+    recorder_.reset();
     for (CheckedNode& node : pipeline_.nodes) node.node.reset();
     resources_.clear();
   });
 }
 
-void Engine::guard(const std::string& name, const std::function<void()>& work) const {
-  try {
-    work();
-  } catch (const PipelineError&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw RunError(name + ": " + error.what());
-  }
+/// Why the work of training groups will not be recorded; empty: recorder_ sees to it.
+std::string Engine::make_recorder() {
+  if (pipeline_.training_source < 0) return "nothing is trained";
+  if (pipeline_.run.cuda_graphs == "off") return "run.cuda_graphs is off";
+  if (std::string why = device_runtime().cannot_record(pipeline_.run); !why.empty()) return why;
+  if (info_.world > 1) return "several ranks exchange gradients within the backward pass";
+  if (stubs_) return "some nodes replay what they gave first";
+  auto recorder = std::make_unique<GroupRecorder>(pipeline_, plan_.streams[0].level[group_level], device_runtime().recordings(pipeline_.run));
+  std::string why = recorder->why_not();
+  if (why.empty()) recorder_ = std::move(recorder);
+  return why;
 }
 
 void Engine::open_sources() {
@@ -318,6 +326,7 @@ std::optional<Failure> Engine::train(int64_t to) {
   if (info_.ranks != nullptr) options.agree = [this](int64_t step, StepTotals& totals) { agree(step, totals); };
   options.tap = options_.tap;
   options.replaced = options_.replaced;
+  options.recorder = recorder_.get();
   options.gives = options_.gives;
   options.takes = options_.takes;
   const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
@@ -476,6 +485,11 @@ nlohmann::ordered_json Engine::stats_json() const {
   out["cpu_seconds"] = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                        1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
   out["nodes"] = stats_->json(names, scopes);
+  if (recorder_ != nullptr) {
+    const GroupRecorder::Counts counts = recorder_->counts();
+    out["recordings"] = {{"submitted", counts.submitted}, {"recorded", counts.recorded}, {"played", counts.played}};
+  }
+  if (std::string why = recorder_ == nullptr ? why_not_recorded_ : recorder_->why_not(); !why.empty()) out["recordings"]["why_not"] = std::move(why);
   out["buffers"] = {{"groups", slots_.load()}, {"bytes", bytes_in_flight_.load()}};
   return out;
 }

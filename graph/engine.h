@@ -89,7 +89,7 @@ class Engine {
   /// What is known of it before the run; the tensors in between are not. Takes a copy of the states on the way.
   Footprint footprint();
   const Plan& plan() const { return plan_; }
-  /// Per node (see stats.h), and under "buffers" the groups in flight.
+  /// Per node (see stats.h), under "buffers" the groups in flight, and under "recordings" what was recorded and played.
   nlohmann::ordered_json stats_json() const;
   /// Those, and what each thread does now, which groups are on their way and what the device's queue waits for. Any
   /// thread, at any time.
@@ -99,6 +99,7 @@ class Engine {
   const std::vector<TracedSegment>& traced_segments() const { return traced_; }
 
  private:
+  std::string make_recorder();
   void open_sources();
   void size_run();
   void open_rest();
@@ -106,7 +107,6 @@ class Engine {
   void share_input();
   std::string text_of(const Failure& failure) const;
   void restore();
-  void guard(const std::string& name, const std::function<void()>& work) const;
   std::optional<Failure> train(int64_t to);
   void evaluate(const std::function<bool(const Moments&)>& due);
   bool any_due(const std::function<bool(const Moments&)>& due) const;
@@ -128,6 +128,8 @@ class Engine {
   Plan plan_;
   std::optional<Stubs> stubs_;
   RunInfo info_;
+  std::unique_ptr<GroupRecorder> recorder_;  // none: see why_not_recorded_
+  std::string why_not_recorded_;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Stats> stats_;
   mutable std::mutex watch_mutex_;

@@ -18,6 +18,8 @@
 //   void prefetch(uint64_t) const                  sources: a sample will be wanted soon; asks the storage for it, any thread
 //   Grouping grouping() const                      of the node that stacks samples into groups
 //   State save() const; void restore(const State&) what a checkpoint must hold of the node
+//   int64_t variant(const GroupContext&) const     of nodes that repeat: calls of different variants differ in what they do
+//                                                  to equal shapes; negative: not to be recorded at all
 //   std::optional<ParamFault> Params::check() const  rules between parameters
 #pragma once
 
@@ -50,6 +52,9 @@ struct NodeInfo {
   Scope scope;
   const char* details = "";  // for the node's page: method, source, what it can't do
   int late = 0;              // of a step node: runs after those of its step that are less late (1 reports, 2 metrics, 3 checkpoints)
+  // What it does with a group on the device (a step node: in fold()) can be recorded and played again with inputs of the same
+  // shapes: the host looks at no values, draws no numbers, and keeps nothing for later; inputs stay as they are.
+  bool repeats = false;
 };
 
 /// How a stack of samples is cut: `size` samples make a step, in groups of `group`.
@@ -65,8 +70,9 @@ struct ParamFault {
 
 /// What the engine needs to know of a type that travels through a port. T has `static constexpr const char* type_name`,
 /// a default constructor, and optionally `void release()` (frees what must not outlive the last reader; without it the
-/// object keeps its memory for the next record), `size_t bytes() const` (counted against run.memory), and an assignment
-/// (only outputs of batch nodes that have it can be shared between runs).
+/// object keeps its memory for the next record), `size_t bytes() const` (counted against run.memory), an assignment (only
+/// outputs of batch nodes that have it can be shared between runs), and what inputs of recorded work need: `std::string
+/// shape() const`, and `void refill(const T& from)`, which puts values of the same shape where its own are.
 struct TypeOps {
   const char* name;
   void* (*make)();
@@ -75,6 +81,8 @@ struct TypeOps {
   size_t (*bytes)(const void*);
   void (*copy)(void* to, const void* from);  // null: T can't be assigned
   bool releases;                             // has release()
+  std::string (*shape)(const void*);         // null: T can't be the input of recorded work; likewise refill
+  void (*refill)(void* to, const void* from);
 };
 
 template <class T>
@@ -86,6 +94,22 @@ concept CountsBytes = requires(const T& value) {
   value.bytes();
 };
 
+template <class T>
+concept Refills = requires(T& value, const T& from) {
+  value.refill(from);
+  std::string(from.shape());
+};
+
+template <class T>
+constexpr auto shape_op() -> std::string (*)(const void*) {
+  if constexpr (Refills<T>) return [](const void* p) { return static_cast<const T*>(p)->shape(); };
+  return nullptr;
+}
+template <class T>
+constexpr auto refill_op() -> void (*)(void*, const void*) {
+  if constexpr (Refills<T>) return [](void* to, const void* from) { static_cast<T*>(to)->refill(*static_cast<const T*>(from)); };
+  return nullptr;
+}
 template <class T>
 constexpr auto copy_op() -> void (*)(void*, const void*) {
   if constexpr (std::is_copy_assignable_v<T>) return [](void* to, const void* from) { *static_cast<T*>(to) = *static_cast<const T*>(from); };
@@ -106,7 +130,9 @@ const TypeOps& type_ops() {
                              return 0;
                            },
                            .copy = copy_op<T>(),
-                           .releases = Releases<T>};
+                           .releases = Releases<T>,
+                           .shape = shape_op<T>(),
+                           .refill = refill_op<T>()};
   return ops;
 }
 
@@ -190,6 +216,7 @@ class Node {
   virtual std::string key(uint64_t sample) const = 0;
   virtual void prefetch(uint64_t sample) const = 0;
   virtual std::optional<Grouping> grouping() const = 0;
+  virtual int64_t variant(const GroupContext& context) const = 0;
   virtual std::optional<State> save() const = 0;
   virtual void restore(const State& state) = 0;
 };

@@ -89,6 +89,10 @@ class NodeOf final : public Node {
     if constexpr (requires(const N& n) { n.grouping(); }) return node_.grouping();
     return {};
   }
+  int64_t variant(const GroupContext& context) const override {
+    if constexpr (requires(const N& n) { n.variant(context); }) return node_.variant(context);
+    return 0;
+  }
   std::optional<State> save() const override {
     if constexpr (requires(const N& n) { n.save(); }) return node_.save();
     return {};

@@ -15,6 +15,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "graph/json.h"
@@ -59,7 +60,8 @@ struct ParamInfo {
   bool required = false;
   Range range{};
   const Choices* choices = nullptr;
-  bool has_auto = false;  // an integer that may be "auto" instead
+  bool has_auto = false;    // an integer that may be "auto" instead
+  bool incidental = false;  // doesn't affect results
 };
 
 /// The value of an integer parameter that was given as "auto".
@@ -88,7 +90,12 @@ class ParamVisitor {
     pass({.name = name, .brief = brief, .choices = &choices}, value);
   }
   void with_auto(const char* name, int64_t& value, Range range, const char* brief) {
-    visit({.name = name, .brief = brief, .range = range, .has_auto = true}, value);
+    pass({.name = name, .brief = brief, .range = range, .has_auto = true}, value);
+  }
+  /// What is visited next doesn't affect results: it is no part of the pipeline's hash, and a resumed run may have another.
+  ParamVisitor& incidental() {
+    incidental_ = true;
+    return *this;
   }
   /// The same, for what has no sensible default.
   void required(const char* name, auto& value, const char* brief) { pass({.name = name, .brief = brief, .required = true}, value); }
@@ -105,7 +112,8 @@ class ParamVisitor {
 
  private:
   template <class T>
-  void pass(const ParamInfo& info, T& value) {
+  void pass(ParamInfo info, T& value) {
+    info.incidental = std::exchange(incidental_, false);
     if constexpr (requires { value.describe(*this); }) {
       if (begin_object(info)) {
         value.describe(*this);
@@ -115,6 +123,8 @@ class ParamVisitor {
       visit(info, value);
     }
   }
+
+  bool incidental_ = false;
 };
 
 /// A parameter as documentation shows it.
@@ -127,6 +137,7 @@ struct ParamDoc {
   Range range{};
   Choices choices;
   bool required = false;
+  bool incidental = false;        // doesn't affect results
   std::vector<ParamDoc> members;  // of an object
 };
 

@@ -74,11 +74,16 @@ ordered_json resolved_json(CheckedPipeline& p) {
 nlohmann::json what_matters(const ordered_json& resolved) {
   nlohmann::json plain = resolved;
   for (const char* key : {"about", "resolved", "plugins"}) plain.erase(key);
-  for (const char* key : {"threads", "read_ahead", "memory_mib", "steps", "stall_after", "rank_timeout"}) plain["run"].erase(key);
-  // On which rank an optimizer's states lie, and what a GPU does side by side.
+  const auto forget = [](nlohmann::json& object, const std::vector<ParamDoc>& params) {
+    for (const ParamDoc& param : params) {
+      if (param.incidental) object.erase(param.name);
+    }
+  };
+  RunParams run;
+  ParamSetOf<RunParams> params(run);
+  forget(plain["run"], document_params(params));
   for (auto& node : plain["nodes"]) {
-    if (node["type"] == "train.adamw") node.erase("shard");
-    if (node["type"] == "mim.hidden_targets") node.erase("side_stream");
+    if (const NodeType* type = find_node_type(node["type"].get<std::string>())) forget(node, type->params);
   }
   return plain;
 }

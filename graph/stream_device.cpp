@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "graph/device.h"
+#include "graph/group_recorder.h"
 #include "graph/ranks.h"
 #include "graph/stream_run.h"
 
@@ -130,23 +131,53 @@ bool StreamRun::run_device_task(Worker& worker) {
   return true;
 }
 
+GroupContext StreamRun::group_context(const GroupRecord& group, const CheckedNode& node, LedgerEntry ledger) const {
+  return {*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step, group.images, segment_.groups, ledger};
+}
+
 void StreamRun::run_group_task(GroupRecord& group, int index, Worker& worker) {
   const LevelPlan& plan = level(group_level);
   const Task& task = plan.tasks[static_cast<size_t>(index)];
   if (task.node < 0) return deliver_group(group, worker);
   CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
-  worker.enter(task.node, group_level, group.index, 0);
-  if (!replays(task.node, group)) {
+  const bool deferred = options_.recorder != nullptr && options_.recorder->defers(index);
+  if (!deferred && !replays(task.node, group)) {
+    worker.enter(task.node, group_level, group.index, 0);
     node.node->run(Call{group.slots(), nullptr, task.slots.data()},
-                   GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step, group.images,
-                                segment_.groups, LedgerEntry(&group.ledger[static_cast<size_t>(index)])});
+                   group_context(group, node, LedgerEntry(&group.ledger[static_cast<size_t>(index)])));
     if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
     worker.end(task.node);
   }
-  group.done_reading(plan, task.reads);
+  if (!deferred) group.done_reading(plan, task.reads);
   ++finished_[group_level][static_cast<size_t>(index)];
   for (const int s : task.successors) {
     if (group.arrive(plan, s)) ready(group, group_level, s, nullptr);
+  }
+}
+
+/// What was put off until here, so that it can be recorded or played in one piece.
+void StreamRun::run_deferred(GroupRecord& group, Worker& worker) {
+  const LevelPlan& plan = level(group_level);
+  uint64_t unused = 0;
+  int last = -1;  // of the nodes that take part; the time of what is played is the last one's
+  for (size_t t = 0; t < plan.tasks.size(); ++t) {
+    if (options_.recorder->defers(static_cast<int>(t))) last = plan.tasks[t].node;
+  }
+  worker.enter(last, group_level, group.index, 0);
+  const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(last)];
+  const bool played = options_.recorder->run(
+      group, {group_context(group, node, LedgerEntry(&unused)),
+              FoldContext{*options_.run, group.index % segment_.groups, segment_.groups, group.images, 0, group.place.step, LedgerEntry(&unused)},
+              [&](int done, bool fold) {
+                if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
+                fold ? worker.end_fold(done) : worker.end(done);
+              }});
+  if (played) {
+    if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
+    worker.end(last);
+  }
+  for (size_t t = 0; t < plan.tasks.size(); ++t) {
+    if (options_.recorder->defers(static_cast<int>(t))) group.done_reading(plan, plan.tasks[t].reads);
   }
 }
 
@@ -154,7 +185,9 @@ void StreamRun::deliver_group(GroupRecord& group, Worker& worker) {
   const LevelPlan& plan = level(group_level);
   StepRecord& step = *group.step;
   if (options_.gives != nullptr && !options_.gives->offer(group, segment_)) return stop_after(step.step - 1);
+  if (options_.recorder != nullptr) run_deferred(group, worker);
   for (const Fold& fold : plan.folds) {
+    if (options_.recorder != nullptr && options_.recorder->takes(fold)) continue;
     if (options_.inactive && (*options_.inactive)[static_cast<size_t>(fold.node)]) continue;
     CheckedNode& node = pipeline_.nodes[static_cast<size_t>(fold.node)];
     uint64_t unused = 0;
@@ -251,6 +284,7 @@ void StreamRun::run_step_task(StepRecord& step, int index, Worker& worker) {
 }
 
 void StreamRun::end_step(StepRecord& step) {
+  device_runtime().step_submitted();
   ++completed_steps_;
   if (options_.on_step && segment_.stream->training) options_.on_step(step_context(step));
   // Ranks that have agreed can't be asked again.

@@ -34,6 +34,7 @@ struct StepTotals {
   std::vector<BadSample> bad;
 };
 
+class GroupRecorder;
 class StreamRun;
 
 struct StreamOptions {
@@ -59,6 +60,7 @@ struct StreamOptions {
   Tap tap;                                               // sees what nodes of the pool make
   const Replaced* replaced = nullptr;                    // places that begin with their substitute
   SharedInput* gives = nullptr;                          // takes the groups, for other runs
+  GroupRecorder* recorder = nullptr;                     // takes over work that can be recorded
   InputTaker* takes = nullptr;                           // gives the groups, as another run makes them: there are no lanes
 };
 
@@ -132,8 +134,10 @@ class StreamRun {
   void for_closed_gates(const DeviceItem& item, Closed&& closed) const;
   bool gates_open(const DeviceItem& item) const;
   std::optional<DeviceItem> next_device_item();
+  GroupContext group_context(const GroupRecord& group, const CheckedNode& node, LedgerEntry ledger) const;
   void run_group_task(GroupRecord& group, int task, Worker& worker);
   void deliver_group(GroupRecord& group, Worker& worker);
+  void run_deferred(GroupRecord& group, Worker& worker);
   void begin_step(StepRecord& step);
   void run_step_task(StepRecord& step, int task, Worker& worker);
   void end_step(StepRecord& step);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "graph/bind.h"
 #include "graph/period.h"
 #include "graph/validate_graph.h"
 
@@ -25,21 +26,11 @@ Location place_of(const Value& object, const char* param) {
 }
 
 /// Collects the model references of a parameter set, and resolves their names.
-class ModelFinder final : public ParamVisitor {
+class ModelFinder final : public ModelVisitor {
  public:
   ModelFinder(const std::vector<CheckedModel>& models, const std::vector<std::string>& broken, const std::string& owner, Diagnostics& faults)
       : models_(models), broken_(broken), owner_(owner), faults_(faults) {}
   std::vector<ModelUse> uses;
-
-  void visit(const ParamInfo&, bool&) override {}
-  void visit(const ParamInfo&, int64_t&) override {}
-  void visit(const ParamInfo&, double&) override {}
-  void visit(const ParamInfo&, std::string&) override {}
-  void visit(const ParamInfo&, std::vector<int64_t>&) override {}
-  void visit(const ParamInfo&, std::vector<double>&) override {}
-  void visit(const ParamInfo&, std::vector<std::string>&) override {}
-  bool begin_object(const ParamInfo&) override { return true; }
-  void end_object() override {}
 
   void visit(const ParamInfo& info, Models& models, Models::Access access, bool) override {
     for (size_t i = 0; i < models.names.size(); ++i) {
@@ -264,6 +255,11 @@ const Choices& RunParams::device_choices() {
   static const Choices choices = {"auto", "cpu", "cuda"};
   return choices;
 }
+const Choices& RunParams::cuda_graphs_choices() {
+  static const Choices choices = {"auto", "off"};
+  return choices;
+}
+
 const Choices& RunParams::precision_choices() {
   static const Choices choices = {"auto", "fp32", "tf32", "bf16"};
   return choices;

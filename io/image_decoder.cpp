@@ -77,6 +77,7 @@ Decoded ImageDecoder::decode(std::span<const uint8_t> bytes, const ImageInfo& in
   PixelBuffer& target = shown.orientation == 1 ? out : state_->stored;
   switch (info.format) {
     case ImageFormat::jpeg:
+      if (options.jpeg != nullptr && result.shrink == 1 && options.jpeg->decode(bytes, info, pixels, target)) break;
       result.truncated = state_->jpeg.decode(bytes, request, result.shrink, target);
       break;
     case ImageFormat::png:

@@ -10,12 +10,22 @@
 
 namespace flowrun::io {
 
+// Something else than libjpeg for the JPEGs that it can decode: a GPU.
+class JpegBackend {
+ public:
+  virtual ~JpegBackend() = default;
+  // OUT becomes the REGION's H W 3 of the picture as it is stored, whose header INFO is. False: not one for it; then
+  // libjpeg decodes it, or says what is wrong with it. Any thread, several at once. Throws where the backend itself fails.
+  virtual bool decode(std::span<const uint8_t> bytes, const ImageInfo& info, const Rect& region, PixelBuffer& out) const = 0;
+};
+
 struct DecodeOptions {
   std::optional<Rect> region;      // in pixels of the whole picture, turned if apply_orientation says so; else everything
   bool apply_orientation = false;  // turns the picture as its EXIF orientation says
   bool keep_truncated = false;     // what a file that ends too early holds, the rest gray, coarse or black
   int least_side = 0;              // above 0: JPEGs are shrunk by 2 or 4 while decoding, as long as both sides keep this
   int64_t max_pixels = default_max_pixels;
+  const JpegBackend* jpeg = nullptr;  // asked first, except for shrunk pictures
 };
 
 struct Decoded {

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "nodes/device/recording.h"
 #include "nodes/device/side_stream.h"
 #include "nodes/tensor.h"
 
@@ -13,6 +14,8 @@ struct DeviceImages {
   static constexpr const char* type_name = "image tensor";
   Tensor images_BCHW;
   void release() { images_BCHW.reset(); }
+  std::string shape() const { return recording::shape(images_BCHW); }
+  void refill(const DeviceImages& from) { recording::refill(images_BCHW, from.images_BCHW); }
 };
 
 /// With several masks per image B counts the masks, those of an image side by side.
@@ -22,18 +25,27 @@ struct DeviceMasks {
   Tensor targets_BRM;  // int64
   int64_t grid = 0;    // patches per side that the indices count in
   void release() { visible_BK.reset(), targets_BRM.reset(); }
+  std::string shape() const { return recording::shape(visible_BK) + ", " + recording::shape(targets_BRM) + " of " + std::to_string(grid); }
+  void refill(const DeviceMasks& from) {
+    recording::refill(visible_BK, from.visible_BK), recording::refill(targets_BRM, from.targets_BRM);
+    grid = from.grid;
+  }
 };
 
 struct DeviceLabels {
   static constexpr const char* type_name = "label tensor";
   Tensor labels_B;  // int64
   void release() { labels_B.reset(); }
+  std::string shape() const { return recording::shape(labels_B); }
+  void refill(const DeviceLabels& from) { recording::refill(labels_B, from.labels_B); }
 };
 
 struct DeviceLabelMaps {
   static constexpr const char* type_name = "label map tensor";
   Tensor maps_BHW;  // u8 class of each pixel, 255 where there is none
   void release() { maps_BHW.reset(); }
+  std::string shape() const { return recording::shape(maps_BHW); }
+  void refill(const DeviceLabelMaps& from) { recording::refill(maps_BHW, from.maps_BHW); }
 };
 
 /// One score per class and image, before any softmax.
@@ -48,6 +60,8 @@ struct SoftLabels {
   static constexpr const char* type_name = "soft labels";
   Tensor values_BC;
   void release() { values_BC.reset(); }
+  std::string shape() const { return recording::shape(values_BC); }
+  void refill(const SoftLabels& from) { recording::refill(values_BC, from.values_BC); }
 };
 
 /// The student's view of the visible patches, after its final norm.

@@ -46,6 +46,8 @@ class PredictorResource : public ModelResource {
 
   explicit PredictorResource(std::vector<int64_t> blocks) : blocks(std::move(blocks)) {}
   virtual Tensor predict(const model::PredictorInputs& in) const = 0;
+  /// Whether predict() depends on its noise.
+  virtual bool draws() const = 0;
   State save() const override;
 
   std::vector<int64_t> blocks;  // that it predicts, increasing; empty when it predicts something else
@@ -60,6 +62,10 @@ class PredictorOf final : public PredictorResource {
   PredictorOf(const Config& config, std::vector<int64_t> blocks) : PredictorResource(std::move(blocks)), model(config) {}
   model::Parameters& parameters() override { return model.parameters(); }
   Tensor predict(const model::PredictorInputs& in) const override { return model.predict(in); }
+  bool draws() const override {
+    if constexpr (requires(const Config& config) { config.noise; }) return model.config().noise > 0;
+    return false;
+  }
   std::unique_ptr<ModelResource> clone() const override {
     auto copy = std::make_unique<PredictorOf>(model.config(), blocks);
     const Tensor& like = model.parameters()[0];

@@ -1,6 +1,8 @@
 #include "nodes/tensor_state.h"
 
+#include <ATen/ops/aminmax.h>
 #include <ATen/ops/from_blob.h>
+#include <cmath>
 
 namespace flowrun {
 namespace {
@@ -31,6 +33,13 @@ Tensor to_tensor(const StateArray& array) {
     }
   }
   throw std::runtime_error("arrays of type " + array.dtype + " are not used by any model");
+}
+
+bool is_finite(const StateArray& array) {
+  if (!array.dtype.starts_with('F') || array.bytes == 0) return true;
+  // NaN comes through both.
+  const auto [least, most] = at::aminmax(to_tensor(array));
+  return std::isfinite(least.item<double>()) && std::isfinite(most.item<double>());
 }
 
 }  // namespace flowrun

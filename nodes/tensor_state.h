@@ -16,4 +16,7 @@ State to_state(const std::vector<std::pair<std::string, Tensor>>& tensors);
 /// A host tensor that shares the array's memory; not to be written to.
 Tensor to_tensor(const StateArray& array);
 
+/// Whether it holds neither NaN nor infinity; integers always.
+bool is_finite(const StateArray& array);
+
 }  // namespace flowrun

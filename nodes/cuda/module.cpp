@@ -2,10 +2,12 @@
 // for the GPU; loading it brings libtorch_cuda in, whose operators then serve every tensor on the device.
 #include <ATen/core/CachingHostAllocator.h>
 #include <atomic>
+#include <c10/core/AllocatorConfig.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAStream.h>
 #include <c10/util/Exception.h>
 #include <chrono>
+#include <cstdlib>
 #include <mutex>
 #include <nvtx3/nvToolsExt.h>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
@@ -65,6 +67,11 @@ int flowrun_cuda_devices() { return c10::cuda::device_count(); }
 
 /// On the device's thread: all its work goes to one stream of its own, not to the legacy stream that orders everything.
 void flowrun_cuda_enter(int device) {
+  // Masks change the shapes of most tensors from step to step: blocks that can grow are used again for any of them. Who sets
+  // LibTorch's own variable knows better.
+  if (std::getenv("PYTORCH_CUDA_ALLOC_CONF") == nullptr && std::getenv("PYTORCH_ALLOC_CONF") == nullptr) {
+    c10::CachingAllocator::setAllocatorSettings("expandable_segments:True");
+  }
   c10::cuda::set_device(static_cast<c10::DeviceIndex>(device));
   c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, static_cast<c10::DeviceIndex>(device)));
   static CountSynchronisations counter;

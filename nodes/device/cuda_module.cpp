@@ -31,6 +31,11 @@ CudaModule load() {
   find(library, "flowrun_cuda_free_pinned", module.pinned.free);
   find(library, "flowrun_cuda_synchronisations", module.synchronisations);
   find(library, "flowrun_cuda_kernels", module.kernels);
+  find(library, "flowrun_cuda_graph_begin", module.graph_begin);
+  find(library, "flowrun_cuda_graph_end", module.graph_end);
+  find(library, "flowrun_cuda_graph_play", module.graph_play);
+  find(library, "flowrun_cuda_graph_free", module.graph_free);
+  find(library, "flowrun_cuda_jpeg", module.jpeg);
   if (module.devices() == 0) module.missing = "the NVIDIA driver shows no GPU";
 #else
   module.missing = "this program was built without CUDA, because there was no nvcc: install the CUDA 13.0 toolkit and build again";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -7,8 +8,16 @@
 
 namespace flowrun {
 
+struct JpegDevice;
 namespace kernels {
 struct Backend;
+}
+
+/// Which of the machine's GPUs is this rank's, where each rank has one: its place among the ranks here. Set before anything
+/// is opened.
+inline std::atomic<int>& gpu_of_rank() {
+  static std::atomic<int> gpu{0};
+  return gpu;
 }
 
 /// libflowrun_cuda.so, beside the program: what needs CUDA's own libraries. It is not linked, because it brings gigabytes
@@ -26,6 +35,13 @@ struct CudaModule {
   PinnedMemory pinned;
   int64_t (*synchronisations)() = nullptr;
   const kernels::Backend* (*kernels)() = nullptr;
+  /// Between begin and end the current stream is recorded. end and play throw what c10 throws.
+  void* (*graph_begin)() = nullptr;
+  void (*graph_end)(void* graph) = nullptr;
+  void (*graph_play)(void* graph) = nullptr;
+  void (*graph_free)(void* graph) = nullptr;
+  /// nvJPEG. Null where its library is missing; `why`, of `room` bytes, then says so.
+  const JpegDevice* (*jpeg)(char* why, size_t room) = nullptr;
 
   static const CudaModule& get();
 };

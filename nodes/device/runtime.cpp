@@ -6,6 +6,8 @@
 
 #include "graph/device.h"
 #include "nodes/device/cuda_module.h"
+#include "nodes/device/pace.h"
+#include "nodes/device/recording.h"
 #include "nodes/host_memory.h"
 #include "nodes/tensor.h"
 
@@ -42,7 +44,10 @@ class TensorRuntime final : public DeviceRuntime {
     if (run.intra_op <= 0) run.intra_op = cuda ? 1 : cores - cores / 4;  // under four cores: all
   }
 
-  void share_machine(int local_rank, int local_world) override { local_rank_ = local_rank, local_world_ = local_world; }
+  void share_machine(int local_rank, int local_world) override {
+    local_rank_ = local_rank, local_world_ = local_world;
+    gpu_of_rank() = local_rank;
+  }
 
   void enter(const RunParams& run) override {
     cuda_ = run.device == "cuda";
@@ -57,6 +62,7 @@ class TensorRuntime final : public DeviceRuntime {
   }
 
   void leave() override {
+    pace_ = Pace();
     if (cuda_) CudaModule::get().leave();
   }
 
@@ -70,6 +76,19 @@ class TensorRuntime final : public DeviceRuntime {
 
   void enter_data_thread() override { set_threads(1); }
 
+  std::string cannot_record(const RunParams& run) const override { return recording::recorder(run.device) != nullptr ? "" : "recording takes a GPU"; }
+
+  size_t recordings(const RunParams& run) const override { return recording::recorder(run.device)->capacity(); }
+
+  Recorded record(const std::function<void()>& work) override {
+    recording::Recorder* const recorder = recording::recorder(cuda_ ? "cuda" : "cpu");
+    return recorder != nullptr ? recording::record(*recorder, work) : DeviceRuntime::record(work);
+  }
+
+  void step_submitted() override {
+    if (cuda_) pace_.step(at::kCUDA);
+  }
+
   int64_t synchronisations() const override { return CudaModule::get().synchronisations ? CudaModule::get().synchronisations() : 0; }
 
  private:
@@ -80,10 +99,12 @@ class TensorRuntime final : public DeviceRuntime {
   }
 
   static thread_local bool cuda_;  // of the device's thread: runs in one process may differ
+  static thread_local Pace pace_;
   int local_rank_ = 0, local_world_ = 1;
 };
 
 thread_local bool TensorRuntime::cuda_ = false;
+thread_local Pace TensorRuntime::pace_;
 
 const bool registered = [] {
   static TensorRuntime runtime;

@@ -74,4 +74,8 @@ void SideStream::join(at::Device device) {
   if (!device.is_cpu() && side() && side()->last) side()->last->block(current(numbered(device)));
 }
 
+void SideStream::forget() {
+  if (side()) side()->last = nullptr;
+}
+
 }  // namespace flowrun

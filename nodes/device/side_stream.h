@@ -41,6 +41,9 @@ class SideStream {
   /// The current stream goes on only when all work on the side stream of `device` is done: before something is written
   /// that such work may read, such as the teacher's weights.
   static void join(at::Device device);
+  /// Nothing on the side stream has to be waited for any more. Where recording begins and ends: what is recorded and what
+  /// isn't can't wait for each other, but are one behind the other.
+  static void forget();
 
  private:
   struct Guard;

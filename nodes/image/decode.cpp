@@ -1,7 +1,5 @@
 #include "nodes/image/decode.h"
 
-#include "graph/node.h"
-
 namespace flowrun {
 namespace {
 
@@ -15,32 +13,20 @@ struct Decode {
           "picture: JPEG by libjpeg-turbo with the accurate integer DCT and smooth chroma upsampling, gray replicated, CMYK as Pillow; PNG "
           "of all depths, of 16 bits the upper 8; WebP lossy and lossless. Alpha is left out; of an animation the first frame is taken. "
           "docs/images.md says more. Corrupt files are errors (see run.max_bad)."};
-  struct Ports {
-    In<Bytes> bytes{"bytes", "A JPEG, PNG or WebP file."};
-    In<Region> region{"region", "What to decode; without it, everything.", optional};
-    Out<Image> image{"image", "H W 3 u8."};
-    void describe(auto& port) { port(bytes, region, image); }
-  };
+  using Ports = image::DecodePorts;
   struct Params {
     std::string orientation = "stored", on_truncated = "substitute";
     int64_t dct_scaling = 0, max_megapixels = 178;
     void describe(auto& param) {
-      param("orientation", orientation, orientations(), "stored: as the pixels lie in the file. exif: turned as the file's EXIF orientation says.");
-      param("on_truncated", on_truncated, policies(),
+      param("orientation", orientation, image::orientations(),
+            "stored: as the pixels lie in the file. exif: turned as the file's EXIF orientation says.");
+      param("on_truncated", on_truncated, image::truncated_policies(),
             "A file that ends too early. substitute: is a bad sample, as a corrupt one. error: ends the run, whatever run.max_bad says. "
             "keep_decoded: is used as far as it goes, and listed.");
       param("dct_scaling", dct_scaling, Range{0, 16384},
             "Above 0: JPEGs are decoded at 1/2 or 1/4 while both sides keep at least so many pixels (the size of the resize that follows). "
             "Faster; changes pixels.");
       param("max_megapixels", max_megapixels, positive, "Larger pictures are an error, found before memory is taken.");
-    }
-    static const Choices& orientations() {
-      static const Choices choices = {"stored", "exif"};
-      return choices;
-    }
-    static const Choices& policies() {
-      static const Choices choices = {"substitute", "error", "keep_decoded"};
-      return choices;
     }
   };
   Params params;

@@ -2,7 +2,6 @@
 
 #include "graph/error.h"
 #include "io/error.h"
-#include "io/image_decoder.h"
 #include "nodes/image/decode.h"
 
 namespace flowrun::image {
@@ -42,7 +41,8 @@ void decode(const Bytes& file, const Region* region, const DecodeRules& rules, c
     io::DecodeOptions options{.apply_orientation = rules.oriented,
                               .keep_truncated = rules.on_truncated == "keep_decoded",
                               .least_side = static_cast<int>(rules.least_side),
-                              .max_pixels = INT64_MAX};
+                              .max_pixels = INT64_MAX,
+                              .jpeg = rules.jpeg};
     if (region != nullptr) options.region = region->rect, options.least_side = static_cast<int>(least_around(*region, rules.least_side));
     const io::Decoded decoded = decoder.decode(file.data, info, options, out.pixels);
     out.covers = {decoded.covers, rules.oriented};

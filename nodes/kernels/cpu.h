@@ -7,6 +7,8 @@ namespace flowrun::kernels {
 
 /// Sums over rows are taken per thread, then added up in the threads' order: they depend on the number of threads, on nothing else.
 const Backend& cpu_backend();
+/// Takes their place; null: nothing does. For tests that record what is called, before anything runs.
+inline const Backend* instead_of_cpu_backend = nullptr;
 
 /// Loops over rows [begin, end). `sums` and `scratch` [n, width]: what backward passes add up over rows, in double, and
 /// memory for it.

@@ -34,7 +34,7 @@ class On {
 
  private:
   c10::OptionalDeviceGuard guard_;
-  const Backend* backend_ = &cpu_backend();
+  const Backend* backend_ = instead_of_cpu_backend != nullptr ? instead_of_cpu_backend : &cpu_backend();
 };
 
 Type type_of(at::ScalarType type) {

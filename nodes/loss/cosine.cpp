@@ -7,7 +7,8 @@ struct Cosine {
   static constexpr NodeInfo info{.type = "loss.cosine",
                                  .brief = "One minus the cosine between prediction and target, token by token and block by block.",
                                  .scope = Scope::device,
-                                 .details = "In float32; the length of both does not matter."};
+                                 .details = "In float32; the length of both does not matter.",
+                                 .repeats = true};
   using Ports = loss::Ports;
   struct Params {
     loss::Weighting weighting;

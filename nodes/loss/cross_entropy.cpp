@@ -12,7 +12,8 @@ struct CrossEntropy {
       .scope = Scope::device,
       .details =
           "In float32, the mean over the images. Of soft labels it is timm's SoftTargetCrossEntropy; classes are smoothed as PyTorch does it: "
-          "the share smoothing is spread evenly over all classes."};
+          "the share smoothing is spread evenly over all classes.",
+      .repeats = true};
   struct Ports {
     In<Logits> logits{"logits", "B classes."};
     In<SoftLabels> soft_label{"soft_label", "B classes, of supervised.mix.", optional};

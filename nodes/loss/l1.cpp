@@ -4,8 +4,11 @@ namespace flowrun {
 namespace {
 
 struct L1 {
-  static constexpr NodeInfo info{
-      .type = "loss.l1", .brief = "Mean absolute error over all elements; SimMIM's loss.", .scope = Scope::device, .details = "In float32."};
+  static constexpr NodeInfo info{.type = "loss.l1",
+                                 .brief = "Mean absolute error over all elements; SimMIM's loss.",
+                                 .scope = Scope::device,
+                                 .details = "In float32.",
+                                 .repeats = true};
   using Ports = loss::Ports;
   struct Params {
     loss::Weighting weighting;

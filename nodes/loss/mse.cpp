@@ -12,7 +12,8 @@ struct Mse {
       .details =
           "In float32. The error of each block is reported beside it. With value_every, the other steps have the gradient alone, bit for bit the "
           "same: the squared differences are never computed. Metrics then must report at the same steps, and a loss that is not finite is "
-          "seen at the next of them."};
+          "seen at the next of them.",
+      .repeats = true};
   using Ports = loss::Ports;
   struct Params {
     std::string value_every = "1 step";
@@ -30,8 +31,11 @@ struct Mse {
 
   void open(const OpenContext&) { every_ = *Period::parse(params.value_every); }
 
+  /// With and without its value.
+  int64_t variant(const GroupContext& context) const { return every_.due(context.step, context.run.steps_per_epoch) ? 1 : 0; }
+
   void run(Ports& port, const GroupContext& context) const {
-    if (every_.due(context.step, context.run.steps_per_epoch)) {
+    if (variant(context) == 1) {
       return loss::compare(*port.prediction, *port.target, {.kind = loss::Kind::mse}, params.weighting, *port.loss);
     }
     loss::check_pair(*port.prediction, *port.target);

@@ -7,7 +7,8 @@ struct SmoothL1 {
   static constexpr NodeInfo info{.type = "loss.smooth_l1",
                                  .brief = "Smooth L1 loss: quadratic below beta, linear above; I-JEPA's loss.",
                                  .scope = Scope::device,
-                                 .details = "As torch.nn.SmoothL1Loss, over all elements, in float32."};
+                                 .details = "As torch.nn.SmoothL1Loss, over all elements, in float32.",
+                                 .repeats = true};
   using Ports = loss::Ports;
   struct Params {
     loss::Weighting weighting;

@@ -9,7 +9,8 @@ struct Sum {
       .type = "loss.sum",
       .brief = "Adds losses, each with the weight that its own node gives it.",
       .scope = Scope::device,
-      .details = "The values per block are those of the first loss. The sum has a value at steps where all of them have one."};
+      .details = "The values per block are those of the first loss. The sum has a value at steps where all of them have one.",
+      .repeats = true};
   struct Ports {
     In<Loss> first{"first", "A loss."};
     In<Loss> second{"second", "Another."};

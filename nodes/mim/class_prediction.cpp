@@ -9,7 +9,8 @@ struct ClassPrediction {
       .type = "mim.class_prediction",
       .brief = "The student's class token as a prediction of its own: data2vec 2.0's class loss.",
       .scope = Scope::device,
-      .details = "Compare it with mim.hidden_targets whose pooled is true, and add that loss, with a small weight, through loss.sum."};
+      .details = "Compare it with mim.hidden_targets whose pooled is true, and add that loss, with a small weight, through loss.sum.",
+      .repeats = true};
   struct Ports {
     In<VisibleTokens> tokens{"tokens", "From mim.encode_visible."};
     Out<Prediction> prediction{"prediction", "B 1 1 D."};

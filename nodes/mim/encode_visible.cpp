@@ -10,7 +10,8 @@ struct EncodeVisible {
                                  .scope = Scope::device,
                                  .details =
                                      "Ends with the encoder's final layer norm; registers are dropped. With several masks per image each mask is "
-                                     "a pass of its own. A drop_path of the encoder acts here, drawn from this node's stream."};
+                                     "a pass of its own. A drop_path of the encoder acts here, drawn from this node's stream.",
+                                 .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceMasks> mask{"mask", "The visible patches."};
@@ -26,6 +27,9 @@ struct EncodeVisible {
     }
   };
   Params params;
+
+  /// What is drawn on the host can't be recorded.
+  int64_t variant(const GroupContext&) const { return params.model->vit.config().drop_path > 0 ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {
     check_masks(*port.mask, params.model->vit.config().grid(), params.model.names[0]);

@@ -33,7 +33,8 @@ struct HiddenTargets {
           "The teacher sees the whole image. Of each block the rows of the target patches are taken and z-scored per token in float32; the "
           "blocks are joined in increasing order. Blocks behind the last one asked for do not run. No gradient. The teacher may be any encoder "
           "whose grid of patches is the masks': a moving average of the student, or a frozen model.pretrained. I-JEPA's targets are the last "
-          "block alone with norm_last. data2vec 2.0's are tap mlp, zscore.over tokens, merge mean, and zscore_merged."};
+          "block alone with norm_last. data2vec 2.0's are tap mlp, zscore.over tokens, merge mean, and zscore_merged.",
+      .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceMasks> mask{"mask", "The target regions."};
@@ -66,7 +67,7 @@ struct HiddenTargets {
       param("merge", merge, names(merges), "concat: blocks side by side. mean, sum: of the blocks, element by element.");
       param("zscore_merged", zscore_merged, "Whether a mean or sum is z-scored per token once more.");
       param("norm_last", norm_last, "Whether the teacher's final layer norm is applied to its last block, as in I-JEPA.");
-      param("side_stream", side_stream, "On a GPU: whether the teacher's work may run beside the student's, or waits for its turn.");
+      param.incidental()("side_stream", side_stream, "On a GPU: whether the teacher's work may run beside the student's, or waits for its turn.");
       param("pooled", pooled, "Whether the target is the mean over all patches, for the class token's prediction (data2vec 2.0).");
     }
     std::optional<ParamFault> check() const {

@@ -14,7 +14,8 @@ struct PixelTargets {
       .scope = Scope::device,
       .details =
           "Of the images as the encoder gets them. Row by row, the three channels of a pixel side by side. With normalise each patch has its "
-          "own mean and variance taken out (MAE: unbiased, eps 1e-6). The predictor's out is 3 patch^2."};
+          "own mean and variance taken out (MAE: unbiased, eps 1e-6). The predictor's out is 3 patch^2.",
+      .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceMasks> mask{"mask", "The target regions."};

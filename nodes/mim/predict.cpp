@@ -10,7 +10,8 @@ struct Predict {
                                  .scope = Scope::device,
                                  .details =
                                      "What regions see of each other is the model's matter: see model.predictor, model.cross_predictor and "
-                                     "model.conv_predictor. What the model draws comes from this node's stream."};
+                                     "model.conv_predictor. What the model draws comes from this node's stream.",
+                                 .repeats = true};
   struct Ports {
     In<VisibleTokens> tokens{"tokens", "From mim.encode_visible."};
     In<DeviceMasks> mask{"mask", "The target regions."};
@@ -22,6 +23,9 @@ struct Predict {
     void describe(auto& param) { param.reads("model", model, "The predictor."); }
   };
   Params params;
+
+  /// Every group is drawn other numbers, of which a recording would repeat the first.
+  int64_t variant(const GroupContext&) const { return params.model->draws() ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {
     const VisibleTokens& tokens = *port.tokens;

@@ -4,6 +4,7 @@
 #include <ATen/ops/zeros.h>
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -138,9 +139,22 @@ class Group final : public TensorRanks {
     sum(all, "meeting the others");
   }
 
+  ~Group() override {
+    // The others find out that this rank has left, and ask why.
+    gradients_.reset(), control_.reset();
+    if (has_failed_ && launch().hosts_store) stay_for_questions();
+  }
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+
   void sum(std::vector<int64_t>& values, const std::string& what) override {
-    Tensor host = at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, at::kLong);
-    all_reduce(host, what);
+    begin(what);
+    try {
+      add_up(at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, at::kLong));
+    } catch (const std::exception& error) {
+      missing(what, "all-reduce", error.what());
+    }
+    end(what);
   }
 
   std::vector<std::string> gather(const std::string& mine, const std::string& what) override {
@@ -161,6 +175,7 @@ class Group final : public TensorRanks {
   void end(const std::string& what) override { pulse_->at("after " + purpose(what)); }
 
   void failed(const std::string& why) noexcept override {
+    has_failed_ = true;
     try {
       store_->set(key("failed", launch().rank), bytes(why));
     } catch (const std::exception&) {
@@ -259,10 +274,82 @@ class Group final : public TensorRanks {
     end(what);
   }
 
+  void add_up(Tensor mine);
+
+  /// The store ends with this process. Whoever has found its reason there fails with it, and says so; one that was killed never
+  /// will.
+  void stay_for_questions() noexcept {
+    const auto until = std::chrono::steady_clock::now() + std::min(timeout_of(launch()), milliseconds(10'000));
+    const auto have_all_read = [&] {
+      for (int rank = 0; rank < launch().world; ++rank) {
+        if (!store_->check({key("failed", rank)})) return false;
+      }
+      return true;
+    };
+    try {
+      while (!have_all_read() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(milliseconds(20));
+    } catch (const std::exception&) {
+      // Nothing is left to be read.
+    }
+  }
+
   c10::intrusive_ptr<Store> store_;
   std::optional<Pulse> pulse_;
   c10::intrusive_ptr<c10d::ProcessGroup> control_, gradients_;
+  int64_t sums_ = 0;
+  std::atomic<bool> has_failed_{false};
 };
+
+/// Recursive doubling: in each round two ranks whose numbers differ in one bit add up what both have, so the rounds are log2 of
+/// the world, where Gloo's ring takes 2 (world - 1). Ranks beyond the largest power of two give their numbers to one below
+/// and get the sum back. Of integers, any order gives the same sum.
+void Group::add_up(Tensor mine) {
+  const int rank = launch().rank, world = launch().world;
+  const int whole = static_cast<int>(std::bit_floor(static_cast<unsigned>(world)));
+  // Every message of the last 2^24 sums has a tag of its own; Gloo keeps tags of messages apart from those of collectives.
+  const int tag = static_cast<int>(sums_++ % (1 << 24)) * 64;
+  constexpr int in = 62, out = 63;  // of ranks beyond; the others are rounds
+  struct Arrival {
+    Tensor values;
+    c10::intrusive_ptr<c10d::Work> work;
+  };
+  const auto expect = [&](int from, int round) {
+    Arrival arrival{at::empty_like(mine), nullptr};
+    std::vector<Tensor> tensors = {arrival.values};
+    arrival.work = control_->recv(tensors, from, tag + round);
+    return arrival;
+  };
+  const auto wait = [&](c10d::Work& work) {
+    if (!work.wait(timeout_of(launch()))) throw std::runtime_error("aborted");
+  };
+  const auto send = [&](int to, int round) {
+    std::vector<Tensor> tensors = {mine};
+    wait(*control_->send(tensors, to, tag + round));
+  };
+  if (rank >= whole) {
+    const Arrival sum = expect(rank - whole, out);
+    send(rank - whole, in);
+    wait(*sum.work);
+    mine.copy_(sum.values);
+    return;
+  }
+  const bool stands_for_another = rank + whole < world;
+  // Gloo's sender waits until the receiver has asked: all is asked for at once.
+  std::vector<Arrival> rounds;
+  std::optional<Arrival> other;
+  if (stands_for_another) other = expect(rank + whole, in);
+  for (int bit = 1; bit < whole; bit *= 2) rounds.push_back(expect(rank ^ bit, static_cast<int>(rounds.size())));
+  if (other) {
+    wait(*other->work);
+    mine.add_(other->values);
+  }
+  for (int round = 0; round < static_cast<int>(rounds.size()); ++round) {
+    send(rank ^ (1 << round), round);
+    wait(*rounds[static_cast<size_t>(round)].work);
+    mine.add_(rounds[static_cast<size_t>(round)].values);
+  }
+  if (stands_for_another) send(rank + whole, out);
+}
 
 void Group::add_nccl(c10d::ProcessGroup& group, const c10::intrusive_ptr<Store>& store) const {
   c10::intrusive_ptr<c10d::Backend> backend;

@@ -17,7 +17,8 @@ struct Checkpoint {
       .scope = Scope::step,
       .details =
           "checkpoints/step-N holds NAME.safetensors for each model and node, and a manifest with sizes and hashes. It appears whole or not "
-          "at all. Also written when a run ends, and when it is stopped by a signal. An encoder's file loads in timm with all keys matched.",
+          "at all. Also written when a run ends, and when it is stopped by a signal. A state that holds NaN or infinity stops the run instead; "
+          "earlier checkpoints stay. An encoder's file loads in timm with all keys matched.",
       // Behind the metrics: a kill between the two must not lose a line of metrics.jsonl, which a resumed run writes again.
       .late = 3};
   struct Ports {
@@ -47,7 +48,7 @@ struct Checkpoint {
  private:
   void write(StepContext& context) {
     const std::filesystem::path root = io::RunPaths(context.run.directory).checkpoints;
-    const std::filesystem::path path = write_checkpoint(root, context);
+    const std::filesystem::path path = write_checkpoint(root, context, NotFinite::refuse);
     written_ = context.step;
     if (!path.empty()) io::keep_newest_checkpoints(root, static_cast<size_t>(params.keep), path);
   }

@@ -169,7 +169,7 @@ struct Health {
 
   /// What there is to look at afterwards.
   void keep(const health::Values& values, const std::vector<std::string>& found, const StepContext& context) const {
-    const std::filesystem::path root = context.run.directory, checkpoint = write_checkpoint(root / "collapse", context);
+    const std::filesystem::path root = context.run.directory, checkpoint = write_checkpoint(root / "collapse", context, NotFinite::keep);
     if (checkpoint.empty()) return;
     nlohmann::ordered_json out = {{"step", context.step}, {"epoch", context.epoch}, {"findings", found}};
     const auto put = [&](const char* key, const std::optional<double>& value) {

@@ -10,11 +10,14 @@
 
 #include "graph/node.h"
 #include "graph/period.h"
+#include "graph/ranks.h"
 #include "io/run_directory.h"
 #include "io/tensorboard.h"
 #include "nodes/device.h"
+#include "nodes/device/read_back.h"
 #include "nodes/host.h"
 #include "nodes/ranks/ranks.h"
+#include "nodes/report/write_checkpoint.h"
 
 namespace flowrun {
 namespace {
@@ -29,7 +32,8 @@ struct Metrics {
       .details =
           "The loss is the mean over the groups of the step that is reported, with one value per predicted block. The ledger is a hash of all "
           "that was random in the step's data: two runs whose ledgers agree saw the same bytes. With several ranks loss, ledger and rate are those "
-          "of all; slowest_rank is the one the others waited for.",
+          "of all; slowest_rank is the one the others waited for. On a GPU a line is written one step later, or before a checkpoint, so that the "
+          "device need not wait for the host.",
       .late = 2};
   struct Ports {
     In<Loss> loss{"loss", "The loss to report.", optional};
@@ -51,6 +55,14 @@ struct Metrics {
   Params params;
 
   void open(const OpenContext& context) {
+    // A run that goes on from a checkpoint takes the lines up to its step as written.
+    before_checkpoint_.emplace(context.run, [this, name = context.name] {
+      try {
+        settle();
+      } catch (const NodeError& error) {
+        throw NodeError(name + ": " + error.what());
+      }
+    });
     if (context.run.directory.empty()) return;
     const std::filesystem::path directory = context.run.directory;
     lines_.emplace(io::RunPaths(directory).metrics);
@@ -74,29 +86,79 @@ struct Metrics {
 
   void run(Ports&, StepContext& context) {
     if (last_seconds_ < 0) last_seconds_ = 0, last_images_ = (context.first_step - 1) * context.run.batch;
-    if (Period::parse(params.every)->due(context.step, context.run.steps_per_epoch)) report(context);
+    std::optional<Line> line;
+    if (Period::parse(params.every)->due(context.step, context.run.steps_per_epoch)) line = begin_line(context);
+    settle();
+    waiting_ = std::move(line);
+    // The device has the work of the next step by the time its values are asked for, unless there is no next step.
+    if (waiting_ && (!waiting_->put_off() || context.step == context.run.last_step)) settle();
+    for (const auto& [name, value] : std::exchange(found_, {})) context.report(name, value);
     loss_.reset(), per_part_.reset();
   }
 
+  void finish(StepContext&) { settle(); }
+
  private:
-  void report(StepContext& context) {
-    read_losses(context);
+  /// All that is known at the step itself: what the device has yet to say is on its way.
+  struct Line {
+    const RunInfo* run;
+    int64_t step;
+    double epoch, rate, time;
+    Reports reports;
+    nlohmann::ordered_json more;  // ledger, rate and ranks, in their order
+    std::vector<int64_t> parts;
+    std::unique_ptr<ReadBack> losses;  // their mean, then that of each part; null: there are none
+    bool put_off() const { return losses && losses->waits(); }
+  };
+
+  Line begin_line(const StepContext& context) {
     const double seconds = context.seconds - last_seconds_;
     const double rate = seconds > 0 ? static_cast<double>(context.images - last_images_) / seconds : 0;
     last_seconds_ = context.seconds, last_images_ = context.images;
-    nlohmann::ordered_json line = {{"step", context.step}, {"epoch", context.epoch}};
-    if (const auto loss = context.reports.find("loss"); loss != context.reports.end()) line["loss"] = loss->second;
     char ledger[17];
     std::snprintf(ledger, sizeof ledger, "%016llx", static_cast<unsigned long long>(context.ledger));
-    line["ledger"] = ledger;
-    line["images_per_second"] = rate;
-    compare_ranks(context, line);
-    for (const auto& [name, value] : context.reports) line.emplace(name, value);
-    if (lines_) lines_->append(line);
+    Line line{&context.run, context.step,        context.epoch, rate, now(), context.reports, {{"ledger", ledger}, {"images_per_second", rate}},
+              parts_,       read_losses(context)};
+    compare_ranks(context, line.more);
+    return line;
+  }
+
+  std::unique_ptr<ReadBack> read_losses(const StepContext& context) const {
+    if (!has_value_) {
+      throw NodeError("the loss has no value at step " + std::to_string(context.step) +
+                      ": let value_every of loss.mse and every of this node be the same");
+    }
+    if (!loss_.defined()) return nullptr;
+    std::vector<Tensor> values = {loss_.to(at::kDouble).view({1})};
+    if (per_part_.defined()) values.push_back(per_part_.to(at::kDouble));
+    return std::make_unique<ReadBack>(at::cat(values));
+  }
+
+  /// Writes the line that waits, if one does.
+  void settle() {
+    if (!waiting_) return;
+    Line line = std::move(*waiting_);
+    waiting_.reset();
+    // Where this rank has failed alone, nobody adds up the loss with it any more.
+    if (line.losses && (line.run->ranks == nullptr || line.run->ranks->together())) add_losses(line);
+    nlohmann::ordered_json out = {{"step", line.step}, {"epoch", line.epoch}};
+    if (const auto loss = line.reports.find("loss"); loss != line.reports.end()) out["loss"] = loss->second;
+    out.update(line.more);
+    for (const auto& [name, value] : line.reports) out.emplace(name, value);
+    if (lines_) lines_->append(out);
     if (!events_) return;
-    const double time = now();
-    events_->scalar("images_per_second", context.step, static_cast<float>(rate), time);
-    for (const auto& [name, value] : context.reports) events_->scalar(name, context.step, static_cast<float>(value), time);
+    events_->scalar("images_per_second", line.step, static_cast<float>(line.rate), line.time);
+    for (const auto& [name, value] : line.reports) events_->scalar(name, line.step, static_cast<float>(value), line.time);
+  }
+
+  void add_losses(Line& line) {
+    const std::string of = line.put_off() ? " of step " + std::to_string(line.step) : "";
+    const Tensor means = ranks::sum(*line.run, line.losses->values(), "adding up the loss").div(line.run->ranks ? line.run->world : 1);
+    const double* const mean = means.const_data_ptr<double>();
+    if (!std::isfinite(mean[0])) throw NodeError("the loss" + of + " is " + std::to_string(mean[0]));
+    const auto found = [&](const std::string& name, double value) { line.reports[name] = found_[name] = value; };
+    found("loss", mean[0]);
+    for (int64_t i = 1; i < means.numel(); ++i) found("loss_block_" + std::to_string(line.parts[static_cast<size_t>(i - 1)]), mean[i]);
   }
 
   /// Which rank the others waited for since the last report, and how much more time it took than the mean.
@@ -111,26 +173,11 @@ struct Metrics {
     if (mean > 0) line["slowest_to_mean"] = all.max().item<double>() / mean;
   }
 
-  /// Waits for the device, once per report.
-  void read_losses(StepContext& context) {
-    if (!has_value_) {
-      throw NodeError("the loss has no value at step " + std::to_string(context.step) +
-                      ": let value_every of loss.mse and every of this node be the same");
-    }
-    if (!loss_.defined()) return;
-    std::vector<Tensor> values = {loss_.to(at::kDouble).view({1})};
-    if (per_part_.defined()) values.push_back(per_part_.to(at::kDouble));
-    const Tensor means = ranks::sum(context.run, at::cat(values), "adding up the loss").div(context.run.ranks ? context.run.world : 1);
-    const double* const mean = means.const_data_ptr<double>();
-    const double loss = mean[0];
-    if (!std::isfinite(loss)) throw NodeError("the loss is " + std::to_string(loss));
-    context.report("loss", loss);
-    if (!per_part_.defined()) return;
-    for (size_t i = 0; i < parts_.size(); ++i) context.report("loss_block_" + std::to_string(parts_[i]), mean[i + 1]);
-  }
-
   std::optional<io::JsonLines> lines_;
   std::shared_ptr<io::EventWriter> events_;
+  std::optional<BeforeCheckpoint> before_checkpoint_;
+  std::optional<Line> waiting_;
+  Reports found_;  // read since the last step, and not told yet
   Tensor loss_, per_part_;
   bool has_value_ = true;
   std::vector<int64_t> parts_;

@@ -13,7 +13,8 @@ struct Classify {
       .scope = Scope::device,
       .details =
           "All patches enter. With train, gradients are recorded and a drop_path of the encoder acts, drawn from this node's stream; without, "
-          "neither. Scores are float32."};
+          "neither. Scores are float32.",
+      .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     Out<Logits> logits{"logits", "B classes."};
@@ -30,6 +31,9 @@ struct Classify {
     }
   };
   Params params;
+
+  /// What is drawn on the host can't be recorded.
+  int64_t variant(const GroupContext&) const { return params.train && params.encoder->vit.config().drop_path > 0 ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {
     const Tensor& images = port.image->images_BCHW;

@@ -11,6 +11,7 @@
 #include "nodes/ranks/ranks.h"
 #include "nodes/tensor_state.h"
 #include "nodes/train/adamw_math.h"
+#include "nodes/train/gradient_homes.h"
 #include "nodes/train/schedule.h"
 #include "nodes/train/shard.h"
 
@@ -28,7 +29,8 @@ struct TrainAdamW {
           "more than one axis whose name has no \"bias\" in it. The learning rate rises linearly over the warm-up and falls as half a cosine "
           "(or a line, or not); it is a function of the step and run.epochs alone, written to the metrics and, after scaling, to the log. "
           "layer_decay acts on encoders: block k of L has the rate times layer_decay^(L + 1 - k). Steps count from 1. A loss that is not finite "
-          "stops the run."};
+          "stops the run.",
+      .repeats = true};
   struct Ports {
     In<Loss> loss{"loss", "What to minimise."};
     void describe(auto& port) { port(loss); }
@@ -67,9 +69,10 @@ struct TrainAdamW {
       param("lr_multipliers", lr_multipliers, not_negative, "One factor per model; empty: 1 for all.");
       param("layer_decay", layer_decay, Range{0.01, 1}, "Factor of the learning rate from each block of an encoder to the one before it; 1: none.");
       param("norm_every", norm_every, "How often the norm of all gradients is reported as grad_norm: \"20 steps\"; empty: never.");
-      param("shard", shard,
-            "With several ranks: each keeps the moments of its part of the parameters alone and updates those (ZeRO-1). Results, and what "
-            "checkpoints hold, are the same.");
+      param.incidental()(
+          "shard", shard,
+          "With several ranks: each keeps the moments of its part of the parameters alone and updates those (ZeRO-1). Results, and what "
+          "checkpoints hold, are the same.");
       param("decay_tokens", decay_tokens, "Whether class, register and mask tokens decay, as in MAE and I-JEPA.");
     }
     static const Choices& schedule_choices() {
@@ -132,16 +135,20 @@ struct TrainAdamW {
       optimizer_.add(params.models.names[m], params.models[m].parameters(), params.lr_multipliers.empty() ? 1.0 : params.lr_multipliers[m], factors,
                      std::move(kept));
     }
+    if (run.records) homes_.emplace(values);
     exchange_ = ranks::gradient_exchange(run, std::move(values), std::move(names));
   }
 
   void fold(Ports& port, const FoldContext& context) {
     const Tensor& loss = port.loss->value;
     // On the GPU a look at the value would wait for it; report.metrics looks when it reports.
-    if (loss.is_cpu() && !std::isfinite(loss.item<double>())) {
+    if (!homes_ && loss.is_cpu() && !std::isfinite(loss.item<double>())) {
       throw NodeError("the loss is " + std::to_string(loss.item<double>()) + "; a lower lr.max or a longer warm-up is the usual cure");
     }
+    if (homes_) homes_->begin();
+    if (homes_ && context.index == 0) optimizer_.zero_grad();  // a step's first pass, however often it is done
     exchange_->backward(context.count == 1 ? loss : loss.div(static_cast<double>(context.count)), context.index + 1 == context.count);
+    if (homes_) homes_->settle();
   }
 
   void run(Ports&, StepContext& context) {
@@ -210,6 +217,7 @@ struct TrainAdamW {
   train::Ramp weight_decay_;
   train::AdamW optimizer_;
   std::optional<train::Shards> shards_;
+  std::optional<train::GradientHomes> homes_;  // where work is recorded
   std::unique_ptr<ranks::GradientExchange> exchange_;
 };
 

@@ -14,6 +14,7 @@ SMALL = {
     "pipelines/views.json": ["files.images=16", "files.size=48", "let.batch=8"],
     "pipelines/cifar10.json": None,
     "pipelines/pretrain.json": None,
+    "pipelines/pretrain_nvjpeg.json": None,
     "pipelines/pretrain_shards.json": None,
     **{f"pipelines/eval/{name}.json": None for name in (
         "attentive", "block_segmentation", "knn", "knn_segmentation", "linear_cls", "linear_patch", "linear_segmentation", "logistic", "low_shot")},

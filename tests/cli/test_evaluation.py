@@ -2,6 +2,9 @@
 import json
 import unittest
 
+import numpy as np
+import safetensors.numpy
+
 import support
 
 
@@ -90,6 +93,18 @@ class Evaluation(support.Folder):
                 self.assertEqual(self.history(short), self.history(whole))
                 self.assertEqual(self.last_checkpoint(short), self.last_checkpoint(whole))
                 self.assertEqual(self.result(short)["heads"]["accuracy"], found["accuracy"])
+
+    def test_a_head_that_is_lost_is_saved_with_the_others(self):
+        pipeline = support.probe_pipeline("linear")
+        pipeline["models"]["probe"].update(lrs=[1e-2, 1000], decays=[0, 10])
+        self.write(pipeline)
+        self.flowrun("pipeline.json", "--set", "run.steps=12", "--out", "run")
+        self.flowrun("pipeline.json", "--out", "run", "--resume")
+        self.assertIn(self.result("run")["heads"]["head"], (0, 1, 2))
+        _, files = self.last_checkpoint("run")
+        weights = safetensors.numpy.load(files["probe.safetensors"])
+        self.assertTrue(np.isfinite(weights["heads.0.linear.weight"]).all())
+        self.assertFalse(np.isfinite(weights["heads.3.linear.weight"]).any())
 
     def test_a_probe_says_what_it_lacks(self):
         self.write(support.probe_pipeline("linear"))

@@ -19,38 +19,41 @@ def exif(orientation):
     return block
 
 
-class Formats(support.Folder):
+def all_kinds(data):
     """24 files in two classes, none of them at fault."""
+    for name in "ab":
+        (data / name).mkdir(parents=True)
+    save = lambda name, image, **options: image.save(data / name, **options)
+    save("a/plain.jpg", picture(1, 60, 44))
+    save("a/progressive.JPEG", picture(2, 61, 45), progressive=True)
+    save("a/444.jpg", picture(3, 50, 50), subsampling="4:4:4")
+    save("a/422.jpg", picture(4, 51, 47), subsampling="4:2:2")
+    save("a/gray.jpg", picture(5, 40, 60, "L"))
+    save("a/cmyk.jpg", picture(6, 40, 60, "CMYK"))
+    save("a/rgb.png", picture(7, 45, 52))
+    save("a/alpha.png", picture(8, 45, 52, "RGBA"))
+    save("a/palette.PNG", picture(9, 45, 52).convert("P"))
+    save("a/bits.png", picture(10, 45, 52).convert("1"))
+    Image.linear_gradient("L").resize((44, 44)).convert("I").point(lambda v: v * 257).convert("I;16").save(data / "a/deep.png")
+    save("a/lossy.webp", picture(11, 64, 40), quality=70)
+    save("b/lossless.webp", picture(12, 64, 41), lossless=True)
+    save("b/alpha.WebP", picture(13, 33, 64, "RGBA"))
+    save("b/animation.webp", picture(14, 48, 48), save_all=True, append_images=[picture(15, 48, 48)])
+    save("b/is_a_png.jpg", picture(16, 48, 48), format="PNG")
+    save("b/is_a_webp.jpg", picture(17, 48, 48), format="WebP")
+    save("b/is_a_jpeg.png", picture(18, 48, 48), format="JPEG")
+    for orientation in (3, 6, 8):
+        save(f"b/turned{orientation}.jpg", picture(19, 70, 40), exif=exif(orientation))
+    save("b/turned6.png", picture(20, 70, 40), exif=exif(6))
+    save("b/turned6.webp", picture(21, 70, 40), exif=exif(6))
+    save("b/tiny.png", picture(22, 1, 1))
 
+
+class Formats(support.Folder):
     def setUp(self):
         super().setUp()
         self.data = self.folder / "data"
-        for name in "ab":
-            (self.data / name).mkdir(parents=True)
-        save = lambda name, image, **options: image.save(self.data / name, **options)
-        save("a/plain.jpg", picture(1, 60, 44))
-        save("a/progressive.JPEG", picture(2, 61, 45), progressive=True)
-        save("a/444.jpg", picture(3, 50, 50), subsampling="4:4:4")
-        save("a/422.jpg", picture(4, 51, 47), subsampling="4:2:2")
-        save("a/gray.jpg", picture(5, 40, 60, "L"))
-        save("a/cmyk.jpg", picture(6, 40, 60, "CMYK"))
-        save("a/rgb.png", picture(7, 45, 52))
-        save("a/alpha.png", picture(8, 45, 52, "RGBA"))
-        save("a/palette.PNG", picture(9, 45, 52).convert("P"))
-        save("a/bits.png", picture(10, 45, 52).convert("1"))
-        Image.linear_gradient("L").resize((44, 44)).convert("I").point(lambda v: v * 257).convert("I;16").save(self.data / "a/deep.png")
-        save("a/lossy.webp", picture(11, 64, 40), quality=70)
-        save("b/lossless.webp", picture(12, 64, 41), lossless=True)
-        save("b/alpha.WebP", picture(13, 33, 64, "RGBA"))
-        save("b/animation.webp", picture(14, 48, 48), save_all=True, append_images=[picture(15, 48, 48)])
-        save("b/is_a_png.jpg", picture(16, 48, 48), format="PNG")
-        save("b/is_a_webp.jpg", picture(17, 48, 48), format="WebP")
-        save("b/is_a_jpeg.png", picture(18, 48, 48), format="JPEG")
-        for orientation in (3, 6, 8):
-            save(f"b/turned{orientation}.jpg", picture(19, 70, 40), exif=exif(orientation))
-        save("b/turned6.png", picture(20, 70, 40), exif=exif(6))
-        save("b/turned6.webp", picture(21, 70, 40), exif=exif(6))
-        save("b/tiny.png", picture(22, 1, 1))
+        all_kinds(self.data)
 
     def cut(self, name, part=0.7):
         """A file that ends too early, in the middle of its pixels."""

@@ -96,7 +96,7 @@ class Plan(support.Folder):
         passes = 32 * (1 / 5000 - update / 2048)
         operations = plan["operations"]
         hidden = min(ring * (1 - (25 << 20) / gradients), passes * operations["backward"] / operations["per_image"])
-        agreement = 2 * 63 * 10e-6
+        agreement = 2 * 6 * 10e-6
         step = plan["step"]
         for found, wanted in ((plan["exchange"]["bytes"], gradients), (plan["exchange"]["seconds"], ring), (plan["exchange"]["hidden"], hidden),
                               (step["passes"], passes), (step["update"], update), (step["agreement"], agreement), (step["exchange"], ring - hidden),
@@ -119,7 +119,7 @@ class Plan(support.Folder):
 
         self.assertIn("memory: a rank needs", breaks("--set", "nodes.batch.group=2048"))
         self.assertIn("the exchange of gradients", breaks("--world", 64, "--set", "nodes.batch.group=32", "--bandwidth", 1))
-        self.assertIn("the agreement at the end of a step: at 1024 ranks", breaks("--world", 1024, "--set", "nodes.batch.group=2", "--latency", 100))
+        self.assertIn("the agreement at the end of a step: at 1024 ranks", breaks("--world", 1024, "--set", "nodes.batch.group=2", "--latency", 1000))
         self.assertIn("the storage", breaks("--world", 8, "--file-kib", 110, "--storage", 500))
         later = breaks("--set", "nodes.batch.group=2")
         self.assertRegex(later, r"but not here: at \d+ ranks")

@@ -42,6 +42,17 @@ def pipeline(**run):
     return out
 
 
+def faulty(kind, **run):
+    """One whose seventh sample throws or hangs."""
+    if "FLOWRUN_FAULT_NODES" not in os.environ:
+        raise unittest.SkipTest("FLOWRUN_FAULT_NODES names no plug-in")
+    out = pipeline(**run)
+    out["plugins"] = [os.environ["FLOWRUN_FAULT_NODES"]]
+    out["nodes"]["fault"] = {"type": "fault.sample", "in": "view", "kind": kind, "at": 7}
+    out["nodes"]["flip"]["in"] = "fault"
+    return out
+
+
 class Ranks(support.Folder):
     def ranks(self, world, *args, environments=None):
         """Starts them as torchrun would; each one's process."""
@@ -178,12 +189,7 @@ class Ranks(support.Folder):
         self.ended(self.ranks(1, "pipeline.json", "--out", "run", "--resume", "--set", f"run.steps={steps + 2}"))
 
     def test_a_rank_that_fails_alone_leaves_no_torn_state(self):
-        if "FLOWRUN_FAULT_NODES" not in os.environ:
-            self.skipTest("FLOWRUN_FAULT_NODES names no plug-in")
-        broken = pipeline(epochs=500)
-        broken["plugins"] = [os.environ["FLOWRUN_FAULT_NODES"]]
-        broken["nodes"]["fault"] = {"type": "fault.sample", "in": "view", "kind": "throw", "at": 7}
-        broken["nodes"]["flip"]["in"] = "fault"
+        broken = faulty("throw", epochs=500)
         broken["nodes"]["update"]["shard"] = True
         self.write(broken)  # run.max_bad is 0
         for text in self.ended(self.ranks(2, "pipeline.json", "--out", "run"), status=1):
@@ -191,14 +197,18 @@ class Ranks(support.Folder):
         for step in (self.folder / "run/checkpoints").glob("step-*"):
             self.assertEqual(int(step.name[5:]) % 2, 0, "only what all wrote together")
 
+    def test_weights_that_are_not_finite_end_all(self):
+        broken = without_evaluations(epochs=2)
+        broken["nodes"]["update"].update(schedule="linear", warmup_epochs=1.75, lr={"start": 1e-4, "max": 2e-3, "final": 1e39})
+        broken["nodes"]["metrics"]["every"] = "1000 steps"
+        del broken["nodes"]["health"]
+        self.write(broken)
+        for text in self.ended(self.ranks(2, "pipeline.json", "--out", "run"), status=1):
+            self.assertIn("save: predictor is not finite after step 8", text)
+        self.assertEqual(self.newest_checkpoint("run").name, "step-6")
+
     def test_a_bad_sample_counts_on_all(self):
-        spoiled = pipeline(epochs=2, max_bad=4)
-        spoiled["plugins"] = [os.environ["FLOWRUN_FAULT_NODES"]] if "FLOWRUN_FAULT_NODES" in os.environ else []
-        if not spoiled["plugins"]:
-            self.skipTest("FLOWRUN_FAULT_NODES names no plug-in")
-        spoiled["nodes"]["flip"]["in"] = "fault"
-        spoiled["nodes"]["fault"] = {"type": "fault.sample", "in": "view", "kind": "throw", "at": 7}
-        self.write(spoiled)
+        self.write(faulty("throw", epochs=2, max_bad=4))
         for world in (1, 2):
             self.ended(self.ranks(world, "pipeline.json", "--out", f"of-{world}"))
         self.assert_same_run("of-1", "of-2")
@@ -271,13 +281,8 @@ class Ranks(support.Folder):
         self.assertRegex(text, r"found out by rank 0 at (\w+: [^,]+, step \d+|the end of step \d+|agreeing to stop or go on) \(all-(reduce|gather)\): ")
 
     def test_the_others_say_where_a_rank_that_hangs_is(self):
-        if "FLOWRUN_FAULT_NODES" not in os.environ:
-            self.skipTest("FLOWRUN_FAULT_NODES names no plug-in")
-        broken = pipeline(epochs=500)
+        broken = faulty("hang", epochs=500)
         broken["run"]["rank_timeout"] = 4
-        broken["plugins"] = [os.environ["FLOWRUN_FAULT_NODES"]]
-        broken["nodes"]["fault"] = {"type": "fault.sample", "in": "view", "kind": "hang", "at": 7}
-        broken["nodes"]["flip"]["in"] = "fault"
         self.write(broken)
         processes = self.ranks(2, "pipeline.json", "--out", "run")
         end = time.monotonic() + 90
@@ -291,12 +296,7 @@ class Ranks(support.Folder):
         self.assertRegex(text, rf"found out by rank {living} at update: the exchange of gradients, step \d+ \(all-reduce\)")
 
     def test_the_others_tell_why_a_rank_failed(self):
-        if "FLOWRUN_FAULT_NODES" not in os.environ:
-            self.skipTest("FLOWRUN_FAULT_NODES names no plug-in")
-        broken = pipeline(epochs=500)
-        broken["plugins"] = [os.environ["FLOWRUN_FAULT_NODES"]]
-        broken["nodes"]["fault"] = {"type": "fault.sample", "in": "view", "kind": "throw", "at": 7}
-        broken["nodes"]["flip"]["in"] = "fault"
+        broken = faulty("throw", epochs=500)
         self.write(broken)  # run.max_bad is 0
         texts = self.ended(self.ranks(2, "pipeline.json", "--out", "run"), status=1)
         for text in texts:

@@ -155,6 +155,28 @@ class Resume(support.Folder):
         self.flowrun("pipeline.json", "--resume", "--out", "full")
         self.assert_equal_runs("full")
 
+    def test_weights_that_are_not_finite_become_no_checkpoint(self):
+        # The rate of the last update is beyond float32, and nobody looks at a loss after it.
+        pipeline = support.training_pipeline()
+        pipeline["nodes"]["update"].update(schedule="linear", warmup_epochs=2.75, lr={"start": 1e-4, "max": 2e-3, "final": 1e39})
+        pipeline["nodes"]["metrics"]["every"] = "1000 steps"
+        self.write(pipeline)
+        for resume in ([], ["--resume"]):
+            done = self.flowrun("pipeline.json", "--out", "run", *resume, status=1)
+            self.assertEqual(done.stderr.count("error"), 1, done.stderr)
+            self.assertRegex(done.stderr, r"save: predictor is not finite after step 12: [\w.]+; no checkpoint of it is written")
+            self.assertIn("step-10 is whole, and --resume goes on from there", done.stderr)
+            self.assertIn("lower lr.max", done.stderr)
+            self.assertEqual(sorted(path.name for path in (self.folder / "run/checkpoints").iterdir()), ["step-10", "step-8"])
+            self.assertEqual(self.result("run")["status"], "failed")
+        self.assertIn("resumed after step 10", (self.folder / "run/log.txt").read_text())
+        self.flowrun("pipeline.json", "--out", "run", "--resume", "--set", "run.steps=11")
+        self.assertTrue((self.folder / "run/checkpoints/step-11").is_dir())
+        # The same where only the end of the run writes one.
+        done = self.flowrun("pipeline.json", "--out", "end", "--set", "save.every=1000 steps", status=1)
+        self.assertIn("there is none before it", done.stderr)
+        self.assertFalse(list((self.folder / "end").glob("checkpoints/*")))
+
 
 if __name__ == "__main__":
     support.main()

@@ -5,7 +5,8 @@
     tools/bench step --device cuda --precision bf16 --size s b l --batch 256 --peers eager compile graphs
 
 All programs live side by side and take turns, one step each, so that what else the machine does hits all. The number to
-read is the ratio of the medians: how many times as fast as the peer Flowrun is. Utilisation counts the floating-point
+read is the ratio of the medians: how many times as fast as the peer Flowrun is (on a GPU the faster of submitted kernel by
+kernel and played as a CUDA graph). Utilisation counts the floating-point
 operations of matrix products (see `flops`), backward as twice forward, against what a large matrix product reaches
 here, and against --peak where that is known. Run it with the Python of tools/setup --test; tools/bench does.
 """
@@ -89,13 +90,15 @@ def compare(options, size, threads):
     model, masks = SIZES[size]
     words = [options.device, options.precision, threads, *model, options.batch, *masks]
     programs = {"flowrun": Program([options.program, *words])}
+    if options.device == "cuda":
+        programs["flowrun, played"] = Program([options.program, *words])
     for peer in options.peers:
         programs[peer] = Program([sys.executable, HERE / "eager.py", peer, *words])
     times = {name: [] for name in programs}
     parts = {name: [] for name in programs}
     for turn in range(-options.warm_up, options.rounds):
         for name in (list(programs) if turn % 2 else list(reversed(programs))):
-            taken = programs[name].ask("step")[0]
+            taken = programs[name].ask("played" if name.endswith("played") else "step")[0]
             if turn >= 0:
                 times[name].append(taken)
     for turn in range(-1, options.rounds if options.parts else -1):
@@ -116,12 +119,13 @@ def report(options, size, threads, times, parts, memory):
     medians = {name: statistics.median(values) for name, values in times.items()}
     print(f"\n{size}, batch {options.batch}, {options.device} {options.precision}, {threads} thread{'s' * (threads > 1)}; {whole / 1e9:.1f} GFLOP an image, "
           f"{teacher / whole:.0%} of it the teacher's; a large product reaches {rate:.3g} TFLOP/s\n")
+    best = min(taken for name, taken in medians.items() if name.startswith("flowrun"))
     print("| | ms a step, median (range) | images/s | Flowrun is so many times as fast | of a large product | "
           + ("of the peak | " if options.peak else "") + "peak MiB |")
     print("|---|---|---|---|---|" + ("---|" if options.peak else "") + "---|")
     for name, taken in medians.items():
         reached = whole * options.batch / taken / 1e9
-        print(f"| {name} | {taken:.4g} ({min(times[name]):.4g}–{max(times[name]):.4g}) | {1e3 * options.batch / taken:.4g} | {taken / medians['flowrun']:.2f} | "
+        print(f"| {name} | {taken:.4g} ({min(times[name]):.4g}–{max(times[name]):.4g}) | {1e3 * options.batch / taken:.4g} | {taken / best:.2f} | "
               f"{reached / rate:.1%} | " + (f"{reached / options.peak:.1%} | " if options.peak else "") + f"{memory[name]:.0f} |")
     if not parts:
         return

@@ -1,6 +1,7 @@
 // One Bootleg training step on the model layer, for compare.py: the same protocol, sizes and arithmetic as eager.py.
 //   perf_step device precision threads image patch width depth heads batch visible regions length
-// "step" on stdin: a whole step; prints its milliseconds and the loss. "parts": one whose parts are waited for; prints
+// "step" on stdin: a whole step; prints its milliseconds and the loss. "played": one whose passes are recorded the first time
+// and played from then on. "parts": one whose parts are waited for; prints
 // the milliseconds of each. "memory": the peak of the process on the host, MiB.
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
@@ -10,19 +11,23 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <sys/resource.h>
 #include <vector>
 
 #include "graph/device.h"
 #include "graph/rng.h"
+#include "nodes/device/recording.h"
 #include "nodes/device/side_stream.h"
 #include "nodes/loss/regression.h"
 #include "nodes/mim/math.h"
 #include "nodes/model/predictor.h"
 #include "nodes/model/vit.h"
 #include "nodes/train/adamw_math.h"
+#include "nodes/train/gradient_homes.h"
 
 using namespace flowrun;
 
@@ -85,6 +90,21 @@ class Step {
   /// `lap` is called behind each part.
   template <class Lap>
   Tensor run(bool beside, const Lap& lap) {
+    const Tensor loss = passes(beside, lap);
+    update(lap);
+    return loss;
+  }
+
+  Tensor play() {
+    if (!recording_) record();
+    recording_->play();
+    update([] {});
+    return loss_;
+  }
+
+ private:
+  template <class Lap>
+  Tensor passes(bool beside, const Lap& lap) {
     std::optional<SideStream> side;
     Tensor target;
     Arrival arrival;
@@ -108,20 +128,39 @@ class Step {
     optimizer_.zero_grad();
     loss.backward();
     lap();
+    return loss;
+  }
+
+  template <class Lap>
+  void update(const Lap& lap) {
     optimizer_.step(1e-3, 0.05);
     lap();
     train::ema_update(teacher_.parameters(), student_.parameters(), 0.9985);
     lap();
-    return loss;
   }
 
- private:
+  void record() {
+    std::vector<Tensor> all;
+    for (const model::Parameters* parameters : {&student_.parameters(), &predictor_.parameters()}) {
+      for (const model::Parameter& parameter : *parameters) all.push_back(parameter.value);
+    }
+    train::GradientHomes homes(all);
+    Recorded recorded = device_runtime().record([&] {
+      homes.begin();
+      loss_ = passes(true, [] {}).detach();
+      homes.settle();
+    });
+    if (recorded.recording == nullptr) throw std::runtime_error(recorded.why_not);
+    recording_ = std::move(recorded.recording);
+  }
+
   std::vector<int64_t> taps_;
   model::VitConfig config_;
   model::Vit student_, teacher_;
   model::Predictor predictor_;
   train::AdamW optimizer_;
-  Tensor images_, visible_, targets_;
+  Tensor images_, visible_, targets_, loss_;
+  std::unique_ptr<Recording> recording_;
 };
 
 void wait_for_device() { device_runtime().leave(); }
@@ -152,7 +191,7 @@ int main(int argc, char** argv) {
       std::printf("\n");
     } else {
       const auto start = Clock::now();
-      const Tensor loss = step.run(true, [] {});
+      const Tensor loss = line == "played" ? step.play() : step.run(true, [] {});
       wait_for_device();
       std::printf("%.3f ", milliseconds(start));
       std::printf("%.6f\n", loss.item<double>());

@@ -226,5 +226,40 @@ TEST(ImageDecoder, KeepsItsBuffers) {
   EXPECT_EQ(out.pixels.data(), before);
 }
 
+// Another decoder for JPEGs: asked for the region as it is stored, with libjpeg behind it; never for what is shrunk, or no JPEG.
+TEST(ImageDecoder, AnotherDecoderOfJpegsIsAskedFirst) {
+  struct Blue final : JpegBackend {
+    bool decode(std::span<const uint8_t>, const ImageInfo& info, const Rect& region, PixelBuffer& out) const override {
+      asked.push_back(region);
+      if (info.width != 64) return false;
+      out.reshape(region.height, region.width, 3);
+      std::fill(out.pixels.begin(), out.pixels.end(), 7);
+      return true;
+    }
+    mutable std::vector<Rect> asked;
+  } blue;
+  const PixelBuffer image = make_image(48, 64, 3, 1), other = make_image(48, 65, 3, 1);
+  Bytes jpeg, declined;
+  const Bytes png = encode_png(image.view());
+  encode_jpeg(image.view(), 90, jpeg), encode_jpeg(other.view(), 90, declined);
+  ImageDecoder decoder;
+  PixelBuffer out, expected;
+  decoder.decode(jpeg, {.jpeg = &blue}, out);
+  EXPECT_TRUE(out.width == 64 && out.height == 48 && out.pixels == Bytes(out.pixels.size(), 7));
+  ImageInfo turned = read_image_info(jpeg);
+  turned.orientation = 6;
+  const Decoded part = decoder.decode(jpeg, turned, {.region = Rect{10, 20, 5, 7}, .apply_orientation = true, .jpeg = &blue}, out);
+  EXPECT_TRUE(out.width == 5 && out.height == 7 && out.pixels == Bytes(out.pixels.size(), 7));
+  EXPECT_EQ(part.covers, (Rect{10, 20, 5, 7}));
+  decoder.decode(declined, {.jpeg = &blue}, out);
+  decoder.decode(declined, {}, expected);
+  EXPECT_TRUE(out.pixels == expected.pixels);
+  decoder.decode(jpeg, {.least_side = 20, .jpeg = &blue}, out);
+  EXPECT_EQ(out.width, 32);
+  decoder.decode(png, {.jpeg = &blue}, out);
+  EXPECT_TRUE(out.pixels == image.pixels);
+  EXPECT_EQ(blue.asked, (std::vector<Rect>{{0, 0, 64, 48}, stored_rect({10, 20, 5, 7}, turned), {0, 0, 65, 48}}));
+}
+
 }  // namespace
 }  // namespace flowrun::io

@@ -28,17 +28,6 @@ class Silence {
   Silence& operator=(const Silence&) = delete;
 };
 
-template <class Work>
-void guard(const std::string& name, Work&& work) {
-  try {
-    work();
-  } catch (const PipelineError&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw RunError(name + ": " + error.what());
-  }
-}
-
 /// Bytes of a few samples, spread over the source, on average.
 double mean_bytes(CheckedNode& source, uint64_t seed) {
   std::vector<void*> objects;

@@ -1,6 +1,7 @@
 #include "tools/flowrun/pipeline/plan_time.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace flowrun::tool {
 namespace {
@@ -28,7 +29,8 @@ StepTime step_time(const StepModel& model, int64_t world) {
     const double early = 1 - std::min(bucket_bytes, model.gradient_bytes) / std::max(1.0, model.gradient_bytes);
     out.hidden = std::min(out.exchange * early, model.group * model.seconds_per_image * model.backward_share);
     out.gather = model.sharded ? ring_seconds(world, model.gradient_bytes, bandwidth) / 2 : 0;
-    out.agreement = 2 * (n - 1) * model.latency;
+    // Of recursive doubling: in each round a word that one is ready, and the numbers.
+    out.agreement = 2 * std::ceil(std::log2(n)) * model.latency;
   }
   const double machines = std::max(1.0, n / static_cast<double>(model.per_machine));
   if (model.host_images > 0) out.host = model.batch / machines / model.host_images;

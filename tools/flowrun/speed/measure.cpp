@@ -203,9 +203,13 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
   out.memory = std::move(memory);
   out.threads = engine->info().threads;
   out.batch = engine->info().batch;
-  const ordered_json buffers = engine->stats_json()["buffers"];
-  out.slots = buffers["groups"];
-  out.bytes = buffers["bytes"];
+  const ordered_json stats = engine->stats_json();
+  out.slots = stats["buffers"]["groups"];
+  out.bytes = stats["buffers"]["bytes"];
+  if (stats.contains("recordings")) {
+    out.played = stats["recordings"].value("played", int64_t{0});
+    out.submitted = stats["recordings"].value("submitted", int64_t{0});
+  }
   return out;
 }
 

@@ -36,9 +36,10 @@ struct Measurement {
   double cpu_seconds;  // of the process
   double delayed;      // seconds in which its threads could have run, but other programs had the cores
   double peak_mib;
-  int64_t synchronisations;  // of the host with a GPU
-  int64_t slots;             // groups that may be in flight
-  int64_t bytes;             // of those together
+  int64_t synchronisations;           // of the host with a GPU
+  int64_t slots;                      // groups that may be in flight
+  int64_t bytes;                      // of those together
+  int64_t played = 0, submitted = 0;  // groups whose work was recorded before, and others; both 0 where nothing is recorded
   std::vector<NodeTimes> nodes;
   std::vector<MemoryReading> memory;  // in the time that counts
 

@@ -142,6 +142,7 @@ ordered_json whole_result(const StudyResult& study) {
   out["delayed_share"] = m.delayed / (m.seconds * study.cores);
   out["peak_mib"] = m.peak_mib;
   if (study.device.starts_with("cuda")) out["waits_for_gpu_per_step"] = static_cast<double>(m.synchronisations) / static_cast<double>(m.steps);
+  if (m.played + m.submitted > 0) out["groups"] = {{"played", m.played}, {"submitted", m.submitted}};
   out["bound_by"] = study.bound();
   out["verdict"] = study.verdict();
   out["advice"] = study.advice();
@@ -176,6 +177,12 @@ void print_whole(const std::string& file, const ordered_json& result) {
       number("batches_waiting"), result["slots"].get<long long>(), 100 * number("data_threads_busy"), 100 * number("parked_share"),
       100 * number("device_busy"), number("peak_mib"));
   if (result.contains("waits_for_gpu_per_step")) std::printf("the host waited for the GPU %.2f times a step\n", number("waits_for_gpu_per_step"));
+  if (result.contains("groups")) {
+    std::printf(
+        "of the groups, %lld were played as recordings of others and %lld submitted kernel by kernel; a recording counts as one call of its last "
+        "node\n",
+        result["groups"]["played"].get<long long>(), result["groups"]["submitted"].get<long long>());
+  }
   std::printf("\nbottleneck: %s\n", result["verdict"].get<std::string>().c_str());
   for (const auto& line : result["advice"]) std::printf("next: %s\n", line.get<std::string>().c_str());
   if (number("delayed_share") > 0.1) {

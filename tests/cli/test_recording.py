@@ -1,0 +1,115 @@
+"""Work that is recorded once and played again gives what it gives when it is submitted: the same bits. A plug-in stands for
+the GPU: it writes down each operation with its memory, and does it again when it is played."""
+import json
+import os
+import shutil
+import unittest
+
+import support
+
+PLUGIN = os.environ.get("FLOWRUN_TAPE_PLUGIN")
+
+
+def pipeline(**run):
+    """Sixteen images a step in two groups; masks of changing sizes."""
+    out = support.training_pipeline(epochs=8, **run)
+    out["plugins"] = [PLUGIN]
+    out["nodes"]["files"]["images"] = 96
+    out["nodes"]["save"]["every"] = "16 steps"
+    return out
+
+
+@unittest.skipUnless(PLUGIN, "FLOWRUN_TAPE_PLUGIN names no plug-in")
+class Recording(support.Folder):
+    def both(self, pipeline, **environment):
+        """The run with and without recordings is the same; what the first says of them."""
+        said = {}
+        for name in ("off", "on"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for name, value in (("off", "off"), ("on", "auto")):
+            pipeline["run"]["cuda_graphs"] = value
+            done = self.flowrun("run", self.write(pipeline), "--out", name, env={**os.environ, **environment})
+            said[name] = done.stderr + done.stdout
+        self.assertEqual(self.history("on"), self.history("off"))
+        newest = lambda out: sorted((self.folder / out / "checkpoints").iterdir())[-1]
+        for file in sorted(newest("off").glob("*.safetensors")):
+            self.assertEqual((newest("on") / file.name).read_bytes(), file.read_bytes(), file.name)
+        return json.loads((self.folder / "on" / "stats.json").read_text())["recordings"], said["on"]
+
+    def test_same_bits(self):
+        counts, _ = self.both(pipeline())
+        self.assertGreater(counts["played"], counts["submitted"])
+        self.assertGreater(counts["recorded"], 2)  # shapes, each as the first group of a step and as another
+        self.assertNotIn("why_not", counts)
+        self.flowrun("run", "pipeline.json", "--out", "serial", "--serial", "--set", "run.cuda_graphs=auto")
+        self.assertEqual(self.history("serial"), self.history("on"))
+
+    def test_few_are_kept(self):
+        """Those that were not used for longest make room, and are recorded again."""
+        all_kept, _ = self.both(pipeline())
+        counts, _ = self.both(pipeline(), FLOWRUN_TAPES="2")
+        self.assertGreater(counts["recorded"], all_kept["recorded"])
+        self.assertGreater(counts["played"], 0)
+
+    def test_methods(self):
+        """Other targets and losses, a loss without value, masks of one size, clipping, evaluations."""
+        changes = {
+            "values": lambda p: (p["nodes"]["loss"].update(value_every="4 steps"), p["nodes"]["metrics"].update(every="4 steps")),
+            "pixels": lambda p: (p["nodes"].update(targets={"type": "mim.pixel_targets", "in": "upload.*", "patch": 4}),
+                                 p["models"]["predictor"].update(blocks=[], out=48)),
+            "smooth_l1": lambda p: p["nodes"]["loss"].update(type="loss.smooth_l1"),
+            "clip": lambda p: p["nodes"]["update"].update(clip=0.1, norm_every="2 steps"),
+            "mae": lambda p: p["nodes"].update(mask={"type": "mask.random", "in": "batch", "patch": 4}),
+            "health": lambda p: p["nodes"].update(health={"type": "report.health", "every": "4 steps",
+                                                          "in": {"tokens": "encode", "prediction": "predict", "target": "targets"}}),
+            "evaluation": lambda p: p["nodes"].update(
+                support.frozen_streams(train=60, test=40),
+                knn={"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}, "at": ["10 steps", "end"]}),
+        }
+        for name, change in changes.items():
+            with self.subTest(name):
+                whole = pipeline()
+                change(whole)
+                counts, _ = self.both(whole)
+                self.assertGreater(counts["played"], 0)
+                self.assertNotIn("why_not", counts)
+
+    def test_what_is_drawn_is_never_played(self):
+        whole = pipeline(steps=12)
+        whole["models"]["student"]["drop_path"] = 0.1
+        counts, _ = self.both(whole)
+        self.assertEqual((counts["played"], counts["recorded"]), (0, 0))
+
+    def test_wrong_recordings_are_refused(self):
+        """One that leaves part of the work out, and one that can't be played at all."""
+        for kind, reason in (("forgets", "differ"), ("fails", "this tape can't be played")):
+            with self.subTest(kind):
+                counts, said = self.both(pipeline(steps=24), FLOWRUN_TAPE=kind)
+                self.assertEqual(counts["played"], 0)
+                self.assertIn(reason, counts["why_not"])
+                self.assertRegex(said, f"warning: work on groups is submitted kernel by kernel.*{reason}")
+
+    def test_resumed(self):
+        """What was recorded is recorded again; the run goes on as one that records nothing."""
+        whole = pipeline()
+        self.flowrun("run", self.write(whole), "--out", "whole", "--set", "run.cuda_graphs=off")
+        self.flowrun("run", self.write(whole), "--out", "parts", "--set", "run.steps=32")
+        self.flowrun("run", self.write(whole), "--out", "parts", "--resume")
+        self.assertEqual(self.history("parts"), self.history("whole"))
+
+    def test_profile_says_how_many(self):
+        whole = pipeline()
+        result = json.loads(self.flowrun("profile", self.write(whole), "--steps", "30", "--json").stdout)
+        self.assertGreater(result["groups"]["played"], 0)
+        self.assertRegex(self.flowrun("profile", "pipeline.json", "--steps", "30").stdout, r"\d+ were played as recordings of others and \d+ submitted")
+
+    def test_node_that_does_not_repeat(self):
+        """A node between the models whose work can't be recorded: everything is submitted, and the run's statistics say why."""
+        probe = support.probe_pipeline("linear", steps=4)
+        probe["plugins"] = [PLUGIN]
+        self.flowrun("run", self.write(probe), "--out", "probe")
+        self.assertIn("nothing is trained in a way that can be recorded", (self.folder / "probe/stats.json").read_text())
+
+
+if __name__ == "__main__":
+    unittest.main()
