@@ -8,7 +8,9 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
+#include <dlfcn.h>
 #include <mutex>
+#include <netdb.h>
 #include <optional>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -17,6 +19,15 @@
 
 #include "nodes/device/cuda_module.h"
 #include "nodes/ranks/group.h"
+
+/// In place of the C library's, for the whole process: addresses stay numbers. c10d's sockets ask for the names of all they
+/// connect to or accept, for log lines, and the thread that serves the store waits for the answers: a name server that is slow
+/// or can't be reached holds up all ranks, seconds at a time (pytorch/pytorch issue 159007).
+extern "C" int getnameinfo(const sockaddr* address, socklen_t length, char* host, socklen_t host_room, char* service, socklen_t service_room,
+                           int flags) {
+  static const auto of_libc = reinterpret_cast<decltype(&getnameinfo)>(dlsym(RTLD_NEXT, "getnameinfo"));
+  return of_libc(address, length, host, host_room, service, service_room, flags | NI_NUMERICHOST);
+}
 
 namespace flowrun::ranks {
 namespace {
@@ -66,22 +77,51 @@ class Pulse {
         if (!failed.empty()) return failed;
         std::this_thread::sleep_for(milliseconds(500));
       }
+      // Who lives shows itself in every interval; on a busy machine it may miss some.
       const std::vector<std::string> before = pulses(store, launch);
-      std::this_thread::sleep_for(3 * interval);
-      if (const std::string failed = failures(store, launch); !failed.empty()) return failed;
-      const std::vector<std::string> after = pulses(store, launch);
-      std::string lost, places;
-      for (int rank = 0; rank < launch.world; ++rank) {
-        const std::string& now = after[static_cast<size_t>(rank)];
-        const std::string where = now.empty() ? "before its first step" : now.substr(now.find(' ') + 1);
-        if (rank != launch.rank && now == before[static_cast<size_t>(rank)]) {
-          lost += (lost.empty() ? "rank " : ", rank ") + std::to_string(rank) + " is gone (last seen " + where + ")";
-        }
-        if (rank < 16) places += "\n  rank " + std::to_string(rank) + ": " + where;
+      std::vector<std::string> after;
+      std::vector<int> lost;
+      for (int looks = 1; looks <= 3 || (looks <= 6 && !lost.empty()); ++looks) {
+        std::this_thread::sleep_for(interval);
+        if (const std::string failed = failures(store, launch); !failed.empty()) return failed;
+        after = pulses(store, launch);
+        lost = silent(before, after, launch);
       }
-      return lost.empty() ? "all ranks live, but they are not at the same place:" + places : lost;
+      const auto where = [&](int rank) {
+        const std::string& now = after[static_cast<size_t>(rank)];
+        return now.empty() ? "before its first step" : now.substr(now.find(' ') + 1);
+      };
+      std::string out = lost.empty() ? "all ranks live, but they are not at the same place:" : "";
+      for (const int rank : lost) out += (out.empty() ? "rank " : ", rank ") + std::to_string(rank) + " is gone (last seen " + where(rank) + ")";
+      for (int rank = 0; lost.empty() && rank < std::min(launch.world, 16); ++rank) out += "\n  rank " + std::to_string(rank) + ": " + where(rank);
+      return out;
     } catch (const std::exception&) {
       return "the store at " + launch.host + ":" + std::to_string(launch.port) + " does not answer: rank 0, or the torchrun that held it, is gone";
+    }
+  }
+
+  /// A store ends with the process that opened it: the others, whose connections to this rank are closed, may still read there
+  /// why. Who has read it fails and says so in turn; who was killed is silent. Takes no longer than some seconds.
+  static void until_all_know(Store& store, const Launch& launch) noexcept {
+    using std::chrono::steady_clock;
+    const auto until = steady_clock::now() + std::min(timeout_of(launch), 20 * interval);
+    try {
+      std::vector<std::string> shown = pulses(store, launch);
+      std::vector<steady_clock::time_point> at(shown.size(), steady_clock::now());
+      const auto waits_for = [&](const std::vector<std::string>& now, int rank) {
+        const auto r = static_cast<size_t>(rank);
+        if (rank == launch.rank || store.check({key("failed", rank)})) return false;
+        if (now[r] != shown[r]) at[r] = steady_clock::now(), shown[r] = now[r];
+        return steady_clock::now() - at[r] < 5 * interval;
+      };
+      for (bool waits = true; waits && steady_clock::now() < until;) {
+        std::this_thread::sleep_for(milliseconds(50));
+        const std::vector<std::string> now = pulses(store, launch);
+        waits = false;
+        for (int rank = 0; rank < launch.world; ++rank) waits = waits_for(now, rank) || waits;
+      }
+    } catch (const std::exception&) {
+      // Nothing is left to be read.
     }
   }
 
@@ -93,6 +133,15 @@ class Pulse {
     for (int rank = 0; rank < launch.world; ++rank) {
       if (rank == launch.rank || !store.check({key("failed", rank)})) continue;
       out += (out.empty() ? "" : "\n") + std::string("rank ") + std::to_string(rank) + " failed: " + text(store.get(key("failed", rank)));
+    }
+    return out;
+  }
+
+  /// The other ranks that did not show themselves between two looks.
+  static std::vector<int> silent(const std::vector<std::string>& before, const std::vector<std::string>& after, const Launch& launch) {
+    std::vector<int> out;
+    for (int rank = 0; rank < launch.world; ++rank) {
+      if (rank != launch.rank && after[static_cast<size_t>(rank)] == before[static_cast<size_t>(rank)]) out.push_back(rank);
     }
     return out;
   }
@@ -142,7 +191,7 @@ class Group final : public TensorRanks {
   ~Group() override {
     // The others find out that this rank has left, and ask why.
     gradients_.reset(), control_.reset();
-    if (has_failed_ && launch().hosts_store) stay_for_questions();
+    if (has_failed_ && launch().hosts_store) Pulse::until_all_know(*store_, launch());
   }
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
@@ -275,23 +324,6 @@ class Group final : public TensorRanks {
   }
 
   void add_up(Tensor mine);
-
-  /// The store ends with this process. Whoever has found its reason there fails with it, and says so; one that was killed never
-  /// will.
-  void stay_for_questions() noexcept {
-    const auto until = std::chrono::steady_clock::now() + std::min(timeout_of(launch()), milliseconds(10'000));
-    const auto have_all_read = [&] {
-      for (int rank = 0; rank < launch().world; ++rank) {
-        if (!store_->check({key("failed", rank)})) return false;
-      }
-      return true;
-    };
-    try {
-      while (!have_all_read() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(milliseconds(20));
-    } catch (const std::exception&) {
-      // Nothing is left to be read.
-    }
-  }
 
   c10::intrusive_ptr<Store> store_;
   std::optional<Pulse> pulse_;

@@ -255,7 +255,9 @@ class Ranks(support.Folder):
         self.assertTrue((self.folder / f"run/checkpoints/step-{result['steps']}/manifest.json").exists())
 
     def test_the_others_name_a_rank_that_dies(self):
-        self.write(pipeline(epochs=500))
+        patient = pipeline(epochs=500)
+        patient["run"]["rank_timeout"] = 600
+        self.write(patient)
         for killed in (1, 0):
             out = f"without-{killed}"
             processes = self.ranks(3 if killed else 2, "pipeline.json", "--out", out, *(["--set", "nodes.batch.size=12"] if killed else []))
@@ -263,7 +265,7 @@ class Ranks(support.Folder):
             processes[killed].kill()
             begun = time.monotonic()
             texts = self.ended(processes, status=None)
-            self.assertLess(time.monotonic() - begun, 25)
+            self.assertLess(time.monotonic() - begun, 90, "it is found out long before the timeout")
             for rank, process in enumerate(processes):
                 if rank != killed:
                     self.assertEqual(process.returncode, 1, texts[rank])
@@ -271,7 +273,7 @@ class Ranks(support.Folder):
 
     def test_the_others_say_where_a_rank_that_stands_still_is(self):
         self.write(pipeline(epochs=500))
-        processes = self.ranks(2, "pipeline.json", "--set", "run.rank_timeout=4", "--out", "run")
+        processes = self.ranks(2, "pipeline.json", "--set", "run.rank_timeout=10", "--out", "run")
         self.wait_for_lines("run", 3, processes)
         time.sleep(2)  # once a second a rank says where it is
         processes[1].send_signal(signal.SIGSTOP)
@@ -282,7 +284,7 @@ class Ranks(support.Folder):
 
     def test_the_others_say_where_a_rank_that_hangs_is(self):
         broken = faulty("hang", epochs=500)
-        broken["run"]["rank_timeout"] = 4
+        broken["run"]["rank_timeout"] = 10
         self.write(broken)
         processes = self.ranks(2, "pipeline.json", "--out", "run")
         end = time.monotonic() + 90

@@ -37,7 +37,7 @@ def main():
     root = pathlib.Path(sys.argv[2])
     if sys.argv[1] == "format":
         command = [tool("clang-format"), "--dry-run", "-Werror"]
-        paths = sources(root, ("graph", "io", "nodes", "tools", "tests", "examples"), (".h", ".cpp"))
+        paths = sources(root, ("graph", "io", "nodes", "tools", "tests", "examples"), (".h", ".cpp", ".cu", ".cuh"))
     else:
         command = [tool("clang-tidy"), "--quiet", "-p", sys.argv[3]]
         paths = sources(root, ("graph", "io"), (".cpp",))

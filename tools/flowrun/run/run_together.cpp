@@ -1,6 +1,7 @@
 #include "tools/flowrun/run/run_together.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "io/run_directory.h"
 #include "tools/flowrun/run/resume.h"
@@ -23,6 +24,11 @@ std::filesystem::path run_folder(const RunArgs& args) {
 }
 
 }  // namespace
+
+void require_one_process(const std::string& what, const std::string& instead) {
+  if (find_launch([](const char* name) { return std::getenv(name); }).world == 1) return;
+  throw PipelineError("error: " + what + " is one process: start it without torchrun, srun or mpirun, or " + instead);
+}
 
 void refuse_training_ranks(const CheckedPipeline& pipeline, int world) {
   for (const CheckedNode& node : pipeline.nodes) {

@@ -2,12 +2,16 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "graph/ranks.h"
 #include "graph/validate.h"
 #include "tools/flowrun/commands.h"
 
 namespace flowrun::tool {
+
+/// Throws PipelineError where this process is one of several ranks: `what` ("a sweep") is one process. `instead`: what to do.
+void require_one_process(const std::string& what, const std::string& instead);
 
 /// Throws PipelineError where a pipeline trains as one of `world` ranks that don't know each other: gradients are exchanged
 /// only where ranks have found each other.

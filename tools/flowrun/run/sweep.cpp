@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 #include "graph/context.h"
-#include "graph/ranks.h"
 #include "io/checkpoint.h"
 #include "io/file.h"
 #include "io/run_directory.h"
 #include "io/strict_json.h"
 #include "tools/flowrun/json_files.h"
 #include "tools/flowrun/pipeline/load.h"
+#include "tools/flowrun/run/run_together.h"
 #include "tools/flowrun/run/share.h"
 
 namespace flowrun::tool {
@@ -230,9 +230,7 @@ RunArgs variant_args(const Variant& variant, const fs::path& out, const SweepArg
 }
 
 int sweep(const SweepArgs& args) {
-  if (find_launch([](const char* name) { return std::getenv(name); }).world > 1) {
-    throw PipelineError("error: a sweep is one process: start it without torchrun, srun or mpirun, or run its variants one by one with them");
-  }
+  require_one_process("a sweep", "run its variants one by one with them");
   const SweepFile file = load_sweep(args.file);
   if (!args.together.empty()) return run_together(named(file, args.together), args.out, args);
   for (const Variant& variant : file.variants) {

@@ -10,6 +10,7 @@
 #include "graph/context.h"
 #include "io/run_directory.h"
 #include "tools/flowrun/pipeline/load.h"
+#include "tools/flowrun/run/run_together.h"
 #include "tools/flowrun/speed/groups.h"
 #include "tools/flowrun/speed/study.h"
 
@@ -175,6 +176,7 @@ std::vector<Tried> trials(const Study& study, const Forecaster& forecaster, cons
 }  // namespace
 
 int advise(const AdviseArgs& args) {
+  require_one_process("advice", "see `flowrun plan`, which foretells a run on many");
   const PipelineArgs pipeline = pipeline_of(args.pipeline);
   const CheckedPipeline checked = load_checked(pipeline);
   if (std::none_of(checked.nodes.begin(), checked.nodes.end(), [](const CheckedNode& node) { return !node.uses.empty(); })) {

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
+#include <utility>
 
 #include "graph/error.h"
 #include "graph/worker.h"
@@ -52,31 +53,38 @@ void require_memory_hooks() {
 
 void count_memory() { on_node = hook<void(int)>("flowrun_memory_enter"); }
 
-MemoryReading read_memory(size_t nodes) {
+MemoryReading read_memory(size_t nodes, int64_t images) {
   static const auto live = hook<int64_t(int)>("flowrun_memory_live");
   on_node(-2);  // the readings themselves don't count
-  MemoryReading out;
+  MemoryReading out{.images = images};
   for (size_t n = 0; n < nodes; ++n) out.bytes.push_back(live(static_cast<int>(n)));
   out.bytes.push_back(live(-1));
   out.process = own_memory();
   return out;
 }
 
+/// Readings are taken by the clock, and a machine stalls: growth is by images passed, not by readings.
 std::vector<Leak> find_leaks(const std::vector<MemoryReading>& readings) {
   constexpr size_t quarters = 4;
   std::vector<Leak> out;
   if (readings.size() < 4 * quarters) return out;
+  const int64_t first = readings.front().images, images = readings.back().images - first;
+  const auto in_quarter = [&](int64_t quarter) {
+    const auto before = [&](const MemoryReading& a, int64_t images) { return a.images < images; };
+    return std::lower_bound(readings.begin(), readings.end(), first + images * quarter / static_cast<int64_t>(quarters), before);
+  };
   for (size_t n = 0; n < readings[0].bytes.size(); ++n) {
-    std::vector<double> least;
-    for (size_t q = 0; q < quarters; ++q) {
-      const auto in_quarter = [&](size_t quarter) { return readings.begin() + static_cast<std::ptrdiff_t>(quarter * readings.size() / quarters); };
+    std::vector<std::pair<double, double>> least;  // bytes, and at how many images
+    for (int64_t q = 0; q < static_cast<int64_t>(quarters); ++q) {
       const auto by_bytes = [&](const MemoryReading& a, const MemoryReading& b) { return a.bytes[n] < b.bytes[n]; };
-      least.push_back(static_cast<double>(std::min_element(in_quarter(q), in_quarter(q + 1), by_bytes)->bytes[n]));
+      const auto found = std::min_element(in_quarter(q), in_quarter(q + 1), by_bytes);
+      if (found == in_quarter(q + 1)) return out;  // not read once in a quarter
+      least.emplace_back(static_cast<double>(found->bytes[n]), static_cast<double>(found->images));
     }
-    const double rise = least.back() - least.front();
+    const double rise = least.back().first - least.front().first;
     bool steady = rise >= 256 << 10;
-    for (size_t q = 1; q < quarters; ++q) steady = steady && least[q] - least[q - 1] >= rise / 6;
-    if (steady) out.push_back({n, rise * quarters / (quarters - 1)});
+    for (size_t q = 1; q < quarters; ++q) steady = steady && least[q].first - least[q - 1].first >= rise / 6;
+    if (steady) out.push_back({n, rise / (least.back().second - least.front().second) * static_cast<double>(images)});
   }
   return out;
 }

@@ -17,13 +17,14 @@ void count_memory();
 
 /// At one moment: bytes in use that each node allocated; the last is what no node did.
 struct MemoryReading {
+  int64_t images = 0;  // passed so far
   std::vector<int64_t> bytes;
   int64_t process = 0;  // own_memory()
 };
 /// What this thread allocates after it, until the next node runs, isn't counted.
-MemoryReading read_memory(size_t nodes);
+MemoryReading read_memory(size_t nodes, int64_t images);
 
-/// A node whose memory grows as long as the readings go on: the least of each quarter of them is more than that of the
+/// A node whose memory grows as long as the readings go on: the least in each quarter of the images is more than that in the
 /// one before, by at least half of the mean, and by 256 KiB in all.
 struct Leak {
   size_t node;    // the number of nodes: none of them

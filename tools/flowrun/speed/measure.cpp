@@ -188,7 +188,10 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
       if (warm) begin = read(*engine, context);
       return;
     }
-    if (options.leaks && context.seconds > memory_read + 0.005) memory_read = context.seconds, memory.push_back(read_memory(pipeline.nodes.size()));
+    if (options.leaks && (options.steps > 0 || context.seconds > memory_read + 0.005)) {
+      memory_read = context.seconds;
+      memory.push_back(read_memory(pipeline.nodes.size(), context.images));
+    }
     const bool enough = options.images > 0  ? context.images - begin->images >= options.images
                         : options.steps > 0 ? context.step - begin->step >= options.steps
                                             : context.seconds - begin->seconds >= options.seconds;

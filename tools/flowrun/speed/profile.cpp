@@ -8,6 +8,7 @@
 #include "graph/device.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/pipeline/part.h"
+#include "tools/flowrun/run/run_together.h"
 #include "tools/flowrun/speed/study.h"
 
 namespace flowrun::tool {
@@ -193,6 +194,7 @@ void print_whole(const std::string& file, const ordered_json& result) {
 }  // namespace
 
 int profile(const ProfileArgs& args) {
+  require_one_process("a profile", "see stats.json of a run that they started, which is rank 0's");
   if (args.leaks) require_memory_hooks();
   CheckedPipeline all = load_checked(args.pipeline);
   if (args.input_only) return profile_input(args, std::move(all));
