@@ -1,6 +1,7 @@
 """What `flowrun plan` says is what a hand count says; it opens models and masks, and needs neither GPUs nor data."""
 import json
 import math
+import os
 import subprocess
 import unittest
 
@@ -64,6 +65,30 @@ class Plan(support.Folder):
         self.assertEqual(shapes["predict.prediction"], ("8 x 1 x 27 x 48 float32", 4 * 8 * 27 * 48))
         self.assertEqual(shapes["targets.target"], shapes["predict.prediction"])
         self.assertNotIn("files.label", shapes, "nobody reads it")
+
+    def test_memory_is_what_a_run_takes(self):
+        """For each image of a group: all else is the same for small and for large groups. The plan is on the safe side."""
+        pipeline = json.loads((support.ROOT / "pipelines/pretrain.json").read_text())
+        pipeline["nodes"]["files"] = {"type": "source.synthetic", "images": 32}
+        pipeline["nodes"]["mask"] = {"type": "mask.random", "in": "batch", "patch": 16, "ratio": 0.75}
+        pipeline["models"]["student"].update(width=192, depth=6, heads=3)
+        pipeline["models"]["predictor"].update(blocks=[2, 4, 6], width=96, depth=4, heads=3)
+        pipeline["nodes"]["targets"]["blocks"] = [2, 4, 6]
+        pipeline["run"] = {"steps": 2, "epochs": 2, "device": "cpu", "precision": "fp32", "threads": 1}
+        self.write(pipeline)
+        planned, taken = [], []
+        for size in (8, 32):
+            sets = [f"--set=nodes.batch.{what}={size}" for what in ("size", "group")]
+            planned.append(self.plan("pipeline.json", *sets)["memory"]["activations"])
+            # What is freed goes back to the system at once, so the peak is that of what is in use.
+            process = self.start("pipeline.json", *sets, "--out", f"of-{size}", "--quiet", env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"})
+            with process.stdout, process.stderr:
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                self.assertEqual(process.returncode, 0, process.stderr.read())
+            taken.append(1024 * usage.ru_maxrss)
+        ratio = (taken[1] - taken[0]) / (planned[1] - planned[0])
+        self.assertTrue(0.7 < ratio < 1, ratio)
 
     def test_memory_steps_and_input(self):
         plan = self.pretrain("--world", 8, "--file-kib", 110, "--cores-ms", 6)
