@@ -6,19 +6,17 @@
 #include <atomic>
 #include <bit>
 #include <chrono>
-#include <condition_variable>
 #include <cstring>
 #include <dlfcn.h>
-#include <mutex>
 #include <netdb.h>
 #include <optional>
-#include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "nodes/device/cuda_module.h"
 #include "nodes/ranks/group.h"
+#include "nodes/ranks/pulse.h"
 
 /// In place of the C library's, for the whole process: addresses stay numbers. c10d's sockets ask for the names of all they
 /// connect to or accept, for log lines, and the thread that serves the store waits for the answers: a name server that is slow
@@ -35,10 +33,6 @@ namespace {
 using c10d::Store;
 using std::chrono::milliseconds;
 
-std::vector<uint8_t> bytes(const std::string& text) { return {text.begin(), text.end()}; }
-std::string text(const std::vector<uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
-std::string key(const char* what, int rank) { return std::string(what) + "/" + std::to_string(rank); }
-
 milliseconds timeout_of(const Launch& launch) { return milliseconds(static_cast<int64_t>(launch.timeout * 1000)); }
 
 std::string place_of(const Launch& launch) {
@@ -51,138 +45,11 @@ std::string first_line(const char* what) {
   return all.substr(0, all.find('\n'));
 }
 
-/// Shows the others that this process lives, and where it is; tells which of them don't.
-class Pulse {
- public:
-  Pulse(const c10::intrusive_ptr<Store>& store, const Launch& launch) : store_(store->clone()), launch_(launch), thread_([this] { beat(); }) {}
-  ~Pulse() {
-    {
-      const std::lock_guard lock(mutex_);
-      over_ = true;
-    }
-    wakes_.notify_all();
-    thread_.join();
-  }
-
-  void at(const std::string& where) {
-    const std::lock_guard lock(mutex_);
-    where_ = where;
-  }
-
-  /// Who has failed, or has not shown itself lately, or else where everybody is. Takes some seconds.
-  static std::string diagnosis(Store& store, const Launch& launch) {
-    try {
-      for (int attempt = 0; attempt < 4; ++attempt) {
-        const std::string failed = failures(store, launch);
-        if (!failed.empty()) return failed;
-        std::this_thread::sleep_for(milliseconds(500));
-      }
-      // Who lives shows itself in every interval; on a busy machine it may miss some.
-      const std::vector<std::string> before = pulses(store, launch);
-      std::vector<std::string> after;
-      std::vector<int> lost;
-      for (int looks = 1; looks <= 3 || (looks <= 6 && !lost.empty()); ++looks) {
-        std::this_thread::sleep_for(interval);
-        if (const std::string failed = failures(store, launch); !failed.empty()) return failed;
-        after = pulses(store, launch);
-        lost = silent(before, after, launch);
-      }
-      const auto where = [&](int rank) {
-        const std::string& now = after[static_cast<size_t>(rank)];
-        return now.empty() ? "before its first step" : now.substr(now.find(' ') + 1);
-      };
-      std::string out = lost.empty() ? "all ranks live, but they are not at the same place:" : "";
-      for (const int rank : lost) out += (out.empty() ? "rank " : ", rank ") + std::to_string(rank) + " is gone (last seen " + where(rank) + ")";
-      for (int rank = 0; lost.empty() && rank < std::min(launch.world, 16); ++rank) out += "\n  rank " + std::to_string(rank) + ": " + where(rank);
-      return out;
-    } catch (const std::exception&) {
-      return "the store at " + launch.host + ":" + std::to_string(launch.port) + " does not answer: rank 0, or the torchrun that held it, is gone";
-    }
-  }
-
-  /// A store ends with the process that opened it: the others, whose connections to this rank are closed, may still read there
-  /// why. Who has read it fails and says so in turn; who was killed is silent. Takes no longer than some seconds.
-  static void until_all_know(Store& store, const Launch& launch) noexcept {
-    using std::chrono::steady_clock;
-    const auto until = steady_clock::now() + std::min(timeout_of(launch), 20 * interval);
-    try {
-      std::vector<std::string> shown = pulses(store, launch);
-      std::vector<steady_clock::time_point> at(shown.size(), steady_clock::now());
-      const auto waits_for = [&](const std::vector<std::string>& now, int rank) {
-        const auto r = static_cast<size_t>(rank);
-        if (rank == launch.rank || store.check({key("failed", rank)})) return false;
-        if (now[r] != shown[r]) at[r] = steady_clock::now(), shown[r] = now[r];
-        return steady_clock::now() - at[r] < 5 * interval;
-      };
-      for (bool waits = true; waits && steady_clock::now() < until;) {
-        std::this_thread::sleep_for(milliseconds(50));
-        const std::vector<std::string> now = pulses(store, launch);
-        waits = false;
-        for (int rank = 0; rank < launch.world; ++rank) waits = waits_for(now, rank) || waits;
-      }
-    } catch (const std::exception&) {
-      // Nothing is left to be read.
-    }
-  }
-
- private:
-  static constexpr milliseconds interval{1000};
-
-  static std::string failures(Store& store, const Launch& launch) {
-    std::string out;
-    for (int rank = 0; rank < launch.world; ++rank) {
-      if (rank == launch.rank || !store.check({key("failed", rank)})) continue;
-      out += (out.empty() ? "" : "\n") + std::string("rank ") + std::to_string(rank) + " failed: " + text(store.get(key("failed", rank)));
-    }
-    return out;
-  }
-
-  /// The other ranks that did not show themselves between two looks.
-  static std::vector<int> silent(const std::vector<std::string>& before, const std::vector<std::string>& after, const Launch& launch) {
-    std::vector<int> out;
-    for (int rank = 0; rank < launch.world; ++rank) {
-      if (rank != launch.rank && after[static_cast<size_t>(rank)] == before[static_cast<size_t>(rank)]) out.push_back(rank);
-    }
-    return out;
-  }
-
-  static std::vector<std::string> pulses(Store& store, const Launch& launch) {
-    std::vector<std::string> out;
-    for (int rank = 0; rank < launch.world; ++rank) {
-      out.push_back(store.check({key("pulse", rank)}) ? text(store.get(key("pulse", rank))) : "");
-    }
-    return out;
-  }
-
-  void beat() {
-    std::unique_lock lock(mutex_);
-    for (int64_t count = 1; !over_; ++count) {
-      const std::string now = std::to_string(count) + " " + where_;
-      lock.unlock();
-      try {
-        store_->set(key("pulse", launch_.rank), bytes(now));
-      } catch (const std::exception&) {
-        return;  // nobody there to tell
-      }
-      lock.lock();
-      wakes_.wait_for(lock, interval, [&] { return over_; });
-    }
-  }
-
-  c10::intrusive_ptr<Store> store_;
-  const Launch launch_;
-  std::mutex mutex_;
-  std::condition_variable wakes_;
-  bool over_ = false;
-  std::string where_ = "before its first step";
-  std::thread thread_;
-};
-
 class Group final : public TensorRanks {
  public:
   explicit Group(const Launch& launch) : TensorRanks(launch) {
     open_store();
-    pulse_.emplace(store_, launch);
+    pulse_.emplace(*store_, launch);
     control_ = group("control", "cpu");
     std::vector<int64_t> all = {1};
     sum(all, "meeting the others");
@@ -191,7 +58,7 @@ class Group final : public TensorRanks {
   ~Group() override {
     // The others find out that this rank has left, and ask why.
     gradients_.reset(), control_.reset();
-    if (has_failed_ && launch().hosts_store) Pulse::until_all_know(*store_, launch());
+    if (has_failed_ && launch().hosts_store) until_all_know(*store_, launch());
   }
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
@@ -225,11 +92,7 @@ class Group final : public TensorRanks {
 
   void failed(const std::string& why) noexcept override {
     has_failed_ = true;
-    try {
-      store_->set(key("failed", launch().rank), bytes(why));
-    } catch (const std::exception&) {
-      // The store is gone, and with it the run.
-    }
+    tell_failure(*store_, launch(), why);
   }
 
   void all_reduce(Tensor& host, const std::string& what) override {
@@ -262,8 +125,8 @@ class Group final : public TensorRanks {
   }
 
   void missing(const std::string& what, const std::string& kind, const std::string& why) override {
-    throw RankError(Pulse::diagnosis(*store_, launch()) + "\n  found out by rank " + std::to_string(launch().rank) + " at " + purpose(what) + " (" +
-                    kind + "): " + first_line(why.c_str()));
+    throw RankError(diagnosis(*store_, launch()) + "\n  found out by rank " + std::to_string(launch().rank) + " at " + purpose(what) + " (" + kind +
+                    "): " + first_line(why.c_str()));
   }
 
  private:
@@ -301,7 +164,7 @@ class Group final : public TensorRanks {
     } catch (const std::exception& error) {
       std::string absent;
       try {
-        absent = Pulse::diagnosis(*store_, launch()) + "; ";
+        absent = diagnosis(*store_, launch()) + "; ";
       } catch (const std::exception&) {
         // The error itself must do.
       }
