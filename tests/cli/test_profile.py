@@ -164,6 +164,8 @@ class Profile(Folder):
     def test_a_pipeline_without_leaks(self):
         text = self.flowrun("profile", ROOT / "pipelines/quickstart.json", "--leaks", "--seconds", 5).stdout
         self.assertIn("no node's memory grows", text)
+        short = self.flowrun("profile", self.write(training_pipeline()), "--leaks", "--steps", 8).stdout
+        self.assertRegex(short, r"memory was read \d times: 16 are needed to tell whether it grows; measure longer")
         result = self.whole(training_pipeline(), "--leaks", "--steps", 200)
         self.assertEqual(result["memory"]["leaks"], [])
         held = {node["node"]: node["bytes"] for node in result["memory"]["nodes"]}

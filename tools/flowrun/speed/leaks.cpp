@@ -23,6 +23,7 @@ using nlohmann::ordered_json;
 
 constexpr const char *hooks_name = "libflowrun_memory.so", *loaded_before = "FLOWRUN_MEMORY_LOADED";
 constexpr double mib = 1 << 20;
+constexpr size_t quarters = 4, least_readings = 4 * quarters;
 
 template <class Function>
 Function* hook(const char* name) {
@@ -65,9 +66,8 @@ MemoryReading read_memory(size_t nodes, int64_t images) {
 
 /// Readings are taken by the clock, and a machine stalls: growth is by images passed, not by readings.
 std::vector<Leak> find_leaks(const std::vector<MemoryReading>& readings) {
-  constexpr size_t quarters = 4;
   std::vector<Leak> out;
-  if (readings.size() < 4 * quarters) return out;
+  if (readings.size() < least_readings) return out;
   const int64_t first = readings.front().images, images = readings.back().images - first;
   const auto in_quarter = [&](int64_t quarter) {
     const auto before = [&](const MemoryReading& a, int64_t images) { return a.images < images; };
@@ -91,7 +91,7 @@ std::vector<Leak> find_leaks(const std::vector<MemoryReading>& readings) {
 
 ordered_json memory_json(const Measurement& measured) {
   const std::vector<MemoryReading>& readings = measured.memory;
-  ordered_json out = {{"nodes", ordered_json::array()}, {"leaks", ordered_json::array()}, {"process_growth", 0}};
+  ordered_json out = {{"nodes", ordered_json::array()}, {"leaks", ordered_json::array()}, {"process_growth", 0}, {"readings", readings.size()}};
   if (readings.empty()) return out;
   out["process_growth"] = readings.back().process - readings.front().process;
   const auto name = [&](size_t n) { return n < measured.nodes.size() ? measured.nodes[n].name : std::string("(no node)"); };
@@ -121,7 +121,12 @@ void print_memory(const ordered_json& memory) {
       std::printf(" in %lld calls, %.1f KiB a call", leak["calls"].get<long long>(), leak["bytes_per_call"].get<double>() / 1024);
     std::printf("; the process grew by %.1f MiB\n", memory["process_growth"].get<double>() / mib);
   }
-  if (memory["leaks"].empty()) std::printf("\nno node's memory grows\n");
+  const auto readings = memory["readings"].get<size_t>();
+  if (readings < least_readings) {
+    std::printf("\nmemory was read %zu times: %zu are needed to tell whether it grows; measure longer\n", readings, least_readings);
+  } else if (memory["leaks"].empty()) {
+    std::printf("\nno node's memory grows\n");
+  }
 }
 
 }  // namespace flowrun::tool

@@ -188,7 +188,7 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
       if (warm) begin = read(*engine, context);
       return;
     }
-    if (options.leaks && (options.steps > 0 || context.seconds > memory_read + 0.005)) {
+    if (options.leaks && (options.steps > 0 || options.images > 0 || context.seconds > memory_read + 0.005)) {
       memory_read = context.seconds;
       memory.push_back(read_memory(pipeline.nodes.size(), context.images));
     }
