@@ -60,7 +60,7 @@ bool holds_run(const fs::path& directory) {
   const std::array marks = {&paths.pipeline, &paths.metrics, &paths.stats, &paths.result, &paths.checkpoints};
   for (const fs::path* mark : marks) {
     std::error_code ignored;
-    if (fs::exists(*mark, ignored)) return true;
+    if (fs::exists(*mark, ignored) && !fs::is_empty(*mark, ignored)) return true;
   }
   return false;
 }

@@ -23,7 +23,7 @@ struct RunPaths {
   std::filesystem::path log;          // log.txt
 };
 
-// Whether any file of a run is in the directory.
+// Whether any file of a run is in the directory, with something in it: one that was broken off while it opened is none.
 bool holds_run(const std::filesystem::path& directory);
 
 // Whether a process is writing into it. False where the file system has no locks.

@@ -82,13 +82,13 @@ class Resume(support.Folder):
             resume = ["--resume"] if (self.folder / "killed/pipeline.resolved.json").exists() else []
             process = self.start("pipeline.json", "--out", "killed", *resume)
             try:
-                process.communicate(timeout=chance.uniform(0.3, 1.2) if kills < 10 else 600)
+                _, err = process.communicate(timeout=chance.uniform(0.3, 1.2) if kills < 10 else 600)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
                 kills += 1
                 continue
-            self.assertEqual(process.returncode, 0)
+            self.assertEqual(process.returncode, 0, err)
             break
         self.assertEqual(kills, 10, "the run was over before it was killed ten times")
         self.assert_equal_runs("killed")
@@ -104,6 +104,21 @@ class Resume(support.Folder):
         pipeline["nodes"]["batch"].update(size=32, group=16)
         pipeline["nodes"]["save"]["every"] = "10 steps"
         self.kill_ten_times(pipeline)
+
+    def test_killed_while_it_opens(self):
+        """Before there is anything to resume from, it can be started again as it was."""
+        self.write(support.data_pipeline())
+        for attempt in range(8):
+            out = self.folder / f"run-{attempt}"
+            process = self.start("pipeline.json", "--out", out)
+            while process.poll() is None and not out.exists():
+                time.sleep(0.0005)
+            time.sleep(0.002 * attempt)
+            process.kill()
+            process.communicate()
+            resume = ["--resume"] if (out / "pipeline.resolved.json").exists() else []
+            self.flowrun("pipeline.json", "--out", out, *resume)
+            self.assertEqual(self.result(out)["status"], "done")
 
     def test_another_pipeline_is_refused(self):
         self.write(support.training_pipeline())
@@ -122,6 +137,24 @@ class Resume(support.Folder):
         self.flowrun("pipeline.json")
         self.flowrun("pipeline.json")
         self.assertTrue((self.folder / "runs/pipeline-2/result.json").exists())
+
+    def test_a_run_that_still_opens_keeps_its_name(self):
+        self.write(support.data_pipeline())
+        first = self.start("pipeline.json")
+        while first.poll() is None and not (self.folder / "runs/pipeline/log.txt").exists():
+            time.sleep(0.0005)
+        self.flowrun("pipeline.json")
+        _, err = first.communicate()
+        self.assertEqual(first.returncode, 0, err)
+        for name in ("pipeline", "pipeline-2"):
+            self.assertEqual(self.result(f"runs/{name}")["status"], "done")
+
+    def test_nobody_reads_what_it_says(self):
+        self.write(support.training_pipeline())
+        process = self.start("pipeline.json", "--out", "run")
+        process.stdout.close(), process.stderr.close()
+        self.assertEqual(process.wait(timeout=120), 0)
+        self.assertEqual(self.result("run")["status"], "done")
 
     def test_nothing_to_resume(self):
         self.write(support.data_pipeline())

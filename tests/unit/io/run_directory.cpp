@@ -40,6 +40,7 @@ TEST(RunDirectory, CreatesParentsAndGivesTheAgreedNames) {
 TEST(RunDirectory, RefusesToOverwriteARun) {
   const test::TemporaryDirectory dir;
   { const RunDirectory run(dir / "run", false); }
+  put_file(dir / "run/pipeline.resolved.json", "{}");
   EXPECT_THAT(message_of<Error>([&] { RunDirectory(dir / "run", false); }),
               AllOf(HasSubstr((dir / "run").string()), HasSubstr("--resume"), HasSubstr("--out")));
   const RunDirectory again(dir / "run", true);
@@ -49,7 +50,11 @@ TEST(RunDirectory, OtherFilesDoNotMakeARun) {
   const test::TemporaryDirectory dir;
   put_file(dir / "run/slurm-1.out", "");
   EXPECT_FALSE(holds_run(dir / "run"));
+  { const RunDirectory run(dir / "run", false); }
+  put_file(dir / "run/metrics.jsonl", "");
+  EXPECT_FALSE(holds_run(dir / "run")) << "killed while it opened";
   const RunDirectory run(dir / "run", false);
+  put_file(dir / "run/checkpoints/step-1/manifest.json", "{}");
   EXPECT_TRUE(holds_run(dir / "run"));
 }
 
@@ -69,6 +74,8 @@ TEST(RunDirectory, RefusesFilesAndWhatCannotBeMade) {
 TEST(RunDirectory, TwoWritersAreRefused) {
   const test::TemporaryDirectory dir;
   const RunDirectory run(dir / "run", false);
+  EXPECT_THAT(message_of<Error>([&] { RunDirectory(dir / "run", false); }), HasSubstr("another process"));
+  put_file(dir / "run/pipeline.resolved.json", "{}");
   EXPECT_THAT(message_of<Error>([&] { RunDirectory(dir / "run", true); }), HasSubstr("another process"));
 }
 

@@ -175,6 +175,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks) {
 }  // namespace
 
 int run(const RunArgs& args) {
+  std::signal(SIGPIPE, SIG_IGN);  // who reads our output, or another rank, may be gone: the run goes on, or fails with a reason
   Launch launch = find_launch([](const char* name) { return std::getenv(name); });
   CheckedPipeline pipeline = load_checked(args.pipeline);
   refuse_training_ranks(pipeline, args.world);
