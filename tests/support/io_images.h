@@ -10,6 +10,7 @@
 
 #include "io/file.h"
 #include "io/image.h"
+#include "tests/support/places.h"
 
 namespace flowrun::io::test {
 
@@ -49,7 +50,7 @@ inline Rect random_region(std::mt19937& random, int width, int height) {
   return {static_cast<int>(random() % (width - w + 1)), static_cast<int>(random() % (height - h + 1)), w, h};
 }
 
-inline std::filesystem::path data_folder() { return std::filesystem::path(FLOWRUN_SOURCE_DIR) / "../shared/data"; }
+inline std::filesystem::path data_folder() { return flowrun::test::source_dir() / "../shared/data"; }
 
 // The photographs of the sample, sorted; empty when they are not there.
 inline std::vector<std::filesystem::path> photographs() {

@@ -18,6 +18,7 @@
 #include "graph/rng.h"
 #include "io/safetensors.h"
 #include "nodes/tensor.h"
+#include "tests/support/places.h"
 
 namespace flowrun::test {
 
@@ -52,7 +53,7 @@ struct Ran {
 };
 
 inline Ran run_python(const std::string& script, const std::string& argument) {
-  const std::string command = std::string(FLOWRUN_PYTHON) + " -B " FLOWRUN_SOURCE_DIR "/tests/reference/" + script + " '" + argument + "' 2>&1";
+  const std::string command = std::string(FLOWRUN_PYTHON) + " -B " + (source_dir() / "tests/reference" / script).string() + " '" + argument + "' 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) throw std::runtime_error("cannot run " + command);
   std::string output;
@@ -75,7 +76,7 @@ inline std::filesystem::path fresh_folder(const std::string& name) {
 inline std::filesystem::path reference_folder(std::string& missing, const std::string& script = "make_reference.py") {
   std::ostringstream sources;
   for (const std::string& name : {std::string("twin.py"), std::string("make_reference.py"), script}) {
-    sources << std::ifstream(std::string(FLOWRUN_SOURCE_DIR "/tests/reference/") + name).rdbuf();
+    sources << std::ifstream(source_dir() / "tests/reference" / name).rdbuf();
   }
   const auto key = std::to_string(hash_text(sources.str() + script + FLOWRUN_PYTHON));
   const auto folder = std::filesystem::temp_directory_path() / ("flowrun-reference-" + key);

@@ -9,6 +9,7 @@
 #include "support/io_images.h"
 #include "support/io_jpeg.h"
 #include "support/io_python.h"
+#include "tests/support/places.h"
 
 namespace flowrun::io {
 namespace {
@@ -26,7 +27,7 @@ class ImageDecoderFiles : public testing::Test {
   void SetUp() override {
     test::require_python("PIL.Image");
     if (IsSkipped()) return;
-    test::run_python(dir_.path(), test::get_file(std::filesystem::path(FLOWRUN_SOURCE_DIR) / "tests/support/image_files.py"));
+    test::run_python(dir_.path(), test::get_file(flowrun::test::source_dir() / "tests/support/image_files.py"));
     for (const std::string& name : test::names_in(dir_.path())) {
       if (name.ends_with(".jpg") || name.ends_with(".png") || name.ends_with(".webp")) names_.push_back(name);
     }

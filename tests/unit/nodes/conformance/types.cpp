@@ -6,6 +6,7 @@
 #include <set>
 
 #include "graph/node.h"
+#include "tests/support/places.h"
 
 namespace flowrun {
 namespace {
@@ -60,7 +61,7 @@ TEST(Conformance, NodeTypes) {
     EXPECT_TRUE(std::regex_match(name, std::regex("[a-z]+\\.[a-z0-9_]+"))) << name;
     EXPECT_TRUE(is_sentence(type->info.brief)) << name;
     EXPECT_TRUE(std::string(type->info.details).empty() || is_sentence(type->info.details)) << name;
-    EXPECT_TRUE(std::filesystem::is_directory(std::filesystem::path(FLOWRUN_SOURCE_DIR) / "nodes" / name.substr(0, name.find('.')))) << name;
+    EXPECT_TRUE(std::filesystem::is_directory(test::source_dir() / "nodes" / name.substr(0, name.find('.')))) << name;
     std::set<std::pair<bool, std::string>> ports;
     for (const PortDoc& port : type->ports) {
       EXPECT_TRUE(ports.insert({port.input, port.name}).second) << name << ": port " << port.name << " twice";
