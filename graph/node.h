@@ -16,6 +16,8 @@
 //   void finish(StepContext&)                      after the last step, and after the step at which a run is stopped
 //   uint64_t size() const; std::string key(uint64_t) const     sources: how many samples; what to call one in messages
 //   void prefetch(uint64_t) const                  sources: a sample will be wanted soon; asks the storage for it, any thread
+//   SourceData data() const                        sources: what its data are (source_data.h), once it is open
+//   void map_labels(const std::vector<int64_t>&)   sources whose data() has classes: from now on label i is given as labels[i]
 //   Grouping grouping() const                      of the node that stacks samples into groups
 //   State save() const; void restore(const State&) what a checkpoint must hold of the node
 //   int64_t variant(const GroupContext&) const     of nodes that repeat: calls of different variants differ in what they do
@@ -31,6 +33,7 @@
 #include "graph/context.h"
 #include "graph/error.h"
 #include "graph/params.h"
+#include "graph/source_data.h"
 #include "graph/state.h"
 
 namespace flowrun {
@@ -215,6 +218,8 @@ class Node {
   virtual uint64_t size() const = 0;
   virtual std::string key(uint64_t sample) const = 0;
   virtual void prefetch(uint64_t sample) const = 0;
+  virtual SourceData data() const = 0;
+  virtual void map_labels(const std::vector<int64_t>& labels) = 0;
   virtual std::optional<Grouping> grouping() const = 0;
   virtual int64_t variant(const GroupContext& context) const = 0;
   virtual std::optional<State> save() const = 0;

@@ -62,6 +62,7 @@ struct ParamInfo {
   const Choices* choices = nullptr;
   bool has_auto = false;    // an integer that may be "auto" instead
   bool incidental = false;  // doesn't affect results
+  bool movable = false;     // says where data lie
 };
 
 /// The value of an integer parameter that was given as "auto".
@@ -97,6 +98,12 @@ class ParamVisitor {
     incidental_ = true;
     return *this;
   }
+  /// What is visited next says where data lie: it is part of the hash, but a resumed run may have another place, as long as
+  /// the data are the same (SourceData::hash).
+  ParamVisitor& movable() {
+    movable_ = true;
+    return *this;
+  }
   /// The same, for what has no sensible default.
   void required(const char* name, auto& value, const char* brief) { pass({.name = name, .brief = brief, .required = true}, value); }
   void required(const char* name, auto& value, Range range, const char* brief) {
@@ -114,6 +121,7 @@ class ParamVisitor {
   template <class T>
   void pass(ParamInfo info, T& value) {
     info.incidental = std::exchange(incidental_, false);
+    info.movable = std::exchange(movable_, false);
     if constexpr (requires { value.describe(*this); }) {
       if (begin_object(info)) {
         value.describe(*this);
@@ -124,7 +132,7 @@ class ParamVisitor {
     }
   }
 
-  bool incidental_ = false;
+  bool incidental_ = false, movable_ = false;
 };
 
 /// A parameter as documentation shows it.
@@ -138,6 +146,7 @@ struct ParamDoc {
   Choices choices;
   bool required = false;
   bool incidental = false;        // doesn't affect results
+  bool movable = false;           // says where data lie
   std::vector<ParamDoc> members;  // of an object
 };
 

@@ -28,7 +28,32 @@ struct Period {
     return std::string(param) + " must be like \"20 steps\" or \"1 epoch\", not \"" + text + "\"";
   }
 
-  bool due(int64_t step, int64_t steps_per_epoch) const { return step % (epochs ? count * steps_per_epoch : count) == 0; }
+  /// Whether a step is the last of a period. `run`: a RunInfo.
+  template <class Run>
+  bool due(int64_t step, const Run& run) const {
+    const int64_t steps = length(run);
+    return steps > 0 && (step + shift(run)) % steps == 0;
+  }
+  /// The next such step behind `step`; INT64_MAX: none.
+  template <class Run>
+  int64_t next(int64_t step, const Run& run) const {
+    const int64_t steps = length(run);
+    int64_t end = 0;
+    if (steps == 0 || __builtin_mul_overflow((step + shift(run)) / steps + 1, steps, &end)) return INT64_MAX;
+    return end - shift(run);
+  }
+
+ private:
+  /// In steps; 0 when that is more than 64 bits hold: no run is so long.
+  template <class Run>
+  int64_t length(const Run& run) const {
+    int64_t steps = count;
+    return epochs && __builtin_mul_overflow(count, run.steps_per_epoch, &steps) ? 0 : steps;
+  }
+  template <class Run>
+  int64_t shift(const Run& run) const {
+    return epochs ? run.epoch_shift : 0;
+  }
 };
 
 }  // namespace flowrun

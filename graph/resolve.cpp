@@ -71,19 +71,22 @@ ordered_json resolved_json(CheckedPipeline& p) {
   return out;
 }
 
-nlohmann::json what_matters(const ordered_json& resolved) {
+nlohmann::json what_matters(const ordered_json& resolved, bool places) {
   nlohmann::json plain = resolved;
   for (const char* key : {"about", "resolved", "plugins"}) plain.erase(key);
-  const auto forget = [](nlohmann::json& object, const std::vector<ParamDoc>& params) {
+  const auto forget = [&](nlohmann::json& object, const std::vector<ParamDoc>& params) {
     for (const ParamDoc& param : params) {
-      if (param.incidental) object.erase(param.name);
+      if (param.incidental || (param.movable && !places)) object.erase(param.name);
     }
   };
   RunParams run;
   ParamSetOf<RunParams> params(run);
   forget(plain["run"], document_params(params));
   for (auto& node : plain["nodes"]) {
-    if (const NodeType* type = find_node_type(node["type"].get<std::string>())) forget(node, type->params);
+    const NodeType* const type = find_node_type(node["type"].get<std::string>());
+    if (type == nullptr) continue;
+    forget(node, type->params);
+    if (type->info.scope == Scope::evaluation) node.erase("at");
   }
   return plain;
 }

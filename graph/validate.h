@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graph/node.h"
+#include "graph/period.h"
 
 namespace flowrun {
 
@@ -43,7 +44,9 @@ struct RunParams {
         "read_ahead", read_ahead, Range{0, 4096},
         "How many samples ahead the storage is asked for them; 0: none, auto: 64 as soon as reads are slow. Results don't depend on it.");
     param.incidental()("memory_mib", memory_mib, positive, "Budget of the batches in flight on the host, in MiB.");
-    param("max_bad", max_bad, not_negative, "How many samples may fail and be replaced before the run fails.");
+    param.incidental()("max_bad", max_bad, not_negative,
+                       "How many samples of the training source may fail and be replaced before the run fails; each counts once, however often it comes. "
+                       "Evaluations read every sample or fail. A resumed run may have another number.");
     param.incidental()("stall_after", stall_after, not_negative,
                        "Seconds without a finished step, or batch of an evaluation, after which the log says who waits for whom; 0: never.");
     param.incidental()("rank_timeout", rank_timeout, Range{1},
@@ -81,6 +84,13 @@ struct Moments {
   bool end = false;
   int64_t every_epochs = 0;
   int64_t every_steps = 0;
+
+  std::vector<Period> periods() const {
+    std::vector<Period> out;
+    if (every_epochs > 0) out.push_back({every_epochs, true});
+    if (every_steps > 0) out.push_back({every_steps, false});
+    return out;
+  }
 };
 
 struct CheckedNode {

@@ -32,7 +32,7 @@ struct Mse {
   void open(const OpenContext&) { every_ = *Period::parse(params.value_every); }
 
   /// With and without its value.
-  int64_t variant(const GroupContext& context) const { return every_.due(context.step, context.run.steps_per_epoch) ? 1 : 0; }
+  int64_t variant(const GroupContext& context) const { return every_.due(context.step, context.run) ? 1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {
     if (variant(context) == 1) {
