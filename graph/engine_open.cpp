@@ -109,7 +109,11 @@ Footprint Engine::footprint() {
       }
     }
     // An optimizer makes its two moments at its first step.
-    for (size_t m = 0; m < resources_.size(); ++m) out.models += bytes(resources_[m]->save()) * (trained[m] ? 4 : 1);
+    for (size_t m = 0; m < resources_.size(); ++m) {
+      const size_t weights = bytes(resources_[m]->save());
+      out.models += weights * (trained[m] ? 4 : 1);
+      out.saved += weights * (trained[m] ? 3 : 1);
+    }
   });
   return out;
 }

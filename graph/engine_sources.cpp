@@ -158,6 +158,11 @@ void Engine::size_run() {
   }
   info_.batch = grouping.size;
   info_.steps_per_epoch = static_cast<int64_t>(samples) / grouping.size;
+  int64_t images = 0;
+  if (__builtin_mul_overflow(pipeline_.run.epochs, static_cast<int64_t>(samples), &images)) {
+    throw PipelineError("error: run.epochs: " + std::to_string(pipeline_.run.epochs) + " passes over the " + std::to_string(samples) +
+                        " samples of " + source.name + " are more images than can be counted");
+  }
   info_.total_steps = pipeline_.run.epochs * info_.steps_per_epoch;
   int64_t end = info_.total_steps;
   if (change_) {

@@ -130,6 +130,10 @@ class Reader final : public ParamVisitor {
     const bool whole = v.is(Value::Kind::real) && v.real == std::floor(v.real) && std::abs(v.real) < 1e15;
     if (!v.is(Value::Kind::integer) && !whole) return wrong(v, info, info.has_auto ? "an integer or \"auto\"" : "an integer");
     check(v, info);
+    if (std::isinf(info.range.high) && v.real > static_cast<double>(most_without_bound)) {
+      faults_.error(v.where, owner_ + ": " + objects_.back().path + info.name + " must be at most " + std::to_string(most_without_bound) + ", not " +
+                                 (whole ? number_text(v.real) : std::to_string(v.integer)));
+    }
     value = whole ? static_cast<int64_t>(v.real) : v.integer;
   }
   void read(const Value& v, const ParamInfo& info, double& value) {

@@ -29,6 +29,10 @@ struct Range {
 };
 inline constexpr Range positive{1};
 inline constexpr Range not_negative{0};
+/// Any that fits: nothing is computed with it.
+inline constexpr Range any_seed{0, 9223372036854774784.0};
+/// Where an integer's range has no upper bound, this is it: the product of any two fits into 64 bits.
+inline constexpr int64_t most_without_bound = 2147483647;
 
 using Choices = std::vector<std::string>;
 
