@@ -35,6 +35,7 @@
 #include "graph/params.h"
 #include "graph/source_data.h"
 #include "graph/state.h"
+#include "graph/version.h"
 
 namespace flowrun {
 
@@ -265,14 +266,26 @@ const std::vector<const NodeType*>& node_types();
 const std::vector<const ModelType*>& model_types();
 const NodeType* find_node_type(std::string_view type);
 const ModelType* find_model_type(std::string_view type);
-/// A second registration of a name aborts with a message: two plug-ins want the same name.
-void register_node(const NodeType& type);
-void register_model(const ModelType& type);
+
+/// What a plug-in was built against. One of other headers is refused with a sentence before its types are looked at.
+struct PluginContract {
+  int number;
+  size_t layout;  // sizes of what both sides use, in case the number was forgotten
+  bool operator==(const PluginContract&) const = default;
+};
+inline constexpr PluginContract contract{plugin_contract, sizeof(NodeType) + 3 * sizeof(ModelType) + 5 * sizeof(PortDoc) + 7 * sizeof(ParamDoc) +
+                                                              11 * sizeof(RunInfo) + 13 * sizeof(StepContext) + 17 * sizeof(SampleContext) +
+                                                              19 * sizeof(GroupContext) + 23 * sizeof(TypeOps) + 29 * sizeof(OpenContext)};
+/// Of a type that can't be taken (built against other headers, or of a name that is there already) registration_fault() tells.
+void register_node(const NodeType& type, PluginContract built);
+void register_model(const ModelType& type, PluginContract built);
+/// What was wrong with registrations since the last call; empty: nothing.
+std::string registration_fault();
 
 }  // namespace flowrun
 
 #include "graph/node_impl.h"
 
 /// At namespace scope of the .cpp that holds the node.
-#define FLOWRUN_NODE(N) static const bool flowrun_registered_##N = (::flowrun::register_node(::flowrun::detail::node_type<N>()), true)
-#define FLOWRUN_MODEL(M) static const bool flowrun_registered_##M = (::flowrun::register_model(::flowrun::detail::model_type<M>()), true)
+#define FLOWRUN_NODE(N) static const bool flowrun_registered_##N = (::flowrun::register_node(::flowrun::detail::node_type<N>(), ::flowrun::contract), true)
+#define FLOWRUN_MODEL(M) static const bool flowrun_registered_##M = (::flowrun::register_model(::flowrun::detail::model_type<M>(), ::flowrun::contract), true)

@@ -131,10 +131,4 @@ nlohmann::ordered_json resolved_json(CheckedPipeline& pipeline);
 /// Hash of what affects results: the resolved pipeline without `about`, incidental parameters and the hash itself.
 std::string pipeline_hash(const nlohmann::ordered_json& resolved);
 
-/// Absolute; a relative one is taken from the folder of the file that names it, wherever the program is started.
-std::string plugin_path(const Value& item);
-
-/// Opens the shared libraries of a "plugins" list, which register their node types.
-void load_plugins(const Value& pipeline, Diagnostics& faults);
-
 }  // namespace flowrun
