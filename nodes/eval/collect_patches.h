@@ -3,8 +3,10 @@
 
 #include <algorithm>
 
+#include "graph/context.h"
 #include "graph/error.h"
 #include "nodes/device.h"
+#include "nodes/eval/label_histogram.h"
 #include "nodes/eval/patches.h"
 #include "nodes/ranks/ranks.h"
 
@@ -28,6 +30,15 @@ class CollectedPatches {
   std::vector<Tensor> features_, pixels_;
   int64_t per_image_ = 0;
 };
+
+/// Refuses label maps of which a score would say nothing, and logs what is doubtful about others.
+inline void check_label_maps(const Patches& train, const Patches& test, const RunInfo& run) {
+  const LabelHistogram known = LabelHistogram::of_maps(train.pixels_NF), asked = LabelHistogram::of_maps(test.pixels_NF);
+  require_classes(known, "train");
+  for (const std::string& doubt : doubts(known, asked)) {
+    if (run.rank == 0) log_warning(doubt);
+  }
+}
 
 /// One more than the largest class of both.
 inline int64_t class_count(const Patches& a, const Patches& b) {

@@ -3,6 +3,7 @@
 
 #include "nodes/device.h"
 #include "nodes/eval/confusion.h"
+#include "nodes/eval/label_histogram.h"
 #include "nodes/probe_resource.h"
 #include "nodes/ranks/ranks.h"
 
@@ -29,6 +30,7 @@ class Tally {
   bool empty() const { return !counts_.defined(); }
   bool segments() const { return counts_.dim() == 3; }
 
+  eval::LabelHistogram labels() const { return eval::LabelHistogram::of_confusion(counts_[0]); }
   eval::SegmentScores scores(int64_t head) const { return eval::segment_scores(counts_[head]); }
   /// Accuracy, or mIoU, of each head.
   std::vector<double> quality() const {
@@ -78,6 +80,7 @@ struct Heads {
     const auto best = static_cast<size_t>(std::max_element(chosen_on.begin(), chosen_on.end()) - chosen_on.begin());
     const auto head = static_cast<int64_t>(best);
     if (segments) {
+      eval::require_classes(test_.labels(), "test");
       const eval::SegmentScores scores = test_.scores(head);
       context.report("miou", scores.miou);
       context.report("pixel_accuracy", scores.pixel_accuracy);

@@ -33,6 +33,7 @@ struct LinearSegmentation {
 
   void run(Ports&, EvaluationContext& context) {
     eval::Patches train = train_.take(context.run), test = test_.take(context.run);
+    eval::check_label_maps(train, test, context.run);
     const int64_t classes = eval::class_count(train, test);
     const eval::Standardiser standard(train.features_ND);
     for (eval::Patches* patches : {&train, &test}) patches->features_ND = standard.apply(patches->features_ND);

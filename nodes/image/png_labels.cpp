@@ -16,7 +16,7 @@ struct PngLabels {
       .brief = "Decodes a PNG to the class of each pixel.",
       .scope = Scope::sample,
       .details =
-          "Gray values and palette indices are classes as they are; RGB needs a table of colours, one \"class red green blue\" a line. "
+          "Gray values and palette indices are classes as they are, or as map has it; RGB needs a table of colours, one \"class red green blue\" a line. "
           "Classes that count as unlabelled become 255, which stands for no class everywhere. Truncated and corrupt files are errors."};
   struct Ports {
     In<Bytes> labels{"labels", "A PNG file."};
@@ -25,12 +25,17 @@ struct PngLabels {
   };
   struct Params {
     std::string colors;
-    std::vector<int64_t> ignore;
+    std::vector<int64_t> ignore, map;
     int64_t max_megapixels = 178;
     void describe(auto& param) {
       param("colors", colors, "Text file of the classes that RGB colours stand for; empty: the PNG holds classes.");
-      param("ignore", ignore, Range{0, 255}, "Classes that count as unlabelled.");
+      param("map", map, Range{0, 255}, "Pairs of numbers: a value of the file, and the class that it stands for. [255, 1]: masks of 0 and 255.");
+      param("ignore", ignore, Range{0, 255}, "Classes that count as unlabelled, after map.");
       param("max_megapixels", max_megapixels, positive, "Larger pictures are an error, found before memory is taken.");
+    }
+    std::optional<ParamFault> check() const {
+      if (map.size() % 2 != 0) return ParamFault{"map", "map must be made of pairs: a value, and the class that it stands for"};
+      return {};
     }
   };
   Params params;
@@ -38,7 +43,10 @@ struct PngLabels {
   void open(const OpenContext&) {
     if (!params.colors.empty()) table_ = image::ColourTable::read(params.colors);
     for (int value = 0; value < 256; ++value) becomes_[static_cast<size_t>(value)] = static_cast<uint8_t>(value);
-    for (const int64_t index : params.ignore) becomes_[static_cast<size_t>(index)] = 255;
+    for (size_t i = 0; i < params.map.size(); i += 2) becomes_[static_cast<size_t>(params.map[i])] = static_cast<uint8_t>(params.map[i + 1]);
+    for (uint8_t& value : becomes_) {
+      if (std::find(params.ignore.begin(), params.ignore.end(), value) != params.ignore.end()) value = 255;
+    }
   }
 
   void run(Ports& port, const SampleContext&) const {
