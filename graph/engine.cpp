@@ -216,50 +216,84 @@ bool Engine::any_due(const std::function<bool(const Moments&)>& due) const {
 /// Passes the streams of all evaluation nodes that are due, then runs those nodes.
 void Engine::evaluate(const std::function<bool(const Moments&)>& due) {
   if (!any_due(due)) return;
-  std::vector<int> sources;
   for (const int n : plan_.evaluations) {
     const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
-    inactive_[static_cast<size_t>(n)] = !due(node.at);
-    if (due(node.at)) sources.insert(sources.end(), node.feeds.begin(), node.feeds.end());
+    inactive_[static_cast<size_t>(n)] = !due(node.at) || failed_evaluations_.contains(node.name);
   }
   for (const StreamPlan& stream : plan_.streams) {
-    if (std::find(sources.begin(), sources.end(), stream.source) == sources.end()) continue;
-    const uint64_t samples = pipeline_.nodes[static_cast<size_t>(stream.source)].node->size();
-    const Segment segment = Segment::pass(stream, samples, info_.rank, info_.world);
-    StreamOptions options = stream_options();
-    if (info_.ranks == nullptr) options.stop = options_.stop;  // ranks stop together, behind the pass
-    options.watch = [this](StreamRun* run) { watch(run); };
-    if (options_.on_evaluating) {
-      options.on_images = [&](int64_t images) {
-        options_.on_evaluating(pipeline_.nodes[static_cast<size_t>(stream.source)].name, images, static_cast<int64_t>(samples));
-      };
-    }
-    if (segment.groups > 0) {  // else there are more ranks than groups
-      const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
-      if (run->failure()) throw RunError(text_of(*run->failure()));
-      if (run->completed_steps() == 0) return void(evaluation_stopped_ = true);
-    }
-    if (info_.ranks != nullptr && stop_asked()) return void(evaluation_stopped_ = true);
+    const bool wanted = std::any_of(plan_.evaluations.begin(), plan_.evaluations.end(), [&](int n) { return is_active(n, stream.source); });
+    if (wanted && !pass(stream)) return void(evaluation_stopped_ = true);
   }
   executor_->on_device([&] {
-    Worker worker(*stats_, stats_->workers() - 1, options_.counts_cpu);
     for (const int n : plan_.evaluations) {
-      CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
-      if (inactive_[static_cast<size_t>(n)]) continue;
-      Reports reports;
-      Notes notes;
-      EvaluationContext context{info_, step_, epoch_at(step_), reports, notes};
-      const std::vector<PortSlot> unbound(node.type->ports.size());  // fold() has seen the inputs
-      worker.begin();
-      worker.enter(n, step_level, step_, 0);
-      if (info_.ranks != nullptr) info_.ranks->works_for(node.name, step_);
-      guard(node.name, [&] { node.node->run(Call{nullptr, nullptr, unbound.data()}, context); });
-      if (info_.ranks != nullptr) info_.ranks->works_for("", step_);
-      worker.end(n);
-      worker.idle();
-      if (options_.on_evaluation) options_.on_evaluation(node.name, context);
+      if (!inactive_[static_cast<size_t>(n)]) run_evaluation(n);
     }
   });
+}
+
+/// Whether the evaluation node is due, and descends from the source.
+bool Engine::is_active(int evaluation, int source) const {
+  const std::vector<int>& feeds = pipeline_.nodes[static_cast<size_t>(evaluation)].feeds;
+  return !inactive_[static_cast<size_t>(evaluation)] && std::find(feeds.begin(), feeds.end(), source) != feeds.end();
+}
+
+/// All samples of an evaluation stream. False: a stop was asked for on the way.
+bool Engine::pass(const StreamPlan& stream) {
+  const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(stream.source)];
+  const Segment segment = Segment::pass(stream, source.node->size(), info_.rank, info_.world);
+  StreamOptions options = stream_options();
+  if (info_.ranks == nullptr) options.stop = options_.stop;  // ranks stop together, behind the pass
+  options.watch = [this](StreamRun* run) { watch(run); };
+  if (options_.on_evaluating) {
+    options.on_images = [&](int64_t images) { options_.on_evaluating(source.name, images, static_cast<int64_t>(segment.samples)); };
+  }
+  std::string failure;
+  if (segment.groups > 0) {  // else there are more ranks than groups
+    const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
+    if (run->failure()) failure = text_of(*run->failure());
+    if (failure.empty() && run->completed_steps() == 0) return false;
+  }
+  if (info_.ranks != nullptr && !failure.empty()) throw RunError(failure);  // the others are told
+  if (info_.ranks != nullptr && stop_asked()) return false;
+  if (failure.empty()) return true;
+  for (const int n : plan_.evaluations) {
+    if (is_active(n, stream.source)) fail_evaluation(n, failure);
+  }
+  return true;
+}
+
+/// On the device's thread.
+void Engine::run_evaluation(int n) {
+  CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
+  Worker worker(*stats_, stats_->workers() - 1, options_.counts_cpu);
+  Reports reports;
+  Notes notes;
+  EvaluationContext context{info_, step_, epoch_at(step_), reports, notes};
+  const std::vector<PortSlot> unbound(node.type->ports.size());  // fold() has seen the inputs
+  worker.begin();
+  worker.enter(n, step_level, step_, 0);
+  if (info_.ranks != nullptr) info_.ranks->works_for(node.name, step_);
+  try {
+    guard(node.name, [&] { node.node->run(Call{nullptr, nullptr, unbound.data()}, context); });
+  } catch (const RunError& error) {
+    if (info_.ranks != nullptr) throw;
+    worker.idle();
+    return fail_evaluation(n, error.what());
+  }
+  if (info_.ranks != nullptr) info_.ranks->works_for("", step_);
+  worker.end(n);
+  worker.idle();
+  if (options_.on_evaluation) options_.on_evaluation(node.name, context);
+}
+
+/// Training goes on without the evaluation, which holds a part of what it has seen and is not made again in this process.
+/// Where nothing trains, or several ranks take part, the run fails: throws RunError.
+void Engine::fail_evaluation(int n, const std::string& why) {
+  if (pipeline_.training_source < 0) throw RunError(why);
+  const std::string& name = pipeline_.nodes[static_cast<size_t>(n)].name;
+  inactive_[static_cast<size_t>(n)] = true;
+  failed_evaluations_[name] = why;
+  log_warning("the evaluation " + name + " failed after step " + std::to_string(step_) + ", and is left out from now on; training goes on\n  " + why);
 }
 
 /// The next step at which training pauses for an evaluation, or ends.
@@ -316,7 +350,7 @@ RunResult Engine::run() {
     if (step_ < to || step_ >= info_.last_step) break;
     try {
       evaluate(periodic);
-    } catch (const RunError&) {
+    } catch (const RunError&) {  // on several ranks
       if (info_.ranks != nullptr) info_.ranks->part();
       finish_nodes(true);  // an evaluation changes no model: what was learnt is kept
       throw;
@@ -325,7 +359,7 @@ RunResult Engine::run() {
   const bool stopped = step_ < info_.last_step;
   if (pipeline_.training_source >= 0) finish_nodes(stopped);
   if (!stopped) evaluate([&](const Moments& at) { return at.end || periodic(at); });
-  return {stopped || evaluation_stopped_, step_, step_ * info_.batch, stats_->seconds()};
+  return {stopped || evaluation_stopped_, step_, step_ * info_.batch, stats_->seconds(), failed_evaluations_};
 }
 
 void Engine::repeat(int64_t first_step, int64_t last_step) {

@@ -67,6 +67,7 @@ struct RunResult {
   int64_t steps = 0;     // completed, those before a resume included
   int64_t images = 0;
   double seconds = 0;  // of this process
+  std::map<std::string, std::string> failed_evaluations;  // by name: why
 };
 
 /// When a segment was worked on; kept for a trace, whose events hold places in their segment.
@@ -125,6 +126,10 @@ class Engine {
   void restore();
   std::optional<Failure> train(int64_t to);
   void evaluate(const std::function<bool(const Moments&)>& due);
+  bool is_active(int evaluation, int source) const;
+  bool pass(const StreamPlan& stream);
+  void run_evaluation(int n);
+  void fail_evaluation(int n, const std::string& why);
   bool any_due(const std::function<bool(const Moments&)>& due) const;
   int64_t next_stop(int64_t step) const;
   void finish_nodes(bool stopping);
@@ -155,6 +160,7 @@ class Engine {
   std::vector<SourceData> data_;                      // per node; of sources alone
   std::optional<DataChange> change_;
   std::vector<bool> inactive_;                        // evaluation nodes that are not due
+  std::map<std::string, std::string> failed_evaluations_;
   bool evaluation_stopped_ = false;                   // a stop came while one passed its streams
   Footprint footprint_;                               // without the models
   int64_t step_ = 0;                                  // completed

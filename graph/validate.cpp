@@ -16,7 +16,7 @@ using Kind = Value::Kind;
 
 const std::vector<std::string> node_keys = {"type", "in", "after", "stream"};
 // What result.json holds beside the evaluations.
-const std::vector<std::string> result_keys = {"status", "steps", "images", "seconds", "error"};
+const std::vector<std::string> result_keys = {"status", "steps", "images", "seconds", "error", "evaluations_failed"};
 const std::vector<std::string> evaluation_keys = {"type", "in", "after", "stream", "at"};
 const std::vector<std::string> model_keys = {"type"};
 

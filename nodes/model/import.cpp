@@ -18,7 +18,9 @@ namespace flowrun::model {
 namespace {
 
 constexpr std::array wrappers = {
-    "module.", "model.", "student.", "teacher.", "target_encoder.", "backbone.", "vit.", "dinov2.", "dinov2_with_registers.", "ijepa."};
+    "module.", "model.", "student.", "teacher.", "target_encoder.", "backbone.", "vit.", "dinov2.", "dinov2_with_registers.", "ijepa.",
+    // torch.compile, FSDP
+    "_orig_mod.", "_fsdp_wrapped_module."};
 
 /// Takes off what training programs put before every name.
 std::string strip_wrappers(std::string name) {
@@ -33,9 +35,19 @@ std::string strip_wrappers(std::string name) {
 
 bool is_ignored(const std::string& name) {
   static const std::regex others(
-      "(decoder_.*|mask_token|mask_tokens|embeddings\\.mask_token|head\\..*|head_dist\\..*|classifier\\..*|pooler\\..*|projection_head\\..*|lm_"
-      "head\\..*)");
+      "(decoder[_.].*|mask_token|mask_tokens|embeddings\\.mask_token|heads?\\..*|head_dist\\..*|classifier\\..*|pooler\\..*|projection_head\\..*|lm_"
+      "head\\..*|dino_head\\..*|ibot_head\\..*|dino_loss\\..*|ibot_patch_loss\\..*|koleo_loss\\..*|predictor\\..*|momentum_.*|queue.*)");
   return std::regex_match(name, others);
+}
+
+/// Of a training checkpoint with both sides: the side that is evaluated. Empty: the file has one model.
+std::string side_to_take(const NamedTensors& tensors) {
+  const auto has = [&](const char* prefix) {
+    return std::any_of(tensors.begin(), tensors.end(), [&](const auto& entry) { return entry.first.starts_with(prefix); });
+  };
+  if (has("teacher.") && has("student.")) return "teacher.";
+  if (has("target_encoder.") && has("encoder.")) return "target_encoder.";
+  return "";
 }
 
 /// timm's name of a DINOv2, MAE or I-JEPA name.
@@ -169,9 +181,10 @@ Imported to_timm_names(const WeightsFile& file, Layout layout) {
   const auto is_huggingface = [](const auto& entry) { return entry.first.find("encoder.layer.") != std::string::npos; };
   const bool huggingface =
       layout == Layout::huggingface || (layout == Layout::automatic && std::any_of(file.tensors.begin(), file.tensors.end(), is_huggingface));
+  const std::string side = side_to_take(file.tensors);
   for (const auto& [name, tensor] : file.tensors) {
     const std::string bare = strip_wrappers(name);
-    if (is_ignored(bare)) {
+    if (!name.starts_with(side) || is_ignored(bare)) {
       out.ignored.push_back(name);
       continue;
     }

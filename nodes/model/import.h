@@ -20,8 +20,9 @@ struct WeightsFile {
 
 /// Whose names a file has. `automatic` looks at the names.
 ///   timm         also Flowrun's own checkpoints, MAE's (decoder_* is left out), I-JEPA's and DINOv2's: they differ by
-///                prefixes ("module.", "backbone."), register_tokens, mask_token, block chunks
-///   huggingface  ViT, DINOv2, DINOv2 with registers and I-JEPA of transformers: query, key and value apart
+///                prefixes ("module.", "backbone."), register_tokens, mask_token, block chunks. Of a training checkpoint with
+///                student and teacher (DINOv2's) the teacher is taken, without its heads
+///   huggingface  ViT, ViT-MAE (its decoder is left out), DINOv2, DINOv2 with registers and I-JEPA of transformers: query, key and value apart
 enum class Layout { automatic, timm, huggingface };
 
 /// What a file holds, in timm's names; what LoRA trained is added to the weights.

@@ -76,6 +76,7 @@ struct ExportArgs {
   std::string from, to;
   std::string model;  // of a checkpoint's; empty: the teacher, else the student
   int64_t heads = 0;  // 0: as the width tells
+  bool allow_partial = false;
   bool json = false;
 };
 

@@ -11,6 +11,8 @@ void add_export(CLI::App& app, int& status) {
   command.add_option("to", args->to, "FILE.safetensors")->required();
   command.add_option("--model", args->model, "Which model of the checkpoint; without it the teacher, or the student where there is none");
   command.add_option("--heads", args->heads, "Attention heads, where the width does not tell")->check(CLI::Range(1, 1024));
+  command.add_flag("--allow-partial", args->allow_partial,
+                   "Writes the encoder although the file lacks some of its weights, which stay as they are initialised, or has others");
   add_json(command, args->json);
   on_command(command, args, status, export_weights);
 }

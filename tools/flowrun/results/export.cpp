@@ -1,4 +1,5 @@
 // export: an encoder's weights for timm.
+#include <ATen/ops/isfinite.h>
 #include <filesystem>
 #include <iostream>
 
@@ -39,11 +40,15 @@ int export_weights(const ExportArgs& args) {
   const fs::path file = weights_file(args.from, args.model);
   const model::Imported imported = model::to_timm_names(model::read_weights(file.string()), model::Layout::automatic);
   model::Vit vit(model::infer_config(imported, args.heads));
+  if (args.allow_partial) vit.parameters().initialise(0);
   const model::ImportReport report = model::load_weights(vit, imported);
-  if (!report.complete()) throw RunError(file.string() + ": " + report.text());
+  if (!report.complete() && !args.allow_partial) {
+    throw RunError(file.string() + ": " + report.text() + ". --allow-partial goes on all the same: what is missing keeps its initial weights");
+  }
   std::vector<Tensor> kept;
   std::vector<io::TensorEntry> entries;
   for (const auto& [name, tensor] : model::timm_state(vit)) {
+    if (!at::isfinite(tensor).all().item<bool>()) throw RunError(file.string() + ": " + name + " is not finite: the run had diverged when it was saved");
     kept.push_back(tensor.contiguous());
     entries.push_back({name, "F32", tensor.sizes().vec(), {static_cast<const std::byte*>(kept.back().const_data_ptr()), kept.back().nbytes()}});
   }
