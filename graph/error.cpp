@@ -25,6 +25,19 @@ Line line_of(const Location& where) {
 
 bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
+/// What is shown of a line: all of it, or of a long one the part around the span.
+Line shown(const Line& line, size_t& length) {
+  constexpr size_t most = 240, before = 100;
+  length = std::min(length, line.text.size() - std::min(line.text.size(), line.column - 1));
+  if (line.text.size() <= most) return line;
+  size_t begin = line.column - 1 > before ? line.column - 1 - before : 0;
+  while (begin > 0 && continues_character(line.text[begin])) --begin;
+  size_t end = std::min(line.text.size(), begin + most);
+  while (end < line.text.size() && continues_character(line.text[end])) ++end;
+  length = std::min(length, end - (line.column - 1));
+  return {line.number, line.column - begin, line.text.substr(begin, end - begin)};
+}
+
 /// Spaces and carets under the span, by characters rather than bytes; tabs are kept so that the columns stay.
 std::string carets(const Line& line, size_t length) {
   std::string out;
@@ -45,6 +58,9 @@ LineColumn line_and_column(const Location& where) {
 }
 
 void Diagnostics::error(const Location& where, std::string message, std::string hint) {
+  constexpr size_t longest = 2000;  // a name of megabytes helps nobody
+  if (message.size() > longest) message = message.substr(0, longest) + "…";
+  if (hint.size() > longest) hint = hint.substr(0, longest) + "…";
   faults_.push_back({where, std::move(message), std::move(hint)});
 }
 
@@ -59,12 +75,18 @@ std::vector<Diagnostics::Fault> Diagnostics::sorted() const {
 }
 
 std::string Diagnostics::render() const {
+  constexpr size_t most = 50;
   std::string out;
+  size_t told = 0;
   for (const Fault& fault : sorted()) {
+    if (++told > most) break;
     if (fault.where.source) {
       const Line line = line_of(fault.where);
+      size_t length = fault.where.length;
+      const Line part = shown(line, length);
+      const bool cut_front = part.column != line.column, cut_back = part.text.data() + part.text.size() != line.text.data() + line.text.size();
       out += fault.where.source->name + ":" + std::to_string(line.number) + ":" + std::to_string(line.column) + ": error: " + fault.message + "\n" +
-             std::string(line.text) + "\n" + carets(line, fault.where.length) + "\n";
+             (cut_front ? "…" : "") + std::string(part.text) + (cut_back ? "…" : "") + "\n" + (cut_front ? " " : "") + carets(part, length) + "\n";
     } else {
       out += "error: " + fault.message + "\n";
     }
@@ -75,10 +97,13 @@ std::string Diagnostics::render() const {
       hint.remove_prefix(std::min(end + 1, hint.size()));
     }
   }
+  if (count() > most) out += "and " + std::to_string(count() - most) + " more\n";
   return out + std::to_string(count()) + (count() == 1 ? " error" : " errors") + "; nothing was run";
 }
 
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+  constexpr size_t longest = 200;
+  if (word.size() > longest) return "";
   std::string best;
   size_t best_distance = std::max<size_t>(1, (word.size() + 1) / 3) + 1;
   for (const std::string& candidate : candidates) {

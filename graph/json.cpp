@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
 namespace flowrun {
 namespace {
@@ -71,8 +72,8 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
   bool key(string_t& name) override {
-    keys_.back() = {name, string_location()};
-    if (stack_.back().find(name)) faults_.error(keys_.back().where, "duplicate key \"" + name + "\"");
+    keys_.back().name = name, keys_.back().where = string_location();
+    if (!keys_.back().seen.insert(name).second) faults_.error(keys_.back().where, "duplicate key \"" + name + "\"");
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
@@ -106,6 +107,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   struct Key {
     std::string name;
     Location where;
+    std::unordered_set<std::string> seen;  // in the same object
   };
 
   // Far above what a pipeline needs; bounds the recursion of everything that walks the tree.
@@ -240,10 +242,25 @@ Value parse_json(const std::shared_ptr<const Source>& source, Diagnostics& fault
 }
 
 Value parse_json_file(const std::string& path, const Location& referrer, Diagnostics& faults) {
+  constexpr uintmax_t largest = uintmax_t{64} << 20;
+  std::error_code code;
+  const std::filesystem::file_status status = std::filesystem::status(path, code);
+  std::string why;
+  if (!std::filesystem::exists(status)) {
+    why = std::strerror(code ? code.value() : ENOENT);
+  } else if (std::filesystem::is_directory(status)) {
+    why = std::strerror(EISDIR);
+  } else if (!std::filesystem::is_regular_file(status)) {
+    why = "it is not a regular file";  // a device or a pipe might never end
+  } else if (std::filesystem::file_size(path, code) > largest || code) {
+    why = code ? std::strerror(code.value()) : "it is larger than 64 MiB, which no pipeline is";
+  }
   errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  if (!in || std::filesystem::is_directory(path)) {
-    faults.error(referrer, path + ": " + std::strerror(in ? EISDIR : errno));
+  std::ifstream in;
+  if (why.empty()) in.open(path, std::ios::binary);
+  if (why.empty() && !in) why = std::strerror(errno);
+  if (!why.empty()) {
+    faults.error(referrer, path + ": " + why);
     return {};
   }
   auto source = std::make_shared<Source>();

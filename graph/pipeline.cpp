@@ -35,7 +35,17 @@ class Loader {
   explicit Loader(Diagnostics& faults) : faults_(faults) {}
 
   Value load(const std::string& path, const Location& referrer) {
-    const std::string id = std::filesystem::weakly_canonical(path).string();
+    std::error_code looped;
+    const std::string id = std::filesystem::weakly_canonical(path, looped).string();
+    if (looped) {
+      faults_.error(referrer, path + ": " + looped.message());
+      return {};
+    }
+    constexpr size_t most_open = 64;
+    if (open_.size() == most_open) {
+      faults_.error(referrer, "more than " + std::to_string(most_open) + " files extend one another");
+      return {};
+    }
     if (std::find(open_.begin(), open_.end(), id) != open_.end()) {
       faults_.error(referrer, path + " extends itself");
       return {};
@@ -67,6 +77,10 @@ class Loader {
   }
 
   void set(Value& pipeline, const Path& path, const Value& value) {
+    constexpr size_t most_parts = 32;
+    if (path.parts.size() > most_parts) {
+      return faults_.error(path.where, "a path of " + std::to_string(path.parts.size()) + " parts leads nowhere: parameters are not nested so deep");
+    }
     if (path.parts[0] == "seed" && path.parts.size() == 1) return pipeline.put("seed", path.where, value);
     Value* object = owner(pipeline, path);
     if (!object) return;
@@ -259,6 +273,11 @@ class Substitution {
 
   void apply(Value& value, int depth = 0) {
     if (circular_) return;
+    constexpr size_t most = 1'000'000;  // values that hold each other several times grow without end
+    if (++applied_ > most) {
+      circular_ = true;
+      return faults_.error(value.where, "let stands for more than a million values");
+    }
     for (Value& item : value.items) apply(item, depth);
     for (Member& member : value.members) apply(member.value, depth);
     if (!value.is(Kind::string)) return;
@@ -325,6 +344,7 @@ class Substitution {
   const Value* let_;
   Diagnostics& faults_;
   bool circular_ = false;
+  size_t applied_ = 0;
 };
 
 void move_into(Value& value, const std::shared_ptr<const Source>& source) {

@@ -22,13 +22,18 @@ std::string plugin_path(const Value& item) {
   return std::filesystem::absolute(directory / item.string).lexically_normal().string();
 }
 
-void load_plugins(const Value& pipeline, Diagnostics& faults) {
+void load_plugins(const Value& pipeline, bool trust, Diagnostics& faults) {
   const Value* list = pipeline.is(Value::Kind::object) ? pipeline.find("plugins") : nullptr;
   if (!list) return;
   if (!list->is(Value::Kind::array)) return faults.error(list->where, "plugins must be a list of shared libraries");
   for (const Value& item : list->items) {
     if (!item.is(Value::Kind::string)) {
       faults.error(item.where, "plugins must be a list of shared libraries");
+      continue;
+    }
+    if (!trust && std::filesystem::path(item.where.source->name).filename() == "pipeline.resolved.json") {
+      faults.error(item.where, "a run's folder names the plug-in " + item.string + ", which is code of whoever made the folder",
+                   "--trust loads it");
       continue;
     }
     const std::string fault = open_plugin(plugin_path(item));

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graph/bind.h"
+#include "graph/names.h"
 #include "graph/period.h"
 #include "graph/plugins.h"
 #include "graph/validate_graph.h"
@@ -132,6 +133,9 @@ class Validator {
     const Value* models = root_.find("models");
     if (!models) return;
     for (const Member& member : models->members) {
+      if (!is_name(member.key)) {
+        faults_.error(member.key_where, "a model's name is made of letters, digits, _ and -, at most " + std::to_string(longest_name) + " of them");
+      }
       CheckedModel model{.name = member.key, .where = member.key_where};
       model.type = type_of(member.key, member.value, find_model_type, model_types(), "model");
       if (!model.type) {
@@ -177,8 +181,9 @@ class Validator {
       return;
     }
     for (const Member& member : nodes->members) {
-      if (member.key.empty() || member.key.find_first_of(".* ") != std::string::npos) {
-        faults_.error(member.key_where, "a node's name is not empty and has no dot, star or blank");
+      if (!is_node_name(member.key)) {
+        faults_.error(member.key_where, "a node's name is made of letters, digits, _ and -, at most " + std::to_string(longest_name) +
+                                            " of them, with / between the words of a node in a part");
       }
       CheckedNode node{.name = member.key, .where = member.key_where};
       node.type = type_of(member.key, member.value, find_node_type, node_types(), "node");

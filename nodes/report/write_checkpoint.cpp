@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "graph/error.h"
+#include "graph/names.h"
 #include "io/checkpoint.h"
 #include "nodes/ranks/ranks.h"
 #include "nodes/tensor_state.h"
@@ -101,7 +102,7 @@ std::filesystem::path write_checkpoint(const std::filesystem::path& root, const 
       }
       entries.push_back({name, array.dtype, array.shape, {static_cast<const std::byte*>(array.data.get()), array.bytes}});
     }
-    writer.add_tensors(owner + ".safetensors", entries, metadata);
+    writer.add_tensors(file_stem(owner) + ".safetensors", entries, metadata);
   }
   nlohmann::ordered_json facts = {{"seed", context.run.seed}, {"steps_per_epoch", context.run.steps_per_epoch}, {"epoch", context.epoch}};
   if (!context.run.classes.empty()) facts["classes"] = context.run.classes;  // what the numbers of heads mean

@@ -477,7 +477,7 @@ FLOWRUN_NODE(Measure);
 CheckedPipeline load(const std::string& text, const std::vector<std::string>& sets, Diagnostics& faults) {
   const auto source = std::make_shared<::flowrun::Source>(::flowrun::Source{"toy.json", text});
   const Value value = load_pipeline(source, sets, faults);
-  load_plugins(value, faults);
+  load_plugins(value, /*trust=*/false, faults);
   CheckedPipeline pipeline = validate(value, faults);
   if (faults.empty()) {
     device_runtime().resolve(pipeline.run);

@@ -18,6 +18,7 @@ inline constexpr int exit_failed = 1, exit_pipeline = 2, exit_stopped = 75;
 struct PipelineArgs {
   std::string file;
   std::vector<std::string> sets;
+  bool trust = false;  // plug-ins that a run's folder names may be loaded
 };
 
 struct RunArgs {
@@ -82,6 +83,7 @@ struct ExportArgs {
 
 struct ReportArgs {
   std::string run;  // directory
+  bool trust = false;
   std::string out;  // empty: report.html in it
   bool json = false;
 };
@@ -146,6 +148,7 @@ struct ReplayArgs {
   std::string node;    // empty: the last sample nodes, and masks
   std::string png;     // empty: no picture
   int threads = 0;
+  bool trust = false;
   bool json = false;
 };
 
@@ -154,6 +157,7 @@ struct VerifyArgs {
   int64_t step = 0;   // 0: see steps
   std::string steps;  // FIRST:LAST; empty: some, spread over the run
   int threads = 0;
+  bool trust = false;
   bool json = false;
 };
 

@@ -8,20 +8,27 @@
 
 namespace flowrun::tool {
 
-/// The object in the file; null when there is none.
+/// What nests deeper than anything that a run writes is left out: copying it would take the stack.
+inline bool not_too_deep(int depth, nlohmann::ordered_json::parse_event_t, nlohmann::ordered_json&) { return depth < 64; }
+
+/// The object in the file; null when there is none, or the file is none (a device would never end).
 inline nlohmann::ordered_json read_json(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return nullptr;
   std::ifstream file(path);
   if (!file) return nullptr;
-  nlohmann::ordered_json value = nlohmann::ordered_json::parse(file, nullptr, /*allow_exceptions=*/false);
+  nlohmann::ordered_json value = nlohmann::ordered_json::parse(file, not_too_deep, /*allow_exceptions=*/false);
   return value.is_object() ? value : nlohmann::ordered_json();
 }
 
 /// Hands `take` the objects of a file, one per line. Lines that are none, such as a torn last one, are passed over.
 template <class Take>
 void each_line(const std::filesystem::path& path, Take&& take) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return;
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
-    const nlohmann::ordered_json entry = nlohmann::ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const nlohmann::ordered_json entry = nlohmann::ordered_json::parse(line, not_too_deep, /*allow_exceptions=*/false);
     if (entry.is_object()) take(entry);
   }
 }

@@ -13,6 +13,11 @@ void add_pipeline(CLI::App& command, PipelineArgs& args) {
   command
       .add_option("--set", args.sets, "PATH=VALUE: changes one value, as nodes' \"set\" does (mask.regions=1, run.epochs=2, seed=3); may be repeated")
       ->allow_extra_args(false);
+  add_trust(command, args.trust);
+}
+
+void add_trust(CLI::App& command, bool& trust) {
+  command.add_flag("--trust", trust, "Loads the plug-ins that a run's folder (pipeline.resolved.json) names: code of whoever made it");
 }
 
 void add_plugins(CLI::App& command, std::vector<std::string>& plugins) {

@@ -27,6 +27,7 @@ void add_replay(CLI::App& app, int& status) {
   command.add_option("--node", args->node, "As far as this source, sample or batch node; without it the last sample nodes, and the masks");
   command.add_option("--png", args->png, "FILE.png: the picture with its crop, the view, and what is masked");
   command.add_option("--threads", args->threads, "Data threads, for the ledger of the step")->check(CLI::Range(1, 1024));
+  add_trust(command, args->trust);
   add_json(command, args->json);
   on_command(command, args, status, replay);
 }
@@ -39,6 +40,7 @@ void add_verify(CLI::App& app, int& status) {
   CLI::Option* step = command.add_option("--step", args->step, "Only this one")->check(CLI::PositiveNumber);
   command.add_option("--steps", args->steps, "FIRST:LAST, those that were reported; without it five, spread over the run")->excludes(step);
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
+  add_trust(command, args->trust);
   add_json(command, args->json);
   on_command(command, args, status, verify);
 }
@@ -49,6 +51,7 @@ void add_report(CLI::App& app, int& status) {
   const auto args = std::make_shared<ReportArgs>();
   command.add_option("run", args->run, "Run directory")->required();
   command.add_option("-o,--out", args->out, "FILE.html; without it report.html in the run directory");
+  add_trust(command, args->trust);
   add_json(command, args->json);
   on_command(command, args, status, report);
 }

@@ -8,6 +8,7 @@
 
 #include "graph/lower.h"
 #include "io/run_directory.h"
+#include "tools/flowrun/escape.h"
 #include "tools/flowrun/json_files.h"
 #include "tools/flowrun/pipeline/graph_picture.h"
 #include "tools/flowrun/pipeline/load.h"
@@ -26,19 +27,17 @@ const char* level_label(Scope scope) {
   return labels[static_cast<int>(scope)];
 }
 
-std::string quoted(const std::string& text) { return '"' + text + '"'; }
-
 void draw_nodes(const CheckedPipeline& p, std::ostream& out) {
   // Sources share the box of the sample nodes.
   for (const Scope scope : {Scope::sample, Scope::batch, Scope::device, Scope::step, Scope::evaluation}) {
     std::ostringstream inside;
     for (const CheckedNode& node : p.nodes) {
       if (node.scope() != scope && !(node.scope() == Scope::source && scope == Scope::sample)) continue;
-      inside << "    " << quoted(node.name) << " [label=<<b>" << node.name << "</b><br/><font point-size=\"9\">" << node.type->info.type
-             << "</font>>, fillcolor=" << quoted(colour(scope)) << "];\n";
+      inside << "    " << dot_string(node.name) << " [label=<<b>" << xml_text(node.name) << "</b><br/><font point-size=\"9\">" << xml_text(node.type->info.type)
+             << "</font>>, fillcolor=" << dot_string(colour(scope)) << "];\n";
     }
     if (inside.str().empty()) continue;
-    out << "  subgraph cluster_" << scope_name(scope) << " {\n    label=" << quoted(level_label(scope))
+    out << "  subgraph cluster_" << scope_name(scope) << " {\n    label=" << dot_string(level_label(scope))
         << "; fontsize=10; fontcolor=\"#666666\"; color=\"#cccccc\"; style=rounded;\n"
         << inside.str() << "  }\n";
   }
@@ -49,26 +48,26 @@ void draw_edges(const CheckedPipeline& p, std::ostream& out) {
     for (const PortSource& source : node.sources) {
       if (source.node < 0) continue;
       const CheckedNode& from = p.nodes[static_cast<size_t>(source.node)];
-      out << "  " << quoted(from.name) << " -> " << quoted(node.name) << " [label=" << quoted(from.type->ports[static_cast<size_t>(source.port)].name)
+      out << "  " << dot_string(from.name) << " -> " << dot_string(node.name) << " [label=" << dot_string(from.type->ports[static_cast<size_t>(source.port)].name)
           << "];\n";
     }
     for (const int before : node.after) {
-      out << "  " << quoted(p.nodes[static_cast<size_t>(before)].name) << " -> " << quoted(node.name) << " [style=dotted, label=\"then\"];\n";
+      out << "  " << dot_string(p.nodes[static_cast<size_t>(before)].name) << " -> " << dot_string(node.name) << " [style=dotted, label=\"then\"];\n";
     }
   }
 }
 
 void draw_models(const CheckedPipeline& p, std::ostream& out) {
   for (const CheckedModel& model : p.models) {
-    out << "  " << quoted("model " + model.name) << " [shape=cylinder, fillcolor=\"#fff6cc\", label=<<b>" << model.name
-        << "</b><br/><font point-size=\"9\">" << model.type->info.type << "</font>>];\n";
+    out << "  " << dot_string("model " + model.name) << " [shape=cylinder, fillcolor=\"#fff6cc\", label=<<b>" << xml_text(model.name)
+        << "</b><br/><font point-size=\"9\">" << xml_text(model.type->info.type) << "</font>>];\n";
   }
   for (const CheckedNode& node : p.nodes) {
     std::set<std::pair<int, bool>> uses;
     for (const ModelUse& use : node.uses) uses.insert({use.model, use.access == Models::Access::writes});
     for (const auto& [m, writes] : uses) {
-      const std::string model = quoted("model " + p.models[static_cast<size_t>(m)].name);
-      out << "  " << (writes ? quoted(node.name) + " -> " + model : model + " -> " + quoted(node.name))
+      const std::string model = dot_string("model " + p.models[static_cast<size_t>(m)].name);
+      out << "  " << (writes ? dot_string(node.name) + " -> " + model : model + " -> " + dot_string(node.name))
           << " [style=dashed, color=\"#b08900\", constraint=false" << (writes ? ", penwidth=1.6" : "") << "];\n";
     }
   }
@@ -124,8 +123,7 @@ nlohmann::ordered_json graph_json(const DrawArgs& args, const CheckedPipeline& p
 std::string svg(const DrawArgs& args, const CheckedPipeline& pipeline) {
   const std::filesystem::path stats = io::RunPaths(args.pipeline.file).stats;
   if (!std::filesystem::exists(stats)) return graph_svg(pipeline);
-  std::ifstream file(stats);
-  return graph_svg(pipeline, time_shares(pipeline, nlohmann::ordered_json::parse(file)));
+  return graph_svg(pipeline, time_shares(pipeline, read_json(stats)));
 }
 
 }  // namespace

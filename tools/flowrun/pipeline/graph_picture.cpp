@@ -7,6 +7,8 @@
 #include <set>
 #include <sstream>
 
+#include "tools/flowrun/escape.h"
+
 namespace flowrun::tool {
 namespace {
 
@@ -492,43 +494,15 @@ class Picture {
 
 }  // namespace
 
-std::string xml_text(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      case '\n':
-      case '\t':
-        out += c;
-        break;
-      default:
-        if (static_cast<unsigned char>(c) >= 0x20) out += c;
-    }
-  }
-  return out;
-}
-
 std::vector<double> time_shares(const CheckedPipeline& pipeline, const nlohmann::ordered_json& stats) {
   std::vector<double> shares;
   double sum = 0;
-  const auto nodes = stats.value("nodes", nlohmann::ordered_json::object());
+  const bool known = stats.is_object() && stats.contains("nodes") && stats["nodes"].is_object();
+  const nlohmann::ordered_json nodes = known ? stats["nodes"] : nlohmann::ordered_json::object();
   for (const CheckedNode& node : pipeline.nodes) {
     const auto found = nodes.find(node.name);
-    shares.push_back(found == nodes.end() ? 0 : found->value("busy", 0.0));
+    const bool timed = found != nodes.end() && found->is_object() && found->contains("busy") && (*found)["busy"].is_number();
+    shares.push_back(timed ? (*found)["busy"].get<double>() : 0);
     sum += shares.back();
   }
   for (double& share : shares) share = sum > 0 ? share / sum : 0;

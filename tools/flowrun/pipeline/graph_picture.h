@@ -17,7 +17,4 @@ std::string graph_svg(const CheckedPipeline& pipeline, const std::vector<double>
 /// Each node's part of the seconds that all were busy, from a run's stats.json.
 std::vector<double> time_shares(const CheckedPipeline& pipeline, const nlohmann::ordered_json& stats);
 
-/// Text between tags or in an attribute.
-std::string xml_text(const std::string& text);
-
 }  // namespace flowrun::tool

@@ -12,7 +12,7 @@ Loaded load(const PipelineArgs& args) {
   out.pipeline = load_pipeline(args.file, args.sets, out.faults);
   if (!out.pipeline.is(Value::Kind::object)) return out;
   const size_t before = out.faults.count();
-  load_plugins(out.pipeline, out.faults);
+  load_plugins(out.pipeline, args.trust, out.faults);
   if (out.faults.count() != before) return out;  // their types would be unknown
   CheckedPipeline checked = validate(out.pipeline, out.faults);
   if (out.faults.empty()) out.checked = std::move(checked);

@@ -4,8 +4,10 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <vector>
 
-#include "tools/flowrun/pipeline/graph_picture.h"
+#include "graph/json_text.h"
+#include "tools/flowrun/escape.h"
 
 namespace flowrun::tool {
 namespace {
@@ -24,7 +26,8 @@ struct Axis {
 
   /// About so many round numbers.
   Axis(double low, double high, int ticks, bool whole) {
-    if (!(high > low)) {
+    // Values that differ in their last digits alone are one value: no ticks fit between them.
+    if (!(high - low > 1e-9 * std::max(std::abs(low), std::abs(high)))) {
       const double around = low == 0 ? 1 : std::abs(low) * 0.1;
       low -= around, high += around;
     }
@@ -33,7 +36,15 @@ struct Axis {
     if (whole) step = std::max(1.0, step);
     from = low, to = high;
   }
-  double first() const { return std::ceil(from / step - 1e-9) * step; }
+  /// Counted by whole numbers: sums of steps need not grow.
+  std::vector<double> ticks() const {
+    constexpr double most = 50;
+    std::vector<double> out;
+    const double first = std::ceil(from / step - 1e-9), last = std::min(std::floor(to / step + 1e-6), first + most);
+    if (!std::isfinite(first) || !std::isfinite(last)) return out;
+    for (int i = 0; i <= static_cast<int>(last - first); ++i) out.push_back((first + i) * step);
+    return out;
+  }
   double part(double value) const { return (value - from) / (to - from); }
 };
 
@@ -41,13 +52,13 @@ double x_at(const Axis& axis, double x) { return left + axis.part(x) * (width - 
 double y_at(const Axis& axis, double y) { return height - bottom - axis.part(y) * (height - top - bottom); }
 
 void axes(std::ostream& out, const Axis& x, const Axis& y) {
-  for (double at = y.first(); at <= y.to + y.step * 1e-6; at += y.step) {
+  for (const double at : y.ticks()) {
     const std::string level = fixed(y_at(y, at));
     out << "<line class=\"grid\" x1=\"" << left << "\" x2=\"" << width - right << "\" y1=\"" << level << "\" y2=\"" << level << "\"/><text x=\""
         << left - 6 << "\" y=\"" << fixed(y_at(y, at) + 3.5) << "\" text-anchor=\"end\">" << short_number(std::abs(at) < y.step * 1e-6 ? 0 : at)
         << "</text>";
   }
-  for (double at = x.first(); at <= x.to + x.step * 1e-6; at += x.step) {
+  for (const double at : x.ticks()) {
     out << "<text x=\"" << fixed(x_at(x, at)) << "\" y=\"" << height - 10 << "\" text-anchor=\"middle\">"
         << short_number(std::abs(at) < x.step * 1e-6 ? 0 : at) << "</text>";
   }
@@ -152,7 +163,7 @@ std::string line_chart(const std::string& title, const std::vector<std::pair<std
   const Axis x(x0, x1, 6, true), y(y0 - (y1 - y0) * 0.04, y1 + (y1 - y0) * 0.04, 5, false);
   std::string data;
   for (size_t i = 0; i < curves.size(); ++i) {
-    data += (i > 0 ? ",{\"name\":" : "{\"name\":") + nlohmann::json(curves[i].first).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
+    data += (i > 0 ? ",{\"name\":" : "{\"name\":") + json_text(nlohmann::json(curves[i].first)) +
             ",\"points\":" + points(*curves[i].second, x, y) + "}";
   }
   out << "<svg class=\"chart\" viewBox=\"0 0 " << width << ' ' << height << "\" data-curves=\"" << xml_text("[" + data + "]") << "\">";

@@ -17,11 +17,11 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-CheckedPipeline load(const io::RunPaths& paths) {
+CheckedPipeline load(const io::RunPaths& paths, bool trust) {
   if (!fs::exists(paths.pipeline)) {
     throw PipelineError("error: " + paths.root.string() + " holds no run: there is no " + paths.pipeline.filename().string() + " in it");
   }
-  CheckedPipeline pipeline = load_checked({.file = paths.pipeline.string(), .sets = {}});
+  CheckedPipeline pipeline = load_checked({.file = paths.pipeline.string(), .sets = {}, .trust = trust});
   if (pipeline.training_source < 0) throw PipelineError("error: " + paths.root.string() + ": the run trains nothing, so it has no steps to repeat");
   return pipeline;
 }
@@ -69,7 +69,7 @@ fs::path file_of(const std::string& key) {
 
 }  // namespace
 
-PastRun::PastRun(const fs::path& run) : paths(run), pipeline(load(paths)) {
+PastRun::PastRun(const fs::path& run, bool trust) : paths(run), pipeline(load(paths, trust)) {
   edited = what_is_edited(stored_pipeline(paths));
   steps = read_steps(paths.metrics);
   replaced = read_replaced(paths.quarantine);

@@ -17,8 +17,8 @@ struct ReportedStep {
 
 /// What a run directory tells. Reading doesn't disturb a run that goes on.
 struct PastRun {
-  /// Throws PipelineError when `run` holds no run, or one that doesn't train.
-  explicit PastRun(const std::filesystem::path& run);
+  /// Throws PipelineError when `run` holds no run, or one that doesn't train, or needs plug-ins that are not trusted.
+  PastRun(const std::filesystem::path& run, bool trust);
 
   io::RunPaths paths;
   CheckedPipeline pipeline;               // as it was resolved

@@ -299,7 +299,7 @@ class Replay {
 }  // namespace
 
 int replay(const ReplayArgs& args) {
-  PastRun past(args.run);
+  PastRun past(args.run, args.trust);
   if (args.epoch >= past.pipeline.run.epochs) {
     throw PipelineError("error: --epoch " + std::to_string(args.epoch) + " is beyond the run: its epochs are 0 to " +
                         std::to_string(past.pipeline.run.epochs - 1));

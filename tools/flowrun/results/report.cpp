@@ -7,7 +7,9 @@
 #include <sstream>
 
 #include "graph/context.h"
+#include "graph/json_text.h"
 #include "io/file.h"
+#include "tools/flowrun/escape.h"
 #include "tools/flowrun/pipeline/graph_picture.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/pipeline/mask_report.h"
@@ -56,22 +58,22 @@ std::string base64(const std::vector<uint8_t>& bytes) {
 class Page {
  public:
   /// `folder`: where the page will lie; its links lead from there.
-  Page(const RunFacts& facts, const std::filesystem::path& folder) : f_(facts) {
+  Page(const RunFacts& facts, const std::filesystem::path& folder, bool trust) : f_(facts), trust_(trust) {
     const auto way =
         std::filesystem::absolute(facts.paths.root).lexically_normal().lexically_relative(std::filesystem::absolute(folder).lexically_normal());
-    if (!way.empty() && way != "." && way != "./") base_ = way.generic_string() + "/";
+    if (!way.empty() && way != "." && way != "./") base_ = url_path(way.generic_string()) + "/";
   }
 
   std::string write() {
     head();
-    problems();
-    charts();
-    evaluations();
-    pictures();
-    masks();
-    graph_and_time();
-    quarantine();
-    files();
+    for (const auto part : {&Page::problems, &Page::charts, &Page::evaluations, &Page::pictures, &Page::masks, &Page::graph_and_time,
+                            &Page::quarantine, &Page::files}) {
+      try {
+        (this->*part)();
+      } catch (const std::exception&) {  // a file of the run was edited, or damaged
+        out_ << "<p class=\"bad\">A part of the page is left out: a file of the run does not hold what it should.</p>\n";
+      }
+    }
     out_ << "</main>\n" << report_script << "</body>\n</html>\n";
     return out_.str();
   }
@@ -215,7 +217,7 @@ class Page {
     constexpr int64_t groups = 32;
     std::ostringstream inside;
     try {
-      CheckedPipeline pipeline = load_checked({.file = f_.paths.pipeline.string(), .sets = {}});
+      CheckedPipeline pipeline = load_checked({.file = f_.paths.pipeline.string(), .sets = {}, .trust = trust_});
       for (CheckedNode* node : mask_nodes(pipeline)) {
         try {
           inside << "<div class=\"wide\">" << draw_masks(pipeline, *node, groups).picture << "</div>\n";
@@ -234,11 +236,12 @@ class Page {
     try {
       PipelineArgs args;
       args.file = f_.paths.pipeline.string();
+      args.trust = trust_;
       const CheckedPipeline pipeline = load_checked(args);
       inside << "<div class=\"wide\">" << graph_svg(pipeline, timed ? time_shares(pipeline, f_.stats) : std::vector<double>()) << "</div>\n";
     } catch (const std::exception&) {
-      inside << "<p class=\"quiet\">The graph can't be drawn: this program can't read the pipeline (a plug-in is missing, or it is of another "
-                "version).</p>\n";
+      inside << "<p class=\"quiet\">The graph can't be drawn: this program can't read the pipeline (a plug-in is missing or not trusted, see --trust, or it "
+                "is of another version).</p>\n";
     }
     section("Graph", inside.str());
     if (timed) section("Where the time went", time_table());
@@ -295,14 +298,7 @@ class Page {
   /// Beside the page, so that it works wherever the directory is.
   std::string link(const std::filesystem::path& path) const {
     const std::string name = path.lexically_relative(f_.paths.root).generic_string();
-    std::string address;
-    for (const char c : name) {
-      char code[4] = {c, 0};
-      if (!std::isalnum(static_cast<unsigned char>(c)) && std::string("/._-").find(c) == std::string::npos)
-        std::snprintf(code, sizeof code, "%%%02X", static_cast<unsigned char>(c));
-      address += code;
-    }
-    return "<a href=\"" + base_ + address + "\">" + xml_text(name) + "</a>";
+    return "<a href=\"" + base_ + url_path(name) + "\">" + xml_text(name) + "</a>";
   }
 
   void files() {
@@ -313,26 +309,27 @@ class Page {
     if (!f_.checkpoints.empty()) inside << "</ul>";
     if (!f_.pipeline.is_null()) {
       inside << "<details><summary>The pipeline, with nothing left open</summary><pre>"
-             << xml_text(f_.pipeline.dump(2, ' ', false, ordered_json::error_handler_t::replace)) << "</pre></details>";
+             << xml_text(json_text(f_.pipeline, 2)) << "</pre></details>";
     }
     section("Files", inside.str());
   }
 
   const RunFacts& f_;
+  bool trust_;
   std::string base_;
   std::ostringstream out_;
 };
 
 }  // namespace
 
-void write_report(const std::filesystem::path& run, const std::filesystem::path& out) {
+void write_report(const std::filesystem::path& run, const std::filesystem::path& out, bool trust) {
   const RunFacts facts(run);
-  io::write_file_atomic(out, Page(facts, std::filesystem::absolute(out).parent_path()).write());
+  io::write_file_atomic(out, Page(facts, std::filesystem::absolute(out).parent_path(), trust).write());
 }
 
 void try_report(const std::filesystem::path& run) {
   try {
-    write_report(run, run / "report.html");
+    write_report(run, run / "report.html", /*trust=*/true);  // what it loads has been loaded
   } catch (const std::exception& error) {
     log_warning(std::string("no report.html: ") + error.what());
   }
@@ -340,7 +337,7 @@ void try_report(const std::filesystem::path& run) {
 
 int report(const ReportArgs& args) {
   const std::filesystem::path out = args.out.empty() ? std::filesystem::path(args.run) / "report.html" : std::filesystem::path(args.out);
-  write_report(args.run, out);
+  write_report(args.run, out, args.trust);
   std::cout << (args.json ? ordered_json{{"report", out.string()}}.dump(2) : out.string()) << '\n';
   return 0;
 }

@@ -15,7 +15,15 @@ constexpr size_t most_metrics = 120, most_rows = 200, most_bad = 50, most_warnin
 
 int64_t step_of(const ordered_json& entry) {
   const auto step = entry.find("step");
-  return step != entry.end() && step->is_number() ? step->get<int64_t>() : 0;
+  return step != entry.end() && step->is_number_integer() ? step->get<int64_t>() : 0;
+}
+
+/// Whether the path leads to something in the folder, links followed.
+bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::canonical(path, error), root = std::filesystem::canonical(folder, error);
+  const std::filesystem::path way = real.lexically_relative(root);
+  return !error && !way.empty() && *way.begin() != "..";
 }
 
 }  // namespace
@@ -83,7 +91,9 @@ void RunFacts::list_files() {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(paths.root, ignored)) {
     const std::string name = entry.path().filename().string();
-    if (entry.path().extension() == ".png") pictures.push_back(entry.path());
+    // What a link points to outside of the run is not the run's.
+    const bool inside = !entry.is_symlink(ignored) || is_below(entry.path(), paths.root);
+    if (entry.path().extension() == ".png" && inside && entry.is_regular_file(ignored)) pictures.push_back(entry.path());
     if (name.starts_with("failed-step-")) failed_steps.push_back(entry.path());
   }
   for (const auto& entry : std::filesystem::directory_iterator(paths.checkpoints, ignored)) {

@@ -93,7 +93,7 @@ ordered_json to_json(const std::string& run, const std::vector<Compared>& steps,
 }  // namespace
 
 int verify(const VerifyArgs& args) {
-  PastRun past(args.run);
+  PastRun past(args.run, args.trust);
   const std::vector<int64_t> steps = choose(past, args);
   Progress progress(args.json);
   int64_t done = 0;

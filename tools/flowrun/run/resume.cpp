@@ -1,6 +1,7 @@
 #include "tools/flowrun/run/resume.h"
 
 #include "graph/context.h"
+#include "graph/names.h"
 #include "graph/resolved.h"
 #include "io/checkpoint.h"
 #include "io/file.h"
@@ -59,7 +60,7 @@ std::optional<ResumePoint> resume_point(const io::RunPaths& paths) {
   point.step = manifest.step;
   for (const io::CheckpointFile& file : manifest.files) {
     const std::filesystem::path name = file.name;
-    if (name.extension() == ".safetensors") point.snapshot[name.stem().string()] = read_state(*directory / name);
+    if (name.extension() == ".safetensors") point.snapshot[name_of_stem(name.stem().string())] = read_state(*directory / name);
   }
   return point;
 }

@@ -1,0 +1,19 @@
+// JSON as text. The only place of graph/, nodes/ and tools/ that writes it: names of files need not be UTF-8.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace flowrun {
+
+/// One line, or as many as the structure asks for. Bytes that are no UTF-8 become U+FFFD; never throws for them.
+template <class Json>
+std::string json_text(const Json& value, int indent = -1) {
+  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+/// The text with U+FFFD in place of bytes that are no UTF-8: for terminals, logs and pages.
+std::string as_utf8(std::string_view bytes);
+
+}  // namespace flowrun
