@@ -9,6 +9,7 @@
 #include "graph/bind.h"
 #include "graph/device.h"
 #include "graph/group_recorder.h"
+#include "graph/json_text.h"
 #include "graph/ranks.h"
 
 namespace flowrun {
@@ -144,7 +145,7 @@ void Engine::agree(int64_t step, StepTotals& totals) const {
   auto mine = nlohmann::json::array();
   for (const BadSample& bad : totals.bad) mine.push_back({bad.epoch, bad.position, bad.sample, bad.key, bad.error, bad.kept});
   totals.bad.clear();
-  for (const std::string& text : info_.ranks->gather(mine.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), what)) {
+  for (const std::string& text : info_.ranks->gather(json_text(mine), what)) {
     for (const auto& bad : nlohmann::json::parse(text)) {
       totals.bad.push_back({bad[0], bad[1], bad[2], bad[3], bad[4], bad[5]});
     }

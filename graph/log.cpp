@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include "graph/context.h"
+#include "graph/json_text.h"
 
 namespace flowrun {
 namespace {
@@ -24,7 +25,8 @@ Log& process_log() {
   return log;
 }
 
-void log(spdlog::level::level_enum level, const std::string& text) {
+void log(spdlog::level::level_enum level, const std::string& raw) {
+  const std::string text = as_utf8(raw);
   const Log target = thread_log() ? thread_log() : process_log();
   if (!target) return terminal().log(level, "{}", text);
   const auto write = [&] { terminal().log(level, "{}", target->name.empty() ? text : target->name + ": " + text); };

@@ -3,11 +3,13 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "graph/json_text.h"
+
 namespace flowrun {
 namespace {
 
 std::string number_text(double value) {
-  return value == std::floor(value) && std::abs(value) < 1e15 ? std::to_string(static_cast<int64_t>(value)) : nlohmann::json(value).dump();
+  return value == std::floor(value) && std::abs(value) < 1e15 ? std::to_string(static_cast<int64_t>(value)) : json_text(nlohmann::json(value));
 }
 
 std::string range_text(const Range& range) {
@@ -236,7 +238,7 @@ class Documenter final : public ParamVisitor {
   void add(const ParamInfo& info, const char* kind, const auto& value) {
     ParamDoc doc{.name = info.name, .brief = info.brief, .kind = kind, .range = info.range, .required = info.required, .incidental = info.incidental, .movable = info.movable};
     if (info.choices) doc.choices = *info.choices;
-    if (!info.required) doc.initial = nlohmann::json(value).dump();
+    if (!info.required) doc.initial = json_text(nlohmann::json(value));
     top().push_back(std::move(doc));
   }
   std::vector<std::vector<ParamDoc>*> path_;

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
+
+#include "graph/json_text.h"
+#include "graph/validate.h"
 
 namespace flowrun {
 namespace {
@@ -196,11 +200,51 @@ class Loader {
     return nullptr;
   }
 
+  /// Paths of the pipeline's parameters that end in `name`, or in what is in an object of that name; at most four.
+  static std::vector<std::string> parameters_called(Value& pipeline, const std::string& name) {
+    std::vector<std::string> out;
+    const auto look = [&](const std::string& owner, const std::vector<ParamDoc>& params) {
+      const std::function<void(const std::string&, const std::vector<ParamDoc>&, bool)> visit = [&](const std::string& prefix, const auto& list, bool all) {
+        for (const ParamDoc& param : list) {
+          const std::string path = prefix + "." + param.name;
+          const bool meant = all || param.name == name;
+          if (meant && param.members.empty()) out.push_back(path);
+          visit(path, param.members, meant);
+        }
+      };
+      visit(owner, params, false);
+    };
+    for (const char* section : {"nodes", "models"}) {
+      const Value* const all = pipeline.find(section);
+      if (all == nullptr) continue;
+      if (all->find(name)) return {};  // it names one as a whole
+      for (const Member& member : all->members) {
+        const Value* const type = member.value.is(Kind::object) ? member.value.find("type") : nullptr;
+        if (type == nullptr || !type->is(Kind::string)) continue;
+        if (const NodeType* node = find_node_type(type->string)) look(member.key, node->params);
+        if (const ModelType* model = find_model_type(type->string)) look(member.key, model->params);
+      }
+    }
+    RunParams run;
+    ParamSetOf<RunParams> set(run);
+    look("run", document_params(set));
+    constexpr size_t most = 4;
+    // The peak of a schedule is what people mean.
+    std::stable_partition(out.begin(), out.end(), [](const std::string& path) { return path.ends_with(".max"); });
+    if (out.size() > most) out.resize(most);
+    return out;
+  }
+
   /// The object in which the rest of the path, from first_ on, is to be found.
   Value* owner(Value& pipeline, const Path& path) {
     const std::string& head = path.parts[0];
     if (path.parts.size() < 2) {
-      faults_.error(path.where, "can't set \"" + head + "\" as a whole", "name what to set: " + head + ".PARAMETER");
+      const std::vector<std::string> meant = parameters_called(pipeline, head);
+      if (!meant.empty()) {
+        faults_.error(path.where, "there is no node, model or section \"" + head + "\" to set", "did you mean " + join(meant, " or ") + "?");
+      } else {
+        faults_.error(path.where, "can't set \"" + head + "\" as a whole", "name what to set: " + head + ".PARAMETER");
+      }
       return nullptr;
     }
     if (head == "run" || head == "let") {
@@ -322,7 +366,7 @@ class Substitution {
         if (!found) return;
         Value text = *found;
         apply(text, depth + 1);
-        out += text.is(Kind::string) ? text.string : to_json(text).dump();
+        out += text.is(Kind::string) ? text.string : json_text(to_json(text));
         rest.remove_prefix(close + 1);
       } else {
         out += '$';

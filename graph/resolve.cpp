@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "graph/json_text.h"
 #include "graph/resolved.h"
 #include "graph/validate.h"
 #include "graph/version.h"
@@ -90,7 +91,7 @@ nlohmann::json what_matters(const ordered_json& resolved, bool places) {
 
 std::string pipeline_hash(const ordered_json& resolved) {
   char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash_text(what_matters(resolved).dump())));
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash_text(json_text(what_matters(resolved)))));
   return text;
 }
 

@@ -30,7 +30,7 @@ struct RunParams {
     param.incidental()("steps", steps, not_negative, "Ends the run after this many steps without changing schedules; 0: all epochs.");
     param("device", device, device_choices(), "Where device and step nodes run; auto: cuda where there is one, else cpu.");
     param("precision", precision, precision_choices(),
-          "Of matrix products; statistics, loss and updates stay float32. auto: bf16 where the hardware has it.");
+          "Of matrix products; statistics, loss and updates stay float32. auto: bf16 on GPUs, fp32 on CPUs.");
     param.incidental()("cuda_graphs", cuda_graphs, cuda_graphs_choices(),
                        "On a GPU: auto records passes over groups whose shapes come again and plays them as CUDA graphs; off submits every kernel.");
     param.incidental().with_auto(

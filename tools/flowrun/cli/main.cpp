@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <new>
 
 #include "graph/context.h"
 #include "graph/error.h"
+#include "graph/json_text.h"
 #include "graph/version.h"
 #include "tools/flowrun/cli/options.h"
 
@@ -18,13 +21,58 @@ const char* const about =
     "  flowrun check pretrain.json                   finds every fault, runs nothing\n"
     "  flowrun help                                  the node types";
 
+/// Words that are neither a command nor a file, and near a command.
+void refuse_misspelt_command(const std::string& word, const CLI::App& app) {
+  std::error_code ignored;
+  if (word.find_first_of("./") != std::string::npos || std::filesystem::exists(word, ignored)) return;
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(command->get_name());
+  throw PipelineError("error: there is no command and no file \"" + word + "\"\n  " + did_you_mean(word, names) + "flowrun --help lists the commands");
+}
+
 /// `flowrun pretrain.json …` is short for `flowrun run pretrain.json …`.
 std::vector<std::string> arguments(int argc, char** argv, const CLI::App& app) {
   std::vector<std::string> words(argv + 1, argv + argc);
   const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
   const bool is_command = !words.empty() && std::any_of(commands.begin(), commands.end(), [&](const CLI::App* c) { return c->check_name(words[0]); });
-  if (!words.empty() && !words[0].starts_with('-') && !is_command) words.insert(words.begin(), "run");
+  if (!words.empty() && !words[0].starts_with('-') && !is_command) {
+    refuse_misspelt_command(words[0], app);
+    words.insert(words.begin(), "run");
+  }
   return {words.rbegin(), words.rend()};  // CLI11 takes them from the back
+}
+
+/// CLI11's words, and which option may have been meant.
+int wrong_words(const CLI::App& app, const CLI::ParseError& error) {
+  const int status = app.exit(error) == 0 ? 0 : exit_pipeline;
+  const std::string what = error.what();
+  const size_t dashes = what.find("--");
+  const auto commands = app.get_subcommands();
+  if (status == 0 || dashes == std::string::npos || commands.empty()) return status;
+  const std::string word = what.substr(dashes, what.find_first_of(" ,=", dashes) - dashes);
+  std::vector<std::string> options;
+  for (const CLI::Option* option : commands[0]->get_options()) {
+    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+  }
+  if (std::find(options.begin(), options.end(), word) != options.end()) return status;
+  if (const std::string hint = did_you_mean(word, options); !hint.empty()) std::fprintf(stderr, "  %s\n", hint.c_str());
+  return status;
+}
+
+/// " (of what the command was given: runs/x)"
+std::string named_file(int argc, char** argv) {
+  std::error_code ignored;
+  for (int i = 1; i < argc; ++i) {
+    if (std::filesystem::exists(argv[i], ignored)) return std::string(" (what the command was given: ") + argv[i] + ")";
+  }
+  return "";
+}
+
+/// Without the parser's own words in brackets.
+std::string plain_words(const std::exception& error) {
+  const std::string text = error.what();
+  const size_t end = text.find("] ");
+  return as_utf8(text.starts_with("[json.exception") && end != std::string::npos ? text.substr(end + 2) : text);
 }
 
 int main_or_throw(int argc, char** argv) {
@@ -37,10 +85,14 @@ int main_or_throw(int argc, char** argv) {
   add_result_commands(app, status);
   add_data_commands(app, status);
   add_type_commands(app, status);
+  if (argc == 1) {
+    std::printf("%s", app.help().c_str());
+    return 0;
+  }
   try {
     app.parse(arguments(argc, argv, app));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : exit_pipeline;
+    return wrong_words(app, error);
   }
   return status;
 }
@@ -51,10 +103,16 @@ int main(int argc, char** argv) {
   try {
     return main_or_throw(argc, argv);
   } catch (const PipelineError& error) {
-    std::fprintf(stderr, "%s\n", error.what());
+    std::fprintf(stderr, "%s\n", as_utf8(error.what()).c_str());
     return exit_pipeline;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "error: out of memory: something asked for more than the machine, or its limit, has\n");
+    return exit_failed;
+  } catch (const nlohmann::json::exception& error) {
+    std::fprintf(stderr, "error: a JSON file does not hold what it should%s: %s\n", named_file(argc, argv).c_str(), plain_words(error).c_str());
+    return exit_failed;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
+    std::fprintf(stderr, "error: %s\n", as_utf8(error.what()).c_str());
     return exit_failed;
   }
 }

@@ -227,6 +227,15 @@ int help(const TypeArgs& args) {
     args.json ? void(std::cout << entry_json(entry).dump(2) << '\n') : print_entry(entry);
     return 0;
   }
+  std::vector<Entry> of_family;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(of_family), [&](const Entry& entry) { return family(entry.type) == args.type; });
+  if (!of_family.empty() && !args.json) return print_list(of_family), 0;
+  if (!of_family.empty()) {
+    ordered_json list = ordered_json::array();
+    for (const Entry& entry : of_family) list.push_back(entry_json(entry));
+    std::cout << list.dump(2) << '\n';
+    return 0;
+  }
   const std::string hint = did_you_mean(args.type, names);
   throw PipelineError("error: no type \"" + args.type + "\"\n  " + (hint.empty() ? "" : hint) + "flowrun help lists all");
 }
