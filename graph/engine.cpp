@@ -9,6 +9,7 @@
 #include "graph/bind.h"
 #include "graph/device.h"
 #include "graph/group_recorder.h"
+#include "graph/period.h"
 #include "graph/ranks.h"
 
 namespace flowrun {
@@ -258,8 +259,8 @@ int64_t Engine::next_stop(int64_t step) const {
   int64_t next = info_.last_step;
   for (const int n : plan_.evaluations) {
     const Moments& at = pipeline_.nodes[static_cast<size_t>(n)].at;
-    for (const int64_t every : {at.every_steps, at.every_epochs * info_.steps_per_epoch}) {
-      if (every > 0) next = std::min(next, (step / every + 1) * every);
+    for (const int64_t every : {at.every_steps, Period::steps(at.every_epochs, info_.steps_per_epoch)}) {
+      if (every > 0 && every <= info_.last_step) next = std::min(next, (step / every + 1) * every);
     }
   }
   return next;
@@ -291,8 +292,8 @@ void Engine::finish_nodes(bool stopping) {
 
 RunResult Engine::run() {
   const auto periodic = [&](const Moments& at) {
-    return step_ > 0 &&
-           ((at.every_steps > 0 && step_ % at.every_steps == 0) || (at.every_epochs > 0 && step_ % (at.every_epochs * info_.steps_per_epoch) == 0));
+    return step_ > 0 && ((at.every_steps > 0 && step_ % at.every_steps == 0) ||
+                         (at.every_epochs > 0 && step_ % Period::steps(at.every_epochs, info_.steps_per_epoch) == 0));
   };
   if (step_ == 0) evaluate([](const Moments& at) { return at.start; });
   // The checkpoint was written before the evaluation of its step, if there was one: it is made (again).

@@ -69,6 +69,7 @@ struct TracedSegment {
 struct Footprint {
   size_t groups = 0;  // in flight, of the stream that takes most
   size_t models = 0;  // with optimizers' states, and a gradient for each weight of theirs
+  size_t saved = 0;   // of a checkpoint: without the gradients
 };
 
 class Engine {

@@ -96,6 +96,11 @@ void Engine::size_run() {
   }
   info_.batch = grouping.size;
   info_.steps_per_epoch = static_cast<int64_t>(samples) / grouping.size;
+  int64_t images = 0;
+  if (__builtin_mul_overflow(pipeline_.run.epochs, static_cast<int64_t>(samples), &images)) {
+    throw PipelineError("error: run.epochs: " + std::to_string(pipeline_.run.epochs) + " passes over the " + std::to_string(samples) +
+                        " samples of " + source.name + " are more images than can be counted");
+  }
   info_.total_steps = pipeline_.run.epochs * info_.steps_per_epoch;
   info_.last_step = pipeline_.run.steps > 0 ? std::min(pipeline_.run.steps, info_.total_steps) : info_.total_steps;
 }
@@ -139,7 +144,11 @@ Footprint Engine::footprint() {
       }
     }
     // An optimizer makes its two moments at its first step.
-    for (size_t m = 0; m < resources_.size(); ++m) out.models += bytes(resources_[m]->save()) * (trained[m] ? 4 : 1);
+    for (size_t m = 0; m < resources_.size(); ++m) {
+      const size_t weights = bytes(resources_[m]->save());
+      out.models += weights * (trained[m] ? 4 : 1);
+      out.saved += weights * (trained[m] ? 3 : 1);
+    }
   });
   return out;
 }

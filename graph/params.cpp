@@ -17,6 +17,9 @@ std::string range_text(const Range& range) {
   return "between " + number_text(range.low) + " and " + number_text(range.high);
 }
 
+/// Where an integer's range has no upper bound, this is it: the product of any two fits into 64 bits.
+constexpr int64_t most_without_bound = 2147483647;
+
 class Reader final : public ParamVisitor {
  public:
   Reader(const Value& object, std::string owner, std::string type, Diagnostics& faults)
@@ -130,6 +133,10 @@ class Reader final : public ParamVisitor {
     const bool whole = v.is(Value::Kind::real) && v.real == std::floor(v.real) && std::abs(v.real) < 1e15;
     if (!v.is(Value::Kind::integer) && !whole) return wrong(v, info, info.has_auto ? "an integer or \"auto\"" : "an integer");
     check(v, info);
+    if (std::isinf(info.range.high) && v.real > static_cast<double>(most_without_bound)) {
+      faults_.error(v.where, owner_ + ": " + objects_.back().path + info.name + " must be at most " + std::to_string(most_without_bound) + ", not " +
+                                 (whole ? number_text(v.real) : std::to_string(v.integer)));
+    }
     value = whole ? static_cast<int64_t>(v.real) : v.integer;
   }
   void read(const Value& v, const ParamInfo& info, double& value) {

@@ -237,7 +237,7 @@ class Validator {
         if (every > 0) faults_.error(item->where, node.name + ": at names two periods of " + (period->epochs ? "epochs" : "steps"));
         every = period->count;
       } else {
-        faults_.error(item->where, node.name + ": at must be made of \"start\", \"end\", \"N epochs\" or \"N steps\"");
+        faults_.error(item->where, node.name + ": at must be made of \"start\", \"end\", \"N epochs\" or \"N steps\"" + Period::limit(text));
       }
     }
   }

@@ -19,7 +19,8 @@ struct Mse {
     std::string value_every = "1 step";
     loss::Weighting weighting;
     void describe(auto& param) {
-      param("value_every", value_every, "At which steps the loss has a value: \"20 steps\"; at the others it has a gradient only.");
+      param("value_every", value_every,
+            "At which steps the loss has a value: \"20 steps\", and at the run's last; at the others it has a gradient only.");
       weighting.describe(param);
     }
     std::optional<ParamFault> check() const {
@@ -32,7 +33,9 @@ struct Mse {
   void open(const OpenContext&) { every_ = *Period::parse(params.value_every); }
 
   /// With and without its value.
-  int64_t variant(const GroupContext& context) const { return every_.due(context.step, context.run.steps_per_epoch) ? 1 : 0; }
+  int64_t variant(const GroupContext& context) const {
+    return context.step == context.run.last_step || every_.due(context.step, context.run.steps_per_epoch) ? 1 : 0;
+  }
 
   void run(Ports& port, const GroupContext& context) const {
     if (variant(context) == 1) {

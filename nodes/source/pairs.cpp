@@ -36,7 +36,7 @@ struct Pairs {
       param("part", part, source::Selection::parts(),
             "all, or what is left after setting images aside, or those set aside: two sources share one folder.");
       param("holdout", holdout, Range{1e-3, 0.9}, "Share of the images that is set aside, when part is not all.");
-      param("list_seed", list_seed, not_negative, "Another seed sets others aside.");
+      param("list_seed", list_seed, Range{0, 9223372036854774784.0}, "Another seed sets others aside.");
       param("limit", limit, not_negative, "Takes only this many samples, spread evenly over the list; 0: all.");
     }
   };

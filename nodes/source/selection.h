@@ -43,7 +43,7 @@ struct Selection {
     param("per_class", per_class, not_negative, "Draws this many images of each class; 0: all.");
     param("part", part, parts(), "all, or what is left after setting images aside, or those set aside: two sources share one data set.");
     param("holdout", holdout, Range{1e-3, 0.9}, "Share of the images that is set aside, when part is not all.");
-    param("list_seed", list_seed, not_negative, "Another seed draws others.");
+    param("list_seed", list_seed, Range{0, 9223372036854774784.0}, "Another seed draws others.");
     param("limit", limit, not_negative, "Takes only this many samples, spread evenly over the list; 0: all.");
   }
   static const Choices& parts() {

@@ -26,7 +26,7 @@ struct Synthetic {
       param("images", images, positive, "How many there are.");
       param("size", size, Range{8, 1024}, "Side in pixels.");
       param("split", split, splits(), "Which of two sets without a picture in common.");
-      param("seed", seed, not_negative, "Another seed is another data set.");
+      param("seed", seed, Range{0, 9223372036854774784.0}, "Another seed is another data set.");
       param("quality", quality, Range{1, 100}, "Of the JPEG.");
     }
     static const Choices& splits() {
