@@ -2,6 +2,7 @@
 // nothing in them depends on threads or on other nodes.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "graph/rng.h"
+#include "graph/source_data.h"
 #include "graph/state.h"
 
 namespace flowrun {
@@ -34,12 +36,29 @@ struct RunInfo {
   int64_t total_steps = 0;      // that schedules see: run.epochs times steps per epoch
   int64_t last_step = 0;        // where this run ends: run.steps or total_steps
   int64_t batch = 0;            // samples in a step, over all ranks
+  std::vector<std::string> classes;  // of the training source, by label, where its labels are read
+  // Of a run that went on with other data: its epochs and schedules go on from where they stood (data_change.h).
+  int64_t epoch_shift = 0;     // steps to add to a step's number before its epoch is counted
+  int64_t schedule_floor = 0;  // schedules never stand at an earlier step than this
+
+  /// The step at which schedules are read: that many of total_steps are done.
+  int64_t schedule_step(int64_t step) const { return std::max(step + epoch_shift, std::min(schedule_floor, total_steps)); }
 };
 
 struct OpenContext {
   const RunInfo& run;
   const std::string& name;  // of the node or model in the pipeline
   uint64_t stream;          // its random stream
+  const std::vector<std::string>* read_ports = nullptr;  // outputs of it that other nodes read; null: unknown
+
+  const std::map<std::string, const SourceData*>* inputs = nullptr;  // per input port, the data of the source that it descends from
+
+  /// What arrives at the input port; null: nothing, or it is unknown.
+  const SourceData* input(const std::string& port) const {
+    const auto found = inputs ? inputs->find(port) : std::map<std::string, const SourceData*>::const_iterator();
+    return inputs && found != inputs->end() ? found->second : nullptr;
+  }
+  bool reads(const std::string& port) const { return !read_ports || std::find(read_ports->begin(), read_ports->end(), port) != read_ports->end(); }
 };
 
 /// Adds to the ledger of the node in this record. The engine mixes in node, place and identity, and adds up.

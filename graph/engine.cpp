@@ -9,7 +9,6 @@
 #include "graph/bind.h"
 #include "graph/device.h"
 #include "graph/group_recorder.h"
-#include "graph/period.h"
 #include "graph/ranks.h"
 
 namespace flowrun {
@@ -50,10 +49,15 @@ void Engine::restore() {
     if (node.type->stateful) guard(node.name, [&] { node.node->restore(state_of(node.name)); });
   }
   const State& own = state_of(engine_state);
-  const auto bad = own.find("bad");
-  if (bad == own.end() || bad->second.bytes != sizeof bad_) throw RunError("the checkpoint's count of bad samples is damaged");
-  std::memcpy(&bad_, bad->second.data.get(), sizeof bad_);
+  const auto bad = own.find("bad"), known = own.find("bad_samples");
+  if (bad == own.end() || bad->second.bytes != sizeof(int64_t)) throw RunError("the checkpoint's count of bad samples is damaged");
+  std::memcpy(&bad_.others, bad->second.data.get(), sizeof(int64_t));
   step_ = options_.resume->step;
+  if (known == own.end() || (change_ && change_->after_step == step_)) return;
+  std::vector<uint64_t> samples(known->second.bytes / sizeof(uint64_t));
+  std::memcpy(samples.data(), known->second.data.get(), samples.size() * sizeof(uint64_t));
+  bad_.known.insert(samples.begin(), samples.end());
+  bad_.others -= static_cast<int64_t>(bad_.known.size());
 }
 
 Snapshot Engine::snapshot() const {
@@ -62,8 +66,13 @@ Snapshot Engine::snapshot() const {
   for (const CheckedNode& node : pipeline_.nodes) {
     if (auto state = node.node->save()) out[node.name] = std::move(*state);
   }
-  auto bad = std::make_shared<int64_t>(bad_);
+  auto bad = std::make_shared<int64_t>(bad_.count());
   out[engine_state]["bad"] = {"I64", {1}, bad, sizeof(int64_t)};
+  if (!bad_.known.empty()) {
+    auto known = std::make_shared<std::vector<uint64_t>>(bad_.known.begin(), bad_.known.end());
+    const size_t bytes = known->size() * sizeof(uint64_t);
+    out[engine_state]["bad_samples"] = {"I64", {static_cast<int64_t>(known->size())}, {known, known->data()}, bytes};
+  }
   return out;
 }
 
@@ -73,7 +82,7 @@ std::vector<StepSample> Engine::samples_of(int64_t step, const Replaced& replace
   const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)];
   const StreamPlan& stream = plan_.streams[0];
   const uint64_t samples = source.node->size();
-  const Segment segment = Segment::training(stream, samples, step, 1, info_.rank, info_.world);
+  const Segment segment = Segment::training(stream, samples, step, 1, info_);
   for (int64_t group = 0; group < segment.groups; ++group) {
     const Place place = segment.place(group);
     const Permutation order(samples, pipeline_.seed, source.stream, place.epoch);
@@ -89,7 +98,7 @@ std::vector<StepSample> Engine::samples_of(int64_t step, const Replaced& replace
 }
 
 double Engine::epoch_at(int64_t step) const {
-  return info_.steps_per_epoch == 0 ? 0 : static_cast<double>(step) / static_cast<double>(info_.steps_per_epoch);
+  return info_.steps_per_epoch == 0 ? 0 : static_cast<double>(step + info_.epoch_shift) / static_cast<double>(info_.steps_per_epoch);
 }
 
 void Engine::fill(StepContext& context) const {
@@ -156,7 +165,7 @@ StreamOptions Engine::stream_options() {
   StreamOptions out;
   out.seed = pipeline_.seed;
   out.max_bad = pipeline_.run.max_bad;
-  out.bad_so_far = bad_;
+  out.bad = &bad_;
   out.memory = static_cast<size_t>(pipeline_.run.memory_mib) << 20;
   out.jitter = options_.jitter;
   out.counts_cpu = options_.counts_cpu;
@@ -168,7 +177,6 @@ StreamOptions Engine::stream_options() {
   out.on_step = options_.on_step;
   out.quarantine = [this](const BadSample& bad) {
     if (!bad.kept) {
-      ++bad_;
       ++replaced_[{bad.epoch, bad.position}];
     }
     if (options_.on_quarantine) options_.on_quarantine(bad);
@@ -178,7 +186,7 @@ StreamOptions Engine::stream_options() {
 
 std::optional<Failure> Engine::train(int64_t to) {
   const uint64_t samples = pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)].node->size();
-  const Segment segment = Segment::training(plan_.streams[0], samples, step_ + 1, to - step_, info_.rank, info_.world);
+  const Segment segment = Segment::training(plan_.streams[0], samples, step_ + 1, to - step_, info_);
   StreamOptions options = stream_options();
   options.stop = options_.stop;
   options.watch = [this](StreamRun* run) { watch(run); };
@@ -259,9 +267,7 @@ int64_t Engine::next_stop(int64_t step) const {
   int64_t next = info_.last_step;
   for (const int n : plan_.evaluations) {
     const Moments& at = pipeline_.nodes[static_cast<size_t>(n)].at;
-    for (const int64_t every : {at.every_steps, Period::steps(at.every_epochs, info_.steps_per_epoch)}) {
-      if (every > 0 && every <= info_.last_step) next = std::min(next, (step / every + 1) * every);
-    }
+    for (const Period& period : at.periods()) next = std::min(next, period.next(step, info_));
   }
   return next;
 }
@@ -292,8 +298,8 @@ void Engine::finish_nodes(bool stopping) {
 
 RunResult Engine::run() {
   const auto periodic = [&](const Moments& at) {
-    return step_ > 0 && ((at.every_steps > 0 && step_ % at.every_steps == 0) ||
-                         (at.every_epochs > 0 && step_ % Period::steps(at.every_epochs, info_.steps_per_epoch) == 0));
+    const std::vector<Period> periods = at.periods();
+    return step_ > 0 && std::any_of(periods.begin(), periods.end(), [&](const Period& period) { return period.due(step_, info_); });
   };
   if (step_ == 0) evaluate([](const Moments& at) { return at.start; });
   // The checkpoint was written before the evaluation of its step, if there was one: it is made (again).
@@ -324,7 +330,7 @@ RunResult Engine::run() {
 
 void Engine::repeat(int64_t first_step, int64_t last_step) {
   step_ = first_step - 1;
-  bad_ = 0;
+  bad_ = {};
   replaced_.clear();
   if (const auto failure = train(last_step)) throw RunError(text_of(*failure));
 }

@@ -20,6 +20,14 @@ struct ResumePoint {
   Snapshot snapshot;
 };
 
+/// A run goes on with other data than it began with: the epoch that was in progress begins again with the new ones, while
+/// steps go on counting and schedules stay where they were until the epochs catch up.
+struct DataChange {
+  int64_t after_step = 0;   // the last one with the old data
+  int64_t epochs_done = 0;  // whole ones, at that step
+  double progress = 0;      // of the schedules at that step, 0..1
+};
+
 struct Slowdown;
 
 struct EngineOptions {
@@ -35,6 +43,8 @@ struct EngineOptions {
   std::string directory;
   const std::atomic<bool>* stop = nullptr;  // set from a signal handler: end after the step in flight
   std::optional<ResumePoint> resume;
+  /// Once the sources are open: what data_json() says. May throw, or tell of the run's last change of data.
+  std::function<void(const nlohmann::ordered_json& data, const std::function<void(const DataChange&)>& changed)> on_data;
   /// After every step, on the device's thread.
   std::function<void(const StepContext&)> on_step;
   std::function<void(const std::string& node, const EvaluationContext&)> on_evaluation;
@@ -90,6 +100,8 @@ class Engine {
   /// What is known of it before the run; the tensors in between are not. Takes a copy of the states on the way.
   Footprint footprint();
   const Plan& plan() const { return plan_; }
+  /// SourceData::json() of each source, by its name.
+  nlohmann::ordered_json data_json() const;
   /// Per node (see stats.h), under "buffers" the groups in flight, and under "recordings" what was recorded and played.
   nlohmann::ordered_json stats_json() const;
   /// Those, and what each thread does now, which groups are on their way and what the device's queue waits for. Any
@@ -102,6 +114,9 @@ class Engine {
  private:
   std::string make_recorder();
   void open_sources();
+  void match_labels();
+  void compare_data();
+  std::map<std::string, const SourceData*> input_data(const CheckedNode& node) const;
   void size_run();
   void open_rest();
   void prove_memory();
@@ -137,11 +152,13 @@ class Engine {
   StreamRun* in_work_ = nullptr;
   std::vector<TracedSegment> traced_;
   std::vector<std::unique_ptr<Resource>> resources_;  // per model
+  std::vector<SourceData> data_;                      // per node; of sources alone
+  std::optional<DataChange> change_;
   std::vector<bool> inactive_;                        // evaluation nodes that are not due
   bool evaluation_stopped_ = false;                   // a stop came while one passed its streams
   Footprint footprint_;                               // without the models
   int64_t step_ = 0;                                  // completed
-  int64_t bad_ = 0;
+  BadSamples bad_;  // of training
   Replaced replaced_;  // at most run.max_bad
   std::atomic<int64_t> slots_ = 0;
   std::atomic<size_t> bytes_in_flight_ = 0;

@@ -1,4 +1,4 @@
-// How a run begins: its lengths follow from the sources, its memory from a group; nodes and models are opened.
+// How a run begins: nodes and models are opened, and its memory follows from a group. Its sources: engine_sources.cpp.
 #include <algorithm>
 
 #include "graph/bind.h"
@@ -44,6 +44,8 @@ Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pip
   if (info_.device == "cuda" && recorder_ == nullptr) log_info("no CUDA graphs: " + why_not_recorded_);
   executor_->on_device([&] {
     open_sources();
+    match_labels();
+    compare_data();
     size_run();
     open_rest();
     prove_memory();
@@ -65,46 +67,6 @@ std::string Engine::make_recorder() {
   return why;
 }
 
-void Engine::open_sources() {
-  for (CheckedNode& node : pipeline_.nodes) {
-    if (node.scope() == Scope::source) guard(node.name, [&] { node.node->open({info_, node.name, node.stream}); });
-  }
-}
-
-/// Lengths follow from the training source.
-void Engine::size_run() {
-  for (const StreamPlan& stream : plan_.streams) {
-    const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(stream.source)];
-    if (source.node->size() == 0) throw PipelineError("error: " + source.name + " has no samples: check the path");
-  }
-  for (const StreamPlan& stream : plan_.streams) {
-    const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(stream.source)];
-    require_equal("the samples of " + source.name, std::to_string(source.node->size()));
-  }
-  if (pipeline_.training_source < 0) return;
-  const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)];
-  const StreamPlan& stream = plan_.streams[0];
-  const uint64_t samples = source.node->size();
-  const Grouping grouping = stream.grouping;
-  if (static_cast<int64_t>(samples) < grouping.size) {
-    throw PipelineError("error: " + source.name + " has " + std::to_string(samples) + " samples, fewer than the batch of " +
-                        std::to_string(grouping.size) + ": make the batch smaller, or check the path");
-  }
-  if (stream.groups_per_step % info_.world != 0) {
-    throw PipelineError("error: " + std::to_string(info_.world) + " ranks can't share " + std::to_string(stream.groups_per_step) +
-                        " groups: the number of ranks must divide batch size / group");
-  }
-  info_.batch = grouping.size;
-  info_.steps_per_epoch = static_cast<int64_t>(samples) / grouping.size;
-  int64_t images = 0;
-  if (__builtin_mul_overflow(pipeline_.run.epochs, static_cast<int64_t>(samples), &images)) {
-    throw PipelineError("error: run.epochs: " + std::to_string(pipeline_.run.epochs) + " passes over the " + std::to_string(samples) +
-                        " samples of " + source.name + " are more images than can be counted");
-  }
-  info_.total_steps = pipeline_.run.epochs * info_.steps_per_epoch;
-  info_.last_step = pipeline_.run.steps > 0 ? std::min(pipeline_.run.steps, info_.total_steps) : info_.total_steps;
-}
-
 void Engine::open_rest() {
   for (CheckedModel& model : pipeline_.models) {
     bind_models(model.model->params(), pipeline_.models, resources_);
@@ -112,7 +74,9 @@ void Engine::open_rest() {
   }
   for (CheckedNode& node : pipeline_.nodes) {
     bind_models(node.node->params(), pipeline_.models, resources_);
-    if (node.scope() != Scope::source) guard(node.name, [&] { node.node->open({info_, node.name, node.stream}); });
+    if (node.scope() == Scope::source) continue;
+    const std::map<std::string, const SourceData*> inputs = input_data(node);
+    guard(node.name, [&] { node.node->open({.run = info_, .name = node.name, .stream = node.stream, .inputs = &inputs}); });
   }
 }
 
@@ -121,8 +85,9 @@ void Engine::prove_memory() {
   for (const StreamPlan& stream : plan_.streams) {
     const uint64_t samples = pipeline_.nodes[static_cast<size_t>(stream.source)].node->size();
     // Two steps: as many records as a long segment has.
+    const int64_t first_step = 1 - std::min<int64_t>(info_.epoch_shift, 0);
     const Segment segment =
-        stream.training ? Segment::training(stream, samples, 1, 2, info_.rank, info_.world) : Segment::pass(stream, samples, info_.rank, info_.world);
+        stream.training ? Segment::training(stream, samples, first_step, 2, info_) : Segment::pass(stream, samples, info_.rank, info_.world);
     if (segment.groups == 0) continue;
     const StreamRun probe(pipeline_, plan_, segment, *stats_, stream_options(), [](const Work&) {});
     footprint_.groups = std::max(footprint_.groups, probe.bytes_in_flight());

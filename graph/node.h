@@ -16,6 +16,8 @@
 //   void finish(StepContext&)                      after the last step, and after the step at which a run is stopped
 //   uint64_t size() const; std::string key(uint64_t) const     sources: how many samples; what to call one in messages
 //   void prefetch(uint64_t) const                  sources: a sample will be wanted soon; asks the storage for it, any thread
+//   SourceData data() const                        sources: what its data are (source_data.h), once it is open
+//   void map_labels(const std::vector<int64_t>&)   sources whose data() has classes: from now on label i is given as labels[i]
 //   Grouping grouping() const                      of the node that stacks samples into groups
 //   State save() const; void restore(const State&) what a checkpoint must hold of the node
 //   int64_t variant(const GroupContext&) const     of nodes that repeat: calls of different variants differ in what they do
@@ -31,7 +33,9 @@
 #include "graph/context.h"
 #include "graph/error.h"
 #include "graph/params.h"
+#include "graph/source_data.h"
 #include "graph/state.h"
+#include "graph/version.h"
 
 namespace flowrun {
 
@@ -215,6 +219,8 @@ class Node {
   virtual uint64_t size() const = 0;
   virtual std::string key(uint64_t sample) const = 0;
   virtual void prefetch(uint64_t sample) const = 0;
+  virtual SourceData data() const = 0;
+  virtual void map_labels(const std::vector<int64_t>& labels) = 0;
   virtual std::optional<Grouping> grouping() const = 0;
   virtual int64_t variant(const GroupContext& context) const = 0;
   virtual std::optional<State> save() const = 0;
@@ -260,14 +266,26 @@ const std::vector<const NodeType*>& node_types();
 const std::vector<const ModelType*>& model_types();
 const NodeType* find_node_type(std::string_view type);
 const ModelType* find_model_type(std::string_view type);
-/// A second registration of a name aborts with a message: two plug-ins want the same name.
-void register_node(const NodeType& type);
-void register_model(const ModelType& type);
+
+/// What a plug-in was built against. One of other headers is refused with a sentence before its types are looked at.
+struct PluginContract {
+  int number;
+  size_t layout;  // sizes of what both sides use, in case the number was forgotten
+  bool operator==(const PluginContract&) const = default;
+};
+inline constexpr PluginContract contract{plugin_contract, sizeof(NodeType) + 3 * sizeof(ModelType) + 5 * sizeof(PortDoc) + 7 * sizeof(ParamDoc) +
+                                                              11 * sizeof(RunInfo) + 13 * sizeof(StepContext) + 17 * sizeof(SampleContext) +
+                                                              19 * sizeof(GroupContext) + 23 * sizeof(TypeOps) + 29 * sizeof(OpenContext)};
+/// Of a type that can't be taken (built against other headers, or of a name that is there already) registration_fault() tells.
+void register_node(const NodeType& type, PluginContract built);
+void register_model(const ModelType& type, PluginContract built);
+/// What was wrong with registrations since the last call; empty: nothing.
+std::string registration_fault();
 
 }  // namespace flowrun
 
 #include "graph/node_impl.h"
 
 /// At namespace scope of the .cpp that holds the node.
-#define FLOWRUN_NODE(N) static const bool flowrun_registered_##N = (::flowrun::register_node(::flowrun::detail::node_type<N>()), true)
-#define FLOWRUN_MODEL(M) static const bool flowrun_registered_##M = (::flowrun::register_model(::flowrun::detail::model_type<M>()), true)
+#define FLOWRUN_NODE(N) static const bool flowrun_registered_##N = (::flowrun::register_node(::flowrun::detail::node_type<N>(), ::flowrun::contract), true)
+#define FLOWRUN_MODEL(M) static const bool flowrun_registered_##M = (::flowrun::register_model(::flowrun::detail::model_type<M>(), ::flowrun::contract), true)

@@ -85,6 +85,13 @@ class NodeOf final : public Node {
   void prefetch(uint64_t sample) const override {
     if constexpr (requires(const N& n) { n.prefetch(sample); }) node_.prefetch(sample);
   }
+  SourceData data() const override {
+    if constexpr (requires(const N& n) { n.data(); }) return node_.data();
+    return {.count = size()};
+  }
+  void map_labels(const std::vector<int64_t>& labels) override {
+    if constexpr (requires(N & n) { n.map_labels(labels); }) node_.map_labels(labels);
+  }
   std::optional<Grouping> grouping() const override {
     if constexpr (requires(const N& n) { n.grouping(); }) return node_.grouping();
     return {};

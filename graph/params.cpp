@@ -237,7 +237,7 @@ class Documenter final : public ParamVisitor {
  private:
   std::vector<ParamDoc>& top() { return path_.empty() ? root : *path_.back(); }
   void add(const ParamInfo& info, const char* kind, const auto& value) {
-    ParamDoc doc{.name = info.name, .brief = info.brief, .kind = kind, .range = info.range, .required = info.required, .incidental = info.incidental};
+    ParamDoc doc{.name = info.name, .brief = info.brief, .kind = kind, .range = info.range, .required = info.required, .incidental = info.incidental, .movable = info.movable};
     if (info.choices) doc.choices = *info.choices;
     if (!info.required) doc.initial = nlohmann::json(value).dump();
     top().push_back(std::move(doc));

@@ -29,6 +29,10 @@ struct Range {
 };
 inline constexpr Range positive{1};
 inline constexpr Range not_negative{0};
+/// Any that fits: nothing is computed with it.
+inline constexpr Range any_seed{0, 9223372036854774784.0};
+/// Where an integer's range has no upper bound, this is it: the product of any two fits into 64 bits.
+inline constexpr int64_t most_without_bound = 2147483647;
 
 using Choices = std::vector<std::string>;
 
@@ -62,6 +66,7 @@ struct ParamInfo {
   const Choices* choices = nullptr;
   bool has_auto = false;    // an integer that may be "auto" instead
   bool incidental = false;  // doesn't affect results
+  bool movable = false;     // says where data lie
 };
 
 /// The value of an integer parameter that was given as "auto".
@@ -97,6 +102,12 @@ class ParamVisitor {
     incidental_ = true;
     return *this;
   }
+  /// What is visited next says where data lie: it is part of the hash, but a resumed run may have another place, as long as
+  /// the data are the same (SourceData::hash).
+  ParamVisitor& movable() {
+    movable_ = true;
+    return *this;
+  }
   /// The same, for what has no sensible default.
   void required(const char* name, auto& value, const char* brief) { pass({.name = name, .brief = brief, .required = true}, value); }
   void required(const char* name, auto& value, Range range, const char* brief) {
@@ -114,6 +125,7 @@ class ParamVisitor {
   template <class T>
   void pass(ParamInfo info, T& value) {
     info.incidental = std::exchange(incidental_, false);
+    info.movable = std::exchange(movable_, false);
     if constexpr (requires { value.describe(*this); }) {
       if (begin_object(info)) {
         value.describe(*this);
@@ -124,7 +136,7 @@ class ParamVisitor {
     }
   }
 
-  bool incidental_ = false;
+  bool incidental_ = false, movable_ = false;
 };
 
 /// A parameter as documentation shows it.
@@ -138,6 +150,7 @@ struct ParamDoc {
   Choices choices;
   bool required = false;
   bool incidental = false;        // doesn't affect results
+  bool movable = false;           // says where data lie
   std::vector<ParamDoc> members;  // of an object
 };
 

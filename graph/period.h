@@ -3,7 +3,6 @@
 
 #include <charconv>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,12 +36,32 @@ struct Period {
     return is_long ? "; at most " + std::to_string(most) : "";
   }
 
-  /// In steps; what 64 bits can't hold is as good as never.
-  static int64_t steps(int64_t epochs, int64_t steps_per_epoch) {
-    int64_t out = 0;
-    return __builtin_mul_overflow(epochs, steps_per_epoch, &out) ? std::numeric_limits<int64_t>::max() : out;
+  /// Whether a step is the last of a period. `run`: a RunInfo.
+  template <class Run>
+  bool due(int64_t step, const Run& run) const {
+    const int64_t steps = length(run);
+    return steps > 0 && (step + shift(run)) % steps == 0;
   }
-  bool due(int64_t step, int64_t steps_per_epoch) const { return step % (epochs ? steps(count, steps_per_epoch) : count) == 0; }
+  /// The next such step behind `step`; INT64_MAX: none.
+  template <class Run>
+  int64_t next(int64_t step, const Run& run) const {
+    const int64_t steps = length(run);
+    int64_t end = 0;
+    if (steps == 0 || __builtin_mul_overflow((step + shift(run)) / steps + 1, steps, &end)) return INT64_MAX;
+    return end - shift(run);
+  }
+
+ private:
+  /// In steps; 0 when that is more than 64 bits hold: no run is so long.
+  template <class Run>
+  int64_t length(const Run& run) const {
+    int64_t steps = count;
+    return epochs && __builtin_mul_overflow(count, run.steps_per_epoch, &steps) ? 0 : steps;
+  }
+  template <class Run>
+  int64_t shift(const Run& run) const {
+    return epochs ? run.epoch_shift : 0;
+  }
 };
 
 }  // namespace flowrun

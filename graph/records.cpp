@@ -16,8 +16,9 @@ int64_t Segment::total_samples() const {
 
 Place Segment::place(int64_t group) const {
   const int64_t step = first_step + group / groups;
-  const auto epoch = static_cast<uint64_t>((step - 1) / steps_per_epoch);
-  const int64_t in_epoch = (step - 1) % steps_per_epoch * groups_world + first_group + group % groups;
+  const int64_t before = step - 1 + epoch_shift;
+  const auto epoch = static_cast<uint64_t>(before / steps_per_epoch);
+  const int64_t in_epoch = before % steps_per_epoch * groups_world + first_group + group % groups;
   return {step, epoch, static_cast<uint64_t>(in_epoch), static_cast<uint64_t>(in_epoch * stream->grouping.group)};
 }
 
@@ -30,12 +31,13 @@ Segment Segment::pass(const StreamPlan& stream, uint64_t samples, int rank, int 
   return segment;
 }
 
-Segment Segment::training(const StreamPlan& stream, uint64_t samples, int64_t first_step, int64_t steps, int rank, int world) {
+Segment Segment::training(const StreamPlan& stream, uint64_t samples, int64_t first_step, int64_t steps, const RunInfo& run) {
   Segment segment{.stream = &stream, .samples = samples, .first_step = first_step, .steps = steps};
   segment.steps_per_epoch = static_cast<int64_t>(samples) / stream.grouping.size;
   segment.groups_world = stream.groups_per_step;
-  segment.groups = stream.groups_per_step / world;
-  segment.first_group = segment.groups * rank;
+  segment.epoch_shift = run.epoch_shift;
+  segment.groups = stream.groups_per_step / run.world;
+  segment.first_group = segment.groups * run.rank;
   return segment;
 }
 

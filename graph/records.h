@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct Segment {
   int64_t first_step = 1;
   int64_t steps = 0;
   int64_t steps_per_epoch = 1;
+  int64_t epoch_shift = 0;  // RunInfo::epoch_shift
   int64_t groups = 0;        // per step on this rank
   int64_t groups_world = 0;  // per step over all ranks
   int64_t first_group = 0;   // of this rank within a step
@@ -43,7 +45,7 @@ struct Segment {
   Place place(int64_t group) const;
   /// A pass over all samples in order, as one step; each rank takes a run of whole groups, which may be none.
   static Segment pass(const StreamPlan& stream, uint64_t samples, int rank = 0, int world = 1);
-  static Segment training(const StreamPlan& stream, uint64_t samples, int64_t first_step, int64_t steps, int rank, int world);
+  static Segment training(const StreamPlan& stream, uint64_t samples, int64_t first_step, int64_t steps, const RunInfo& run);
 };
 
 /// What all records share: the objects in the slots, and the counts of what each task still waits for.
@@ -113,6 +115,13 @@ struct BadSample {
   std::string key, error;
   bool kept = false;
   bool training = true;  // else of an evaluation stream
+};
+
+/// The samples of a run that were replaced: each counts once, however often its place comes.
+struct BadSamples {
+  std::set<uint64_t> known;
+  int64_t others = 0;  // of which a checkpoint has the number alone, or of data that were exchanged
+  int64_t count() const { return others + static_cast<int64_t>(known.size()); }
 };
 
 struct StepRecord : Record {

@@ -1,23 +1,32 @@
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <deque>
+#include <utility>
 
 #include "graph/node.h"
 
 namespace flowrun {
 namespace {
 
+std::string& fault() {
+  static std::string text;
+  return text;
+}
+
 template <class Type>
 struct Registry {
   std::deque<Type> storage;  // stable addresses
   std::vector<const Type*> sorted;
 
-  void add(const Type& type) {
+  void add(const Type& type, PluginContract built) {
+    if (built != contract) {
+      fault() = "it was built against other headers (contract " + std::to_string(built.number) + ", this program has " +
+                std::to_string(contract.number) + (built.number == contract.number ? ", but other layouts" : "") + "): build it again";
+      return;
+    }
     const auto at = std::lower_bound(sorted.begin(), sorted.end(), type.info.type, less);
     if (at != sorted.end() && std::string_view((*at)->info.type) == type.info.type) {
-      std::fprintf(stderr, "flowrun: two definitions of the type %s: rename one (a plug-in?)\n", type.info.type);
-      std::abort();
+      fault() = std::string("it defines the type ") + type.info.type + ", which is there already: rename one";
+      return;
     }
     storage.push_back(type);
     sorted.insert(at, &storage.back());
@@ -45,8 +54,9 @@ const std::vector<const NodeType*>& node_types() { return nodes().sorted; }
 const std::vector<const ModelType*>& model_types() { return models().sorted; }
 const NodeType* find_node_type(std::string_view type) { return nodes().find(type); }
 const ModelType* find_model_type(std::string_view type) { return models().find(type); }
-void register_node(const NodeType& type) { nodes().add(type); }
-void register_model(const ModelType& type) { models().add(type); }
+void register_node(const NodeType& type, PluginContract built) { nodes().add(type, built); }
+void register_model(const ModelType& type, PluginContract built) { models().add(type, built); }
+std::string registration_fault() { return std::exchange(fault(), {}); }
 
 const char* scope_name(Scope scope) {
   static constexpr const char* names[] = {"source", "sample", "batch", "device", "step", "evaluation"};

@@ -1,6 +1,3 @@
-#include <dlfcn.h>
-#include <filesystem>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "graph/resolved.h"
@@ -71,19 +68,22 @@ ordered_json resolved_json(CheckedPipeline& p) {
   return out;
 }
 
-nlohmann::json what_matters(const ordered_json& resolved) {
+nlohmann::json what_matters(const ordered_json& resolved, bool places) {
   nlohmann::json plain = resolved;
   for (const char* key : {"about", "resolved", "plugins"}) plain.erase(key);
-  const auto forget = [](nlohmann::json& object, const std::vector<ParamDoc>& params) {
+  const auto forget = [&](nlohmann::json& object, const std::vector<ParamDoc>& params) {
     for (const ParamDoc& param : params) {
-      if (param.incidental) object.erase(param.name);
+      if (param.incidental || (param.movable && !places)) object.erase(param.name);
     }
   };
   RunParams run;
   ParamSetOf<RunParams> params(run);
   forget(plain["run"], document_params(params));
   for (auto& node : plain["nodes"]) {
-    if (const NodeType* type = find_node_type(node["type"].get<std::string>())) forget(node, type->params);
+    const NodeType* const type = find_node_type(node["type"].get<std::string>());
+    if (type == nullptr) continue;
+    forget(node, type->params);
+    if (type->info.scope == Scope::evaluation) node.erase("at");
   }
   return plain;
 }
@@ -92,28 +92,6 @@ std::string pipeline_hash(const ordered_json& resolved) {
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash_text(what_matters(resolved).dump())));
   return text;
-}
-
-std::string plugin_path(const Value& item) {
-  const auto directory = std::filesystem::path(item.where.source->name).parent_path();
-  return std::filesystem::absolute(directory / item.string).lexically_normal().string();
-}
-
-void load_plugins(const Value& pipeline, Diagnostics& faults) {
-  const Value* list = pipeline.is(Value::Kind::object) ? pipeline.find("plugins") : nullptr;
-  if (!list) return;
-  if (!list->is(Value::Kind::array)) return faults.error(list->where, "plugins must be a list of shared libraries");
-  for (const Value& item : list->items) {
-    if (!item.is(Value::Kind::string)) {
-      faults.error(item.where, "plugins must be a list of shared libraries");
-      continue;
-    }
-    const std::string path = plugin_path(item);
-    if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) continue;
-    const char* reason = dlerror();
-    faults.error(item.where, "the plug-in can't be loaded: " + std::string(reason ? reason : path),
-                 "build it against this version of flowrun (docs/writing-a-node.md)");
-  }
 }
 
 }  // namespace flowrun

@@ -5,8 +5,10 @@
 
 namespace flowrun {
 
-/// Of a resolved pipeline what can change a result: without `about`, plug-ins, incidental parameters and the hash;
+/// Of a resolved pipeline what can change a result: without `about`, plug-ins, incidental parameters, moments of
+/// evaluations and the hash;
 /// keys sorted. pipeline_hash() is its hash.
-nlohmann::json what_matters(const nlohmann::ordered_json& resolved);
+/// `places`: with where data lie (ParamInfo::movable).
+nlohmann::json what_matters(const nlohmann::ordered_json& resolved, bool places = true);
 
 }  // namespace flowrun

@@ -239,11 +239,13 @@ bool StreamRun::quarantine(StepRecord& step) {
   std::stable_sort(step.bad.begin(), step.bad.end(), [](const BadSample& a, const BadSample& b) { return a.position < b.position; });
   for (const BadSample& bad : step.bad) {
     if (options_.quarantine) options_.quarantine(bad);
-    if (bad.kept || ++bad_ <= options_.max_bad) continue;
+    if (bad.kept || options_.bad == nullptr) continue;
+    options_.bad->known.insert(bad.sample);
+    if (options_.bad->count() <= options_.max_bad) continue;
     fail({step.step, samples_until(step.step) - 1, 0, false,
           bad.error + "\n  sample " + std::to_string(bad.sample) + ": " + bad.key + "\n  epoch " + std::to_string(bad.epoch) + ", step " +
               std::to_string(step.step) + "\n  more than run.max_bad = " + std::to_string(options_.max_bad) +
-              " samples failed; quarantine.jsonl lists them"});
+              " samples failed; quarantine.jsonl lists them. Repair or delete the files, or raise run.max_bad: --resume takes another number"});
     return false;
   }
   return true;
@@ -253,7 +255,7 @@ StepContext StreamRun::step_context(StepRecord& step) {
   const double per_epoch = static_cast<double>(std::max<int64_t>(1, segment_.steps_per_epoch));
   StepContext context{.run = *options_.run,
                       .step = step.step,
-                      .epoch = static_cast<double>(step.step) / per_epoch,
+                      .epoch = static_cast<double>(step.step + segment_.epoch_shift) / per_epoch,
                       .images = step.step * options_.run->batch,
                       .ledger = last_ledger_,
                       .seconds = 0,

@@ -14,7 +14,6 @@ StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment&
                      std::function<void(const Work&)> spawn)
     : pipeline_(pipeline), plan_(plan), segment_(segment), stats_(stats), options_(std::move(options)), spawn_(std::move(spawn)) {
   for (int l = group_level; l < levels; ++l) finished_[l] = std::vector<std::atomic<int64_t>>(level(l).tasks.size());
-  bad_ = options_.bad_so_far;
   groups_.push_back(std::make_unique<GroupRecord>(level(group_level), pipeline_.nodes.size()));
   probe();
   // One group more than a step has, or than the device works on, keeps it fed; more only costs memory.
@@ -330,6 +329,14 @@ Failure StreamRun::sample_failure(const SampleRecord& lane, const CheckedNode& n
   return out;
 }
 
+/// What to do about a sample that can't be used.
+std::string StreamRun::cure(const SampleRecord& lane) const {
+  if (lane.fatal()) return "";
+  if (!segment_.stream->training) return "\n  repair or delete the file: evaluations read every sample; run.max_bad is for training alone";
+  if (options_.max_bad > 0) return "";
+  return "\n  repair or delete the file, or set run.max_bad to let that many samples be replaced";
+}
+
 /// A sample failed: the run fails, or a keyed substitute takes the place, so that the batch stays full and the same.
 void StreamRun::replace_sample(SampleRecord& lane, Worker& worker) {
   const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(node_of_task(level(sample_level), lane.failed_task()))];
@@ -337,10 +344,7 @@ void StreamRun::replace_sample(SampleRecord& lane, Worker& worker) {
   const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(segment_.stream->source)];
   constexpr uint32_t max_attempts = 64;
   if (lane.fatal() || options_.max_bad == 0 || !segment_.stream->training || ++lane.attempt > max_attempts) {
-    const std::string hint = lane.fatal() || !segment_.stream->training || options_.max_bad > 0
-                                 ? ""
-                                 : "\n  mend or remove the file, or set run.max_bad to let that many samples be replaced";
-    fail(sample_failure(lane, node, error, hint));
+    fail(sample_failure(lane, node, error, cure(lane)));
     return;
   }
   list_sample(lane, error, false);

@@ -40,7 +40,7 @@ class StreamRun;
 struct StreamOptions {
   uint64_t seed = 0;
   int64_t max_bad = 0;
-  int64_t bad_so_far = 0;
+  BadSamples* bad = nullptr;  // that were replaced so far; the device's thread adds to them
   size_t memory = SIZE_MAX;  // bytes for the groups in flight
   int lanes = 1;
   int threads = 1;
@@ -90,7 +90,6 @@ class StreamRun {
   /// Of the segment, those in work included; any thread.
   int64_t samples_taken() const { return next_sample_.load(std::memory_order_relaxed); }
   int64_t completed_steps() const { return completed_steps_; }
-  int64_t bad() const { return bad_; }
   const std::optional<Failure>& failure() const { return failure_; }
   uint64_t last_ledger() const { return last_ledger_; }
   int64_t slots() const { return static_cast<int64_t>(groups_.size()); }
@@ -116,6 +115,7 @@ class StreamRun {
   void deliver_sample(SampleRecord& lane, Worker& worker);
   void replace_sample(SampleRecord& lane, Worker& worker);
   Failure sample_failure(const SampleRecord& lane, const CheckedNode& node, const std::string& what, const std::string& hint) const;
+  std::string cure(const SampleRecord& lane) const;
   void substitute_known(SampleRecord& lane) const;
   void tap(Record& record, int level, const Task& task, Worker& worker, uint64_t ticks) const;
   void list_sample(const SampleRecord& lane, const std::string& why, bool kept);
@@ -186,7 +186,6 @@ class StreamRun {
   std::vector<std::atomic<int64_t>> finished_[levels];  // per level and task: records finished, in order
   uint64_t idle_since_ = 0;
   std::atomic<int64_t> completed_steps_{0};
-  int64_t bad_ = 0;
   uint64_t last_ledger_ = 0;
 };
 

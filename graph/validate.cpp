@@ -6,6 +6,7 @@
 
 #include "graph/bind.h"
 #include "graph/period.h"
+#include "graph/plugins.h"
 #include "graph/validate_graph.h"
 
 namespace flowrun {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graph/node.h"
+#include "graph/period.h"
 
 namespace flowrun {
 
@@ -42,11 +43,13 @@ struct RunParams {
     param.incidental().with_auto(
         "read_ahead", read_ahead, Range{0, 4096},
         "How many samples ahead the storage is asked for them; 0: none, auto: 64 as soon as reads are slow. Results don't depend on it.");
-    param.incidental()("memory_mib", memory_mib, positive, "Budget of the batches in flight on the host, in MiB.");
-    param("max_bad", max_bad, not_negative, "How many samples may fail and be replaced before the run fails.");
-    param.incidental()("stall_after", stall_after, not_negative,
+    param.incidental()("memory_mib", memory_mib, Range{1, 1 << 30}, "Budget of the batches in flight on the host, in MiB.");
+    param.incidental()("max_bad", max_bad, not_negative,
+                       "How many samples of the training source may fail and be replaced before the run fails; each counts once, however often it comes. "
+                       "Evaluations read every sample or fail. A resumed run may have another number.");
+    param.incidental()("stall_after", stall_after, Range{0, 1e9},
                        "Seconds without a finished step, or batch of an evaluation, after which the log says who waits for whom; 0: never.");
-    param.incidental()("rank_timeout", rank_timeout, Range{1},
+    param.incidental()("rank_timeout", rank_timeout, Range{1, 1e7},
                        "Seconds that a rank waits for the others, at the start and in every exchange, before it gives up.");
   }
 
@@ -81,6 +84,13 @@ struct Moments {
   bool end = false;
   int64_t every_epochs = 0;
   int64_t every_steps = 0;
+
+  std::vector<Period> periods() const {
+    std::vector<Period> out;
+    if (every_epochs > 0) out.push_back({every_epochs, true});
+    if (every_steps > 0) out.push_back({every_steps, false});
+    return out;
+  }
 };
 
 struct CheckedNode {
@@ -120,11 +130,5 @@ nlohmann::ordered_json resolved_json(CheckedPipeline& pipeline);
 
 /// Hash of what affects results: the resolved pipeline without `about`, incidental parameters and the hash itself.
 std::string pipeline_hash(const nlohmann::ordered_json& resolved);
-
-/// Absolute; a relative one is taken from the folder of the file that names it, wherever the program is started.
-std::string plugin_path(const Value& item);
-
-/// Opens the shared libraries of a "plugins" list, which register their node types.
-void load_plugins(const Value& pipeline, Diagnostics& faults);
 
 }  // namespace flowrun

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "io/image.h"
 
@@ -38,6 +39,16 @@ ImageFormat recognise_format(std::span<const uint8_t> bytes);
 // From the header alone, by going over markers or chunks: far less than a decode, and without allocation. A header that is read can still be one that
 // the decoder refuses. Throws Error on other formats and on broken headers, TruncatedError when it ends within them.
 ImageInfo read_image_info(std::span<const uint8_t> bytes);
+
+// Whether a file of that name (or path) is taken for a picture where folders, lists and shards are searched, in any case:
+// .jpg, .jpeg, .jpe, .jfif, .png, .webp, .gif, .tif and .tiff. What is in it is told by its bytes alone.
+bool is_image_name(std::string_view name);
+
+// Those extensions, for messages: ".jpg, .jpeg, … and .tiff", or with "or" before the last.
+std::string image_extensions(std::string_view before_last = "and");
+
+// Whether a name is one of a picture that is not read: .bmp, .heic, .avif, .jp2, .svg, camera raw and others.
+bool is_unread_image_name(std::string_view name);
 
 // What bytes of a wrong kind seem to be: "it looks like a GIF image", "it is text: …".
 std::string describe_content(std::span<const uint8_t> bytes);

@@ -151,6 +151,13 @@ int64_t ShardIndex::class_count() const {
   return count;
 }
 
+bool ShardIndex::numbers() const {
+  if (labels != LabelKind::cls && labels != LabelKind::json) return false;
+  return std::all_of(classes.begin(), classes.end(), [](const std::string& name) {
+    return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+  });
+}
+
 std::vector<uint8_t> encode_shard_index(const ShardIndex& index) {
   uint64_t names = index.names.size();
   for (const Shard& shard : index.shards) names += shard.name.size();

@@ -51,6 +51,8 @@ struct ShardIndex {
   void add(ShardSample sample, std::string_view name);
   /// One more than the largest label.
   int64_t class_count() const;
+  /// Whether the labels were written as numbers: then the classes' names, if there are any, are these.
+  bool numbers() const;
 };
 
 /// The same index gives the same bytes.

@@ -1,9 +1,12 @@
 // Scanned shards to one index: which labels there are.
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <set>
 
+#include "io/class_names.h"
 #include "io/error.h"
+#include "io/image_format.h"
 #include "io/shard_scan.h"
 
 namespace flowrun::io {
@@ -54,21 +57,40 @@ std::vector<std::string> class_folders(const std::vector<ScannedShard>& scans, s
 
 LabelKind kind_of(const std::vector<ScannedShard>& scans, const IndexOptions& options, bool folders) {
   if (options.labels) return *options.labels;
-  const auto first = std::find_if(scans.begin(), scans.end(), [](const ScannedShard& scan) { return !scan.samples.empty(); });
-  if (first->samples[0].cls >= 0) return LabelKind::cls;
-  if (first->samples[0].json >= 0) return LabelKind::json;
+  const auto any = [&](auto has) {
+    return std::any_of(scans.begin(), scans.end(), [&](const ScannedShard& scan) { return std::any_of(scan.samples.begin(), scan.samples.end(), has); });
+  };
+  if (any([](const ScannedSample& sample) { return sample.cls.has_value(); })) return LabelKind::cls;
+  if (any([](const ScannedSample& sample) { return sample.json.has_value(); })) return LabelKind::json;
   return folders ? LabelKind::folder : LabelKind::none;
 }
 
-int32_t label_of(const ScannedSample& sample, LabelKind kind, const fs::path& shard) {
-  if (kind == LabelKind::cls && sample.cls < 0) {
-    throw Error(shard.string() + ": " + sample.image + " has no .cls beside it, as others have; --labels takes labels from elsewhere");
+const std::string& label_of(const ScannedSample& sample, LabelKind kind, const fs::path& shard) {
+  const std::optional<std::string>& label = kind == LabelKind::cls ? sample.cls : sample.json;
+  if (label) return *label;
+  throw Error(shard.string() + ": " + sample.image +
+              (kind == LabelKind::cls ? " has no .cls beside it, as others have" : " has no .json with a number or a name as \"label\", \"cls\" or \"class\", as others have") +
+              "; --labels takes labels from elsewhere, --labels none from nowhere");
+}
+
+/// The label of each sample, in the order of the index.
+ClassNames read_labels(const std::vector<ScannedShard>& scans, LabelKind kind, const std::vector<fs::path>& shards, std::string& remark) {
+  std::vector<std::string> texts;
+  std::string number_of, name_of;  // a label of each kind
+  for (size_t i = 0; i < scans.size(); ++i) {
+    for (const ScannedSample& sample : scans[i].samples) {
+      texts.push_back(label_of(sample, kind, shards[i]));
+      double number = 0;
+      const char* const end = texts.back().data() + texts.back().size();
+      const bool is_number = std::from_chars(texts.back().data(), end, number).ptr == end && !texts.back().empty();
+      if (!texts.back().empty()) (is_number ? number_of : name_of) = texts.back();
+      if (!is_number || whole_number(texts.back()) >= -1) continue;
+      throw Error(shards[i].string() + ": the label of " + sample.image + " is " + texts.back() +
+                  ", which is no class: classes are names or whole numbers from 0 on; --labels none leaves labels out");
+    }
   }
-  if (kind == LabelKind::json && sample.json < 0) {
-    throw Error(shard.string() + ": " + sample.image +
-                " has no .json with a whole number as \"label\" or \"cls\"; --labels takes labels from elsewhere");
-  }
-  return kind == LabelKind::cls ? sample.cls : kind == LabelKind::json ? sample.json : -1;
+  if (!number_of.empty() && !name_of.empty()) remark = "some labels are numbers, as " + number_of + ", and some names, as " + name_of + ": all are taken for names";
+  return name_classes(texts);
 }
 
 /// Numbers have names where each folder stands for one number, and the numbers are the places of the sorted folders.
@@ -84,7 +106,7 @@ bool folders_name_labels(const ShardIndex& index, const std::vector<std::string>
 IndexedShards merge_scans(std::vector<ScannedShard>& scans, const std::vector<fs::path>& shards, const IndexOptions& options) {
   size_t count = 0;
   for (const ScannedShard& scan : scans) count += scan.samples.size();
-  if (count == 0) throw Error("no image (.jpg, .jpeg, .png, .webp) in " + shards[0].string() + (shards.size() > 1 ? " and the other shards" : ""));
+  if (count == 0) throw Error("no image (" + image_extensions("or") + ") in " + shards[0].string() + (shards.size() > 1 ? " and the other shards" : ""));
   const std::string shared(shared_folder(scans));
   const std::vector<std::string> folders = class_folders(scans, shared);
   IndexedShards out;
@@ -94,6 +116,8 @@ IndexedShards merge_scans(std::vector<ScannedShard>& scans, const std::vector<fs
     throw Error("the images of " + shards[0].string() + " lie in no folders of classes; choose other labels with --labels");
   }
   index.samples.reserve(count);
+  const bool written = index.labels == LabelKind::cls || index.labels == LabelKind::json;
+  const ClassNames named = written ? read_labels(scans, index.labels, shards, out.remark) : ClassNames{};
   for (size_t i = 0; i < scans.size(); ++i) {
     ScannedShard& scan = scans[i];
     scan.shard.first_frame = index.frames.size();
@@ -101,7 +125,7 @@ IndexedShards merge_scans(std::vector<ScannedShard>& scans, const std::vector<fs
     index.shards.push_back(scan.shard);
     out.passed_over += scan.passed_over;
     for (const ScannedSample& sample : scan.samples) {
-      int32_t label = label_of(sample, index.labels, shards[i]);
+      int32_t label = written ? named.labels[index.samples.size()] : -1;
       if (index.labels == LabelKind::folder) {
         label = static_cast<int32_t>(std::lower_bound(folders.begin(), folders.end(), class_folder(sample.image, shared)) - folders.begin());
       }
@@ -109,7 +133,11 @@ IndexedShards merge_scans(std::vector<ScannedShard>& scans, const std::vector<fs
     }
     scan = {};
   }
-  if (index.labels != LabelKind::none && folders_name_labels(index, folders, shared)) index.classes = folders;
+  if (index.labels != LabelKind::none && folders_name_labels(index, folders, shared)) {
+    index.classes = folders;
+  } else if (!named.numbers || named.classes.empty() || named.classes.back() != std::to_string(named.classes.size() - 1)) {
+    index.classes = named.classes;  // numbers that count from 0 need no names
+  }
   return out;
 }
 

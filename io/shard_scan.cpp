@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
 #include "io/error.h"
+#include "io/image_format.h"
 #include "io/strict_json.h"
 #include "io/tar.h"
 #include "io/workers.h"
@@ -17,64 +18,93 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr uint64_t largest_cls = uint64_t{1} << 16, largest_json = uint64_t{1} << 26, largest_image = uint64_t{1} << 30;
+
 struct MemberName {
-  std::string key;  // empty: belongs to no sample
-  std::string extension;
+  std::string name;    // without "./" and doubled slashes
+  std::string key;     // empty: belongs to no sample
+  std::string suffix;  // behind the key's dot, in lower case: "jpg", "seg.png"
+  std::string_view extension() const { return std::string_view(suffix).substr(suffix.rfind('.') + 1); }
 };
 
-MemberName split(const std::string& name) {
-  const size_t slash = name.rfind('/'), base = slash == std::string::npos ? 0 : slash + 1;
-  const size_t dot = name.find('.', base);
-  if (dot == std::string::npos || dot == base) return {};
-  MemberName out{name.substr(0, dot), name.substr(name.rfind('.') + 1)};
-  for (char& c : out.extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+// Members whose base name begins with a dot belong to none: macOS's tar puts one (AppleDouble) in front of each file.
+MemberName split(const std::string& member) {
+  MemberName out{.name = fs::path(member).lexically_normal().string()};
+  const size_t slash = out.name.rfind('/'), base = slash == std::string::npos ? 0 : slash + 1;
+  const size_t dot = out.name.find('.', base);
+  if (dot == std::string::npos || dot == base) return out;
+  out.key = out.name.substr(0, dot), out.suffix = out.name.substr(dot + 1);
+  for (char& c : out.suffix) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return out;
 }
 
-bool is_image(const std::string& extension) { return extension == "jpg" || extension == "jpeg" || extension == "png" || extension == "webp"; }
+const char* const about_dots = ": a sample's key ends at the first dot of its name, so names of files must have no other dots";
 
-int32_t parse_cls(std::span<const uint8_t> bytes, const std::string& where) {
-  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+std::string_view text_of(std::span<const uint8_t> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
+std::string parse_cls(std::span<const uint8_t> bytes, const std::string& where) {
+  std::string_view text = text_of(bytes);
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.remove_suffix(1);
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front()))) text.remove_prefix(1);
-  int32_t value = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc() && end == text.data() + text.size() && value >= 0) return value;
+  constexpr size_t longest = 256;
+  const bool readable = std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; });
+  if (text.size() <= longest && readable) return std::string(text);
   std::string shown;
   for (const char c : text.substr(0, 40)) shown += c >= ' ' && c <= '~' ? c : '?';
-  throw Error(where + " holds \"" + shown + "\", not the number of a class");
+  throw Error(where + " holds \"" + shown + "\", not the number or the name of a class");
+}
+
+/// NaN and Infinity, which Python writes, are no JSON: null in their place.
+std::string without_nan(std::string_view json) {
+  std::string out;
+  bool quoted = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const std::string_view rest = json.substr(i);
+    const std::string_view word = rest.starts_with("NaN") ? "NaN" : rest.starts_with("-Infinity") ? "-Infinity" : rest.starts_with("Infinity") ? "Infinity" : "";
+    if (!quoted && !word.empty()) {
+      out += "null", i += word.size() - 1;
+      continue;
+    }
+    const bool escapes = quoted && json[i] == '\\' && i + 1 < json.size();
+    if (json[i] == '"') quoted = !quoted;
+    out += json[i];
+    if (escapes) out += json[++i];
+  }
+  return out;
 }
 
 // What describes a picture in other words may be anything, so a fault is only that there is no label.
-int32_t parse_json_label(std::span<const uint8_t> bytes) {
+std::optional<std::string> parse_json_label(std::span<const uint8_t> bytes) {
   try {
-    const auto json = parse_strict_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "");
-    for (const char* key : {"label", "cls"}) {
+    const auto json = parse_strict_json(without_nan(text_of(bytes)), "");
+    for (const char* key : {"label", "cls", "class"}) {
       const auto place = json.is_object() ? json.find(key) : json.end();
-      if (place != json.end() && place->is_number_unsigned() && place->get<uint64_t>() <= INT32_MAX) return place->get<int32_t>();
+      if (place == json.end()) continue;
+      if (place->is_string()) return place->get<std::string>();
+      if (place->is_number() || place->is_null()) return place->is_null() ? "" : place->dump();
     }
   } catch (const Error&) {
   }
-  return -1;
+  return {};
 }
 
 /// Puts members together.
 class Grouper {
  public:
-  Grouper(TarReader& reader, const std::string& where) : reader_(reader), where_(where) {}
+  Grouper(TarReader& reader, const std::string& where, const std::string& image) : reader_(reader), where_(where), image_(image) {}
 
   std::vector<ScannedSample> run(uint64_t& passed_over) {
     for (TarMember member; reader_.next(member);) {
       const MemberName name = split(member.name);
+      if (name.key.empty()) {
+        ++passed_over_;
+        continue;
+      }
       if (name.key != key_) {
         finish();
-        begin(name.key);
+        begin(name);
       }
-      if (key_.empty()) {
-        ++passed_over_;
-      } else {
-        take(member, name.extension);
-      }
+      take(member, name);
     }
     finish();
     passed_over = passed_over_;
@@ -82,31 +112,45 @@ class Grouper {
   }
 
  private:
-  void begin(const std::string& key) {
-    key_ = key, sample_ = {}, members_ = 0, label_.clear();
-    if (!key.empty() && !keys_.insert(key).second) {
-      throw Error(where_ + ": the sample " + key + " comes again, apart from its other members; the members of a sample must follow one another");
-    }
+  void begin(const MemberName& name) {
+    key_ = name.key, sample_ = {}, members_ = 0, label_.clear();
+    if (keys_.insert(key_).second) return;
+    throw Error(where_ + ": the sample " + key_ + " comes again, apart from its other members; the members of a sample must follow one another" +
+                (name.suffix.find('.') == std::string::npos ? "" : about_dots));
   }
 
-  void take(const TarMember& member, const std::string& extension) {
+  void take(const TarMember& member, const MemberName& name) {
     ++members_;
-    const bool labels = extension == "cls" || extension == "json";
-    if (!labels && !is_image(extension)) return;
-    const std::string about = where_ + ": " + member.name;
+    const bool labels = name.suffix == "cls" || name.suffix == "json";
+    const bool image = !labels && (image_.empty() ? is_image_name("." + std::string(name.extension())) : name.suffix == image_);
+    if (!labels && !image) return;
+    const std::string about = where_ + ": " + name.name;
     if (member.kind == TarMember::Kind::link) throw Error(about + " is a link; write the shard with tar --dereference --hard-dereference");
-    if (labels) {
-      label_ = member.name;
-      reader_.read(bytes_);
-      int32_t& label = extension == "cls" ? sample_.cls : sample_.json;
-      if (label >= 0) throw Error(about + ": the sample has another ." + extension);
-      label = extension == "cls" ? parse_cls(bytes_, about) : parse_json_label(bytes_);
-      return;
-    }
-    if (!sample_.image.empty()) throw Error(where_ + ": the sample " + key_ + " has two images, " + sample_.image + " and " + member.name);
-    if (member.size > UINT32_MAX) throw Error(about + " has " + std::to_string(member.size) + " bytes, too many for an image");
+    // By what the archive says, before anything is read: compressed, a few bytes can hold gigabytes.
+    const uint64_t most = image ? largest_image : name.suffix == "cls" ? largest_cls : largest_json;
+    if (member.size > most) throw Error(about + " has " + std::to_string(member.size) + " bytes, too many for " + (image ? "an image" : "a label"));
+    image ? take_image(member, name) : take_label(name, about);
+  }
+
+  void take_label(const MemberName& name, const std::string& about) {
+    label_ = name.name;
     reader_.read(bytes_);
-    sample_.image = member.name, sample_.offset = member.offset;
+    std::optional<std::string>& label = name.suffix == "cls" ? sample_.cls : sample_.json;
+    if (label) throw Error(about + ": the sample has another ." + name.suffix);
+    label = name.suffix == "cls" ? parse_cls(bytes_, about) : parse_json_label(bytes_);
+  }
+
+  /// Of several pictures (x.jpg, x.mask.png) the one with nothing between key and extension.
+  void take_image(const TarMember& member, const MemberName& name) {
+    const bool plain = name.suffix.find('.') == std::string::npos;
+    if (!sample_.image.empty() && plain == plain_) {
+      throw Error(where_ + ": the sample " + key_ + " has two images, " + sample_.image + " and " + name.name +
+                  (plain ? "; choose one by --image " + suffix_ + " or --image " + name.suffix : about_dots));
+    }
+    if (!sample_.image.empty() && !plain) return;
+    reader_.read(bytes_);
+    plain_ = plain, suffix_ = name.suffix;
+    sample_.image = name.name, sample_.offset = member.offset;
     sample_.size = static_cast<uint32_t>(member.size), sample_.hash = hash_of(bytes_);
   }
 
@@ -119,7 +163,9 @@ class Grouper {
 
   TarReader& reader_;
   const std::string& where_;
-  std::string key_, label_;
+  const std::string& image_;
+  std::string key_, label_, suffix_;  // the last is the image's
+  bool plain_ = false;
   ScannedSample sample_;
   uint64_t members_ = 0, passed_over_ = 0;
   std::unordered_set<std::string> keys_;
@@ -168,21 +214,21 @@ void refuse_other_compressions(std::span<const uint8_t> first, const std::string
 
 }  // namespace
 
-ScannedShard scan_shard(ByteStream& stream, const std::string& where) {
+ScannedShard scan_shard(ByteStream& stream, const std::string& where, const std::string& image) {
   PeekedStream file(stream);
   refuse_other_compressions(file.first(), where);
   ScannedShard out;
   if (looks_like_zstd(file.first())) {
     ZstdStream plain(file, where);
     TarReader reader(plain, where);
-    out.samples = Grouper(reader, where).run(out.passed_over);
+    out.samples = Grouper(reader, where, image).run(out.passed_over);
     out.frames = plain.frames();
     out.shard.frames = out.frames.size();
     out.shard.content = out.frames.empty() ? 0 : out.frames.back().content_offset + out.frames.back().content_size;
     out.shard.size = file.count();
   } else {
     TarReader reader(file, where);
-    out.samples = Grouper(reader, where).run(out.passed_over);
+    out.samples = Grouper(reader, where, image).run(out.passed_over);
     out.shard.size = out.shard.content = file.count();
   }
   return out;
@@ -254,7 +300,7 @@ IndexedShards index_shards(const std::vector<fs::path>& shards, const fs::path& 
   for_each_parallel(shards.size(), options.threads, [&](size_t i) {
     const std::string where = shards[i].string();
     CountedFile file(shards[i], options.progress);
-    ScannedShard& scan = scans[i] = scan_shard(file, where);
+    ScannedShard& scan = scans[i] = scan_shard(file, where, options.image);
     for (const ZstdFrame& frame : scan.frames) {
       if (frame.content_size <= options.largest_frame) continue;
       throw Error(where + " has a zstd frame of " + std::to_string(frame.content_size >> 20) +

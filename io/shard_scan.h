@@ -21,8 +21,8 @@ struct ScannedSample {
   std::string image;  // the member's name
   uint64_t offset = 0, hash = 0;
   uint32_t size = 0;
-  int32_t cls = -1;   // of KEY.cls, a whole number as text
-  int32_t json = -1;  // of KEY.json, a whole number under "label" or "cls"
+  std::optional<std::string> cls;   // of KEY.cls: a number or a name
+  std::optional<std::string> json;  // of KEY.json: a number, a name or null under "label", "cls" or "class"
 };
 
 struct ScannedShard {
@@ -34,11 +34,14 @@ struct ScannedShard {
 
 // Reads a plain or compressed archive to its end; which, its first bytes tell. Throws Error, naming WHERE and the member, on what tar.h and
 // zstd_frames.h refuse, on a key that comes again, a sample with two images, with a label and without an image, a .cls
-// that holds no number, links in place of images, and archives that gzip, bzip2 or xz compressed.
-ScannedShard scan_shard(ByteStream& stream, const std::string& where);
+// that holds no line of text, members that are too large for what they are, links in place of images, and archives that gzip, bzip2 or xz compressed.
+// IMAGE: what stands behind the key's dot in the names of images ("jpg", "image.png"); empty: the extension of a picture,
+// and where a sample has several the one with nothing in between.
+ScannedShard scan_shard(ByteStream& stream, const std::string& where, const std::string& image = {});
 
 struct IndexOptions {
-  std::optional<LabelKind> labels;  // without: .cls where the first sample has it, else .json, else folders
+  std::optional<LabelKind> labels;  // without: .cls where a sample has it, else .json, else folders
+  std::string image;                // as scan_shard takes it
   int threads = 1;
   // A sample costs the decompression of its frames: those of programs that write one frame would make it absurd.
   uint64_t largest_frame = uint64_t{64} << 20;
@@ -47,6 +50,7 @@ struct IndexOptions {
 
 struct IndexedShards {
   ShardIndex index;
+  std::string remark;  // a doubt about the labels that a user should know; empty: none
   uint64_t passed_over = 0;
 };
 

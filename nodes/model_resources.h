@@ -102,6 +102,9 @@ at::Device torch_device(const RunInfo& run);
 /// The seed of a model's first weights: models of different names begin differently, whatever else there is.
 uint64_t weight_seed(const OpenContext& context);
 
+/// Throws NodeError when the training data have more classes than a head, as far as the labels' table is known.
+void require_classes(const RunInfo& run, int64_t classes);
+
 /// What "init" of a model may be; see model::InitScheme.
 const Choices& init_choices();
 

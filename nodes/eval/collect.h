@@ -1,11 +1,24 @@
 // The features of a whole stream, group after group, as evaluation nodes gather them.
 #pragma once
 
+#include "graph/context.h"
 #include "graph/error.h"
 #include "nodes/device.h"
 #include "nodes/ranks/ranks.h"
 
 namespace flowrun::eval {
+
+/// Says before the run what would end it: images without classes. For the ports `train` and `test`.
+inline void require_classes(const OpenContext& context) {
+  for (const char* port : {"train", "test"}) {
+    const SourceData* const data = context.input(port);
+    if (data == nullptr || data->place.empty()) continue;
+    if (!data->labels_read) throw NodeError(std::string(port) + " has no labels: connect label from the source to batch.stack and device.upload");
+    if (!data->classes.empty()) continue;
+    throw NodeError(std::string(port) + " has no classes: evaluations of classes need class folders, shards with labels, or a list with labels, but " +
+                    data->place + " has none");
+  }
+}
 
 class Collected {
  public:

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "graph/node.h"
 #include "nodes/eval/classify.h"
 #include "nodes/eval/collect.h"
@@ -31,6 +33,14 @@ struct Knn {
     }
   };
   Params params;
+
+  void open(const OpenContext& context) {
+    eval::require_classes(context);
+    const SourceData* const train = context.input("train");
+    const int64_t most = *std::max_element(params.k.begin(), params.k.end());
+    if (train == nullptr || static_cast<uint64_t>(most) <= train->count) return;
+    throw NodeError("k is " + std::to_string(most) + ", but only " + std::to_string(train->count) + " images of train can vote; lower k");
+  }
 
   void fold(Ports& port, const FoldContext&) {
     if (port.train) train_.add(*port.train);

@@ -24,6 +24,8 @@ struct LinearProbe {
   };
   Params params;
 
+  void open(const OpenContext& context) { eval::require_classes(context); }
+
   void fold(Ports& port, const FoldContext&) {
     if (port.train) train_.add(*port.train);
     if (port.test) test_.add(*port.test);

@@ -28,6 +28,8 @@ struct LogisticProbe {
   };
   Params params;
 
+  void open(const OpenContext& context) { eval::require_classes(context); }
+
   void fold(Ports& port, const FoldContext&) {
     if (port.train) train_.add(*port.train);
     if (port.test) test_.add(*port.test);

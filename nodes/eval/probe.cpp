@@ -46,7 +46,10 @@ struct Probe {
   };
   Params params;
 
-  void open(const OpenContext& context) { stream_ = context.stream; }
+  void open(const OpenContext& context) {
+    eval::require_classes(context);
+    stream_ = context.stream;
+  }
 
   void fold(Ports& port, const FoldContext&) {
     if (port.train) train_.add(*port.train);

@@ -34,7 +34,7 @@ struct Mse {
 
   /// With and without its value.
   int64_t variant(const GroupContext& context) const {
-    return context.step == context.run.last_step || every_.due(context.step, context.run.steps_per_epoch) ? 1 : 0;
+    return context.step == context.run.last_step || every_.due(context.step, context.run) ? 1 : 0;
   }
 
   void run(Ports& port, const GroupContext& context) const {

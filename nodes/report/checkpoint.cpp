@@ -28,8 +28,8 @@ struct Checkpoint {
     std::string every = "1 epoch";
     int64_t keep = 3;
     void describe(auto& param) {
-      param("every", every, "How often: \"500 steps\", \"1 epoch\".");
-      param("keep", keep, positive, "How many of the newest to keep.");
+      param.incidental()("every", every, "How often: \"500 steps\", \"1 epoch\".");
+      param.incidental()("keep", keep, positive, "How many of the newest to keep.");
     }
     std::optional<ParamFault> check() const {
       if (!Period::parse(every)) return ParamFault{"every", Period::fault("every", every)};
@@ -39,7 +39,7 @@ struct Checkpoint {
   Params params;
 
   void run(Ports&, StepContext& context) {
-    if (Period::parse(params.every)->due(context.step, context.run.steps_per_epoch)) write(context);
+    if (Period::parse(params.every)->due(context.step, context.run)) write(context);
   }
   void finish(StepContext& context) {
     if (written_ != context.step) write(context);

@@ -44,7 +44,7 @@ struct Health {
     int64_t from = 0;
     double min_std = 0.01, min_rank = 2, max_cosine = 0.99, min_target_std = 0.01, min_loss = 1e-3;
     void describe(auto& param) {
-      param("every", every, "How often: \"100 steps\", \"1 epoch\".");
+      param.incidental()("every", every, "How often: \"100 steps\", \"1 epoch\".");
       param("from", from, not_negative, "The first step to judge: fresh encoders see all images as similar.");
       // A final norm gives features a scale of 1: a hundredth of it is what rounding in bf16 leaves.
       param("min_std", min_std, not_negative, "Least standard deviation of the features over images.");
@@ -105,7 +105,7 @@ struct Health {
  private:
   static constexpr const char* nothing = "there is nothing to watch: connect tokens, prediction and target, or loss";
 
-  bool due(int64_t step, const RunInfo& run) const { return Period::parse(params.every)->due(step, run.steps_per_epoch); }
+  bool due(int64_t step, const RunInfo& run) const { return Period::parse(params.every)->due(step, run); }
 
   /// The images of all ranks, in the order of the step.
   void gather(const RunInfo& run) {

@@ -44,7 +44,7 @@ struct Metrics {
     std::string every = "20 steps";
     bool tensorboard = true;
     void describe(auto& param) {
-      param("every", every, "How often: \"20 steps\", \"1 epoch\". The last step of a run is reported, too.");
+      param.incidental()("every", every, "How often: \"20 steps\", \"1 epoch\". The last step of a run is reported, too.");
       param("tensorboard", tensorboard, "Whether to write an event file too.");
     }
     std::optional<ParamFault> check() const {
@@ -88,7 +88,7 @@ struct Metrics {
     if (last_seconds_ < 0) last_seconds_ = 0, last_images_ = (context.first_step - 1) * context.run.batch;
     std::optional<Line> line;
     const bool last = context.step == context.run.last_step;
-    if (last || Period::parse(params.every)->due(context.step, context.run.steps_per_epoch)) line = begin_line(context);
+    if (last || Period::parse(params.every)->due(context.step, context.run)) line = begin_line(context);
     settle();
     waiting_ = std::move(line);
     // The device has the work of the next step by the time its values are asked for, unless there is no next step.

@@ -103,7 +103,9 @@ std::filesystem::path write_checkpoint(const std::filesystem::path& root, const 
     }
     writer.add_tensors(owner + ".safetensors", entries, metadata);
   }
-  return writer.commit({{"seed", context.run.seed}, {"steps_per_epoch", context.run.steps_per_epoch}, {"epoch", context.epoch}});
+  nlohmann::ordered_json facts = {{"seed", context.run.seed}, {"steps_per_epoch", context.run.steps_per_epoch}, {"epoch", context.epoch}};
+  if (!context.run.classes.empty()) facts["classes"] = context.run.classes;  // what the numbers of heads mean
+  return writer.commit(facts);
 }
 
 }  // namespace flowrun

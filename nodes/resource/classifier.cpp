@@ -32,6 +32,7 @@ struct ClassifierModel {
   Params params;
 
   std::unique_ptr<Resource> open(const OpenContext& context) {
+    require_classes(context.run, params.classes);
     const model::VitConfig& encoder = params.encoder->vit.config();
     if (params.pool == "cls" && !encoder.class_token) throw NodeError("pool is cls, but the encoder has no class token; set pool to mean");
     auto resource = std::make_unique<ClassifierResource>(model::ClassifierConfig{.classes = params.classes,

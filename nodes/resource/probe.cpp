@@ -45,6 +45,8 @@ struct ProbeModel {
     const model::VitConfig& encoder = params.encoder->vit.config();
     model::ProbeConfig config;
     config.kind = model::probe_kind(params.kind);
+    const bool segments = config.kind == model::ProbeKind::segment_linear || config.kind == model::ProbeKind::segment_block;
+    if (!segments) require_classes(context.run, params.classes);
     config.classes = params.classes;
     config.width = params.width > 0 ? params.width : encoder.width;
     config.attention_heads = params.heads > 0 ? params.heads : encoder.heads;

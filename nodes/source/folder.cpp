@@ -2,6 +2,7 @@
 #include "io/file.h"
 #include "io/image_folder.h"
 #include "nodes/host.h"
+#include "nodes/source/folder_remarks.h"
 #include "nodes/source/selection.h"
 
 namespace flowrun {
@@ -13,49 +14,83 @@ struct Folder {
       .brief = "Image files of a folder: class folders of images, or a flat folder without labels.",
       .scope = Scope::source,
       .details =
-          "Files called .jpg, .jpeg, .png or .webp, in any case, are listed once, sorted by bytes, so a sample's index is the same on every machine. "
-          "Class folders are searched with all "
-          "below them; the label is the place of the class among the sorted folder names. In training the order of an epoch is a keyed "
-          "permutation of the indices; an evaluation passes in order. list, per_class, part and limit narrow the list down, in this order; "
-          "their draws depend on list_seed alone, so they are the same in every run and on every machine."};
+          "Pictures are listed once, sorted by bytes, so a sample's index is the same on every machine; their extensions are those of "
+          "docs/images.md, in any case. Class folders are searched with all below them. A class is its folder's name, and the label its place among "
+          "the sorted names, or in classes; an evaluation takes over the places of its train input. Folders without a picture, and folders that "
+          "programs make (__MACOSX, @eaDir, names that begin with a dot), are no classes. Files that are passed over are counted in the log. "
+          "In training the order of an epoch is a keyed permutation of the indices; an evaluation passes in order. list, per_class, part and limit "
+          "narrow the list down, in this order; their draws depend on list_seed alone, so they are the same in every run and on every machine."};
   struct Ports {
     Out<Bytes> bytes{"bytes", "The file as it is."};
-    Out<Label> label{"label", "Index of the class folder, -1 in a flat folder."};
+    Out<Label> label{"label", "Index of the class, -1 in a flat folder."};
     void describe(auto& port) { port(bytes, label); }
   };
   struct Params {
-    std::string path;
+    std::string path, strays = "error";
     source::Selection selection;
     void describe(auto& param) {
-      param.required("path", path, "The folder; relative to where the program is started.");
+      param.movable().required("path", path, "The folder; relative to where the program is started.");
+      param("strays", strays, choices(),
+            "Pictures beside class folders have no class. Where labels are read they are an error, or left out with a warning; elsewhere they are used.");
       selection.describe(param);
+    }
+    static const Choices& choices() {
+      static const Choices choices = {"error", "leave_out"};
+      return choices;
     }
   };
   Params params;
 
-  void open(const OpenContext&) {
-    folder_ = io::list_image_folder(params.path);
-    files_ = io::Folder(folder_.root);
-    source::Candidates all{.classes = folder_.classes, .without_labels = folder_.root.string() + " holds images itself, not class folders"};
-    for (const io::ImageFile& file : folder_.files) all.names.push_back(file.path), all.labels.push_back(file.label);
-    std::vector<io::ImageFile> chosen;
-    for (const size_t i : params.selection.choose(all)) chosen.push_back(folder_.files[i]);
-    folder_.files = std::move(chosen);
+  void open(const OpenContext& context) {
+    io::ImageFolder folder = io::list_image_folder(params.path);
+    files_ = io::Folder(folder.root);
+    root_ = folder.root;
+    source::Candidates all{.classes = folder.classes, .without_labels = root_.string() + " holds images itself, not class folders", .root = root_};
+    for (const io::ImageFile& file : folder.files) all.names.push_back(file.path), all.labels.push_back(file.label);
+    const source::Chosen chosen = params.selection.choose(std::move(all));
+    const bool labels_read = context.reads("label");
+    data_ = {.place = root_.string(), .classes = chosen.classes, .numbers = chosen.numbers};
+    data_.remarks = source::remarks(folder, labels_read && params.selection.list.empty());
+    const bool leaves_out = labels_read && !chosen.classes.empty() && params.strays == "leave_out";
+    chosen_.clear();
+    std::vector<std::string> strays;
+    for (size_t i = 0; i < chosen.samples.size(); ++i) {
+      io::ImageFile& file = folder.files[chosen.samples[i]];
+      file.label = chosen.labels[i];
+      if (file.label < 0 && labels_read && !chosen.classes.empty()) strays.push_back(file.path);
+      if (file.label < 0 && leaves_out) continue;
+      data_.add(file.path, file.size);
+      chosen_.push_back(std::move(file));
+    }
+    if (strays.empty()) return;
+    const std::string what = strays[0] + (strays.size() > 1 ? " and " + std::to_string(strays.size() - 1) + " more pictures" : "");
+    if (!leaves_out) {
+      throw NodeError("labels are read, but " + what + " of " + root_.string() +
+                      " have no class, since they lie beside the class folders: move them, or set strays to leave_out");
+    }
+    data_.remarks.push_back("left out " + what + " of " + root_.string() + ", which lie beside the class folders and have no class");
   }
-  uint64_t size() const { return folder_.files.size(); }
-  std::string key(uint64_t sample) const { return (folder_.root / folder_.files[sample].path).string(); }
-
-  void prefetch(uint64_t sample) const { files_.prefetch(folder_.files[sample].path); }
+  uint64_t size() const { return chosen_.size(); }
+  std::string key(uint64_t sample) const { return (root_ / chosen_[sample].path).string(); }
+  void prefetch(uint64_t sample) const { files_.prefetch(chosen_[sample].path); }
+  SourceData data() const { return data_; }
+  void map_labels(const std::vector<int64_t>& labels) {
+    for (io::ImageFile& file : chosen_) {
+      if (file.label >= 0) file.label = static_cast<int>(labels[static_cast<size_t>(file.label)]);
+    }
+  }
 
   void run(Ports& port, const SampleContext& context) const {
-    const io::ImageFile& file = folder_.files[context.sample];
+    const io::ImageFile& file = chosen_[context.sample];
     files_.read(file.path, port.bytes->data);
     port.label->value = file.label;
   }
 
  private:
-  io::ImageFolder folder_;
+  std::filesystem::path root_;
   io::Folder files_;
+  std::vector<io::ImageFile> chosen_;
+  SourceData data_;
 };
 
 FLOWRUN_NODE(Folder);

@@ -4,6 +4,7 @@
 #include "io/file.h"
 #include "io/image_folder.h"
 #include "nodes/host.h"
+#include "nodes/source/folder_remarks.h"
 #include "nodes/source/selection.h"
 
 namespace flowrun {
@@ -29,37 +30,45 @@ struct Pairs {
     int64_t list_seed = 0, limit = 0;
     double holdout = 0.1;
     void describe(auto& param) {
-      param.required("images", images, "Folder of the images; relative to where the program is started.");
-      param.required("labels", labels, "Folder of the label maps, with the same subfolders.");
+      param.movable().required("images", images, "Folder of the images; relative to where the program is started.");
+      param.movable().required("labels", labels, "Folder of the label maps, with the same subfolders.");
       param("suffix", suffix, "What a label map's name has in place of the image's extension.");
-      param("list", list, "Text file of the images to take, one path relative to the folder of images a line; empty: all.");
+      param.movable()("list", list, "File of the images to take, one path relative to the folder of images a line; empty: all.");
       param("part", part, source::Selection::parts(),
             "all, or what is left after setting images aside, or those set aside: two sources share one folder.");
       param("holdout", holdout, Range{1e-3, 0.9}, "Share of the images that is set aside, when part is not all.");
-      param("list_seed", list_seed, Range{0, 9223372036854774784.0}, "Another seed sets others aside.");
+      param("list_seed", list_seed, any_seed, "Another seed sets others aside.");
       param("limit", limit, not_negative, "Takes only this many samples, spread evenly over the list; 0: all.");
     }
   };
   Params params;
 
   void open(const OpenContext&) {
-    std::vector<io::ImageFile> files = io::list_image_folder(params.images).files;
+    io::ImageFolder folder = io::list_image_folder(params.images);
+    std::vector<io::ImageFile>& files = folder.files;
     std::error_code missing;  // is reported with the first label map
     if (std::filesystem::equivalent(params.images, params.labels, missing)) {
       std::erase_if(files, [&](const io::ImageFile& file) { return file.path.ends_with(params.suffix); });
     }
-    source::Candidates all;
+    source::Candidates all{.root = params.images};
     for (const io::ImageFile& file : files) all.names.push_back(file.path);
     const source::Selection selection{
         .list = params.list, .part = params.part, .list_seed = params.list_seed, .limit = params.limit, .holdout = params.holdout};
     images_.clear(), labels_.clear();
-    for (const size_t i : selection.choose(all)) {
+    data_ = {.place = params.images, .remarks = source::remarks(folder, /*labels_read=*/false)};
+    std::vector<uint64_t> sizes;
+    for (const size_t i : selection.choose(std::move(all)).samples) {
       const std::string& path = files[i].path;
       images_.push_back(std::filesystem::path(params.images) / path);
       labels_.push_back(std::filesystem::path(params.labels) / (path.substr(0, path.rfind('.')) + params.suffix));
+      sizes.push_back(files[i].size);
     }
     check_labels();
+    for (size_t i = 0; i < images_.size(); ++i) {
+      data_.add(images_[i].lexically_relative(params.images).string(), sizes[i] + std::filesystem::file_size(labels_[i]));
+    }
   }
+  SourceData data() const { return data_; }
   uint64_t size() const { return images_.size(); }
   std::string key(uint64_t sample) const { return images_[sample].string() + " with " + labels_[sample].string(); }
 
@@ -80,6 +89,7 @@ struct Pairs {
   }
 
   std::vector<std::filesystem::path> images_, labels_;
+  SourceData data_;
 };
 
 FLOWRUN_NODE(Pairs);

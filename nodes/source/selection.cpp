@@ -2,62 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <numeric>
-#include <unordered_map>
 
 #include "graph/rng.h"
+#include "io/class_names.h"
 #include "io/error.h"
+#include "nodes/source/picture_list.h"
 
 namespace flowrun::source {
-namespace {
-
-constexpr size_t ambiguous = SIZE_MAX;
-
-/// Index of each path, and of each file name that only one path ends in.
-std::unordered_map<std::string_view, size_t> index_names(const std::vector<std::string_view>& names) {
-  std::unordered_map<std::string_view, size_t> places;
-  for (size_t i = 0; i < names.size(); ++i) {
-    const auto [place, is_new] = places.emplace(names[i].substr(names[i].rfind('/') + 1), i);
-    if (!is_new) place->second = ambiguous;
-  }
-  for (size_t i = 0; i < names.size(); ++i) places[names[i]] = i;
-  return places;
-}
-
-std::string trimmed(std::string line) {
-  while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '\t')) line.pop_back();
-  return line;
-}
-
-}  // namespace
-
-std::vector<size_t> take_listed(const std::vector<std::string_view>& names, const std::filesystem::path& list) {
-  std::ifstream lines(list);
-  if (!lines) throw io::system_error("read the list", list, errno);
-  const auto places = index_names(names);
-  std::vector<size_t> line_of(names.size(), 0);
-  size_t number = 0, taken = 0;
-  for (std::string line; std::getline(lines, line);) {
-    ++number;
-    line = trimmed(line);
-    if (line.empty()) continue;
-    const std::string where = list.string() + ":" + std::to_string(number) + ": ";
-    const auto place = places.find(line);
-    if (place == places.end()) throw io::Error(where + "the folder has no file \"" + line + "\"; paths are relative to the folder, one a line");
-    if (place->second == ambiguous) throw io::Error(where + "several files are called \"" + line + "\"; write their paths in the folder");
-    size_t& first = line_of[place->second];
-    if (first != 0) throw io::Error(where + "\"" + line + "\" was named in line " + std::to_string(first) + " already");
-    first = number, ++taken;
-  }
-  if (taken == 0) throw io::Error("the list " + list.string() + " names no file");
-  std::vector<size_t> out;
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (line_of[i] != 0) out.push_back(i);
-  }
-  return out;
-}
-
 std::vector<size_t> take_per_class(const Candidates& candidates, const std::vector<size_t>& from, int64_t count, uint64_t seed) {
   std::vector<std::vector<size_t>> by_class(candidates.classes.size());
   for (const size_t i : from) {
@@ -66,8 +18,13 @@ std::vector<size_t> take_per_class(const Candidates& candidates, const std::vect
     if (label >= by_class.size()) by_class.resize(label + 1);
     by_class[label].push_back(i);
   }
+  std::vector<bool> occurs(by_class.size());
+  for (const int label : candidates.labels) {
+    if (label >= 0 && static_cast<size_t>(label) < occurs.size()) occurs[static_cast<size_t>(label)] = true;
+  }
   std::vector<size_t> out;
   for (size_t label = 0; label < by_class.size(); ++label) {
+    if (!occurs[label]) continue;
     const size_t have = by_class[label].size(), want = static_cast<size_t>(count);
     if (have < want) {
       const std::string name = candidates.classes.empty() ? std::to_string(label) : candidates.classes[label];
@@ -103,24 +60,63 @@ std::vector<size_t> at_places(const std::vector<size_t>& from, const std::vector
   return out;
 }
 
+/// The labels of a list are the labels.
+void label_as_listed(Candidates& candidates, const PictureList& list) {
+  if (list.labels.empty()) return;
+  io::ClassNames named = io::name_classes(list.labels);
+  candidates.classes = std::move(named.classes), candidates.numbers = named.numbers;
+  candidates.labels.assign(candidates.names.size(), -1);
+  for (size_t i = 0; i < list.samples.size(); ++i) candidates.labels[list.samples[i]] = named.labels[i];
+}
+
+/// Labels become places in the table that was given.
+void number_as_given(Candidates& candidates, const std::vector<std::string>& given) {
+  if (candidates.classes.empty()) throw io::Error("classes are given, but " + candidates.without_labels);
+  std::vector<bool> occurs(candidates.classes.size());
+  for (const int label : candidates.labels) {
+    if (label >= 0) occurs[static_cast<size_t>(label)] = true;
+  }
+  std::vector<int> places;
+  std::string unknown;
+  for (size_t label = 0; label < candidates.classes.size(); ++label) {
+    const std::string& name = candidates.classes[label];
+    const auto place = std::find(given.begin(), given.end(), name);
+    if (place == given.end() && occurs[label]) unknown += (unknown.empty() ? "" : ", ") + name;
+    places.push_back(static_cast<int>(place - given.begin()));
+  }
+  if (!unknown.empty()) throw io::Error("classes does not list these classes of the data: " + unknown);
+  for (int& label : candidates.labels) {
+    if (label >= 0) label = places[static_cast<size_t>(label)];
+  }
+  candidates.classes = given, candidates.numbers = false;
+}
+
 }  // namespace
 
-std::vector<size_t> Selection::choose(const Candidates& candidates) const {
+Chosen Selection::choose(Candidates candidates) const {
   const auto seed = static_cast<uint64_t>(list_seed);
+  candidates.labels.resize(candidates.names.size(), -1);
   std::vector<size_t> chosen;
   if (list.empty()) {
     chosen.resize(candidates.names.size());
     std::iota(chosen.begin(), chosen.end(), size_t{0});
   } else {
-    chosen = take_listed(candidates.names, list);
+    PictureList listed = read_picture_list(list, candidates.names, candidates.root);
+    label_as_listed(candidates, listed);
+    chosen = std::move(listed.samples);
   }
+  if (!classes.empty()) number_as_given(candidates, classes);
   if (per_class > 0) chosen = take_per_class(candidates, chosen, per_class, seed);
   if (part != "all") chosen = at_places(chosen, part_indices(chosen.size(), part, holdout, seed));
   const size_t all = chosen.size(), wanted = static_cast<size_t>(limit);
-  if (wanted == 0 || wanted >= all) return chosen;
-  std::vector<size_t> some;
-  for (size_t i = 0; i < wanted; ++i) some.push_back(i * all / wanted);
-  return at_places(chosen, some);
+  if (wanted != 0 && wanted < all) {
+    std::vector<size_t> some;
+    for (size_t i = 0; i < wanted; ++i) some.push_back(i * all / wanted);
+    chosen = at_places(chosen, some);
+  }
+  Chosen out{.samples = std::move(chosen), .classes = std::move(candidates.classes), .numbers = candidates.numbers};
+  for (const size_t i : out.samples) out.labels.push_back(candidates.labels[i]);
+  return out;
 }
 
 }  // namespace flowrun::source

@@ -15,17 +15,23 @@ namespace flowrun::source {
 struct Candidates {
   std::vector<std::string_view> names;  // what lists name; owned by someone else
   std::vector<int> labels;              // -1: none
-  std::vector<std::string> classes;     // by label; may be empty where labels are numbers alone
+  std::vector<std::string> classes;     // names by label; empty: there are no labels
+  bool numbers = false;                 // the names are numbers, as the labels were
   std::string without_labels;           // what to say of these when labels are needed and there are none
+  std::filesystem::path root;           // that the names are relative to
 };
 
-/// Indices of the samples that a text file names, one a line, ascending. Empty lines are passed over. A name without a
-/// folder stands for the only one that ends in it. Throws io::Error, with list and line, on a name that isn't there, is
-/// ambiguous or was named before, and on a list that names none.
-std::vector<size_t> take_listed(const std::vector<std::string_view>& names, const std::filesystem::path& list);
+/// What was chosen.
+struct Chosen {
+  std::vector<size_t> samples;  // ascending
+  std::vector<int> labels;      // of these; -1: none
+  std::vector<std::string> classes;
+  bool numbers = false;
+};
 
 /// `count` of each class among `from` (ascending indices), ascending. The draw depends on the seed, the class and how
-/// many there are of it alone. Throws io::Error without labels, and when a class has fewer.
+/// many there are of it alone. A class that no candidate has is passed over. Throws io::Error without labels, and when a
+/// class has fewer.
 std::vector<size_t> take_per_class(const Candidates& candidates, const std::vector<size_t>& from, int64_t count, uint64_t seed);
 
 /// Indices below `count` that belong to the part: "held_out" has round(share * count) of them, at least one and not
@@ -35,23 +41,28 @@ std::vector<size_t> part_indices(size_t count, const std::string& part, double s
 /// The parameters of it, and what they choose: in the order list, per_class, part, limit.
 struct Selection {
   std::string list, part = "all";
+  std::vector<std::string> classes;
   int64_t per_class = 0, list_seed = 0, limit = 0;
   double holdout = 0.1;
 
   void describe(auto& param) {
-    param("list", list, "Text file of the images to take, one a line: its path in the folder or its name in the shard (low-shot lists); empty: all.");
+    param.movable()("list", list,
+          "File of the images to take, one a line: its path in the folder or its name in the shard, and possibly a label; or a .csv or .tsv table. "
+          "Empty: all.");
+    param("classes", classes,
+          "The classes by label; empty: those that the data have, sorted. A class of the data that is not listed is an error; a listed one need not occur.");
     param("per_class", per_class, not_negative, "Draws this many images of each class; 0: all.");
     param("part", part, parts(), "all, or what is left after setting images aside, or those set aside: two sources share one data set.");
     param("holdout", holdout, Range{1e-3, 0.9}, "Share of the images that is set aside, when part is not all.");
-    param("list_seed", list_seed, Range{0, 9223372036854774784.0}, "Another seed draws others.");
+    param("list_seed", list_seed, any_seed, "Another seed draws others.");
     param("limit", limit, not_negative, "Takes only this many samples, spread evenly over the list; 0: all.");
   }
   static const Choices& parts() {
     static const Choices choices = {"all", "kept", "held_out"};
     return choices;
   }
-  /// Ascending indices. Throws io::Error.
-  std::vector<size_t> choose(const Candidates& candidates) const;
+  /// Throws io::Error.
+  Chosen choose(Candidates candidates) const;
 };
 
 }  // namespace flowrun::source

@@ -20,7 +20,7 @@ struct Shards {
           "that were indexed are refused before anything runs. list, per_class, part and limit narrow the samples down, in this order."};
   struct Ports {
     Out<Bytes> bytes{"bytes", "The image file as it lies in the shard."};
-    Out<Label> label{"label", "From .cls, .json or folder, as the index says; -1 where there is none."};
+    Out<Label> label{"label", "Index of the class: from .cls, .json or folder, as the index says; -1 where there is none."};
     void describe(auto& port) { port(bytes, label); }
   };
   struct Params {
@@ -28,33 +28,55 @@ struct Shards {
     bool verify = true;
     source::Selection selection;
     void describe(auto& param) {
-      param.required("path", path, "Folder of the shards and their index.flowrun, or the index file; relative to where the program is started.");
+      param.movable().required("path", path, "Folder of the shards and their index.flowrun, or the index file; relative to where the program is started.");
       param("verify", verify, "Compares each image's hash with the index, some microseconds each; a change is an error.");
       selection.describe(param);
     }
   };
   Params params;
 
-  void open(const OpenContext&) {
+  void open(const OpenContext& context) {
     shards_ = std::make_unique<io::ShardReader>(params.path);
     const io::ShardIndex& index = shards_->index();
-    source::Candidates all{.classes = index.classes, .without_labels = "the index of " + params.path + " has none"};
+    source::Candidates all{.without_labels = "the index of " + params.path + " has none"};
     for (const io::ShardSample& sample : index.samples) all.names.push_back(index.name(sample)), all.labels.push_back(sample.label);
-    chosen_ = params.selection.choose(all);
+    all.classes = index.classes;
+    if (index.classes.empty()) {
+      for (int64_t i = 0; i < index.class_count(); ++i) all.classes.push_back(std::to_string(i));
+    }
+    all.numbers = index.numbers();
+    source::Chosen chosen = params.selection.choose(std::move(all));
+    chosen_ = std::move(chosen.samples), labels_ = std::move(chosen.labels);
+    data_ = {.place = params.path, .classes = std::move(chosen.classes), .numbers = chosen.numbers};
+    for (const size_t i : chosen_) {
+      const io::ShardSample& sample = index.samples[i];
+      data_.add(std::string(index.name(sample)) + std::to_string(sample.hash), sample.size);
+    }
+    if (context.reads("label") && data_.classes.size() == 1) {
+      data_.remarks.push_back(params.path + " has one class, " + data_.classes[0] + ": every answer is right, so an accuracy says nothing");
+    }
   }
   uint64_t size() const { return chosen_.size(); }
   std::string key(uint64_t sample) const { return shards_->key(chosen_[sample]); }
   void prefetch(uint64_t sample) const { shards_->prefetch(chosen_[sample]); }
 
+  SourceData data() const { return data_; }
+  void map_labels(const std::vector<int64_t>& labels) {
+    for (int& label : labels_) {
+      if (label >= 0) label = static_cast<int>(labels[static_cast<size_t>(label)]);
+    }
+  }
+
   void run(Ports& port, const SampleContext& context) const {
-    const size_t sample = chosen_[context.sample];
-    shards_->read(sample, params.verify, port.bytes->data);
-    port.label->value = shards_->index().samples[sample].label;
+    shards_->read(chosen_[context.sample], params.verify, port.bytes->data);
+    port.label->value = labels_[context.sample];
   }
 
  private:
   std::unique_ptr<const io::ShardReader> shards_;
   std::vector<size_t> chosen_;
+  std::vector<int> labels_;
+  SourceData data_;
 };
 
 FLOWRUN_NODE(Shards);

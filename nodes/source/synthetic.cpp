@@ -26,7 +26,7 @@ struct Synthetic {
       param("images", images, positive, "How many there are.");
       param("size", size, Range{8, 1024}, "Side in pixels.");
       param("split", split, splits(), "Which of two sets without a picture in common.");
-      param("seed", seed, Range{0, 9223372036854774784.0}, "Another seed is another data set.");
+      param("seed", seed, any_seed, "Another seed is another data set.");
       param("quality", quality, Range{1, 100}, "Of the JPEG.");
     }
     static const Choices& splits() {
@@ -41,16 +41,25 @@ struct Synthetic {
     return "picture " + std::to_string(sample) + " of " + params.split + " (" + textures::class_name(label(sample)) + ")";
   }
 
+  SourceData data() const {
+    SourceData out{.place = "drawn pictures", .count = size(), .hash = hash_text(params.split)};
+    for (int64_t i = 0; i < textures::classes; ++i) out.classes.emplace_back(textures::class_name(i));
+    return out;
+  }
+  void map_labels(const std::vector<int64_t>& labels) { labels_ = labels; }
+
   void run(Ports& port, const SampleContext& context) const {
     thread_local std::vector<uint8_t> pixels;
     const int side = static_cast<int>(params.size);
     const Rng rng(static_cast<uint64_t>(params.seed), hash_text("source.synthetic"), params.split == "test" ? 1 : 0, context.sample);
     textures::draw(label(context.sample), side, rng, pixels);
     io::encode_jpeg({pixels.data(), side, side, 1}, static_cast<int>(params.quality), port.bytes->data);
-    port.label->value = label(context.sample);
+    const int64_t own = label(context.sample);
+    port.label->value = labels_.empty() ? own : labels_[static_cast<size_t>(own)];
   }
 
  private:
+  std::vector<int64_t> labels_;  // in the table of another source
   static int64_t label(uint64_t sample) { return static_cast<int64_t>(sample % textures::classes); }
 };
 

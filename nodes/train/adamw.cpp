@@ -152,14 +152,15 @@ struct TrainAdamW {
   }
 
   void run(Ports&, StepContext& context) {
-    const double lr = lr_.at(context.step, length_);
-    const bool report_norm = !params.norm_every.empty() && Period::parse(params.norm_every)->due(context.step, context.run.steps_per_epoch);
+    const int64_t schedule_step = context.run.schedule_step(context.step);
+    const double lr = lr_.at(schedule_step, length_);
+    const bool report_norm = !params.norm_every.empty() && Period::parse(params.norm_every)->due(context.step, context.run);
     if (params.clip > 0 || report_norm) {
       const Tensor norm = gradient_norm();
       if (report_norm) context.report("grad_norm", norm.item<double>());
       if (params.clip > 0) clip_gradients(norm);
     }
-    optimizer_.step(lr, weight_decay_.at(context.step, length_));
+    optimizer_.step(lr, weight_decay_.at(schedule_step, length_));
     optimizer_.zero_grad();
     if (shards_) shards_->forget(), shards_->share(context.run);
     context.report("lr", lr);

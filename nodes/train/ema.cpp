@@ -42,7 +42,8 @@ struct Ema {
   }
 
   void run(Ports&, StepContext& context) {
-    const double decay = context.step > length_.total ? decay_.final : decay_.at(context.step, length_);
+    const int64_t step = context.run.schedule_step(context.step);
+    const double decay = step > length_.total ? decay_.final : decay_.at(step, length_);
     if (params.to->parameters().size() > 0) SideStream::join(params.to->parameters()[0].device());  // a teacher may be at work
     train::ema_update(params.to->parameters(), params.from->parameters(), decay);
   }

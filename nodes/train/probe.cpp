@@ -89,7 +89,7 @@ struct TrainProbe {
     const model::Probe& probe = params.model->probe;
     std::vector<double> lrs, decays;
     for (int64_t head = 0; head < probe.heads(); ++head) {
-      lrs.push_back(rate(probe.lr(head), context.step));
+      lrs.push_back(rate(probe.lr(head), context.run.schedule_step(context.step)));
       decays.push_back(probe.decay(head));
     }
     optimizers_.step(lrs, decays);

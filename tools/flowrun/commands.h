@@ -24,6 +24,7 @@ struct RunArgs {
   PipelineArgs pipeline;
   std::string out;
   bool resume = false;
+  bool accept_changed_data = false;
   bool serial = false;
   bool quiet = false;
   int threads = 0;
@@ -159,6 +160,7 @@ struct IndexArgs {
   std::vector<std::string> shards;  // files and folders
   std::string out;                  // empty: index.flowrun beside the shards
   std::string labels = "auto";
+  std::string image;  // empty: pictures by their extension
   int threads = 1;
   bool json = false, quiet = false;
 };

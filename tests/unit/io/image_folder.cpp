@@ -33,19 +33,67 @@ TEST(ImageFolder, ClassesAndFilesSortedByBytes) {
   fs::create_directory(dir / "empty");
   const ImageFolder folder = list_image_folder(dir.path());
   EXPECT_EQ(folder.root, dir.path());
-  EXPECT_THAT(folder.classes, ElementsAre("B", "a", "a-b", "b", "empty", "\xc3\xa9"));
+  EXPECT_THAT(folder.classes, ElementsAre("B", "a", "a-b", "b", "\xc3\xa9")) << "an empty folder is no class";
   EXPECT_THAT(paths_of(folder),
-              ElementsAre("0 B/a.JPEG", "1 a/z.jpg", "2 a-b/q.jpg", "3 b/10.jpeg", "3 b/2.JPG", "3 b/deep/x/1.Jpg", "5 \xc3\xa9/q.jpg"));
+              ElementsAre("0 B/a.JPEG", "1 a/z.jpg", "2 a-b/q.jpg", "3 b/10.jpeg", "3 b/2.JPG", "3 b/deep/x/1.Jpg", "4 \xc3\xa9/q.jpg"));
+  EXPECT_THAT(folder.passed_over, ElementsAre(testing::Pair("", 1u), testing::Pair(".md", 1u), testing::Pair(".txt", 1u)));
 }
 
 TEST(ImageFolder, FlatFolderHasNoClasses) {
   const test::TemporaryDirectory dir;
   put_file(dir / "b.jpg", "");
-  put_file(dir / "a.jpg", "");
-  put_file(dir / "more/c.jpg", "");
+  put_file(dir / "a.jpg", "12345");
+  fs::create_directories(dir / "empty/more");
   const ImageFolder folder = list_image_folder(dir.path());
   EXPECT_THAT(folder.classes, IsEmpty());
-  EXPECT_THAT(paths_of(folder), ElementsAre("-1 a.jpg", "-1 b.jpg", "-1 more/c.jpg"));
+  EXPECT_THAT(paths_of(folder), ElementsAre("-1 a.jpg", "-1 b.jpg"));
+  EXPECT_EQ(folder.files[0].size, 5u);
+  EXPECT_THAT(folder.strays, IsEmpty());
+}
+
+TEST(ImageFolder, PicturesBesideClassFoldersHaveNoClass) {
+  const test::TemporaryDirectory dir;
+  for (const char* name : {"b.jpg", "more/c.jpg", "a/x.jpg"}) put_file(dir / name, "");
+  const ImageFolder folder = list_image_folder(dir.path());
+  EXPECT_THAT(folder.classes, ElementsAre("a", "more"));
+  EXPECT_THAT(paths_of(folder), ElementsAre("0 a/x.jpg", "-1 b.jpg", "1 more/c.jpg")) << "by path, as in a flat folder";
+  EXPECT_THAT(folder.strays, ElementsAre("b.jpg"));
+}
+
+TEST(ImageFolder, FoldersOfProgramsAreNoClasses) {
+  const test::TemporaryDirectory dir;
+  for (const char* name : {"ant/1.jpg", "__MACOSX/ant/._1.jpg", "__MACOSX/ant/1.jpg", "@eaDir/1.jpg", "lost+found/1.jpg", ".ipynb_checkpoints/1.jpg",
+                           "ant/@eaDir/1.jpg", "ant/.thumbs/1.jpg", "$RECYCLE.BIN/1.jpg", "notes/a.txt"}) {
+    put_file(dir / name, "");
+  }
+  const ImageFolder folder = list_image_folder(dir.path());
+  EXPECT_THAT(folder.classes, ElementsAre("ant"));
+  EXPECT_THAT(paths_of(folder), ElementsAre("0 ant/1.jpg"));
+  EXPECT_THAT(folder.tool_folders, testing::UnorderedElementsAre("__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "ant/@eaDir"));
+}
+
+TEST(ImageFolder, FoldersOneTooDeepAreSeen) {
+  const test::TemporaryDirectory dir;
+  for (const char* name : {"train/ant/1.jpg", "train/bee/1.jpg"}) put_file(dir / name, "");
+  EXPECT_THAT(list_image_folder(dir.path()).nested, ElementsAre("ant", "bee"));
+  put_file(dir / "train/1.jpg", "");
+  EXPECT_THAT(list_image_folder(dir.path()).nested, IsEmpty());
+  fs::remove(dir / "train/1.jpg");
+  put_file(dir / "val/ant/1.jpg", "");
+  EXPECT_THAT(list_image_folder(dir.path()).nested, IsEmpty());
+}
+
+TEST(ImageFolder, ClassFoldersThatLinkToEachOtherEnd) {
+  const test::TemporaryDirectory dir;
+  constexpr int folders = 12;  // all paths through them would be 12!
+  const auto name = [](int i) { return "c" + std::to_string(10 + i); };
+  for (int i = 0; i < folders; ++i) put_file(dir / name(i) / "x.jpg", "");
+  for (int i = 0; i < folders; ++i) {
+    for (int j = 0; j < folders; ++j) fs::create_directory_symlink(dir / name(j), dir / name(i) / ("to" + std::to_string(10 + j)));
+  }
+  const ImageFolder folder = list_image_folder(dir.path());
+  EXPECT_EQ(folder.files.size(), size_t{folders * folders}) << "each folder once in each class";
+  EXPECT_FALSE(folder.shared.empty());
 }
 
 TEST(ImageFolder, LinksAreFollowedButNotInCircles) {
@@ -72,12 +120,12 @@ TEST(ImageFolder, MissingNamesWhatIsThere) {
 
 TEST(ImageFolder, RefusesFilesAndFoldersWithoutImages) {
   const test::TemporaryDirectory dir;
-  put_file(dir / "data/a/x.gif", "");
+  put_file(dir / "data/a/x.bmp", "");
   put_file(dir / "data/a/y.txt", "");
   put_file(dir / "data/README", "");
   EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "data/README"); }), HasSubstr("is a file"));
   EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "data"); }),
-              AllOf(HasSubstr("no .jpg, .jpeg, .png or .webp files"), HasSubstr("3 other files")));
+              AllOf(HasSubstr("no .jpg, .jpeg, "), HasSubstr("3 other files, a/x.bmp for one")));
 }
 
 TEST(ImageFolder, UnreadableIsAnErrorNotASmallerSet) {

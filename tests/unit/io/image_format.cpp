@@ -38,6 +38,23 @@ TEST(ImageFormat, InfoOfAJpeg) {
   EXPECT_THAT(message_of<Error>([&] { read_image_info(Bytes{0xff, 0xd8, 0xff, 0xd9, 1, 2}); }), HasSubstr("says no size"));
 }
 
+TEST(ImageFormat, NamesOfPictures) {
+  for (const char* name : {"a.jpg", "b/a.JPEG", "a.b.jpe", "a.Jfif", "a.png", "a.webp", "a.gif", "a.tif", "a.TIFF", "dir.bmp/a.png", "caf\xe9.jpg"}) {
+    EXPECT_TRUE(is_image_name(name)) << name;
+    EXPECT_FALSE(is_unread_image_name(name)) << name;
+  }
+  for (const char* name : {"a.bmp", "b/a.HEIC", "a.avif", "a.jp2", "a.svg", "a.ppm"}) {
+    EXPECT_FALSE(is_image_name(name)) << name;
+    EXPECT_TRUE(is_unread_image_name(name)) << name;
+  }
+  for (const char* name : {"", "jpg", ".jpg", "b/.png", "a.jpg.txt", "a.jpg/b", "a.", "a.npy", "jpg.json"}) {
+    EXPECT_FALSE(is_image_name(name)) << name;
+    EXPECT_FALSE(is_unread_image_name(name)) << name;
+  }
+  EXPECT_EQ(image_extensions(), ".jpg, .jpeg, .jpe, .jfif, .png, .webp, .gif, .tif and .tiff");
+  EXPECT_EQ(image_extensions("or"), ".jpg, .jpeg, .jpe, .jfif, .png, .webp, .gif, .tif or .tiff");
+}
+
 TEST(ImageFormat, InfoOfAPng) {
   const Bytes bytes = encode_png(make_image(30, 50, 4, 1).view());
   const ImageInfo info = read_image_info(bytes);

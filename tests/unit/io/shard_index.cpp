@@ -33,10 +33,10 @@ class ShardIndexing : public testing::Test {
  protected:
   void shard(const std::string& name, const Members& members) { put(dir_ / name, tar_of(members)); }
 
-  IndexedShards make(std::optional<LabelKind> labels = {}, int threads = 2) {
+  IndexedShards make(std::optional<LabelKind> labels = {}, int threads = 2, const std::string& image = "") {
     const std::string folder = dir_.path().string();
     const auto shards = list_shards(std::span(&folder, 1));
-    return index_shards(shards, dir_.path(), {.labels = labels, .threads = threads});
+    return index_shards(shards, dir_.path(), {.labels = labels, .image = image, .threads = threads});
   }
   void write() { put(dir_ / shard_index_name, encode_shard_index(make().index)); }
 
@@ -99,10 +99,42 @@ TEST_F(ShardIndexing, LabelsComeFromClsThenJsonThenFolders) {
   EXPECT_THAT(labels_of(make(LabelKind::none).index), testing::ElementsAre(-1, -1));
   shard("a.tar", {{"1.jpg", "x"}, {"1.json", R"({"label": 3})"}, {"1.txt", "a cat"}});
   EXPECT_EQ(make().index.labels, LabelKind::json);
-  shard("a.tar", {{"1.jpg", "x"}, {"1.json", R"({"label": "cat"})"}});
+  shard("a.tar", {{"1.jpg", "x"}, {"1.json", R"({"label": [1, 2]})"}});
   EXPECT_EQ(make().index.labels, LabelKind::none);
   shard("a.tar", {{"n1/1.jpg", "x"}, {"n1/1.cls", "0"}, {"n2/1.jpg", "x"}, {"n2/1.cls", "1"}});
   EXPECT_THAT(make().index.classes, testing::ElementsAre("n1", "n2")) << "folders that agree with the numbers name them";
+}
+
+TEST_F(ShardIndexing, LabelsAsPeopleWriteThem) {
+  shard("a.tar", {{"1.jpg", "x"}, {"1.json", R"({"label": "bee", "score": NaN, "say": "NaN \\"})"}, {"2.jpg", "x"}, {"2.json", R"({"class": "ant"})"}});
+  EXPECT_THAT(make().index.classes, testing::ElementsAre("ant", "bee"));
+  EXPECT_THAT(labels_of(make().index), testing::ElementsAre(1, 0));
+  shard("a.tar", {{"1.jpg", "x"}, {"1.json", R"({"label": "2"})"}, {"2.jpg", "x"}, {"2.json", R"({"label": 3.0})"}, {"3.jpg", "x"}, {"3.json", R"({"cls": null})"}});
+  EXPECT_THAT(labels_of(make().index), testing::ElementsAre(2, 3, -1));
+  shard("a.tar", {{"1.jpg", "x"}, {"1.cls", "48000000"}, {"2.jpg", "x"}, {"2.cls", "1180000"}});
+  EXPECT_THAT(make().index.classes, testing::ElementsAre("1180000", "48000000"));
+  EXPECT_EQ(make().index.class_count(), 2);
+  EXPECT_TRUE(make().index.numbers());
+  shard("a.tar", {{"1.jpg", "x"}, {"1.cls", "cat"}, {"2.jpg", "x"}, {"2.cls", "0"}});
+  EXPECT_THAT(make().remark, HasSubstr("some labels are numbers"));
+}
+
+TEST_F(ShardIndexing, OneOfSeveralPicturesIsTheImage) {
+  shard("a.tar", {{"1.seg.png", "mask"}, {"1.jpg", "x"}, {"1.depth.png", "d"}, {"2.jpg", "y"}, {"2.seg.png", "mask"}});
+  const IndexedShards made = make();
+  EXPECT_EQ(made.index.name(made.index.samples[0]), "1.jpg");
+  EXPECT_EQ(made.index.name(made.index.samples[1]), "2.jpg");
+  EXPECT_EQ(make({}, 1, "seg.png").index.name(make({}, 1, "seg.png").index.samples[1]), "2.seg.png");
+  shard("a.tar", {{"1.jpg", "x"}, {"1.png", "y"}});
+  EXPECT_EQ(make({}, 1, "png").index.name(make({}, 1, "png").index.samples[0]), "1.png");
+}
+
+TEST_F(ShardIndexing, MembersOfMacOS) {
+  shard("a.tar", {{"./._1.jpg", "mac"}, {"./1.jpg", "x"}, {"./._1.cls", "mac"}, {"./1.cls", "2"}});
+  const IndexedShards made = make();
+  ASSERT_EQ(made.index.samples.size(), 1u);
+  EXPECT_EQ(made.index.name(made.index.samples[0]), "1.jpg");
+  EXPECT_EQ(made.index.samples[0].label, 2);
 }
 
 TEST_F(ShardIndexing, ClassFoldersAreThoseBelowWhatAllShare) {
@@ -125,12 +157,17 @@ TEST_F(ShardIndexing, FaultsNameShardAndMember) {
   shard("a.tar", {{"x/0.jpg", ""}, {"x/0.cls", "0"}});
   EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/2.jpg", ""}, {"x/1.cls", "1"}}),
             "DIR/b.tar: the sample x/1 comes again, apart from its other members; the members of a sample must follow one another");
-  EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.png", ""}}), "DIR/b.tar: the sample x/1 has two images, x/1.jpg and x/1.png");
+  EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.png", ""}}), "DIR/b.tar: the sample x/1 has two images, x/1.jpg and x/1.png; choose one by --image jpg or --image png");
+  EXPECT_THAT(fault("b.tar", {{"x/v1.0_1.jpg", ""}, {"x/v1.0_2.jpg", ""}}), HasSubstr("a sample's key ends at the first dot of its name"));
   EXPECT_EQ(fault("b.tar", {{"x/1.cls", "1"}}), "DIR/b.tar: the sample x/1 has no image, only x/1.cls");
-  EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.cls", "cat\n"}}), "DIR/b.tar: x/1.cls holds \"cat\", not the number of a class");
-  EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.cls", "-1"}}), "DIR/b.tar: x/1.cls holds \"-1\", not the number of a class");
+  EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.cls", "c\x01t\n"}}), "DIR/b.tar: x/1.cls holds \"c?t\", not the number or the name of a class");
+  for (const char* label : {"-2", "0.5"}) {
+    EXPECT_THAT(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.cls", label}}),
+                HasSubstr("DIR/b.tar: the label of x/1.jpg is " + std::string(label) + ", which is no class"));
+  }
+  EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.cls", std::string(70000, '1')}}), "DIR/b.tar: x/1.cls has 70000 bytes, too many for a label");
   EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.cls", "1"}, {"x/1.cls", "1"}}), "DIR/b.tar: x/1.cls: the sample has another .cls");
-  EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}}), "DIR/b.tar: x/1.jpg has no .cls beside it, as others have; --labels takes labels from elsewhere");
+  EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}}), "DIR/b.tar: x/1.jpg has no .cls beside it, as others have; --labels takes labels from elsewhere, --labels none from nowhere");
   EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}}, LabelKind::folder),
             "the images of DIR/a.tar lie in no folders of classes; choose other labels with --labels");
   EXPECT_EQ(fault("b.tar.gz", {}), "DIR/b.tar.gz has no random access: decompress it; .tar and .tar.zst are read");

@@ -11,7 +11,8 @@ void add_labels(CLI::App& command, std::string& labels) {
   command
       .add_option(
           "--labels", labels,
-          "Where shards' labels come from: .cls, .json (\"label\" or \"cls\"), folders in the names; auto: what the first image has, in this order")
+          "Where shards' labels come from: .cls, .json (\"label\", \"cls\" or \"class\"), folders in the names; auto: the first of these that any "
+          "image has")
       ->check(CLI::IsMember({"auto", "cls", "json", "folder", "none"}))
       ->capture_default_str();
 }
@@ -29,6 +30,9 @@ void add_index(CLI::App& app, int& status) {
   command.add_option("shards", args->shards, "Shards (.tar, .tar.zst), or folders of them")->required();
   command.add_option("-o,--out", args->out, "The index file; without it index.flowrun beside the first shard");
   add_labels(command, args->labels);
+  command.add_option("--image", args->image,
+                     "What stands behind the key's dot in names of images (jpg, image.png), where a sample has several pictures; without it the "
+                     "one with nothing in between, as x.jpg beside x.mask.png");
   add_work(command, args->threads, args->json, args->quiet);
   on_command(command, args, status, index_shards);
 }

@@ -11,6 +11,9 @@ void add_run(CLI::App& app, int& status) {
   add_pipeline(command, args->pipeline);
   command.add_option("--out", args->out, "Run directory; without it runs/NAME, or the next that is free");
   command.add_flag("--resume", args->resume, "Goes on from the newest complete checkpoint of the run directory");
+  command.add_flag("--accept-changed-data", args->accept_changed_data,
+                   "With --resume: goes on although the data are others than before. The epoch in progress begins again with them, steps go on "
+                   "counting, and schedules never go back");
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
   command.add_flag("--serial", args->serial, "One thread, the same plan: the debugger");
   command.add_flag("--quiet", args->quiet, "No progress line");

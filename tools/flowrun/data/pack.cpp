@@ -6,6 +6,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "graph/context.h"
 #include "io/file.h"
 #include "io/shard_scan.h"
 #include "tools/flowrun/commands.h"
@@ -61,7 +62,7 @@ int index_shards(const IndexArgs& args) {
   std::mutex mutex;
   uint64_t done = 0;
   const uint64_t total = total_bytes(shards);
-  io::IndexOptions options{.labels = label_kind(args.labels), .threads = args.threads};
+  io::IndexOptions options{.labels = label_kind(args.labels), .image = args.image, .threads = args.threads};
   options.progress = [&](uint64_t bytes) {
     const std::lock_guard lock(mutex);
     progress.working("indexed", static_cast<int64_t>((done += bytes) >> 20), static_cast<int64_t>(total >> 20), "MiB");
@@ -70,6 +71,7 @@ int index_shards(const IndexArgs& args) {
   const std::vector<uint8_t> bytes = io::encode_shard_index(made.index);
   io::write_file_atomic(out, std::as_bytes(std::span(bytes)));
   progress.clear();
+  if (!made.remark.empty()) log_warning(made.remark);
   const io::ShardIndex& index = made.index;
   if (args.json) {
     print_json({{"index", out.string()},

@@ -1,9 +1,9 @@
 #include "tools/flowrun/pipeline/load.h"
 
-#include <dlfcn.h>
 #include <filesystem>
 
 #include "graph/pipeline.h"
+#include "graph/plugins.h"
 
 namespace flowrun::tool {
 
@@ -27,9 +27,8 @@ CheckedPipeline load_checked(const PipelineArgs& args) {
 
 void open_plugins(const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
-    if (!dlopen(std::filesystem::absolute(path).c_str(), RTLD_NOW | RTLD_GLOBAL)) {
-      throw PipelineError(std::string("error: the plug-in can't be loaded: ") + dlerror());
-    }
+    const std::string fault = open_plugin(std::filesystem::absolute(path).string());
+    if (!fault.empty()) throw PipelineError("error: the plug-in can't be loaded: " + fault);
   }
 }
 

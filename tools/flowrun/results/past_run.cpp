@@ -73,12 +73,21 @@ PastRun::PastRun(const fs::path& run) : paths(run), pipeline(load(paths)) {
   edited = what_is_edited(stored_pipeline(paths));
   steps = read_steps(paths.metrics);
   replaced = read_replaced(paths.quarantine);
+  data = DataRecord::read(paths);
+  if (const auto change = data ? data->last_change() : std::nullopt) {
+    other_data_until = change->after_step;
+    steps.erase(steps.begin(), steps.upper_bound(other_data_until));
+  }
   for (CheckedNode& node : pipeline.nodes) {
     if (std::string_view(node.type->info.type) == "report.metrics") every = write_params(node.node->params()).value("every", "");
   }
 }
 
 std::string PastRun::not_reported(int64_t step) const {
+  if (step <= other_data_until) {
+    return "step " + std::to_string(step) + " was made with other data: the run goes on with those of now since step " +
+           std::to_string(other_data_until + 1);
+  }
   const std::string what = "step " + std::to_string(step) + " was not reported: ";
   if (steps.empty()) return what + (every.empty() ? "the pipeline has no report.metrics" : paths.metrics.string() + " has no line");
   if (step > steps.rbegin()->first) return what + "the last that was is step " + std::to_string(steps.rbegin()->first);
@@ -108,6 +117,16 @@ RepeatedRun::RepeatedRun(PastRun& past, RepeatOptions options) : past_(past), op
   engine.tap = options_.tap;
   engine.replaced = &replaced_;
   for (const CheckedNode& node : pipeline_.nodes) engine.in_ledger.push_back(in_ledger[node.name]);
+  engine.on_data = [this](const ordered_json& sources, const std::function<void(const DataChange&)>& changed) {
+    if (!past_.data) return;
+    const std::string differences = past_.data->differences(sources);
+    if (past_.data->counts_differ(sources)) {
+      throw PipelineError("error: the data are not those of the run, so its steps can't be made again:" + differences);
+    }
+    changed_data_ = differences;  // as many samples: the ledgers tell which
+    if (!differences.empty()) log_warning("the data are not those of the run:" + differences);
+    if (const auto change = past_.data->last_change()) changed(*change);
+  };
   engine.on_step = [this](const StepContext& context) {
     found_[context.step] = context.ledger;
     if (options_.on_step) options_.on_step(context.step);
@@ -130,7 +149,8 @@ std::map<int64_t, uint64_t> RepeatedRun::ledgers(int64_t first_step, int64_t las
 
 std::string RepeatedRun::reason(int64_t step) const {
   for (const BadSample& bad : failed_) {
-    if (static_cast<int64_t>(bad.epoch) * engine_->info().steps_per_epoch + static_cast<int64_t>(bad.position) / engine_->info().batch + 1 == step) {
+    if (static_cast<int64_t>(bad.epoch) * engine_->info().steps_per_epoch + static_cast<int64_t>(bad.position) / engine_->info().batch + 1 - engine_->info().epoch_shift ==
+        step) {
       return bad.key + " could be read in the run and fails now: " + bad.error;
     }
   }

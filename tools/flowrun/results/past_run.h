@@ -5,6 +5,7 @@
 
 #include "graph/engine.h"
 #include "io/run_directory.h"
+#include "tools/flowrun/run/data_record.h"
 
 namespace flowrun::tool {
 
@@ -25,6 +26,8 @@ struct PastRun {
   Replaced replaced;                      // of quarantine.jsonl
   std::string edited;                     // what is wrong with the resolved pipeline; empty: nothing
   std::string every;                      // of the node that reports
+  std::optional<DataRecord> data;         // none: an older version of flowrun made the run
+  int64_t other_data_until = 0;           // steps up to here were made with data that have been exchanged since
 
   /// "step 7 was not reported: …"
   std::string not_reported(int64_t step) const;
@@ -52,6 +55,8 @@ class RepeatedRun {
   /// The likeliest reason why a step's ledger is another now. Call it when the step was the one repeated last.
   std::string reason(int64_t step) const;
 
+  /// How names and sizes of the data differ from the run's; empty: they don't.
+  const std::string& changed_data() const { return changed_data_; }
   const CheckedPipeline& pipeline() const { return pipeline_; }  // of what is repeated
   const CheckedNode& source() const { return pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)]; }
   const Engine& engine() const { return *engine_; }
@@ -64,6 +69,7 @@ class RepeatedRun {
   Replaced replaced_;  // the engine's, for the repetition under way
   std::map<int64_t, uint64_t> found_;
   std::vector<BadSample> failed_;
+  std::string changed_data_;
   std::unique_ptr<Engine> engine_;
 };
 

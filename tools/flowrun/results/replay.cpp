@@ -141,7 +141,7 @@ class Replay {
         sample_(find_sample(again_.source(), args.sample)),
         use_(places_.uses(sample_)[0]) {
     const RunInfo& run = again_.engine().info();
-    step_ = args.epoch * run.steps_per_epoch + static_cast<int64_t>(use_.position) / run.batch + 1;
+    step_ = args.epoch * run.steps_per_epoch + static_cast<int64_t>(use_.position) / run.batch + 1 - run.epoch_shift;
   }
 
   int run() {

@@ -80,14 +80,14 @@ std::vector<Compared> compare(const PastRun& past, RepeatedRun& again, const std
   return out;
 }
 
-ordered_json to_json(const std::string& run, const std::vector<Compared>& steps, bool equal) {
+ordered_json to_json(const std::string& run, const std::vector<Compared>& steps, bool equal, bool same_data) {
   ordered_json list = ordered_json::array();
   for (const Compared& step : steps) {
     ordered_json entry = {{"step", step.step}, {"expected", hex(step.expected)}, {"found", hex(step.found)}, {"equal", step.expected == step.found}};
     if (!step.reason.empty()) entry["reason"] = step.reason;
     list.push_back(std::move(entry));
   }
-  return {{"run", run}, {"equal", equal}, {"steps", list}};
+  return {{"run", run}, {"equal", equal}, {"same_data", same_data}, {"steps", list}};
 }
 
 }  // namespace
@@ -102,18 +102,19 @@ int verify(const VerifyArgs& args) {
   const std::vector<Compared> compared = compare(past, again, steps);
   progress.clear();
   const auto differs = [](const Compared& step) { return step.expected != step.found; };
+  const bool same_data = again.changed_data().empty();
   const auto differing = std::count_if(compared.begin(), compared.end(), differs);
   if (args.json) {
-    std::cout << to_json(args.run, compared, differing == 0).dump(2) << "\n";
-    return differing == 0 ? 0 : exit_failed;
+    std::cout << to_json(args.run, compared, differing == 0, same_data).dump(2) << "\n";
+    return differing == 0 && same_data ? 0 : exit_failed;
   }
   for (const Compared& step : compared) {
     std::printf("step %lld: %s, %s\n", static_cast<long long>(step.step), hex(step.found).c_str(),
                 differs(step) ? ("but the run had " + hex(step.expected)).c_str() : "as in the run");
   }
   if (differing == 0) {
-    std::printf("%s: all %zu ledgers are those of the run\n", args.run.c_str(), compared.size());
-    return 0;
+    std::printf("%s: all %zu ledgers are those of the run%s\n", args.run.c_str(), compared.size(), same_data ? "" : ", but the data are not");
+    return same_data ? 0 : exit_failed;
   }
   const auto first = std::find_if(compared.begin(), compared.end(), differs);
   std::printf("%s: %lld of %zu ledgers differ, the first at step %lld\n  %s\n", args.run.c_str(), static_cast<long long>(differing), compared.size(),

@@ -52,7 +52,8 @@ void Records::quarantine(const BadSample& bad, const RunInfo& run) {
   if (!bad.training) return;
   if (!quarantine_) quarantine_.emplace(paths_.quarantine);
   const int64_t step =
-      static_cast<int64_t>(bad.epoch) * run.steps_per_epoch + static_cast<int64_t>(bad.position) / std::max<int64_t>(1, run.batch) + 1;
+      static_cast<int64_t>(bad.epoch) * run.steps_per_epoch + static_cast<int64_t>(bad.position) / std::max<int64_t>(1, run.batch) + 1 -
+      run.epoch_shift;
   ordered_json line = {{"step", step},         {"epoch", bad.epoch}, {"position", bad.position},
                        {"sample", bad.sample}, {"key", bad.key},     {"error", bad.error}};
   if (bad.kept) line["kept"] = true;

@@ -35,8 +35,8 @@ void adopt(RunParams& run, const nlohmann::ordered_json& stored) {
   if (run.intra_op == 0) run.intra_op = began.at("intra_op");
 }
 
-void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_json& now) {
-  const nlohmann::json then = what_matters(stored), here = what_matters(now);
+void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_json& now, bool places) {
+  const nlohmann::json then = what_matters(stored, places), here = what_matters(now, places);
   if (then == here) return;
   std::string differences;
   int count = 0;

@@ -17,8 +17,9 @@ nlohmann::ordered_json stored_pipeline(const io::RunPaths& paths);
 /// of other size.
 void adopt(RunParams& run, const nlohmann::ordered_json& stored);
 
-/// Throws PipelineError, listing the differences, unless both pipelines compute the same.
-void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_json& now);
+/// Throws PipelineError, listing the differences, unless both pipelines compute the same. `places`: data must lie in the
+/// same places, too; else they are compared themselves.
+void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_json& now, bool places);
 
 /// The newest complete checkpoint, if there is one.
 std::optional<ResumePoint> resume_point(const io::RunPaths& paths);

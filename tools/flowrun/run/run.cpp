@@ -8,10 +8,12 @@
 #include "graph/device.h"
 #include "graph/log.h"
 #include "graph/ranks.h"
+#include "graph/resolved.h"
 #include "io/checkpoint.h"
 #include "io/file.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/results/report.h"
+#include "tools/flowrun/run/data_record.h"
 #include "tools/flowrun/run/disk.h"
 #include "tools/flowrun/run/memory_watch.h"
 #include "tools/flowrun/run/monitor.h"
@@ -142,6 +144,23 @@ void conclude(Records& records, const Engine& engine, const ordered_json& result
   if (result["status"] == "stopped") log_info(stopped_text(paths, result["steps"]));
 }
 
+/// The record of the data that a resumed run goes on with. Throws PipelineError on other data than it began with, unless
+/// these are accepted.
+DataRecord compare_data(const RunArgs& args, const CheckedPipeline& pipeline, const io::RunPaths& paths, int64_t from, const ordered_json& sources) {
+  std::optional<DataRecord> record = DataRecord::read(paths, from);
+  if (!record) return {};
+  const std::string differences = record->differences(sources);
+  if (differences.empty()) return *record;
+  if (!args.accept_changed_data) {
+    throw PipelineError("error: the data are not those that the run began with:" + differences +
+                        "\nbring these back, or go on with the new ones by --accept-changed-data: the epoch in progress then begins again");
+  }
+  log_warning("going on with other data:" + differences);
+  const std::string training = pipeline.training_source < 0 ? "" : pipeline.nodes[static_cast<size_t>(pipeline.training_source)].name;
+  record->change(sources, training, from, pipeline.run.epochs);
+  return *record;
+}
+
 /// One rank's run; the only one's, mostly.
 int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& opening) {
   const bool first = ranks == nullptr || ranks->launch().rank == 0;
@@ -157,7 +176,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   if (args.resume) adopt(pipeline.run, stored = stored_pipeline(paths));
   device_runtime().resolve(pipeline.run);
   const ordered_json resolved = resolved_json(pipeline);
-  if (args.resume) require_same(stored, resolved);
+  if (args.resume) require_same(stored, resolved, /*places=*/!DataRecord::read(paths));
   if (ranks) require_same_on_all(resolved, *ranks);
 
   Progress progress(args.quiet || !first, args.name);
@@ -166,12 +185,17 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   target.only_warnings = !first;
   const RunLog log(std::move(target), !args.name.empty());
   Records records(paths);
+  DataRecord data;
   MemoryWatch memory(out);
   Place place(directory);
   std::unique_ptr<Engine> engine;
   EngineOptions options = engine_options(args, first ? out : "", ranks);
   if (args.resume) options.resume = resume_point(paths);
   const int64_t from = options.resume ? options.resume->step : 0;
+  options.on_data = [&](const ordered_json& sources, const std::function<void(const DataChange&)>& changed) {
+    if (args.resume) data = compare_data(args, pipeline, paths, from, sources);
+    if (const auto change = data.last_change()) changed(*change);
+  };
   if (args.resume && first) cut_records(paths, options.resume);
   std::optional<Monitor> monitor;
   options.on_step = [&](const StepContext& context) {
@@ -193,7 +217,11 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   }
   engine = std::make_unique<Engine>(pipeline, std::move(options));
   if (first) require_room(*engine, resolved, out);
-  if (!args.resume && first) io::write_file_atomic(paths.pipeline, resolved.dump(2) + "\n");
+  // Data that were moved are looked for in their new place when the run is looked at again.
+  const bool moved = args.resume && what_matters(stored) != what_matters(resolved);
+  if ((!args.resume || moved) && first) io::write_file_atomic(paths.pipeline, resolved.dump(2) + "\n");
+  data.set(*engine);
+  if (first) data.write(paths);
   undo.opened();
   log_info(opening_line(engine->info(), pipeline.run, out, from));
 

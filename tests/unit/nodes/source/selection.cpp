@@ -40,25 +40,6 @@ std::vector<size_t> per_class(int64_t count, uint64_t seed, const Candidates& fr
   return take_per_class(from, all, count, seed);
 }
 
-TEST(SourceSelection, ListsKeepTheFolderOrder) {
-  const test::TemporaryDirectory dir;
-  test::put_file(dir / "list.txt", "dog/12.jpg\r\n\ncat/11.jpg\nonly.jpg\n");
-  EXPECT_THAT(chosen(take_listed(candidates().names, dir / "list.txt")), testing::ElementsAre("cat/11.jpg", "dog/12.jpg", "dog/only.jpg"));
-}
-
-TEST(SourceSelection, FaultsOfListsNameTheLine) {
-  const test::TemporaryDirectory dir;
-  const auto fault = [&](const std::string& text) {
-    test::put_file(dir / "list.txt", text);
-    return test::message_of<io::Error>([&] { take_listed(candidates().names, dir / "list.txt"); });
-  };
-  EXPECT_THAT(fault("cat/11.jpg\n\ncat/99.jpg\n"), HasSubstr("list.txt:3: the folder has no file \"cat/99.jpg\""));
-  EXPECT_THAT(fault("11.jpg\n"), HasSubstr("list.txt:1: several files are called \"11.jpg\""));
-  EXPECT_THAT(fault("dog/only.jpg\nonly.jpg\n"), HasSubstr("list.txt:2: \"only.jpg\" was named in line 1 already"));
-  EXPECT_THAT(fault("\n"), HasSubstr("names no file"));
-  EXPECT_THAT(test::message_of<io::Error>([&] { take_listed(candidates().names, dir / "none.txt"); }), HasSubstr("none.txt"));
-}
-
 TEST(SourceSelection, DrawsPerClass) {
   const auto some = chosen(per_class(4, 0));
   ASSERT_EQ(some.size(), 8u);
@@ -82,6 +63,27 @@ TEST(SourceSelection, ClassesMayBeMixedAndWithoutNames) {
   EXPECT_THAT(drawn, testing::IsSupersetOf({size_t{2}, size_t{4}})) << "the second and the third, as of the cats";
   EXPECT_TRUE(std::is_sorted(drawn.begin(), drawn.end()));
   EXPECT_EQ(test::message_of<io::Error>([&] { per_class(11, 0, mixed); }), "class 0 has 10 images, fewer than per_class = 11");
+}
+
+TEST(SourceSelection, ClassesAsGiven) {
+  Selection selection;
+  selection.classes = {"emu", "dog", "cat"};
+  const Chosen chosen = selection.choose(candidates());
+  EXPECT_EQ(chosen.classes, selection.classes);
+  EXPECT_EQ(chosen.labels.front(), 2);
+  EXPECT_EQ(chosen.labels.back(), 1);
+  selection.classes = {"cat"};
+  EXPECT_EQ(test::message_of<io::Error>([&] { selection.choose(candidates()); }), "classes does not list these classes of the data: dog");
+}
+
+TEST(SourceSelection, LabelsOfAListAreTheLabels) {
+  const test::TemporaryDirectory dir;
+  test::put_file(dir / "list.csv", "path,label\ndog/only.jpg,wolf\ncat/11.jpg,lynx\n");
+  Selection selection;
+  selection.list = (dir / "list.csv").string();
+  const Chosen chosen = selection.choose(candidates());
+  EXPECT_THAT(chosen.classes, testing::ElementsAre("lynx", "wolf"));
+  EXPECT_THAT(chosen.labels, testing::ElementsAre(0, 1));
 }
 
 TEST(SourceSelection, PartsShareNothingAndMissNothing) {

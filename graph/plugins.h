@@ -1,0 +1,20 @@
+// Shared libraries that bring node and model types along.
+#pragma once
+
+#include <string>
+
+#include "graph/json.h"
+
+namespace flowrun {
+
+/// Opens a plug-in, whose types are registered. Returns why it can't be used; empty: it can. Opening one again does nothing.
+/// One that was refused stays in the process, but none of its types is known.
+std::string open_plugin(const std::string& path);
+
+/// Absolute; a relative one is taken from the folder of the file that names it, wherever the program is started.
+std::string plugin_path(const Value& item);
+
+/// Opens the shared libraries of a "plugins" list.
+void load_plugins(const Value& pipeline, Diagnostics& faults);
+
+}  // namespace flowrun
