@@ -50,14 +50,14 @@ struct Period {
     if (steps == 0 || __builtin_mul_overflow((step + shift(run)) / steps + 1, steps, &end)) return INT64_MAX;
     return end - shift(run);
   }
-
- private:
   /// In steps; 0 when that is more than 64 bits hold: no run is so long.
   template <class Run>
   int64_t length(const Run& run) const {
     int64_t steps = count;
     return epochs && __builtin_mul_overflow(count, run.steps_per_epoch, &steps) ? 0 : steps;
   }
+
+ private:
   template <class Run>
   int64_t shift(const Run& run) const {
     return epochs ? run.epoch_shift : 0;
