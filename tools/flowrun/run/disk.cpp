@@ -21,8 +21,8 @@ int64_t most_at_once(const ordered_json& resolved, const RunInfo& run) {
   for (const auto& node : resolved.at("nodes")) {
     if (words_at(node, "type") != "report.checkpoint") continue;
     const auto every = Period::parse(words_at(node, "every"));
-    const int64_t steps = !every ? 1 : every->length(run);
-    const int64_t written = run.last_step / std::max<int64_t>(1, steps) + (run.last_step % std::max<int64_t>(1, steps) == 0 ? 0 : 1);
+    const int64_t length = every ? every->length(run) : 1, steps = length > 0 ? length : INT64_MAX;  // never: at the end alone
+    const int64_t written = run.last_step / steps + (run.last_step % steps == 0 ? 0 : 1);
     most = std::max(most, std::min(node.value("keep", int64_t{1}) + 1, std::max<int64_t>(1, written)));
   }
   return most;
