@@ -38,10 +38,15 @@ TEST(Period, LimitsAndOverflow) {
   }
   EXPECT_NE(Period::fault("every", "4611686018427387904 epochs").find("at most 1000000000000"), std::string::npos);
   EXPECT_EQ(Period::fault("every", "often").find("at most"), std::string::npos);
+  struct Run {
+    int64_t steps_per_epoch, epoch_shift = 0;
+  };
   const Period never = *Period::parse("1000000000000 epochs");
-  EXPECT_FALSE(never.due(7, int64_t{1} << 62));
-  EXPECT_FALSE(never.due(7, int64_t{1} << 24));
-  EXPECT_TRUE(Period::parse("2 epochs")->due(14, 7));
+  for (const int64_t steps : {int64_t{1} << 62, int64_t{1} << 24, INT64_MAX, int64_t{1}}) {
+    EXPECT_FALSE(never.due(7, Run{steps})) << steps;
+    EXPECT_GT(never.next(7, Run{steps}), 7) << steps;
+  }
+  EXPECT_TRUE(Period::parse("2 epochs")->due(14, Run{7}));
 }
 
 }  // namespace
