@@ -20,6 +20,5 @@ find_package(TBB 2022 REQUIRED CONFIG)
 
 if(NOT FLOWRUN_ENGINE_ONLY)
   find_package(CLI11 REQUIRED)
-  find_library(HTTPLIB_LIBRARY cpp-httplib REQUIRED)
   include(FlowrunTorch)
 endif()

@@ -158,7 +158,8 @@ T value_of(const Json& object, const char* key, bool (Json::*is_right)() const n
 CheckpointWriter::CheckpointWriter(fs::path root, int64_t step) : root_(std::move(root)), step_(step) {
   if (step < 0) throw Error("a checkpoint cannot have the negative step " + std::to_string(step));
   std::error_code error;
-  if (fs::create_directories(root_, error)) fsync_directory(root_.has_parent_path() ? root_.parent_path() : ".");
+  // A run directory that was removed is not made again: what else was in it is gone.
+  if (fs::create_directory(root_, error)) fsync_directory(root_.has_parent_path() ? root_.parent_path() : ".");
   if (error) throw system_error("create directory", root_, error.value());
   for (const fs::directory_entry& entry : list(root_)) {
     if (is_temporary(entry.path().filename().string())) remove_tree(entry.path());
@@ -235,14 +236,32 @@ fs::path CheckpointWriter::commit(const Json& extra) {
   return final_path;
 }
 
+namespace {
+
+bool looks_complete(const Found& checkpoint) {
+  try {
+    check_sizes(checkpoint.directory, read_manifest(checkpoint.directory));
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+bool has_checkpoint(const fs::path& root) {
+  try {
+    const std::vector<Found> found = checkpoints_in(root);
+    return std::any_of(found.begin(), found.end(), looks_complete);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void keep_newest_checkpoints(const fs::path& root, size_t count, const fs::path& just_written) {
   size_t complete = 0;
   for (const Found& checkpoint : checkpoints_in(root)) {
-    try {
-      check_sizes(checkpoint.directory, read_manifest(checkpoint.directory));
-    } catch (const Error&) {
-      continue;
-    }
+    if (!looks_complete(checkpoint)) continue;
     if (++complete > count && checkpoint.directory.filename() != just_written.filename()) {
       remove_checkpoint(root, checkpoint);
     }

@@ -33,7 +33,7 @@ struct Manifest {
 // temporary directory is removed and all earlier checkpoints are as they were. Not for several threads at once.
 class CheckpointWriter {
  public:
-  // Creates ROOT when it is missing.
+  // Creates ROOT when it is missing, but not the folder that it is in.
   CheckpointWriter(std::filesystem::path root, int64_t step);
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
@@ -66,6 +66,9 @@ Manifest open_checkpoint(const std::filesystem::path& directory);
 // The checkpoint of the highest step that open_checkpoint accepts; none when there is none or no ROOT. For every newer
 // one that was passed over, SKIPPED (when given) gets a sentence saying why.
 std::optional<std::filesystem::path> newest_complete_checkpoint(const std::filesystem::path& root, std::vector<std::string>* skipped = nullptr);
+
+// Whether any checkpoint of ROOT is complete as keep_newest_checkpoints() has it: sizes, no hashes.
+bool has_checkpoint(const std::filesystem::path& root);
 
 // Reads a manifest held in memory; WHERE is named in errors.
 Manifest parse_manifest(std::string_view text, const std::string& where);

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
+#include <cstdio>
 #include <fcntl.h>
+#include <regex>
 #include <string>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,12 +21,25 @@ std::filesystem::path directory_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
-// Unique over the processes of one machine and the calls of one process; hidden, so that listings pass over leftovers.
+// FNV-1a, so that a name of any length and letters fits into a file's.
+std::string host_mark() {
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  uint32_t hash = 2166136261U;
+  for (const char* c = host; *c != '\0'; ++c) hash = (hash ^ static_cast<uint8_t>(*c)) * 16777619U;
+  char text[9];
+  std::snprintf(text, sizeof text, "%08x", hash);
+  return text;
+}
+
+// Unique over machines, the processes of one, and the calls of one process; hidden, so that listings pass over
+// leftovers.
 std::filesystem::path temporary_name(const std::filesystem::path& path) {
   static std::atomic<uint64_t> calls = 0;
+  static const std::string host = host_mark();
   std::string name(1, '.');
   name += path.filename().string();
-  name += ".tmp-" + std::to_string(getpid()) + "-" + std::to_string(calls.fetch_add(1, std::memory_order_relaxed));
+  name += ".tmp-" + std::to_string(getpid()) + "-" + std::to_string(calls.fetch_add(1, std::memory_order_relaxed)) + "-" + host;
   return directory_of(path) / name;
 }
 
@@ -147,6 +163,23 @@ void write_file_atomic(const std::filesystem::path& path, std::span<const std::b
   AtomicFile file(path);
   file.write(bytes);
   file.commit();
+}
+
+size_t remove_dead_temporaries(const std::filesystem::path& directory) {
+  static const std::regex name_of_one(R"(\..+\.tmp-(\d{1,9})-\d+(-[0-9a-f]{8})?)");
+  const std::string here = "-" + host_mark();
+  size_t removed = 0;
+  std::error_code error;
+  for (auto it = std::filesystem::directory_iterator(directory, error); !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    std::smatch parts;
+    std::error_code ignored;
+    if (!std::regex_match(name, parts, name_of_one) || !it->is_regular_file(ignored) || it->is_symlink(ignored)) continue;
+    if (parts[2].matched && parts[2].str() != here) continue;
+    const bool dead = ::kill(std::stoi(parts[1].str()), 0) != 0 && errno == ESRCH;
+    if (dead && ::unlink(it->path().c_str()) == 0) ++removed;
+  }
+  return removed;
 }
 
 void write_file_atomic(const std::filesystem::path& path, std::string_view text) { write_file_atomic(path, std::as_bytes(std::span(text))); }

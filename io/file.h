@@ -84,4 +84,8 @@ class AtomicFile {
 void write_file_atomic(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_file_atomic(const std::filesystem::path& path, std::string_view text);
 
+// Removes the temporary files in DIRECTORY, not in its folders, that processes of this host left when they were killed.
+// Those of living processes, of other hosts, and what can't be removed stay. Returns how many were removed.
+size_t remove_dead_temporaries(const std::filesystem::path& directory);
+
 }  // namespace flowrun::io

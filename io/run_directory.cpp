@@ -1,9 +1,11 @@
 #include "io/run_directory.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <string>
 #include <string_view>
 #include <sys/file.h>
@@ -11,6 +13,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "io/checkpoint.h"
 #include "io/error.h"
 
 namespace flowrun::io {
@@ -20,21 +23,23 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-void make_directories(const fs::path& directory) {
-  std::error_code error;
-  fs::create_directories(directory, error);
-  if (error) throw system_error("create directory", directory, error.value());
+// As mkdir -p; the folders that were not there go to MADE. "new/../old" makes "new", too.
+void make_directories(const fs::path& directory, std::vector<fs::path>& made) {
+  fs::path place;
+  for (const fs::path& part : directory) {
+    place /= part;
+    if (place.empty() || part.empty()) continue;
+    if (::mkdir(place.c_str(), 0777) == 0) {
+      made.push_back(place);
+      continue;
+    }
+    const int code = errno;
+    std::error_code ignored;
+    if (!fs::is_directory(place, ignored)) throw system_error("create directory", directory, code == EEXIST ? ENOTDIR : code);
+  }
 }
 
-// The lock goes with the process, even when that is killed. Where the file system has no locks, nothing is locked.
-FileDescriptor lock_directory(const fs::path& directory) {
-  FileDescriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) throw system_error("open directory", directory, errno);
-  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    throw Error("another process is writing " + directory.string() + ": stop it or choose another --out");
-  }
-  return fd;
-}
+bool is_same(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
 
 bool survives(std::string_view line, int64_t step) {
   const Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
@@ -70,6 +75,23 @@ bool is_locked(const fs::path& directory) {
   return fd && flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
+bool is_run_file(const fs::path& relative) {
+  static const std::regex names(
+      R"(pipeline\.resolved\.json|(metrics|evaluations|quarantine)\.jsonl|log\.txt|(data|stats|status|process|result)\.json|status\.txt|result\.md)"
+      R"(|report\.html|events\.out\.tfevents\.\d+\.flowrun|(collapse|failed)-step-\d+\.json|\.[^/]+\.tmp-\d+-\d+(-[0-9a-f]+)?)"
+      R"(|checkpoints|collapse|(checkpoints|collapse)/(step-\d+|\.step-\d+\.tmp(-old)?)(/([^/]+\.safetensors|manifest\.json))?)");
+  return std::regex_match(relative.generic_string(), names);
+}
+
+FileDescriptor lock_directory(const fs::path& directory) {
+  FileDescriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) throw system_error("open directory", directory, errno);
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    throw Error("another process is writing " + directory.string() + ": stop it or choose another --out");
+  }
+  return fd;
+}
+
 RunDirectory::RunDirectory(const fs::path& out, bool resume) : paths_(out) {
   std::error_code ignored;
   if (fs::exists(out, ignored) && !fs::is_directory(out, ignored)) {
@@ -78,13 +100,53 @@ RunDirectory::RunDirectory(const fs::path& out, bool resume) : paths_(out) {
   if (resume && !holds_run(out)) {
     throw Error("there is no run to resume in " + out.string() + ": check --out, or leave --resume away to start one");
   }
-  make_directories(out);
-  lock_ = lock_directory(out);
+  try {
+    hold(resume);
+  } catch (...) {
+    undo();
+    throw;
+  }
+}
+
+void RunDirectory::hold(bool resume) {
+  const fs::path& out = paths_.root;
+  // One that gave up opening a run here may have removed the folder before it was locked.
+  for (int attempt = 0; attempt == 0 || (attempt < 8 && !in_place()); ++attempt) {
+    make_directories(out, made_);
+    lock_ = lock_directory(out);
+  }
   // Asked only under the lock: of two that start at once, one must lose.
   if (!resume && holds_run(out)) {
-    throw Error(out.string() + " holds a run already: continue it with --resume or choose another --out");
+    const bool saved = has_checkpoint(paths_.checkpoints);
+    throw Error(out.string() + " holds a run already" +
+                (saved ? ": continue it with --resume or choose another --out"
+                       : ", which has no complete checkpoint: choose another --out, or begin it again with --resume"));
   }
-  make_directories(paths_.checkpoints);
+  for (const fs::directory_entry& entry : fs::directory_iterator(out)) before_.insert(entry.path().filename().string());
+  make_directories(paths_.checkpoints, made_);
+  if (resume) remove_dead_temporaries(out);
+}
+
+bool RunDirectory::in_place() const {
+  struct stat held {
+  }, named{};
+  return fstat(lock_.get(), &held) == 0 && stat(paths_.root.c_str(), &named) == 0 && is_same(held, named);
+}
+
+void RunDirectory::undo() const noexcept {
+  try {
+    std::error_code ignored;
+    if (lock_ && in_place()) {
+      for (auto it = fs::directory_iterator(paths_.root, ignored); !ignored && it != fs::directory_iterator(); it.increment(ignored)) {
+        const std::string name = it->path().filename().string();
+        if (!before_.contains(name) && is_run_file(name)) (void)::unlink(it->path().c_str());
+      }
+    }
+    // rmdir: what is not empty stays.
+    for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) (void)::rmdir(folder->c_str());
+  } catch (const std::exception&) {
+    // No memory for a name: then it stays.
+  }
 }
 
 JsonLines::JsonLines(fs::path path) : path_(std::move(path)) {
@@ -109,6 +171,10 @@ void JsonLines::append(const nlohmann::ordered_json& object) {
     throw;
   }
   size_ += static_cast<int64_t>(line.size());
+  struct stat status {};
+  if (fstat(file_.get(), &status) == 0 && status.st_nlink == 0) {
+    throw Error(path_.string() + " was removed while it was written: what follows would be lost");
+  }
 }
 
 size_t truncate_json_lines(const fs::path& path, int64_t step) {

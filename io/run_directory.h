@@ -4,6 +4,9 @@
 #include <filesystem>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "io/file.h"
 
@@ -29,24 +32,47 @@ bool holds_run(const std::filesystem::path& directory);
 // Whether a process is writing into it. False where the file system has no locks.
 bool is_locked(const std::filesystem::path& directory);
 
+// Whether a run writes a file or folder of that name, RELATIVE to its directory. Pictures, whose names a pipeline
+// chooses, are not among them.
+bool is_run_file(const std::filesystem::path& relative);
+
+// The lock on a directory that is there, held by this process alone while the object lives; it goes with the process,
+// even when that is killed. Where the file system has no locks, nothing is locked. Throws Error when another has it.
+FileDescriptor lock_directory(const std::filesystem::path& directory);
+
 // The directory that one run writes into, held by this process alone while the object lives.
 class RunDirectory {
  public:
   // Without RESUME creates OUT (parents too) and refuses one that holds a run already; with RESUME refuses one that
-  // holds none. Both refuse one that another process is writing. Throws Error naming the fix.
+  // holds none, and removes what killed processes left half-written. Both refuse one that another process is writing.
+  // Throws Error naming the fix; then whatever this call made is gone again.
   RunDirectory(const std::filesystem::path& out, bool resume);
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+  ~RunDirectory() = default;
 
   const RunPaths& paths() const { return paths_; }
 
+  // Whether the directory still stands under its name, and not another one in its place.
+  bool in_place() const;
+
+  // For a run that could not be opened: removes the run's files that were not there before, and the folders that this
+  // object made, parents too, where they are empty. Whatever else is there stays. Any thread.
+  void undo() const noexcept;
+
  private:
+  void hold(bool resume);
+
   RunPaths paths_;
   FileDescriptor lock_;
+  std::vector<std::filesystem::path> made_;  // folders, the outer ones first
+  std::set<std::string> before_;             // names that were in it
 };
 
 // Appends JSON objects to a file, one per line, each handed to the system at once, so that readers never see half a
 // line for long. Opening drops a last line that a killed writer left torn. NaN and infinities become null, bytes that
 // are no UTF-8 the replacement character. Any thread may append. Throws Error when the disk is full or fails; the file
-// then ends with the last whole line.
+// then ends with the last whole line. Throws Error, too, when somebody has removed the file.
 class JsonLines {
  public:
   explicit JsonLines(std::filesystem::path path);

@@ -6,7 +6,9 @@
 #include <cstring>
 #include <fcntl.h>
 #include <map>
+#include <optional>
 #include <unistd.h>
+#include <vector>
 
 #include "io/error.h"
 
@@ -101,6 +103,93 @@ int64_t end_of_records(int fd, int64_t size) {
   }
 }
 
+// Reads a protocol buffer's fields one by one.
+class Fields {
+ public:
+  explicit Fields(std::string_view message) : rest_(message) {}
+
+  // The next field's number, or 0: there is none, or the rest is no protocol buffer.
+  uint64_t next() {
+    uint64_t key = 0;
+    if (rest_.empty() || !varint(key)) return 0;
+    value_ = 0;
+    switch (static_cast<Wire>(key & 7)) {
+      case Wire::varint:
+        return varint(value_) ? key >> 3 : 0;
+      case Wire::fixed64:
+        return skip(8) ? key >> 3 : 0;
+      case Wire::fixed32:
+        return skip(4) ? key >> 3 : 0;
+      case Wire::bytes: {
+        uint64_t length = 0;
+        return varint(length) && skip(length) ? key >> 3 : 0;
+      }
+    }
+    return 0;
+  }
+  // Of a varint.
+  uint64_t value() const { return value_; }
+
+ private:
+  bool varint(uint64_t& out) {
+    out = 0;
+    for (unsigned shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
+      const auto byte = static_cast<uint8_t>(rest_.front());
+      rest_.remove_prefix(1);
+      out |= static_cast<uint64_t>(byte & 0x7f) << shift;
+      if (byte < 0x80) return true;
+    }
+    return false;
+  }
+  bool skip(uint64_t count) {
+    if (count > rest_.size()) return false;
+    rest_.remove_prefix(count);
+    return true;
+  }
+
+  std::string_view rest_;
+  uint64_t value_ = 0;
+};
+
+int64_t step_of_event(std::string_view event) {
+  Fields fields(event);
+  while (const uint64_t field = fields.next()) {
+    if (field == 2) return static_cast<int64_t>(fields.value());
+  }
+  return 0;
+}
+
+// The event of the record that BYTES begin with, if it is whole.
+std::optional<std::string_view> first_event(std::string_view bytes) {
+  constexpr size_t head = length_bytes + crc_bytes;
+  if (bytes.size() < head + crc_bytes) return std::nullopt;
+  uint64_t length = 0;
+  uint32_t crc = 0;
+  std::memcpy(&length, bytes.data(), length_bytes);
+  std::memcpy(&crc, bytes.data() + length_bytes, crc_bytes);
+  if (crc != masked_crc32c(bytes.substr(0, length_bytes)) || length > bytes.size() - head - crc_bytes) return std::nullopt;
+  const std::string_view event = bytes.substr(head, length);
+  std::memcpy(&crc, bytes.data() + head + length, crc_bytes);
+  if (crc != masked_crc32c(event)) return std::nullopt;
+  return event;
+}
+
+bool truncate_event_file(const std::filesystem::path& path, int64_t step) {
+  std::vector<uint8_t> bytes;
+  read_file(path, bytes);
+  std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const size_t all = rest.size();
+  std::string kept;
+  while (const auto event = first_event(rest)) {
+    const size_t record = length_bytes + crc_bytes + event->size() + crc_bytes;
+    if (step_of_event(*event) <= step) kept += rest.substr(0, record);
+    rest.remove_prefix(record);
+  }
+  if (rest.size() == all || kept.size() == all) return false;  // no event file, or nothing to drop
+  write_file_atomic(path, kept);
+  return true;
+}
+
 }  // namespace
 
 uint32_t masked_crc32c(std::string_view bytes) {
@@ -117,6 +206,16 @@ std::shared_ptr<EventWriter> shared_event_writer(const std::filesystem::path& di
   std::shared_ptr<EventWriter> writer = known.lock();
   if (!writer) known = writer = std::make_shared<EventWriter>(directory / event_file_name(seconds));
   return writer;
+}
+
+size_t truncate_events(const std::filesystem::path& directory, int64_t step) {
+  size_t changed = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    const bool is_ours = name.starts_with("events.out.tfevents.") && name.ends_with(".flowrun") && entry.is_regular_file();
+    if (is_ours && truncate_event_file(entry.path(), step)) ++changed;
+  }
+  return changed;
 }
 
 std::string event_file_name(int64_t seconds) { return "events.out.tfevents." + std::to_string(seconds) + ".flowrun"; }

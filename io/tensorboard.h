@@ -41,6 +41,11 @@ std::shared_ptr<EventWriter> shared_event_writer(const std::filesystem::path& di
 // "events.out.tfevents.SECONDS.flowrun".
 std::string event_file_name(int64_t seconds);
 
+// For resuming at STEP: drops from the event files of this program in DIRECTORY the events of greater steps, and whatever
+// is behind a torn or damaged record, which no reader gets past. What was reported up to the step is kept. Returns how
+// many files were changed. No writer may be open on them.
+size_t truncate_events(const std::filesystem::path& directory, int64_t step);
+
 // CRC-32C (Castagnoli) as TFRecords store it, rotated and offset.
 uint32_t masked_crc32c(std::string_view bytes);
 

@@ -3,17 +3,25 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 #include <algorithm>
+#include <arpa/inet.h>
+#include <array>
 #include <atomic>
 #include <bit>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <dlfcn.h>
+#include <memory>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <optional>
+#include <sys/socket.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <unistd.h>
 
+#include "graph/deadline.h"
 #include "nodes/device/cuda_module.h"
 #include "nodes/ranks/group.h"
 #include "nodes/ranks/pulse.h"
@@ -33,7 +41,43 @@ namespace {
 using c10d::Store;
 using std::chrono::milliseconds;
 
-milliseconds timeout_of(const Launch& launch) { return milliseconds(static_cast<int64_t>(launch.timeout * 1000)); }
+/// Longer than a third of a year is for ever, and clocks can't count to it.
+milliseconds timeout_of(const Launch& launch) { return milliseconds(static_cast<int64_t>(std::min(launch.timeout, 1e7) * 1000)); }
+
+constexpr milliseconds grace{2000};  // within which c10d itself says what is wrong
+
+/// Whether a socket may be bound to what the name stands for, so that other machines still reach it: a number, or a name with one
+/// address that isn't this machine's loop (Debian gives a machine's own name 127.0.1.1).
+bool is_for_all(const std::string& host, const addrinfo& found) {
+  const bool is_number = ::inet_pton(AF_INET, host.c_str(), std::array<char, sizeof(in_addr)>().data()) == 1 ||
+                         ::inet_pton(AF_INET6, host.c_str(), std::array<char, sizeof(in6_addr)>().data()) == 1;
+  if (is_number || host == "localhost") return true;
+  if (found.ai_next != nullptr) return false;
+  if (found.ai_family == AF_INET6) return !IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(found.ai_addr)->sin6_addr);
+  return (ntohl(reinterpret_cast<const sockaddr_in*>(found.ai_addr)->sin_addr.s_addr) >> 24) != 127;
+}
+
+/// A socket that takes connections at that address alone. Nothing where the address is not this machine's, or several: then c10d
+/// takes them at all. Throws RankError when the port is taken.
+std::optional<int> listen_at(const std::string& host, int port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0 || found == nullptr) return {};
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> all(found, &::freeaddrinfo);
+  if (!is_for_all(host, *found)) return {};
+  // "localhost" may be both ::1 and 127.0.0.1: whoever connects tries both.
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    const int yes = 1, fd = ::socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) continue;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (::bind(fd, one->ai_addr, one->ai_addrlen) == 0 && ::listen(fd, SOMAXCONN) == 0) return fd;
+    const int code = errno;
+    ::close(fd);
+    if (code == EADDRINUSE) throw RankError("port " + std::to_string(port) + " of " + host + " is taken by another program");
+  }
+  return {};
+}
 
 std::string place_of(const Launch& launch) {
   return "rank " + std::to_string(launch.rank) + " of " + std::to_string(launch.world) + " (" + launch.by + "), store at " + launch.host + ":" +
@@ -49,7 +93,8 @@ class Group final : public TensorRanks {
  public:
   explicit Group(const Launch& launch) : TensorRanks(launch) {
     open_store();
-    pulse_.emplace(*store_, launch);
+    asking_ = another_connection();
+    pulse_.emplace(another_connection(), launch);
     control_ = group("control", "cpu");
     std::vector<int64_t> all = {1};
     sum(all, "meeting the others");
@@ -58,7 +103,7 @@ class Group final : public TensorRanks {
   ~Group() override {
     // The others find out that this rank has left, and ask why.
     gradients_.reset(), control_.reset();
-    if (has_failed_ && launch().hosts_store) until_all_know(*store_, launch());
+    if (has_failed_ && launch().hosts_store) until_all_know(store_, launch());
   }
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
@@ -92,7 +137,7 @@ class Group final : public TensorRanks {
 
   void failed(const std::string& why) noexcept override {
     has_failed_ = true;
-    tell_failure(*store_, launch(), why);
+    tell_failure(store_, launch(), why);
   }
 
   void all_reduce(Tensor& host, const std::string& what) override {
@@ -125,7 +170,7 @@ class Group final : public TensorRanks {
   }
 
   void missing(const std::string& what, const std::string& kind, const std::string& why) override {
-    throw RankError(diagnosis(*store_, launch()) + "\n  found out by rank " + std::to_string(launch().rank) + " at " + purpose(what) + " (" + kind +
+    throw RankError(diagnosis(asking_, launch()) + "\n  found out by rank " + std::to_string(launch().rank) + " at " + purpose(what) + " (" + kind +
                     "): " + first_line(why.c_str()));
   }
 
@@ -138,14 +183,29 @@ class Group final : public TensorRanks {
     options.waitWorkers = false;
     options.timeout = timeout_of(launch());
     options.multiTenant = true;
+    // torchrun keeps its store over restarts.
+    const std::string prefix = "flowrun/" + std::to_string(launch().restarts);
     try {
-      const auto tcp = c10::make_intrusive<c10d::TCPStore>(launch().host, options);
-      // torchrun keeps its store over restarts.
-      store_ = c10::make_intrusive<c10d::PrefixStore>("flowrun/" + std::to_string(launch().restarts), tcp);
+      if (options.isServer) options.masterListenFd = listen_at(launch().host, launch().port);
+      store_ = in_time<Store>(timeout_of(launch()) + grace, [prefix, options, host = launch().host]() -> c10::intrusive_ptr<Store> {
+        return c10::make_intrusive<c10d::PrefixStore>(prefix, c10::make_intrusive<c10d::TCPStore>(host, options));
+      });
     } catch (const std::exception& error) {
       throw RankError("the ranks can't meet: " + place_of(launch()) + ": " + first_line(error.what()) +
                       "\n  check that MASTER_ADDR is the machine of rank 0, that MASTER_PORT is free there, and that rank 0 has started");
     }
+  }
+
+  c10::intrusive_ptr<Store> another_connection() const {
+    return in_time<Store>(timeout_of(launch()) + grace, [store = store_] { return store->clone(); });
+  }
+
+  /// c10d waits for a store that takes connections and is silent as long as it is. `make` holds what it uses. Throws RankError.
+  template <class T>
+  c10::intrusive_ptr<T> in_time(milliseconds limit, std::function<c10::intrusive_ptr<T>()> make) const {
+    const auto made = std::make_shared<c10::intrusive_ptr<T>>();
+    if (!runs_within(limit, [made, make = std::move(make)] { *made = make(); })) throw RankError(silent_store(launch()));
+    return *made;
   }
 
   c10::intrusive_ptr<c10d::ProcessGroup> group(const char* name, const std::string& device) {
@@ -156,15 +216,18 @@ class Group final : public TensorRanks {
         add_nccl(*out, store);
         return out;
       }
-      const auto backend = c10::make_intrusive<c10d::ProcessGroupGloo>(store, launch().rank, launch().world,
-                                                                       c10d::ProcessGroupGloo::Options::create_default(timeout_of(launch())));
+      // Ranks may come one after the other, and each is waited for.
+      const auto backend = in_time<c10d::ProcessGroupGloo>(2 * timeout_of(launch()) + 5 * grace, [store, launch = launch()] {
+        return c10::make_intrusive<c10d::ProcessGroupGloo>(store, launch.rank, launch.world,
+                                                           c10d::ProcessGroupGloo::Options::create_default(timeout_of(launch)));
+      });
       out->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO, backend);
       out->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
       return out;
     } catch (const std::exception& error) {
       std::string absent;
       try {
-        absent = diagnosis(*store_, launch()) + "; ";
+        absent = diagnosis(asking_, launch()) + "; ";
       } catch (const std::exception&) {
         // The error itself must do.
       }
@@ -188,7 +251,7 @@ class Group final : public TensorRanks {
 
   void add_up(Tensor mine);
 
-  c10::intrusive_ptr<Store> store_;
+  c10::intrusive_ptr<Store> store_, asking_;  // the second for diagnoses alone: it may be left waiting
   std::optional<Pulse> pulse_;
   c10::intrusive_ptr<c10d::ProcessGroup> control_, gradients_;
   int64_t sums_ = 0;

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <torch/csrc/distributed/c10d/Store.hpp>
 #include <vector>
+
+#include "graph/deadline.h"
 
 namespace flowrun::ranks {
 namespace {
@@ -35,6 +38,8 @@ std::vector<int> silent(const std::vector<std::string>& before, const std::vecto
   return out;
 }
 
+constexpr milliseconds patience = 5 * interval;  // with a store that lives, on a busy machine
+
 std::vector<std::string> pulses(Store& store, const Launch& launch) {
   std::vector<std::string> out;
   for (int rank = 0; rank < launch.world; ++rank) {
@@ -45,7 +50,7 @@ std::vector<std::string> pulses(Store& store, const Launch& launch) {
 
 }  // namespace
 
-Pulse::Pulse(Store& store, const Launch& launch) : store_(store.clone()), launch_(launch), thread_([this] { beat(); }) {}
+Pulse::Pulse(c10::intrusive_ptr<Store> store, const Launch& launch) : store_(std::move(store)), launch_(launch), thread_([this] { beat(); }) {}
 
 Pulse::~Pulse() {
   {
@@ -76,62 +81,86 @@ void Pulse::beat() {
   }
 }
 
-void tell_failure(Store& store, const Launch& launch, const std::string& why) noexcept {
+void tell_failure(const c10::intrusive_ptr<Store>& store, const Launch& launch, const std::string& why) noexcept {
   try {
-    store.set(key("failed", launch.rank), bytes(why));
+    runs_within(patience, [store, name = key("failed", launch.rank), why] { store->set(name, bytes(why)); });
   } catch (const std::exception&) {
     // The store is gone, and with it the run.
   }
 }
 
-std::string diagnosis(Store& store, const Launch& launch) {
+std::string silent_store(const Launch& launch) {
+  return "rank 0, or the torchrun that holds the store, does not answer: its process or its machine stands still, or another program has port " +
+         std::to_string(launch.port) + " of " + launch.host;
+}
+
+namespace {
+
+std::string ask_all(Store& store, const Launch& launch) {
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    const std::string failed = failures(store, launch);
+    if (!failed.empty()) return failed;
+    std::this_thread::sleep_for(milliseconds(500));
+  }
+  // Who lives shows itself in every interval; on a busy machine it may miss some.
+  const std::vector<std::string> before = pulses(store, launch);
+  std::vector<std::string> after;
+  std::vector<int> lost;
+  for (int looks = 1; looks <= 3 || (looks <= 6 && !lost.empty()); ++looks) {
+    std::this_thread::sleep_for(interval);
+    if (const std::string failed = failures(store, launch); !failed.empty()) return failed;
+    after = pulses(store, launch);
+    lost = silent(before, after, launch);
+  }
+  const auto where = [&](int rank) {
+    const std::string& now = after[static_cast<size_t>(rank)];
+    return now.empty() ? "before its first step" : now.substr(now.find(' ') + 1);
+  };
+  std::string out = lost.empty() ? "all ranks live, but they are not at the same place:" : "";
+  for (const int rank : lost) out += (out.empty() ? "rank " : ", rank ") + std::to_string(rank) + " is gone (last seen " + where(rank) + ")";
+  for (int rank = 0; lost.empty() && rank < std::min(launch.world, 16); ++rank) out += "\n  rank " + std::to_string(rank) + ": " + where(rank);
+  return out;
+}
+
+}  // namespace
+
+std::string diagnosis(const c10::intrusive_ptr<Store>& store, const Launch& launch) {
+  const auto out = std::make_shared<std::string>();
   try {
-    for (int attempt = 0; attempt < 4; ++attempt) {
-      const std::string failed = failures(store, launch);
-      if (!failed.empty()) return failed;
-      std::this_thread::sleep_for(milliseconds(500));
-    }
-    // Who lives shows itself in every interval; on a busy machine it may miss some.
-    const std::vector<std::string> before = pulses(store, launch);
-    std::vector<std::string> after;
-    std::vector<int> lost;
-    for (int looks = 1; looks <= 3 || (looks <= 6 && !lost.empty()); ++looks) {
-      std::this_thread::sleep_for(interval);
-      if (const std::string failed = failures(store, launch); !failed.empty()) return failed;
-      after = pulses(store, launch);
-      lost = silent(before, after, launch);
-    }
-    const auto where = [&](int rank) {
-      const std::string& now = after[static_cast<size_t>(rank)];
-      return now.empty() ? "before its first step" : now.substr(now.find(' ') + 1);
-    };
-    std::string out = lost.empty() ? "all ranks live, but they are not at the same place:" : "";
-    for (const int rank : lost) out += (out.empty() ? "rank " : ", rank ") + std::to_string(rank) + " is gone (last seen " + where(rank) + ")";
-    for (int rank = 0; lost.empty() && rank < std::min(launch.world, 16); ++rank) out += "\n  rank " + std::to_string(rank) + ": " + where(rank);
-    return out;
+    const bool answers = runs_within(patience, [store, name = key("pulse", 0)] { store->check({name}); }) &&
+                         runs_within(6 * patience + milliseconds(20) * launch.world, [store, launch, out] { *out = ask_all(*store, launch); });
+    return answers ? *out : silent_store(launch);
   } catch (const std::exception&) {
     return "the store at " + launch.host + ":" + std::to_string(launch.port) + " does not answer: rank 0, or the torchrun that held it, is gone";
   }
 }
 
-void until_all_know(Store& store, const Launch& launch) noexcept {
+namespace {
+
+void watch_until_all_know(Store& store, const Launch& launch) {
   using std::chrono::steady_clock;
-  const auto until = steady_clock::now() + std::min(milliseconds(static_cast<int64_t>(launch.timeout * 1000)), 20 * interval);
+  const auto until = steady_clock::now() + milliseconds(static_cast<int64_t>(std::min(launch.timeout, 20.0) * 1000));
+  std::vector<std::string> shown = pulses(store, launch);
+  std::vector<steady_clock::time_point> at(shown.size(), steady_clock::now());
+  const auto waits_for = [&](const std::vector<std::string>& now, int rank) {
+    const auto r = static_cast<size_t>(rank);
+    if (rank == launch.rank || store.check({key("failed", rank)})) return false;
+    if (now[r] != shown[r]) at[r] = steady_clock::now(), shown[r] = now[r];
+    return steady_clock::now() - at[r] < 5 * interval;
+  };
+  for (bool waits = true; waits && steady_clock::now() < until;) {
+    std::this_thread::sleep_for(milliseconds(50));
+    const std::vector<std::string> now = pulses(store, launch);
+    waits = false;
+    for (int rank = 0; rank < launch.world; ++rank) waits = waits_for(now, rank) || waits;
+  }
+}
+
+}  // namespace
+
+void until_all_know(const c10::intrusive_ptr<Store>& store, const Launch& launch) noexcept {
   try {
-    std::vector<std::string> shown = pulses(store, launch);
-    std::vector<steady_clock::time_point> at(shown.size(), steady_clock::now());
-    const auto waits_for = [&](const std::vector<std::string>& now, int rank) {
-      const auto r = static_cast<size_t>(rank);
-      if (rank == launch.rank || store.check({key("failed", rank)})) return false;
-      if (now[r] != shown[r]) at[r] = steady_clock::now(), shown[r] = now[r];
-      return steady_clock::now() - at[r] < 5 * interval;
-    };
-    for (bool waits = true; waits && steady_clock::now() < until;) {
-      std::this_thread::sleep_for(milliseconds(50));
-      const std::vector<std::string> now = pulses(store, launch);
-      waits = false;
-      for (int rank = 0; rank < launch.world; ++rank) waits = waits_for(now, rank) || waits;
-    }
+    runs_within(20 * interval + patience, [store, launch] { watch_until_all_know(*store, launch); });
   } catch (const std::exception&) {
     // Nothing is left to be read.
   }

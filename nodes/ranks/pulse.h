@@ -18,7 +18,8 @@ namespace flowrun::ranks {
 /// Shows the others, once a second, that this process lives and where it is.
 class Pulse {
  public:
-  Pulse(c10d::Store& store, const Launch& launch);
+  /// `store`: a connection that nobody else uses.
+  Pulse(c10::intrusive_ptr<c10d::Store> store, const Launch& launch);
   ~Pulse();
   Pulse(const Pulse&) = delete;
   Pulse& operator=(const Pulse&) = delete;
@@ -38,14 +39,21 @@ class Pulse {
   std::thread thread_;
 };
 
-/// Tells the others why this rank ends.
-void tell_failure(c10d::Store& store, const Launch& launch, const std::string& why) noexcept;
+/// A call of the store has no end of its own where the process that serves it stands still. So each of these has one, and leaves
+/// a thread behind with its connection where it must.
 
-/// Who has failed, or has not shown itself lately, or else where everybody is. Takes some seconds.
-std::string diagnosis(c10d::Store& store, const Launch& launch);
+/// Tells the others why this rank ends.
+void tell_failure(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch, const std::string& why) noexcept;
+
+/// Who has failed, or has not shown itself lately, or else where everybody is. Takes some seconds. `store`: a connection that
+/// nobody else uses.
+std::string diagnosis(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch);
+
+/// Who serves the store, and what it is when it is silent, for messages.
+std::string silent_store(const Launch& launch);
 
 /// A store ends with the process that opened it: the others, whose connections to this rank are closed, may still read there
 /// why. Who has read it fails and says so in turn; who was killed is silent. Takes no longer than some seconds.
-void until_all_know(c10d::Store& store, const Launch& launch) noexcept;
+void until_all_know(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch) noexcept;
 
 }  // namespace flowrun::ranks

@@ -234,6 +234,51 @@ class Live(Folder):
         self.assertEqual({name.split("{")[0] for name in values}, kinds)
         taken = self.flowrun("pipeline.json", "--out", "other", "--prometheus", port, status=1).stderr
         self.assertIn(f"port {port} of this machine is taken", taken)
+        self.assertFalse((self.folder / "other").exists(), "a failed open leaves no folder")
+
+    def scrape(self, port, request=b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+            client.sendall(request)
+            answer = b""
+            while chunk := client.recv(65536):
+                answer += chunk
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return int(head.split()[1]), body.decode()
+
+    def test_prometheus_clients_that_misbehave(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        pipeline = with_fault("sample", kind="sleep", ms=30)
+        pipeline["run"]["epochs"] = 1000
+        long = "n" * 90
+        pipeline["nodes"][long] = pipeline["nodes"].pop("sheet", {"type": "report.contact_sheet", "in": {"image": "batch"}, "tensorboard": False})
+        process = self.begin(pipeline, "--prometheus", port)
+        self.wait_for(lambda: self.steps() >= 2, "steps")
+        mute = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
+        self.addCleanup(lambda: [client.close() for client in mute])
+        status, body = self.scrape(port)
+        self.assertEqual(status, 200)
+        self.assertIn(f'node="{long}",scope="batch"}} ', body)
+        for line in body.splitlines():
+            self.assertRegex(line, r'^(# (HELP|TYPE) flowrun_\w+ .+|flowrun_\w+(\{node="([^"\\]|\\.)*",scope="\w+"\})? [-+.\de]+|flowrun_\w+ (nan|inf))$')
+        for request, status in ((b"GET / HTTP/1.1\r\n\r\n", 404), (b"POST /metrics HTTP/1.1\r\n\r\n", 405), (b"GET /metrics?a=b HTTP/1.0\n\n", 200),
+                                (b"HEAD /metrics HTTP/1.1\r\n\r\n", 200), (b"x" * 20000, 431), (b"\0\r\n\r\n", 405)):
+            self.assertEqual(self.scrape(port, request)[0], status, request[:40])
+        # Nor does one that sends a byte now and then, or one that reads nothing, keep a run from its end.
+        slow = socket.create_connection(("127.0.0.1", port))
+        self.addCleanup(slow.close)
+        slow.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        process.send_signal(signal.SIGTERM)
+        end = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < end:
+            try:
+                slow.sendall(b"a")
+            except OSError:
+                pass
+            time.sleep(0.2)
+        self.assertEqual(process.poll(), 75)
+        self.assertEqual(json.loads((self.folder / "run/result.json").read_text())["status"], "stopped")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def faulty(kind, **run):
 class Ranks(support.Folder):
     def ranks(self, world, *args, environments=None):
         """Starts them as torchrun would; each one's process."""
-        port = free_port()
+        port = self.port = free_port()
         out = []
         for rank in range(world):
             environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(world),
@@ -314,6 +314,63 @@ class Ranks(support.Folder):
         for words in ("rank 0 of 2", "torchrun", environment["MASTER_PORT"], "rank 1"):
             self.assertIn(words, done.stderr)
         self.assertFalse((self.folder / "runs").exists())
+
+    def test_rank_0_that_stands_still_is_named(self):
+        """It holds the store, through which the others find out what is wrong."""
+        self.write(without_evaluations(epochs=500))
+        processes = self.ranks(2, "pipeline.json", "--set", "run.rank_timeout=3", "--out", "run")
+        self.wait_for_lines("run", 3, processes)
+        processes[0].send_signal(signal.SIGSTOP)
+        text, _ = self.ended(processes[1:], status=1)[0], processes[0].kill()
+        self.assertRegex(text, r"rank 0, or the torchrun that holds the store, does not answer")
+
+    def test_a_port_that_says_nothing_is_named(self):
+        self.write(without_evaluations(epochs=1))
+        for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            with self.subTest(host), socket.socket(family) as mute:
+                mute.bind((host, 0))
+                mute.listen()
+                port = mute.getsockname()[1]
+                environment = {**os.environ, "RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": host, "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+                done = self.flowrun("pipeline.json", "--set", "run.rank_timeout=2", status=1, env=environment)
+                self.assertIn(f"another program has port {port} of {host}", done.stderr)
+                self.assertFalse((self.folder / "runs").exists())
+
+    def test_the_store_is_reached_only_at_its_address(self):
+        self.write(without_evaluations(epochs=500))
+        for host in ("127.0.0.1", "localhost", "::1", socket.gethostname()):
+            with self.subTest(host):
+                environment = {rank: {"MASTER_ADDR": host} for rank in range(2)}
+                processes = self.ranks(2, "pipeline.json", "--out", f"run-{host.replace(':', '_')}", environments=environment)
+                self.wait_for_lines(f"run-{host.replace(':', '_')}", 2, processes)
+                listening = self.listening(processes[0].pid, self.port)
+                self.assertTrue(listening)
+                if host != socket.gethostname():
+                    self.assertFalse(listening & {"00000000", "0" * 32}, "not on all interfaces")
+                processes[0].send_signal(signal.SIGTERM)
+                self.ended(processes, status=75)
+
+    def test_a_port_that_is_taken_is_named(self):
+        self.write(without_evaluations(epochs=1))
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            environment = {**os.environ, "RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+            done = self.flowrun("pipeline.json", "--set", "run.rank_timeout=2", status=1, env=environment)
+            self.assertIn(f"port {port} of 127.0.0.1 is taken", done.stderr)
+
+    @staticmethod
+    def listening(pid, port):
+        """The local addresses at which a process takes connections to the port, as the kernel writes them."""
+        out = set()
+        for table in ("tcp", "tcp6"):
+            for line in open(f"/proc/{pid}/net/{table}").read().splitlines()[1:]:
+                fields = line.split()
+                address, at = fields[1].split(":")
+                if int(at, 16) == port and fields[3] == "0A":
+                    out.add(address)
+        return out
 
     def test_other_pipelines_are_refused(self):
         self.write(pipeline(epochs=1))

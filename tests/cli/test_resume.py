@@ -177,8 +177,8 @@ class Resume(support.Folder):
         size = max(path.stat().st_size for path in self.folder.glob("whole/checkpoints/*/*"))
 
         def limit():
-            # Every file of the run is smaller than the optimizer's state: writing that one fails as on a full disk.
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            # Every file of the run is smaller than the optimizer's state: writing that one fails as on a full disk. The
+            # signal that comes with it ends nothing.
             resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1000, size - 1000))
 
         done = self.flowrun("pipeline.json", "--out", "full", status=1, preexec_fn=limit)

@@ -1,5 +1,9 @@
 """The event file, read with TensorBoard's own reader."""
+import collections
 import io
+import random
+import signal
+import subprocess
 
 import numpy
 from PIL import Image
@@ -48,6 +52,52 @@ class TensorBoard(support.Folder):
             self.assertEqual("images_per_second" in tags["scalars"], metrics)
             self.assertEqual(sorted(tags["images"]), ["crops", "sheet"] if sheet else [])
             self.assertEqual(len(self.files), 1 if metrics or sheet else 0)
+
+    def assert_once(self, out):
+        """Every tag at every step stands once, over all files."""
+        events = self.events(out)
+        for kind, read in (("scalars", events.Scalars), ("images", events.Images)):
+            for tag in events.Tags()[kind]:
+                counts = collections.Counter(event.step for event in read(tag))
+                self.assertEqual([step for step, count in counts.items() if count > 1], [], f"{tag}, {kind}")
+        return events
+
+    def test_a_resumed_run_has_each_step_once(self):
+        pipeline = support.training_pipeline(epochs=60)
+        pipeline["nodes"]["metrics"]["tensorboard"] = True
+        pipeline["nodes"]["save"]["every"] = "20 steps"
+        pipeline["nodes"]["sheet"] = {"type": "report.contact_sheet", "in": {"image": "batch", "mask": "mask"}, "step": 50}
+        self.write(pipeline)
+        chance, kills = random.Random(1), 0
+        while kills < 5:
+            resume = ["--resume"] if (self.folder / "run/pipeline.resolved.json").exists() else []
+            process = self.start("pipeline.json", "--out", "run", *resume)
+            try:
+                process.communicate(timeout=chance.uniform(0.3, 1.2))
+                break
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                kills += 1
+        self.assertEqual(kills, 5, "the run was over before it was killed five times")
+        self.flowrun("pipeline.json", "--out", "run", "--resume")
+        events = self.assert_once("run")
+        self.assertEqual([event.step for event in events.Scalars("loss")], list(range(1, 241)))
+        self.assertEqual([event.step for event in events.Images("sheet")], [50])
+
+    def test_a_sheet_that_was_drawn_ahead_of_a_stop(self):
+        """Batches are made ahead of the steps: a run that stops before the sheet's step has drawn it already."""
+        pipeline = support.training_pipeline(epochs=3)
+        pipeline["nodes"]["metrics"]["tensorboard"] = True
+        for step in range(1, 13):
+            pipeline["nodes"][f"sheet{step}"] = {"type": "report.contact_sheet", "in": {"image": "batch"}, "step": step, "file": f"sheet{step}.png"}
+        self.write(pipeline)
+        for steps in (4, 5, 9):
+            self.flowrun("pipeline.json", "--out", "run", "--set", f"run.steps={steps}", *(["--resume"] if steps > 4 else []))
+        self.flowrun("pipeline.json", "--out", "run", "--resume")
+        events = self.assert_once("run")
+        for step in range(1, 13):
+            self.assertEqual([event.step for event in events.Images(f"sheet{step}")], [step])
 
 
 if __name__ == "__main__":

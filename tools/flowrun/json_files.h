@@ -21,6 +21,12 @@ inline nlohmann::ordered_json read_json(const std::filesystem::path& path) {
   return value.is_object() ? value : nlohmann::ordered_json();
 }
 
+/// The words at `key` of an object; `otherwise` where there are none.
+inline std::string words_at(const nlohmann::ordered_json& object, const char* key, const std::string& otherwise = "") {
+  if (!object.is_object() || !object.contains(key) || !object[key].is_string()) return otherwise;
+  return object[key].get<std::string>();
+}
+
 /// Hands `take` the objects of a file, one per line. Lines that are none, such as a torn last one, are passed over.
 template <class Take>
 void each_line(const std::filesystem::path& path, Take&& take) {

@@ -6,11 +6,14 @@
 
 namespace flowrun::tool {
 
-/// As printf does; at most 511 characters.
+/// As printf does, of any length.
 template <class... Args>
 std::string print(const char* format, Args... args) {
-  char text[512];
-  std::snprintf(text, sizeof text, format, args...);
+  const int length = std::snprintf(nullptr, 0, format, args...);
+  if (length <= 0) return "";
+  std::string text(static_cast<size_t>(length) + 1, '\0');
+  std::snprintf(text.data(), text.size(), format, args...);
+  text.pop_back();
   return text;
 }
 

@@ -10,6 +10,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "io/checkpoint.h"
 #include "io/error.h"
 #include "support/io_files.h"
 
@@ -42,7 +43,10 @@ TEST(RunDirectory, RefusesToOverwriteARun) {
   { const RunDirectory run(dir / "run", false); }
   put_file(dir / "run/pipeline.resolved.json", "{}");
   EXPECT_THAT(message_of<Error>([&] { RunDirectory(dir / "run", false); }),
-              AllOf(HasSubstr((dir / "run").string()), HasSubstr("--resume"), HasSubstr("--out")));
+              AllOf(HasSubstr((dir / "run").string()), HasSubstr("no complete checkpoint"), HasSubstr("--out")));
+  CheckpointWriter(dir / "run/checkpoints", 3).commit();
+  EXPECT_THAT(message_of<Error>([&] { RunDirectory(dir / "run", false); }),
+              AllOf(HasSubstr((dir / "run").string()), HasSubstr("continue it with --resume"), HasSubstr("--out")));
   const RunDirectory again(dir / "run", true);
 }
 
@@ -69,6 +73,63 @@ TEST(RunDirectory, RefusesFilesAndWhatCannotBeMade) {
   put_file(dir / "file", "");
   EXPECT_THAT(message_of<Error>([&] { RunDirectory(dir / "file", false); }), HasSubstr("is a file"));
   EXPECT_THAT(message_of<Error>([&] { RunDirectory(dir / "file/run", false); }), HasSubstr("Not a directory"));
+}
+
+TEST(RunDirectory, UndoRemovesWhatItMadeAndNothingElse) {
+  const test::TemporaryDirectory dir;
+  put_file(dir / "mine/notes.txt", "mine");
+  put_file(dir / "mine/log.txt", "older");
+  for (const char* const out : {"new/run", "new/..", "new/../mine", "mine", "a/b/../c", "mine/inner/", "./x//y"}) {
+    const RunDirectory run(dir.path() / out, false);
+    put_file(run.paths().metrics, "");
+    put_file(run.paths().root / "events.out.tfevents.1.flowrun", "");
+    run.undo();
+    EXPECT_EQ(get_file(dir / "mine/notes.txt"), "mine") << out;
+    EXPECT_EQ(get_file(dir / "mine/log.txt"), "older") << out;
+    std::vector<std::string> left;
+    for (const auto& entry : fs::recursive_directory_iterator(dir.path())) left.push_back(entry.path().lexically_relative(dir.path()));
+    EXPECT_THAT(left, testing::UnorderedElementsAre("mine", "mine/notes.txt", "mine/log.txt")) << out;
+  }
+  const RunDirectory run(dir / "new/run", false);
+  put_file(dir / "new/run/thesis.tex", "put there meanwhile");
+  put_file(dir / "new/run/checkpoints/model.pth", "the same");
+  run.undo();
+  EXPECT_EQ(get_file(dir / "new/run/thesis.tex"), "put there meanwhile");
+  EXPECT_EQ(get_file(dir / "new/run/checkpoints/model.pth"), "the same");
+}
+
+TEST(RunDirectory, AFailedAttemptLeavesNoFolders) {
+  const test::TemporaryDirectory dir;
+  put_file(dir / "run/checkpoints", "a file where a folder belongs");
+  EXPECT_THAT(message_of<Error>([&] { RunDirectory(dir / "new/../run", false); }), HasSubstr("checkpoints"));
+  EXPECT_FALSE(fs::exists(dir / "new"));
+  EXPECT_EQ(get_file(dir / "run/checkpoints"), "a file where a folder belongs");
+}
+
+TEST(RunDirectory, KnowsWhetherItIsInPlace) {
+  const test::TemporaryDirectory dir;
+  const RunDirectory run(dir / "run", false);
+  EXPECT_TRUE(run.in_place());
+  fs::rename(dir / "run", dir / "moved");
+  EXPECT_FALSE(run.in_place());
+  fs::create_directory(dir / "run");
+  EXPECT_FALSE(run.in_place());
+  run.undo();
+  EXPECT_TRUE(fs::exists(dir / "moved/checkpoints"));
+}
+
+TEST(RunDirectory, NamesOfRunsFiles) {
+  for (const char* const name :
+       {"pipeline.resolved.json", "metrics.jsonl", "log.txt", "process.json", "events.out.tfevents.1700000000.flowrun", "checkpoints", "report.html",
+        "checkpoints/step-12", "checkpoints/step-12/student.safetensors", "checkpoints/.step-12.tmp/manifest.json", "collapse-step-3.json",
+        "collapse/step-3/update.safetensors", ".status.json.tmp-12-0", ".status.json.tmp-12-0-0123abcd"}) {
+    EXPECT_TRUE(is_run_file(name)) << name;
+  }
+  for (const char* const name :
+       {"thesis.tex", "checkpoints/model.pth", "checkpoints/step-1/notes.txt", "events.out.tfevents.1700000000.host", "metrics", "metrics.jsonl/x",
+        "checkpoints/step-1/a/b.safetensors", "sub/metrics.jsonl", ".git", "..", "", "checkpoints/.."}) {
+    EXPECT_FALSE(is_run_file(name)) << name;
+  }
 }
 
 TEST(RunDirectory, TwoWritersAreRefused) {
@@ -138,6 +199,14 @@ TEST(JsonLines, TruncatingDropsLaterStepsAndTornLines) {
   EXPECT_EQ(get_file(dir / "m"), "{\"step\":10}\n{\"note\":1}\n{\"step\":20}\n{\"step\":20,\"l\":[1]}\n");
   EXPECT_EQ(truncate_json_lines(dir / "m", 20), 0);
   EXPECT_EQ(truncate_json_lines(dir / "none", 20), 0);
+}
+
+TEST(JsonLines, ARemovedFileIsAnError) {
+  const test::TemporaryDirectory dir;
+  JsonLines lines(dir / "metrics.jsonl");
+  lines.append({{"step", 1}});
+  fs::remove(dir / "metrics.jsonl");
+  EXPECT_THAT(message_of<Error>([&] { lines.append({{"step", 2}}); }), HasSubstr("was removed"));
 }
 
 }  // namespace

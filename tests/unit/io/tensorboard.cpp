@@ -67,6 +67,44 @@ TEST(TensorBoard, ATornRecordIsDroppedOnReopening) {
   }
 }
 
+TEST(TensorBoard, EventsBehindAStepAreCut) {
+  const test::TemporaryDirectory dir;
+  const auto write = [&](const char* name, std::initializer_list<int64_t> steps) {
+    EventWriter writer(dir / name);
+    for (const int64_t step : steps) writer.scalar("loss", step, 0.5F, 1);
+    return get_file(dir / name);
+  };
+  const char* const name = "events.out.tfevents.1.flowrun";
+  const std::string kept = write("expected", {0, 1, 2, int64_t{1} << 40}), all = write(name, {0, 1, 2, int64_t{1} << 40});
+  EXPECT_EQ(truncate_events(dir.path(), int64_t{1} << 40), 0);
+  EXPECT_EQ(get_file(dir / name), kept);
+  EventWriter(dir / name).scalar("loss", (int64_t{1} << 40) + 1, 0.5F, 1);
+  EventWriter(dir / name).scalar("loss", 2, 0.25F, 1);  // of a run resumed further back
+  EXPECT_EQ(truncate_events(dir.path(), 2), 1);
+  {
+    write("three", {0, 1, 2});
+    EventWriter(dir / "three").scalar("loss", 2, 0.25F, 1);
+  }
+  EXPECT_EQ(get_file(dir / name), get_file(dir / "three"));
+  // A torn tail, a damaged record, another program's file, one that is none.
+  const std::string whole = get_file(dir / name);
+  put_file(dir / name, whole + whole.substr(0, 9));
+  put_file(dir / "events.out.tfevents.1.host", write("foreign", {9}));
+  put_file(dir / "events.out.tfevents.2.flowrun", "no events");
+  EXPECT_EQ(truncate_events(dir.path(), 2), 1);
+  EXPECT_EQ(get_file(dir / name), whole);
+  EXPECT_EQ(get_file(dir / "events.out.tfevents.1.host"), get_file(dir / "foreign"));
+  EXPECT_EQ(get_file(dir / "events.out.tfevents.2.flowrun"), "no events");
+  std::string damaged = whole;
+  damaged[damaged.size() - 6] ^= 1;
+  put_file(dir / name, damaged);
+  EXPECT_EQ(truncate_events(dir.path(), 2), 1);
+  EXPECT_LT(get_file(dir / name).size(), whole.size());
+  // Nothing is left but the version, which readers want.
+  EXPECT_EQ(truncate_events(dir.path(), -1), 1);
+  EXPECT_EQ(get_file(dir / name), write("empty", {}));
+}
+
 TEST(TensorBoard, ForeignFilesAreNotOverwritten) {
   const test::TemporaryDirectory dir;
   put_file(dir / "thesis.txt", "years of work, more than twelve bytes");

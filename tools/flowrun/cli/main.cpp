@@ -1,13 +1,17 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <iostream>
 #include <new>
+#include <unistd.h>
 
 #include "graph/context.h"
+#include "graph/deadline.h"
 #include "graph/error.h"
 #include "graph/json_text.h"
 #include "graph/version.h"
 #include "tools/flowrun/cli/options.h"
+#include "tools/flowrun/run/signals.h"
 
 namespace {
 
@@ -97,9 +101,7 @@ int main_or_throw(int argc, char** argv) {
   return status;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int status_of(int argc, char** argv) {
   try {
     return main_or_throw(argc, argv);
   } catch (const PipelineError& error) {
@@ -115,4 +117,17 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "error: %s\n", as_utf8(error.what()).c_str());
     return exit_failed;
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  calm_signals();
+  const int status = status_of(argc, argv);
+  if (threads_left_behind()) {  // they may use what would be destroyed now
+    std::cout.flush();
+    std::fflush(nullptr);
+    _exit(status);
+  }
+  return status;
 }

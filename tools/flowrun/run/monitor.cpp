@@ -1,11 +1,8 @@
 #include "tools/flowrun/run/monitor.h"
 
 #include <csignal>
-#include <httplib.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
-#include "graph/error.h"
 #include "graph/log.h"
 #include "io/file.h"
 
@@ -14,39 +11,11 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::atomic<int> asked{0};     // how often SIGUSR1 came
-std::atomic<int> monitors{0};  // of runs in this process
+std::atomic<int> asked{0};  // how often SIGUSR1 came
 
 void ask(int) { asked.fetch_add(1, std::memory_order_relaxed); }
 
 }  // namespace
-
-class Monitor::Endpoint {
- public:
-  Endpoint(int port, std::function<std::string()> text) {
-    server_.set_socket_options([](socket_t socket) {  // not its own: with those, two runs could share a port
-      const int yes = 1;
-      setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    });
-    server_.new_task_queue = [] { return new httplib::ThreadPool(1); };
-    server_.Get("/metrics", [text = std::move(text)](const httplib::Request&, httplib::Response& response) {
-      response.set_content(text(), "text/plain; version=0.0.4");
-    });
-    if (!server_.bind_to_port("127.0.0.1", port)) {
-      throw PipelineError("error: --prometheus: port " + std::to_string(port) + " of this machine is taken; choose another");
-    }
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
-    while (!server_.is_running()) std::this_thread::yield();  // stop() before that would be forgotten
-  }
-  ~Endpoint() {
-    server_.stop();
-    thread_.join();
-  }
-
- private:
-  httplib::Server server_;
-  std::thread thread_;
-};
 
 Monitor::Monitor(const Engine& engine, Options options)
     : engine_(engine), options_(std::move(options)), last_move_(Clock::now().time_since_epoch().count()) {
@@ -55,25 +24,15 @@ Monitor::Monitor(const Engine& engine, Options options)
     watch(stop);
   });
   if (options_.directory.empty()) return;
-  monitors.fetch_add(1);
-  struct sigaction action {};
+  struct sigaction action {};  // stays: somebody may still ask while the process ends
   action.sa_handler = ask;
   action.sa_flags = SA_RESTART;
   sigaction(SIGUSR1, &action, nullptr);
-  char host[256] = "";
-  gethostname(host, sizeof host - 1);
-  io::write_file_atomic(options_.directory / process_name, ordered_json{{"pid", getpid()}, {"host", host}}.dump() + "\n");
-  if (options_.port > 0) endpoint_ = std::make_unique<Endpoint>(options_.port, [this] { return prometheus_text(status()); });
+  holder_ = std::make_unique<io::RunHolder>(options_.directory / process_name);
+  if (options_.endpoint) options_.endpoint->serve([this] { return prometheus_text(status()); });
 }
 
-Monitor::~Monitor() {
-  thread_ = {};
-  endpoint_.reset();
-  if (options_.directory.empty()) return;
-  if (monitors.fetch_sub(1) == 1) std::signal(SIGUSR1, SIG_IGN);  // somebody may still ask while the process ends
-  std::error_code ignored;
-  std::filesystem::remove(options_.directory / process_name, ignored);
-}
+Monitor::~Monitor() { options_.endpoint.reset(); }
 
 void Monitor::step(const StepContext& context) {
   moved();

@@ -10,20 +10,22 @@
 #include <thread>
 
 #include "graph/engine.h"
+#include "io/run_holder.h"
+#include "tools/flowrun/run/endpoint.h"
 
 namespace flowrun::tool {
 
 /// On SIGUSR1 writes status.json and status.txt into the run directory (`flowrun top` asks in this way). After
-/// `stall_after` seconds without progress the log gets the same in words, once per stall. With a port, answers
-/// http://127.0.0.1:PORT/metrics in Prometheus' text format.
+/// `stall_after` seconds without progress the log gets the same in words, once per stall. An endpoint answers in
+/// Prometheus' text format.
 class Monitor {
  public:
   struct Options {
-    std::filesystem::path directory;  // empty: of another rank; only stalls are told, in the log
-    double stall_after = 0;           // seconds; 0: never
-    int port = 0;                     // 0: none
+    std::filesystem::path directory;     // empty: of another rank; only stalls are told, in the log
+    double stall_after = 0;              // seconds; 0: never
+    std::unique_ptr<Endpoint> endpoint;  // may be null
   };
-  /// Starts the thread. Throws PipelineError when the port is taken.
+  /// Starts the thread, and says in process.json whom to ask. Throws Error.
   Monitor(const Engine& engine, Options options);
   ~Monitor();
   Monitor(const Monitor&) = delete;
@@ -35,8 +37,6 @@ class Monitor {
 
  private:
   using Clock = std::chrono::steady_clock;
-  class Endpoint;
-
   void watch(const std::stop_token& stop);
   void write_status(const nlohmann::ordered_json& status) const;
   nlohmann::ordered_json status() const;
@@ -48,7 +48,7 @@ class Monitor {
   std::atomic<double> loss_{0}, rate_{0};
   int64_t rate_images_ = 0;  // the device's thread only, with the next
   double rate_seconds_ = 0;
-  std::unique_ptr<Endpoint> endpoint_;
+  std::unique_ptr<io::RunHolder> holder_;
   std::jthread thread_;  // ends first
 };
 
@@ -57,6 +57,8 @@ inline constexpr const char *status_json_name = "status.json", *status_text_name
 
 /// A status (Engine::status_json, with what Monitor adds) in words.
 std::string status_text(const nlohmann::ordered_json& status);
+/// A label's value between its quotes, as Prometheus' text format has it.
+std::string prometheus_label(const std::string& text);
 /// The same as Prometheus' text format has it.
 std::string prometheus_text(const nlohmann::ordered_json& status);
 

@@ -7,6 +7,7 @@
 #include "io/file.h"
 #include "io/safetensors.h"
 #include "io/strict_json.h"
+#include "io/tensorboard.h"
 
 namespace flowrun::tool {
 namespace {
@@ -71,6 +72,7 @@ void cut_records(const io::RunPaths& paths, const std::optional<ResumePoint>& po
   io::truncate_json_lines(paths.quarantine, step);
   // The evaluation of the checkpoint's own step is made again.
   io::truncate_json_lines(paths.root / "evaluations.jsonl", point ? step - 1 : -1);
+  io::truncate_events(paths.root, step);
 }
 
 }  // namespace flowrun::tool

@@ -1,23 +1,27 @@
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <unistd.h>
 
+#include "graph/deadline.h"
 #include "graph/device.h"
 #include "graph/log.h"
 #include "graph/ranks.h"
 #include "graph/resolved.h"
+#include "io/checkpoint.h"
 #include "io/file.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/results/report.h"
 #include "tools/flowrun/run/data_record.h"
+#include "tools/flowrun/run/disk.h"
 #include "tools/flowrun/run/memory_watch.h"
 #include "tools/flowrun/run/monitor.h"
 #include "tools/flowrun/run/progress.h"
 #include "tools/flowrun/run/records.h"
 #include "tools/flowrun/run/resume.h"
 #include "tools/flowrun/run/run_together.h"
+#include "tools/flowrun/run/signals.h"
 #include "tools/flowrun/run/terminal.h"
 #include "tools/flowrun/speed/trace.h"
 
@@ -25,24 +29,6 @@ namespace flowrun::tool {
 namespace {
 
 using nlohmann::ordered_json;
-
-std::atomic<bool> stop_requested{false};
-
-void ask_to_stop(int signal) {
-  stop_requested.store(true);
-  if (signal != SIGINT) return;
-  Terminal::disturbed.store(true);
-  const char text[] = "\nstopping after this step (Ctrl-C again: at once, without a checkpoint)\n";
-  [[maybe_unused]] const auto written = write(STDERR_FILENO, text, sizeof text - 1);
-  std::signal(SIGINT, SIG_DFL);
-}
-
-void catch_signals() {
-  struct sigaction action {};
-  action.sa_handler = ask_to_stop;
-  action.sa_flags = SA_RESTART;
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR2}) sigaction(signal, &action, nullptr);
-}
 
 std::string opening_line(const RunInfo& run, const RunParams& params, const std::filesystem::path& out, int64_t from) {
   std::string text = "run " + out.string() + ": ";
@@ -80,20 +66,82 @@ EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& o
   options.ranks = ranks;
   options.jitter = args.jitter;
   options.directory = out.string();
-  options.stop = &stop_requested;
+  options.stop = &stop_requested();
   options.takes = args.takes;
   options.trace = args.trace.empty() ? 0 : static_cast<size_t>(args.trace_calls);
   return options;
 }
 
-/// A pipeline that can't be opened leaves nothing behind.
-std::unique_ptr<Engine> open_engine(CheckedPipeline& pipeline, EngineOptions options, bool fresh, const std::filesystem::path& out) {
-  try {
-    return std::make_unique<Engine>(pipeline, std::move(options));
-  } catch (...) {
-    if (fresh) std::filesystem::remove_all(out);
-    throw;
+/// What a run that is not opened to its end made of its directory is removed.
+class Undo {
+ public:
+  explicit Undo(Opening& opening) : opening_(opening) {}
+  ~Undo() {
+    opening_.forget();
+    if (directory_ != nullptr) directory_->undo();
   }
+  Undo(const Undo&) = delete;
+  Undo& operator=(const Undo&) = delete;
+
+  void make(std::optional<io::RunDirectory>& directory, const std::filesystem::path& out, bool resume) {
+    opening_.made([&]() -> const io::RunDirectory* {
+      directory.emplace(out, resume);
+      directory_ = resume ? nullptr : &*directory;
+      return directory_;
+    });
+  }
+  void opened() {
+    opening_.end();
+    directory_ = nullptr;
+  }
+
+ private:
+  Opening& opening_;
+  const io::RunDirectory* directory_ = nullptr;
+};
+
+/// Whether what the run wrote is still where it belongs. Seldom asked: on a network it costs a message.
+class Place {
+ public:
+  explicit Place(const std::optional<io::RunDirectory>& directory) : directory_(directory) {}
+  bool is_lost() const { return directory_ && (!directory_->in_place() || !std::filesystem::exists(directory_->paths().pipeline)); }
+  std::string text() const {
+    return directory_->paths().root.string() + " was removed, moved or emptied while the run wrote into it: its results are lost, or lie elsewhere";
+  }
+  /// After a step. Throws RunError.
+  void step() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_) return;
+    next_ = now + std::chrono::seconds(1);
+    if (is_lost()) throw RunError(text());
+  }
+
+ private:
+  const std::optional<io::RunDirectory>& directory_;
+  std::chrono::steady_clock::time_point next_{};
+};
+
+/// A page is no reason for a run not to end.
+void report_in_time(const std::filesystem::path& out) {
+  constexpr auto limit = std::chrono::seconds(60);
+  if (!runs_within(limit, [out] { try_report(out); })) {
+    log_warning("report.html is not ready after a minute, and the run ends without it; flowrun report " + out.string() + " makes it");
+  }
+}
+
+std::string stopped_text(const io::RunPaths& paths, int64_t steps) {
+  const std::string text = "stopped after step " + std::to_string(steps);
+  if (io::has_checkpoint(paths.checkpoints)) return text + "; go on with --resume --out " + paths.root.string();
+  return text + "; there is no checkpoint to go on from (report.checkpoint writes them)";
+}
+
+/// The first rank's last words: results first, since nothing that follows may keep them back.
+void conclude(Records& records, const Engine& engine, const ordered_json& result, std::optional<Monitor>& monitor, const io::RunPaths& paths) {
+  records.finish(&engine, result);
+  monitor.reset();
+  report_in_time(paths.root);
+  if (result["status"] == "done") log_info("done: " + paths.root.string());
+  if (result["status"] == "stopped") log_info(stopped_text(paths, result["steps"]));
 }
 
 /// The record of the data that a resumed run goes on with. Throws PipelineError on other data than it began with, unless
@@ -114,14 +162,15 @@ DataRecord compare_data(const RunArgs& args, const CheckedPipeline& pipeline, co
 }
 
 /// One rank's run; the only one's, mostly.
-int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks) {
+int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& opening) {
   const bool first = ranks == nullptr || ranks->launch().rank == 0;
   std::optional<TraceFile> trace;
   if (!args.trace.empty() && first) trace.emplace(args.trace);
+  auto endpoint = first && args.prometheus > 0 ? std::make_unique<Endpoint>(args.prometheus) : nullptr;
   const std::filesystem::path out = agreed_folder(args, ranks);
-  const bool fresh = !std::filesystem::exists(out);
   std::optional<io::RunDirectory> directory;
-  if (first) directory.emplace(out, args.resume);
+  Undo undo(opening);
+  if (first) undo.make(directory, out, args.resume);
   const io::RunPaths paths(out);
   ordered_json stored;
   if (args.resume) adopt(pipeline.run, stored = stored_pipeline(paths));
@@ -138,6 +187,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks) {
   Records records(paths);
   DataRecord data;
   MemoryWatch memory(out);
+  Place place(directory);
   std::unique_ptr<Engine> engine;
   EngineOptions options = engine_options(args, first ? out : "", ranks);
   if (args.resume) options.resume = resume_point(paths);
@@ -152,6 +202,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks) {
     monitor->step(context);
     memory.step(context);
     progress.step(*engine, context);
+    place.step();
   };
   options.on_evaluating = [&](const std::string& source, int64_t done, int64_t total) {
     monitor->moved();
@@ -159,23 +210,27 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks) {
   };
   if (first) {
     options.on_evaluation = [&](const std::string& node, const EvaluationContext& context) { records.evaluation(node, context); };
-    options.on_failed_step = [&](int64_t step, const std::vector<StepSample>& samples) { records.failed_step(step, samples); };
+    options.on_failed_step = [&](int64_t step, const std::vector<StepSample>& samples) {
+      if (!place.is_lost()) records.failed_step(step, samples);
+    };
     options.on_quarantine = [&](const BadSample& bad) { records.quarantine(bad, engine->info()); };
   }
-  engine = open_engine(pipeline, std::move(options), fresh && first, out);
+  engine = std::make_unique<Engine>(pipeline, std::move(options));
+  if (first) require_room(*engine, resolved, out);
   // Data that were moved are looked for in their new place when the run is looked at again.
   const bool moved = args.resume && what_matters(stored) != what_matters(resolved);
   if ((!args.resume || moved) && first) io::write_file_atomic(paths.pipeline, resolved.dump(2) + "\n");
   data.set(*engine);
   if (first) data.write(paths);
+  undo.opened();
   log_info(opening_line(engine->info(), pipeline.run, out, from));
 
-  catch_signals();
   int status = 0;
   ordered_json result;
   try {
-    monitor.emplace(*engine, Monitor::Options{first ? out : "", pipeline.run.stall_after, first ? args.prometheus : 0});
+    monitor.emplace(*engine, Monitor::Options{first ? out : "", pipeline.run.stall_after, std::move(endpoint)});
     const RunResult ended = engine->run();
+    if (place.is_lost()) throw RunError(place.text());
     if (ended.stopped) status = exit_stopped;
     result = {{"status", ended.stopped ? "stopped" : "done"}, {"steps", ended.steps}, {"images", ended.images}, {"seconds", ended.seconds}};
   } catch (const std::exception& error) {
@@ -188,15 +243,10 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks) {
     status = exit_failed;
     result = {{"status", "failed"}, {"error", error.what()}};
   }
-  monitor.reset();
   progress.clear();
-  if (first) {
-    records.finish(engine.get(), result);
-    try_report(out);
-    if (trace) trace->write(*engine, pipeline, paths.metrics);
-  }
-  if (status == 0) log_info("done: " + out.string());
-  if (status == exit_stopped) log_info("stopped after step " + result["steps"].dump() + "; go on with --resume --out " + out.string());
+  if (first && !place.is_lost()) conclude(records, *engine, result, monitor, paths);
+  monitor.reset();
+  if (trace) trace->write(*engine, pipeline, paths.metrics);
   return status;
 }
 
@@ -204,6 +254,8 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks) {
 
 int run(const RunArgs& args) {
   std::signal(SIGPIPE, SIG_IGN);  // who reads our output, or another rank, may be gone: the run goes on, or fails with a reason
+  catch_stop_signals();
+  Opening opening(/*alone=*/args.name.empty());
   Launch launch = find_launch([](const char* name) { return std::getenv(name); });
   CheckedPipeline pipeline = load_checked(args.pipeline);
   refuse_training_ranks(pipeline, args.world);
@@ -211,7 +263,7 @@ int run(const RunArgs& args) {
   device_runtime().share_machine(launch.local_rank, launch.local_world);
   const std::unique_ptr<Ranks> ranks = join_ranks(launch);
   try {
-    const int status = run_rank(args, pipeline, ranks.get());
+    const int status = run_rank(args, pipeline, ranks.get(), opening);
     if (ranks && status != exit_failed) ranks->gather("", "the end of the run");  // what rank 0 wrote is complete
     return status;
   } catch (const std::exception& error) {

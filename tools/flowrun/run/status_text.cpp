@@ -122,6 +122,19 @@ std::string status_text(const ordered_json& status) {
   return text + busy_lines(status);
 }
 
+std::string prometheus_label(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\n') {
+      out += "\\n";
+      continue;
+    }
+    if (c == '\\' || c == '"') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 std::string prometheus_text(const ordered_json& status) {
   std::string text;
   const auto metric = [&](const char* name, const char* kind, const char* help) {
@@ -140,8 +153,8 @@ std::string prometheus_text(const ordered_json& status) {
   const auto per_node = [&](const char* name, const char* help, const char* field) {
     metric(name, "counter", help);
     for (const auto& [node, entry] : status["nodes"].items()) {
-      text += print("flowrun_%s{node=\"%s\",scope=\"%s\"} %.9g\n", name, node.c_str(), entry["scope"].get<std::string>().c_str(),
-                    entry[field].get<double>());
+      text += print("flowrun_%s{node=\"%s\",scope=\"%s\"} %.9g\n", name, prometheus_label(node).c_str(),
+                    prometheus_label(entry["scope"].get<std::string>()).c_str(), entry[field].get<double>());
     }
   };
   per_node("node_calls_total", "Calls of a node.", "count");

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/run/run_together.h"
 #include "tools/flowrun/run/share.h"
+#include "tools/flowrun/run/signals.h"
 
 namespace flowrun::tool {
 namespace {
@@ -81,7 +83,7 @@ SweepFile load_sweep(const std::string& path) {
 
 bool is_done(const fs::path& run) {
   const ordered_json result = read_json(io::RunPaths(run).result);
-  return result.is_object() && result.value("status", "") == "done";
+  return words_at(result, "status") == "done";
 }
 
 std::atomic<pid_t> child{0};
@@ -112,8 +114,47 @@ int run_process(std::vector<std::string> words, const SweepArgs& args) {
   while (waitpid(process, &status, 0) < 0) {
   }
   child = 0;
-  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGTERM)) return exit_stopped;
+  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGHUP)) return exit_stopped;
   return WIFEXITED(status) ? WEXITSTATUS(status) : exit_failed;
+}
+
+/// What in a folder no run wrote. Pictures are a run's when its pipeline names them.
+std::vector<std::string> foreign_files(const fs::path& run) {
+  std::set<std::string> pictures;
+  const ordered_json pipeline = read_json(io::RunPaths(run).pipeline);
+  if (pipeline.contains("nodes")) {
+    for (const auto& node : pipeline["nodes"]) pictures.insert(words_at(node, "file"));
+  }
+  std::vector<std::string> out;
+  for (const auto& entry : fs::recursive_directory_iterator(run)) {
+    const fs::path inside = entry.path().lexically_relative(run);
+    const bool is_file = !entry.is_symlink() && (entry.is_regular_file() || entry.is_directory());
+    const bool is_picture = inside.extension() == ".png" && pictures.contains(inside.string());
+    if (!is_file || (!io::is_run_file(inside) && !is_picture)) out.push_back(inside.string());
+  }
+  return out;
+}
+
+/// A run that was broken off before its first checkpoint, and nothing else. Throws RunError where the folder isn't that.
+void require_own_run(const fs::path& run) {
+  const std::string instead = "; move it away, or give another --out";
+  if (!fs::exists(io::RunPaths(run).pipeline))
+    throw RunError(run.string() + " holds things that no sweep made (it has no pipeline.resolved.json)" + instead);
+  const std::vector<std::string> foreign = foreign_files(run);
+  if (foreign.empty()) return;
+  throw RunError(run.string() + " holds " + foreign[0] + (foreign.size() > 1 ? " and " + std::to_string(foreign.size() - 1) + " more" : "") +
+                 ", which no run wrote: it is not begun again" + instead);
+}
+
+bool goes_on(const fs::path& run) { return io::newest_complete_checkpoint(io::RunPaths(run).checkpoints).has_value(); }
+
+/// Makes room for a variant's run that begins at its first step. The folder itself stays: it carries the lock.
+void make_room(const fs::path& run) {
+  const io::FileDescriptor lock = io::lock_directory(run);
+  require_own_run(run);
+  std::vector<fs::path> entries;
+  for (const auto& entry : fs::directory_iterator(run)) entries.push_back(entry.path());
+  for (const fs::path& entry : entries) fs::remove_all(entry);
 }
 
 int run_alone(const Variant& variant, const fs::path& out, const SweepArgs& args) {
@@ -140,7 +181,8 @@ int run_all(const std::vector<Variant>& variants, const fs::path& out, const Swe
     for (size_t v = 0; v < variants.size(); ++v) rounds.push_back({{v}, ""});
   }
   std::signal(SIGINT, SIG_IGN);  // Ctrl-C is for the run, whose exit status says that it was stopped
-  std::signal(SIGTERM, pass_on);
+  for (const int signal : {SIGTERM, SIGUSR2}) std::signal(signal, pass_on);
+  if (!hangup_is_ignored()) std::signal(SIGHUP, pass_on);
   int status = 0;
   size_t begun = 0;
   for (const Round& round : rounds) {
@@ -173,7 +215,7 @@ ordered_json row_of(const Variant& variant, const fs::path& out) {
   ordered_json row = {{"variant", variant.name}, {"set", variant.pipeline.sets}, {"run", out.string()}, {"status", "not run"}};
   const ordered_json result = read_json(paths.result);
   if (!result.is_object()) return row;
-  row["status"] = result.value("status", "?");
+  row["status"] = words_at(result, "status", "?");
   for (const char* field : {"steps", "seconds", "error"}) {
     if (result.contains(field)) row[field] = result[field];
   }
@@ -193,6 +235,7 @@ std::string cell(const ordered_json& row, const std::string& column) {
   if (!row.contains(column) || row[column].is_null()) return "";
   if (row[column].is_string()) return row[column];
   char number[64];
+  if (!row[column].is_number()) return row[column].dump(-1, ' ', false, ordered_json::error_handler_t::replace);
   std::snprintf(number, sizeof number, "%.6g", row[column].get<double>());
   return number;
 }
@@ -224,8 +267,8 @@ RunArgs variant_args(const Variant& variant, const fs::path& out, const SweepArg
   run.out = out.string();
   run.quiet = args.quiet;
   run.threads = args.threads;
-  run.resume = io::newest_complete_checkpoint(io::RunPaths(out).checkpoints).has_value();
-  if (!run.resume && io::holds_run(out)) fs::remove_all(out);  // broken off before its first checkpoint: nothing is lost
+  run.resume = goes_on(out);
+  if (!run.resume && io::holds_run(out)) make_room(out);  // broken off before its first checkpoint: nothing is lost
   return run;
 }
 
@@ -242,10 +285,17 @@ int sweep(const SweepArgs& args) {
   }
   const fs::path out = args.out.empty() ? fs::path("runs") / fs::path(args.file).stem() : fs::path(args.out);
   fs::create_directories(out);
+  const io::FileDescriptor lock = io::lock_directory(out);  // of two sweeps at once, one
   std::vector<Variant> left;
   for (const Variant& variant : file.variants) {
-    if (!is_done(out / variant.name)) left.push_back(variant);
-    if (is_done(out / variant.name)) std::fprintf(stderr, "%s is done already\n", variant.name.c_str());
+    const fs::path run = out / variant.name;
+    if (is_done(run)) {
+      std::fprintf(stderr, "%s is done already\n", variant.name.c_str());
+      continue;
+    }
+    if (io::is_locked(run)) throw RunError("another process is writing " + run.string() + ": stop it or choose another --out");
+    if (io::holds_run(run) && !goes_on(run)) require_own_run(run);  // found before anything runs
+    left.push_back(variant);
   }
   const int status = run_all(left, out, args);
   ordered_json rows = ordered_json::array();

@@ -14,7 +14,8 @@ struct Variant {
   PipelineArgs pipeline;
 };
 
-/// How `variant` is run into `out`: goes on from a checkpoint; what was broken off before its first one is removed.
+/// How `variant` is run into `out`: goes on from a checkpoint; a run that was broken off before its first one is removed,
+/// under its lock. Throws RunError where the folder holds anything else.
 RunArgs variant_args(const Variant& variant, const std::filesystem::path& out, const SweepArgs& args);
 
 }  // namespace flowrun::tool
