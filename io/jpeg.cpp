@@ -110,7 +110,7 @@ void JpegDecoder::State::read_header(std::span<const uint8_t> bytes, int shrink)
   check_signature(bytes);
   tables.take_away(info);
   const bool ok = guarded(errors, [&] {
-    jpeg_mem_src(&info, bytes.data(), bytes.size());
+    libjpeg::read_from(info, errors, bytes);
     jpeg_read_header(&info, TRUE);
     info.scale_num = 1;
     info.scale_denom = static_cast<unsigned>(shrink);
@@ -187,7 +187,7 @@ bool JpegDecoder::State::decode_tiles(std::span<const uint8_t> bytes, const Deco
   errors.padding = JpegTiles::padding;
   tables.take_away(info);
   const bool is_read = guarded(errors, [&] {
-    jpeg_mem_src(&info, tiles.jpeg().data(), tiles.jpeg().size());
+    libjpeg::read_from(info, errors, tiles.jpeg());
     jpeg_read_header(&info, TRUE);
   });
   bool ok = is_read && (info.num_components == 1 || info.num_components == 3 || info.num_components == 4);
