@@ -29,10 +29,9 @@ bool are_stray_bytes(const jpeg_decompress_struct& info, const ErrorManager& err
 bool is_harmless(const jpeg_decompress_struct& info, const ErrorManager& errors) {
   const auto& number = errors.base.msg_parm.i;
   switch (errors.base.msg_code) {
-    case JWRN_ADOBE_XFORM:  // three components are YCbCr and four YCCK, whatever else the marker says
-    case JWRN_JFIF_MAJOR:   // nothing depends on the version
-    case JWRN_BOGUS_ICC:    // colour profiles are not looked at
-      return true;
+    case JWRN_ADOBE_XFORM:     // three components are YCbCr and four YCCK, whatever else the marker says
+    case JWRN_JFIF_MAJOR:      // nothing depends on the version
+    case JWRN_BOGUS_ICC:       // colour profiles are not looked at
     case JWRN_NOT_SEQUENTIAL:  // a baseline scan has all coefficients; its header's numbers for progressive ones are not used
       return true;
     case JWRN_EXTRANEOUS_DATA:  // stray bytes, or codes that were not read

@@ -34,7 +34,7 @@ class SampleScale {
       const auto value = static_cast<double>(sample);
       seen_.low = std::min(seen_.low, value), seen_.high = std::max(seen_.high, value);
       if (range_) {
-        *out = static_cast<uint8_t>(std::clamp((value - range_->low) * scale, 0.0, 255.0) + 0.5);
+        *out = static_cast<uint8_t>(std::lround(std::clamp((value - range_->low) * scale, 0.0, 255.0)));
       } else if constexpr (std::is_same_v<T, uint16_t>) {
         *out = static_cast<uint8_t>(sample >> 8);
       }

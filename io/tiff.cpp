@@ -39,6 +39,8 @@ class TiffFile {
 
   TIFF* get() const { return tiff_.get(); }
   bool ended() const { return ended_; }
+  // What follows is judged by itself.
+  void forget() { ended_ = false, message_[0] = '\0'; }
   bool holds(uint64_t offset, uint64_t count) const { return offset <= bytes_.size() && count <= bytes_.size() - offset; }
 
   std::string broken(const std::string& why) const { return "broken TIFF of " + std::to_string(bytes_.size()) + " bytes: " + why; }
@@ -253,7 +255,7 @@ class Unpacker {
 // Reads the strips or tiles that a region touches, into its H W used.
 class BlockReader {
  public:
-  BlockReader(const TiffFile& file, const Layout& layout, const DecodeRequest& request, const Rect& region, PixelBuffer& parts)
+  BlockReader(TiffFile& file, const Layout& layout, const DecodeRequest& request, const Rect& region, PixelBuffer& parts)
       : file_(file), layout_(layout), request_(request), region_(region), parts_(parts), unpacker_(layout, request.range) {}
 
   Found run() {
@@ -298,6 +300,7 @@ class BlockReader {
 
   // False: the file ends before it does, and is kept.
   bool read_block(uint32_t index, bool tiled, int rows) {
+    file_.forget();
     const auto wanted = static_cast<tmsize_t>(row_bytes_ * static_cast<size_t>(tiled ? block_height_ : rows));
     const tmsize_t got =
         tiled ? TIFFReadEncodedTile(file_.get(), index, block_.data(), wanted) : TIFFReadEncodedStrip(file_.get(), index, block_.data(), wanted);
@@ -328,7 +331,7 @@ class BlockReader {
     }
   }
 
-  const TiffFile& file_;
+  TiffFile& file_;
   const Layout& layout_;
   const DecodeRequest& request_;
   Rect region_;
@@ -418,7 +421,7 @@ ImageInfo read_tiff_info(Bytes bytes) { return info_of(TiffFile(bytes)); }
 
 Found decode_tiff(Bytes bytes, const DecodeRequest& request, PixelBuffer& scratch, PixelBuffer& out) {
   if (recognise_format(bytes) != ImageFormat::tiff) throw Error("not a TIFF: " + describe_content(bytes));
-  const TiffFile file(bytes);
+  TiffFile file(bytes);
   const ImageInfo info = info_of(file);
   const Rect region = checked_region(request, ImageFormat::tiff, info.width, info.height);
   const Layout layout = layout_of(file, info);

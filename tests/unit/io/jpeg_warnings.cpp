@@ -218,6 +218,9 @@ TEST(JpegWarnings, ThatLoseDataAreErrors) {
   changed.scans.erase(changed.scans.begin() + 1);
   files["the first bits of coefficients are missing"] = changed.file();
   changed = Scans(progressive);
+  for (const size_t dc : {6, 0}) changed.scans.erase(changed.scans.begin() + static_cast<ptrdiff_t>(dc));
+  files["DC is missing"] = changed.file();
+  changed = Scans(progressive);
   changed.scans[0].insert(changed.scans[0].end(), 40, 0x5a);
   files["codes that nothing reads, behind a scan"] = changed.file();
   JpegDecoder decoder;
