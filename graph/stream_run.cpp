@@ -3,12 +3,32 @@
 #include <algorithm>
 #include <thread>
 
+#include "graph/current_sample.h"
+
 namespace flowrun {
 namespace {
+
+/// Says for a scope which sample this thread works on.
+class AtSample {
+ public:
+  AtSample(const Node& source, uint64_t sample) : source_(&source), sample_(sample) { here = this; }
+  ~AtSample() { here = nullptr; }
+  AtSample(const AtSample&) = delete;
+  AtSample& operator=(const AtSample&) = delete;
+  std::string key() const { return source_->key(sample_); }
+  static thread_local const AtSample* here;
+
+ private:
+  const Node* source_;
+  uint64_t sample_;
+};
+thread_local const AtSample* AtSample::here = nullptr;
 
 int node_of_task(const LevelPlan& plan, int task) { return plan.tasks[static_cast<size_t>(task)].node; }
 
 }  // namespace
+
+std::string current_sample() { return AtSample::here != nullptr ? AtSample::here->key() : std::string(); }
 
 StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats, StreamOptions options,
                      std::function<void(const Work&)> spawn)
@@ -226,6 +246,7 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
     if (l == sample_level) {
       auto& lane = static_cast<SampleRecord&>(record);
       worker.enter(task.node, l, lane.index, lane.sample);
+      const AtSample here(*pipeline_.nodes[static_cast<size_t>(segment_.stream->source)].node, lane.sample);
       node.node->run(call, SampleContext{options_.seed, node.stream, lane.place.epoch, lane.sample, lane.place.position, ledger,
                                          &lane.remarks[static_cast<size_t>(index)]});
     } else {

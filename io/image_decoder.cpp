@@ -4,8 +4,10 @@
 #include <cstring>
 #include <utility>
 
+#include "io/gif.h"
 #include "io/jpeg.h"
 #include "io/png.h"
+#include "io/tiff.h"
 #include "io/webp.h"
 
 namespace flowrun::io {
@@ -73,20 +75,32 @@ Decoded ImageDecoder::decode(std::span<const uint8_t> bytes, const ImageInfo& in
   if (info.format == ImageFormat::jpeg) result.shrink = shrink_for(region, options.least_side);
   const Rect pixels = shrunk(region, result.shrink);
   // Without a region, faults behind the pixels are found as well.
-  DecodeRequest request{.region = options.region ? &pixels : nullptr, .keep_truncated = options.keep_truncated, .max_pixels = options.max_pixels};
+  DecodeRequest request{.region = options.region ? &pixels : nullptr,
+                        .keep_truncated = options.keep_truncated,
+                        .max_pixels = options.max_pixels,
+                        .range = options.range};
   PixelBuffer& target = shown.orientation == 1 ? out : state_->stored;
+  Found found;
   switch (info.format) {
     case ImageFormat::jpeg:
       if (options.jpeg != nullptr && result.shrink == 1 && options.jpeg->decode(bytes, info, pixels, target)) break;
-      result.truncated = state_->jpeg.decode(bytes, request, result.shrink, target);
+      found.truncated = state_->jpeg.decode(bytes, request, result.shrink, target);
       break;
     case ImageFormat::png:
-      result.truncated = decode_png(bytes, request, state_->scratch, target);
+      found = decode_png(bytes, request, state_->scratch, target);
       break;
     case ImageFormat::webp:
-      result.truncated = decode_webp(bytes, request, state_->scratch, target);
+      found.truncated = decode_webp(bytes, request, state_->scratch, target);
+      break;
+    case ImageFormat::gif:
+      found = decode_gif(bytes, request, state_->scratch, target);
+      break;
+    case ImageFormat::tiff:
+      found = decode_tiff(bytes, request, state_->scratch, target);
       break;
   }
+  result.truncated = found.truncated;
+  result.deep = found.deep;
   if (&target != &out) turn(target, shown.orientation, out);
   const int s = result.shrink;
   result.covers = turned_rect({pixels.x * s, pixels.y * s, pixels.width * s, pixels.height * s}, shown);

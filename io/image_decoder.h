@@ -26,6 +26,7 @@ struct DecodeOptions {
   int least_side = 0;              // above 0: JPEGs are shrunk by 2 or 4 while decoding, as long as both sides keep this
   int64_t max_pixels = default_max_pixels;
   const JpegBackend* jpeg = nullptr;  // asked first, except for shrunk pictures
+  std::optional<SampleRange> range;   // of samples with more than 8 bits, as in DecodeRequest
 };
 
 struct Decoded {
@@ -34,9 +35,10 @@ struct Decoded {
   // What the pixels show, in pixels of the whole picture: the region, or, when shrunk, the multiples of `shrink` around
   // it (of the stored picture), which may reach over its edge.
   Rect covers;
+  std::optional<SampleRange> deep;  // the smallest and largest value read, of a picture with more than 8 bits a sample
 };
 
-// Decodes JPEG, PNG and WebP, told apart by content, to H W 3 RGB. A region equals the same region of the whole decode
+// Decodes JPEG, PNG, WebP, GIF and TIFF, told apart by content, to H W 3 RGB. A region equals the same region of the whole decode
 // in every bit. Keeps handles and buffers between pictures: one object per thread; after an error it can be used again.
 class ImageDecoder {
  public:

@@ -7,6 +7,8 @@
 #include <webp/decode.h>
 
 #include "io/error.h"
+#include "io/gif.h"
+#include "io/tiff.h"
 
 namespace flowrun::io {
 
@@ -152,9 +154,13 @@ const char* format_name(ImageFormat format) {
     case ImageFormat::png:
       return "PNG";
     case ImageFormat::webp:
+      return "WebP";
+    case ImageFormat::gif:
+      return "GIF";
+    case ImageFormat::tiff:
       break;
   }
-  return "WebP";
+  return "TIFF";
 }
 
 std::string describe_content(Bytes bytes) {
@@ -170,6 +176,14 @@ std::string describe_content(Bytes bytes) {
                                      {0, "BM", "a BMP image"},
                                      {0, {"II*\0", 4}, "a TIFF image"},
                                      {0, {"MM\0*", 4}, "a TIFF image"},
+                                     {0, {"II+\0", 4}, "a TIFF image"},
+                                     {0, {"MM\0+", 4}, "a TIFF image"},
+                                     {0, "P5", "a PGM image"},
+                                     {0, "P6", "a PPM image"},
+                                     {0, "8BPS", "a Photoshop file"},
+                                     {0, "\x76\x2f\x31\x01", "an OpenEXR image"},
+                                     {0, {"\xff\x0a", 2}, "a JPEG XL image"},
+                                     {0, {"\0\0\0\x0cJXL ", 8}, "a JPEG XL image"},
                                      {0, {"\0\0\0\x0cjP", 6}, "a JPEG 2000 image"},
                                      {4, "ftyp", "a HEIC, AVIF or MP4 file"},
                                      {0, "\x1f\x8b", "gzip data"},
@@ -195,7 +209,14 @@ ImageFormat recognise_format(Bytes bytes) {
   if (starts_with(bytes, "\xff\xd8\xff")) return ImageFormat::jpeg;
   if (starts_with(bytes, png_mark)) return ImageFormat::png;
   if (starts_with(bytes, "RIFF") && bytes.size() >= 12 && starts_with(bytes.subspan(8), "WEBP")) return ImageFormat::webp;
-  throw Error("not a JPEG, PNG or WebP image: " + describe_content(bytes));
+  if (starts_with(bytes, "GIF87a") || starts_with(bytes, "GIF89a")) return ImageFormat::gif;
+  for (const std::string_view mark : {std::string_view("II*\0", 4), {"MM\0*", 4}, {"II+\0", 4}, {"MM\0+", 4}}) {
+    if (starts_with(bytes, mark)) return ImageFormat::tiff;
+  }
+  const std::string content = describe_content(bytes);
+  // A picture of another kind can be made one of these.
+  const bool is_picture = content.ends_with("image") || content.ends_with("drawing") || content.find("HEIC") != std::string::npos;
+  throw Error(std::string("not a ") + format_names + " image: " + content + (is_picture ? "; convert it, to PNG for example" : ""));
 }
 
 ImageInfo read_image_info(Bytes bytes) {
@@ -205,9 +226,13 @@ ImageInfo read_image_info(Bytes bytes) {
     case ImageFormat::png:
       return read_png(bytes);
     case ImageFormat::webp:
+      return read_webp(bytes);
+    case ImageFormat::gif:
+      return read_gif_info(bytes);
+    case ImageFormat::tiff:
       break;
   }
-  return read_webp(bytes);
+  return read_tiff_info(bytes);
 }
 
 int exif_orientation(Bytes tiff) {

@@ -94,6 +94,7 @@ struct JpegDecoder::State {
   void read_rows(const Rect& region, uint8_t* out);
   bool decodes_in_place(const Rect& region) const;
   bool guesses() const;
+  bool lacks_scans() const;
 
   int64_t max_pixels;
   ErrorManager errors{};
@@ -110,7 +111,7 @@ void JpegDecoder::State::read_header(std::span<const uint8_t> bytes, int shrink)
   check_signature(bytes);
   tables.take_away(info);
   const bool ok = guarded(errors, [&] {
-    jpeg_mem_src(&info, bytes.data(), bytes.size());
+    libjpeg::read_from(info, errors, bytes);
     jpeg_read_header(&info, TRUE);
     info.scale_num = 1;
     info.scale_denom = static_cast<unsigned>(shrink);
@@ -178,6 +179,15 @@ bool JpegDecoder::State::guesses() const {
   return false;
 }
 
+// Whether a component has AC coefficients, but no DC came before or after them.
+bool JpegDecoder::State::lacks_scans() const {
+  for (int c = 0; info.coef_bits != nullptr && c < info.num_components; ++c) {
+    const int* const bits = info.coef_bits[c];
+    if (bits[0] < 0 && std::any_of(bits + 1, bits + DCTSIZE2, [](int missing) { return missing >= 0; })) return true;
+  }
+  return false;
+}
+
 // Decodes the tiles that the region touches. False when there are none, or something is wrong with them: then the whole
 // file says what.
 bool JpegDecoder::State::decode_tiles(std::span<const uint8_t> bytes, const DecodeRequest& request, PixelBuffer& out) {
@@ -187,7 +197,7 @@ bool JpegDecoder::State::decode_tiles(std::span<const uint8_t> bytes, const Deco
   errors.padding = JpegTiles::padding;
   tables.take_away(info);
   const bool is_read = guarded(errors, [&] {
-    jpeg_mem_src(&info, tiles.jpeg().data(), tiles.jpeg().size());
+    libjpeg::read_from(info, errors, tiles.jpeg());
     jpeg_read_header(&info, TRUE);
   });
   bool ok = is_read && (info.num_components == 1 || info.num_components == 3 || info.num_components == 4);
@@ -220,15 +230,16 @@ bool JpegDecoder::State::decode(std::span<const uint8_t> bytes, const DecodeRequ
     const Rect region = checked_region({.region = wanted, .max_pixels = INT64_MAX}, ImageFormat::jpeg, info.output_width, info.output_height);
     target.reshape(region.height, region.width, 3);
     row.resize(std::max(row.size(), static_cast<size_t>(info.output_width) * 4));
-    bool guessed = false;
+    bool guessed = false, lacking = false;
     const bool ok = guarded(errors, [&] {
       start(region);
       read_rows(region, target.pixels.data());
-      guessed = guesses();
+      guessed = guesses(), lacking = !errors.ended && lacks_scans();
       // Reads on to the end marker: a whole decode finds that it is missing.
       if (wanted == nullptr) jpeg_finish_decompress(&info);
     });
     if (!ok) throw_error(errors, bytes.size());
+    if (lacking) throw Error("broken JPEG of " + std::to_string(bytes.size()) + " bytes: a scan is missing");
     return !guessed;
   };
   if (request.region == nullptr) {

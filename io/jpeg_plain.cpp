@@ -50,6 +50,12 @@ class Walk {
   struct Component {
     uint8_t id, across, down, quantisation;
     bool scanned = false;
+    std::array<int8_t, 64> missing = none();  // of each coefficient so many lower bits; below 0: all
+    static constexpr std::array<int8_t, 64> none() {
+      std::array<int8_t, 64> out{};
+      out.fill(-1);
+      return out;
+    }
   };
 
   // -1: there is none here.
@@ -77,8 +83,8 @@ class Walk {
         interval_ = u16(segment, 0);
         return true;
       case 0xee:
-        // Adobe's mark of pictures that are no YCbCr.
-        if (starts_with(segment, "Adobe") && segment.size() >= 12 && segment[11] == 0) is_direct_ = true;
+        // Adobe's mark of pictures that are no YCbCr (0), or of none that libjpeg knows in three components.
+        if (starts_with(segment, "Adobe") && segment.size() >= 12 && segment[11] != 1) is_direct_ = true;
         return true;
       default:
         return (marker >= 0xe0 && marker <= 0xef) || marker == comment;
@@ -159,8 +165,20 @@ class Walk {
       if (first == 0 && high == 0 && !has_huffman_[0][dc]) return false;
       if (last > 0 && !has_huffman_[1][ac]) return false;
       if (first == 0) found->scanned = true;
+      if (progressive_ && !advance(*found, first, last, high, spectrum[2] & 15)) return false;
     }
     return (count == 1 || blocks <= 10) && pass_codes(count == 1 ? own_blocks(*component) : shared_blocks());
+  }
+
+  // A scan adds bits to what came before: DC first, and of each coefficient first the upper ones, then bit by bit.
+  static bool advance(Component& component, int first, int last, int high, int low) {
+    if (first > 0 && component.missing[0] < 0) return false;
+    for (int k = first; k <= last; ++k) {
+      int8_t& missing = component.missing[static_cast<size_t>(k)];
+      if (high != std::max<int>(missing, 0)) return false;
+      missing = static_cast<int8_t>(low);
+    }
+    return true;
   }
 
   bool is_no_colour() const { return count_ == 3 && is_direct_; }

@@ -258,7 +258,7 @@ void Transcoder::run(std::span<const uint8_t> bytes, int tiles_per_row) {
   jpeg_create_decompress(&from);
   libjpeg::limit_scans(from, progress);
   jpeg_create_compress(&to);
-  jpeg_mem_src(&from, bytes.data(), bytes.size());
+  libjpeg::read_from(from, errors, bytes);
   for (int i = 0; i < 16; ++i) jpeg_save_markers(&from, JPEG_APP0 + i, longest_marker);
   jpeg_save_markers(&from, JPEG_COM, longest_marker);
   jpeg_read_header(&from, TRUE);

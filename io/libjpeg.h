@@ -1,9 +1,14 @@
 #pragma once
 
 #include <csetjmp>
+#include <cstdint>
 #include <cstdio>  // jpeglib.h needs it
-#include <jerror.h>
+#include <span>
+// jerror.h has the codes of what jpeglib.h says libjpeg can do.
+// clang-format off
 #include <jpeglib.h>
+#include <jerror.h>
+// clang-format on
 
 #include "io/error.h"
 
@@ -17,14 +22,19 @@ struct ErrorManager {
   jpeg_error_mgr base;
   std::jmp_buf jump;
   char message[JMSG_LENGTH_MAX];
-  int padding;          // bytes that were put before restart markers
-  bool keep_truncated;  // data that end too early are no error
-  bool ended;           // the data ended too early
+  const uint8_t* begin;  // of what is read
+  int padding;           // bytes that were put before restart markers
+  bool behind_codes;     // what was read last is a scan, not a segment
+  bool keep_truncated;   // data that end too early are no error
+  bool ended;            // the data ended too early
 };
 
-// Makes warnings that mean lost or guessed data errors; those that leave every pixel right are passed over. No padding,
-// nothing truncated is kept.
+// Makes warnings that mean lost or guessed data errors; those that leave every pixel right are passed over: libjpeg.cpp has
+// the table. No padding, nothing truncated is kept.
 void set_up(ErrorManager& errors);
+
+// What INFO, whose messages go to ERRORS, reads next; BYTES live until then.
+void read_from(jpeg_decompress_struct& info, ErrorManager& errors, std::span<const uint8_t> bytes);
 
 // Makes files of very many scans errors; PROGRESS lives as long as INFO.
 void limit_scans(jpeg_decompress_struct& info, jpeg_progress_mgr& progress);

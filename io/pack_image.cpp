@@ -22,13 +22,21 @@ struct Packer {
   /// The new file has no EXIF data: its pixels lie as they lay in the old one.
   void shrink(std::vector<uint8_t>& bytes, const ImageInfo& info, const PackOptions& options) {
     decoder.decode(bytes, info, {}, pixels);
-    if (info.channels == 1) drop_chroma();
+    if (info.channels == 1 && is_gray()) drop_chroma();
     const int64_t shortest = std::min(pixels.width, pixels.height);
     const int height = static_cast<int>(int64_t{pixels.height} * options.resize / shortest);
     const int width = static_cast<int>(int64_t{pixels.width} * options.resize / shortest);
     small.resize(static_cast<size_t>(height) * static_cast<size_t>(width) * static_cast<size_t>(pixels.channels));
     resizer.resize(pixels.view(), height, width, options.filter, false, small.data());
     encode_jpeg({small.data(), height, width, pixels.channels}, options.quality, bytes);
+  }
+
+  /// One channel may also be a palette's.
+  bool is_gray() const {
+    for (size_t i = 0; i < pixels.pixels.size(); i += 3) {
+      if (pixels.pixels[i] != pixels.pixels[i + 1] || pixels.pixels[i] != pixels.pixels[i + 2]) return false;
+    }
+    return true;
   }
 
   /// Gray comes as three equal channels, and is written as one again.

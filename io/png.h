@@ -17,12 +17,14 @@ std::vector<uint8_t> encode_png(const ImageView& image);
 void write_png(const std::filesystem::path& path, const ImageView& image);
 
 // Decodes PNG to H W 3 RGB of the request's region, equal to Pillow's open().convert("RGB") in every bit: palettes are
-// looked up, gray is stretched and replicated, alpha is left out, of 16 bits the upper 8 are taken. (One difference:
-// Pillow cuts gray of 16 bits off at 255.) SCRATCH keeps its memory between calls. Returns whether the file ends too
-// early, which is a TruncatedError unless the request keeps such files: then what is missing is black. After the
-// region's last row nothing is looked at. Throws Error on what is not a PNG and on corrupt data, and as
-// checked_region().
-bool decode_png(std::span<const uint8_t> bytes, const DecodeRequest& request, PixelBuffer& scratch, PixelBuffer& out);
+// looked up, gray is stretched and replicated, alpha is left out, of 16 bits the upper 8 are taken unless the request has a
+// range. (One difference: Pillow cuts gray of 16 bits off at 255.) SCRATCH keeps its memory between calls. A file that ends
+// too early is a TruncatedError unless the request keeps it: then what is missing is black. After a region's last row
+// nothing is looked at. Throws Error on what is not a PNG and on corrupt data, and as checked_region().
+//
+// What is behind the last row is judged as Pillow does: checksums of chunks are not compared there, nor those of the
+// pixels' chunks, whose data have a sum of their own, and the end may be missing.
+Found decode_png(std::span<const uint8_t> bytes, const DecodeRequest& request, PixelBuffer& scratch, PixelBuffer& out);
 
 // Decodes PNG as label maps are stored: OUT becomes H W 1 of the gray values or palette indices as they are in the file
 // (1, 2 and 4 bits are not stretched), or H W 3 of RGB; alpha is left out. Throws Error on what is not a PNG, on

@@ -6,17 +6,19 @@ namespace {
 struct Decode {
   static constexpr NodeInfo info{
       .type = "image.decode",
-      .brief = "Decodes a JPEG, PNG or WebP to RGB, the whole picture or a region of it.",
+      .brief = "Decodes a JPEG, PNG, WebP, GIF or TIFF to RGB, the whole picture or a region of it.",
       .scope = Scope::sample,
       .details =
           "The content decides, not the name. Equal to Pillow's convert(\"RGB\") in every bit, and a region equals the same region of the whole "
           "picture: JPEG by libjpeg-turbo with the accurate integer DCT and smooth chroma upsampling, gray replicated, CMYK as Pillow; PNG "
-          "of all depths, of 16 bits the upper 8; WebP lossy and lossless. Alpha is left out; of an animation the first frame is taken. "
+          "and TIFF of all depths, of 16 bits the upper 8 or what range says; WebP lossy and lossless. Alpha is left out; of an animation the "
+          "first frame is taken, of a TIFF the first page. "
           "docs/images.md says more. Corrupt files are errors (see run.max_bad)."};
   using Ports = image::DecodePorts;
   struct Params {
     std::string orientation = "stored", on_truncated = "substitute";
     int64_t dct_scaling = 0, max_megapixels = 178;
+    std::vector<double> range;
     void describe(auto& param) {
       param("orientation", orientation, image::orientations(),
             "stored: as the pixels lie in the file. exif: turned as the file's EXIF orientation says.");
@@ -27,18 +29,27 @@ struct Decode {
             "Above 0: JPEGs are decoded at 1/2 or 1/4 while both sides keep at least so many pixels (the size of the resize that follows). "
             "Faster; changes pixels.");
       param("max_megapixels", max_megapixels, positive, "Larger pictures are an error, found before memory is taken.");
+      param("range", range, Range{-1e30, 1e30}, image::range_doc);
     }
+    std::optional<ParamFault> check() const { return image::check_range(range); }
   };
   Params params;
+
+  void open(const OpenContext& context) { remark_ = std::make_unique<image::DeepRemark>(context.name); }
 
   void run(Ports& port, const SampleContext& context) const {
     image::decode(*port.bytes, port.region.value,
                   {.oriented = params.orientation == "exif",
                    .on_truncated = params.on_truncated,
                    .least_side = params.dct_scaling,
-                   .max_megapixels = params.max_megapixels},
+                   .max_megapixels = params.max_megapixels,
+                   .range = image::range_of(params.range),
+                   .remark = remark_.get()},
                   context, *port.image);
   }
+
+ private:
+  std::unique_ptr<image::DeepRemark> remark_;
 };
 
 FLOWRUN_NODE(Decode);

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <cstdio>
 
+#include "graph/current_sample.h"
 #include "graph/error.h"
 #include "io/error.h"
 #include "nodes/image/decode.h"
@@ -9,7 +11,7 @@ namespace {
 
 void check(const io::ImageInfo& info, const DecodeRules& rules) {
   if (rules.jpeg_only && info.format != io::ImageFormat::jpeg) {
-    throw NodeError(std::string("not a JPEG but a ") + io::format_name(info.format) + " image; image.decode reads JPEG, PNG and WebP");
+    throw NodeError(std::string("not a JPEG but a ") + io::format_name(info.format) + " image; image.decode reads JPEG, PNG, WebP, GIF and TIFF");
   }
   if (static_cast<int64_t>(info.width) * info.height > rules.max_megapixels * 1'000'000) {
     throw NodeError("the picture is " + std::to_string(info.width) + "x" + std::to_string(info.height) +
@@ -26,7 +28,33 @@ int64_t least_around(const Region& region, int64_t least) {
   return (least * around + smallest - 1) / smallest;
 }
 
+std::string number(double value) {
+  char text[32];
+  snprintf(text, sizeof text, "%.9g", value);
+  return text;
+}
+
 }  // namespace
+
+void DeepRemark::say(const io::ImageInfo& info, const io::SampleRange& values) {
+  if (said_.exchange(true)) return;
+  const std::string low = number(values.low), high = number(values.high);
+  std::string text = node_ + ": " + current_sample() + " is a " + io::format_name(info.format) + " of 16 bits a sample, here from " + low + " to " +
+                     high + " of 65535, and the upper 8 bits are taken";
+  if (values.low < values.high) text += "; \"range\": [" + low + ", " + high + "] would make its values 0 to 255,";
+  text += " \"range\": [0, 65535] is for pictures that use them all (said once, for the first such picture)";
+  log_warning(text);
+}
+
+std::optional<ParamFault> check_range(const std::vector<double>& range) {
+  if (range.empty() || (range.size() == 2 && range[0] < range[1])) return {};
+  return ParamFault{"range", "range must be two numbers, the smaller first"};
+}
+
+std::optional<io::SampleRange> range_of(const std::vector<double>& range) {
+  if (range.empty()) return {};
+  return io::SampleRange{range[0], range[1]};
+}
 
 void decode(const Bytes& file, const Region* region, const DecodeRules& rules, const SampleContext& context, Image& out) {
   thread_local io::ImageDecoder decoder;  // keeps its handles and buffers
@@ -42,10 +70,12 @@ void decode(const Bytes& file, const Region* region, const DecodeRules& rules, c
                               .keep_truncated = rules.on_truncated == "keep_decoded",
                               .least_side = static_cast<int>(rules.least_side),
                               .max_pixels = INT64_MAX,
-                              .jpeg = rules.jpeg};
+                              .jpeg = rules.jpeg,
+                              .range = rules.range};
     if (region != nullptr) options.region = region->rect, options.least_side = static_cast<int>(least_around(*region, rules.least_side));
     const io::Decoded decoded = decoder.decode(file.data, info, options, out.pixels);
     out.covers = {decoded.covers, rules.oriented};
+    if (decoded.deep && !rules.range && rules.remark != nullptr) rules.remark->say(info, *decoded.deep);
     if (decoded.truncated) {
       context.kept(std::string("truncated ") + io::format_name(info.format) + " of " + std::to_string(file.data.size()) +
                    " bytes: what could be decoded was kept");

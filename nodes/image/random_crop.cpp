@@ -18,7 +18,7 @@ struct RandomCrop {
           "of an allowed aspect. With a count above 1 as many regions are drawn, each as if alone: image.decode decodes the smallest rectangle "
           "around them, and image.resize makes of each a view of the picture. The regions enter the ledger."};
   struct Ports {
-    In<Bytes> bytes{"bytes", "A JPEG, PNG or WebP file."};
+    In<Bytes> bytes{"bytes", "A JPEG, PNG, WebP, GIF or TIFF file."};
     Out<Region> region{"region", "The region, or as many as count says, in pixels of the whole picture."};
     void describe(auto& port) { port(bytes, region); }
   };

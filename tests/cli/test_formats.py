@@ -1,7 +1,9 @@
 """A folder of all that data sets contain: formats, orientations, wrong names, files that end too early."""
+import io
 import json
 import random
 import re
+import struct
 
 import support
 from PIL import Image
@@ -20,7 +22,7 @@ def exif(orientation):
 
 
 def all_kinds(data):
-    """24 files in two classes, none of them at fault."""
+    """32 files in two classes, none of them at fault."""
     for name in "ab":
         (data / name).mkdir(parents=True)
     save = lambda name, image, **options: image.save(data / name, **options)
@@ -47,6 +49,14 @@ def all_kinds(data):
     save("b/turned6.png", picture(20, 70, 40), exif=exif(6))
     save("b/turned6.webp", picture(21, 70, 40), exif=exif(6))
     save("b/tiny.png", picture(22, 1, 1))
+    save("b/is_a_gif.jpg", picture(23, 48, 40), format="GIF")
+    save("b/is_a_gray_gif.png", picture(24, 48, 40, "L"), format="GIF", interlace=1)
+    save("b/is_a_tiff.jpg", picture(25, 48, 40), format="TIFF", compression="tiff_lzw")
+    save("b/is_an_alpha_tiff.png", picture(26, 48, 40, "RGBA"), format="TIFF", compression="tiff_adobe_deflate")
+    save("b/is_a_gray_tiff.png", picture(27, 48, 40, "L"), format="TIFF")
+    save("b/is_a_jpeg_tiff.png", picture(28, 48, 40), format="TIFF", compression="jpeg")
+    save("b/turned6_tiff.png", picture(29, 70, 40), format="TIFF", tiffinfo=exif(6))
+    Image.linear_gradient("L").resize((44, 44)).convert("I").point(lambda v: v * 257).convert("I;16").save(data / "b/deep_tiff.png", "TIFF")
 
 
 class Formats(support.Folder):
@@ -86,15 +96,15 @@ class Formats(support.Folder):
         return self.history(serial)
 
     def test_all_kinds_in_one_folder(self):
-        stored = self.runs_alike(self.pipeline(24, 8))
+        stored = self.runs_alike(self.pipeline(32, 16))
         self.assertEqual(self.quarantine("serial"), [])
-        turned = self.runs_alike(self.pipeline(24, 8, "exif"), "-turned")
+        turned = self.runs_alike(self.pipeline(32, 16, "exif"), "-turned")
         self.assertEqual(len(stored), len(turned))
         self.assertNotEqual(stored, turned)
 
     def test_whole_and_by_region_are_the_same(self):
         for orientation in "stored", "exif":
-            pipeline = self.pipeline(24, 8, orientation)
+            pipeline = self.pipeline(32, 16, orientation)
             self.write(pipeline)
             self.flowrun("pipeline.json", "--out", f"region-{orientation}")
             pipeline["nodes"]["decode"]["in"] = "files"
@@ -104,7 +114,7 @@ class Formats(support.Folder):
 
     def test_orientations_that_differ_are_an_error(self):
         for here, there in ("stored", "exif"), ("exif", "stored"):
-            pipeline = self.pipeline(24, 8)
+            pipeline = self.pipeline(32, 16)
             pipeline["nodes"]["crop"]["orientation"], pipeline["nodes"]["decode"]["orientation"] = here, there
             self.write(pipeline)
             err = self.flowrun("pipeline.json", "--out", f"run-{here}", status=1).stderr
@@ -115,16 +125,16 @@ class Formats(support.Folder):
             self.assertIn('view: the region and the picture differ in "orientation"', err)
 
     def test_jpeg_decode_takes_jpegs_alone(self):
-        pipeline = self.pipeline(24, 8)
+        pipeline = self.pipeline(32, 16)
         pipeline["nodes"]["decode"] = {"type": "image.jpeg_decode", "in": {"bytes": "files", "region": "crop"}}
         self.write(pipeline)
         err = self.flowrun("pipeline.json", "--out", "run", status=1).stderr
-        self.assertRegex(err, r"decode: not a JPEG but a (PNG|WebP) image; image.decode reads JPEG, PNG and WebP")
+        self.assertRegex(err, r"decode: not a JPEG but a (PNG|WebP|GIF|TIFF) image; image.decode reads JPEG, PNG, WebP, GIF and TIFF")
 
     def test_truncated_files_are_substituted(self):
         for name in ("a/cut.jpg", "a/cut.png", "b/cut.webp"):
             self.cut(name)
-        pipeline = self.pipeline(27, 9)
+        pipeline = self.pipeline(35, 35)
         pipeline["nodes"]["decode"]["in"] = "files"
         self.write(pipeline)
         err = self.flowrun("pipeline.json", "--out", "refused", status=1).stderr
@@ -139,7 +149,7 @@ class Formats(support.Folder):
 
     def test_truncated_files_end_the_run(self):
         self.cut("a/cut.png")
-        pipeline = self.pipeline(25, 5, max_bad=20)
+        pipeline = self.pipeline(33, 11, max_bad=20)
         pipeline["nodes"]["decode"].update({"in": "files", "on_truncated": "error"})
         self.write(pipeline)
         texts = set()
@@ -157,7 +167,7 @@ class Formats(support.Folder):
         (self.data / "a/corrupt.jpg").write_bytes(jpeg[: len(jpeg) - 200] + b"\xff\xd9" + bytes(100))
         (self.data / "a/text.png").write_text("no picture")
         for policy in "error", "keep_decoded":
-            pipeline = self.pipeline(26, 13, max_bad=20)
+            pipeline = self.pipeline(34, 17, max_bad=20)
             pipeline["nodes"]["decode"].update({"in": "files", "on_truncated": policy})
             self.write(pipeline)
             self.flowrun("pipeline.json", "--out", policy)
@@ -168,7 +178,7 @@ class Formats(support.Folder):
         names = ("a/cut.jpg", "a/cut.png", "b/cut.webp")
         for name in names:
             self.cut(name)
-        pipeline = self.pipeline(27, 9)
+        pipeline = self.pipeline(35, 35)
         pipeline["nodes"]["decode"].update({"in": "files", "on_truncated": "keep_decoded"})
         self.runs_alike(pipeline)
         listed = self.quarantine("serial")
@@ -184,7 +194,7 @@ class Formats(support.Folder):
             picture(index, 300, 220).save(self.data / f"a/large{index}.jpg", quality=92)
         sheets, histories = [], []
         for scaling in 0, 24:
-            pipeline = self.pipeline(32, 16)
+            pipeline = self.pipeline(40, 20)
             pipeline["nodes"]["decode"]["dct_scaling"] = scaling
             histories.append(self.runs_alike(pipeline, f"-{scaling}"))
             sheets.append(Image.open(self.folder / f"serial-{scaling}/contact_sheet.png").convert("RGB").tobytes())
@@ -192,6 +202,125 @@ class Formats(support.Folder):
         mean = sum(abs(x - y) for x, y in zip(*sheets)) / len(sheets[0])
         self.assertGreater(mean, 0)
         self.assertLess(mean, 2)
+
+
+def segments(data):
+    """(marker, begin, end) of a JPEG's segments, the first scan's header being the last."""
+    at, out = 2, []
+    while not out or out[-1][0] != 0xDA:
+        size = struct.unpack(">H", data[at + 2 : at + 4])[0]
+        out.append((data[at + 1], at, at + 2 + size))
+        at += 2 + size
+    return out
+
+
+class SmallFaults(support.Folder):
+    """Files that every other program reads."""
+
+    def run_on(self, files, out="run", **options):
+        (self.folder / "data").mkdir(exist_ok=True)
+        for name, data in files.items():
+            (self.folder / "data" / name).write_bytes(data)
+        self.write({
+            "run": {"epochs": 1, "device": "cpu"},
+            "nodes": {
+                "files": {"type": "source.folder", "path": "data"},
+                "decode": {"type": "image.decode", "in": "files"},
+                "view": {"type": "image.resize", "in": "decode", "size": 24},
+                "batch": {"type": "batch.stack", "in": "view", "size": len(list((self.folder / "data").iterdir()))},
+                "metrics": {"type": "report.metrics", "in": {"image": "batch"}, "every": "1 step", "tensorboard": False},
+            },
+        })
+        return self.flowrun("pipeline.json", "--out", out, **options)
+
+    def test_jpegs_with_faults_that_lose_nothing(self):
+        save = io.BytesIO()
+        picture(1, 48, 40).save(save, "JPEG")
+        whole = save.getvalue()
+        parts = segments(whole)
+        jfif, scan = parts[0], parts[-1]
+        self.run_on({
+            "whole.jpg": whole,
+            "scan_header.jpg": whole[: scan[2] - 3] + bytes(3) + whole[scan[2] :],
+            "adobe.jpg": whole[:2] + b"\xff\xee" + struct.pack(">H", 14) + b"Adobe" + struct.pack(">HHHB", 100, 0, 0, 9) + whole[jfif[2] :],
+            "stray.jpg": whole[: scan[1]] + b"stray" + whole[scan[1] :],
+            "version.jpg": whole[: jfif[1] + 9] + b"\3" + whole[jfif[1] + 10 :],
+        })
+        self.assertFalse((self.folder / "run/quarantine.jsonl").exists())
+
+    def test_pngs_with_faults_that_lose_nothing(self):
+        save = io.BytesIO()
+        picture(1, 48, 40).save(save, "PNG")
+        whole = save.getvalue()
+        self.run_on({"whole.png": whole, "no_end.png": whole[:-12], "checksum.png": whole[:-13] + bytes([whole[-13] ^ 1]) + whole[-12:]})
+        self.assertFalse((self.folder / "run/quarantine.jsonl").exists())
+
+    def test_a_picture_of_another_kind_is_named_with_the_cure(self):
+        save = io.BytesIO()
+        picture(1, 48, 40).save(save, "BMP")
+        err = self.run_on({"drawing.png": save.getvalue()}, status=1).stderr
+        self.assertIn("decode: not a JPEG, PNG, WebP, GIF or TIFF image: it looks like a BMP image; convert it, to PNG for example", err)
+        self.assertIn("data/drawing.png", err)
+
+
+class DeepSamples(support.Folder):
+    """16 bits and floating point."""
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / "data").mkdir()
+
+    def pipeline(self, files, **decode):
+        self.write({
+            "run": {"epochs": 3, "device": "cpu"},
+            "nodes": {
+                "files": {"type": "source.folder", "path": "data"},
+                "decode": {"type": "image.decode", "in": "files", **decode},
+                "view": {"type": "image.resize", "in": "decode", "size": 24},
+                "batch": {"type": "batch.stack", "in": "view", "size": files},
+                "metrics": {"type": "report.metrics", "in": {"image": "batch"}, "every": "1 step", "tensorboard": False},
+                "sheet": {"type": "report.contact_sheet", "in": {"image": "batch"}},
+            },
+        })
+
+    def deep(self, name, low, high, kind="PNG"):
+        Image.linear_gradient("L").resize((24, 24)).convert("I").point(lambda v: v * ((high - low) / 255) + low).convert("I;16").save(self.folder / "data" / name, kind)
+
+    def test_16_bits_are_said_once(self):
+        for index, kind in enumerate(("PNG", "TIFF", "PNG", "TIFF")):
+            self.deep(f"{index}.png", 100, 4095, kind)
+        self.pipeline(4)
+        err = self.flowrun("pipeline.json", "--quiet", "--out", "run").stderr
+        lines = [line for line in err.splitlines() if line.startswith("warning:")]
+        self.assertEqual(len(lines), 1, err)
+        self.assertRegex(lines[0], r"^warning: decode: data/\d\.png is a (PNG|TIFF) of 16 bits a sample, here from \d+ to 4\d\d\d of 65535, and the "
+                                   r"upper 8 bits are taken; \"range\": \[\d+, 4\d\d\d\] would make its values 0 to 255")
+        self.assertFalse((self.folder / "run/quarantine.jsonl").exists())
+
+    def test_a_range_is_used_and_nothing_is_said(self):
+        self.deep("0.png", 100, 4095)
+        self.pipeline(1)
+        self.flowrun("pipeline.json", "--quiet", "--out", "without")
+        self.pipeline(1, range=[100, 4095])
+        self.assertNotIn("warning:", self.flowrun("pipeline.json", "--quiet", "--out", "with").stderr)
+        dark, bright = (Image.open(self.folder / out / "contact_sheet.png").convert("L").getextrema() for out in ("without", "with"))
+        self.assertLess(dark[0], 16)
+        self.assertGreater(bright[1], 250)
+
+    def test_a_range_must_make_sense(self):
+        self.deep("0.png", 100, 4095)
+        for value in [5], [5, 5], [9, 2], [1, 2, 3]:
+            self.pipeline(1, range=value)
+            self.assertIn("range must be two numbers, the smaller first", self.flowrun("check", "pipeline.json", status=2).stderr)
+
+    def test_floating_point_needs_a_range(self):
+        Image.linear_gradient("L").resize((24, 24)).convert("F").save(self.folder / "data/height.png", "TIFF")
+        self.pipeline(1)
+        err = self.flowrun("pipeline.json", "--out", "without", status=1).stderr
+        self.assertRegex(err, r"decode: the TIFF has samples of 32 bits, floating point, here from [\d.]+ to [\d.]+: say with \"range\": \[low, high\] which "
+                              r"values become 0 and 255")
+        self.pipeline(1, range=[0, 255])
+        self.flowrun("pipeline.json", "--out", "with")
 
 
 class Pairs(support.Folder):

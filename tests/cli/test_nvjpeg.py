@@ -20,7 +20,7 @@ class Nvjpeg(support.Folder):
         self.data = self.folder / "data"
         test_formats.all_kinds(self.data)
 
-    def pipeline(self, kind="nvjpeg_decode", size=24, group=8, orientation="stored", **run):
+    def pipeline(self, kind="nvjpeg_decode", size=32, group=8, orientation="stored", **run):
         pipeline = support.data_pipeline(epochs=2, **run)
         nodes = pipeline["nodes"]
         nodes["files"] = {"type": "source.folder", "path": "data"}

@@ -16,7 +16,7 @@ PROJECT = {
 }
 LIBRARIES = {
     "graph": ("oneapi/tbb/", "nlohmann/", "spdlog/", "xxhash.h"),
-    "io": ("nlohmann/", "jpeglib.h", "jerror.h", "png.h", "xxhash.h"),
+    "io": ("nlohmann/", "jpeglib.h", "jerror.h", "png.h", "tiffio.h", "gif_lib.h", "xxhash.h"),
     "nodes": ("ATen/", "c10/", "torch/", "nlohmann/"),
     "tools": ("nlohmann/", "CLI/"),
 }
@@ -48,7 +48,7 @@ def check_includes(path, top, text):
 
 def is_system(name):
     """Headers of the C and C++ libraries and of the system."""
-    return not name.startswith(("oneapi", "nlohmann", "spdlog", "ATen", "c10", "torch", "CLI", "fmt", "tbb", "gtest", "gmock")) and name not in ("jpeglib.h", "jerror.h", "png.h", "xxhash.h")
+    return not name.startswith(("oneapi", "nlohmann", "spdlog", "ATen", "c10", "torch", "CLI", "fmt", "tbb", "gtest", "gmock")) and name not in ("jpeglib.h", "jerror.h", "png.h", "tiffio.h", "gif_lib.h", "xxhash.h")
 
 
 def check_nodes(path, text):

@@ -128,10 +128,24 @@ TEST(Fuzz, ImagesOfAllFormats) {
   // 3 x 2 pixels, lossless.
   const Bytes webp = {0x52, 0x49, 0x46, 0x46, 0x1e, 0x00, 0x00, 0x00, 0x57, 0x45, 0x42, 0x50, 0x56, 0x50, 0x38, 0x4c, 0x11, 0x00,
                       0x00, 0x00, 0x2f, 0x02, 0x40, 0x00, 0x00, 0x07, 0x10, 0xfd, 0x8f, 0xfe, 0x07, 0x22, 0xa2, 0xff, 0x01, 0x00};
+  // 4 x 3 pixels of four colours.
+  const Bytes gif = {71, 73, 70, 56, 55, 97, 4, 0, 3, 0,  129, 0, 0, 1,  2,  3,  90,  0,   0, 0, 90, 0, 0, 0,  90, 44, 0,
+                     0,  0,  0,  4,  0,  3,  0, 0, 8, 15, 0,   1, 4, 16, 48, 96, 128, 128, 0, 0, 18, 6, 8, 16, 16, 0,  59};
+  // 8 x 4 pixels of gray in two strips; EXIF's orientation.
+  Bytes tiff = {'I', 'I', 42, 0, 8, 0, 0, 0, 8, 0};
+  const auto tag = [&](uint8_t code, uint8_t type, std::initializer_list<uint8_t> value, uint8_t count = 1) {
+    tiff.insert(tiff.end(), {code, 1, type, 0, count, 0, 0, 0});
+    tiff.insert(tiff.end(), value);
+  };
+  tag(0, 3, {8, 0, 0, 0}), tag(1, 3, {4, 0, 0, 0}), tag(2, 3, {8, 0, 0, 0}), tag(6, 3, {1, 0, 0, 0});
+  tag(17, 3, {110, 0, 126, 0}, 2), tag(18, 3, {6, 0, 0, 0}), tag(22, 3, {2, 0, 0, 0}), tag(23, 3, {16, 0, 16, 0}, 2);
+  tiff.resize(110);
+  for (int i = 0; i < 32; ++i) tiff.push_back(static_cast<uint8_t>(i * 7));
+  ASSERT_EQ(read_image_info(tiff).orientation, 6);
   ImageDecoder decoder;
   uint32_t stream = 30;
   int taken = 0;
-  for (const Bytes& seed : {jpeg, png, webp}) {
+  for (const Bytes& seed : {jpeg, png, webp, gif, tiff}) {
     for (const bool repaired : {false, true}) {
       taken += count_taken(seed, ++stream, 4000, [&](Bytes bytes) {
         if (repaired && seed == png) repair_checksums(bytes);

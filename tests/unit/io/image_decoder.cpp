@@ -29,9 +29,9 @@ class ImageDecoderFiles : public testing::Test {
     if (IsSkipped()) return;
     test::run_python(dir_.path(), test::get_file(flowrun::test::source_dir() / "tests/support/image_files.py"));
     for (const std::string& name : test::names_in(dir_.path())) {
-      if (name.ends_with(".jpg") || name.ends_with(".png") || name.ends_with(".webp")) names_.push_back(name);
+      if (is_image_name(name) && !name.starts_with("deep-")) names_.push_back(name);
     }
-    ASSERT_GT(names_.size(), 80);
+    ASSERT_GT(names_.size(), 150);
   }
 
   Bytes load(const std::string& name) const { return test::load(dir_ / name); }
@@ -80,10 +80,11 @@ class ImageDecoderFiles : public testing::Test {
 };
 
 TEST_F(ImageDecoderFiles, AreDecodedAsPillowDoes) {
-  // Gray of 16 bits: the upper 8, where Pillow cuts off at 255.
+  // Gray of 16 bits: the upper 8, where Pillow cuts off at 255. TIFF is turned by Pillow in any case.
   expect_as_pillow(names_,
+                   "    if name.startswith('turned') and name.endswith('.tif'): continue\n"
                    "    image = Image.open(name)\n"
-                   "    if image.mode == 'I;16': image = Image.fromarray((numpy.asarray(image) >> 8).astype('uint8'))\n"
+                   "    if image.mode.startswith('I;16'): image = Image.fromarray((numpy.asarray(image) >> 8).astype('uint8'))\n"
                    "    image = image.convert('RGB')\n",
                    {});
 }
@@ -95,8 +96,12 @@ TEST_F(ImageDecoderFiles, AreTurnedAsExifTransposeDoes) {
     turned.push_back(name);
     EXPECT_EQ(read_image_info(load(name)).orientation, name[7] - '0') << name;
   }
-  ASSERT_EQ(turned.size(), 24);
-  expect_as_pillow(turned, "    image = ImageOps.exif_transpose(Image.open(name)).convert('RGB')\n", {.apply_orientation = true});
+  ASSERT_EQ(turned.size(), 32);
+  expect_as_pillow(turned,
+                   "    image = Image.open(name)\n"
+                   "    image.load()\n"
+                   "    image = ImageOps.exif_transpose(image).convert('RGB')\n",
+                   {.apply_orientation = true});
 }
 
 TEST_F(ImageDecoderFiles, RegionsEqualTheWhole) {
@@ -115,6 +120,9 @@ TEST_F(ImageDecoderFiles, TruncationIsToldApartAndKept) {
     for (const double part : {0.6, 0.9}) {
       const Bytes bytes(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(static_cast<double>(whole.size()) * part));
       PixelBuffer out, again;
+      // Of several frames or pages the first may be whole, and what is cut from a small PNG may be its end alone.
+      if (name == "gif-animation.gif" || name == "tiff-pages.tif") continue;
+      if (part == 0.9 && name.starts_with("png-") && whole.size() - bytes.size() <= 12) continue;
       EXPECT_THROW(decoder_.decode(bytes, {}, out), TruncatedError) << name;
       try {
         EXPECT_TRUE(decoder_.decode(bytes, {.keep_truncated = true}, out).truncated) << name;
@@ -161,7 +169,7 @@ TEST_F(ImageDecoderFiles, OneFormatsDecoderNamesTheOther) {
   PixelBuffer scratch, out;
   EXPECT_THAT(message_of<Error>([&] { decode_webp(load("png-2-8.png"), {}, scratch, out); }), HasSubstr("not a WebP: it looks like a PNG image"));
   EXPECT_THAT(message_of<Error>([&] { decode_png(load("jpeg-restart.jpg"), {}, scratch, out); }), HasSubstr("not a PNG: it looks like a JPEG image"));
-  for (const std::string name : {"png-2-8.png", "webp-lossy-45x31.webp", "jpeg-RGB-420.jpg"}) {
+  for (const std::string name : {"png-2-8.png", "webp-lossy-45x31.webp", "jpeg-RGB-420.jpg", "gif-plain.gif", "tiff-rgb8-le.tif"}) {
     EXPECT_THAT(message_of<Error>([&] { decoder_.decode(load(name), {.max_pixels = 100}, out); }), HasSubstr("45x31 pixels exceeds the limit"))
         << name;
     EXPECT_THAT(message_of<Error>([&] { decoder_.decode(load(name), {.region = Rect{40, 0, 6, 1}}, out); }), HasSubstr("not inside the ")) << name;

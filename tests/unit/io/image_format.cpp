@@ -64,13 +64,14 @@ TEST(ImageFormat, InfoOfAPng) {
 
 TEST(ImageFormat, SaysWhatIsNoImage) {
   const auto fault = [](const Bytes& bytes) { return message_of<Error>([&] { read_image_info(bytes); }); };
-  EXPECT_THAT(fault({}), HasSubstr("not a JPEG, PNG or WebP image: empty, 0 bytes"));
-  EXPECT_THAT(fault(bytes_of("GIF89a")), HasSubstr("a GIF image"));
-  EXPECT_THAT(fault(bytes_of("<!DOCTYPE html>")), HasSubstr("a web page"));
+  EXPECT_THAT(fault({}), HasSubstr("not a JPEG, PNG, WebP, GIF or TIFF image: empty, 0 bytes"));
+  EXPECT_THAT(fault(bytes_of("BM123456")), HasSubstr("it looks like a BMP image; convert it, to PNG for example"));
+  EXPECT_THAT(fault(bytes_of("1234ftypheic")), HasSubstr("a HEIC, AVIF or MP4 file; convert it"));
+  EXPECT_THAT(fault(bytes_of("<!DOCTYPE html>")), testing::EndsWith("a web page"));
   EXPECT_THAT(fault(bytes_of("RIFF1234AVI LIST")), HasSubstr("it is text"));
   EXPECT_THAT(fault(Bytes(50, 0)), HasSubstr("zero bytes"));
-  EXPECT_THAT(fault({'I', 'I', '*', 0, 1}), HasSubstr("a TIFF image"));
-  EXPECT_THAT(fault({'M', 'M', 0, '*', 1}), HasSubstr("a TIFF image"));
+  EXPECT_THAT(fault({'I', 'I', '*', 0, 1}), HasSubstr("broken TIFF of 5 bytes: truncated"));
+  EXPECT_THAT(fault(bytes_of("GIF89a")), HasSubstr("broken GIF of 6 bytes: truncated"));
   EXPECT_THAT(fault(bytes_of("RIFF\x04")), HasSubstr("first bytes are 52 49 46 46"));
   EXPECT_THAT(fault(bytes_of(std::string("RIFF\x20\0\0\0WEBPVP8 ", 16))), HasSubstr("broken WebP of 16 bytes: truncated"));
 }

@@ -7,6 +7,7 @@
 #include "io/error.h"
 #include "io/image_format.h"
 #include "io/jpeg.h"
+#include "io/pack_image.h"
 #include "io/pack_journal.h"
 #include "io/shard_reader.h"
 #include "support/io_files.h"
@@ -123,6 +124,19 @@ TEST_F(Pack, ADamagedJournalAndAnotherProgramAreRefused) {
   EXPECT_EQ(fault("part"), "DIR/part/pack.journal is damaged: remove DIR/part and pack again");
   test::put_file(dir_ / "part/pack.journal", "[]\n");
   EXPECT_THAT(fault("part"), HasSubstr("DIR/part holds an unfinished pack with other options: format was null"));
+}
+
+// A palette is one channel as it is stored, and not gray for that.
+TEST(PackImage, PalettesKeepTheirColours) {
+  const auto gif = [](uint8_t green) {
+    return std::vector<uint8_t>{71, 73, 70, 56, 55, 97, 4, 0, 3, 0,  129, 0, 0, 1,  1,  1,  90,  green, 90, 9, 9,  9, 70, 70, 70, 44, 0,
+                                0,  0,  0,  4,  0,  3,  0, 0, 8, 15, 0,   1, 4, 16, 48, 96, 128, 128,   0,  0, 18, 6, 8,  16, 16, 0,  59};
+  };
+  for (const auto& [green, channels] : {std::pair(uint8_t{90}, 1), std::pair(uint8_t{0}, 3)}) {
+    std::vector<uint8_t> bytes = gif(green);
+    EXPECT_TRUE(pack_image(bytes, {.resize = 2}).resized);
+    EXPECT_EQ(read_image_info(bytes).channels, channels);
+  }
 }
 
 }  // namespace

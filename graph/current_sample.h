@@ -1,0 +1,11 @@
+// What a sample is called that a node works on, for what it says in the log.
+#pragma once
+
+#include <string>
+
+namespace flowrun {
+
+/// The source's key of this thread's sample, while a sample node runs; else empty.
+std::string current_sample();
+
+}  // namespace flowrun
