@@ -15,6 +15,7 @@
 
 #include "io/error.h"
 #include "io/file.h"
+#include "io/json_text.h"
 #include "io/strict_json.h"
 
 namespace flowrun::io {
@@ -64,7 +65,6 @@ std::string hash_of_file(const fs::path& path) {
   }
 }
 
-std::string dump(const Json& value, int indent) { return value.dump(indent, ' ', false, Json::error_handler_t::replace); }
 
 // Names from a manifest are joined to its directory: nothing may lead out of it.
 bool is_plain_name(const std::string& name) {
@@ -199,7 +199,7 @@ void CheckpointWriter::add_tensors(const std::string& name, std::span<const Tens
 }
 
 void CheckpointWriter::add_json(const std::string& name, const Json& value) {
-  const std::string text = dump(value, 2) + "\n";
+  const std::string text = json_text(value, 2) + "\n";
   add_file(name, [&](const ByteSink& sink) { sink(std::as_bytes(std::span(text))); });
 }
 
@@ -210,8 +210,8 @@ void CheckpointWriter::write_manifest(const Json& extra) {
   manifest["files"] = std::move(files);
   manifest["extra"] = extra;
   // Read back before hashing, so that what replacement characters and float printing changed is hashed as it is read.
-  manifest = Json::parse(dump(manifest, -1));
-  manifest["xxh3_64"] = hash_of(dump(manifest, -1));
+  manifest = Json::parse(json_text(manifest));
+  manifest["xxh3_64"] = hash_of(json_text(manifest));
   add_json(manifest_name, manifest);
 }
 
@@ -277,7 +277,7 @@ Manifest parse_manifest(std::string_view text, const std::string& where) {
   }
   const auto hash = value_of<std::string>(json, "xxh3_64", &Json::is_string, where);
   json.erase("xxh3_64");
-  if (hash != hash_of(dump(json, -1))) throw Error(where + " was changed after it was written: its hash differs");
+  if (hash != hash_of(json_text(json))) throw Error(where + " was changed after it was written: its hash differs");
 
   Manifest manifest;
   const auto step = value_of<uint64_t>(json, "step", &Json::is_number_unsigned, where);

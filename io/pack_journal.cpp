@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "io/error.h"
+#include "io/json_text.h"
 #include "io/strict_json.h"
 
 namespace flowrun::io {
@@ -84,7 +85,7 @@ void PackJournal::check_header(const Json& written, const std::string& what) con
     const Json before = written.is_object() && written.contains(key) ? written[key] : Json();
     if (before == Json(value)) continue;
     if (key == "samples" || key == "images") throw Error(folder_.string() + " " + what + " of other images; choose another folder");
-    throw Error(folder_.string() + " " + what + " with other options: " + key + " was " + before.dump() + " and is now " + value.dump() +
+    throw Error(folder_.string() + " " + what + " with other options: " + key + " was " + json_text(before) + " and is now " + json_text(value) +
                 "; choose another folder, or the same options");
   }
   throw Error(folder_.string() + " " + what + " of another version of flowrun; choose another folder");
@@ -95,7 +96,7 @@ void PackJournal::read_blocks() {
   const std::string text = text_of(path_);
   size_t end = 0, line_end = text.find('\n');
   if (line_end == std::string::npos) {
-    const std::string line = header_.dump() + "\n";
+    const std::string line = json_text(header_) + "\n";
     if (ftruncate(file_.get(), 0) != 0) throw system_error("write", path_, errno);
     write_all(file_.get(), std::as_bytes(std::span(line)), path_);
     fsync_directory(folder_);
@@ -125,14 +126,14 @@ uint64_t PackJournal::samples() const {
 }
 
 void PackJournal::add(PackedBlock block) {
-  const std::string line = Json{{"name", block.name}, {"bytes", block.bytes}, {"hashes", hex_of(block.hashes)}}.dump() + "\n";
+  const std::string line = json_text(Json{{"name", block.name}, {"bytes", block.bytes}, {"hashes", hex_of(block.hashes)}}) + "\n";
   write_all(file_.get(), std::as_bytes(std::span(line)), path_);
   if (fsync(file_.get()) != 0) throw system_error("write", path_, errno);
   blocks_.push_back(std::move(block));
 }
 
 void PackJournal::finish() {
-  write_file_atomic(folder_ / record_name, header_.dump(2) + "\n");
+  write_file_atomic(folder_ / record_name, json_text(header_, 2) + "\n");
   fs::remove(path_);
 }
 

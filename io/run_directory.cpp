@@ -15,6 +15,7 @@
 
 #include "io/checkpoint.h"
 #include "io/error.h"
+#include "io/json_text.h"
 
 namespace flowrun::io {
 
@@ -161,7 +162,7 @@ JsonLines::JsonLines(fs::path path) : path_(std::move(path)) {
 }
 
 void JsonLines::append(const nlohmann::ordered_json& object) {
-  const std::string line = object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  const std::string line = json_text(object) + "\n";
   const std::lock_guard lock(mutex_);
   try {
     write_all(file_.get(), std::as_bytes(std::span(line)), path_);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "io/error.h"
+#include "io/json_text.h"
 
 namespace flowrun::io {
 
@@ -75,8 +76,7 @@ RunHolder::RunHolder(fs::path file) : file_(std::move(file)) {
   if (!fd_) throw system_error("create", file_, errno);
   struct flock lock = whole_file();
   (void)fcntl(fd_.get(), F_SETLK, &lock);  // on a file system without locks nobody can ask
-  const std::string text = nlohmann::ordered_json{{"pid", getpid()}, {"host", host_name()}, {"start", start_of_process(getpid())}}.dump(
-                               -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+  const std::string text = json_text(nlohmann::ordered_json{{"pid", getpid()}, {"host", host_name()}, {"start", start_of_process(getpid())}}) +
                            "\n";
   write_all(fd_.get(), std::as_bytes(std::span(text)), file_);
   if (::rename(temporary.c_str(), file_.c_str()) != 0) {

@@ -11,6 +11,7 @@
 
 #include "io/error.h"
 #include "io/file.h"
+#include "io/json_text.h"
 #include "io/strict_json.h"
 
 namespace flowrun::io {
@@ -48,7 +49,7 @@ uint64_t tensor_bytes(const std::string& where, const TensorEntry& entry) {
 }
 
 uint64_t natural_number(const Json& value, const std::string& about) {
-  if (!value.is_number_unsigned()) throw Error(about + " should be a whole number of 0 or more, not " + value.dump());
+  if (!value.is_number_unsigned()) throw Error(about + " should be a whole number of 0 or more, not " + json_text(value));
   return value.get<uint64_t>();
 }
 
@@ -182,7 +183,7 @@ void stream_safetensors(const std::string& where, std::span<const TensorEntry> e
     header[entry->name] = {{"dtype", entry->dtype}, {"shape", entry->shape}, {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
   }
-  std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = json_text(header);
   const size_t used = length_bytes + text.size();
   text.append((alignment - used % alignment) % alignment, ' ');
   if (text.size() > longest_header) throw Error(where + ": too many tensors: the header would exceed 100 MB");

@@ -8,6 +8,7 @@
 
 #include "io/error.h"
 #include "io/image_format.h"
+#include "io/json_text.h"
 #include "io/strict_json.h"
 #include "io/tar.h"
 #include "io/workers.h"
@@ -81,7 +82,7 @@ std::optional<std::string> parse_json_label(std::span<const uint8_t> bytes) {
       const auto place = json.is_object() ? json.find(key) : json.end();
       if (place == json.end()) continue;
       if (place->is_string()) return place->get<std::string>();
-      if (place->is_number() || place->is_null()) return place->is_null() ? "" : place->dump();
+      if (place->is_number() || place->is_null()) return place->is_null() ? "" : json_text(*place);
     }
   } catch (const Error&) {
   }

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "graph/json_text.h"
 #include "graph/node.h"
 #include "graph/period.h"
 #include "io/file.h"
@@ -180,7 +181,7 @@ struct Health {
     for (size_t i = 0; i < values.blocks.size(); ++i) out["loss_block_" + std::to_string(values.blocks[i])] = values.block_losses[i];
     out["checkpoint"] = std::filesystem::relative(checkpoint, root).string();
     for (const StepSample& s : context.samples(context.engine, context.step)) out["samples"].push_back(s.key);
-    io::write_file_atomic(root / ("collapse-step-" + std::to_string(context.step) + ".json"), out.dump(2) + "\n");
+    io::write_file_atomic(root / ("collapse-step-" + std::to_string(context.step) + ".json"), json_text(out, 2) + "\n");
   }
 
   static constexpr int64_t healthy = 1, collapsing = 2;

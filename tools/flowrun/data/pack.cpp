@@ -1,4 +1,5 @@
 // index and pack: tar shards.
+#include "graph/json_text.h"
 #include "io/pack.h"
 
 #include <cstdio>
@@ -51,7 +52,7 @@ uint64_t total_bytes(const std::vector<fs::path>& files) {
   return total;
 }
 
-void print_json(const nlohmann::ordered_json& json) { std::printf("%s\n", json.dump(2).c_str()); }
+void print_json(const nlohmann::ordered_json& json) { std::printf("%s\n", json_text(json, 2).c_str()); }
 
 }  // namespace
 

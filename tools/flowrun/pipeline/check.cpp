@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "graph/device.h"
+#include "graph/json_text.h"
 #include "tools/flowrun/pipeline/load.h"
 
 namespace flowrun::tool {
@@ -43,7 +44,7 @@ int check_json(const CheckArgs& args) {
   ordered_json out = {{"file", args.pipeline.file}, {"faults", ordered_json::array()}};
   for (const Diagnostics::Fault& fault : loaded.faults.sorted()) out["faults"].push_back(fault_json(fault, loaded.pipeline));
   if (loaded.faults.empty()) out["nodes"] = loaded.checked->nodes.size(), out["models"] = loaded.checked->models.size();
-  std::cout << out.dump(2) << '\n';
+  std::cout << json_text(out, 2) << '\n';
   return loaded.faults.empty() ? 0 : exit_pipeline;
 }
 
@@ -60,7 +61,7 @@ int check(const CheckArgs& args) {
 int expand(const PipelineArgs& args) {
   CheckedPipeline pipeline = load_checked(args);
   device_runtime().resolve(pipeline.run);
-  std::cout << resolved_json(pipeline).dump(2) << '\n';
+  std::cout << json_text(resolved_json(pipeline), 2) << '\n';
   return 0;
 }
 

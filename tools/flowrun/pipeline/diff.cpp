@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graph/device.h"
+#include "graph/json_text.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/speed/study.h"
 
@@ -160,7 +161,7 @@ ordered_json speeds(const DiffArgs& args) {
   return {{"from", from}, {"to", to}, {"change", to / from - 1}};
 }
 
-std::string text_of(const ordered_json& value) { return value.is_null() ? "none" : value.is_string() ? value.get<std::string>() : value.dump(); }
+std::string text_of(const ordered_json& value) { return value.is_null() ? "none" : value.is_string() ? value.get<std::string>() : json_text(value); }
 
 void print_text(const ordered_json& result) {
   if (result["changes"].empty()) std::printf("the pipelines are the same\n");
@@ -197,7 +198,7 @@ int diff(const DiffArgs& args) {
   ordered_json result = compare(a, b);
   if (args.seconds > 0) result["images_per_second"] = speeds(args);
   if (args.json) {
-    std::cout << result.dump(2) << "\n";
+    std::cout << json_text(result, 2) << "\n";
   } else {
     print_text(result);
   }

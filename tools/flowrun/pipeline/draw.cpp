@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "graph/json_text.h"
 #include "graph/lower.h"
 #include "io/run_directory.h"
 #include "tools/flowrun/escape.h"
@@ -133,7 +134,7 @@ int draw(const DrawArgs& args) {
   if (std::filesystem::is_directory(from.file)) from.file = io::RunPaths(from.file).pipeline;
   const CheckedPipeline pipeline = load_checked(from);
   const std::string text = args.plan                    ? describe_plan(pipeline, lower(pipeline))
-                           : args.json                  ? graph_json(args, pipeline).dump(2) + "\n"
+                           : args.json                  ? json_text(graph_json(args, pipeline), 2) + "\n"
                            : args.out.ends_with(".svg") ? svg(args, pipeline)
                                                         : dot(pipeline);
   if (args.out.empty()) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "graph/json_text.h"
 #include "io/file.h"
 #include "nodes/host.h"
 #include "nodes/mask/mask_statistics.h"
@@ -239,7 +240,7 @@ int mask_report(const MaskReportArgs& args) {
   CheckedPipeline pipeline = load_checked(args.pipeline);
   const DrawnMasks masks = draw_masks(pipeline, choose(pipeline, args), args.groups, args.size);
   if (args.json) {
-    std::printf("%s\n", to_json(masks.summary).dump(2).c_str());
+    std::printf("%s\n", json_text(to_json(masks.summary), 2).c_str());
   } else {
     print(masks.title, masks.summary);
   }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "graph/json_text.h"
 #include "io/run_directory.h"
 #include "tools/flowrun/pipeline/devices.h"
 #include "tools/flowrun/pipeline/plan_facts.h"
@@ -264,7 +265,7 @@ class Plan {
 
 int plan(const PlanArgs& args) {
   const ordered_json result = Plan(with_statistics(args)).json();
-  std::printf("%s", args.json ? (result.dump(2) + "\n").c_str() : plan_text(result).c_str());
+  std::printf("%s", args.json ? (json_text(result, 2) + "\n").c_str() : plan_text(result).c_str());
   return 0;
 }
 

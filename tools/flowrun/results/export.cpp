@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "graph/error.h"
+#include "graph/json_text.h"
 #include "io/checkpoint.h"
 #include "io/run_directory.h"
 #include "nodes/model/import.h"
@@ -58,7 +59,7 @@ int export_weights(const ExportArgs& args) {
     const nlohmann::ordered_json vit = {
         {"img_size", config.image},  {"patch_size", config.patch},    {"embed_dim", config.width},         {"depth", config.depth},
         {"num_heads", config.heads}, {"mlp_ratio", config.mlp_ratio}, {"class_token", config.class_token}, {"reg_tokens", config.registers}};
-    std::cout << nlohmann::ordered_json{{"from", file.string()}, {"to", args.to}, {"tensors", entries.size()}, {"timm", vit}}.dump(2) << "\n";
+    std::cout << json_text(nlohmann::ordered_json{{"from", file.string()}, {"to", args.to}, {"tensors", entries.size()}, {"timm", vit}}, 2) << "\n";
     return 0;
   }
   std::cout << file.string() << ": " << report.text() << "\n"

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <set>
 
+#include "graph/json_text.h"
 #include "io/png.h"
 #include "tools/flowrun/commands.h"
 #include "tools/flowrun/pipeline/part.h"
@@ -150,7 +151,7 @@ class Replay {
     result_["nodes"] = to_json(again_.pipeline(), collector_.seen());
     if (!error_.empty()) result_["error"] = error_;
     ledger();
-    args_.json ? void(std::cout << result_.dump(2) << "\n") : print();
+    args_.json ? void(std::cout << json_text(result_, 2) << "\n") : print();
     if (!args_.png.empty()) io::write_png(args_.png, draw(again_.pipeline(), collector_.seen()).view());
     return status_;
   }

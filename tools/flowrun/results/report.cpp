@@ -27,7 +27,7 @@ constexpr size_t most_picture_bytes = 4 << 20;  // of all pictures together, as 
 std::string shown(const ordered_json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_number_float()) return short_number(value.get<double>());
-  return value.is_null() ? "not finite" : value.dump();
+  return value.is_null() ? "not finite" : json_text(value);
 }
 
 std::string duration(double seconds) {
@@ -338,7 +338,7 @@ void try_report(const std::filesystem::path& run) {
 int report(const ReportArgs& args) {
   const std::filesystem::path out = args.out.empty() ? std::filesystem::path(args.run) / "report.html" : std::filesystem::path(args.out);
   write_report(args.run, out, args.trust);
-  std::cout << (args.json ? ordered_json{{"report", out.string()}}.dump(2) : out.string()) << '\n';
+  std::cout << (args.json ? json_text(ordered_json{{"report", out.string()}}, 2) : out.string()) << '\n';
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "graph/json_text.h"
 #include "tools/flowrun/commands.h"
 #include "tools/flowrun/results/past_run.h"
 #include "tools/flowrun/results/replay_values.h"
@@ -105,7 +106,7 @@ int verify(const VerifyArgs& args) {
   const bool same_data = again.changed_data().empty();
   const auto differing = std::count_if(compared.begin(), compared.end(), differs);
   if (args.json) {
-    std::cout << to_json(args.run, compared, differing == 0, same_data).dump(2) << "\n";
+    std::cout << json_text(to_json(args.run, compared, differing == 0, same_data), 2) << "\n";
     return differing == 0 && same_data ? 0 : exit_failed;
   }
   for (const Compared& step : compared) {

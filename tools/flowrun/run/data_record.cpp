@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/json_text.h"
 #include "io/file.h"
 #include "tools/flowrun/json_files.h"
 
@@ -88,6 +89,6 @@ void DataRecord::set(const Engine& engine) {
   if (!record_.contains("changes")) record_["changes"] = ordered_json::array();
 }
 
-void DataRecord::write(const io::RunPaths& paths) const { io::write_file_atomic(path_of(paths), record_.dump(2) + "\n"); }
+void DataRecord::write(const io::RunPaths& paths) const { io::write_file_atomic(path_of(paths), json_text(record_, 2) + "\n"); }
 
 }  // namespace flowrun::tool

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "graph/json_text.h"
 #include "graph/log.h"
 #include "io/file.h"
 
@@ -62,7 +63,7 @@ void Monitor::write_status(const ordered_json& status) const {
   if (options_.directory.empty()) return;
   try {
     io::write_file_atomic(options_.directory / status_text_name, status_text(status));
-    io::write_file_atomic(options_.directory / status_json_name, status.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+    io::write_file_atomic(options_.directory / status_json_name, json_text(status, 2) + "\n");
   } catch (const std::exception& error) {
     log_warning(std::string("the status can't be written: ") + error.what());
   }

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "graph/log.h"
+#include "graph/json_text.h"
 #include "io/file.h"
+#include "tools/flowrun/escape.h"
 #include "tools/flowrun/json_files.h"
 
 namespace flowrun::tool {
@@ -19,7 +21,7 @@ std::string table_rows(const std::string& node, const ordered_json& entry) {
     if (!value.is_number() || metric == "step" || metric == "epoch") continue;
     char number[64];
     std::snprintf(number, sizeof number, "%.6g", value.get<double>());
-    rows += "| " + node + " | " + metric + " | " + number + " | " + entry.value("selected_on", "") + " |\n";
+    rows += "| " + markdown_cell(node) + " | " + markdown_cell(metric) + " | " + number + " | " + markdown_cell(words_at(entry, "selected_on")) + " |\n";
   }
   return rows;
 }
@@ -64,15 +66,17 @@ void Records::failed_step(int64_t step, const std::vector<StepSample>& samples) 
   ordered_json list = ordered_json::array();
   for (const StepSample& s : samples) list.push_back({{"epoch", s.epoch}, {"position", s.position}, {"sample", s.sample}, {"key", s.key}});
   const std::filesystem::path path = paths_.root / ("failed-step-" + std::to_string(step) + ".json");
-  io::write_file_atomic(path, ordered_json{{"step", step}, {"samples", list}}.dump(2) + "\n");
+  io::write_file_atomic(path, json_text(ordered_json{{"step", step}, {"samples", list}}, 2) + "\n");
   log_info("the samples of step " + std::to_string(step) + " are listed in " + path.string());
 }
 
 void Records::finish(const Engine* engine, ordered_json result) {
-  if (engine) io::write_file_atomic(paths_.stats, engine->stats_json().dump(2) + "\n");
+  if (engine) io::write_file_atomic(paths_.stats, json_text(engine->stats_json(), 2) + "\n");
   std::string table;
   each_line(evaluations(), [&](ordered_json entry) {
-    const std::string node = entry.at("node");
+    const std::string node = words_at(entry, "node");
+    const bool known = !result.contains(node) || (result[node].is_object() && result[node].contains("history"));
+    if (node.empty() || !known) return;  // a line that no run wrote
     entry.erase("node");
     auto history = result.contains(node) ? result[node]["history"] : ordered_json::array();
     history.push_back(entry);
@@ -82,7 +86,7 @@ void Records::finish(const Engine* engine, ordered_json result) {
   for (const auto& [node, entry] : result.items()) table += table_rows(node, entry);
   const std::string head = "| node | metric | value | selected on |\n|---|---|---|---|\n";
   if (!table.empty()) io::write_file_atomic(paths_.root / "result.md", head + table);
-  io::write_file_atomic(paths_.result, result.dump(2) + "\n");
+  io::write_file_atomic(paths_.result, json_text(result, 2) + "\n");
 }
 
 }  // namespace flowrun::tool

@@ -1,6 +1,7 @@
 #include "tools/flowrun/run/resume.h"
 
 #include "graph/context.h"
+#include "graph/json_text.h"
 #include "graph/names.h"
 #include "graph/resolved.h"
 #include "io/checkpoint.h"
@@ -44,7 +45,7 @@ void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_
   for (const auto& change : nlohmann::json::diff(then, here)) {
     std::string path = change.at("path").get<std::string>().substr(1);
     std::replace(path.begin(), path.end(), '/', '.');
-    if (++count <= 8) differences += "\n  " + path + (change.contains("value") ? " is now " + change.at("value").dump() : " is gone");
+    if (++count <= 8) differences += "\n  " + path + (change.contains("value") ? " is now " + json_text(change.at("value")) : " is gone");
   }
   if (count > 8) differences += "\n  and " + std::to_string(count - 8) + " more";
   throw PipelineError("error: the run began with another pipeline:" + differences +

@@ -6,6 +6,7 @@
 
 #include "graph/deadline.h"
 #include "graph/device.h"
+#include "graph/json_text.h"
 #include "graph/log.h"
 #include "graph/ranks.h"
 #include "graph/resolved.h"
@@ -219,7 +220,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   if (first) require_room(*engine, resolved, out);
   // Data that were moved are looked for in their new place when the run is looked at again.
   const bool moved = args.resume && what_matters(stored) != what_matters(resolved);
-  if ((!args.resume || moved) && first) io::write_file_atomic(paths.pipeline, resolved.dump(2) + "\n");
+  if ((!args.resume || moved) && first) io::write_file_atomic(paths.pipeline, json_text(resolved, 2) + "\n");
   data.set(*engine);
   if (first) data.write(paths);
   undo.opened();
@@ -233,6 +234,8 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
     if (place.is_lost()) throw RunError(place.text());
     if (ended.stopped) status = exit_stopped;
     result = {{"status", ended.stopped ? "stopped" : "done"}, {"steps", ended.steps}, {"images", ended.images}, {"seconds", ended.seconds}};
+    if (!ended.failed_evaluations.empty()) result["evaluations_failed"] = ended.failed_evaluations;
+    if (!ended.failed_evaluations.empty() && !ended.stopped) status = exit_failed;
   } catch (const std::exception& error) {
     if (ranks) ranks->failed(error.what());
     if (first) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "graph/json_text.h"
 #include "io/run_directory.h"
 #include "tools/flowrun/run/resume.h"
 
@@ -55,7 +56,7 @@ void require_same_on_all(const ordered_json& resolved, Ranks& ranks) {
   const std::string hash = pipeline_hash(plain);
   const std::vector<std::string> hashes = ranks.gather(hash, "comparing the pipelines");
   if (std::all_of(hashes.begin(), hashes.end(), [&](const std::string& other) { return other == hash; })) return;
-  const std::vector<std::string> all = ranks.gather(resolved.dump(), "comparing the pipelines");
+  const std::vector<std::string> all = ranks.gather(json_text(resolved), "comparing the pipelines");
   for (size_t rank = 1; rank < all.size(); ++rank) {
     if (hashes[rank] == hashes[0]) continue;
     try {

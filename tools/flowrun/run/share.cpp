@@ -8,6 +8,7 @@
 
 #include "graph/device.h"
 #include "graph/engine.h"
+#include "graph/json_text.h"
 #include "graph/log.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/pipeline/part.h"
@@ -61,7 +62,7 @@ struct Side {
       if (stage[n]) nodes[pipeline.nodes[n].name] = json(pipeline.nodes[n].name);
     }
     text["nodes"] = nodes;
-    return text.dump();
+    return json_text(text);
   }
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "graph/json_text.h"
 #include "tools/flowrun/run/monitor.h"
 #include "tools/flowrun/text.h"
 
@@ -19,7 +20,7 @@ std::string seconds(double time) {
 
 std::string progress_line(const ordered_json& status) {
   std::string text =
-      "step " + status["step"].dump() + " of " + status["last_step"].dump() + " done, " + seconds(status["still_seconds"].get<double>()) + " ago";
+      "step " + json_text(status["step"]) + " of " + json_text(status["last_step"]) + " done, " + seconds(status["still_seconds"].get<double>()) + " ago";
   if (const double rate = status["images_per_second"]; rate > 0) text += print("; %.0f images/s, loss %.4f", rate, status["loss"].get<double>());
   if (!status.value("training", true)) text += "; evaluating " + status.value("stream", "");
   return text + "\n";
@@ -29,11 +30,11 @@ std::string thread_line(const ordered_json& thread) {
   std::string text = print("  %-8s ", thread["thread"].get<std::string>().c_str());
   if (!thread.contains("node")) return text + "idle\n";
   text += print("%-16s for %s", thread["node"].get<std::string>().c_str(), seconds(thread["seconds"].get<double>()).c_str());
-  if (thread.contains("step")) text += ", step " + thread["step"].dump();
+  if (thread.contains("step")) text += ", step " + json_text(thread["step"]);
   if (thread.contains("key")) {
-    text += ", sample " + thread["sample"].dump() + " in epoch " + thread["epoch"].dump() + ": " + thread["key"].get<std::string>();
+    text += ", sample " + json_text(thread["sample"]) + " in epoch " + json_text(thread["epoch"]) + ": " + thread["key"].get<std::string>();
   } else if (thread.contains("group")) {
-    text += ", group " + thread["group"].dump();
+    text += ", group " + json_text(thread["group"]);
   }
   return text + "\n";
 }
@@ -41,10 +42,10 @@ std::string thread_line(const ordered_json& thread) {
 std::string group_lines(const ordered_json& status) {
   std::string text;
   for (const ordered_json& group : status.value("groups", ordered_json::array())) {
-    text += "  step " + group["step"].dump() + ", group " + group["group"].dump() + ": ";
+    text += "  step " + json_text(group["step"]) + ", group " + json_text(group["group"]) + ": ";
     const bool complete = group["arrived"] == group["images"];
-    text += complete ? "complete, " + group["images"].dump() + " images\n"
-                     : "waits for images, " + group["arrived"].dump() + " of " + group["images"].dump() + " are there\n";
+    text += complete ? "complete, " + json_text(group["images"]) + " images\n"
+                     : "waits for images, " + json_text(group["arrived"]) + " of " + json_text(group["images"]) + " are there\n";
   }
   return text;
 }
@@ -52,7 +53,7 @@ std::string group_lines(const ordered_json& status) {
 std::string queue_lines(const ordered_json& status) {
   std::string text;
   for (const ordered_json& item : status.value("device_queue", ordered_json::array())) {
-    text += "  " + item["node"].get<std::string>() + " of step " + item["step"].dump() + " for " + seconds(item["seconds"].get<double>());
+    text += "  " + item["node"].get<std::string>() + " of step " + json_text(item["step"]) + " for " + seconds(item["seconds"].get<double>());
     std::string behind;
     for (const auto& node : item["behind"]) behind += (behind.empty() ? ", behind " : " and ") + node.get<std::string>();
     text += behind + "\n";
@@ -94,8 +95,8 @@ std::string reason(const ordered_json& status) {
   if (!device_works && who != "device") text += "; the device waits for it";
   text += "\n";
   if (longest->contains("key") && status.value("training", true)) {
-    text += "replay: flowrun replay " + status["run"].get<std::string>() + " --sample " + (*longest)["sample"].dump() + " --epoch " +
-            (*longest)["epoch"].dump() + " --node " + node + "\n";
+    text += "replay: flowrun replay " + status["run"].get<std::string>() + " --sample " + json_text((*longest)["sample"]) + " --epoch " +
+            json_text((*longest)["epoch"]) + " --node " + node + "\n";
   }
   return text;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "graph/context.h"
+#include "graph/json_text.h"
 #include "io/checkpoint.h"
 #include "io/file.h"
 #include "io/run_directory.h"
@@ -39,7 +40,7 @@ struct SweepFile {
 std::vector<std::string> sets_of(const std::string& path, const std::string& where, const nlohmann::json& object) {
   if (!object.is_object()) fault(path, where + " must be an object from path to value, such as {\"mask.regions\": 1}");
   std::vector<std::string> sets;
-  for (const auto& [key, value] : object.items()) sets.push_back(key + "=" + value.dump());
+  for (const auto& [key, value] : object.items()) sets.push_back(key + "=" + json_text(value));
   return sets;
 }
 
@@ -235,7 +236,7 @@ std::string cell(const ordered_json& row, const std::string& column) {
   if (!row.contains(column) || row[column].is_null()) return "";
   if (row[column].is_string()) return row[column];
   char number[64];
-  if (!row[column].is_number()) return row[column].dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  if (!row[column].is_number()) return json_text(row[column]);
   std::snprintf(number, sizeof number, "%.6g", row[column].get<double>());
   return number;
 }
@@ -302,8 +303,8 @@ int sweep(const SweepArgs& args) {
   for (const Variant& variant : file.variants) rows.push_back(row_of(variant, out / variant.name));
   const std::string table = table_of(rows);
   io::write_file_atomic(out / "sweep.md", table);
-  io::write_file_atomic(out / "sweep.json", rows.dump(2) + "\n");
-  std::cout << (args.json ? rows.dump(2) + "\n" : table);
+  io::write_file_atomic(out / "sweep.json", json_text(rows, 2) + "\n");
+  std::cout << (args.json ? json_text(rows, 2) + "\n" : table);
   return status;
 }
 

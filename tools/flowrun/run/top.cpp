@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "graph/context.h"
+#include "graph/json_text.h"
 #include "io/checkpoint.h"
 #include "io/error.h"
 #include "io/run_directory.h"
@@ -25,7 +26,7 @@ std::string ended(const fs::path& run) {
   const io::RunPaths paths(run);
   if (const ordered_json result = read_json(paths.result); !result.is_null()) {
     return run.string() + " has ended: " + words_at(result, "status", "?") +
-           (result.contains("steps") ? " after step " + result["steps"].dump() : "") +
+           (result.contains("steps") ? " after step " + json_text(result["steps"]) : "") +
            (result.contains("error") ? ": " + words_at(result, "error") : "");
   }
   if (!io::holds_run(run)) return run.string() + " holds no run";
@@ -73,7 +74,7 @@ int top(const TopArgs& args) {
       return 0;
     }
     if (args.json) {
-      std::cout << status->dump(2) << "\n";
+      std::cout << json_text(*status, 2) << "\n";
     } else {
       std::cout << (again ? "\033[H\033[2J" : "") << status_text(*status) << std::flush;
     }

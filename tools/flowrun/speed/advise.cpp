@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graph/context.h"
+#include "graph/json_text.h"
 #include "io/run_directory.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/run/run_together.h"
@@ -203,7 +204,7 @@ int advise(const AdviseArgs& args) {
   }
   if (args.verify) result["verified"] = verify(trials(study, forecaster, regrouping, found->whole.threads), args.seconds / 2);
   if (args.json) {
-    std::cout << result.dump(2) << "\n";
+    std::cout << json_text(result, 2) << "\n";
   } else {
     print_text(from_run ? args.pipeline.file : pipeline.file, result);
   }

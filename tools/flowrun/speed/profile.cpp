@@ -6,6 +6,7 @@
 
 #include "graph/context.h"
 #include "graph/device.h"
+#include "graph/json_text.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/pipeline/part.h"
 #include "tools/flowrun/run/run_together.h"
@@ -101,7 +102,7 @@ int profile_input(const ProfileArgs& args, CheckedPipeline all) {
   ordered_json result = input_result(m);
   if (args.leaks) result["memory"] = memory_json(m);
   if (args.json) {
-    std::cout << result.dump(2) << "\n";
+    std::cout << json_text(result, 2) << "\n";
   } else {
     print_input(args.pipeline.file, result);
     if (args.leaks) print_memory(result["memory"]);
@@ -209,7 +210,7 @@ int profile(const ProfileArgs& args) {
   ordered_json result = whole_result(study);
   if (args.leaks) result["memory"] = memory_json(study.whole);
   if (args.json) {
-    std::cout << result.dump(2) << "\n";
+    std::cout << json_text(result, 2) << "\n";
   } else {
     print_whole(args.pipeline.file, result);
     if (args.leaks) print_memory(result["memory"]);

@@ -5,13 +5,15 @@
 #include <nlohmann/json.hpp>
 #include <queue>
 
+#include "graph/json_text.h"
+
 namespace flowrun::tool {
 namespace {
 
 using nlohmann::ordered_json;
 using Event = TraceTrack::Event;
 
-std::string json_text(const std::string& text) { return ordered_json(text).dump(-1, ' ', false, ordered_json::error_handler_t::replace); }
+std::string json_text(const std::string& text) { return json_text(ordered_json(text)); }
 
 /// The events of all tracks in the order of their beginnings.
 class Merge {

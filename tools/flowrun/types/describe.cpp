@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "graph/json_text.h"
 #include "io/file.h"
 #include "tools/flowrun/pipeline/load.h"
 
@@ -217,14 +218,14 @@ int help(const TypeArgs& args) {
     if (!args.json) return print_list(all), 0;
     ordered_json list = ordered_json::array();
     for (const Entry& entry : all) list.push_back(entry_json(entry));
-    std::cout << list.dump(2) << '\n';
+    std::cout << json_text(list, 2) << '\n';
     return 0;
   }
   std::vector<std::string> names;
   for (const Entry& entry : all) {
     names.push_back(entry.type);
     if (entry.type != args.type) continue;
-    args.json ? void(std::cout << entry_json(entry).dump(2) << '\n') : print_entry(entry);
+    args.json ? void(std::cout << json_text(entry_json(entry), 2) << '\n') : print_entry(entry);
     return 0;
   }
   std::vector<Entry> of_family;
@@ -233,7 +234,7 @@ int help(const TypeArgs& args) {
   if (!of_family.empty()) {
     ordered_json list = ordered_json::array();
     for (const Entry& entry : of_family) list.push_back(entry_json(entry));
-    std::cout << list.dump(2) << '\n';
+    std::cout << json_text(list, 2) << '\n';
     return 0;
   }
   const std::string hint = did_you_mean(args.type, names);

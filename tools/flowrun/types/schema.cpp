@@ -1,6 +1,7 @@
 // schema: the JSON Schema of pipeline files (draft 2020-12), so that editors complete and check while one types.
 #include <iostream>
 
+#include "graph/json_text.h"
 #include "tools/flowrun/pipeline/load.h"
 
 namespace flowrun::tool {
@@ -144,7 +145,7 @@ ordered_json whole_schema() {
 
 int schema(const TypeArgs& args) {
   open_plugins(args.plugins);
-  std::cout << whole_schema().dump(2) << '\n';
+  std::cout << json_text(whole_schema(), 2) << '\n';
   return 0;
 }
 
