@@ -31,11 +31,11 @@ struct RunInfo {
   bool resumed = false;
   int rank = 0;
   int world = 1;
-  Ranks* ranks = nullptr;       // how they talk; null in a world of 1 (and where ranks only load data)
-  int64_t steps_per_epoch = 0;  // of the training stream
-  int64_t total_steps = 0;      // that schedules see: run.epochs times steps per epoch
-  int64_t last_step = 0;        // where this run ends: run.steps or total_steps
-  int64_t batch = 0;            // samples in a step, over all ranks
+  Ranks* ranks = nullptr;            // how they talk; null in a world of 1 (and where ranks only load data)
+  int64_t steps_per_epoch = 0;       // of the training stream
+  int64_t total_steps = 0;           // that schedules see: run.epochs times steps per epoch
+  int64_t last_step = 0;             // where this run ends: run.steps or total_steps
+  int64_t batch = 0;                 // samples in a step, over all ranks
   std::vector<std::string> classes;  // of the training source, by label, where its labels are read
   // Of a run that went on with other data: its epochs and schedules go on from where they stood (data_change.h).
   int64_t epoch_shift = 0;     // steps to add to a step's number before its epoch is counted
@@ -47,8 +47,8 @@ struct RunInfo {
 
 struct OpenContext {
   const RunInfo& run;
-  const std::string& name;  // of the node or model in the pipeline
-  uint64_t stream;          // its random stream
+  const std::string& name;                               // of the node or model in the pipeline
+  uint64_t stream;                                       // its random stream
   const std::vector<std::string>* read_ports = nullptr;  // outputs of it that other nodes read; null: unknown
 
   const std::map<std::string, const SourceData*>* inputs = nullptr;  // per input port, the data of the source that it descends from

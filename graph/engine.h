@@ -66,7 +66,7 @@ struct RunResult {
   bool stopped = false;  // on request; the run can be resumed
   int64_t steps = 0;     // completed, those before a resume included
   int64_t images = 0;
-  double seconds = 0;  // of this process
+  double seconds = 0;                                     // of this process
   std::map<std::string, std::string> failed_evaluations;  // by name: why
 };
 
@@ -159,13 +159,13 @@ class Engine {
   std::vector<std::unique_ptr<Resource>> resources_;  // per model
   std::vector<SourceData> data_;                      // per node; of sources alone
   std::optional<DataChange> change_;
-  std::vector<bool> inactive_;                        // evaluation nodes that are not due
+  std::vector<bool> inactive_;  // evaluation nodes that are not due
   std::map<std::string, std::string> failed_evaluations_;
-  bool evaluation_stopped_ = false;                   // a stop came while one passed its streams
-  Footprint footprint_;                               // without the models
-  int64_t step_ = 0;                                  // completed
-  BadSamples bad_;  // of training
-  Replaced replaced_;  // at most run.max_bad
+  bool evaluation_stopped_ = false;  // a stop came while one passed its streams
+  Footprint footprint_;              // without the models
+  int64_t step_ = 0;                 // completed
+  BadSamples bad_;                   // of training
+  Replaced replaced_;                // at most run.max_bad
   std::atomic<int64_t> slots_ = 0;
   std::atomic<size_t> bytes_in_flight_ = 0;
 };

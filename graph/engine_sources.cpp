@@ -86,7 +86,8 @@ void Engine::match_labels() {
       const SourceData& table = data_[static_cast<size_t>(t)];
       if (table.classes.empty() || !table.labels_read) continue;
       if (!numbered[n].empty() && numbered[n] != table.classes) {
-        throw PipelineError("error: " + node.name + ": two evaluations compare it with training data of other classes; read it twice, by two sources");
+        throw PipelineError("error: " + node.name +
+                            ": two evaluations compare it with training data of other classes; read it twice, by two sources");
       }
       if (!numbered[n].empty()) continue;
       numbered[n] = table.classes;

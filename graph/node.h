@@ -287,5 +287,7 @@ std::string registration_fault();
 #include "graph/node_impl.h"
 
 /// At namespace scope of the .cpp that holds the node.
-#define FLOWRUN_NODE(N) static const bool flowrun_registered_##N = (::flowrun::register_node(::flowrun::detail::node_type<N>(), ::flowrun::contract), true)
-#define FLOWRUN_MODEL(M) static const bool flowrun_registered_##M = (::flowrun::register_model(::flowrun::detail::model_type<M>(), ::flowrun::contract), true)
+#define FLOWRUN_NODE(N) \
+  static const bool flowrun_registered_##N = (::flowrun::register_node(::flowrun::detail::node_type<N>(), ::flowrun::contract), true)
+#define FLOWRUN_MODEL(M) \
+  static const bool flowrun_registered_##M = (::flowrun::register_model(::flowrun::detail::model_type<M>(), ::flowrun::contract), true)

@@ -239,7 +239,13 @@ class Documenter final : public ParamVisitor {
  private:
   std::vector<ParamDoc>& top() { return path_.empty() ? root : *path_.back(); }
   void add(const ParamInfo& info, const char* kind, const auto& value) {
-    ParamDoc doc{.name = info.name, .brief = info.brief, .kind = kind, .range = info.range, .required = info.required, .incidental = info.incidental, .movable = info.movable};
+    ParamDoc doc{.name = info.name,
+                 .brief = info.brief,
+                 .kind = kind,
+                 .range = info.range,
+                 .required = info.required,
+                 .incidental = info.incidental,
+                 .movable = info.movable};
     if (info.choices) doc.choices = *info.choices;
     if (!info.required) doc.initial = json_text(nlohmann::json(value));
     top().push_back(std::move(doc));

@@ -204,7 +204,8 @@ class Loader {
   static std::vector<std::string> parameters_called(Value& pipeline, const std::string& name) {
     std::vector<std::string> out;
     const auto look = [&](const std::string& owner, const std::vector<ParamDoc>& params) {
-      const std::function<void(const std::string&, const std::vector<ParamDoc>&, bool)> visit = [&](const std::string& prefix, const auto& list, bool all) {
+      const std::function<void(const std::string&, const std::vector<ParamDoc>&, bool)> visit = [&](const std::string& prefix, const auto& list,
+                                                                                                    bool all) {
         for (const ParamDoc& param : list) {
           const std::string path = prefix + "." + param.name;
           const bool meant = all || param.name == name;

@@ -31,7 +31,7 @@ struct Segment {
   int64_t first_step = 1;
   int64_t steps = 0;
   int64_t steps_per_epoch = 1;
-  int64_t epoch_shift = 0;  // RunInfo::epoch_shift
+  int64_t epoch_shift = 0;   // RunInfo::epoch_shift
   int64_t groups = 0;        // per step on this rank
   int64_t groups_world = 0;  // per step over all ranks
   int64_t first_group = 0;   // of this rank within a step

@@ -29,8 +29,8 @@ ClassMatch match_numbers(const SourceData& from, const SourceData& table) {
   ClassMatch match;
   for (size_t i = 0; i < from.classes.size(); ++i) match.labels.push_back(static_cast<int64_t>(i));
   const SourceData& numbers = from.numbers ? from : table;
-  match.remark = "the labels of " + numbers.place + " are numbers, those of " + (from.numbers ? table : from).place +
-                 " are names: 0 is taken for " + (from.numbers ? table : from).classes[0] + ", and so on in the order of the names";
+  match.remark = "the labels of " + numbers.place + " are numbers, those of " + (from.numbers ? table : from).place + " are names: 0 is taken for " +
+                 (from.numbers ? table : from).classes[0] + ", and so on in the order of the names";
   return match;
 }
 

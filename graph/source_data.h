@@ -9,10 +9,10 @@
 namespace flowrun {
 
 struct SourceData {
-  std::string place;   // where they lie, for messages; empty: the source says nothing of its data
-  uint64_t count = 0;  // samples
-  uint64_t bytes = 0;  // of their files, or members of shards
-  uint64_t hash = 0;   // of their names (relative to the place) and sizes, in the order of the samples
+  std::string place;                 // where they lie, for messages; empty: the source says nothing of its data
+  uint64_t count = 0;                // samples
+  uint64_t bytes = 0;                // of their files, or members of shards
+  uint64_t hash = 0;                 // of their names (relative to the place) and sizes, in the order of the samples
   std::vector<std::string> classes;  // names by label; empty: there are no labels
   bool labels_read = false;          // other nodes read the port `label`; set by the engine
   bool numbers = false;              // the labels were numbers, and the names are these

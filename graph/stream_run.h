@@ -41,7 +41,7 @@ struct StreamOptions {
   uint64_t seed = 0;
   int64_t max_bad = 0;
   BadSamples* bad = nullptr;  // that were replaced so far; the device's thread adds to them
-  size_t memory = SIZE_MAX;  // bytes for the groups in flight
+  size_t memory = SIZE_MAX;   // bytes for the groups in flight
   int lanes = 1;
   int threads = 1;
   bool counts_cpu = false;

@@ -44,9 +44,10 @@ struct RunParams {
         "read_ahead", read_ahead, Range{0, 4096},
         "How many samples ahead the storage is asked for them; 0: none, auto: 64 as soon as reads are slow. Results don't depend on it.");
     param.incidental()("memory_mib", memory_mib, Range{1, 1 << 30}, "Budget of the batches in flight on the host, in MiB.");
-    param.incidental()("max_bad", max_bad, not_negative,
-                       "How many samples of the training source may fail and be replaced before the run fails; each counts once, however often it comes. "
-                       "Evaluations read every sample or fail. A resumed run may have another number.");
+    param.incidental()(
+        "max_bad", max_bad, not_negative,
+        "How many samples of the training source may fail and be replaced before the run fails; each counts once, however often it comes. "
+        "Evaluations read every sample or fail. A resumed run may have another number.");
     param.incidental()("stall_after", stall_after, Range{0, 1e9},
                        "Seconds without a finished step, or batch of an evaluation, after which the log says who waits for whom; 0: never.");
     param.incidental()("rank_timeout", rank_timeout, Range{1, 1e7},

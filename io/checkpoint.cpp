@@ -65,7 +65,6 @@ std::string hash_of_file(const fs::path& path) {
   }
 }
 
-
 // Names from a manifest are joined to its directory: nothing may lead out of it.
 bool is_plain_name(const std::string& name) {
   return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos && name.find('\0') == std::string::npos;

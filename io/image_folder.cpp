@@ -179,8 +179,8 @@ void check_is_folder(const fs::path& path) {
 }  // namespace
 
 bool is_tool_folder(const std::string& name) {
-  static constexpr std::array names = {"__MACOSX",      "@eaDir",    "@Recycle",  "@Recently-Snapshot", "#recycle",    "#snapshot",
-                                       "$RECYCLE.BIN",  "RECYCLER",  "lost+found", "__pycache__",        "__MACOSX__", "System Volume Information",
+  static constexpr std::array names = {"__MACOSX",     "@eaDir",   "@Recycle",   "@Recently-Snapshot", "#recycle",   "#snapshot",
+                                       "$RECYCLE.BIN", "RECYCLER", "lost+found", "__pycache__",        "__MACOSX__", "System Volume Information",
                                        "FOUND.000"};
   return name.starts_with('.') || std::any_of(names.begin(), names.end(), [&](const char* tool) { return name == tool; });
 }

@@ -19,8 +19,8 @@ struct ImageFolder {
   std::vector<std::string> classes;  // names of the class folders; empty in a flat folder
   std::vector<ImageFile> files;      // sorted by class, then by path; by path alone where some have no class
   // What a reader of labels should know.
-  std::vector<std::string> strays;  // pictures that lie beside the class folders, and so have no class
-  std::vector<std::string> nested;  // folders with pictures in the only class folder, which itself has none
+  std::vector<std::string> strays;            // pictures that lie beside the class folders, and so have no class
+  std::vector<std::string> nested;            // folders with pictures in the only class folder, which itself has none
   std::map<std::string, std::string> shared;  // a folder that is reached from two class folders, and their names
   // What was not taken.
   std::map<std::string, uint64_t> passed_over;  // files by extension (".bmp", in lower case; "" has none)

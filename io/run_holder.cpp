@@ -76,8 +76,7 @@ RunHolder::RunHolder(fs::path file) : file_(std::move(file)) {
   if (!fd_) throw system_error("create", file_, errno);
   struct flock lock = whole_file();
   (void)fcntl(fd_.get(), F_SETLK, &lock);  // on a file system without locks nobody can ask
-  const std::string text = json_text(nlohmann::ordered_json{{"pid", getpid()}, {"host", host_name()}, {"start", start_of_process(getpid())}}) +
-                           "\n";
+  const std::string text = json_text(nlohmann::ordered_json{{"pid", getpid()}, {"host", host_name()}, {"start", start_of_process(getpid())}}) + "\n";
   write_all(fd_.get(), std::as_bytes(std::span(text)), file_);
   if (::rename(temporary.c_str(), file_.c_str()) != 0) {
     const int code = errno;

@@ -205,17 +205,20 @@ namespace {
 // Throws Error on files of weights in other formats, with the command that makes a safetensors file of them.
 void refuse_other_formats(std::span<const std::byte> bytes, const std::string& where) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), std::min<size_t>(bytes.size(), 4096));
-  const bool zip = text.starts_with("PK\x03\x04"), pickle = text.starts_with("\x80\x02") || text.starts_with("\x80\x03") || text.starts_with("\x80\x04");
+  const bool zip = text.starts_with("PK\x03\x04"),
+             pickle = text.starts_with("\x80\x02") || text.starts_with("\x80\x03") || text.starts_with("\x80\x04");
   if ((zip && text.find(".npy") == std::string_view::npos) || pickle) {
-    throw Error(where +
-                " is a PyTorch file (.pth, .pt, .bin). This command makes a safetensors file of it (docs/weights.md):\n  python -c \"import sys, torch; from "
-                "safetensors.torch import save_file; f = torch.load(sys.argv[1], map_location='cpu', weights_only=True); f = next((f[k] for k in "
-                "('target_encoder', 'teacher', 'model', 'state_dict') if k in f), f); save_file({k: v.contiguous().clone() for k, v in f.items() if "
-                "torch.is_tensor(v)}, sys.argv[2])\" " +
-                where + " OUT.safetensors");
+    throw Error(
+        where +
+        " is a PyTorch file (.pth, .pt, .bin). This command makes a safetensors file of it (docs/weights.md):\n  python -c \"import sys, torch; from "
+        "safetensors.torch import save_file; f = torch.load(sys.argv[1], map_location='cpu', weights_only=True); f = next((f[k] for k in "
+        "('target_encoder', 'teacher', 'model', 'state_dict') if k in f), f); save_file({k: v.contiguous().clone() for k, v in f.items() if "
+        "torch.is_tensor(v)}, sys.argv[2])\" " +
+        where + " OUT.safetensors");
   }
   const char* const other = text.starts_with("\x93NUMPY") || zip ? "a NumPy file" : text.starts_with("\x89HDF") ? "an HDF5 file" : nullptr;
-  if (other != nullptr) throw Error(where + " is " + other + ", not safetensors: write its arrays with safetensors.numpy.save_file (docs/weights.md)");
+  if (other != nullptr)
+    throw Error(where + " is " + other + ", not safetensors: write its arrays with safetensors.numpy.save_file (docs/weights.md)");
 }
 
 }  // namespace

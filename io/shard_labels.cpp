@@ -58,7 +58,8 @@ std::vector<std::string> class_folders(const std::vector<ScannedShard>& scans, s
 LabelKind kind_of(const std::vector<ScannedShard>& scans, const IndexOptions& options, bool folders) {
   if (options.labels) return *options.labels;
   const auto any = [&](auto has) {
-    return std::any_of(scans.begin(), scans.end(), [&](const ScannedShard& scan) { return std::any_of(scan.samples.begin(), scan.samples.end(), has); });
+    return std::any_of(scans.begin(), scans.end(),
+                       [&](const ScannedShard& scan) { return std::any_of(scan.samples.begin(), scan.samples.end(), has); });
   };
   if (any([](const ScannedSample& sample) { return sample.cls.has_value(); })) return LabelKind::cls;
   if (any([](const ScannedSample& sample) { return sample.json.has_value(); })) return LabelKind::json;
@@ -69,7 +70,8 @@ const std::string& label_of(const ScannedSample& sample, LabelKind kind, const f
   const std::optional<std::string>& label = kind == LabelKind::cls ? sample.cls : sample.json;
   if (label) return *label;
   throw Error(shard.string() + ": " + sample.image +
-              (kind == LabelKind::cls ? " has no .cls beside it, as others have" : " has no .json with a number or a name as \"label\", \"cls\" or \"class\", as others have") +
+              (kind == LabelKind::cls ? " has no .cls beside it, as others have"
+                                      : " has no .json with a number or a name as \"label\", \"cls\" or \"class\", as others have") +
               "; --labels takes labels from elsewhere, --labels none from nowhere");
 }
 
@@ -89,7 +91,8 @@ ClassNames read_labels(const std::vector<ScannedShard>& scans, LabelKind kind, c
                   ", which is no class: classes are names or whole numbers from 0 on; --labels none leaves labels out");
     }
   }
-  if (!number_of.empty() && !name_of.empty()) remark = "some labels are numbers, as " + number_of + ", and some names, as " + name_of + ": all are taken for names";
+  if (!number_of.empty() && !name_of.empty())
+    remark = "some labels are numbers, as " + number_of + ", and some names, as " + name_of + ": all are taken for names";
   return name_classes(texts);
 }
 
@@ -106,7 +109,8 @@ bool folders_name_labels(const ShardIndex& index, const std::vector<std::string>
 IndexedShards merge_scans(std::vector<ScannedShard>& scans, const std::vector<fs::path>& shards, const IndexOptions& options) {
   size_t count = 0;
   for (const ScannedShard& scan : scans) count += scan.samples.size();
-  if (count == 0) throw Error("no image (" + image_extensions("or") + ") in " + shards[0].string() + (shards.size() > 1 ? " and the other shards" : ""));
+  if (count == 0)
+    throw Error("no image (" + image_extensions("or") + ") in " + shards[0].string() + (shards.size() > 1 ? " and the other shards" : ""));
   const std::string shared(shared_folder(scans));
   const std::vector<std::string> folders = class_folders(scans, shared);
   IndexedShards out;

@@ -61,7 +61,10 @@ std::string without_nan(std::string_view json) {
   bool quoted = false;
   for (size_t i = 0; i < json.size(); ++i) {
     const std::string_view rest = json.substr(i);
-    const std::string_view word = rest.starts_with("NaN") ? "NaN" : rest.starts_with("-Infinity") ? "-Infinity" : rest.starts_with("Infinity") ? "Infinity" : "";
+    const std::string_view word = rest.starts_with("NaN")         ? "NaN"
+                                  : rest.starts_with("-Infinity") ? "-Infinity"
+                                  : rest.starts_with("Infinity")  ? "Infinity"
+                                                                  : "";
     if (!quoted && !word.empty()) {
       out += "null", i += word.size() - 1;
       continue;

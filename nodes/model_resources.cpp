@@ -76,8 +76,8 @@ const Choices& init_choices() {
 void require_classes(const RunInfo& run, int64_t classes) {
   const auto found = static_cast<int64_t>(run.classes.size());
   if (found <= classes) return;
-  throw NodeError("classes is " + std::to_string(classes) + ", but the training data have " + std::to_string(found) + ", from " + run.classes.front() +
-                  " to " + run.classes.back() + "; set classes");
+  throw NodeError("classes is " + std::to_string(classes) + ", but the training data have " + std::to_string(found) + ", from " +
+                  run.classes.front() + " to " + run.classes.back() + "; set classes");
 }
 
 }  // namespace flowrun

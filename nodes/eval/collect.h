@@ -15,8 +15,9 @@ inline void require_classes(const OpenContext& context) {
     if (data == nullptr || data->place.empty()) continue;
     if (!data->labels_read) throw NodeError(std::string(port) + " has no labels: connect label from the source to batch.stack and device.upload");
     if (!data->classes.empty()) continue;
-    throw NodeError(std::string(port) + " has no classes: evaluations of classes need class folders, shards with labels, or a list with labels, but " +
-                    data->place + " has none");
+    throw NodeError(std::string(port) +
+                    " has no classes: evaluations of classes need class folders, shards with labels, or a list with labels, but " + data->place +
+                    " has none");
   }
 }
 

@@ -77,7 +77,8 @@ std::vector<std::string> doubts(const LabelHistogram& train, const LabelHistogra
   if (asked.size() < 2) out.push_back("the label maps of test hold fewer than two classes (" + test.text() + ")");
   std::vector<int64_t> unknown;
   std::set_difference(asked.begin(), asked.end(), known.begin(), known.end(), std::back_inserter(unknown));
-  if (!unknown.empty()) out.push_back("the label maps of test hold classes that those of train have not: " + joined(unknown) + " (test: " + test.text() + ")");
+  if (!unknown.empty())
+    out.push_back("the label maps of test hold classes that those of train have not: " + joined(unknown) + " (test: " + test.text() + ")");
   return out;
 }
 

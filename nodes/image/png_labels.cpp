@@ -16,7 +16,8 @@ struct PngLabels {
       .brief = "Decodes a PNG to the class of each pixel.",
       .scope = Scope::sample,
       .details =
-          "Gray values and palette indices are classes as they are, or as map has it; RGB needs a table of colours, one \"class red green blue\" a line. "
+          "Gray values and palette indices are classes as they are, or as map has it; RGB needs a table of colours, one \"class red green blue\" a "
+          "line. "
           "Classes that count as unlabelled become 255, which stands for no class everywhere. Truncated and corrupt files are errors."};
   struct Ports {
     In<Bytes> labels{"labels", "A PNG file."};

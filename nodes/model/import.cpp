@@ -17,10 +17,10 @@
 namespace flowrun::model {
 namespace {
 
-constexpr std::array wrappers = {
-    "module.", "model.", "student.", "teacher.", "target_encoder.", "backbone.", "vit.", "dinov2.", "dinov2_with_registers.", "ijepa.",
-    // torch.compile, FSDP
-    "_orig_mod.", "_fsdp_wrapped_module."};
+constexpr std::array wrappers = {"module.", "model.", "student.", "teacher.", "target_encoder.", "backbone.", "vit.", "dinov2.",
+                                 "dinov2_with_registers.", "ijepa.",
+                                 // torch.compile, FSDP
+                                 "_orig_mod.", "_fsdp_wrapped_module."};
 
 /// Takes off what training programs put before every name.
 std::string strip_wrappers(std::string name) {

@@ -31,7 +31,8 @@ struct Folder {
     void describe(auto& param) {
       param.movable().required("path", path, "The folder; relative to where the program is started.");
       param("strays", strays, choices(),
-            "Pictures beside class folders have no class. Where labels are read they are an error, or left out with a warning; elsewhere they are used.");
+            "Pictures beside class folders have no class. Where labels are read they are an error, or left out with a warning; elsewhere they are "
+            "used.");
       selection.describe(param);
     }
     static const Choices& choices() {

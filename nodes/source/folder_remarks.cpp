@@ -42,8 +42,7 @@ std::vector<std::string> remarks(const io::ImageFolder& folder, bool labels_read
   if (!folder.passed_over.empty()) {
     const std::string text = root + ": took " + std::to_string(folder.files.size()) + " pictures and passed over " + counted(folder.passed_over) +
                              " (" + folder.first_passed_over + " for one)";
-    const bool expected =
-        std::all_of(folder.passed_over.begin(), folder.passed_over.end(), [](const auto& kind) { return is_expected(kind.first); });
+    const bool expected = std::all_of(folder.passed_over.begin(), folder.passed_over.end(), [](const auto& kind) { return is_expected(kind.first); });
     expected ? log_info(text) : out.push_back(text + "; pictures are " + io::image_extensions());
   }
   if (!folder.tool_folders.empty()) log_info(root + ": passed over folders that programs make: " + joined(folder.tool_folders));

@@ -104,15 +104,14 @@ class Reader {
  private:
   /// Takes note of the columns if the line names them.
   bool is_header(std::string_view line) {
-    static constexpr std::array paths = {"path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "img", "img_path",
-                                         "picture"};
+    static constexpr std::array paths = {"path",  "file",       "filename", "file_name", "filepath", "file_path",
+                                         "image", "image_path", "img",      "img_path",  "picture"};
     static constexpr std::array labels = {"label", "class", "target", "category", "class_name", "class_id", "label_id", "y"};
     for (const char c : {',', '\t', ';'}) {
       const std::vector<std::string> columns = fields(line, c);
       const auto find = [&](const auto& known) {
-        return std::find_if(columns.begin(), columns.end(), [&](const std::string& name) {
-                 return std::find(known.begin(), known.end(), lower(name)) != known.end();
-               }) -
+        return std::find_if(columns.begin(), columns.end(),
+                            [&](const std::string& name) { return std::find(known.begin(), known.end(), lower(name)) != known.end(); }) -
                columns.begin();
       };
       const auto path = static_cast<size_t>(find(paths));

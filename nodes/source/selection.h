@@ -46,11 +46,13 @@ struct Selection {
   double holdout = 0.1;
 
   void describe(auto& param) {
-    param.movable()("list", list,
-          "File of the images to take, one a line: its path in the folder or its name in the shard, and possibly a label; or a .csv or .tsv table. "
-          "Empty: all.");
+    param.movable()(
+        "list", list,
+        "File of the images to take, one a line: its path in the folder or its name in the shard, and possibly a label; or a .csv or .tsv table. "
+        "Empty: all.");
     param("classes", classes,
-          "The classes by label; empty: those that the data have, sorted. A class of the data that is not listed is an error; a listed one need not occur.");
+          "The classes by label; empty: those that the data have, sorted. A class of the data that is not listed is an error; a listed one need not "
+          "occur.");
     param("per_class", per_class, not_negative, "Draws this many images of each class; 0: all.");
     param("part", part, parts(), "all, or what is left after setting images aside, or those set aside: two sources share one data set.");
     param("holdout", holdout, Range{1e-3, 0.9}, "Share of the images that is set aside, when part is not all.");

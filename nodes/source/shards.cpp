@@ -28,7 +28,8 @@ struct Shards {
     bool verify = true;
     source::Selection selection;
     void describe(auto& param) {
-      param.movable().required("path", path, "Folder of the shards and their index.flowrun, or the index file; relative to where the program is started.");
+      param.movable().required("path", path,
+                               "Folder of the shards and their index.flowrun, or the index file; relative to where the program is started.");
       param("verify", verify, "Compares each image's hash with the index, some microseconds each; a change is an error.");
       selection.describe(param);
     }

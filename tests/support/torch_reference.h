@@ -53,7 +53,8 @@ struct Ran {
 };
 
 inline Ran run_python(const std::string& script, const std::string& argument) {
-  const std::string command = std::string(FLOWRUN_PYTHON) + " -B " + (source_dir() / "tests/reference" / script).string() + " '" + argument + "' 2>&1";
+  const std::string command =
+      std::string(FLOWRUN_PYTHON) + " -B " + (source_dir() / "tests/reference" / script).string() + " '" + argument + "' 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) throw std::runtime_error("cannot run " + command);
   std::string output;

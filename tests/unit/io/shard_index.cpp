@@ -106,10 +106,16 @@ TEST_F(ShardIndexing, LabelsComeFromClsThenJsonThenFolders) {
 }
 
 TEST_F(ShardIndexing, LabelsAsPeopleWriteThem) {
-  shard("a.tar", {{"1.jpg", "x"}, {"1.json", R"({"label": "bee", "score": NaN, "say": "NaN \\"})"}, {"2.jpg", "x"}, {"2.json", R"({"class": "ant"})"}});
+  shard("a.tar",
+        {{"1.jpg", "x"}, {"1.json", R"({"label": "bee", "score": NaN, "say": "NaN \\"})"}, {"2.jpg", "x"}, {"2.json", R"({"class": "ant"})"}});
   EXPECT_THAT(make().index.classes, testing::ElementsAre("ant", "bee"));
   EXPECT_THAT(labels_of(make().index), testing::ElementsAre(1, 0));
-  shard("a.tar", {{"1.jpg", "x"}, {"1.json", R"({"label": "2"})"}, {"2.jpg", "x"}, {"2.json", R"({"label": 3.0})"}, {"3.jpg", "x"}, {"3.json", R"({"cls": null})"}});
+  shard("a.tar", {{"1.jpg", "x"},
+                  {"1.json", R"({"label": "2"})"},
+                  {"2.jpg", "x"},
+                  {"2.json", R"({"label": 3.0})"},
+                  {"3.jpg", "x"},
+                  {"3.json", R"({"cls": null})"}});
   EXPECT_THAT(labels_of(make().index), testing::ElementsAre(2, 3, -1));
   shard("a.tar", {{"1.jpg", "x"}, {"1.cls", "48000000"}, {"2.jpg", "x"}, {"2.cls", "1180000"}});
   EXPECT_THAT(make().index.classes, testing::ElementsAre("1180000", "48000000"));
@@ -157,7 +163,8 @@ TEST_F(ShardIndexing, FaultsNameShardAndMember) {
   shard("a.tar", {{"x/0.jpg", ""}, {"x/0.cls", "0"}});
   EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/2.jpg", ""}, {"x/1.cls", "1"}}),
             "DIR/b.tar: the sample x/1 comes again, apart from its other members; the members of a sample must follow one another");
-  EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.png", ""}}), "DIR/b.tar: the sample x/1 has two images, x/1.jpg and x/1.png; choose one by --image jpg or --image png");
+  EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.png", ""}}),
+            "DIR/b.tar: the sample x/1 has two images, x/1.jpg and x/1.png; choose one by --image jpg or --image png");
   EXPECT_THAT(fault("b.tar", {{"x/v1.0_1.jpg", ""}, {"x/v1.0_2.jpg", ""}}), HasSubstr("a sample's key ends at the first dot of its name"));
   EXPECT_EQ(fault("b.tar", {{"x/1.cls", "1"}}), "DIR/b.tar: the sample x/1 has no image, only x/1.cls");
   EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.cls", "c\x01t\n"}}), "DIR/b.tar: x/1.cls holds \"c?t\", not the number or the name of a class");
@@ -167,7 +174,8 @@ TEST_F(ShardIndexing, FaultsNameShardAndMember) {
   }
   EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.cls", std::string(70000, '1')}}), "DIR/b.tar: x/1.cls has 70000 bytes, too many for a label");
   EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.cls", "1"}, {"x/1.cls", "1"}}), "DIR/b.tar: x/1.cls: the sample has another .cls");
-  EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}}), "DIR/b.tar: x/1.jpg has no .cls beside it, as others have; --labels takes labels from elsewhere, --labels none from nowhere");
+  EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}}),
+            "DIR/b.tar: x/1.jpg has no .cls beside it, as others have; --labels takes labels from elsewhere, --labels none from nowhere");
   EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}}, LabelKind::folder),
             "the images of DIR/a.tar lie in no folders of classes; choose other labels with --labels");
   EXPECT_EQ(fault("b.tar.gz", {}), "DIR/b.tar.gz has no random access: decompress it; .tar and .tar.zst are read");

@@ -31,7 +31,8 @@ void refuse_misspelt_command(const std::string& word, const CLI::App& app) {
   if (word.find_first_of("./") != std::string::npos || std::filesystem::exists(word, ignored)) return;
   std::vector<std::string> names;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(command->get_name());
-  throw PipelineError("error: there is no command and no file \"" + word + "\"\n  " + did_you_mean(word, names) + "flowrun --help lists the commands");
+  throw PipelineError("error: there is no command and no file \"" + word + "\"\n  " + did_you_mean(word, names) +
+                      "flowrun --help lists the commands");
 }
 
 /// `flowrun pretrain.json …` is short for `flowrun run pretrain.json …`.

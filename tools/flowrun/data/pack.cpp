@@ -1,5 +1,4 @@
 // index and pack: tar shards.
-#include "graph/json_text.h"
 #include "io/pack.h"
 
 #include <cstdio>
@@ -8,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graph/context.h"
+#include "graph/json_text.h"
 #include "io/file.h"
 #include "io/shard_scan.h"
 #include "tools/flowrun/commands.h"

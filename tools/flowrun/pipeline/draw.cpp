@@ -34,8 +34,8 @@ void draw_nodes(const CheckedPipeline& p, std::ostream& out) {
     std::ostringstream inside;
     for (const CheckedNode& node : p.nodes) {
       if (node.scope() != scope && !(node.scope() == Scope::source && scope == Scope::sample)) continue;
-      inside << "    " << dot_string(node.name) << " [label=<<b>" << xml_text(node.name) << "</b><br/><font point-size=\"9\">" << xml_text(node.type->info.type)
-             << "</font>>, fillcolor=" << dot_string(colour(scope)) << "];\n";
+      inside << "    " << dot_string(node.name) << " [label=<<b>" << xml_text(node.name) << "</b><br/><font point-size=\"9\">"
+             << xml_text(node.type->info.type) << "</font>>, fillcolor=" << dot_string(colour(scope)) << "];\n";
     }
     if (inside.str().empty()) continue;
     out << "  subgraph cluster_" << scope_name(scope) << " {\n    label=" << dot_string(level_label(scope))
@@ -49,8 +49,8 @@ void draw_edges(const CheckedPipeline& p, std::ostream& out) {
     for (const PortSource& source : node.sources) {
       if (source.node < 0) continue;
       const CheckedNode& from = p.nodes[static_cast<size_t>(source.node)];
-      out << "  " << dot_string(from.name) << " -> " << dot_string(node.name) << " [label=" << dot_string(from.type->ports[static_cast<size_t>(source.port)].name)
-          << "];\n";
+      out << "  " << dot_string(from.name) << " -> " << dot_string(node.name)
+          << " [label=" << dot_string(from.type->ports[static_cast<size_t>(source.port)].name) << "];\n";
     }
     for (const int before : node.after) {
       out << "  " << dot_string(p.nodes[static_cast<size_t>(before)].name) << " -> " << dot_string(node.name) << " [style=dotted, label=\"then\"];\n";

@@ -163,8 +163,8 @@ std::string line_chart(const std::string& title, const std::vector<std::pair<std
   const Axis x(x0, x1, 6, true), y(y0 - (y1 - y0) * 0.04, y1 + (y1 - y0) * 0.04, 5, false);
   std::string data;
   for (size_t i = 0; i < curves.size(); ++i) {
-    data += (i > 0 ? ",{\"name\":" : "{\"name\":") + json_text(nlohmann::json(curves[i].first)) +
-            ",\"points\":" + points(*curves[i].second, x, y) + "}";
+    data +=
+        (i > 0 ? ",{\"name\":" : "{\"name\":") + json_text(nlohmann::json(curves[i].first)) + ",\"points\":" + points(*curves[i].second, x, y) + "}";
   }
   out << "<svg class=\"chart\" viewBox=\"0 0 " << width << ' ' << height << "\" data-curves=\"" << xml_text("[" + data + "]") << "\">";
   axes(out, x, y);

@@ -1,7 +1,9 @@
 // export: an encoder's weights for timm.
-#include <ATen/ops/isfinite.h>
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
+#include <span>
 
 #include "graph/error.h"
 #include "graph/json_text.h"
@@ -49,8 +51,11 @@ int export_weights(const ExportArgs& args) {
   std::vector<Tensor> kept;
   std::vector<io::TensorEntry> entries;
   for (const auto& [name, tensor] : model::timm_state(vit)) {
-    if (!at::isfinite(tensor).all().item<bool>()) throw RunError(file.string() + ": " + name + " is not finite: the run had diverged when it was saved");
     kept.push_back(tensor.contiguous());
+    const std::span<const float> values(kept.back().const_data_ptr<float>(), static_cast<size_t>(kept.back().numel()));
+    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
+      throw RunError(file.string() + ": " + name + " is not finite: the run had diverged when it was saved");
+    }
     entries.push_back({name, "F32", tensor.sizes().vec(), {static_cast<const std::byte*>(kept.back().const_data_ptr()), kept.back().nbytes()}});
   }
   const model::VitConfig& config = vit.config();

@@ -149,7 +149,8 @@ std::map<int64_t, uint64_t> RepeatedRun::ledgers(int64_t first_step, int64_t las
 
 std::string RepeatedRun::reason(int64_t step) const {
   for (const BadSample& bad : failed_) {
-    if (static_cast<int64_t>(bad.epoch) * engine_->info().steps_per_epoch + static_cast<int64_t>(bad.position) / engine_->info().batch + 1 - engine_->info().epoch_shift ==
+    if (static_cast<int64_t>(bad.epoch) * engine_->info().steps_per_epoch + static_cast<int64_t>(bad.position) / engine_->info().batch + 1 -
+            engine_->info().epoch_shift ==
         step) {
       return bad.key + " could be read in the run and fails now: " + bad.error;
     }

@@ -240,7 +240,8 @@ class Page {
       const CheckedPipeline pipeline = load_checked(args);
       inside << "<div class=\"wide\">" << graph_svg(pipeline, timed ? time_shares(pipeline, f_.stats) : std::vector<double>()) << "</div>\n";
     } catch (const std::exception&) {
-      inside << "<p class=\"quiet\">The graph can't be drawn: this program can't read the pipeline (a plug-in is missing or not trusted, see --trust, or it "
+      inside << "<p class=\"quiet\">The graph can't be drawn: this program can't read the pipeline (a plug-in is missing or not trusted, see "
+                "--trust, or it "
                 "is of another version).</p>\n";
     }
     section("Graph", inside.str());
@@ -308,8 +309,7 @@ class Page {
     for (const auto& path : f_.checkpoints) inside << "<li>" << link(path) << "</li>";
     if (!f_.checkpoints.empty()) inside << "</ul>";
     if (!f_.pipeline.is_null()) {
-      inside << "<details><summary>The pipeline, with nothing left open</summary><pre>"
-             << xml_text(json_text(f_.pipeline, 2)) << "</pre></details>";
+      inside << "<details><summary>The pipeline, with nothing left open</summary><pre>" << xml_text(json_text(f_.pipeline, 2)) << "</pre></details>";
     }
     section("Files", inside.str());
   }

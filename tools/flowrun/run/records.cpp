@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "graph/log.h"
 #include "graph/json_text.h"
+#include "graph/log.h"
 #include "io/file.h"
 #include "tools/flowrun/escape.h"
 #include "tools/flowrun/json_files.h"
@@ -21,7 +21,8 @@ std::string table_rows(const std::string& node, const ordered_json& entry) {
     if (!value.is_number() || metric == "step" || metric == "epoch") continue;
     char number[64];
     std::snprintf(number, sizeof number, "%.6g", value.get<double>());
-    rows += "| " + markdown_cell(node) + " | " + markdown_cell(metric) + " | " + number + " | " + markdown_cell(words_at(entry, "selected_on")) + " |\n";
+    rows +=
+        "| " + markdown_cell(node) + " | " + markdown_cell(metric) + " | " + number + " | " + markdown_cell(words_at(entry, "selected_on")) + " |\n";
   }
   return rows;
 }
@@ -53,9 +54,8 @@ void Records::quarantine(const BadSample& bad, const RunInfo& run) {
   }
   if (!bad.training) return;
   if (!quarantine_) quarantine_.emplace(paths_.quarantine);
-  const int64_t step =
-      static_cast<int64_t>(bad.epoch) * run.steps_per_epoch + static_cast<int64_t>(bad.position) / std::max<int64_t>(1, run.batch) + 1 -
-      run.epoch_shift;
+  const int64_t step = static_cast<int64_t>(bad.epoch) * run.steps_per_epoch + static_cast<int64_t>(bad.position) / std::max<int64_t>(1, run.batch) +
+                       1 - run.epoch_shift;
   ordered_json line = {{"step", step},         {"epoch", bad.epoch}, {"position", bad.position},
                        {"sample", bad.sample}, {"key", bad.key},     {"error", bad.error}};
   if (bad.kept) line["kept"] = true;

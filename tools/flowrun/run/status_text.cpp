@@ -19,8 +19,8 @@ std::string seconds(double time) {
 }
 
 std::string progress_line(const ordered_json& status) {
-  std::string text =
-      "step " + json_text(status["step"]) + " of " + json_text(status["last_step"]) + " done, " + seconds(status["still_seconds"].get<double>()) + " ago";
+  std::string text = "step " + json_text(status["step"]) + " of " + json_text(status["last_step"]) + " done, " +
+                     seconds(status["still_seconds"].get<double>()) + " ago";
   if (const double rate = status["images_per_second"]; rate > 0) text += print("; %.0f images/s, loss %.4f", rate, status["loss"].get<double>());
   if (!status.value("training", true)) text += "; evaluating " + status.value("stream", "");
   return text + "\n";

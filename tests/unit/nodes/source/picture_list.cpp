@@ -40,7 +40,12 @@ TEST_F(Lists, AsFindWritesThem) {
   EXPECT_THAT(read("/data/train/ant/1.jpg\nant//../bee/1.jpg\n").samples, ElementsAre(0u, 2u));
 }
 
-TEST_F(Lists, AByteOrderMarkIsPassedOver) { EXPECT_THAT(read("\xef\xbb\xbf" "ant/1.jpg\n").samples, ElementsAre(0u)); }
+TEST_F(Lists, AByteOrderMarkIsPassedOver) {
+  EXPECT_THAT(read("\xef\xbb\xbf"
+                   "ant/1.jpg\n")
+                  .samples,
+              ElementsAre(0u));
+}
 
 TEST_F(Lists, ALabelBehindThePath) {
   for (const char* text : {"bee/1.jpg 7\nant/2 b.jpg 3\n", "bee/1.jpg\t7\nant/2 b.jpg\t3\n", "bee/1.jpg,7\nant/2 b.jpg, 3\n"}) {
