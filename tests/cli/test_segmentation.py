@@ -96,6 +96,37 @@ class Segmentation(support.Folder):
         failed = self.flowrun("pipeline.json", "--set", "let.path=more", "--out", "classes", status=1)
         self.assertIn("update: a label is 9, but the probe has classes 0 to 1", failed.stderr)
 
+    def test_masks_of_0_and_255(self):
+        """As most tools write them: 255 stands for no class here, so one class is left, of which a mean says nothing."""
+        chance = random.Random(1)
+        for part, count in (("train", 8), ("test", 4)):
+            for name in ("images", "labels"):
+                (self.folder / "data" / part / name).mkdir(parents=True)
+            for i in range(count):
+                x, y = 8 * chance.randrange(4), 8 * chance.randrange(4)
+                picture, mask = Image.new("RGB", (64, 64), (200, 40, 40)), Image.new("L", (64, 64), 0)
+                picture.paste((40, 40, 200), (x, y, x + 32, y + 32))
+                mask.paste(255, (x, y, x + 32, y + 32))
+                picture.save(self.folder / "data" / part / f"images/{i}.jpg", quality=95)
+                mask.save(self.folder / "data" / part / f"labels/{i}.png")
+        self.write(variant("knn_segmentation", "data"))
+        said = self.flowrun("pipeline.json", "--out", "bad", status=1).stderr
+        self.assertIn("the label maps of train hold one class alone, 0, so a score says nothing (0: 75.0 %, no class (255): 25.0 %)", said)
+        self.assertIn('"map": [255, 1]', said)
+        found = self.run_variant("knn_segmentation", "data", **{"let.map": [255, 1]})
+        self.assertEqual(found["classes"], 2)
+        self.assertGreater(found["miou"], 0.95)
+
+    def test_values_that_are_no_class_numbers(self):
+        draw(self.folder / "data/train", 6, 1)
+        draw(self.folder / "data/test", 4, 2)
+        for path in (self.folder / "data").rglob("labels/*.png"):
+            image = Image.open(path)
+            image.point(lambda value: {0: 38, 1: 113, 9: 255}[value]).save(path)
+        self.write(variant("knn_segmentation", "data"))
+        said = self.flowrun("pipeline.json", "--out", "run").stderr
+        self.assertRegex(said, r"warning: the label maps hold 2 values, up to 113 \(38: \d+")
+
     @unittest.skipUnless(CAMVID.is_dir(), f"no {CAMVID}")
     def test_camvid(self):
         found = {}

@@ -1,6 +1,8 @@
 """Weights go out and come in: export, model.pretrained, and what they say when something does not fit."""
 import json
 import struct
+import subprocess
+import sys
 
 import support
 
@@ -61,6 +63,70 @@ class Weights(support.Folder):
         self.assertIn('the file has no "patch_embed.proj.weight"', said)
         said = self.evaluate({"file": "encoder.safetensors", "heads": 5}, "c", status=1).stderr
         self.assertIn("5 heads do not divide the width 24", said)
+
+    def safetensors(self, path, tensors):
+        header, data = {}, b""
+        for name, (shape, values) in tensors.items():
+            header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + 4 * len(values)]}
+            data += struct.pack(f"<{len(values)}f", *values)
+        text = json.dumps(header).encode()
+        (self.folder / path).write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+    def tensors(self, path):
+        raw = (self.folder / path).read_bytes()
+        size = struct.unpack("<Q", raw[:8])[0]
+        out = {}
+        for name, entry in json.loads(raw[8 : 8 + size]).items():
+            if name == "__metadata__":
+                continue
+            begin, end = entry["data_offsets"]
+            out[name] = (entry["shape"], struct.unpack(f"<{(end - begin) // 4}f", raw[8 + size + begin : 8 + size + end]))
+        return out
+
+    def test_what_is_no_part_of_an_encoder_is_left_out_by_name(self):
+        self.train(positions="learned")
+        self.flowrun("export", "run", "encoder.safetensors")
+        own = self.tensors("encoder.safetensors")
+        zeros = ([2], [0, 0])
+        mae = own | {name: zeros for name in ("decoder_embed.weight", "decoder.decoder_layers.0.layernorm.weight", "decoder.mask_token", "mask_token")}
+        self.safetensors("mae.safetensors", mae)
+        dino = {f"{side}.backbone.{name}": value for side in ("student", "teacher") for name, value in own.items()}
+        dino |= {f"{side}.{head}.mlp.0.weight": zeros for side in ("student", "teacher") for head in ("dino_head", "ibot_head")}
+        dino = {name: ([*value[0]], [v + 1 for v in value[1]]) if name.startswith("student") else value for name, value in dino.items()}
+        self.safetensors("dinov2.safetensors", dino)
+        self.safetensors("fsdp.safetensors", {f"_orig_mod.module._fsdp_wrapped_module.{name}": value for name, value in own.items()})
+        for name in ("mae", "dinov2", "fsdp"):
+            self.flowrun("export", f"{name}.safetensors", f"{name}-out.safetensors", "--heads", 2)
+            self.assertEqual(self.tensors(f"{name}-out.safetensors"), own, name)
+
+    def test_partial_and_broken_weights(self):
+        self.train(positions="learned")
+        self.flowrun("export", "run", "encoder.safetensors")
+        own = self.tensors("encoder.safetensors")
+        self.safetensors("extra.safetensors", own | {"adapter.weight": ([1], [1])})
+        said = self.flowrun("export", "extra.safetensors", "x.safetensors", "--heads", 2, status=1).stderr
+        self.assertIn("not in the model: adapter.weight", said)
+        self.assertIn("--allow-partial", said)
+        self.flowrun("export", "extra.safetensors", "x.safetensors", "--heads", 2, "--allow-partial")
+        self.assertEqual(self.tensors("x.safetensors"), own)
+        shape, values = own["norm.bias"]
+        self.safetensors("nan.safetensors", own | {"norm.bias": (shape, [float("nan")] * len(values))})
+        said = self.flowrun("export", "nan.safetensors", "y.safetensors", "--heads", 2, status=1).stderr
+        self.assertIn("norm.bias is not finite", said)
+        self.assertFalse((self.folder / "y.safetensors").exists())
+
+    def test_files_of_other_formats_say_what_they_are(self):
+        import torch
+        torch.save({"model": {"x": torch.zeros(2), "y": torch.ones(3)}}, self.folder / "mae.pth")
+        torch.save({"x": torch.zeros(2)}, self.folder / "old.pth", _use_new_zipfile_serialization=False)
+        for name in ("mae.pth", "old.pth"):
+            said = self.evaluate({"file": name}, name, status=1).stderr
+            self.assertIn(f"{name} is a PyTorch file", said)
+            command = said[said.index("python -c"):].splitlines()[0].replace("OUT.safetensors", "out.safetensors").replace("python ", sys.executable + " ")
+            subprocess.run(command, shell=True, cwd=self.folder, check=True)
+            self.assertEqual(self.names("out.safetensors")["x"], [2])
+        (self.folder / "x.npy").write_bytes(b"\x93NUMPY\1\0" + bytes(100))
+        self.assertIn("is a NumPy file", self.evaluate({"file": "x.npy"}, "npy", status=1).stderr)
 
     def test_a_frozen_teacher_must_have_the_grid_of_the_masks(self):
         self.train()
