@@ -101,7 +101,11 @@ struct Health {
     auto copy = std::make_shared<std::array<int64_t, 2>>(judged_);
     return {{"judged", {"I64", {2}, copy, sizeof judged_}}};
   }
-  void restore(const State& state) { std::memcpy(judged_.data(), state.at("judged").data.get(), sizeof judged_); }
+  void restore(const State& state) {
+    const auto found = state.find("judged");
+    if (found == state.end() || found->second.bytes != sizeof judged_) throw NodeError("the checkpoint's state of it is damaged, or of another version");
+    std::memcpy(judged_.data(), found->second.data.get(), sizeof judged_);
+  }
 
  private:
   static constexpr const char* nothing = "there is nothing to watch: connect tokens, prediction and target, or loss";

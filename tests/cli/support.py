@@ -15,6 +15,10 @@ SHARED = pathlib.Path(os.environ.get("FLOWRUN_SHARED", ROOT.parent / "shared"))
 PHOTOGRAPHS = SHARED / "data/imagenet-sample"
 CIFAR10 = SHARED / "data/cifar10-jpeg.tar.xz"
 
+# Comparisons of measured times hold on a machine that does nothing else: set FLOWRUN_MEASURE there. Elsewhere such tests
+# look at what does not depend on time.
+MEASURES = bool(os.environ.get("FLOWRUN_MEASURE"))
+
 needs_photographs = unittest.skipUnless(PHOTOGRAPHS.is_dir(), f"no photographs in {PHOTOGRAPHS}")
 needs_cifar10 = unittest.skipUnless(CIFAR10.is_file(), f"no {CIFAR10}")
 

@@ -4,10 +4,11 @@ import os
 import re
 import shutil
 import subprocess
-import subprocess
+import unittest
 import xml.etree.ElementTree
 
 import jsonschema
+from PIL import Image
 
 import support
 
@@ -138,6 +139,25 @@ class Commands(support.Folder):
             ways = {(source.split(".")[0], name) for name, node in nodes.items() for source in node.get("in", {}).values()}
             drawn = {tuple(part.split(".")[0] for part in line.split(":")[0].split(" to ")) for title, _ in edges for line in title.splitlines() if " to " in line}
             self.assertEqual(drawn, ways)
+
+    @unittest.skipUnless(shutil.which("rsvg-convert"), "needs rsvg-convert (librsvg2-bin)")
+    def test_a_drawing_is_the_same_in_programs_that_are_no_browsers(self):
+        """Boxes, lines and arrows, looked for in what librsvg paints: where only style sheets say colours, all is black."""
+        self.flowrun("draw", support.ROOT / "pipelines/pretrain.json", "-o", "graph.svg")
+        for path in (self.folder / "graph.svg", support.ROOT / "docs/pretrain.svg"):
+            subprocess.run(["rsvg-convert", "-o", self.folder / "graph.png", path], check=True)
+            picture = Image.open(self.folder / "graph.png").convert("RGB")
+            self.assertEqual(picture.getpixel((2, 2)), (255, 255, 255), path)
+            heads = 0
+            for element in xml.etree.ElementTree.parse(path).getroot().iter("{http://www.w3.org/2000/svg}path"):
+                if element.get("class") != "head":
+                    continue
+                x, y = map(float, re.match(r"M([\d.]+),([\d.]+)", element.get("d")).groups())
+                heads += 1
+                self.assertEqual(picture.getpixel((round(x), round(y - 4))), (0x77, 0x77, 0x7F), f"{path}: an arrow ends at {x}, {y}")
+            self.assertGreater(heads, 10)
+            black = sum(1 for colour in picture.getdata() if max(colour) < 20)
+            self.assertLess(black, 0.02 * picture.width * picture.height, path)
 
     def test_a_run_is_drawn_with_its_time(self):
         self.write(support.training_pipeline())

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
+#include <string_view>
 
 #include "tools/flowrun/escape.h"
 
@@ -320,26 +321,48 @@ class Picture {
     std::ostringstream out;
     out << "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"flowrun-graph\" width=\"" << number(width) << "\" height=\"" << number(bottom + 8)
         << "\" viewBox=\"0 0 " << number(width) << ' ' << number(bottom + 8) << "\" font-family=\"Helvetica, Arial, sans-serif\">\n"
-        << style << body_.str() << "</svg>\n";
+        << style << "<rect " << look("page") << " width=\"100%\" height=\"100%\"/>\n" << body_.str() << "</svg>\n";
     return out.str();
   }
 
  private:
+  /// Light colours are attributes, which every program that shows SVG knows; on a dark page a browser takes these instead.
   static constexpr const char* style = R"(<style>
-.flowrun-graph { --page: #ffffff; --band: #f7f7f8; --rim: #dcdce0; --ink: #55555c; --line: #77777f; background: var(--page); }
-@media (prefers-color-scheme: dark) { .flowrun-graph { --page: #17181b; --band: #212328; --rim: #3a3d45; --ink: #b4b6bd; --line: #9699a3; } }
-.flowrun-graph .band { fill: var(--band); stroke: var(--rim); }
-.flowrun-graph .title { fill: var(--ink); font-size: 10px; stroke: var(--band); stroke-width: 4px; paint-order: stroke; }
-.flowrun-graph .edge { fill: none; stroke: var(--line); stroke-width: 1.2; }
-.flowrun-graph .then { stroke-dasharray: 2 3; }
-.flowrun-graph .head { fill: var(--line); }
-.flowrun-graph .port { fill: var(--ink); font-size: 9px; stroke: var(--band); stroke-width: 3px; paint-order: stroke; }
-.flowrun-graph .box { stroke: #88888f; }
-.flowrun-graph .name { fill: #1b1b1f; font-size: 12px; font-weight: bold; }
-.flowrun-graph .type { fill: #4a4a50; font-size: 9.5px; }
-.flowrun-graph .model { font-size: 9.5px; }
+@media (prefers-color-scheme: dark) {
+  .flowrun-graph .page { fill: #17181b; }
+  .flowrun-graph .band { fill: #212328; stroke: #3a3d45; }
+  .flowrun-graph .title, .flowrun-graph .port { fill: #b4b6bd; }
+  .flowrun-graph .halo { fill: #212328; stroke: #212328; }
+  .flowrun-graph .edge { stroke: #9699a3; }
+  .flowrun-graph .head { fill: #9699a3; }
+}
 </style>
 )";
+
+  /// class="KIND" with the light attributes of its kind.
+  static std::string look(const std::string& kind) {
+    static const std::map<std::string, const char*> attributes = {
+        {"page", "fill=\"#ffffff\""},
+        {"band", "fill=\"#f7f7f8\" stroke=\"#dcdce0\""},
+        {"title", "fill=\"#55555c\" font-size=\"10\""},
+        {"port", "fill=\"#55555c\" font-size=\"9\""},
+        {"edge", "fill=\"none\" stroke=\"#77777f\" stroke-width=\"1.2\""},
+        {"edge then", "fill=\"none\" stroke=\"#77777f\" stroke-width=\"1.2\" stroke-dasharray=\"2 3\""},
+        {"head", "fill=\"#77777f\""},
+        {"box", "stroke=\"#88888f\""},
+        {"name", "font-size=\"12\" font-weight=\"bold\""},
+        {"type", "fill=\"#4a4a50\" font-size=\"9.5\""},
+        {"model", "font-size=\"9.5\""},
+    };
+    return "class=\"" + kind + "\" " + attributes.at(kind);
+  }
+
+  /// Words on lines: with a rim of the ground's colour, drawn first, so that they can be read.
+  static std::string words_on_lines(const std::string& kind, const std::string& place, const std::string& words) {
+    const std::string size = kind == "title" ? "10" : "9", text = place + ">" + xml_text(words) + "</text>";
+    return "<text class=\"halo\" fill=\"#f7f7f8\" stroke=\"#f7f7f8\" stroke-width=\"3\" stroke-linejoin=\"round\" font-size=\"" + size + "\" " + text +
+           "<text " + look(kind) + " " + text;
+  }
 
   struct Label {
     double x, y, half;  // the middle of its base line
@@ -353,9 +376,9 @@ class Picture {
     size_t last = l;
     while (last + 1 < layout_.layers.size() && layout_.band_of_layer[last + 1] == layout_.band_of_layer[l]) ++last;
     const double from = layout_.top[l] - band_head - 2, to = bottom_of(last) + 12;
-    body_ << "<rect class=\"band\" x=\"8\" y=\"" << number(from) << "\" width=\"" << number(inside_ - 8) << "\" height=\"" << number(to - from)
-          << "\" rx=\"8\"/>\n<text class=\"title\" x=\"16\" y=\"" << number(from + 13) << "\">" << band_titles[layout_.band_of_layer[l]]
-          << "</text>\n";
+    body_ << "<rect " << look("band") << " x=\"8\" y=\"" << number(from) << "\" width=\"" << number(inside_ - 8) << "\" height=\"" << number(to - from)
+          << "\" rx=\"8\"/>\n"
+          << words_on_lines("title", "x=\"16\" y=\"" + number(from + 13) + "\"", band_titles[layout_.band_of_layer[l]]) << "\n";
   }
 
   /// Where on its rim a box meets an edge: side by side in the order of where they come from or go to.
@@ -397,8 +420,8 @@ class Picture {
     }
     std::string title;
     for (const std::string& text : edge.titles) title += (title.empty() ? "" : "\n") + text;
-    body_ << "<g><title>" << xml_text(title) << "</title><path class=\"edge" << (edge.data ? "" : " then") << "\" d=\"" << path.str()
-          << "\"/><path class=\"head\" d=\"M" << number(x) << ',' << number(y + 5) << " l-3.5,-7 h7 z\"/></g>\n";
+    body_ << "<g><title>" << xml_text(title) << "</title><path " << look(edge.data ? "edge" : "edge then") << " d=\"" << path.str() << "\"/><path "
+          << look("head") << " d=\"M" << number(x) << ',' << number(y + 5) << " l-3.5,-7 h7 z\"/></g>\n";
   }
 
   /// What travels, on the last stretch of the edge, where no other label is; else only the tooltip says it.
@@ -418,8 +441,12 @@ class Picture {
   }
 
   void text(const char* kind, double x, double y, const std::string& words, const std::string& more = "") {
-    body_ << "<text class=\"" << kind << "\" text-anchor=\"middle\" x=\"" << number(x) << "\" y=\"" << number(y) << '"' << more << '>'
-          << xml_text(words) << "</text>";
+    const std::string place = "text-anchor=\"middle\" x=\"" + number(x) + "\" y=\"" + number(y) + '"' + more;
+    if (std::string_view(kind) == "port") {
+      body_ << words_on_lines(kind, place, words);
+    } else {
+      body_ << "<text " << look(kind) << ' ' << place << '>' << xml_text(words) << "</text>";
+    }
   }
 
   static std::string colour_of_model(int model) { return model_colours[static_cast<size_t>(model) % std::size(model_colours)]; }
@@ -430,10 +457,10 @@ class Picture {
     const bool timed = !shares_.empty();
     const double share = timed ? shares_[static_cast<size_t>(cell.node)] : 0;
     const std::string fill = timed ? heat(most_ > 0 ? share / most_ : 0) : band_fills[band_of(node.scope())];
-    body_ << "<g><title>" << xml_text(std::string(node.type->info.type) + ": " + node.type->info.brief) << "</title><rect class=\"box\" x=\""
+    body_ << "<g><title>" << xml_text(std::string(node.type->info.type) + ": " + node.type->info.brief) << "</title><rect " << look("box") << " x=\""
           << number(cell.x - cell.width / 2) << "\" y=\"" << number(y) << "\" width=\"" << number(cell.width) << "\" height=\"" << number(cell.height)
           << "\" rx=\"5\" fill=\"" << fill << "\"/>";
-    text("name", cell.x, y += 15, node.name);
+    text("name", cell.x, y += 15, node.name, " fill=\"#1b1b1f\"");
     text("type", cell.x, y += 13, node.type->info.type);
     for (const auto& [model, writes] : layout_.models_of(node)) {
       text("model", cell.x, y += 13, (writes ? "writes " : "") + p_.models[static_cast<size_t>(model)].name,
@@ -465,7 +492,7 @@ class Picture {
             << colour_of_model(m) << "\"><path d=\"M" << number(left) << ',' << number(at + 6) << " v" << number(high - 12) << " a" << r
             << ",6 0 0 0 " << w << ",0 v-" << number(high - 12) << "\"/><ellipse cx=\"" << number(middle) << "\" cy=\"" << number(at + 6)
             << "\" rx=\"" << r << "\" ry=\"6\"/></g>";
-      text("name", middle, at + 26, model.name, " style=\"fill:" + colour_of_model(m) + "\"");
+      text("name", middle, at + 26, model.name, " fill=\"" + colour_of_model(m) + "\"");
       text("type", middle, at + 38, model.type->info.type);
       body_ << "</g>\n";
       free = at + high + 14;
@@ -474,13 +501,13 @@ class Picture {
   }
 
   void legend(double y) {
-    body_ << "<text class=\"title\" x=\"16\" y=\"" << number(y + 22) << "\">share of all busy time: 0 %</text>";
+    body_ << words_on_lines("title", "x=\"16\" y=\"" + number(y + 22) + "\"", "share of all busy time: 0 %");
     constexpr int steps = 20;
     for (int i = 0; i < steps; ++i) {
       body_ << "<rect x=\"" << number(150 + i * 6) << "\" y=\"" << number(y + 13) << "\" width=\"6.2\" height=\"11\" fill=\""
             << heat(static_cast<double>(i) / (steps - 1)) << "\"/>";
     }
-    body_ << "<text class=\"title\" x=\"276\" y=\"" << number(y + 22) << "\">" << number(most_ * 100) << " %</text>\n";
+    body_ << words_on_lines("title", "x=\"276\" y=\"" + number(y + 22) + "\"", number(most_ * 100) + " %") << "\n";
   }
 
   const CheckedPipeline& p_;

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <functional>
 
+#include "tools/flowrun/escape.h"
+
 namespace flowrun::tool {
 namespace {
 
@@ -33,12 +35,6 @@ std::string printed(const char* format, auto... values) {
 
 std::string hex(const Colour& c) { return printed("#%02x%02x%02x", c[0], c[1], c[2]); }
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) out += c == '&' ? "&amp;" : c == '<' ? "&lt;" : std::string(1, c);
-  return out;
-}
-
 class Picture {
  public:
   Picture() {
@@ -51,7 +47,7 @@ class Picture {
   std::string end() { return out_ + "</svg>\n"; }
 
   void text(double x, double y, const std::string& text, const char* style = "") {
-    out_ += printed("<text x=\"%g\" y=\"%g\" %s>", x, y, style) + escaped(text) + "</text>\n";
+    out_ += printed("<text x=\"%g\" y=\"%g\" %s>", x, y, style) + xml_text(text) + "</text>\n";
   }
   void bar(double x, double y, double w, double h, const Colour& colour) {
     out_ += printed("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\"/>\n", x, y, w, h, hex(colour).c_str());
