@@ -1,5 +1,6 @@
 """Every example runs as its page says."""
 import json
+import re
 import subprocess
 
 import support
@@ -33,13 +34,57 @@ class Examples(support.Folder):
         self.assertEqual(len(self.history("run")), 10)
         resolved = json.loads((self.folder / "run/pipeline.resolved.json").read_text())
         self.assertEqual(resolved["nodes"]["invert"]["p"], 0.3)
-        self.flowrun("run/pipeline.resolved.json", "--out", "again", "--threads", 4)
+        self.assertIn("--trust", self.flowrun("run/pipeline.resolved.json", "--out", "again", status=2).stderr)
+        self.flowrun("run/pipeline.resolved.json", "--out", "again", "--threads", 4, "--trust")
         self.assertEqual(self.history("again"), self.history("run"))
         self.flowrun("plugin/pipeline.json", "--set", "invert.p=0", "--out", "plain")
         self.assertNotEqual(self.history("plain"), self.history("run"))
         self.assertIn("Chance of a negative", self.flowrun("help", "example.invert", "--plugin", "plugin/libexample_nodes.so").stdout)
         err = self.flowrun("check", "plugin/pipeline.json", "--set", "invert.p=2", status=2).stderr
         self.assertIn("invert: p must be between 0 and 1, not 2", err)
+
+    def build(self, name, text, *flags):
+        (self.folder / f"{name}.cpp").write_text(text)
+        library = self.folder / f"{name}.so"
+        done = subprocess.run(["g++", "-std=c++20", "-O1", "-shared", "-fPIC", *flags, "-I", support.ROOT, self.folder / f"{name}.cpp", "-o", library],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return f"./{name}.so"
+
+    def test_the_nodes_of_the_page_work(self):
+        page = (support.ROOT / "docs/writing-a-node.md").read_text()
+        nodes = [block for block in re.findall(r"```cpp\n(.*?)```", page, re.S) if "FLOWRUN_NODE" in block]
+        self.assertEqual(len(nodes), 2)
+        pipeline = support.data_pipeline(epochs=1)
+        pipeline["plugins"] = [self.build(f"node{index}", text) for index, text in enumerate(nodes)]
+        pipeline["nodes"]["bright"] = {"type": "image.random_brightness", "in": "view", "strength": 0.2}
+        pipeline["nodes"]["flip"]["in"] = "bright"
+        pipeline["nodes"]["level"] = {"type": "report.mean_level", "in": {"image": "batch"}}
+        self.write(pipeline)
+        self.flowrun("pipeline.json", "--out", "run")
+        levels = [line["mean_level"] for line in self.metrics("run")]
+        self.assertTrue(all(20 < level < 235 for level in levels), levels)
+
+    def test_plugins_that_do_not_fit_are_refused_with_a_sentence(self):
+        node = """
+            #include "graph/node.h"
+            namespace flowrun { namespace {
+            struct Odd {
+              static constexpr NodeInfo info{.type = "%s", .brief = "Is odd.", .scope = Scope::step};
+              struct Ports { void describe(auto&) {} };
+              struct Params { void describe(auto&) {} };
+              Params params;
+            };
+            static const bool made = (register_node(detail::node_type<Odd>(), %s), true);
+            } }"""
+        for name, text, said in (("old", node % ("report.odd", "{contract.number - 1, contract.layout}"), "it was built against other headers (contract "),
+                                 ("layout", node % ("report.odd", "{contract.number, 7}"), "but other layouts"),
+                                 ("twice", node % ("report.metrics", "contract"), "it defines the type report.metrics, which is there already")):
+            pipeline = support.data_pipeline()
+            pipeline["plugins"] = [self.build(name, text)]
+            err = self.flowrun("check", self.write(pipeline), status=2).stderr
+            self.assertIn("the plug-in can't be loaded", err)
+            self.assertIn(said, err)
 
 
 if __name__ == "__main__":
