@@ -52,6 +52,7 @@ struct Heads {
       .brief = "Accuracy of the best head of a probe; which one is best is decided on images of its own.",
       .scope = Scope::evaluation,
       .details =
+          "Called so because a probe trains several heads side by side, one for each rate and decay. "
           "Reports of the head that is best on the selection stream its accuracy on the test stream (of segmenting heads miou, "
           "pixel_accuracy and the number of classes the mean is over), its selection_accuracy or selection_miou, lr, weight_decay and "
           "number, and the accuracy or miou of each head as head_N. Without a selection stream it chooses on the test images, as papers "
