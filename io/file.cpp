@@ -71,7 +71,11 @@ size_t size_of_regular_file(const FileDescriptor& file, const Path& path) {
 
 template <class Path>
 void read_all(const FileDescriptor& file, std::vector<uint8_t>& out, const Path& path) {
-  out.resize(size_of_regular_file(file, path));
+  // Looked at before memory is taken: a film among pictures, or a hole of a terabyte.
+  constexpr size_t most = size_t{4} << 30;
+  const size_t size = size_of_regular_file(file, path);
+  if (size > most) throw Error("cannot read " + path().string() + ": it has " + std::to_string(size >> 20) + " MiB; files up to 4096 MiB are read");
+  out.resize(size);
   size_t filled = 0;
   while (true) {
     // The size is only a hint: a file may grow meanwhile, and those of /proc say 0.

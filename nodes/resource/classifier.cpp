@@ -20,7 +20,7 @@ struct ClassifierModel {
     double deviation = 2e-5;
     void describe(auto& param) {
       param.reads("encoder", encoder, "The encoder before it; gives the width.");
-      param.required("classes", classes, positive, "How many classes there are.");
+      param.required("classes", classes, Range{1, 1000000}, "How many classes there are.");
       param("pool", pool, pools(), "mean: of the patches. cls: the class token.");
       param("deviation", deviation, Range{0, 1}, "Of the first weights.");
     }

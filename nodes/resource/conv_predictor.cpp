@@ -23,9 +23,9 @@ struct ConvPredictorModel {
     void describe(auto& param) {
       param.reads("encoder", encoder, "The encoder whose tokens come in; gives width and grid.");
       output.describe(param);
-      param("depth", depth, positive, "Convolutions.");
-      param("width", width, not_negative, "Channels; 0: the encoder's width.");
-      param("groups", groups, positive, "Groups of channels; divide both widths.");
+      param("depth", depth, Range{1, 1000}, "Convolutions.");
+      param("width", width, Range{0, 65536}, "Channels; 0: the encoder's width.");
+      param("groups", groups, Range{1, 65536}, "Groups of channels; divide both widths.");
       param("kernel", kernel, Range{1, 15}, "Side of the kernel, patches; odd.");
       param("noise", noise, not_negative, "Deviation of what stands at hidden places.");
       param("init", init, init_choices(), "First weights of the last layer, as model.vit's; convolutions are uniform in +-1 / sqrt(inputs).");

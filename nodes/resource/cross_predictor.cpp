@@ -24,9 +24,9 @@ struct CrossPredictorModel {
     void describe(auto& param) {
       param.reads("encoder", encoder, "The encoder whose blocks are read; gives width, depth and grid.");
       output.describe(param);
-      param("depth", depth, positive, "Layers of the predictor.");
-      param("width", width, positive, "Width of the predictor.");
-      param("heads", heads, positive, "Attention heads; divide width.");
+      param("depth", depth, Range{1, 1000}, "Layers of the predictor.");
+      param("width", width, Range{1, 65536}, "Width of the predictor.");
+      param("heads", heads, Range{1, 1024}, "Attention heads; divide width.");
       param("maps", maps, "Whether layers read a mix of all blocks; false: the encoder's final output.");
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
       param("init", init, init_choices(), "First weights, as model.vit's.");

@@ -21,9 +21,9 @@ struct PredictorModel {
     void describe(auto& param) {
       param.reads("encoder", encoder, "The encoder whose tokens come in; gives width and grid.");
       output.describe(param);
-      param("depth", depth, positive, "Blocks of the predictor.");
-      param("width", width, not_negative, "Width of the predictor; 0: half of the encoder's.");
-      param("heads", heads, positive, "Attention heads; divide width.");
+      param("depth", depth, Range{1, 1000}, "Blocks of the predictor.");
+      param("width", width, Range{0, 65536}, "Width of the predictor; 0: half of the encoder's.");
+      param("heads", heads, Range{1, 1024}, "Attention heads; divide width.");
       param("registers", registers, Range{0, 64}, "Register tokens of its own.");
       param("regions", regions, regions_choices(),
             "separate: a sequence for each region. joint: one sequence with all of them, patches of two regions twice.");

@@ -23,8 +23,8 @@ struct Pretrained {
     void describe(auto& param) {
       param.required("file", file, "The weights; relative to where the program is started.");
       param("layout", layout, layouts(), "Whose names the file has. auto: told from the names. timm: also MAE, I-JEPA, DINOv2 and Flowrun.");
-      param("heads", heads, not_negative, "Attention heads; 0: what the file notes, else as published ViTs of that width have.");
-      param("image", image, not_negative, "Side of the square input, pixels; 0: what the positions in the file are made for.");
+      param("heads", heads, Range{0, 1024}, "Attention heads; 0: what the file notes, else as published ViTs of that width have.");
+      param("image", image, Range{0, 16384}, "Side of the square input, pixels; 0: what the positions in the file are made for.");
       param("norm_eps", norm_eps, Range{0, 1e-2}, "Of the layer norms; Hugging Face's ViT has 1e-12. 0: what the file notes, else 1e-6.");
       param("drop_path", drop_path, Range{0, 0.9}, "As model.vit's.");
       param("lora_rank", lora_rank, Range{0, 1024}, "Rank of a trained addition to the attention's weights (Hu et al. 2021); 0: none.");

@@ -23,9 +23,9 @@ struct ProbeModel {
     void describe(auto& param) {
       param.reads("encoder", encoder, "The encoder whose features come in; gives width and attention heads.");
       param("kind", kind, kinds(), "What a head is.");
-      param.required("classes", classes, positive, "How many classes there are.");
-      param("width", width, not_negative, "Width of the features; 0: the encoder's. Twice that for eval.features with pool cls_mean.");
-      param("heads", heads, not_negative, "Attention heads of attentive and segment_block; 0: the encoder's.");
+      param.required("classes", classes, Range{1, 1000000}, "How many classes there are.");
+      param("width", width, Range{0, 65536}, "Width of the features; 0: the encoder's. Twice that for eval.features with pool cls_mean.");
+      param("heads", heads, Range{0, 1024}, "Attention heads of attentive and segment_block; 0: the encoder's.");
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens, for attentive and segment_block.");
       param("lrs", lrs, Range{1e-9, 1e3},
             "Learning rates of the heads. Empty: 3e-4, 1e-3, 3e-3, 1e-2, 3e-2 for linear; 5e-4, 1e-3, 1.5e-3, 2e-3, 3e-3 for attentive; "

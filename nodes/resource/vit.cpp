@@ -26,11 +26,11 @@ struct VitModel {
     double layer_scale = 0, drop_path = 0;
     void describe(auto& param) {
       param("arch", arch, archs(), "Depth, width and heads: ti 12/192/3, s 12/384/6, b 12/768/12, l 24/1024/16, h 32/1280/16.");
-      param("image", image, positive, "Side of the square input, pixels.");
-      param("patch", patch, positive, "Side of a patch, pixels; divides image.");
-      param("width", width, not_negative, "Width of the tokens instead of arch's; 0: arch's.");
-      param("depth", depth, not_negative, "Blocks instead of arch's; 0: arch's.");
-      param("heads", heads, not_negative, "Attention heads instead of arch's; 0: arch's.");
+      param("image", image, Range{1, 16384}, "Side of the square input, pixels.");
+      param("patch", patch, Range{1, 16384}, "Side of a patch, pixels; divides image.");
+      param("width", width, Range{0, 65536}, "Width of the tokens instead of arch's; 0: arch's.");
+      param("depth", depth, Range{0, 1000}, "Blocks instead of arch's; 0: arch's.");
+      param("heads", heads, Range{0, 1024}, "Attention heads instead of arch's; 0: arch's.");
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
       param("class_token", class_token, "Whether there is a class token.");
       param("registers", registers, Range{0, 64}, "Register tokens.");

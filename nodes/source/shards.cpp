@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "graph/node.h"
+#include "io/class_names.h"
 #include "io/shard_reader.h"
 #include "nodes/host.h"
 #include "nodes/source/selection.h"
@@ -40,12 +41,16 @@ struct Shards {
     shards_ = std::make_unique<io::ShardReader>(params.path);
     const io::ShardIndex& index = shards_->index();
     source::Candidates all{.without_labels = "the index of " + params.path + " has none"};
-    for (const io::ShardSample& sample : index.samples) all.names.push_back(index.name(sample)), all.labels.push_back(sample.label);
-    all.classes = index.classes;
-    if (index.classes.empty()) {
-      for (int64_t i = 0; i < index.class_count(); ++i) all.classes.push_back(std::to_string(i));
+    std::vector<std::string> texts;
+    for (const io::ShardSample& sample : index.samples) {
+      all.names.push_back(index.name(sample)), all.labels.push_back(sample.label);
+      if (index.classes.empty()) texts.push_back(std::to_string(sample.label));
     }
-    all.numbers = index.numbers();
+    all.classes = index.classes, all.numbers = index.numbers();
+    if (index.classes.empty() && index.class_count() > 0) {  // numbers alone, in an older index possibly those of a data base
+      io::ClassNames named = io::name_classes(texts);
+      all.labels.assign(named.labels.begin(), named.labels.end()), all.classes = std::move(named.classes);
+    }
     source::Chosen chosen = params.selection.choose(std::move(all));
     chosen_ = std::move(chosen.samples), labels_ = std::move(chosen.labels);
     data_ = {.place = params.path, .classes = std::move(chosen.classes), .numbers = chosen.numbers};

@@ -147,7 +147,8 @@ void conclude(Records& records, const Engine& engine, const ordered_json& result
 
 /// The record of the data that a resumed run goes on with. Throws PipelineError on other data than it began with, unless
 /// these are accepted.
-DataRecord compare_data(const RunArgs& args, const CheckedPipeline& pipeline, const io::RunPaths& paths, int64_t from, const ordered_json& sources) {
+DataRecord compare_data(const RunArgs& args, const CheckedPipeline& pipeline, const io::RunPaths& paths, int64_t from, bool first,
+                        const ordered_json& sources) {
   std::optional<DataRecord> record = DataRecord::read(paths, from);
   if (!record) return {};
   const std::string differences = record->differences(sources);
@@ -156,7 +157,7 @@ DataRecord compare_data(const RunArgs& args, const CheckedPipeline& pipeline, co
     throw PipelineError("error: the data are not those that the run began with:" + differences +
                         "\nbring these back, or go on with the new ones by --accept-changed-data: the epoch in progress then begins again");
   }
-  log_warning("going on with other data:" + differences);
+  if (first) log_warning("going on with other data:" + differences);
   const std::string training = pipeline.training_source < 0 ? "" : pipeline.nodes[static_cast<size_t>(pipeline.training_source)].name;
   record->change(sources, training, from, pipeline.run.epochs);
   return *record;
@@ -194,7 +195,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   if (args.resume) options.resume = resume_point(paths);
   const int64_t from = options.resume ? options.resume->step : 0;
   options.on_data = [&](const ordered_json& sources, const std::function<void(const DataChange&)>& changed) {
-    if (args.resume) data = compare_data(args, pipeline, paths, from, sources);
+    if (args.resume) data = compare_data(args, pipeline, paths, from, first, sources);
     if (const auto change = data.last_change()) changed(*change);
   };
   if (args.resume && first) cut_records(paths, options.resume);
