@@ -338,6 +338,25 @@ class Shards(support.Folder):
         self.assertEqual(len(list((self.folder / "tree/000002").iterdir())), 40)
 
     @needs_zstd
+    def test_a_label_of_gigabytes_is_refused_by_its_size(self):
+        def header(name, size):
+            out = bytearray(512)
+            out[: len(name)], out[100:108], out[156:157], out[257:265] = name, b"0000644\0", b"0", b"ustar\x0000"
+            out[124:136] = b"\x80" + size.to_bytes(11, "big")
+            out[148:156] = b" " * 8
+            out[148:156] = b"%06o\0 " % sum(out)
+            return bytes(out)
+
+        (self.folder / "s").mkdir()
+        with open(self.folder / "s/a.tar", "wb") as file:
+            file.write(header(b"a.jpg", 1) + b"x" + bytes(511) + header(b"a.cls", 6 << 30))
+            file.seek(6 << 30, 1)
+            file.write(bytes(1024))
+        subprocess.run(["zstd", "-q", "--rm", "s/a.tar", "-o", "s/a.tar.zst"], cwd=self.folder, check=True) if shutil.which("zstd") else None
+        limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+        err = self.flowrun("index", "s", "--quiet", status=1, preexec_fn=limit).stderr
+        self.assertIn("a.cls has 6442450944 bytes, too many for a label", err)
+
     def test_one_large_frame_is_refused_and_packed(self):
         noise = random.Random(0).randbytes(70 << 20)
         path = self.foreign("a.tar", [*self.members(0, 60), ("noise.bin", noise), *self.members(60, 100)])

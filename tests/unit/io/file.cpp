@@ -53,6 +53,15 @@ TEST(File, ReadingNamesFileAndReason) {
   EXPECT_THAT(message_of<Error>([&] { read_file(dir / "pipe", bytes); }), HasSubstr("not a regular file"));
 }
 
+TEST(File, SizesAreLookedAtBeforeMemoryIsTaken) {
+  const test::TemporaryDirectory dir;
+  put_file(dir / "hole", "x");
+  std::filesystem::resize_file(dir / "hole", uintmax_t{6} << 30);
+  std::vector<uint8_t> bytes;
+  EXPECT_THAT(message_of<Error>([&] { read_file(dir / "hole", bytes); }), AllOf(HasSubstr("it has 6144 MiB"), HasSubstr("files up to 4096 MiB")));
+  EXPECT_THAT(message_of<Error>([&] { Folder(dir.path()).read("hole", bytes); }), HasSubstr("it has 6144 MiB"));
+}
+
 TEST(File, UnreadableIsNamed) {
   const test::TemporaryDirectory dir;
   put_file(dir / "secret", "abc");
