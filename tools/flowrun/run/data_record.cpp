@@ -72,9 +72,9 @@ std::optional<DataChange> DataRecord::last_change() const {
 
 void DataRecord::change(const ordered_json& sources, const std::string& training, int64_t step, int64_t epochs) {
   const ordered_json before = {{"sources", record_.at("sources")}, {"steps_per_epoch", record_.at("steps_per_epoch")}};
-  const auto then = record_.at("sources").find(training), now = sources.find(training);
   record_["sources"] = sources;
-  if (then == record_.at("sources").end() || now == sources.end() || same(before.at("sources").at(training), *now)) return;
+  const ordered_json& then = before.at("sources");
+  if (!then.contains(training) || !sources.contains(training) || same(then.at(training), sources.at(training))) return;
   const int64_t per_epoch = std::max<int64_t>(1, before.at("steps_per_epoch"));
   const std::optional<DataChange> last = last_change();
   const int64_t shift = last ? last->epochs_done * per_epoch - last->after_step : 0;
