@@ -365,7 +365,7 @@ class Ranks(support.Folder):
         """The local addresses at which a process takes connections to the port, as the kernel writes them."""
         out = set()
         for table in ("tcp", "tcp6"):
-            for line in open(f"/proc/{pid}/net/{table}").read().splitlines()[1:]:
+            for line in pathlib.Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
                 fields = line.split()
                 address, at = fields[1].split(":")
                 if int(at, 16) == port and fields[3] == "0A":

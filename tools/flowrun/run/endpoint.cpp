@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t most_connections = 64;
 constexpr size_t longest_request = 16 << 10;
-constexpr auto time_for_one = std::chrono::seconds(5);
+constexpr auto time_for_one = std::chrono::seconds(60);
 constexpr int look_every = 50;  // milliseconds: how soon an end is noticed
 
 std::string response(const char* status, const std::string& body, bool with_body) {

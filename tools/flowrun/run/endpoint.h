@@ -11,7 +11,7 @@
 
 namespace flowrun::tool {
 
-/// Answers http://127.0.0.1:PORT/metrics. One thread serves all connections without waiting for any: each has a few seconds in
+/// Answers http://127.0.0.1:PORT/metrics. One thread serves all connections without waiting for any: each has a minute in
 /// all, however many bytes it sends; where too many are open, the oldest makes room. So no client keeps another from its
 /// answer, or a run from its end.
 class Endpoint {

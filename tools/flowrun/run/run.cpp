@@ -109,6 +109,10 @@ class Place {
   std::string text() const {
     return directory_->paths().root.string() + " was removed, moved or emptied while the run wrote into it: its results are lost, or lie elsewhere";
   }
+  /// Why the run failed: what was found in its folder's place says more than where that showed first.
+  std::string reason(const std::string& error) const {
+    return !is_lost() || error.find(text()) != std::string::npos ? error : text() + "\n  " + error;
+  }
   /// After a step. Throws RunError.
   void step() {
     const auto now = std::chrono::steady_clock::now();
@@ -139,8 +143,8 @@ std::string stopped_text(const io::RunPaths& paths, int64_t steps) {
 /// The first rank's last words: results first, since nothing that follows may keep them back.
 void conclude(Records& records, const Engine& engine, const ordered_json& result, std::optional<Monitor>& monitor, const io::RunPaths& paths) {
   records.finish(&engine, result);
-  monitor.reset();
   report_in_time(paths.root);
+  monitor.reset();
   if (result["status"] == "done") log_info("done: " + paths.root.string());
   if (result["status"] == "stopped") log_info(stopped_text(paths, result["steps"]));
 }
@@ -238,14 +242,15 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
     if (!ended.failed_evaluations.empty()) result["evaluations_failed"] = ended.failed_evaluations;
     if (!ended.failed_evaluations.empty() && !ended.stopped) status = exit_failed;
   } catch (const std::exception& error) {
-    if (ranks) ranks->failed(error.what());
+    const std::string why = place.reason(error.what());
+    if (ranks) ranks->failed(why);
     if (first) {
-      log_info(std::string("error: ") + error.what());
+      log_info("error: " + why);
     } else {
       std::fprintf(stderr, "rank %d: error: %s\n", ranks->launch().rank, error.what());
     }
     status = exit_failed;
-    result = {{"status", "failed"}, {"error", error.what()}};
+    result = {{"status", "failed"}, {"error", why}};
   }
   progress.clear();
   if (first && !place.is_lost()) conclude(records, *engine, result, monitor, paths);
