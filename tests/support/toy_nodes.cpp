@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graph/device.h"
+#include "graph/plugins.h"
 
 namespace flowrun::toy {
 namespace {

@@ -67,8 +67,8 @@ std::optional<ResumePoint> resume_point(const io::RunPaths& paths) {
   return point;
 }
 
-void cut_records(const io::RunPaths& paths, const std::optional<ResumePoint>& point) {
-  const int64_t step = point ? point->step : 0;
+void cut_records(const io::RunPaths& paths, std::optional<int64_t> point) {
+  const int64_t step = point.value_or(0);
   io::truncate_json_lines(paths.metrics, step);
   io::truncate_json_lines(paths.quarantine, step);
   // The evaluation of the checkpoint's own step is made again.

@@ -24,7 +24,7 @@ void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_
 /// The newest complete checkpoint, if there is one.
 std::optional<ResumePoint> resume_point(const io::RunPaths& paths);
 
-/// Cuts off what the run's files hold behind that point.
-void cut_records(const io::RunPaths& paths, const std::optional<ResumePoint>& point);
+/// Cuts off what the run's files hold behind the step of a checkpoint; nothing: all of it.
+void cut_records(const io::RunPaths& paths, std::optional<int64_t> point);
 
 }  // namespace flowrun::tool

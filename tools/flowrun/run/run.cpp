@@ -197,12 +197,14 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   std::unique_ptr<Engine> engine;
   EngineOptions options = engine_options(args, first ? out : "", ranks);
   if (args.resume) options.resume = resume_point(paths);
-  const int64_t from = options.resume ? options.resume->step : 0;
+  const bool from_checkpoint = options.resume.has_value();
+  const int64_t from = from_checkpoint ? options.resume->step : 0;
   options.on_data = [&](const ordered_json& sources, const std::function<void(const DataChange&)>& changed) {
     if (args.resume) data = compare_data(args, pipeline, paths, from, first, sources);
+    // Not before it is known that the run goes on: a resume that is refused loses nothing.
+    if (args.resume && first) cut_records(paths, from_checkpoint ? std::optional(from) : std::nullopt);
     if (const auto change = data.last_change()) changed(*change);
   };
-  if (args.resume && first) cut_records(paths, options.resume);
   std::optional<Monitor> monitor;
   options.on_step = [&](const StepContext& context) {
     monitor->step(context);
