@@ -58,7 +58,7 @@ LineColumn line_and_column(const Location& where) {
 }
 
 void Diagnostics::error(const Location& where, std::string message, std::string hint) {
-  constexpr size_t longest = 2000;  // a name of megabytes helps nobody
+  constexpr size_t longest = 1000;  // a name of megabytes helps nobody, nor does a list of a thousand names
   if (message.size() > longest) message = message.substr(0, longest) + "…";
   if (hint.size() > longest) hint = hint.substr(0, longest) + "…";
   faults_.push_back({where, std::move(message), std::move(hint)});

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <functional>
+#include <utility>
 
 #include "io/error.h"
 #include "io/image_format.h"
@@ -66,7 +67,8 @@ class Lister {
       out_.files.push_back({name});
       if (!flat) out_.strays.push_back(name);
     }
-    if (!out_.strays.empty() || flat) {
+    const bool deeper = take_folders_below();
+    if (!out_.strays.empty() || flat || deeper) {
       std::sort(out_.files.begin(), out_.files.end(), [](const ImageFile& a, const ImageFile& b) { return a.path < b.path; });
     } else {
       std::sort(out_.files.begin(), out_.files.end(),
@@ -97,6 +99,19 @@ class Lister {
       const bool filled = std::any_of(out_.files.begin(), out_.files.end(), [&](const ImageFile& file) { return file.path.starts_with(prefix); });
       if (filled) out_.nested.push_back(folder);
     }
+  }
+
+  /// A single class folder that holds folders alone lies around the class folders: these are the classes. Pictures keep
+  /// their order.
+  bool take_folders_below() {
+    if (out_.classes.size() != 1 || out_.nested.size() < 2 || !out_.strays.empty()) return false;
+    const size_t prefix = out_.classes[0].size() + 1;
+    for (ImageFile& file : out_.files) {
+      const std::string name = file.path.substr(prefix, file.path.find('/', prefix) - prefix);
+      file.label = static_cast<int>(std::lower_bound(out_.nested.begin(), out_.nested.end(), name) - out_.nested.begin());
+    }
+    out_.around = std::exchange(out_.classes, out_.nested)[0];
+    return true;
   }
 
   /// Appends what is in the folder PATH (from the root) and below. A folder that links lead to again is passed over, so

@@ -20,6 +20,7 @@ struct ImageFolder {
   std::vector<ImageFile> files;      // sorted by class, then by path; by path alone where some have no class
   // What a reader of labels should know.
   std::vector<std::string> strays;            // pictures that lie beside the class folders, and so have no class
+  std::string around;                         // the only folder there, around the class folders; empty: they lie in the root
   std::vector<std::string> nested;            // folders with pictures in the only class folder, which itself has none
   std::map<std::string, std::string> shared;  // a folder that is reached from two class folders, and their names
   // What was not taken.
@@ -32,7 +33,8 @@ struct ImageFolder {
 bool is_tool_folder(const std::string& name);
 
 // Lists the pictures (is_image_name) of a folder of class folders, each searched with all below it, as torchvision's
-// ImageFolder does. Class folders without a picture, and folders that programs made, are no classes. Where no folder
+// ImageFolder does. Where the root holds a single folder, which has no picture of its own but two or more folders with
+// pictures, these are the classes. Class folders without a picture, and folders that programs made, are no classes. Where no folder
 // holds a picture the folder is flat: no classes, label -1. Names that begin with a dot are passed over; links are
 // followed, each folder once in a class. Sorted by bytes, so the order is the same on every machine. Throws Error when
 // the folder is missing (naming what is there instead), not a folder, unreadable anywhere, or without images.

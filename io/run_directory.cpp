@@ -116,6 +116,8 @@ void RunDirectory::hold(bool resume) {
     make_directories(out, made_);
     lock_ = lock_directory(out);
   }
+  for (const fs::directory_entry& entry : fs::directory_iterator(out)) before_.insert(entry.path().filename().string());
+  listed_ = true;
   // Asked only under the lock: of two that start at once, one must lose.
   if (!resume && holds_run(out)) {
     const bool saved = has_checkpoint(paths_.checkpoints);
@@ -123,7 +125,6 @@ void RunDirectory::hold(bool resume) {
                 (saved ? ": continue it with --resume or choose another --out"
                        : ", which has no complete checkpoint: choose another --out, or begin it again with --resume"));
   }
-  for (const fs::directory_entry& entry : fs::directory_iterator(out)) before_.insert(entry.path().filename().string());
   make_directories(paths_.checkpoints, made_);
   if (resume) remove_dead_temporaries(out);
 }
@@ -137,7 +138,7 @@ bool RunDirectory::in_place() const {
 void RunDirectory::undo() const noexcept {
   try {
     std::error_code ignored;
-    if (lock_ && in_place()) {
+    if (listed_ && in_place()) {  // else nothing tells what was there before
       for (auto it = fs::directory_iterator(paths_.root, ignored); !ignored && it != fs::directory_iterator(); it.increment(ignored)) {
         const std::string name = it->path().filename().string();
         if (!before_.contains(name) && is_run_file(name)) (void)::unlink(it->path().c_str());

@@ -67,6 +67,7 @@ class RunDirectory {
   FileDescriptor lock_;
   std::vector<std::filesystem::path> made_;  // folders, the outer ones first
   std::set<std::string> before_;             // names that were in it
+  bool listed_ = false;                      // before_ is complete
 };
 
 // Appends JSON objects to a file, one per line, each handed to the system at once, so that readers never see half a

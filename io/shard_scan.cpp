@@ -126,7 +126,7 @@ class Grouper {
   void take(const TarMember& member, const MemberName& name) {
     ++members_;
     const bool labels = name.suffix == "cls" || name.suffix == "json";
-    const bool image = !labels && (image_.empty() ? is_image_name("." + std::string(name.extension())) : name.suffix == image_);
+    const bool image = !labels && (image_.empty() ? is_image_name("x." + std::string(name.extension())) : name.suffix == image_);
     if (!labels && !image) return;
     const std::string about = where_ + ": " + name.name;
     if (member.kind == TarMember::Kind::link) throw Error(about + " is a link; write the shard with tar --dereference --hard-dereference");

@@ -182,7 +182,8 @@ bool truncate_event_file(const std::filesystem::path& path, int64_t step) {
   std::string kept;
   while (const auto event = first_event(rest)) {
     const size_t record = length_bytes + crc_bytes + event->size() + crc_bytes;
-    if (step_of_event(*event) <= step) kept += rest.substr(0, record);
+    const bool is_version = rest.size() == all;  // readers want the first record
+    if (is_version || step_of_event(*event) <= step) kept += rest.substr(0, record);
     rest.remove_prefix(record);
   }
   if (rest.size() == all || kept.size() == all) return false;  // no event file, or nothing to drop

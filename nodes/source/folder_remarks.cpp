@@ -47,9 +47,9 @@ std::vector<std::string> remarks(const io::ImageFolder& folder, bool labels_read
   }
   if (!folder.tool_folders.empty()) log_info(root + ": passed over folders that programs make: " + joined(folder.tool_folders));
   if (!labels_read) return out;
-  if (folder.classes.size() == 1 && !folder.nested.empty()) {
-    out.push_back(root + " has one class folder, " + folder.classes[0] + ", which holds the folders " + joined(folder.nested) +
-                  ": if these are the classes, let path be " + (folder.root / folder.classes[0]).string());
+  if (!folder.around.empty()) {
+    out.push_back(root + " has one class folder, " + folder.around + ", which holds the folders " + joined(folder.nested) +
+                  ": these are taken for the classes. If so, let path be " + (folder.root / folder.around).string());
   } else if (folder.classes.size() == 1) {
     out.push_back(root + " has one class, " + folder.classes[0] + ": every answer is right, so an accuracy says nothing");
   }

@@ -53,6 +53,8 @@ void expect_content(const fs::path& directory) {
 TEST(Checkpoint, RoundTrip) {
   const test::TemporaryDirectory dir;
   const fs::path root = dir / "run/checkpoints";
+  EXPECT_THAT(message_of<Error>([&] { write_checkpoint(root, 12); }), HasSubstr("cannot create directory")) << "a run that was removed stays so";
+  fs::create_directory(dir / "run");
   const fs::path written = write_checkpoint(root, 12);
   EXPECT_EQ(written, root / "step-12");
   EXPECT_THAT(names_in(root), ElementsAre("step-12"));

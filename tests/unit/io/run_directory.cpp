@@ -101,9 +101,25 @@ TEST(RunDirectory, UndoRemovesWhatItMadeAndNothingElse) {
 TEST(RunDirectory, AFailedAttemptLeavesNoFolders) {
   const test::TemporaryDirectory dir;
   put_file(dir / "run/checkpoints", "a file where a folder belongs");
-  EXPECT_THAT(message_of<Error>([&] { RunDirectory(dir / "new/../run", false); }), HasSubstr("checkpoints"));
+  EXPECT_THAT(message_of<Error>([&] { RunDirectory(dir / "new/../run", false); }), HasSubstr("holds a run already"));
   EXPECT_FALSE(fs::exists(dir / "new"));
   EXPECT_EQ(get_file(dir / "run/checkpoints"), "a file where a folder belongs");
+}
+
+TEST(RunDirectory, ARunThatIsThereStaysWhole) {
+  const test::TemporaryDirectory dir;
+  const std::vector<std::string> names = {"pipeline.resolved.json",
+                                          "metrics.jsonl",
+                                          "evaluations.jsonl",
+                                          "log.txt",
+                                          "result.json",
+                                          "data.json",
+                                          "report.html",
+                                          "events.out.tfevents.1.flowrun",
+                                          "checkpoints/step-2/manifest.json"};
+  for (const std::string& name : names) put_file(dir / "run" / name, name);
+  EXPECT_THAT(message_of<Error>([&] { RunDirectory(dir / "run", false); }), HasSubstr("holds a run already"));
+  for (const std::string& name : names) EXPECT_EQ(get_file(dir / "run" / name), name);
 }
 
 TEST(RunDirectory, KnowsWhetherItIsInPlace) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "io/error.h"
+#include "io/image_format.h"
 #include "io/shard_reader.h"
 #include "io/shard_scan.h"
 #include "io/tar.h"
@@ -186,7 +187,7 @@ TEST_F(ShardIndexing, FaultsNameShardAndMember) {
 
 TEST_F(ShardIndexing, NoShardsNoImages) {
   EXPECT_EQ(without_folder(test::message_of<Error>([&] { make(); })), "no .tar or .tar.zst in DIR");
-  EXPECT_EQ(fault("a.tar", {{"a.txt", ""}}), "no image (.jpg, .jpeg, .png, .webp) in DIR/a.tar");
+  EXPECT_EQ(fault("a.tar", {{"a.txt", ""}}), "no image (" + image_extensions("or") + ") in DIR/a.tar");
   EXPECT_EQ(open_fault(), "no index.flowrun in DIR: run flowrun index DIR");
   const std::string twice[] = {"x.tar", "x.tar"};
   EXPECT_EQ(test::message_of<Error>([&] { list_shards(twice); }), "x.tar is named twice");
