@@ -49,12 +49,14 @@ void MaskStatistics::add(const Masks& masks) {
 
 void MaskStatistics::add_row(const Masks& masks, int64_t row) {
   std::vector<uint8_t> visible(visible_count_.size()), target(visible.size());
-  // The lists, also where a map has more: they are what nodes that train read.
-  for (int64_t k = 0; k < masks.visible_count; ++k) {
-    visible[static_cast<size_t>(masks.visible[static_cast<size_t>(row * masks.visible_count + k)])] = 1;
+  if (masks.map.empty()) {
+    for (int64_t k = 0; k < masks.visible_count; ++k)
+      visible[static_cast<size_t>(masks.visible[static_cast<size_t>(row * masks.visible_count + k)])] = 1;
+    const int64_t per_row = masks.regions * masks.region_size;
+    for (int64_t m = 0; m < per_row; ++m) target[static_cast<size_t>(masks.targets[static_cast<size_t>(row * per_row + m)])] = 1;
+  } else {
+    for (size_t p = 0; p < visible.size(); ++p) target[p] = masks.map[static_cast<size_t>(row) * visible.size() + p] != 0, visible[p] = !target[p];
   }
-  const int64_t per_row = masks.regions * masks.region_size;
-  for (int64_t m = 0; m < per_row; ++m) target[static_cast<size_t>(masks.targets[static_cast<size_t>(row * per_row + m)])] = 1;
   for (size_t p = 0; p < visible.size(); ++p) visible_count_[p] += visible[p], target_count_[p] += target[p];
   ++rows_;
   target_.add(static_cast<double>(std::count(target.begin(), target.end(), uint8_t{1})) / static_cast<double>(target.size()));

@@ -259,7 +259,10 @@ TEST(BadSample, TooManyEndTheRunAtTheSamePlace) {
   const std::string text = failing(0.2);
   const ToyRun expected = run_toy(text, serial(), {"run.max_bad=20"});
   EXPECT_THAT(expected.error, HasSubstr("more than run.max_bad = 20 samples failed"));
-  EXPECT_EQ(expected.quarantine.size(), 21u);
+  std::set<std::string> files;  // each counts once, however often it comes
+  for (const std::string& line : expected.quarantine) files.insert(line.substr(line.find(' ')));
+  EXPECT_EQ(files.size(), 21u);
+  EXPECT_GT(expected.quarantine.size(), files.size());
   for (const int count : all_threads) {
     for (uint64_t jitter = 0; jitter < 4; ++jitter) expect_equal(expected, run_toy(text, threads(count, jitter), {"run.max_bad=20"}));
   }
@@ -356,11 +359,14 @@ TEST(Evaluation, PassesAllStreamsInOrderAndLeavesTrainingAlone) {
   }
 }
 
-TEST(Evaluation, ThatFailsKeepsWhatWasLearnt) {
+TEST(Evaluation, ThatFailsEndsNoTraining) {
   for (const char* set : {"nodes.measure.fail=true", "nodes.held.bad=[3]"}) {
     const ToyRun expected = run_toy(with_evaluations("\"1 epoch\""), serial(), {set, "run.max_bad=9"});
-    EXPECT_NE(expected.error, "");
-    EXPECT_EQ(expected.steps.size(), 4u);
+    EXPECT_EQ(expected.error, "");
+    EXPECT_EQ(expected.steps.size(), 12u);
+    EXPECT_TRUE(expected.evaluations.empty()) << "it is left out from then on";
+    ASSERT_TRUE(expected.result.failed_evaluations.contains("measure"));
+    EXPECT_NE(expected.result.failed_evaluations.at("measure"), "");
     for (const int count : all_threads) {
       expect_equal(expected, run_toy(with_evaluations("\"1 epoch\""), threads(count, 5), {set, "run.max_bad=9"}));
     }

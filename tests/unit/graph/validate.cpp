@@ -49,7 +49,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"\"seed\": 7", "\"seed\": -7", "seed must be an integer, at least 0"},
         Case{"\"epochs\": 3", "\"epochs\": 0", "epochs must be at least 1"},
         Case{"\"epochs\": 3", "\"device\": \"gpu\"", "run: device can't be \"gpu\""},
-        Case{"\"one\": ", "\"o ne\": ", "a node's name is not empty and has no dot, star or blank"},
+        Case{"\"one\": ", "\"o ne\": ", "a node's name is made of letters, digits, _ and -"},
         Case{"\"record\":", "\"spare\": { \"type\": \"toy.noise\", \"in\": \"numbers\" }, \"record\":",
              "spare: nothing reads what it provides (number)"},
         Case{"\"in\": \"stack\", \"model\": \"teacher\"", "\"in\": \"numbers\", \"model\": \"teacher\"", "teach: input numbers takes Numbers"},

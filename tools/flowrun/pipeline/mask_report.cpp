@@ -215,7 +215,9 @@ DrawnMasks draw_masks(CheckedPipeline& pipeline, CheckedNode& node, int64_t grou
   mask::MaskStatistics statistics;
   std::vector<MaskExample> examples;
   const Grouping grouping = draw_groups(pipeline, node, groups, size, [&](const Masks& masks, int64_t g) {
-    statistics.add(masks);
+    Masks read = masks;
+    read.map.clear();  // nodes that train read the lists
+    statistics.add(read);
     // Each from another group: sizes differ between groups.
     if (examples.size() < examples_wanted) examples.push_back(example_of(masks, g % masks.rows()));
   });

@@ -50,13 +50,13 @@ TEST_F(SourceShards, GiveBytesAndLabelsOfTheFolder) {
   for (const bool zstd : {false, true}) {
     const auto out = dir_ / (zstd ? "zst" : "tar");
     const io::PackReport report = io::pack(from, out, {.zstd = zstd, .threads = 3});
-    EXPECT_EQ(report.classes, 5) << "one without images";
-    for (const std::string more : {"", R"(, "part": "held_out", "list_seed": 5)", R"(, "limit": 7)"}) {
+    EXPECT_EQ(report.classes, 4) << "a folder without images is none";
+    for (const std::string more : {"", R"(, "part": "held_out", "list_seed": 5)", R"(, "limit": 7)", R"(, "per_class": 1)"}) {
       EXPECT_EQ(samples("source.shards", path_json(out, more)), samples("source.folder", path_json(dir_ / "data", more))) << more;
     }
-    const std::string per_class = R"(, "per_class": 3)";
+    const std::string per_class = R"(, "per_class": 99)";
     EXPECT_THAT(test_io::message_of<io::Error>([&] { samples("source.shards", path_json(out, per_class)); }),
-                testing::HasSubstr("class c2b has 0 images"));
+                testing::HasSubstr("fewer than per_class = 99"));
   }
 }
 
