@@ -103,7 +103,8 @@ struct Health {
   }
   void restore(const State& state) {
     const auto found = state.find("judged");
-    if (found == state.end() || found->second.bytes != sizeof judged_) throw NodeError("the checkpoint's state of it is damaged, or of another version");
+    if (found == state.end() || found->second.bytes != sizeof judged_)
+      throw NodeError("the checkpoint's state of it is damaged, or of another version");
     std::memcpy(judged_.data(), found->second.data.get(), sizeof judged_);
   }
 

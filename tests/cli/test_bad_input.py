@@ -115,9 +115,13 @@ class BadInput(support.Folder):
     def test_beyond_the_budget(self):
         for index in range(3):
             self.bad_file(f"bad{index}.jpg", b"no picture")
-        self.write(self.pipeline(epochs=50, max_bad=4))
+        self.write(self.pipeline(epochs=50, max_bad=2))
         err = self.flowrun("pipeline.json", "--out", "run", status=1).stderr
-        self.assertIn("more than run.max_bad = 4", err)
+        self.assertIn("more than run.max_bad = 2", err)
+        # Three files stay three, however many epochs meet them; the log names each once, and the list all places.
+        err = self.flowrun("pipeline.json", "--out", "three", "--set", "run.max_bad=3").stderr
+        self.assertEqual(err.count("replaced a sample that failed"), 3)
+        self.assertGreater(len((self.folder / "three/quarantine.jsonl").read_text().splitlines()), 20)
 
 
 if __name__ == "__main__":

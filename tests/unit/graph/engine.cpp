@@ -364,7 +364,7 @@ TEST(Evaluation, ThatFailsEndsNoTraining) {
     const ToyRun expected = run_toy(with_evaluations("\"1 epoch\""), serial(), {set, "run.max_bad=9"});
     EXPECT_EQ(expected.error, "");
     EXPECT_EQ(expected.steps.size(), 12u);
-    EXPECT_TRUE(expected.evaluations.empty()) << "it is left out from then on";
+    EXPECT_LE(expected.evaluations.size(), 1u) << "at the start at most: it is left out from then on";
     ASSERT_TRUE(expected.result.failed_evaluations.contains("measure"));
     EXPECT_NE(expected.result.failed_evaluations.at("measure"), "");
     for (const int count : all_threads) {

@@ -80,7 +80,8 @@ TEST(ImageFolder, FoldersOneTooDeepAreSeen) {
   const ImageFolder folder = list_image_folder(dir.path());
   EXPECT_THAT(folder.classes, ElementsAre("a", "a-b", "ant", "bee"));
   EXPECT_EQ(folder.around, "train");
-  EXPECT_THAT(paths_of(folder), ElementsAre("1 train/a-b/1.jpg", "0 train/a/1.jpg", "2 train/ant/1.jpg", "3 train/bee/1.jpg")) << "by path, as before";
+  EXPECT_THAT(paths_of(folder), ElementsAre("1 train/a-b/1.jpg", "0 train/a/1.jpg", "2 train/ant/1.jpg", "3 train/bee/1.jpg"))
+      << "by path, as before";
   put_file(dir / "train/1.jpg", "");
   EXPECT_THAT(list_image_folder(dir.path()).classes, ElementsAre("train")) << "it has a picture of its own";
   fs::remove(dir / "train/1.jpg");

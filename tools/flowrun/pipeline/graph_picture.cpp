@@ -321,7 +321,8 @@ class Picture {
     std::ostringstream out;
     out << "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"flowrun-graph\" width=\"" << number(width) << "\" height=\"" << number(bottom + 8)
         << "\" viewBox=\"0 0 " << number(width) << ' ' << number(bottom + 8) << "\" font-family=\"Helvetica, Arial, sans-serif\">\n"
-        << style << "<rect " << look("page") << " width=\"100%\" height=\"100%\"/>\n" << body_.str() << "</svg>\n";
+        << style << "<rect " << look("page") << " width=\"100%\" height=\"100%\"/>\n"
+        << body_.str() << "</svg>\n";
     return out.str();
   }
 
@@ -360,8 +361,8 @@ class Picture {
   /// Words on lines: with a rim of the ground's colour, drawn first, so that they can be read.
   static std::string words_on_lines(const std::string& kind, const std::string& place, const std::string& words) {
     const std::string size = kind == "title" ? "10" : "9", text = place + ">" + xml_text(words) + "</text>";
-    return "<text class=\"halo\" fill=\"#f7f7f8\" stroke=\"#f7f7f8\" stroke-width=\"3\" stroke-linejoin=\"round\" font-size=\"" + size + "\" " + text +
-           "<text " + look(kind) + " " + text;
+    return "<text class=\"halo\" fill=\"#f7f7f8\" stroke=\"#f7f7f8\" stroke-width=\"3\" stroke-linejoin=\"round\" font-size=\"" + size + "\" " +
+           text + "<text " + look(kind) + " " + text;
   }
 
   struct Label {
@@ -376,8 +377,8 @@ class Picture {
     size_t last = l;
     while (last + 1 < layout_.layers.size() && layout_.band_of_layer[last + 1] == layout_.band_of_layer[l]) ++last;
     const double from = layout_.top[l] - band_head - 2, to = bottom_of(last) + 12;
-    body_ << "<rect " << look("band") << " x=\"8\" y=\"" << number(from) << "\" width=\"" << number(inside_ - 8) << "\" height=\"" << number(to - from)
-          << "\" rx=\"8\"/>\n"
+    body_ << "<rect " << look("band") << " x=\"8\" y=\"" << number(from) << "\" width=\"" << number(inside_ - 8) << "\" height=\""
+          << number(to - from) << "\" rx=\"8\"/>\n"
           << words_on_lines("title", "x=\"16\" y=\"" + number(from + 13) + "\"", band_titles[layout_.band_of_layer[l]]) << "\n";
   }
 

@@ -105,7 +105,8 @@ class Page {
     const std::string steps = part(f_.result, "steps");
     fact(out_, "steps", steps.empty() && f_.last_step > 0 ? std::to_string(f_.last_step) + " reported" : steps);
     fact(out_, "images", part(f_.result, "images"));
-    if (f_.result.is_object() && f_.result.contains("seconds") && f_.result["seconds"].is_number()) fact(out_, "time of the last start", duration(f_.result["seconds"]));
+    if (f_.result.is_object() && f_.result.contains("seconds") && f_.result["seconds"].is_number())
+      fact(out_, "time of the last start", duration(f_.result["seconds"]));
     if (const auto rate = f_.metrics.find("images_per_second"); rate != f_.metrics.end()) {
       fact(out_, "images a second", short_number(std::round(rate->second.mean())) + " on average");
     }

@@ -47,10 +47,9 @@ void Records::evaluation(const std::string& node, const EvaluationContext& conte
 }
 
 void Records::quarantine(const BadSample& bad, const RunInfo& run) {
-  if (!bad.kept) {
-    log_warning("replaced a sample that failed: " + bad.key + "\n  " + bad.error);
-  } else if (kept_.insert(bad.key).second) {  // epoch after epoch it is met again
-    log_warning("kept a sample: " + bad.key + "\n  " + bad.error);
+  // Epoch after epoch it is met again.
+  if (named_.insert(bad.key).second) {
+    log_warning((bad.kept ? "kept a sample: " : "replaced a sample that failed: ") + bad.key + "\n  " + bad.error);
   }
   if (!bad.training) return;
   if (!quarantine_) quarantine_.emplace(paths_.quarantine);

@@ -31,7 +31,7 @@ class Records {
 
   const io::RunPaths& paths_;
   std::optional<io::JsonLines> quarantine_;
-  std::set<std::string> kept_;  // files that the log names
+  std::set<std::string> named_;  // files that the log names
 };
 
 }  // namespace flowrun::tool
