@@ -39,6 +39,7 @@ struct EngineOptions {
   size_t trace = 0;                    // how many calls of each thread to keep for a trace
   std::vector<std::string> stubs;      // for measuring: nodes that replay what they gave first (graph/stubs.h)
   const Slowdown* slowdown = nullptr;  // for measuring (graph/slowdown.h)
+  bool wraps = false;                  // for measuring: a source may have fewer samples than a batch, which then come again within it
   bool counts_cpu = false;             // in the statistics of the pool's nodes; for a profile, since it slows small nodes
   std::string directory;
   const std::atomic<bool>* stop = nullptr;  // set from a signal handler: end after the step in flight

@@ -149,7 +149,7 @@ void Engine::size_run() {
   const StreamPlan& stream = plan_.streams[0];
   const uint64_t samples = source.node->size();
   const Grouping grouping = stream.grouping;
-  if (static_cast<int64_t>(samples) < grouping.size) {
+  if (static_cast<int64_t>(samples) < grouping.size && !options_.wraps) {
     throw PipelineError("error: " + source.name + " has " + std::to_string(samples) + " samples, fewer than the batch of " +
                         std::to_string(grouping.size) + ": make the batch smaller, or check the path");
   }
@@ -158,7 +158,7 @@ void Engine::size_run() {
                         " groups: the number of ranks must divide batch size / group");
   }
   info_.batch = grouping.size;
-  info_.steps_per_epoch = static_cast<int64_t>(samples) / grouping.size;
+  info_.steps_per_epoch = std::max<int64_t>(1, static_cast<int64_t>(samples) / grouping.size);
   int64_t images = 0;
   if (__builtin_mul_overflow(pipeline_.run.epochs, static_cast<int64_t>(samples), &images)) {
     throw PipelineError("error: run.epochs: " + std::to_string(pipeline_.run.epochs) + " passes over the " + std::to_string(samples) +

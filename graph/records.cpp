@@ -33,7 +33,7 @@ Segment Segment::pass(const StreamPlan& stream, uint64_t samples, int rank, int 
 
 Segment Segment::training(const StreamPlan& stream, uint64_t samples, int64_t first_step, int64_t steps, const RunInfo& run) {
   Segment segment{.stream = &stream, .samples = samples, .first_step = first_step, .steps = steps};
-  segment.steps_per_epoch = static_cast<int64_t>(samples) / stream.grouping.size;
+  segment.steps_per_epoch = std::max<int64_t>(1, static_cast<int64_t>(samples) / stream.grouping.size);
   segment.groups_world = stream.groups_per_step;
   segment.epoch_shift = run.epoch_shift;
   segment.groups = stream.groups_per_step / run.world;

@@ -181,7 +181,8 @@ bool StreamRun::admit(SampleRecord& lane) {
       lane.order.emplace(segment_.samples, options_.seed, pipeline_.nodes[static_cast<size_t>(segment_.stream->source)].stream, lane.place.epoch);
       lane.order_epoch = lane.place.epoch;
     }
-    lane.sample = (*lane.order)(lane.place.position);
+    const uint64_t position = lane.place.position;
+    lane.sample = (*lane.order)(position < segment_.samples ? position : position % segment_.samples);  // EngineOptions::wraps
     if (options_.replaced != nullptr) substitute_known(lane);
   } else {
     lane.sample = lane.place.position;

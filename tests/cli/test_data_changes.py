@@ -138,6 +138,14 @@ class Changes(support.Folder):
             plain["nodes"][f"{name}_batch"]["in"]["label"] = name
         plain["nodes"]["known"]["list"] = "good.txt"
         (self.folder / "good.txt").write_text("".join(f"{p}/{n:02}.jpg\n" for p in "ab" for n in range(2, 6)))
+        bad = self.folder / "val/a/x.jpg"
+        # An error of the header is found before anything is trained.
+        plain["nodes"]["knn"] = {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}, "k": [3]}
+        self.write(plain)
+        said = self.flowrun("pipeline.json", "--out", "early", "--quiet", status=2).stderr
+        self.assertIn("error: unseen: evaluations will fail on 1 file of 9 looked at, the first val/a/x.jpg", said)
+        self.assertFalse((self.folder / "early").exists())
+        bad.write_bytes((self.folder / "val/a/02.jpg").read_bytes()[:900])  # broken further on
         plain["nodes"]["knn"] = {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}, "k": [3], "at": ["1 epochs", "end"]}
         self.write(plain)
         said = self.flowrun("pipeline.json", "--out", "run", "--quiet", status=1).stderr

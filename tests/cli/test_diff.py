@@ -77,8 +77,12 @@ class Diff(support.Folder):
         for model in ("student", "predictor"):
             slow["models"][model]["width"] = 192
         speed = self.diff(training_pipeline(), slow, "--speed", 4)["images_per_second"]
-        self.assertLess(speed["change"], -0.2)
-        self.assertIn("images/s (-", self.flowrun("diff", "a.json", "b.json", "--speed", 2).stdout)
+        self.assertLessEqual(speed["change_low"], speed["change"])
+        self.assertLessEqual(speed["change"], speed["change_high"])
+        self.assertIn("noisy", speed)
+        if support.MEASURES:
+            self.assertLess(speed["change"], -0.2)
+        self.assertIn("in three turns)", self.flowrun("diff", "a.json", "b.json", "--speed", 2).stdout)
 
     def test_faults(self):
         self.write(training_pipeline(), "a.json")

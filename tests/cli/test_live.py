@@ -114,7 +114,7 @@ class Terminal(Folder):
                 self.assertIn("\x1b[33m", written)
 
     def test_the_log_is_not_torn(self):
-        pipeline = with_fault("sample", kind="throw", at=20)
+        pipeline = with_fault("sample", kind="throw", every=16)
         pipeline["run"].update(epochs=4, max_bad=100)
         pipeline["nodes"]["slow"] = {"type": "fault.step", "after": "ema", "kind": "sleep", "ms": 150}
         for columns in (100, 30):

@@ -5,6 +5,8 @@ import re
 import subprocess
 import unittest
 
+from PIL import Image
+
 from test_live import with_fault
 from support import MEASURES, PHOTOGRAPHS, ROOT, Folder, data_pipeline, needs_photographs, frozen_streams, images, needs_cifar10, training_pipeline, unpack_cifar10
 
@@ -27,6 +29,17 @@ class Profile(Folder):
         self.assertAlmostEqual(result["images_per_second"], result["images"] / result["seconds"], delta=1)
         self.assertGreater(sum(node["share"] for node in result["nodes"]), 0.5)
         self.assertFalse((self.folder / "runs").exists(), "a profile writes nothing")
+
+    def test_a_folder_smaller_than_a_batch(self):
+        """Its samples come again within a batch: it is the speed that is asked for."""
+        for index in range(5):
+            path = self.folder / f"few/{index}.jpg"
+            path.parent.mkdir(exist_ok=True)
+            Image.effect_noise((40, 40), 60).convert("RGB").save(path)
+        pipeline = data_pipeline()
+        pipeline["nodes"]["files"] = {"type": "source.folder", "path": "few"}
+        self.assertGreater(self.profile(pipeline, "--seconds", "0.3")["images"], 16)
+        self.assertIn("fewer than the batch", self.flowrun(self.write(pipeline), "--out", "run", status=2).stderr)
 
     def test_the_table(self):
         out = self.flowrun("profile", self.write(data_pipeline()), "--input-only", "--seconds", "0.3").stdout

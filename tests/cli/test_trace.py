@@ -3,6 +3,8 @@ import collections
 import json
 import shutil
 
+from PIL import Image
+
 import support
 
 
@@ -120,10 +122,15 @@ class Trace(support.Folder):
         self.assertIn("encode", {event["name"] for event in self.calls(events)})
 
     def test_names_are_escaped(self):
+        name = 'fl"ip\\ä {}.jpg'
+        for index in range(16):
+            path = self.folder / "few" / name.format(index)
+            path.parent.mkdir(exist_ok=True)
+            Image.effect_noise((40, 40), 60).convert("RGB").save(path)
         pipeline = support.data_pipeline()
-        text = json.dumps(pipeline).replace('"flip"', '"fl\\"ip\\\\ä"')
-        _, events = self.traced(json.loads(text))
-        self.assertIn('fl"ip\\ä', {event["name"] for event in events})
+        pipeline["nodes"]["files"] = {"type": "source.folder", "path": "few"}
+        _, events = self.traced(pipeline)
+        self.assertIn("few/" + name.format(3), {event.get("args", {}).get("key") for event in events})
 
     def test_a_place_that_is_not_there(self):
         self.write(support.data_pipeline())

@@ -146,19 +146,32 @@ ordered_json compare(const Side& a, const Side& b) {
   return out;
 }
 
-/// Both in turns, twice, so that what else the machine does falls on both.
+/// Both in turns, so that what else the machine does falls on both. The turns tell how far to trust the mean: a change
+/// that differs by more than a fifth between them, or cores that others had, say nothing about the pipelines.
 ordered_json speeds(const DiffArgs& args) {
-  double rates[2] = {1, 1};
-  for (int round = 0; round < 2; ++round) {
+  constexpr int turns = 3;
+  double rates[2] = {1, 1}, least = INFINITY, most = 0, delayed = 0;
+  for (int turn = 0; turn < turns; ++turn) {
+    double now[2];
     for (int i = 0; i < 2; ++i) {
       const PipelineArgs& pipeline = i == 0 ? args.a : args.b;
       const Study study([&] { return load_checked(pipeline); }, {});
-      std::fprintf(stderr, "measuring %s for %g s\n", pipeline.file.c_str(), args.seconds / 4);
-      rates[i] *= study.measure_whole({.seconds = args.seconds / 4}).rate();
+      std::fprintf(stderr, "measuring %s for %g s\n", pipeline.file.c_str(), args.seconds / (2 * turns));
+      const Measurement found = study.measure_whole({.seconds = args.seconds / (2 * turns)});
+      now[i] = found.rate();
+      rates[i] *= now[i];
+      delayed = std::max(delayed, found.delayed / (found.seconds * available_cores()));
     }
+    least = std::min(least, now[1] / now[0]), most = std::max(most, now[1] / now[0]);
   }
-  const double from = std::sqrt(rates[0]), to = std::sqrt(rates[1]);
-  return {{"from", from}, {"to", to}, {"change", to / from - 1}};
+  const double from = std::pow(rates[0], 1.0 / turns), to = std::pow(rates[1], 1.0 / turns);
+  return {{"from", from},
+          {"to", to},
+          {"change", to / from - 1},
+          {"change_low", least - 1},
+          {"change_high", most - 1},
+          {"delayed_share", delayed},
+          {"noisy", most > 1.2 * least || delayed > 0.1}};
 }
 
 std::string text_of(const ordered_json& value) { return value.is_null() ? "none" : value.is_string() ? value.get<std::string>() : json_text(value); }
@@ -187,8 +200,9 @@ void print_text(const ordered_json& result) {
                                                         : "a run of the one can't be resumed with the other: it would be neither");
   if (!result.contains("images_per_second")) return;
   const auto& speed = result["images_per_second"];
-  std::printf("speed: %.0f -> %.0f images/s (%+.0f %%)\n", speed["from"].get<double>(), speed["to"].get<double>(),
-              100 * speed["change"].get<double>());
+  std::printf("speed: %.0f -> %.0f images/s (%+.0f %%; %+.0f to %+.0f %% in three turns)\n", speed["from"].get<double>(), speed["to"].get<double>(),
+              100 * speed["change"].get<double>(), 100 * speed["change_low"].get<double>(), 100 * speed["change_high"].get<double>());
+  if (speed["noisy"].get<bool>()) std::printf("the machine was too noisy to tell: measure longer, or when it does nothing else\n");
 }
 
 }  // namespace

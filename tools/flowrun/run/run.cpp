@@ -16,6 +16,7 @@
 #include "tools/flowrun/results/report.h"
 #include "tools/flowrun/run/data_record.h"
 #include "tools/flowrun/run/disk.h"
+#include "tools/flowrun/run/evaluation_files.h"
 #include "tools/flowrun/run/memory_watch.h"
 #include "tools/flowrun/run/monitor.h"
 #include "tools/flowrun/run/progress.h"
@@ -225,6 +226,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   }
   engine = std::make_unique<Engine>(pipeline, std::move(options));
   if (first) require_room(*engine, resolved, out);
+  if (first) check_evaluation_files(pipeline);
   // Data that were moved are looked for in their new place when the run is looked at again.
   const bool moved = args.resume && what_matters(stored) != what_matters(resolved);
   if ((!args.resume || moved) && first) io::write_file_atomic(paths.pipeline, json_text(resolved, 2) + "\n");

@@ -13,7 +13,7 @@ namespace {
 using nlohmann::ordered_json;
 using Event = TraceTrack::Event;
 
-std::string json_text(const std::string& text) { return json_text(ordered_json(text)); }
+std::string quoted(const std::string& text) { return json_text(ordered_json(text)); }
 
 /// The events of all tracks in the order of their beginnings.
 class Merge {
@@ -70,7 +70,7 @@ class Writer {
  public:
   Writer(std::ostream& out, const Engine& engine, const CheckedPipeline& pipeline, const std::filesystem::path& metrics)
       : out_(out), stats_(engine.stats()), segments_(engine.traced_segments()), pipeline_(pipeline), losses_(metrics) {
-    for (const CheckedNode& node : pipeline.nodes) names_.push_back(json_text(node.name));
+    for (const CheckedNode& node : pipeline.nodes) names_.push_back(quoted(node.name));
     unit_ = stats_.seconds_per_tick() * 1e6;
   }
 
@@ -119,7 +119,7 @@ class Writer {
   }
 
   void name_tracks(const std::string& title) {
-    meta("process_name", 0, "\"name\":" + json_text(title));
+    meta("process_name", 0, "\"name\":" + quoted(title));
     meta("thread_name", 0, "\"name\":\"segments\"");
     const int threads = static_cast<int>(stats_.tracks().size());
     for (int t = 1; t <= threads; ++t) {
@@ -151,7 +151,7 @@ class Writer {
     if (s.stream->training) {
       args += ",\"first_step\":" + std::to_string(s.first_step) + ",\"last_step\":" + std::to_string(s.first_step + s.steps - 1);
     }
-    slice(json_text(text), "segment", 0, traced.begin, traced.end, args);
+    slice(quoted(text), "segment", 0, traced.begin, traced.end, args);
   }
 
   void enter_segment(size_t segment) {
@@ -205,7 +205,7 @@ class Writer {
     if (event.level == sample_level) {
       add("sample", std::to_string(event.sample));
       add("position", std::to_string(place.position + static_cast<uint64_t>(event.index % size)));
-      if (node.scope() == Scope::source) add("key", json_text(node.node->key(event.sample)));
+      if (node.scope() == Scope::source) add("key", quoted(node.node->key(event.sample)));
     }
     add("group", std::to_string(group % segment.groups));
     if (segment.stream->training) {
