@@ -31,7 +31,7 @@ Engine::~Engine() {
 /// With the way to look at it, where there is one.
 std::string Engine::text_of(const Failure& failure) const {
   if (failure.replay.empty() || info_.directory.empty()) return failure.message;
-  return failure.message + "\n  replay: flowrun replay " + info_.directory + " " + failure.replay;
+  return failure.message + "\n  replay: flowrun replay " + info_.directory + " " + failure.replay + (pipeline_.plugins.empty() ? "" : " --trust");
 }
 
 void Engine::restore() {

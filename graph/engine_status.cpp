@@ -48,6 +48,7 @@ ordered_json Engine::thread_status(int worker) const {
 
 ordered_json Engine::status_json() const {
   ordered_json out = stats_json();
+  out["plugins"] = pipeline_.plugins;
   const std::lock_guard lock(watch_mutex_);
   out["threads_now"] = ordered_json::array();
   for (int w = 0; w < stats_->workers(); ++w) out["threads_now"].push_back(thread_status(w));

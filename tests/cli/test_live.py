@@ -171,7 +171,7 @@ class Live(Folder):
         log = self.log()
         self.assertRegex(log, r"nothing has moved for \d+ s \(run.stall_after\)")
         self.assertRegex(log, r"fault on thread data \d has run longest, for \d+\.\d s; the device waits for it")
-        self.assertRegex(log, r"replay: flowrun replay run --sample 20 --epoch 0 --node fault")
+        self.assertRegex(log, r"replay: flowrun replay run --sample 20 --epoch 0 --node fault --trust")
         self.assertRegex(log, r"data \d +fault +for .*, step \d, sample 20 in epoch 0: ")
         self.assertRegex(log, r"step \d, group \d: waits for images, \d of 8 are there")
         time.sleep(5)

@@ -27,7 +27,8 @@ class Profile(Folder):
         self.assertEqual(result["threads"], 2)
         self.assertEqual(result["bound_by"], "cpu")
         self.assertAlmostEqual(result["images_per_second"], result["images"] / result["seconds"], delta=1)
-        self.assertGreater(sum(node["share"] for node in result["nodes"]), 0.5)
+        share = sum(node["share"] for node in result["nodes"])
+        self.assertGreater(share, 0.5 if MEASURES else 0)
         self.assertFalse((self.folder / "runs").exists(), "a profile writes nothing")
 
     def test_a_folder_smaller_than_a_batch(self):
@@ -137,8 +138,8 @@ class Profile(Folder):
         stats = json.loads(path.read_text())
         for name, node in stats["nodes"].items():
             each = 10e-3 if name == "fault" else 0.5e-3 if node["scope"] in ("device", "step") else 0.05e-3
-            node.update(busy=each * node["calls"], wait_input=0, wait_slot=0)
-        images = stats["nodes"]["fault"]["calls"]
+            node.update(busy=each * node["count"], wait_input=0, wait_slot=0)
+        images = stats["nodes"]["fault"]["count"]
         stats.update(seconds=10.4e-3 * images, cpu_seconds=1e-3 * images, threads=1, cores=2)
         path.write_text(json.dumps(stats))
         lines = [{**line, "images_per_second": 96 + line["step"] % 3} for line in self.metrics(out)]
@@ -217,11 +218,11 @@ class Profile(Folder):
         pipeline["nodes"]["batch"]["in"] = "leak"
         log = self.flowrun(self.write(pipeline), "--out", "grows").stderr
         said = re.findall(r"warning: memory grows: (\d+) MiB after step (\d+), (\d+) MiB after step (\d+), and more at each look between\n"
-                          r"  to see which node's: flowrun profile (.*) --leaks\n", log)
+                          r"  to see which node's: flowrun profile (.*) --leaks --trust\n", log)
         self.assertEqual(len(said), 1, log)
         self.assertEqual((said[0][1], said[0][3]), ("100", "900"))
         self.assertAlmostEqual(int(said[0][2]) - int(said[0][0]), 200, delta=40)
-        leaks = json.loads(self.flowrun("profile", said[0][4], "--input-only", "--leaks", "--json", "--seconds", 1).stdout)["memory"]["leaks"]
+        leaks = json.loads(self.flowrun("profile", said[0][4], "--trust", "--input-only", "--leaks", "--json", "--seconds", 1).stdout)["memory"]["leaks"]
         self.assertEqual([leak["node"] for leak in leaks], ["leak"])
         pipeline["nodes"]["leak"]["kind"] = "work"
         pipeline["nodes"]["leak"]["ms"] = 0

@@ -48,7 +48,7 @@ void MemoryWatch::step(const StepContext& context) {
   log_warning(print("memory grows: %.0f MiB after step %lld, %.0f MiB after step %lld, and more at each look between",
                     static_cast<double>(looks_.front()) / mib, static_cast<long long>(context.step - 8 * every),
                     static_cast<double>(looks_.back()) / mib, static_cast<long long>(context.step)) +
-              "\n  to see which node's: flowrun profile " + (run_ / "pipeline.resolved.json").string() + " --leaks");
+              "\n  to see which node's: flowrun profile " + (run_ / "pipeline.resolved.json").string() + " --leaks" + (plugins_ ? " --trust" : ""));
 }
 
 }  // namespace flowrun::tool

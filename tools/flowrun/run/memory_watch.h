@@ -18,13 +18,14 @@ int64_t own_memory();
 /// than the one before, the later four at least half as much more as the four before; 64 MiB and 5 % together.
 class MemoryWatch {
  public:
-  explicit MemoryWatch(std::filesystem::path run) : run_(std::move(run)) {}
+  MemoryWatch(std::filesystem::path run, bool plugins) : run_(std::move(run)), plugins_(plugins) {}
   /// After a step; device's thread.
   void step(const StepContext& context);
   static bool grows(const std::vector<int64_t>& looks);
 
  private:
   std::filesystem::path run_;
+  bool plugins_;
   std::vector<int64_t> looks_;  // the last
   bool warned_ = false;
 };

@@ -193,7 +193,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   const RunLog log(std::move(target), !args.name.empty());
   Records records(paths);
   DataRecord data;
-  MemoryWatch memory(out);
+  MemoryWatch memory(out, !pipeline.plugins.empty());
   Place place(directory);
   std::unique_ptr<Engine> engine;
   EngineOptions options = engine_options(args, first ? out : "", ranks);

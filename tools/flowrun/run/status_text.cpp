@@ -96,7 +96,7 @@ std::string reason(const ordered_json& status) {
   text += "\n";
   if (longest->contains("key") && status.value("training", true)) {
     text += "replay: flowrun replay " + status["run"].get<std::string>() + " --sample " + json_text((*longest)["sample"]) + " --epoch " +
-            json_text((*longest)["epoch"]) + " --node " + node + "\n";
+            json_text((*longest)["epoch"]) + " --node " + node + (status.value("plugins", ordered_json()).empty() ? "" : " --trust") + "\n";
   }
   return text;
 }
