@@ -148,7 +148,7 @@ class Profile(Folder):
     def test_advise_of_a_run(self):
         self.flowrun(self.write(with_fault("sample", kind="sleep", ms=1)), "--out", "run", "--quiet", "--threads", 1)
         self.record_times("run")
-        done = self.flowrun("advise", "run", "--cores", 8, "--json")
+        done = self.flowrun("advise", "run", "--trust", "--cores", 8, "--json")
         self.assertNotIn("measuring", done.stderr)
         result = json.loads(done.stdout)
         self.assertEqual((result["from"], result["threads"], result["bound_by"]), ("run", 1, "data threads"))
@@ -159,11 +159,11 @@ class Profile(Folder):
         self.assertAlmostEqual(forecasts["as it is"], 0, places=6)
         self.assertGreater(forecasts["one more data thread"], 0.3)
         self.assertLess(forecasts["a device twice as fast"], 0.1)
-        self.assertIn("by its own statistics", self.flowrun("advise", "run").stdout)
+        self.assertIn("by its own statistics", self.flowrun("advise", "run", "--trust").stdout)
         # A value changed, or a directory without statistics: the run doesn't tell.
-        self.assertIn("measuring the whole", self.flowrun("advise", "run", "--set", "crop.area=[0.5, 1]", "--seconds", 1).stderr)
+        self.assertIn("measuring the whole", self.flowrun("advise", "run", "--trust", "--set", "crop.area=[0.5, 1]", "--seconds", 1).stderr)
         (self.folder / "run/stats.json").unlink()
-        done = self.flowrun("advise", "run", "--seconds", 1, "--json")
+        done = self.flowrun("advise", "run", "--trust", "--seconds", 1, "--json")
         self.assertIn("run has no statistics to forecast from: measuring", done.stderr)
         self.assertEqual(json.loads(done.stdout)["from"], "measurement")
 

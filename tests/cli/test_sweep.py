@@ -145,14 +145,15 @@ class Sweep(support.Folder):
         images.mkdir()
         for number in range(48):
             Image.effect_noise((48, 40), 60 + number).convert("RGB").save(images / f"{number:04}.jpg")
-        (images / "0007.jpg").write_bytes(b"no picture")
+        for name in ("0007.jpg", "0030.jpg"):
+            (images / name).write_bytes(b"no picture")
         pipeline = training_pipeline(max_bad=9)
         pipeline["nodes"]["files"] = {"type": "source.folder", "path": "images"}
         done = self.flowrun("sweep", self.shared_sweep({"a": {}, "b": {"mask.regions": 1, "run.max_bad": 8}, "few": {"run.max_bad": 1}}, pipeline), "--share", "--quiet", status=1)
         self.assertIn("among 3 variants", done.stderr)
         self.assert_alone("runs/masks/a", "base.json")
         self.assert_alone("runs/masks/b", "base.json", "mask.regions=1", "run.max_bad=8")
-        self.assertEqual(len((self.folder / "runs/masks/a/quarantine.jsonl").read_text().splitlines()), 3)
+        self.assertEqual(len((self.folder / "runs/masks/a/quarantine.jsonl").read_text().splitlines()), 6)  # two files, three epochs
         self.assertIn("more than run.max_bad = 1", self.result("runs/masks/few")["error"])
         name = self.shared_sweep({"a": {"run.max_bad": 0}, "b": {"run.max_bad": 0, "mask.regions": 1}}, pipeline)
         self.flowrun("sweep", name, "--share", "--quiet", "--out", "strict", status=1)

@@ -45,6 +45,7 @@ struct SweepArgs {
   int threads = 0;
   bool quiet = false, json = false;
   bool share = false;
+  bool trust = false;                 // as PipelineArgs::trust, for all variants
   int64_t memory_mib = 0;             // for what is side by side; 0: what is free
   std::vector<std::string> together;  // the variants that this process runs side by side: for `sweep` itself
 };

@@ -77,6 +77,7 @@ void add_sweep(CLI::App& app, int& status) {
       ->needs(share);
   command.add_flag("--quiet", args->quiet, "No progress line");
   add_json(command, args->json);
+  add_trust(command, args->trust);
   command.add_option("--together", args->together)->delimiter(',')->group("");  // the process that --share starts
   on_command(command, args, status, sweep);
 }

@@ -25,7 +25,7 @@ PlanArgs with_statistics(PlanArgs args) {
   if (!std::filesystem::is_directory(args.pipeline.file)) return args;
   const std::string run = args.pipeline.file;
   args.pipeline.file = io::RunPaths(run).pipeline.string();
-  const auto found = study_of_run(run);
+  const auto found = study_of_run(run, args.pipeline.trust);
   if (!found) throw PipelineError("error: " + run + " has no statistics to plan from: is the run over, and did it report three times?");
   // On a GPU the device's thread is not busy while the GPU is: there the rate of the whole run is what is known.
   const bool on_cpu = found->device.starts_with("cpu");

@@ -100,6 +100,7 @@ void pass_on(int signal) {
 int run_process(std::vector<std::string> words, const SweepArgs& args) {
   words.insert(words.begin(), "flowrun");
   if (args.quiet) words.emplace_back("--quiet");
+  if (args.trust) words.emplace_back("--trust");
   if (args.threads > 0) words.insert(words.end(), {"--threads", std::to_string(args.threads)});
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
@@ -275,7 +276,8 @@ RunArgs variant_args(const Variant& variant, const fs::path& out, const SweepArg
 
 int sweep(const SweepArgs& args) {
   require_one_process("a sweep", "run its variants one by one with them");
-  const SweepFile file = load_sweep(args.file);
+  SweepFile file = load_sweep(args.file);
+  for (Variant& variant : file.variants) variant.pipeline.trust = args.trust;
   if (!args.together.empty()) return run_together(named(file, args.together), args.out, args);
   for (const Variant& variant : file.variants) {
     try {

@@ -203,7 +203,7 @@ int advise(const AdviseArgs& args) {
   // With other values it would be another run.
   const bool measures = !of_run || args.measure || args.verify || args.groups > 0 || args.threads > 0 || !pipeline.sets.empty();
   std::optional<StudyResult> found;
-  if (!measures && !(found = study_of_run(args.pipeline.file))) {
+  if (!measures && !(found = study_of_run(args.pipeline.file, pipeline.trust))) {
     std::fprintf(stderr, "%s has no statistics to forecast from: measuring\n", args.pipeline.file.c_str());
   }
   const bool from_run = found.has_value();

@@ -110,7 +110,7 @@ double Study::measure_contention(const StudyResult& found, double seconds) const
   return std::max(0.0, (1 / rates.changed - 1 / rates.as_it_is) / (times.device / 2));
 }
 
-std::optional<StudyResult> study_of_run(const std::filesystem::path& run) {
+std::optional<StudyResult> study_of_run(const std::filesystem::path& run, bool trust) {
   const io::RunPaths paths(run);
   const ordered_json stats = read_json(paths.stats);
   std::vector<double> rates;
@@ -119,7 +119,7 @@ std::optional<StudyResult> study_of_run(const std::filesystem::path& run) {
   });
   if (rates.size() < 3 || stats.is_null() || !stats.contains("cores") || !stats.contains("cpu_seconds")) return std::nullopt;
   std::nth_element(rates.begin(), rates.begin() + static_cast<std::ptrdiff_t>(rates.size() / 2), rates.end());
-  const CheckedPipeline pipeline = training_side(load_checked({.file = paths.pipeline.string(), .sets = {}}));
+  const CheckedPipeline pipeline = training_side(load_checked({.file = paths.pipeline.string(), .sets = {}, .trust = trust}));
   StudyResult out{};
   out.cores = stats["cores"];
   out.device = pipeline.run.device + " " + pipeline.run.precision;

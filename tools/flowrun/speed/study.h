@@ -47,8 +47,8 @@ struct StudyResult {
 };
 
 /// What the statistics of a run that has ended tell. None if it wrote too few: its metrics must have three rates, and its
-/// statistics must be of this version.
-std::optional<StudyResult> study_of_run(const std::filesystem::path& run);
+/// statistics must be of this version. `trust`: plug-ins that the run's folder names are loaded.
+std::optional<StudyResult> study_of_run(const std::filesystem::path& run, bool trust);
 
 class Study {
  public:
