@@ -41,7 +41,8 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
   }
 
   bool parse_error(size_t, const std::string&, const nlohmann::json::exception& error) override {
-    throw Error(where_ + ": not valid JSON: " + error.what());
+    const std::string text = error.what();  // "[json.exception.parse_error.101] parse error at line 1, …"
+    throw Error(where_ + ": not valid JSON: " + text.substr(text.find("] ") + 2));
   }
 
  private:

@@ -109,7 +109,7 @@ class Evaluation(support.Folder):
     def test_a_probe_says_what_it_lacks(self):
         self.write(support.probe_pipeline("linear"))
         for change, words in {
-            "probe.classes=7": "update: a label is 9, but the probe has classes 0 to 6",
+            "probe.classes=7": "probe: classes is 7, but the training data have 10, from fine stripes to blocks; set classes",
             "probe.width=48": "what comes in is 24 wide, but the probe was made for 48: set the probe's width",
             "probe.kind=attentive": "update: this kind of probe takes tokens: connect an eval.tokens",
         }.items():
