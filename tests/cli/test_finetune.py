@@ -134,7 +134,7 @@ class FineTune(support.Folder):
         self.assertEqual(found, {"finetune": (0.75, 5e-4, 100, 0.1), "finetune_b": (0.65, 5e-4, 100, 0.1), "finetune_l": (0.75, 1e-3, 50, 0.2)})
 
     def test_says_what_is_wrong(self):
-        for sets, words in (({"let__classes": 2}, "mix: a label is 2, but there are classes 0 to 1; set classes"),
+        for sets, words in (({"let__classes": 2}, "classifier: classes is 2, but the training data have 3, from"),
                             ({"let__weights": "none.safetensors"}, "none.safetensors")):
             with self.assertRaises(AssertionError) as caught:
                 self.tune("finetune", f"fails-{len(words)}", **sets, result__at="end")
