@@ -140,6 +140,7 @@ class Profile(Folder):
             each = 10e-3 if name == "fault" else 0.5e-3 if node["scope"] in ("device", "step") else 0.05e-3
             node.update(busy=each * node["count"], wait_input=0, wait_slot=0)
         images = stats["nodes"]["fault"]["count"]
+        stats["nodes"]["upload"]["wait_input"] = 8e-3 * images
         stats.update(seconds=10.4e-3 * images, cpu_seconds=1e-3 * images, threads=1, cores=2)
         path.write_text(json.dumps(stats))
         lines = [{**line, "images_per_second": 96 + line["step"] % 3} for line in self.metrics(out)]
