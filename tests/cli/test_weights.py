@@ -120,7 +120,7 @@ class Weights(support.Folder):
         torch.save({"model": {"x": torch.zeros(2), "y": torch.ones(3)}}, self.folder / "mae.pth")
         torch.save({"x": torch.zeros(2)}, self.folder / "old.pth", _use_new_zipfile_serialization=False)
         for name in ("mae.pth", "old.pth"):
-            said = self.evaluate({"file": name}, name, status=1).stderr
+            said = self.evaluate({"file": name}, f"out-{name}", status=1).stderr
             self.assertIn(f"{name} is a PyTorch file", said)
             command = said[said.index("python -c"):].splitlines()[0].replace("OUT.safetensors", "out.safetensors").replace("python ", sys.executable + " ")
             subprocess.run(command, shell=True, cwd=self.folder, check=True)
