@@ -53,7 +53,7 @@ struct OpenContext {
 
   const std::map<std::string, const SourceData*>* inputs = nullptr;  // per input port, the data of the source that it descends from
 
-  /// What arrives at the input port; null: nothing, or it is unknown.
+  /// The data that arrive at the input port; null: nothing, or unknown.
   const SourceData* input(const std::string& port) const {
     const auto found = inputs ? inputs->find(port) : std::map<std::string, const SourceData*>::const_iterator();
     return inputs && found != inputs->end() ? found->second : nullptr;

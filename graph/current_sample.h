@@ -1,4 +1,4 @@
-// What a sample is called that a node works on, for what it says in the log.
+// The name of the sample that a node works on, for its messages in the log.
 #pragma once
 
 #include <string>

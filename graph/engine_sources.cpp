@@ -1,4 +1,4 @@
-// What follows from the sources: how long a run is, what its labels mean, and whether its data are those it began with.
+// The engine's questions to sources: the length of the run, the classes of its labels, and whether the data have changed.
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>

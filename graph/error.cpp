@@ -25,7 +25,7 @@ Line line_of(const Location& where) {
 
 bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
-/// What is shown of a line: all of it, or of a long one the part around the span.
+/// The shown part of a line: all of it, or of a long one the part around the span.
 Line shown(const Line& line, size_t& length) {
   constexpr size_t most = 240, before = 100;
   length = std::min(length, line.text.size() - std::min(line.text.size(), line.column - 1));

@@ -267,7 +267,7 @@ const std::vector<const ModelType*>& model_types();
 const NodeType* find_node_type(std::string_view type);
 const ModelType* find_model_type(std::string_view type);
 
-/// What a plug-in was built against. One of other headers is refused with a sentence before its types are looked at.
+/// The headers that a plug-in was built against. Another version's is refused, before its types are looked at.
 struct PluginContract {
   int number;
   size_t layout;  // sizes of what both sides use, in case the number was forgotten
@@ -279,7 +279,7 @@ inline constexpr PluginContract contract{plugin_contract, sizeof(NodeType) + 3 *
 /// Of a type that can't be taken (built against other headers, or of a name that is there already) registration_fault() tells.
 void register_node(const NodeType& type, PluginContract built);
 void register_model(const ModelType& type, PluginContract built);
-/// What was wrong with registrations since the last call; empty: nothing.
+/// The faults of registrations since the last call; empty: none.
 std::string registration_fault();
 
 }  // namespace flowrun

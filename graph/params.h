@@ -97,12 +97,12 @@ class ParamVisitor {
   void with_auto(const char* name, int64_t& value, Range range, const char* brief) {
     pass({.name = name, .brief = brief, .range = range, .has_auto = true}, value);
   }
-  /// What is visited next doesn't affect results: it is no part of the pipeline's hash, and a resumed run may have another.
+  /// The parameter visited next doesn't affect results: it is no part of the pipeline's hash, and a resumed run may have another.
   ParamVisitor& incidental() {
     incidental_ = true;
     return *this;
   }
-  /// What is visited next says where data lie: it is part of the hash, but a resumed run may have another place, as long as
+  /// The parameter visited next says where data lie: it is part of the hash, but a resumed run may have another place, as long as
   /// the data are the same (SourceData::hash).
   ParamVisitor& movable() {
     movable_ = true;

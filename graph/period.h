@@ -29,7 +29,7 @@ struct Period {
   static std::string fault(std::string_view param, const std::string& text) {
     return std::string(param) + " must be like \"20 steps\" or \"1 epoch\", not \"" + text + "\"" + limit(text);
   }
-  /// What to add to a message about such a text: nothing, unless it may be meant as a number that is too large.
+  /// An addition to the message about such a text: empty, unless it may be meant as a number that is too large.
   static std::string limit(std::string_view text) {
     const size_t digits = text.find_first_not_of("0123456789");
     const bool is_long = digits != 0 && (digits == std::string_view::npos ? text.size() : digits) > 12;

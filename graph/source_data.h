@@ -1,4 +1,4 @@
-// What a source says about its data: so that a run notices when they change, and labels of two sources mean the same.
+// A source's account of its data: so that a run notices when they change, and labels of two sources mean the same.
 #pragma once
 
 #include <cstdint>

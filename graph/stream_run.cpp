@@ -351,7 +351,7 @@ Failure StreamRun::sample_failure(const SampleRecord& lane, const CheckedNode& n
   return out;
 }
 
-/// What to do about a sample that can't be used.
+/// The advice for a sample that can't be used.
 std::string StreamRun::cure(const SampleRecord& lane) const {
   if (lane.fatal()) return "";
   if (!segment_.stream->training) return "\n  repair or delete the file: evaluations read every sample; run.max_bad is for training alone";

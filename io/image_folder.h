@@ -18,12 +18,12 @@ struct ImageFolder {
   std::filesystem::path root;
   std::vector<std::string> classes;  // names of the class folders; empty in a flat folder
   std::vector<ImageFile> files;      // sorted by class, then by path; by path alone where some have no class
-  // What a reader of labels should know.
+  // Remarks for readers of labels.
   std::vector<std::string> strays;            // pictures that lie beside the class folders, and so have no class
   std::string around;                         // the only folder there, around the class folders; empty: they lie in the root
   std::vector<std::string> nested;            // folders with pictures in the only class folder, which itself has none
   std::map<std::string, std::string> shared;  // a folder that is reached from two class folders, and their names
-  // What was not taken.
+  // Members that were not taken.
   std::map<std::string, uint64_t> passed_over;  // files by extension (".bmp", in lower case; "" has none)
   std::string first_passed_over;                // path of one, of a picture that can't be read if there is such
   std::vector<std::string> tool_folders;        // of programs, not of pictures: __MACOSX, @eaDir, …

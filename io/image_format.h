@@ -42,7 +42,7 @@ struct DecodeRequest {
   std::optional<SampleRange> range = {};  // of deep samples, which becomes 0 to 255; without it, all that 16 bits hold
 };
 
-// What it found beside the pixels.
+// Findings beside the pixels.
 struct Found {
   bool truncated = false;                // the file ends too early, and what there is was kept
   std::optional<SampleRange> deep = {};  // the smallest and largest value read, where samples have more than 8 bits
@@ -65,7 +65,7 @@ std::string image_extensions(std::string_view before_last = "and");
 // Whether a name is one of a picture that is not read: .bmp, .heic, .avif, .jp2, .svg, camera raw and others.
 bool is_unread_image_name(std::string_view name);
 
-// What bytes of a wrong kind seem to be: "it looks like a BMP image", "it is text: …".
+// The kind that bytes seem to be of: "it looks like a BMP image", "it is text: …".
 std::string describe_content(std::span<const uint8_t> bytes);
 
 // The orientation that an EXIF block (TIFF, from its "II" or "MM") holds in its first directory; 1 when it has none or

@@ -33,7 +33,7 @@ struct ErrorManager {
 // the table. No padding, nothing truncated is kept.
 void set_up(ErrorManager& errors);
 
-// What INFO, whose messages go to ERRORS, reads next; BYTES live until then.
+// Makes INFO read BYTES, which must live as long as it reads. Messages go to ERRORS.
 void read_from(jpeg_decompress_struct& info, ErrorManager& errors, std::span<const uint8_t> bytes);
 
 // Makes files of very many scans errors; PROGRESS lives as long as INFO.

@@ -43,7 +43,7 @@ struct PngReader {
   std::longjmp(reader->jump, 1);
 }
 
-// What libpng warns of leaves every pixel right (unknown or damaged ancillary chunks), but for one fault that it finds behind
+// Warnings of libpng leave every pixel right (unknown or damaged ancillary chunks), but for one fault that it finds behind
 // the last row, in zlib's words.
 void on_warning(png_structp png, png_const_charp text) {
   if (std::strstr(text, "incorrect data check") != nullptr) static_cast<PngReader*>(png_get_error_ptr(png))->wrong_sum = true;

@@ -22,7 +22,7 @@ void write_png(const std::filesystem::path& path, const ImageView& image);
 // too early is a TruncatedError unless the request keeps it: then what is missing is black. After a region's last row
 // nothing is looked at. Throws Error on what is not a PNG and on corrupt data, and as checked_region().
 //
-// What is behind the last row is judged as Pillow does: checksums of chunks are not compared there, nor those of the
+// The chunks behind the last row are judged as Pillow does: checksums of chunks are not compared there, nor those of the
 // pixels' chunks, whose data have a sum of their own, and the end may be missing.
 Found decode_png(std::span<const uint8_t> bytes, const DecodeRequest& request, PixelBuffer& scratch, PixelBuffer& out);
 

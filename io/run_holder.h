@@ -6,7 +6,7 @@
 
 #include "io/file.h"
 
-// Who writes a run directory: a file that says so, locked by that process while it lives. A number in a file alone proves
+// The process that writes a run directory: a file names it, locked by that process while it lives. A number in a file alone proves
 // nothing: processes end, their numbers are given to others, and anybody can write one.
 
 namespace flowrun::io {

@@ -39,7 +39,7 @@ class TiffFile {
 
   TIFF* get() const { return tiff_.get(); }
   bool ended() const { return ended_; }
-  // What follows is judged by itself.
+  // The next strip or tile is judged by itself.
   void forget() { ended_ = false, message_[0] = '\0'; }
   bool holds(uint64_t offset, uint64_t count) const { return offset <= bytes_.size() && count <= bytes_.size() - offset; }
 
@@ -148,7 +148,7 @@ std::optional<Kind> kind_of(size_t bits, int format) {
   }
 }
 
-// What the colours are; throws on those that are not read.
+// The kind of colours; throws on kinds that are not read.
 Colours colours_of(const TiffFile& file, size_t bands) {
   const int photometric = file.u16(TIFFTAG_PHOTOMETRIC), compression = file.u16(TIFFTAG_COMPRESSION);
   if (compression == COMPRESSION_OJPEG)
@@ -312,7 +312,7 @@ class BlockReader {
     return false;
   }
 
-  // What the region has of the block at LEFT, TOP.
+  // The part of the region in the block at LEFT, TOP.
   void take(int left, int top, size_t band, bool there) {
     const int from = std::max(left, region_.x), to = std::min(left + block_width_, region_.x + region_.width);
     const size_t used = layout_.used, count = static_cast<size_t>(to - from), bands = layout_.is_planar ? 1 : layout_.bands;

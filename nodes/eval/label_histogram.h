@@ -1,4 +1,4 @@
-// What label maps hold, and what is doubtful about it. No graph knowledge.
+// The values of label maps, and doubts about them. No graph knowledge.
 #pragma once
 
 #include <array>
@@ -29,7 +29,7 @@ class LabelHistogram {
 /// Throws std::invalid_argument when fewer than two classes are left: a mean over one says nothing. `what` names the maps.
 void require_classes(const LabelHistogram& maps, const std::string& what);
 
-/// What a user should know: values that are far apart, classes of test that train has not. Empty: nothing.
+/// Warnings for the user: values that are far apart, classes of test that train has not. Empty: nothing.
 std::vector<std::string> doubts(const LabelHistogram& train, const LabelHistogram& test);
 
 }  // namespace flowrun::eval

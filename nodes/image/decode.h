@@ -14,7 +14,7 @@
 
 namespace flowrun::image {
 
-/// What a node says once in its life: that a picture has 16 bits a sample, of which it takes the upper 8.
+/// A warning that a node gives once: that a picture has 16 bits a sample, of which it takes the upper 8.
 class DeepRemark {
  public:
   explicit DeepRemark(std::string node) : node_(std::move(node)) {}

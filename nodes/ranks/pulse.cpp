@@ -102,7 +102,7 @@ std::string ask_all(Store& store, const Launch& launch) {
     if (!failed.empty()) return failed;
     std::this_thread::sleep_for(milliseconds(500));
   }
-  // Who lives shows itself in every interval; on a busy machine it may miss some.
+  // A live rank shows itself in every interval; on a busy machine it may miss some.
   const std::vector<std::string> before = pulses(store, launch);
   std::vector<std::string> after;
   std::vector<int> lost;

@@ -45,11 +45,11 @@ class Pulse {
 /// Tells the others why this rank ends.
 void tell_failure(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch, const std::string& why) noexcept;
 
-/// Who has failed, or has not shown itself lately, or else where everybody is. Takes some seconds. `store`: a connection that
+/// Names the ranks that failed or were silent lately, or else the place of each. Takes some seconds. `store`: a connection that
 /// nobody else uses.
 std::string diagnosis(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch);
 
-/// Who serves the store, and what it is when it is silent, for messages.
+/// The rank that serves the store, and the reason for its silence, for messages.
 std::string silent_store(const Launch& launch);
 
 /// A store ends with the process that opened it: the others, whose connections to this rank are closed, may still read there

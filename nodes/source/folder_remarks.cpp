@@ -9,7 +9,7 @@
 namespace flowrun::source {
 namespace {
 
-/// What lies beside pictures and is none: of these nobody wonders.
+/// Names of files that are usual beside pictures: no warning counts them.
 bool is_expected(const std::string& extension) {
   static constexpr std::array expected = {".txt", ".json", ".jsonl", ".csv", ".tsv",  ".md", ".xml", ".yaml", ".yml", ".db",
                                           ".ini", ".log",  ".html",  ".py",  ".toml", ".sh", ".pdf", ".mat",  ".rst"};

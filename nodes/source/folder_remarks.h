@@ -1,4 +1,4 @@
-// What a user should know of a folder of pictures before it is used.
+// Warnings about a folder of pictures, before it is used.
 #pragma once
 
 #include <string>

@@ -21,7 +21,7 @@ struct Candidates {
   std::filesystem::path root;           // that the names are relative to
 };
 
-/// What was chosen.
+/// The samples that were chosen.
 struct Chosen {
   std::vector<size_t> samples;  // ascending
   std::vector<int> labels;      // of these; -1: none
