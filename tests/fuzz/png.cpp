@@ -1,22 +1,17 @@
 // Any bytes as a PNG of labels, and as pixels.
 #include "io/png.h"
 
-#include "io/error.h"
+#include "tests/fuzz/decode.h"
 
 using namespace flowrun::io;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static PixelBuffer out, scratch;
+  static PixelBuffer out;
   const std::span bytes(data, size);
   try {
-    decode_png_labels(bytes, out, 1 << 16);
+    decode_png_labels(bytes, out, flowrun::fuzz::max_pixels);
   } catch (const Error&) {
   }
-  for (const bool keep : {false, true}) {
-    try {
-      decode_png(bytes, {.keep_truncated = keep, .max_pixels = 1 << 16}, scratch, out);
-    } catch (const Error&) {
-    }
-  }
+  flowrun::fuzz::decode_both_ways(decode_png, bytes);
   return 0;
 }

@@ -1,17 +1,9 @@
 // Any bytes as a WebP.
 #include "io/webp.h"
 
-#include "io/error.h"
-
-using namespace flowrun::io;
+#include "tests/fuzz/decode.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static PixelBuffer out, scratch;
-  for (const bool keep : {false, true}) {
-    try {
-      decode_webp({data, size}, {.keep_truncated = keep, .max_pixels = 1 << 16}, scratch, out);
-    } catch (const Error&) {
-    }
-  }
+  flowrun::fuzz::decode_both_ways(flowrun::io::decode_webp, {data, size});
   return 0;
 }
