@@ -166,8 +166,7 @@ class Live(Folder):
 
     def test_a_sample_that_hangs(self):
         self.begin(with_fault("sample", kind="hang", at=20))
-        self.wait_for(lambda: "batches on their way" in self.log(), "the stall report")
-        time.sleep(0.5)  # the text comes in one piece, but not at once
+        self.wait_for(lambda: re.search(r"group \d: waits for images, \d of 8 are there", self.log()), "the stall report")
         log = self.log()
         self.assertRegex(log, r"nothing has moved for \d+ s \(run.stall_after\)")
         self.assertRegex(log, r"fault on thread data \d has run longest, for \d+\.\d s; the device waits for it")
@@ -179,8 +178,7 @@ class Live(Folder):
 
     def test_a_step_that_hangs(self):
         self.begin(with_fault("step", kind="hang", at=3))
-        self.wait_for(lambda: "batches on their way" in self.log(), "the stall report")
-        time.sleep(0.5)
+        self.wait_for(lambda: "group 0: complete, 8 images" in self.log(), "the stall report")
         log = self.log()
         self.assertRegex(log, r"step 2 of 12 done")
         self.assertRegex(log, r"fault on the device has run longest")
