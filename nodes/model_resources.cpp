@@ -2,6 +2,7 @@
 
 #include <ATen/ops/scalar_tensor.h>
 
+#include "nodes/device/cuda_module.h"
 #include "nodes/tensor_state.h"
 
 namespace flowrun {
@@ -61,7 +62,9 @@ void check_masks(const DeviceMasks& masks, int64_t grid, const std::string& owne
   }
 }
 
-at::Device torch_device(const RunInfo& run) { return run.device == "cuda" ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU); }
+at::Device torch_device(const RunInfo& run) {
+  return run.device == "cuda" ? at::Device(at::kCUDA, static_cast<at::DeviceIndex>(gpu_of_rank().load())) : at::Device(at::kCPU);
+}
 
 uint64_t weight_seed(const OpenContext& context) {
   const uint64_t parts[] = {context.run.seed, context.stream};
