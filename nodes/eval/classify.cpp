@@ -8,9 +8,10 @@
 #include <ATen/ops/topk.h>
 #include <ATen/ops/zeros.h>
 #include <algorithm>
-#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <stdexcept>
 #include <string>
+
+#include "nodes/eval/float32.h"
 
 namespace flowrun::eval {
 namespace {
@@ -28,7 +29,7 @@ std::vector<double> knn_accuracy(const Tensor& train_ND, const Tensor& train_lab
     throw std::invalid_argument("k = " + std::to_string(most) + " neighbours of " + std::to_string(train_ND.size(0)) + " images");
   }
   const at::NoGradGuard no_grad;
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  const Float32 precision;
   constexpr int64_t chunk = 1024;
   const Tensor keys_DN = normalised(train_ND).t().contiguous(), queries_ND = normalised(test_ND);
   const int64_t classes = class_count(train_labels, test_labels);

@@ -8,11 +8,11 @@
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <algorithm>
-#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <stdexcept>
 #include <string>
 
 #include "nodes/eval/confusion.h"
+#include "nodes/eval/float32.h"
 
 namespace flowrun::eval {
 namespace {
@@ -68,7 +68,7 @@ Tensor vote(const Tensor& labels_NF, const Tensor& modal_N, const Tensor& index_
 
 std::vector<Tensor> knn_confusions(const Patches& train, const Patches& test, const std::vector<int64_t>& ks, Metric metric, int64_t classes) {
   const at::NoGradGuard no_grad;
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  const Float32 precision;
   const int64_t most = *std::max_element(ks.begin(), ks.end()), pixels = test.pixels_NF.size(1);
   // Votes take pixels x classes counters a query.
   const int64_t chunk = std::clamp<int64_t>((int64_t{1} << 26) / (pixels * (classes + most)), 1, 1024);

@@ -8,9 +8,9 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
-#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <cmath>
 
+#include "nodes/eval/float32.h"
 #include "nodes/train/schedule.h"
 
 namespace flowrun::eval {
@@ -53,7 +53,7 @@ Tensor Sweep::scores(const Tensor& x_BD) const {
 
 std::vector<double> Sweep::accuracy(const Tensor& x_ND, const Tensor& labels) const {
   const at::NoGradGuard no_grad;
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  const Float32 precision;
   constexpr int64_t chunk = 1024;
   Tensor right_H = at::zeros({weights_HCD.size(0)}, labels.options());
   for (int64_t begin = 0; begin < x_ND.size(0); begin += chunk) {
@@ -68,7 +68,7 @@ Sweep train_sweep(const Tensor& train_ND, const Tensor& labels, const Tensor& st
                   const std::function<Tensor(int64_t epoch)>& order) {
   const at::NoGradGuard no_grad;
   // Features and heads are float32 whatever the run's precision.
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  const Float32 precision;
   const int64_t heads = options.heads(), classes = start_CD.size(0), width = train_ND.size(1), rows = train_ND.size(0);
   const auto like = train_ND.options();
   Sweep sweep{start_CD.to(like).unsqueeze(0).repeat({heads, 1, 1}), at::zeros({heads, classes}, like), at::zeros({width}, like),

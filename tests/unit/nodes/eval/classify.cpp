@@ -1,10 +1,12 @@
 #include "nodes/eval/classify.h"
 
+#include <ATen/autocast_mode.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 
+#include "nodes/eval/float32.h"
 #include "support/torch_reference.h"
 
 namespace flowrun::eval {
@@ -83,6 +85,21 @@ TEST(Classify, LabelsThatTellNothingGiveChance) {
 TEST(Classify, MoreNeighboursThanImagesIsAnError) {
   const Tensor train = at::eye(2), labels = at::tensor({1, 0}, at::kLong);
   EXPECT_THROW(knn_accuracy(train, labels, train, labels, {3}, 0.07), std::invalid_argument);
+}
+
+/// Of a run in bf16, whose products may be TF32 on a GPU.
+TEST(Classify, IsFloat32WhateverThePrecision) {
+  at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+  at::autocast::set_autocast_enabled(at::kCPU, true);
+  const Tensor x = at::eye(3).add(0.001);
+  {
+    const Float32 precision;
+    EXPECT_TRUE(at::NoTF32Guard::should_disable_tf32());
+    EXPECT_EQ(x.matmul(x).scalar_type(), at::kFloat);
+  }
+  EXPECT_FALSE(at::NoTF32Guard::should_disable_tf32());
+  EXPECT_EQ(x.matmul(x).scalar_type(), at::kBFloat16);
+  at::autocast::set_autocast_enabled(at::kCPU, false);
 }
 
 }  // namespace
