@@ -138,6 +138,7 @@ class Group final : public TensorRanks {
   void failed(const std::string& why) noexcept override {
     has_failed_ = true;
     tell_failure(store_, launch(), why);
+    abandon_exchange();
   }
 
   void all_reduce(Tensor& host, const std::string& what) override {
@@ -166,6 +167,7 @@ class Group final : public TensorRanks {
 
   c10::intrusive_ptr<c10d::ProcessGroup> gradient_group(const std::string& device) override {
     if (!gradients_) gradients_ = group("gradients", device);
+    exchanges_on_gpu_ = device == "cuda";
     return gradients_;
   }
 
@@ -238,6 +240,16 @@ class Group final : public TensorRanks {
 
   void add_nccl(c10d::ProcessGroup& group, const c10::intrusive_ptr<Store>& store) const;
 
+  /// An all-reduce of a GPU whose peer is gone never ends, and whoever waits for its stream waits with it: the end of the run,
+  /// until NCCL's watchdog ends the process.
+  void abandon_exchange() noexcept {
+    if (!gradients_ || !exchanges_on_gpu_) return;
+    try {
+      gradients_->abort();
+    } catch (const std::exception&) {  // the failure itself is told already
+    }
+  }
+
   template <class Start>
   void wait(const std::string& what, const char* kind, Start&& start) {
     begin(what);
@@ -255,6 +267,7 @@ class Group final : public TensorRanks {
   std::optional<Pulse> pulse_;
   c10::intrusive_ptr<c10d::ProcessGroup> control_, gradients_;
   int64_t sums_ = 0;
+  std::atomic<bool> exchanges_on_gpu_{false};
   std::atomic<bool> has_failed_{false};
 };
 
