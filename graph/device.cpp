@@ -27,11 +27,11 @@ void DeviceRuntime::begin_range(const std::string&, int64_t) {}
 void DeviceRuntime::end_range() {}
 std::string DeviceRuntime::cannot_record(const RunParams&) const { return "recording takes a GPU"; }
 size_t DeviceRuntime::recordings(const RunParams&) const { return 0; }
-Recorded DeviceRuntime::record(const std::function<void()>& work) {
+Recorded DeviceRuntime::record(const std::function<void()>& work, bool) {
   work();
   return {nullptr, "recording takes a GPU"};
 }
-void DeviceRuntime::step_submitted() {}
+void DeviceRuntime::group_submitted() {}
 int64_t DeviceRuntime::synchronisations() const { return 0; }
 void DeviceRuntime::enter_data_thread() {}
 

@@ -23,6 +23,7 @@ class Recording {
 struct Recorded {
   std::unique_ptr<Recording> recording;
   std::string why_not;
+  bool gains_nothing = false;  // the recording would be right, but no faster
 };
 
 class DeviceRuntime {
@@ -44,12 +45,14 @@ class DeviceRuntime {
   virtual std::string cannot_record(const RunParams& run) const;
   /// How many recordings are worth their memory, where it can record.
   virtual size_t recordings(const RunParams& run) const;
-  /// Does `work` both ways: submits it, takes back what it changed, records and plays it; a recording that gives other
-  /// results is refused. What `work` throws when it is submitted passes through.
-  virtual Recorded record(const std::function<void()>& work);
-  /// On that thread, once a step: its work is submitted. May wait until the device has come closer.
-  virtual void step_submitted();
-  /// How often the host has waited for the device so far, in this process; 0 where they are one.
+  /// Records `work` and plays it. `compare`: does it both ways, submits it first and takes back what it changed; a recording
+  /// that gives other results is refused, and one that would be no faster. What `work` throws when it is submitted passes
+  /// through; the work is done once in any case.
+  virtual Recorded record(const std::function<void()>& work, bool compare);
+  /// On that thread, after each group: its work is submitted. May wait until the device has come closer.
+  virtual void group_submitted();
+  /// How often work has made the host wait for the device so far, in this process, but for waits that recording takes; 0 where
+  /// host and device are one.
   virtual int64_t synchronisations() const;
   /// First call on each data thread.
   virtual void enter_data_thread();

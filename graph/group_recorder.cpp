@@ -7,10 +7,6 @@
 namespace flowrun {
 namespace {
 
-// Recording takes as long as some passes, and shapes that don't come again are many: the first two pass by.
-constexpr int sights_before = 2;
-constexpr size_t most_sights = 65536;
-
 /// Calls visit(slot number, whether it is an input) for the group's slots among a node's.
 template <class Visit>
 void each_slot(const NodeType& type, const std::vector<PortSlot>& slots, bool below, Visit&& visit) {
@@ -28,7 +24,7 @@ void insert(std::vector<int>& all, int one) {
 }  // namespace
 
 GroupRecorder::GroupRecorder(CheckedPipeline& pipeline, const LevelPlan& plan, size_t capacity)
-    : pipeline_(pipeline), plan_(plan), capacity_(capacity), deferred_(plan.tasks.size()) {
+    : pipeline_(pipeline), plan_(plan), policy_(capacity), deferred_(plan.tasks.size()) {
   choose_tasks();
   if (!choose_folds()) return;
   for (size_t t = 0; t < plan.tasks.size(); ++t) {
@@ -48,18 +44,30 @@ GroupRecorder::GroupRecorder(CheckedPipeline& pipeline, const LevelPlan& plan, s
   }
   for (const Fold& fold : plan.folds) {
     const NodeType& type = *pipeline_.nodes[static_cast<size_t>(fold.node)].type;
-    if (type.info.repeats) {
-      reads(type, fold.slots, true);
-    } else {
-      each_slot(type, fold.slots, true, [&](int slot, bool) {
-        if (!contains(made_, slot)) return;
-        insert(results_, slot);
-        const TypeOps& type = *plan_.slots[static_cast<size_t>(slot)];
-        if (type.copy == nullptr) refuse(std::string("no ") + type.name + " can be copied");
-      });
-    }
+    if (type.info.repeats) reads(type, fold.slots, true);
   }
+  choose_results();
   active_ = !refused_;
+}
+
+/// What the folds read that stay outside. A recording keeps the memory of its results, so what is read now and then is no
+/// result: groups of such steps are submitted.
+void GroupRecorder::choose_results() {
+  for (const Fold& fold : plan_.folds) {
+    const NodeType& type = *pipeline_.nodes[static_cast<size_t>(fold.node)].type;
+    if (type.info.repeats) continue;
+    each_slot(type, fold.slots, true, [&](int slot, bool) {
+      if (!contains(made_, slot)) return;
+      if (type.reads_at_times) return insert(lookers_, fold.node);
+      insert(results_, slot);
+      const TypeOps& result = *plan_.slots[static_cast<size_t>(slot)];
+      if (result.copy == nullptr) refuse(std::string("no ") + result.name + " can be copied");
+    });
+  }
+}
+
+bool GroupRecorder::is_looked_at(const Work& work) const {
+  return std::any_of(lookers_.begin(), lookers_.end(), [&](int node) { return pipeline_.nodes[static_cast<size_t>(node)].node->reads(work.fold); });
 }
 
 /// The nodes that repeat, but those that something else stands behind, or whose inputs can't be copied: until no more fall out.
@@ -122,10 +130,10 @@ void GroupRecorder::refuse(std::string why) {
   refused_.store(true, std::memory_order_release);
 }
 
-/// Empty: not to be recorded.
+/// Empty: neither to be recorded nor played.
 std::string GroupRecorder::key_of(GroupRecord& group, const Work& work) const {
-  // The first group of a step finds no gradients, the others add to them.
-  std::string key = work.fold.index == 0 ? "first" : "more";
+  if (is_looked_at(work)) return {};
+  std::string key = "variants";
   for (size_t t = 0; t < plan_.tasks.size(); ++t) {
     if (!deferred_[t]) continue;
     const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(plan_.tasks[t].node)];
@@ -158,15 +166,14 @@ void GroupRecorder::submit(void* const* slots, void* const* step, const Work& wo
 
 bool GroupRecorder::run(GroupRecord& group, const Work& work) {
   const std::string key = key_of(group, work);
-  const auto found = by_key_.find(key);
-  if (found != by_key_.end()) {
-    kinds_.splice(kinds_.begin(), kinds_, found->second);
-    play(kinds_.front(), group);
+  const RecordingPolicy::Decision decision = key.empty() ? RecordingPolicy::Decision() : policy_.next(key);
+  if (!decision.forget.empty()) kinds_.erase(decision.forget);
+  if (decision.choice == RecordingPolicy::Choice::play) {
+    play(kinds_.at(key), group);
     ++played_;
     return true;
   }
-  if (sights_.size() > most_sights) sights_.clear();
-  if (!refused_ && !key.empty() && ++sights_[key] > sights_before) {
+  if (decision.choice == RecordingPolicy::Choice::record) {
     record(group, work, key);
     return true;
   }
@@ -184,14 +191,9 @@ std::shared_ptr<void> GroupRecorder::input(int slot, GroupRecord& group) {
   return object;
 }
 
-/// Does the group's work, too. If it can't be recorded, nothing will be any more.
-void GroupRecorder::record(GroupRecord& group, const Work& work, std::string key) {
-  if (kinds_.size() >= capacity_) {
-    by_key_.erase(kinds_.back().key);
-    kinds_.pop_back();
-  }
+/// With objects of its own in all slots.
+GroupRecorder::Kind GroupRecorder::prepare(GroupRecord& group) {
   Kind kind;
-  kind.key = std::move(key);
   kind.slots.resize(plan_.slots.size());
   const auto place = [&](int slot, std::shared_ptr<void> object) {
     kind.slots[static_cast<size_t>(slot)] = object.get();
@@ -202,26 +204,39 @@ void GroupRecorder::record(GroupRecord& group, const Work& work, std::string key
     const TypeOps& ops = *plan_.slots[static_cast<size_t>(slot)];
     place(slot, {ops.make(), ops.destroy});
   }
+  return kind;
+}
+
+/// Does the group's work, too.
+void GroupRecorder::record(GroupRecord& group, const Work& work, const std::string& key) {
+  Kind kind = prepare(group);
   Work quiet = work;
   quiet.ended = nullptr;
   refill(kind, group);
-  Recorded recorded = device_runtime().record([&] { submit(kind.slots.data(), group.step->slots(), quiet); });
+  Recorded recorded = device_runtime().record([&] { submit(kind.slots.data(), group.step->slots(), quiet); }, policy_.compares());
   hand_back(kind, group);
-  if (recorded.recording == nullptr) {
-    refuse(recorded.why_not);
-    log_warning("work on groups is submitted kernel by kernel from here on: " + why_not_);
-    ++submitted_;
-    return;
-  }
+  if (recorded.recording == nullptr) return refuse_shape(key, recorded);
   // What nobody reads after the work may be memory of the next.
   for (const int slot : made_) {
     if (!contains(results_, slot)) plan_.slots[static_cast<size_t>(slot)]->release(kind.slots[static_cast<size_t>(slot)]);
   }
   kind.recording = std::move(recorded.recording);
-  sights_.erase(kind.key);
-  kinds_.push_front(std::move(kind));
-  by_key_[kinds_.front().key] = kinds_.begin();
+  kinds_[key] = std::move(kind);
+  policy_.recorded(key);
   ++recorded_;
+}
+
+/// The shape is submitted from now on; after some of them, all are.
+void GroupRecorder::refuse_shape(const std::string& key, const Recorded& attempt) {
+  ++submitted_;
+  policy_.refused(key);
+  if (!policy_.stopped()) {
+    if (!attempt.gains_nothing) log_warning("groups of one shape are submitted kernel by kernel: " + attempt.why_not);
+    return;
+  }
+  refuse(attempt.why_not);
+  if (attempt.gains_nothing) return log_info("groups are submitted kernel by kernel: " + why_not_);
+  log_warning("work on groups is submitted kernel by kernel from here on: " + why_not_);
 }
 
 void GroupRecorder::play(Kind& kind, GroupRecord& group) const {

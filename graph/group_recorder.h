@@ -8,13 +8,13 @@
 
 #include <atomic>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "graph/device.h"
+#include "graph/recording_policy.h"
 #include "graph/records.h"
 
 namespace flowrun {
@@ -24,7 +24,7 @@ class GroupRecorder {
  public:
   struct Counts {
     int64_t submitted = 0;  // groups whose work was submitted as always
-    int64_t recorded = 0;   // shapes, once more for each that was forgotten meanwhile
+    int64_t recorded = 0;   // groups whose work was recorded: one of each shape, once more for each that was forgotten meanwhile
     int64_t played = 0;     // groups
   };
   /// What a group's work depends on besides its record.
@@ -51,7 +51,6 @@ class GroupRecorder {
  private:
   /// One shape.
   struct Kind {
-    std::string key;
     std::vector<std::shared_ptr<void>> objects;  // keep what the slots point to
     std::vector<void*> slots;                    // by number, null where the work has none
     std::unique_ptr<Recording> recording;
@@ -59,10 +58,14 @@ class GroupRecorder {
 
   void choose_tasks();
   bool choose_folds();
+  void choose_results();
+  bool is_looked_at(const Work& work) const;
   void refuse(std::string why);
+  void refuse_shape(const std::string& key, const Recorded& attempt);
   std::string key_of(GroupRecord& group, const Work& work) const;
   void submit(void* const* slots, void* const* step, const Work& work) const;
-  void record(GroupRecord& group, const Work& work, std::string key);
+  Kind prepare(GroupRecord& group);
+  void record(GroupRecord& group, const Work& work, const std::string& key);
   void play(Kind& kind, GroupRecord& group) const;
   void refill(Kind& kind, GroupRecord& group) const;
   void hand_back(Kind& kind, GroupRecord& group) const;
@@ -70,18 +73,17 @@ class GroupRecorder {
 
   CheckedPipeline& pipeline_;
   const LevelPlan& plan_;
-  size_t capacity_;
+  RecordingPolicy policy_;
   std::string why_not_;  // set once, before refused_
   std::atomic<bool> refused_{false};
   std::vector<bool> deferred_;  // per task
   bool active_ = false;
   std::vector<int> inputs_;   // slots that the work reads and doesn't make
   std::vector<int> made_;     // slots that it makes
-  std::vector<int> results_;  // of these, what folds outside of it read
+  std::vector<int> results_;  // of these, what folds outside of it read at every step
+  std::vector<int> lookers_;  // nodes whose folds read some at certain steps alone
 
-  std::map<std::string, int> sights_;  // of shapes that have no recording
-  std::list<Kind> kinds_;              // the one that was used last is the first
-  std::map<std::string, std::list<Kind>::iterator> by_key_;
+  std::map<std::string, Kind> kinds_;                         // by shape
   std::map<std::string, std::weak_ptr<void>> shared_inputs_;  // by slot and shape
   std::atomic<int64_t> submitted_{0}, recorded_{0}, played_{0};
 };

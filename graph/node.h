@@ -22,6 +22,8 @@
 //   State save() const; void restore(const State&) what a checkpoint must hold of the node
 //   int64_t variant(const GroupContext&) const     of nodes that repeat: calls of different variants differ in what they do
 //                                                  to equal shapes; negative: not to be recorded at all
+//   bool reads(const FoldContext&) const           of nodes with a fold(): false where that fold looks at nothing it is
+//                                                  handed, at most steps say; without it a fold always reads
 //   std::optional<ParamFault> Params::check() const  rules between parameters
 #pragma once
 
@@ -223,6 +225,7 @@ class Node {
   virtual void map_labels(const std::vector<int64_t>& labels) = 0;
   virtual std::optional<Grouping> grouping() const = 0;
   virtual int64_t variant(const GroupContext& context) const = 0;
+  virtual bool reads(const FoldContext& context) const = 0;
   virtual std::optional<State> save() const = 0;
   virtual void restore(const State& state) = 0;
 };
@@ -232,8 +235,9 @@ struct NodeType {
   NodeInfo info;
   std::vector<PortDoc> ports;  // in declared order
   std::vector<ParamDoc> params;
-  bool folds = false;     // has fold()
-  bool stateful = false;  // has save()
+  bool folds = false;           // has fold()
+  bool reads_at_times = false;  // has reads()
+  bool stateful = false;        // has save()
   bool prefetches = false;
   std::unique_ptr<Node> (*make)() = nullptr;
 };

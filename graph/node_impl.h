@@ -100,6 +100,10 @@ class NodeOf final : public Node {
     if constexpr (requires(const N& n) { n.variant(context); }) return node_.variant(context);
     return 0;
   }
+  bool reads(const FoldContext& context) const override {
+    if constexpr (requires(const N& n) { n.reads(context); }) return node_.reads(context);
+    return true;
+  }
   std::optional<State> save() const override {
     if constexpr (requires(const N& n) { n.save(); }) return node_.save();
     return {};
@@ -139,6 +143,7 @@ NodeType node_type() {
   ParamSetOf<typename N::Params> set(params);
   type.params = document_params(set);
   type.folds = requires(N & n, typename N::Ports & p, const FoldContext& c) { n.fold(p, c); };
+  type.reads_at_times = requires(const N& n, const FoldContext& c) { n.reads(c); };
   type.stateful = requires(const N& n) { n.save(); };
   type.prefetches = requires(const N& n) { n.prefetch(uint64_t{}); };
   type.make = [] { return std::unique_ptr<Node>(new NodeOf<N>()); };

@@ -214,6 +214,7 @@ void StreamRun::deliver_group(GroupRecord& group, Worker& worker) {
   if (!segment_.stream->training && options_.stop && options_.stop->load()) return stop_after(step.step - 1);
   group.filled = true;
   ++finished_[group_level].back();
+  device_runtime().group_submitted();
   release_group(group);
   if (--step.groups_left == 0) begin_step(step);
 }
@@ -286,7 +287,6 @@ void StreamRun::run_step_task(StepRecord& step, int index, Worker& worker) {
 }
 
 void StreamRun::end_step(StepRecord& step) {
-  device_runtime().step_submitted();
   ++completed_steps_;
   if (options_.on_step && segment_.stream->training) options_.on_step(step_context(step));
   // Ranks that have agreed can't be asked again.

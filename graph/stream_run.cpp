@@ -237,7 +237,7 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
   if (record.failed_before(index)) return false;
   const Record& filling = l == sample_level ? *static_cast<SampleRecord&>(record).group : record;
   if (record.filled && replays(task.node, filling)) {
-    record.done_reading(level(l), task.reads);
+    done_reading(record, l, task);
     return true;
   }
   CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
@@ -270,8 +270,14 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
   }
   if (options_.slowdown != nullptr) worker.spin(options_.slowdown->host);
   worker.end(task.node);
-  if (!task.reads.empty()) record.done_reading(level(l), task.reads);
+  done_reading(record, l, task);
   return true;
+}
+
+/// Of a group that other runs take, nothing is freed before they have taken it.
+void StreamRun::done_reading(Record& record, int l, const Task& task) const {
+  if (task.reads.empty() || (l == group_level && options_.gives != nullptr)) return;
+  record.done_reading(level(l), task.reads);
 }
 
 void StreamRun::tap(Record& record, int l, const Task& task, Worker& worker, uint64_t ticks) const {

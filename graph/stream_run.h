@@ -109,6 +109,7 @@ class StreamRun {
   void begin_sample(SampleRecord& lane, Worker& worker);
   void run_tasks(Record& record, int level, int task, Worker& worker);
   bool run_task(Record& record, int level, const Task& task, int index, Worker& worker);
+  void done_reading(Record& record, int level, const Task& task) const;
   bool replays(int node, const Record& record) const {
     return options_.stubs != nullptr && node >= 0 && record.filled && options_.stubs->skips(node);
   }

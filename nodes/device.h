@@ -32,20 +32,33 @@ struct DeviceMasks {
   }
 };
 
+/// The smallest and the largest class among labels, as the host has seen them: nobody has to ask the device.
+struct ClassRange {
+  int64_t least = 0, most = -1;  // none at all: most < least
+};
+
 struct DeviceLabels {
   static constexpr const char* type_name = "label tensor";
   Tensor labels_B;  // int64
+  ClassRange range;
   void release() { labels_B.reset(); }
   std::string shape() const { return recording::shape(labels_B); }
-  void refill(const DeviceLabels& from) { recording::refill(labels_B, from.labels_B); }
+  void refill(const DeviceLabels& from) {
+    recording::refill(labels_B, from.labels_B);
+    range = from.range;
+  }
 };
 
 struct DeviceLabelMaps {
   static constexpr const char* type_name = "label map tensor";
-  Tensor maps_BHW;  // u8 class of each pixel, 255 where there is none
+  Tensor maps_BHW;   // u8 class of each pixel, 255 where there is none
+  ClassRange range;  // without 255
   void release() { maps_BHW.reset(); }
   std::string shape() const { return recording::shape(maps_BHW); }
-  void refill(const DeviceLabelMaps& from) { recording::refill(maps_BHW, from.maps_BHW); }
+  void refill(const DeviceLabelMaps& from) {
+    recording::refill(maps_BHW, from.maps_BHW);
+    range = from.range;
+  }
 };
 
 /// One score per class and image, before any softmax.
@@ -112,6 +125,7 @@ struct EvalTokens {
   int64_t grid = 0;    // patches of a side
   Tensor labels_B;     // undefined without labels
   Tensor maps_BHW;     // u8 class of each pixel, 255 where there is none; undefined without label maps
+  ClassRange label_range, map_range;
   Tensor patches_BND() const { return tokens_BSD.narrow(1, prefix, tokens_BSD.size(1) - prefix); }
   void release() { tokens_BSD.reset(), labels_B.reset(), maps_BHW.reset(); }
 };
@@ -130,6 +144,7 @@ struct Features {
   static constexpr const char* type_name = "features";
   Tensor values_BD;
   Tensor labels_B;  // undefined without labels
+  ClassRange range;
   void release() { values_BD.reset(), labels_B.reset(); }
 };
 

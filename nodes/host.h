@@ -52,6 +52,9 @@ void change_in_place(const T& in, T& out) {
 
 /// The images of a group: B H W 3 u8; of pictures with several views B counts the views, those of a picture side by
 /// side. Places are written by several threads, each its own.
+///
+/// Page-locked bytes go back after the last reader: a device may still be copying them, and their cache gives them out again
+/// only when it is done. Other memory stays for the next group.
 struct ImageBatch {
   static constexpr const char* type_name = "images";
   BatchBytes pixels;
@@ -69,13 +72,19 @@ struct ImageBatch {
   size_t bytes() const { return pixels.size(); }
   io::ImageView view(int64_t i) const { return {pixels.data() + static_cast<size_t>(i) * image_bytes(), height, width, channels}; }
 
-  /// The place of picture `i`, for `each` views of it; the first caller gives the batch its shape. Null: the shape
+  void release() {
+    if (pinned_memory() == nullptr) return;
+    BatchBytes().swap(pixels);
+    shaped_.store(false, std::memory_order_release);
+  }
+
+  /// The place of picture `i`, for `each` views of it; the first caller of all gives the batch its shape. Null: the shape
   /// differs from the others'.
   uint8_t* place(int64_t i, int64_t capacity, const io::ImageView& like, int each = 1) {
     if (!shaped_.load(std::memory_order_acquire)) {
       const std::lock_guard lock(mutex_);
       if (!shaped_.load(std::memory_order_relaxed)) {
-        height = like.height, width = like.width, channels = like.channels, views = each;
+        if (height == 0) height = like.height, width = like.width, channels = like.channels, views = each;
         pixels.resize(static_cast<size_t>(capacity * views) * image_bytes());
         shaped_.store(true, std::memory_order_release);
       }

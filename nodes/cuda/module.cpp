@@ -65,6 +65,8 @@ bool flowrun_cuda_free_pinned(void* memory) {
 
 int flowrun_cuda_devices() { return c10::cuda::device_count(); }
 
+void flowrun_cuda_set_device(int device) { c10::cuda::set_device(static_cast<c10::DeviceIndex>(device)); }
+
 /// On the device's thread: all its work goes to one stream of its own, not to the legacy stream that orders everything.
 void flowrun_cuda_enter(int device) {
   // Masks change the shapes of most tensors from step to step: blocks that can grow are used again for any of them. Who sets
@@ -98,7 +100,8 @@ void flowrun_cuda_leave() { c10::cuda::getCurrentCUDAStream().synchronize(); }
 
 /// See CudaModule::nccl.
 void flowrun_cuda_nccl(const void* store, int rank, int world, double timeout, void* backend) {
-  const auto options = c10d::ProcessGroupNCCL::Options::create();
+  // Training's stream has the highest priority: with less, an exchange would begin when training leaves room, at its end.
+  const auto options = c10d::ProcessGroupNCCL::Options::create(/*is_high_priority_stream=*/true);
   options->timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout * 1000));
   *static_cast<c10::intrusive_ptr<c10d::Backend>*>(backend) =
       c10::make_intrusive<c10d::ProcessGroupNCCL>(*static_cast<const c10::intrusive_ptr<c10d::Store>*>(store), rank, world, options);

@@ -31,6 +31,8 @@ CudaModule load() {
   find(library, "flowrun_cuda_free_pinned", module.pinned.free);
   find(library, "flowrun_cuda_synchronisations", module.synchronisations);
   find(library, "flowrun_cuda_kernels", module.kernels);
+  find(library, "flowrun_cuda_set_device", module.set_device);
+  find(library, "flowrun_cuda_graph_prepare", module.graph_prepare);
   find(library, "flowrun_cuda_graph_begin", module.graph_begin);
   find(library, "flowrun_cuda_graph_end", module.graph_end);
   find(library, "flowrun_cuda_graph_play", module.graph_play);

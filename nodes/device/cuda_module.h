@@ -26,6 +26,8 @@ struct CudaModule {
   std::string missing;  // why there is no CUDA; empty when there is
   int (*devices)() = nullptr;
   void (*enter)(int device) = nullptr;
+  /// Any thread: what it allocates, and where it copies, is of that device.
+  void (*set_device)(int device) = nullptr;
   void (*leave)() = nullptr;
   void (*range_push)(const char*, int64_t) = nullptr;
   void (*range_pop)() = nullptr;
@@ -35,7 +37,10 @@ struct CudaModule {
   PinnedMemory pinned;
   int64_t (*synchronisations)() = nullptr;
   const kernels::Backend* (*kernels)() = nullptr;
-  /// Between begin and end the current stream is recorded. end and play throw what c10 throws.
+  /// The current stream's work is done; what it takes from here on is the next graph's measure.
+  void (*graph_prepare)() = nullptr;
+  /// Between begin and end the current stream is recorded. All three throw what c10 throws; after end has thrown, or after begin,
+  /// the current stream and its memory are as if nothing had been tried.
   void* (*graph_begin)() = nullptr;
   void (*graph_end)(void* graph) = nullptr;
   void (*graph_play)(void* graph) = nullptr;

@@ -12,7 +12,7 @@ Pace::Pace(Pace&&) noexcept = default;
 Pace& Pace::operator=(Pace&&) noexcept = default;
 Pace::~Pace() = default;
 
-void Pace::step(at::Device device) {
+void Pace::submitted(at::Device device) {
   if (device.is_cpu()) return;
   const c10::impl::VirtualGuardImpl guard(device.type());
   auto end = std::make_unique<c10::Event>(device.type());

@@ -2,6 +2,7 @@
 // offers it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,12 +26,21 @@ void refill(Tensor& to, const Tensor& from);
 void after_play(std::function<void()> host);
 /// What the work is about to change in place; before it does.
 void changes(const std::vector<Tensor>& tensors);
+/// What the work has made that stays: without it, it is zero.
+void starts_at_zero(const std::vector<Tensor>& tensors);
 /// What the work has left behind, besides what it hands to other nodes; recorded or not, it must be the same.
 void result(const std::vector<Tensor>& tensors);
 /// Recording has failed: takes back what the host did meanwhile.
 void on_failure(std::function<void()> host);
+/// Of the recording that this thread is writing, from 1; 0: it is writing none.
+int64_t number();
 
 // For devices.
+
+/// What a pass took, in seconds: of the host to submit it, and of the device to do it. 0 and 0: not known.
+struct PassTime {
+  double host = 0, device = 0;
+};
 
 /// Between begin() and end() the device's current stream is recorded. One per kind of device, alive until the program ends.
 class Recorder {
@@ -41,8 +51,12 @@ class Recorder {
   virtual std::unique_ptr<Recording> end() = 0;
   /// Whether work is done while it is recorded; else it is only written down.
   virtual bool works_meanwhile() const = 0;
-  /// How many recordings are worth their memory.
-  virtual size_t capacity() const { return 64; }
+  /// How many recordings are worth their memory. Bootleg's masks have 111 shapes on a grid of 14 x 14.
+  virtual size_t capacity() const { return 256; }
+  /// Around a pass that is submitted, before the same is recorded: how long it takes, and what else the device wants to know.
+  /// The device has nothing to do when it begins.
+  virtual void begin_pass() {}
+  virtual PassTime end_pass() { return {}; }
 };
 
 /// `device` as RunParams names it. The last one registered wins.
@@ -50,7 +64,7 @@ void register_recorder(const std::string& device, Recorder& recorder);
 /// Null: that device can't record.
 Recorder* recorder(const std::string& device);
 
-/// See DeviceRuntime::record().
-Recorded record(Recorder& recorder, const std::function<void()>& work);
+/// See DeviceRuntime::record(). Work that is done while it is recorded is always compared.
+Recorded record(Recorder& recorder, const std::function<void()>& work, bool compare);
 
 }  // namespace flowrun::recording

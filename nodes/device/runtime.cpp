@@ -2,6 +2,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
+#include <atomic>
 
 #include "graph/device.h"
 #include "nodes/device/cuda_module.h"
@@ -44,7 +45,7 @@ class TensorRuntime final : public DeviceRuntime {
     cuda_ = run.device == "cuda";
     if (cuda_) CudaModule::get().enter(local_rank_);
     set_threads(static_cast<int>(run.intra_op));
-    if (cuda_) at::globalContext().setAllowTF32CuBLAS(run.precision != "fp32");
+    if (cuda_) choose_algorithms(run.precision);
     const auto device = cuda_ ? at::kCUDA : at::kCPU;
     at::autocast::set_autocast_dtype(device, at::kBFloat16);
     at::autocast::set_autocast_enabled(device, run.precision == "bf16");
@@ -65,24 +66,43 @@ class TensorRuntime final : public DeviceRuntime {
     if (cuda_) CudaModule::get().range_pop();
   }
 
-  void enter_data_thread() override { set_threads(1); }
+  /// Page-locked memory belongs to the current GPU: without one set, each rank would make itself known to the first.
+  void enter_data_thread() override {
+    set_threads(1);
+    if (pinned_memory() != nullptr) CudaModule::get().set_device(local_rank_);
+  }
 
   std::string cannot_record(const RunParams& run) const override { return recording::recorder(run.device) != nullptr ? "" : "recording takes a GPU"; }
 
   size_t recordings(const RunParams& run) const override { return recording::recorder(run.device)->capacity(); }
 
-  Recorded record(const std::function<void()>& work) override {
+  Recorded record(const std::function<void()>& work, bool compare) override {
     recording::Recorder* const recorder = recording::recorder(cuda_ ? "cuda" : "cpu");
-    return recorder != nullptr ? recording::record(*recorder, work) : DeviceRuntime::record(work);
+    if (recorder == nullptr) return DeviceRuntime::record(work, compare);
+    const int64_t before = waits();
+    Recorded out = recording::record(*recorder, work, compare);
+    waits_of_recordings_ += waits() - before;
+    return out;
   }
 
-  void step_submitted() override {
-    if (cuda_) pace_.step(at::kCUDA);
+  void group_submitted() override {
+    if (cuda_) pace_.submitted(at::kCUDA);
   }
 
-  int64_t synchronisations() const override { return CudaModule::get().synchronisations ? CudaModule::get().synchronisations() : 0; }
+  int64_t synchronisations() const override { return waits() - waits_of_recordings_; }
 
  private:
+  static int64_t waits() { return CudaModule::get().synchronisations ? CudaModule::get().synchronisations() : 0; }
+
+  static void choose_algorithms(const std::string& precision) {
+    at::Context& context = at::globalContext();
+    context.setAllowTF32CuBLAS(precision != "fp32");
+    context.setAllowTF32CuDNN(precision != "fp32");
+    // cuDNN's attention makes a plan for each shape, which takes about a second (modelscope/FunASR issue 3704), and masks have
+    // more than a hundred shapes. Flash attention takes any.
+    context.setSDPUseCuDNN(false);
+  }
+
   /// Of this thread. LibTorch gives a thread at its first question the number that was set last, by whatever thread: so it
   /// is asked first.
   static void set_threads(int count) {
@@ -92,6 +112,7 @@ class TensorRuntime final : public DeviceRuntime {
   static thread_local bool cuda_;  // of the device's thread: runs in one process may differ
   static thread_local Pace pace_;
   int local_rank_ = 0, local_world_ = 1;
+  std::atomic<int64_t> waits_of_recordings_{0};
 };
 
 thread_local bool TensorRuntime::cuda_ = false;

@@ -5,6 +5,8 @@
 #include <exception>
 #include <optional>
 
+#include "nodes/device/recording.h"
+
 namespace flowrun {
 namespace {
 
@@ -40,7 +42,7 @@ struct SideStream::Guard {
 };
 
 void Arrival::wait(const Tensor& made) const {
-  if (!event_) return;
+  if (!event_ || recording_ != recording::number()) return;
   const c10::Stream here = current(made.device());
   event_->block(here);
   made.record_stream(here);
@@ -65,7 +67,10 @@ SideStream::~SideStream() {
 
 Arrival SideStream::arrival() {
   Arrival out;
-  if (guard_) out.event_ = side()->last = recorded(side()->stream);
+  if (guard_) {
+    out.event_ = side()->last = recorded(side()->stream);
+    out.recording_ = recording::number();
+  }
   arrived_ = true;
   return out;
 }
@@ -76,6 +81,32 @@ void SideStream::join(at::Device device) {
 
 void SideStream::forget() {
   if (side()) side()->last = nullptr;
+}
+
+struct CopyStream::Guard {
+  explicit Guard(const c10::Stream& copies) : stream(copies) {}
+  c10::StreamGuard stream;
+};
+
+CopyStream::CopyStream(at::Device device) {
+  if (device.is_cpu()) return;
+  static thread_local std::optional<c10::Stream> copies;
+  if (!copies) copies = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(numbered(device));
+  guard_ = std::make_unique<Guard>(*copies);
+}
+
+CopyStream::~CopyStream() = default;
+
+void CopyStream::end(const std::vector<Tensor>& copied) {
+  if (!guard_) return;
+  const c10::Stream copies = guard_->stream.current_stream();
+  const auto done = recorded(copies);
+  guard_.reset();
+  const c10::Stream here = current(copies.device());
+  done->block(here);
+  for (const Tensor& tensor : copied) {
+    if (tensor.defined()) tensor.record_stream(here);
+  }
 }
 
 }  // namespace flowrun

@@ -1,7 +1,8 @@
-// Work that a GPU may do beside the main stream of the device's thread; the teacher's pass, for one. On the CPU there is
-// one order of work, and everything here does nothing.
+// Work that a GPU may do beside the main stream of the device's thread: the teacher's pass, copies of batches. On the CPU
+// there is one order of work, and everything here does nothing.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -17,12 +18,14 @@ namespace flowrun {
 class Arrival {
  public:
   /// The current stream goes on only when the work is done; `made` is then safe to read, and to free. The host doesn't
-  /// wait.
+  /// wait. An event of recorded work is no event outside of it: what is behind the recording is behind its side stream, too,
+  /// so there is nothing to wait for.
   void wait(const Tensor& made) const;
 
  private:
   friend class SideStream;
   std::shared_ptr<c10::Event> event_;  // null: there was no side stream
+  int64_t recording_ = 0;              // recording::number() when it was made
 };
 
 /// While it lives, what this thread submits goes to the side stream of `device`, behind all that the current stream has so
@@ -49,6 +52,23 @@ class SideStream {
   struct Guard;
   std::unique_ptr<Guard> guard_;
   bool arrived_ = false;
+};
+
+/// While it lives, what this thread submits goes to a stream of `device` for copies from the host, which waits for nothing:
+/// a batch is copied while the main stream is at work on those before it. One at a time; device's thread only.
+class CopyStream {
+ public:
+  explicit CopyStream(at::Device device);
+  ~CopyStream();
+  CopyStream(const CopyStream&) = delete;
+  CopyStream& operator=(const CopyStream&) = delete;
+
+  /// Back to the main stream, which goes on only when the copies are done: `copied` are then safe to read there, and to free.
+  void end(const std::vector<Tensor>& copied);
+
+ private:
+  struct Guard;
+  std::unique_ptr<Guard> guard_;
 };
 
 }  // namespace flowrun

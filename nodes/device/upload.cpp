@@ -1,9 +1,9 @@
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <c10/core/MemoryFormat.h>
+#include <algorithm>
 
 #include "nodes/device.h"
+#include "nodes/device/send.h"
 #include "nodes/host.h"
 #include "nodes/kernels/kernels.h"
 #include "nodes/model_resources.h"
@@ -17,8 +17,8 @@ struct Upload {
       .brief = "Brings images, labels and masks to the device and normalises the images there.",
       .scope = Scope::device,
       .details =
-          "Images travel as bytes and become float (x / 255 - mean) / std on the device. On CUDA the copies go through pinned memory and "
-          "nothing waits for them."};
+          "Images travel as bytes and become float (x / 255 - mean) / std on the device. On CUDA the copies go through pinned memory, on a "
+          "stream of their own beside the work on earlier groups, and nothing waits for them."};
   struct Ports {
     In<ImageBatch> image{"image", "B H W 3 u8."};
     In<LabelBatch> label{"label", "Classes.", optional};
@@ -58,33 +58,36 @@ struct Upload {
   void run(Ports& port, const GroupContext&) {
     const at::NoGradGuard no_grad;
     const ImageBatch& in = *port.image;
-    const int64_t images = in.images;
+    CopyStream copies(device_);
     // On the host the bytes are read where they are.
-    const Tensor there = device_.is_cpu() ? Tensor() : send(in.pixels.data(), {images, in.height, in.width, in.channels}, at::kByte);
+    Tensor there;
+    if (!device_.is_cpu()) there = send_batch(in.pixels.data(), {in.images, in.height, in.width, in.channels}, at::kByte, device_);
+    if (port.label && !port.label->values.empty()) send_labels(*port.label, in.images, *port.labels);
+    if (port.label_map && !port.label_map->pixels.empty()) send_maps(*port.label_map, in.images, *port.label_maps);
+    if (port.mask) send_masks(*port.mask, *port.masks);
+    copies.end({there, port.labels->labels_B, port.label_maps->maps_BHW, port.masks->visible_BK, port.masks->targets_BRM});
     const uint8_t* bytes = there.defined() ? there.const_data_ptr<uint8_t>() : in.pixels.data();
-    port.images->images_BCHW = kernels::normalised(bytes, images, in.height, in.width, scale_, shift_, device_);
-    if (port.label && !port.label->values.empty()) port.labels->labels_B = send(port.label->values.data(), {images}, at::kLong);
-    if (port.label_map && !port.label_map->pixels.empty()) {
-      const LabelMapBatch& maps = *port.label_map;
-      port.label_maps->maps_BHW = send(maps.pixels.data(), {images, maps.height, maps.width}, at::kByte);
-    }
-    if (port.mask) {
-      const Masks& masks = *port.mask;
-      port.masks->grid = masks.grid;
-      port.masks->visible_BK = send(masks.visible.data(), {masks.rows(), masks.visible_count}, at::kLong);
-      port.masks->targets_BRM = send(masks.targets.data(), {masks.rows(), masks.regions, masks.region_size}, at::kLong);
-    }
+    port.images->images_BCHW = kernels::normalised(bytes, in.images, in.height, in.width, scale_, shift_, device_);
   }
 
  private:
-  /// A copy on the device: the host's memory serves the next group meanwhile.
-  Tensor send(const void* data, at::IntArrayRef shape, at::ScalarType type) const {
-    const Tensor host = at::from_blob(const_cast<void*>(data), shape, at::TensorOptions(type));
-    if (device_.is_cpu()) return host.clone();
-    // Batches lie in page-locked memory, which its cache keeps until the copy is done; small things are moved there.
-    if (host.is_pinned()) return host.to(device_, type, /*non_blocking=*/true);
-    Tensor pinned = at::empty(shape, at::TensorOptions(type).pinned_memory(true));
-    return pinned.copy_(host).to(device_, type, /*non_blocking=*/true);
+  void send_labels(const LabelBatch& in, int64_t images, DeviceLabels& out) const {
+    const auto [least, most] = std::minmax_element(in.values.begin(), in.values.begin() + images);
+    out.labels_B = send(in.values.data(), {images}, at::kLong, device_);
+    out.range = {*least, *most};
+  }
+
+  void send_maps(const LabelMapBatch& in, int64_t images, DeviceLabelMaps& out) const {
+    out.maps_BHW = send_batch(in.pixels.data(), {images, in.height, in.width}, at::kByte, device_);
+    // One more than a class, modulo 256: the pixels without a class become 0.
+    const Tensor host = at::from_blob(const_cast<uint8_t*>(in.pixels.data()), {images * in.height * in.width}, at::TensorOptions(at::kByte));
+    out.range = {0, host.numel() > 0 ? host.add(1).max().item<uint8_t>() - 1 : -1};
+  }
+
+  void send_masks(const Masks& in, DeviceMasks& out) const {
+    out.grid = in.grid;
+    out.visible_BK = send(in.visible.data(), {in.rows(), in.visible_count}, at::kLong, device_);
+    out.targets_BRM = send(in.targets.data(), {in.rows(), in.regions, in.region_size}, at::kLong, device_);
   }
 
   at::Device device_{at::kCPU};

@@ -34,7 +34,7 @@ struct Accuracy {
     const at::NoGradGuard no_grad;
     const Tensor scores_BC = port.logits->values_BC.to(at::kFloat);
     const Tensor& labels_B = port.label->labels_B;
-    check_labels(labels_B, scores_BC.size(1));
+    check_labels(*port.label, scores_BC.size(1));
     classes_ = scores_BC.size(1), images_ += labels_B.numel();
     const Tensor named_BK = std::get<1>(at::topk(scores_BC, std::min<int64_t>(5, classes_)));
     const Tensor right_BK = named_BK.eq(labels_B.unsqueeze(1));
@@ -56,11 +56,11 @@ struct Accuracy {
   }
 
  private:
-  static void check_labels(const Tensor& labels_B, int64_t classes) {
-    if (!labels_B.defined()) throw NodeError("there are no labels: connect label from the source to batch.stack and device.upload");
-    const auto lowest = labels_B.min().item<int64_t>(), highest = labels_B.max().item<int64_t>();
-    if (lowest >= 0 && highest < classes) return;
-    throw NodeError("a label is " + std::to_string(lowest < 0 ? lowest : highest) + ", but the classifier has classes 0 to " +
+  static void check_labels(const DeviceLabels& labels, int64_t classes) {
+    if (!labels.labels_B.defined()) throw NodeError("there are no labels: connect label from the source to batch.stack and device.upload");
+    const auto [least, most] = labels.range;
+    if (least >= 0 && most < classes) return;
+    throw NodeError("a label is " + std::to_string(least < 0 ? least : most) + ", but the classifier has classes 0 to " +
                     std::to_string(classes - 1));
   }
 

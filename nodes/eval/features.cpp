@@ -45,7 +45,7 @@ struct FrozenFeatures {
     if (params.pool != "mean") parts.push_back(tokens.cls_B1D.select(1, 0).to(at::kFloat));
     if (params.pool != "cls") parts.push_back(tokens.patch.to(at::kFloat).mean(1));
     port.features->values_BD = at::cat(parts, 1);
-    if (port.label) port.features->labels_B = port.label->labels_B;
+    if (port.label) port.features->labels_B = port.label->labels_B, port.features->range = port.label->range;
   }
 };
 

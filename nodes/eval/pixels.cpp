@@ -20,7 +20,7 @@ struct Pixels {
 
   void run(Ports& port, const GroupContext&) const {
     port.features->values_BD = port.image->images_BCHW.flatten(1);
-    if (port.label) port.features->labels_B = port.label->labels_B;
+    if (port.label) port.features->labels_B = port.label->labels_B, port.features->range = port.label->range;
   }
 };
 

@@ -36,8 +36,8 @@ struct FrozenTokens {
     EvalTokens& out = *port.tokens;
     out.tokens_BSD = at::cat(parts, 1);
     out.prefix = vit.config().prefix(), out.grid = vit.config().grid();
-    if (port.label) out.labels_B = port.label->labels_B;
-    if (port.label_map) out.maps_BHW = port.label_map->maps_BHW;
+    if (port.label) out.labels_B = port.label->labels_B, out.label_range = port.label->range;
+    if (port.label_map) out.maps_BHW = port.label_map->maps_BHW, out.map_range = port.label_map->range;
   }
 };
 

@@ -1,4 +1,5 @@
 #include "nodes/device.h"
+#include "nodes/device/send.h"
 #include "nodes/model_resources.h"
 
 namespace flowrun {
@@ -35,7 +36,7 @@ struct EncodeVisible {
     check_masks(*port.mask, params.model->vit.config().grid(), params.model.names[0]);
     const Tensor& visible = port.mask->visible_BK;
     model::Vit::Options options{.drop_path = model::draw_drop_path(params.model->vit.config(), context.rng(), visible.size(0)), .maps = params.maps};
-    if (options.drop_path.defined()) options.drop_path = options.drop_path.to(visible.device());
+    if (options.drop_path.defined()) options.drop_path = send(options.drop_path, visible.device());
     model::Vit::Tokens tokens = params.model->vit.encode_visible(port.image->images_BCHW, visible, options);
     port.tokens->cls_B1D = tokens.cls_B1D;
     port.tokens->patch_BKD = tokens.patch;

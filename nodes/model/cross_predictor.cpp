@@ -8,6 +8,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "nodes/device/weight_casts.h"
 #include "nodes/kernels/kernels.h"
 #include "nodes/model/rows.h"
 #include "nodes/model/sincos.h"
@@ -71,7 +72,9 @@ void CrossPredictor::to(at::Device device, at::ScalarType dtype) {
   positions_NP_ = sincos_table(config_.grid, config_.width, dtype).to(device);
 }
 
-Tensor CrossPredictor::linear(const Tensor& x, size_t place) const { return at::linear(x, parameters_[place], parameters_[place + 1]); }
+Tensor CrossPredictor::linear(const Tensor& x, size_t place) const {
+  return at::linear(x, cast_weight(parameters_[place]), cast_weight(parameters_[place + 1]));
+}
 
 Tensor CrossPredictor::norm(const Tensor& x, size_t place) const {
   return at::layer_norm(x, {x.size(-1)}, parameters_[place], parameters_[place + 1], config_.norm_eps);
@@ -93,7 +96,7 @@ Tensor CrossPredictor::attend(const Layer& place, const Tensor& x_BMP, const Ten
 }
 
 Tensor CrossPredictor::feed_forward(const Layer& place, const Tensor& x_BMP) const {
-  return linear(kernels::linear_gelu(norm(x_BMP, place.norm2), parameters_[place.fc1], parameters_[place.fc1 + 1]), place.fc2);
+  return linear(kernels::linear_gelu(norm(x_BMP, place.norm2), cast_weight(parameters_[place.fc1]), parameters_[place.fc1 + 1]), place.fc2);
 }
 
 Tensor CrossPredictor::predict(const PredictorInputs& in) const {

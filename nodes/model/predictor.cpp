@@ -4,6 +4,7 @@
 #include <ATen/ops/linear.h>
 #include <stdexcept>
 
+#include "nodes/device/weight_casts.h"
 #include "nodes/kernels/kernels.h"
 #include "nodes/model/rows.h"
 #include "nodes/model/sincos.h"
@@ -36,7 +37,7 @@ void Predictor::to(at::Device device, at::ScalarType dtype) {
 
 /// What every region of an image sees besides its mask tokens: registers, class token, visible patches. [B, S, P]
 Tensor Predictor::context(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK) const {
-  const auto embed = [&](const Tensor& x) { return at::linear(x, parameters_[embed_], parameters_[embed_ + 1]); };
+  const auto embed = [&](const Tensor& x) { return at::linear(x, cast_weight(parameters_[embed_]), cast_weight(parameters_[embed_ + 1])); };
   std::vector<Tensor> parts;
   const Tensor patch_BKP = embed(patch_BKD).add(table_rows(positions_NP_, visible_BK));
   if (register_) parts.push_back(parameters_[*register_].expand({patch_BKD.size(0), -1, -1}));
@@ -63,7 +64,7 @@ Tensor Predictor::predict(const Tensor& cls_B1D, const Tensor& patch_BKD, const 
   // Only the mask tokens are read out, so the last block computes no other row.
   blocks_->run_last_rows(parameters_, last, stream, patches);
   const Tensor n_BMP = kernels::add_norm(stream, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps, kernels::product_type(stream.x));
-  return at::linear(n_BMP, parameters_[proj_], parameters_[proj_ + 1]).unflatten(0, {images, regions});
+  return at::linear(n_BMP, cast_weight(parameters_[proj_]), cast_weight(parameters_[proj_ + 1])).unflatten(0, {images, regions});
 }
 
 }  // namespace flowrun::model

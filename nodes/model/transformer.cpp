@@ -1,10 +1,12 @@
 #include "nodes/model/transformer.h"
 
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <cmath>
 #include <stdexcept>
 
+#include "nodes/device/weight_casts.h"
 #include "nodes/kernels/kernels.h"
 
 namespace flowrun::model {
@@ -15,6 +17,19 @@ namespace {
 
 /// [B, S, D] -> [B, H, S, E], a view.
 Tensor to_heads(const Tensor& x_BSD, int64_t heads) { return x_BSD.unflatten(-1, {heads, x_BSD.size(-1) / heads}).transpose(1, 2); }
+
+/// The first axis, which is made of heads `each` wide, with zeros up to `wide` in each: a layer's weight gives them then.
+Tensor wider_rows(const Tensor& weight, int64_t each, int64_t wide) {
+  if (each == wide) return weight;
+  const Tensor heads = weight.unflatten(0, {-1, each});
+  return (weight.dim() == 1 ? at::constant_pad_nd(heads, {0, wide - each}) : at::constant_pad_nd(heads, {0, 0, 0, wide - each})).flatten(0, 1);
+}
+
+/// The same of the second axis: a layer's weight then takes them, and passes over the zeros' places.
+Tensor wider_columns(const Tensor& weight, int64_t each, int64_t wide) {
+  if (each == wide) return weight;
+  return at::constant_pad_nd(weight.unflatten(1, {-1, each}), {0, wide - each}).flatten(1, 2);
+}
 
 }  // namespace
 
@@ -72,13 +87,13 @@ size_t Blocks::add_lora(Parameters& parameters, const std::string& name, int64_t
 }
 
 Tensor Blocks::weight(const Parameters& p, size_t plain, size_t lora) const {
-  if (config_.lora_rank == 0) return p[plain];
+  if (config_.lora_rank == 0) return cast_weight(p[plain]);
   return p[plain].add(p[lora + 1].matmul(p[lora]), config_.lora_alpha / static_cast<double>(config_.lora_rank));
 }
 
 /// The stream at x with what a linear layer adds to it: its bias waits with the addition, unless a gain comes in between.
 Stream Blocks::branch(const Parameters& p, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain) const {
-  if (config_.layer_scale > 0) return {.x = x, .branch = at::linear(in, weight, p[bias]).mul(p[gain]), .spend = true};
+  if (config_.layer_scale > 0) return {.x = x, .branch = at::linear(in, weight, cast_weight(p[bias])).mul(p[gain]), .spend = true};
   return {.x = x, .branch = at::linear(in, weight), .bias = p[bias], .spend = true};
 }
 
@@ -90,11 +105,18 @@ void Blocks::finish(Stream& stream, const Tensor* keep, Tensor* tapped) {
   if (keep) stream.branch = stream.branch.mul(*keep), stream.spend = true;
 }
 
+/// As it is computed: E, or more (BlocksConfig::head_multiple).
+int64_t Blocks::head_width(const Tensor& x) const {
+  int64_t multiple = config_.head_multiple;
+  if (multiple == 0) multiple = x.is_cuda() && c10::elementSize(kernels::product_type(x)) == 2 ? 8 : 1;
+  return (config_.width / config_.heads + multiple - 1) / multiple * multiple;
+}
+
 void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, int64_t rows) const {
   const Tensor n_BSD = kernels::add_norm(stream, p[place.norm1], p[place.norm1 + 1], config_.norm_eps, kernels::product_type(stream.x));
-  const int64_t skipped = n_BSD.size(1) - rows, width = config_.width, heads = config_.heads;
-  const Tensor weights = weight(p, place.qkv, place.qkv_lora);
-  const Tensor& bias = p[place.qkv + 1];
+  const int64_t skipped = n_BSD.size(1) - rows, heads = config_.heads, each = config_.width / heads, wide = head_width(stream.x);
+  const Tensor weights = wider_rows(weight(p, place.qkv, place.qkv_lora), each, wide), bias = wider_rows(cast_weight(p[place.qkv + 1]), each, wide);
+  const int64_t width = heads * wide;
   Tensor query, key, value, x_BSD = stream.x;
   if (skipped == 0) {
     // Splitting the last axis, not unbinding a fifth: the backward pass then writes the three gradients side by side
@@ -107,13 +129,17 @@ void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, in
     const auto parts = at::linear(n_BSD, weights.narrow(0, width, 2 * width), bias.narrow(0, width, 2 * width)).chunk(2, -1);
     key = parts[0], value = parts[1];
   }
-  const Tensor out_BHSE = at::scaled_dot_product_attention(to_heads(query, heads), to_heads(key, heads), to_heads(value, heads));
-  stream = branch(p, x_BSD, out_BHSE.transpose(1, 2).flatten(2), weight(p, place.proj, place.proj_lora), place.proj + 1, place.ls1);
+  const Tensor out_BHSE =
+      at::scaled_dot_product_attention(to_heads(query, heads), to_heads(key, heads), to_heads(value, heads), /*attn_mask=*/{}, /*dropout_p=*/0,
+                                       /*is_causal=*/false, /*scale=*/1.0 / std::sqrt(static_cast<double>(each)));
+  const Tensor proj = wider_columns(weight(p, place.proj, place.proj_lora), each, wide);
+  stream = branch(p, x_BSD, out_BHSE.transpose(1, 2).flatten(2), proj, place.proj + 1, place.ls1);
 }
 
 void Blocks::feed_forward(const Parameters& p, const Places& place, Stream& stream) const {
   const Tensor n_BSD = kernels::add_norm(stream, p[place.norm2], p[place.norm2 + 1], config_.norm_eps, kernels::product_type(stream.x));
-  stream = branch(p, stream.x, kernels::linear_gelu(n_BSD, p[place.fc1], p[place.fc1 + 1]), p[place.fc2], place.fc2 + 1, place.ls2);
+  stream = branch(p, stream.x, kernels::linear_gelu(n_BSD, cast_weight(p[place.fc1]), p[place.fc1 + 1]), cast_weight(p[place.fc2]), place.fc2 + 1,
+                  place.ls2);
 }
 
 void Blocks::run(const Parameters& parameters, int64_t block, Stream& stream, const Options& options) const {

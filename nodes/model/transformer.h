@@ -18,6 +18,9 @@ struct BlocksConfig {
   double layer_scale = 0;  ///< first value of the gains behind both sub-blocks (CaiT, DINOv2); 0: none
   int64_t lora_rank = 0;   ///< rank of the trained addition to qkv and proj (LoRA); 0: none
   double lora_alpha = 16;  ///< the addition weighs lora_alpha / lora_rank
+  /// A head is computed as if its width were a multiple of this, with zeros in the places more: fast attention kernels take such
+  /// widths alone, and pad each query, key and value otherwise. 0: 8 where a GPU computes in half precision, else 1.
+  int64_t head_multiple = 0;
 };
 
 /// What can be read out of a block (data2vec calls them targets types; Bootleg compares them).
@@ -72,6 +75,7 @@ class Blocks {
   kernels::Stream branch(const Parameters& parameters, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain) const;
   static void finish(kernels::Stream& stream, const Tensor* keep, Tensor* tapped);
   Tensor weight(const Parameters& parameters, size_t plain, size_t lora) const;
+  int64_t head_width(const Tensor& x) const;
 
   BlocksConfig config_;
   std::vector<Places> places_;

@@ -6,6 +6,7 @@
 #include <ATen/ops/linear.h>
 #include <stdexcept>
 
+#include "nodes/device/weight_casts.h"
 #include "nodes/kernels/kernels.h"
 #include "nodes/model/rows.h"
 #include "nodes/model/sincos.h"
@@ -96,7 +97,8 @@ Tensor Vit::patchify(const Tensor& images_BCHW, const Tensor& index) const {
 Tensor Vit::sequence(const Tensor& patch_BKF, const Tensor& position) const {
   const int64_t images = patch_BKF.size(0);
   // A convolution with stride = kernel is a linear layer over patches.
-  const Tensor embedded = at::linear(patch_BKF, parameters_[patch_weight_].flatten(1), parameters_[patch_weight_ + 1]).add(position);
+  const Tensor embedded =
+      at::linear(patch_BKF, cast_weight(parameters_[patch_weight_]).flatten(1), cast_weight(parameters_[patch_weight_ + 1])).add(position);
   if (config_.prefix() == 0) return embedded;
   std::vector<Tensor> parts;
   if (class_) parts.push_back(parameters_[*class_].expand({images, -1, -1}));

@@ -77,6 +77,8 @@ struct Health {
     if (port.loss && port.loss->per_part.defined()) losses_.push_back(port.loss->per_part.detach().unsqueeze(0)), blocks_ = port.loss->parts;
   }
 
+  bool reads(const FoldContext& context) const { return due(context.step, context.run); }
+
   void run(Ports&, StepContext& context) {
     if (!connected_) throw NodeError(nothing);
     if (!due(context.step, context.run)) return;

@@ -2,6 +2,7 @@
 
 #include "nodes/classifier_resource.h"
 #include "nodes/device.h"
+#include "nodes/device/send.h"
 
 namespace flowrun {
 namespace {
@@ -41,7 +42,7 @@ struct Classify {
     const at::AutoGradMode gradients(params.train);
     Tensor drop_path;
     if (params.train) drop_path = model::draw_drop_path(encoder.config(), context.rng(), images.size(0));
-    if (drop_path.defined()) drop_path = drop_path.to(images.device());
+    if (drop_path.defined()) drop_path = send(drop_path, images.device());
     port.logits->values_BC = model::classify(encoder, params.classifier->classifier, images, drop_path);
   }
 };

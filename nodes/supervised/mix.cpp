@@ -59,7 +59,7 @@ struct SupervisedMix {
     const at::NoGradGuard no_grad;
     const Tensor& images = port.image->images_BCHW;
     const Tensor& labels = port.label->labels_B;
-    if (context.epoch == 0 || !labels.defined()) supervised::check_labels(labels, params.classes);
+    supervised::check_labels(*port.label, params.classes);
     const int height = static_cast<int>(images.size(2)), width = static_cast<int>(images.size(3));
     Rng rng = context.rng();
     const supervised::MixOptions options{.mixup = params.mixup, .cutmix = params.cutmix, .chance = params.p, .switch_chance = params.switch_p};

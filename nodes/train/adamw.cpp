@@ -146,7 +146,6 @@ struct TrainAdamW {
       throw NodeError("the loss is " + std::to_string(loss.item<double>()) + "; a lower lr.max or a longer warm-up is the usual cure");
     }
     if (homes_) homes_->begin();
-    if (homes_ && context.index == 0) optimizer_.zero_grad();  // a step's first pass, however often it is done
     exchange_->backward(context.count == 1 ? loss : loss.div(static_cast<double>(context.count)), context.index + 1 == context.count);
     if (homes_) homes_->settle();
   }
@@ -162,6 +161,7 @@ struct TrainAdamW {
     }
     optimizer_.step(lr, weight_decay_.at(schedule_step, length_));
     optimizer_.zero_grad();
+    if (homes_) homes_->clear();
     if (shards_) shards_->forget(), shards_->share(context.run);
     context.report("lr", lr);
   }

@@ -74,6 +74,8 @@ void AdamW::step_bucket(Group& group, const std::vector<size_t>& members, double
   at::_foreach_add_(steps, 1);
   at::_fused_adamw_(values, gradients, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/at::TensorList(), steps, lr, options_.beta1, options_.beta2,
                     weight_decay, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+  // The fused operator is the one in place that doesn't say so, and casts of weights are made anew after a change alone.
+  for (const Tensor& value : values) value.unsafeGetTensorImpl()->bump_version();
 }
 
 void AdamW::step(double lr, double weight_decay) {

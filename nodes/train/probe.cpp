@@ -111,7 +111,7 @@ struct TrainProbe {
       throw NodeError(probe.segments() ? "there are no label maps: connect them to batch.stack, device.upload and eval.tokens"
                                        : "there are no labels: connect label from the source to batch.stack and device.upload");
     }
-    check_labels(labels, probe);
+    check_labels(linear ? port.features->range : probe.segments() ? port.tokens->map_range : port.tokens->label_range, probe.config().classes);
     if (linear) {
       const auto [x_BD, statistics_2D] = probe.normalise_by_itself(port.features->values_BD);
       statistics_.push_back(statistics_2D);
@@ -120,13 +120,10 @@ struct TrainProbe {
     return {probe.segments() ? port.tokens->patches_BND() : port.tokens->tokens_BSD, labels};
   }
 
-  static void check_labels(const Tensor& labels, const model::Probe& probe) {
-    const Tensor known = probe.segments() ? labels.masked_select(labels.ne(model::kIgnored)) : labels;
-    if (known.numel() == 0) return;
-    const auto lowest = known.min().item<int64_t>(), highest = known.max().item<int64_t>();
-    if (lowest >= 0 && highest < probe.config().classes) return;
-    throw NodeError("a label is " + std::to_string(lowest < 0 ? lowest : highest) + ", but the probe has classes 0 to " +
-                    std::to_string(probe.config().classes - 1));
+  static void check_labels(ClassRange range, int64_t classes) {
+    if (range.least >= 0 && range.most < classes) return;
+    throw NodeError("a label is " + std::to_string(range.least < 0 ? range.least : range.most) + ", but the probe has classes 0 to " +
+                    std::to_string(classes - 1));
   }
 
   void share_gradients(const RunInfo& run) {

@@ -45,10 +45,35 @@ class Recording(support.Folder):
         self.assertEqual(self.history("serial"), self.history("on"))
 
     def test_few_are_kept(self):
-        """Those that were not used for longest make room, and are recorded again."""
+        """Where there is room for two shapes, the frequent ones are played."""
         all_kept, _ = self.both(pipeline())
         counts, _ = self.both(pipeline(), FLOWRUN_TAPES="2")
-        self.assertGreater(counts["recorded"], all_kept["recorded"])
+        self.assertLess(counts["played"], all_kept["played"])
+        self.assertGreater(counts["played"], 0)
+
+    def test_the_first_group_of_a_step_is_like_the_others(self):
+        """A shape is recorded once, whether it comes first in a step, when there are no gradients yet, or later."""
+        counts, _ = self.both(pipeline())
+        shapes = counts["recorded"]
+        self.assertLessEqual(counts["submitted"], shapes + 12, "each shape is submitted at its first sight, rare ones are never recorded")
+        one = pipeline()
+        one["nodes"]["batch"].update(size=8, group=8)
+        counts, _ = self.both(one)
+        self.assertGreater(counts["played"], counts["submitted"])
+
+    def test_what_is_read_now_and_then_is_submitted(self):
+        """report.health reads at its steps alone: their groups are submitted, others are played and keep no memory for it."""
+        whole = pipeline()
+        whole["nodes"]["health"] = {"type": "report.health", "every": "4 steps",
+                                    "in": {"tokens": "encode", "prediction": "predict", "target": "targets"}}
+        counts, _ = self.both(whole)
+        steps = len(self.history("on"))
+        self.assertGreaterEqual(counts["submitted"], 2 * (steps // 4))
+        self.assertGreater(counts["played"], 0)
+
+    def test_bf16(self):
+        """Weights are cast once a step; what is played reads the new casts."""
+        counts, _ = self.both(pipeline(precision="bf16", steps=24))
         self.assertGreater(counts["played"], 0)
 
     def test_methods(self):
@@ -80,8 +105,22 @@ class Recording(support.Folder):
         counts, _ = self.both(whole)
         self.assertEqual((counts["played"], counts["recorded"]), (0, 0))
 
+    def test_a_failed_capture_costs_one_shape(self):
+        """The host looks at a value while work is recorded: that shape is submitted, the others are recorded as ever."""
+        counts, said = self.both(pipeline(), FLOWRUN_TEST_FAIL_CAPTURE="1")
+        self.assertGreater(counts["played"], 0)
+        self.assertNotIn("why_not", counts)
+        self.assertRegex(said, "warning: groups of one shape are submitted kernel by kernel: recording failed: the host looks at a value")
+
+    def test_three_failed_captures_end_recording(self):
+        counts, said = self.both(pipeline(), FLOWRUN_TEST_FAIL_CAPTURE="1000")
+        self.assertEqual((counts["played"], counts["recorded"]), (0, 0))
+        self.assertIn("the host looks at a value", counts["why_not"])
+        self.assertEqual(said.count("groups of one shape are submitted"), 2)
+        self.assertEqual(said.count("kernel by kernel from here on"), 1)
+
     def test_wrong_recordings_are_refused(self):
-        """One that leaves part of the work out, and one that can't be played at all."""
+        """Those that leave part of the work out, and those that can't be played at all; after three of them nothing is recorded."""
         for kind, reason in (("forgets", "differ"), ("fails", "this tape can't be played")):
             with self.subTest(kind):
                 counts, said = self.both(pipeline(steps=24), FLOWRUN_TAPE=kind)

@@ -3,8 +3,13 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
 #include <ATen/ops/from_blob.h>
+#include <algorithm>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <cstdlib>
+#include <map>
 #include <torch/library.h>
+
+#include "nodes/host_memory.h"
 
 namespace flowrun::test {
 
@@ -74,9 +79,49 @@ void record_stream(at::Tensor& tensor, c10::Stream stream) {
   diary().lines.push_back(std::to_string(tensor.size(0)) + " used on " + name(stream.id()));
 }
 
+/// Page-locked blocks, in use or free.
+struct Block {
+  size_t bytes;
+  bool in_use;
+};
+std::map<void*, Block>& blocks() {
+  static std::map<void*, Block> blocks;
+  return blocks;
+}
+
+bool is_read(const void* memory) {
+  return std::any_of(diary().copies.begin(), diary().copies.end(), [&](const Diary::Copy& copy) { return copy.from == memory; });
+}
+
+void* allocate(size_t bytes) {
+  for (auto& [memory, block] : blocks()) {
+    if (block.in_use || block.bytes != bytes || is_read(memory)) continue;
+    block.in_use = true;
+    return memory;
+  }
+  void* const memory = std::malloc(bytes);
+  blocks()[memory] = {bytes, true};
+  return memory;
+}
+
+bool free_block(void* memory) {
+  const auto found = blocks().find(memory);
+  if (found == blocks().end()) return false;
+  found->second.in_use = false;
+  return true;
+}
+
 at::Tensor& copy(at::Tensor& to, const at::Tensor& from, bool non_blocking) {
-  if (to.is_cpu()) diary().lines.push_back(name(diary().stream) + " copies to the host" + (non_blocking ? "" : ", which waits"));
-  on_host(to).copy_(on_host(from));
+  const std::string stream = name(diary().stream);
+  if (to.is_cpu()) diary().lines.push_back(stream + " copies to the host" + (non_blocking ? "" : ", which waits"));
+  const bool pinned = from.is_cpu() && blocks().count(const_cast<void*>(from.const_data_ptr())) > 0;
+  if (from.is_cpu() && !to.is_cpu()) diary().lines.push_back(stream + " copies from the host" + (non_blocking && pinned ? "" : ", which waits"));
+  if (!diary().copies_later || !pinned || !non_blocking) {
+    on_host(to).copy_(on_host(from));
+    return to;
+  }
+  const Tensor source = at::from_blob(const_cast<void*>(from.const_data_ptr()), from.sizes(), from.strides(), from.options());
+  diary().copies.push_back({source.const_data_ptr(), [to, source] { on_host(to).copy_(source); }});
   return to;
 }
 
@@ -84,6 +129,12 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
   library.impl("record_stream", record_stream);
   library.impl("copy_", copy);
 }
+
+at::Scalar value(const at::Tensor& tensor) {
+  diary().lines.push_back("host looks at a value, which waits");
+  return on_host(tensor).item();
+}
+TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) { library.impl("_local_scalar_dense", value); }
 
 /// Everything else is done on the host.
 void compute(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
@@ -101,7 +152,30 @@ void compute(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
     if (at->isTensor()) *at = on_fake(at->toTensor());
   }
 }
+TORCH_LIBRARY_IMPL(_, AutocastPrivateUse1, library) { library.fallback(torch::CppFunction::makeFallthrough()); }
 TORCH_LIBRARY_IMPL(_, PrivateUse1, library) { library.fallback(torch::CppFunction::makeFromBoxedFunction<&compute>()); }
 
 }  // namespace
+
+void do_copies() {
+  const std::vector<Diary::Copy> copies = std::move(diary().copies);
+  diary().copies.clear();
+  for (const Diary::Copy& copy : copies) copy.work();
+}
+
+int64_t host_waits() {
+  return std::count_if(diary().lines.begin(), diary().lines.end(), [](const std::string& line) { return line.ends_with(", which waits"); });
+}
+
+FakePinnedMemory::FakePinnedMemory() {
+  static const PinnedMemory memory = {allocate, free_block};
+  pinned_memory() = &memory;
+}
+
+FakePinnedMemory::~FakePinnedMemory() {
+  for (const auto& [memory, block] : blocks()) std::free(memory);
+  blocks().clear();
+  pinned_memory() = nullptr;
+}
+
 }  // namespace flowrun::test

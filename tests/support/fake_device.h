@@ -1,8 +1,10 @@
-// A device that computes on the host, and writes down in which order it is asked to copy, to record and to wait.
+// A device that computes on the host, and writes down in which order it is asked to copy, to record and to wait. Copies from
+// page-locked memory may be left for later, as a busy GPU does.
 #pragma once
 
 #include <c10/core/Device.h>
 #include <c10/core/Stream.h>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,9 +17,30 @@ struct Diary {
   c10::StreamId stream = 0;  // the current one
   int64_t events = 0;
   int64_t busy = 0;  // how often it says that an event isn't over, when it is asked
+  bool copies_later = false;
+  struct Copy {
+    const void* from;
+    std::function<void()> work;
+  };
+  std::vector<Copy> copies;  // not done yet
 };
 /// Empty it with `diary() = {}`. One thread.
 Diary& diary();
+
+/// Does the copies that were left for later.
+void do_copies();
+/// How often the host was made to wait for the device, by the diary's lines.
+int64_t host_waits();
+
+/// While it lives, batches lie in memory that this device takes for page-locked. What is freed is given out again at once, unless a
+/// copy that isn't done reads it: as LibTorch's cache has it.
+class FakePinnedMemory {
+ public:
+  FakePinnedMemory();
+  ~FakePinnedMemory();
+  FakePinnedMemory(const FakePinnedMemory&) = delete;
+  FakePinnedMemory& operator=(const FakePinnedMemory&) = delete;
+};
 
 c10::Device fake_device();
 /// The values as a tensor of that device.

@@ -170,6 +170,34 @@ TEST(Blocks, LastRowsAreTheRowsOfTheWhole) {
   EXPECT_LT(max_error(last.sum(), whole.sum().narrow(1, 5, 4)), 1e-6);
 }
 
+/// What the stack makes of x, and the gradients of its parameters.
+std::vector<Tensor> stack_with(int64_t head_multiple, const Tensor& x, int64_t last_rows) {
+  Parameters parameters;
+  const Blocks blocks(parameters, {.depth = 2, .width = 48, .heads = 4, .lora_rank = 2, .head_multiple = head_multiple});
+  parameters.initialise(1);
+  parameters.set_requires_grad(true);
+  kernels::Stream stream{.x = x};
+  blocks.run(parameters, 0, stream);
+  last_rows == 0 ? blocks.run(parameters, 1, stream) : blocks.run_last_rows(parameters, 1, stream, last_rows);
+  std::vector<Tensor> out = {stream.sum()};
+  out[0].square().sum().backward();
+  for (const Parameter& parameter : parameters) out.push_back(parameter.value.grad());
+  return out;
+}
+
+/// ViT-S's predictor has heads of 12, which fast attention kernels don't take.
+TEST(Blocks, WiderHeadsGiveTheSame) {
+  const Tensor x = noise({2, 9, 48});
+  for (const int64_t rows : {0, 4}) {
+    const std::vector<Tensor> plain = stack_with(1, x, rows), wider = stack_with(8, x, rows);
+    ASSERT_EQ(plain.size(), wider.size());
+    for (size_t i = 0; i < plain.size(); ++i) {
+      ASSERT_EQ(plain[i].sizes(), wider[i].sizes());
+      EXPECT_LT(max_error(plain[i], wider[i]), 1e-5) << i;
+    }
+  }
+}
+
 TEST(Initialisation, DependsOnSeedAndNameAlone) {
   const Vit deep = small_vit(3), shallow = small_vit(1);
   for (const auto& parameter : shallow.parameters()) {
