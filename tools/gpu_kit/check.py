@@ -149,6 +149,8 @@ class Check:
         """A run to its end. One that fails is said to."""
         folder = self.out / f"{name}{self.label}"
         shutil.rmtree(folder, ignore_errors=True)
+        if self.rehearse:
+            sets = [*sets, "run.threads=1", "run.intra_op=1"]  # runs side by side share few cores
         changes = [word for one in (*sets, *self.sets) for word in ("--set", one)]
         status = self.call(name, self.places.flowrun, pipeline, *changes, "--out", folder, "--quiet", **more)
         if status != 0:

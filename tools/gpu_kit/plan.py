@@ -51,7 +51,7 @@ PLANS = {
 EARLY = ["load", "kernels", "training", "same", "graphs", "precision", "race", "capture"]  # of plan 1's first 130 s
 # A check that failed is made again, each time with less that can be to blame.
 VARIANTS = {"no-graphs": ["run.cuda_graphs=off"], "no-side-stream": ["targets.side_stream=false"]}
-TRAINS = ["same", "graphs", "precision", "race", "pretrain", "profile", "cifar"]
+TRAINS = ["training", "same", "graphs", "precision", "race", "pretrain", "profile", "cifar"]
 
 
 class Runner:
@@ -70,7 +70,7 @@ class Runner:
     def box(self, limit, *names, label="", sets=()):
         """Checks side by side. True: all ended with status 0, so that all they ask for holds."""
         if self.settings.rehearse:
-            limit = max(limit, 90)  # of a machine without a GPU, which others share
+            limit = max(limit, 90)  # other work may share the machine
         more = ["--label", label, *(word for one in sets for word in ("--set", one))] if label else []
         limits = [2 if name == os.environ.get("FLOWRUN_TEST_HANG") else limit for name in names]
         print(f"{self.elapsed():6.1f} s  {', '.join(names)}{' ' + label if label else ''}, at most {limit:.0f} s", flush=True)
@@ -146,7 +146,7 @@ def second_call(runner, work):
 
 def run(args):
     """True: all holds."""
-    work = pathlib.Path(args.work) if args.work else places.work_folder()
+    work = (args.work or places.work_folder()).resolve()
     out = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)

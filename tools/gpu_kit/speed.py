@@ -9,10 +9,11 @@ STEP = "tests/perf/step/compare.py"
 
 def compare(check, size, batch, peers, rounds=10):
     """A line for each program, as soon as it is measured."""
-    if check.rehearse:
-        size, batch, rounds = "tiny", 2, 1
-    words = [check.places.bin / "perf_step", "--json", "--device", check.settings.device, "--precision", "fp32" if check.rehearse else "bf16",
-             "--size", size, "--batch", batch, "--threads", 1, "--rounds", rounds, "--warm-up", 1 if check.rehearse else 4, "--peak", check.settings.peak,
+    amount = ["--precision", "bf16", "--size", size, "--batch", batch, "--rounds", rounds, "--warm-up", 4]
+    if check.rehearse:  # one size is enough there, and one start of PyTorch
+        amount = ["--size", "tiny", "--batch", 2, "--rounds", 1, "--warm-up", 1]
+        peers = [peer for peer in peers if peer == "played" or size == "s"]
+    words = [check.places.bin / "perf_step", "--json", "--device", check.settings.device, *amount, "--threads", 1, "--peak", check.settings.peak,
              "--libraries", places.library_path(), "--peers", *peers]
     for line in check.python(f"step-{size}", check.places.source / STEP, *words):
         what = f"{line['size']}, {line['program']}: " + (f"did not run: {line['failed']}" if "failed" in line else f"{line['ms']:.1f} ms")

@@ -107,9 +107,12 @@ def synthetic(check, name, **changes):
     """pretrain.json, ViT-S of 224 pixels, on drawn pictures. Those have 64 pixels and are enlarged: drawing 224 would keep the
     cores so busy that the GPU waited for them."""
     sets = {"batch.size": 512, "batch.group": 256, "run.device": check.settings.device, "run.precision": "bf16", **changes}
+    swap = {"files": {"type": "source.synthetic", "images": 1000000, "size": 64}}
     if check.rehearse:
-        sets |= {"let.size": 32, "batch.size": 4, "batch.group": 2, "run.precision": "fp32", "mask.min_keep": 1, "predictor.depth": 1}
-    return check.write_pipeline(name, "pretrain.json", swap={"files": {"type": "source.synthetic", "images": 1000000, "size": 64}}, set=sets)
+        swap["student"] = {"type": "model.vit", "image": "$size", "patch": "$patch", "width": 48, "depth": 2, "heads": 3}
+        sets |= {"let.size": 128, "let.blocks": [1, 2], "batch.size": 4, "batch.group": 2, "run.precision": "fp32", "run.intra_op": 1,
+                 "predictor.depth": 1, "predictor.width": 48, "predictor.heads": 3}
+    return check.write_pipeline(name, "pretrain.json", swap=swap, set=sets)
 
 
 class Memory:

@@ -9,7 +9,7 @@ they run one after another, since its memory doesn't hold them all: each starts,
 read is the ratio of the medians: how many times as fast as the peer Flowrun is (the faster of submitted kernel by kernel and
 played as a CUDA graph). Utilisation counts the floating-point operations of matrix products (see `flops`), backward as twice
 forward, against what a large matrix product reaches here, and against --peak where that is known. A program that fails is a
-row that says why. --json appends a line for each program as soon as it is measured, in place of tables. Run it with the
+row that says why. --json prints a line for each program as soon as it is measured, in place of tables. Run it with the
 Python of tools/setup --test; tools/bench does.
 """
 
@@ -126,7 +126,8 @@ class Comparison:
         for names in [[name] for name in programs] if self.options.device == "cuda" else [list(programs)]:
             self.take_turns({name: programs[name] for name in names})
             for name in names:
-                self.write_line(name)
+                if self.options.json:
+                    print(json.dumps(self.line(name)), flush=True)
 
     def take_turns(self, programs):
         running = {name: Program(command, environment) for name, (command, _, environment) in programs.items()}
@@ -160,9 +161,7 @@ class Comparison:
         return {"size": self.size, "batch": self.options.batch, "device": self.options.device, "precision": self.options.precision,
                 "threads": self.threads, "gflop_an_image": whole / 1e9, "teachers_share_of_flop": teacher / whole}
 
-    def write_line(self, name):
-        if not self.options.json:
-            return
+    def line(self, name):
         line = {**self.facts(), "program": name}
         if name in self.failed:
             line["failed"] = self.failed[name]
@@ -174,8 +173,7 @@ class Comparison:
             line["peak_mib"] = self.memory[name][0][0]
         if parts := self.median_parts(name):
             line["parts_ms"] = dict(zip(PARTS, parts))
-        with open(self.options.json, "a") as file:
-            file.write(json.dumps(line) + "\n")
+        return line
 
 
 def report(comparison):
@@ -225,7 +223,7 @@ def main():
                         help="what is measured beside Flowrun; played: Flowrun's own step as a CUDA graph")
     parser.add_argument("--peak", type=float, help="TFLOP/s that the device is sold with: H100 SXM 989 in bf16, A100 312")
     parser.add_argument("--parts", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--json", type=Path, help="a file that gets a line for each program, in place of tables")
+    parser.add_argument("--json", action="store_true", help="a line for each program, in place of tables")
     parser.add_argument("--libraries", help="folders of LibTorch, where the program does not know them")
     options = parser.parse_args()
     for size in options.size:

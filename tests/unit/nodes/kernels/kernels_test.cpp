@@ -137,8 +137,8 @@ TEST(Kernels, SameBitsEachTimeAtAFixedNumberOfThreads) {
 }
 
 TEST(Kernels, CudaIsThereAfterABackwardPassOnTheCpu) {
-  if (CudaModule::get().devices == nullptr) GTEST_SKIP() << CudaModule::get().missing;
   at::ones({2}).requires_grad_(true).sum().backward();
+  if (CudaModule::get().devices == nullptr) GTEST_SKIP() << CudaModule::get().missing;
   EXPECT_TRUE(at::detail::getCUDAHooks().hasCUDART()) << "LibTorch asked before the module was open";
 }
 
