@@ -109,13 +109,13 @@ def end_with_parent():
 
 
 def side_by_side(summary, archive, boxes):
-    """Boxes of (name, seconds, command) at the same time. True: all commands ended by themselves with status 0."""
+    """Boxes of (name, seconds, command) at the same time. Returns the commands' exit statuses."""
     # Not in threads: the kernel counts a thread's end as the parent's.
     running = [Box(summary, *one) for one in boxes]
     while not all([one.ended() for one in running]):
         time.sleep(0.05)
     archive.write()
-    return all(one.status == 0 for one in running)
+    return [one.status for one in running]
 
 
 class Box:

@@ -64,6 +64,9 @@ def apart(a, b):
     return max(abs(x - y) / abs(y) for x, y in zip(a, b)), steps[0] if steps else 0
 
 
+HOPELESS = 3  # exit status of a check behind which no other could run
+
+
 class Check:
     def __init__(self, settings, name, limit, sets=(), label=""):
         self.settings, self.name, self.limit, self.sets = settings, name, limit, list(sets)
@@ -74,7 +77,7 @@ class Check:
         if settings.data:
             self.places.photographs = pathlib.Path(settings.data)
         self.summary = box.Summary(settings.summaries, settings.plan, settings.started)
-        self.failed = False
+        self.failed = self.hopeless = False
 
     @property
     def rehearse(self):
@@ -90,6 +93,11 @@ class Check:
         self.failed |= holds is False
         self.summary.write(check, **({} if holds is None else {"holds": holds}), what=what, **values)
         print(f"{ {True: 'ok  ', False: 'FAIL', None: '    '}[holds]} {check}: {what}", flush=True)
+
+    def give_up(self, what):
+        """Without it no check can run."""
+        self.say(False, what)
+        self.hopeless = True
 
     def skip(self, why, check=""):
         check = (check or self.name) + self.label
@@ -145,14 +153,17 @@ class Check:
         file.write_text(json.dumps({"extends": str(self.places.pipeline(base).resolve()), **changes}))
         return file
 
+    def changes(self, *sets):
+        """Words of flowrun's command line; a check that is made again has changes of its own."""
+        return [word for one in (*sets, *self.sets) for word in ("--set", one)]
+
     def train(self, name, pipeline, *sets, **more):
         """A run to its end. One that fails is said to."""
         folder = self.out / f"{name}{self.label}"
         shutil.rmtree(folder, ignore_errors=True)
         if self.rehearse:
             sets = [*sets, "run.threads=1", "run.intra_op=1"]  # runs side by side share few cores
-        changes = [word for one in (*sets, *self.sets) for word in ("--set", one)]
-        status = self.call(name, self.places.flowrun, pipeline, *changes, "--out", folder, "--quiet", **more)
+        status = self.call(name, self.places.flowrun, pipeline, *self.changes(*sets), "--out", folder, "--quiet", **more)
         if status != 0:
             self.say(False, f"{name} ended with status {status}: {self.last_line(name)}", run=name)
         return Run(status == 0, folder, box.read_lines(folder / "metrics.jsonl"))

@@ -33,8 +33,7 @@ def sets_of(check, images):
 
 
 def command(check, pipeline, sets, out, *more):
-    words = [check.places.flowrun, pipeline, *(word for one in [*sets, *check.sets] for word in ("--set", one)), "--out", out, "--quiet", *more]
-    return list(map(str, words))
+    return list(map(str, [check.places.flowrun, pipeline, *check.changes(*sets), "--out", out, "--quiet", *more]))
 
 
 def seconds_an_epoch(check, pipeline, sets):
@@ -63,7 +62,7 @@ def plan_epochs(check, pipeline, sets, seconds):
     epoch = seconds_an_epoch(check, pipeline, sets)
     if epoch is None:
         return None
-    epochs = check.settings.epochs or max(1, int(0.9 * (seconds - (check.limit - check.left())) / epoch))
+    epochs = check.settings.epochs or max(1, int(0.85 * (seconds - (check.limit - check.left())) / epoch))
     return {"epochs": epochs, "evaluate": max(1, min(epochs, round(50 / epoch))), "save": max(1, round(30 / epoch)), "seconds_an_epoch": epoch}
 
 

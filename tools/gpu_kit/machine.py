@@ -1,4 +1,5 @@
 """Checks of the machine and of single kernels: what is there, whether Flowrun starts, the case table, plain torch."""
+import ctypes
 import importlib.metadata
 import json
 import os
@@ -25,30 +26,40 @@ def driver():
     return dict(zip(query, (word.strip() for word in out.stdout.splitlines()[0].split(",")))), ""
 
 
+def driver_is_there():
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
 def check_torch(check):
     try:
         version = importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        check.say(False, f"this Python has no torch, whose libraries Flowrun needs: start tools/gpu with a Python that has torch {TORCH}")
-        return False
+        return check.give_up(f"this Python has no torch, whose libraries Flowrun needs: start tools/gpu with a Python that has torch {TORCH}")
     wheels = {name: importlib.metadata.version(name) for name in ("nvidia-cudnn-cu13", "nvidia-nccl-cu13", "nvidia-cublas", "triton")
               if any(importlib.metadata.distributions(name=name))}
     check.say(version.startswith(TORCH + "."), f"torch is {version}; Flowrun is built for {TORCH}", torch=version, wheels=wheels)
-    return True
 
 
 def load(check):
-    """Ends a plan if it fails: nothing else would run."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     check.say(None, f"Python {platform.python_version()}, {' '.join(platform.libc_ver())}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB",
               cores=len(os.sched_getaffinity(0)), memory_gib=memory)
-    if not check_torch(check):
-        return
+    check_torch(check)
     facts, why_not = driver()
-    if check.settings.device == "cuda":
-        check.say(not why_not, why_not or f"{facts['name']}, driver {facts['driver_version']}, {facts['memory.total']} MiB", gpu=facts)
-    else:
+    if check.settings.device == "cpu":
         check.say(None, why_not or f"there is a GPU, which a rehearsal leaves alone: {facts['name']}")
+    elif not driver_is_there():
+        check.give_up("there is no NVIDIA driver (libcuda.so.1) on this machine: only --rehearse works here")
+    elif why_not:
+        check.say(None, why_not)
+    else:
+        check.say(True, f"{facts['name']}, driver {facts['driver_version']}, {facts['memory.total']} MiB", gpu=facts)
+    if check.hopeless:
+        return
     pipeline = quickstart(check)
     status = check.call("load-check", check.places.flowrun, "check", pipeline, "--set", f"run.device={check.settings.device}")
     check.say(status == 0, f"flowrun check: {check.last_line('load-check')}")

@@ -1,5 +1,6 @@
 """Where programs, pipelines, data and libraries lie: unpacked from a kit, or in a source tree that has been built."""
 import dataclasses
+import hashlib
 import importlib.util
 import os
 import pathlib
@@ -56,8 +57,7 @@ def find(work):
         build, shared = root / "build/release", root.parent / "shared/data"
         return Places(root, build / "bin", build / "tests/test_gpu", shared / "imagenet-sample", shared / CIFAR)
     # A folder for each kit: another one on the same machine is unpacked anew.
-    facts = KIT.stat()
-    folder = work / f"kit-{facts.st_size}-{int(facts.st_mtime)}"
+    folder = work / f"kit-{hashlib.sha256(KIT.read_bytes()).hexdigest()[:8]}"
     unpack(KIT, folder)
     photographs = work / "photographs"
     if (SCRIPTS / PHOTOGRAPHS).exists():

@@ -2,12 +2,13 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
 from gpu_kit import box, cifar, machine, places, speed, training
-from gpu_kit.check import Check, Settings
+from gpu_kit.check import HOPELESS, Check, Settings
 
 CHECKS = {
     "load": machine.load,
@@ -68,7 +69,7 @@ class Runner:
         return [sys.executable, places.SCRIPTS / "gpu", "check", name, "--settings", self.file, "--limit", f"{limit:.1f}", *more]
 
     def box(self, limit, *names, label="", sets=()):
-        """Checks side by side. True: all ended with status 0, so that all they ask for holds."""
+        """Checks side by side. Returns their exit statuses; 0: all that a check asks for holds."""
         if self.settings.rehearse:
             limit = max(limit, 90)  # other work may share the machine
         more = ["--label", label, *(word for one in sets for word in ("--set", one))] if label else []
@@ -88,7 +89,7 @@ def run_check(name, settings_file, limit, label, sets):
     except Exception as error:  # the other checks go on
         check.say(False, f"the check itself failed: {type(error).__name__}: {error}")
         raise
-    return 1 if check.failed else 0
+    return HOPELESS if check.hopeless else 1 if check.failed else 0
 
 
 def start_unpacking(work):
@@ -102,15 +103,15 @@ def start_unpacking(work):
 
 
 def follow(runner, steps):
-    """The boxes of a plan, one after another. Nothing runs behind `load` if that fails."""
-    failed = False
+    """The boxes of a plan, one after another."""
+    all_hold = True
     for limit, names in steps:
-        holds = runner.box(UNTIL + 4 - runner.elapsed() if limit is None else limit, *names)
-        failed |= not holds
-        if not holds and names == ["load"]:
+        statuses = runner.box(UNTIL + 4 - runner.elapsed() if limit is None else limit, *names)
+        all_hold &= not any(statuses)
+        if HOPELESS in statuses:
             print("nothing else can run here", flush=True)
             break
-    return not failed
+    return all_hold
 
 
 def failures(lines):
@@ -128,20 +129,21 @@ def second_call(runner, work):
     """Plan 2: what plan 1 left: CIFAR-10 goes on, and the first check that failed is made again with less around it."""
     failed = failures(box.read_lines(work / "plan-1.jsonl"))
     early = [name for name in failed if name in EARLY]
-    holds = runner.box(10, "load")
-    if not early and holds:
-        holds &= runner.box(154, "cifar-on")
+    statuses = runner.box(10, "load")
+    if HOPELESS in statuses:
+        return False
+    if not early:
+        statuses += runner.box(154, "cifar-on")
     if not failed:
         print("plan 1 left no failure to look at", flush=True)
     if "kernels" in failed:
         runner.box(60, "sanitizer")
     first = next((name for name in failed if name in TRAINS), None)
     if first:
-        left = 206 - runner.elapsed()
-        for done, (label, sets) in enumerate(VARIANTS.items()):
-            runner.box(max(10, left / (len(VARIANTS) - done)), first, label=label, sets=sets)
-            left = 206 - runner.elapsed()
-    return holds and not failed
+        variants = [(label, sets) for label, sets in VARIANTS.items() if (first, label) != ("graphs", "no-graphs")]
+        for done, (label, sets) in enumerate(variants):
+            runner.box(max(10, (206 - runner.elapsed()) / (len(variants) - done)), first, label=label, sets=sets)
+    return not any(statuses) and not failed
 
 
 def run(args):
@@ -150,6 +152,7 @@ def run(args):
     out = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
+    os.environ["PYTHONUNBUFFERED"] = "1"
     summary = out / "summary.jsonl"
     results = work / "results" if args.plan else out
     if args.plan != 2 and args.plan:
@@ -161,6 +164,7 @@ def run(args):
     settings = Settings(device="cpu" if args.rehearse else "cuda", rehearse=args.rehearse, quick=args.quick, plan=args.plan, started=time.time(),
                         work=str(work), out=str(results), summaries=[str(summary), str(work / f"plan-{args.plan}.jsonl")], peak=args.peak,
                         epochs=args.epochs, data=str(args.data.resolve()) if args.data else "")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the last archive is written then, too
     log, archive = box.Log(out / "log.txt"), box.Archive(results, out / "r.tgz")
     unpacking = start_unpacking(work) if args.plan in (1, 2, 3, 4) else None
     try:
@@ -181,4 +185,4 @@ def run_steps(runner, args, work):
         return second_call(runner, work)
     if args.plan:
         return follow(runner, PLANS[args.plan])
-    return follow(runner, [(ALONE, [name]) for name in args.only or BY_DEFAULT])
+    return follow(runner, [(ALONE, [name]) for name in ["load", *(args.only or BY_DEFAULT)]])

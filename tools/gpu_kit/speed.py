@@ -1,6 +1,4 @@
 """Checks of speed: a step beside PyTorch's, training beside its input, JPEGs decoded on either side, waits of the host."""
-import json
-
 from gpu_kit import machine, places
 from gpu_kit.training import synthetic
 
@@ -66,7 +64,7 @@ def profile(check):
     """Training of pretrain.json beside its input alone and its device's work alone."""
     pipeline = synthetic(check, "profile", **{"health.every": "1000 steps"})
     seconds = 1 if check.rehearse else 18
-    result = check.result("profile", check.places.flowrun, "profile", pipeline, "--seconds", seconds, "--json")
+    result = check.result("profile", check.places.flowrun, "profile", pipeline, *check.changes(), "--seconds", seconds, "--json")
     if not result:
         return check.say(False, f"flowrun profile: {check.last_line('profile')}")
     facts = {name: result[name] for name in FACTS if name in result}
