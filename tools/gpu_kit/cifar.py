@@ -3,6 +3,7 @@ import json
 import pathlib
 import shutil
 import signal
+import statistics
 import subprocess
 import time
 
@@ -52,16 +53,17 @@ def seconds_an_epoch(check, pipeline, sets):
     process.wait()
     if not lines:
         return None
-    return IMAGES / lines[-1]["images_per_second"]
+    # The first half still makes recordings.
+    return IMAGES / statistics.median(line["images_per_second"] for line in lines[len(lines) // 2:])
 
 
 def plan_epochs(check, pipeline, sets, seconds):
     """How many epochs, and how often weights are evaluated and saved."""
-    if check.rehearse:
-        return {"epochs": 4, "evaluate": 1, "save": 1, "seconds_an_epoch": 1.0}
     epoch = seconds_an_epoch(check, pipeline, sets)
     if epoch is None:
         return None
+    if check.rehearse:
+        return {"epochs": 4, "evaluate": 1, "save": 1, "seconds_an_epoch": epoch}
     epochs = check.settings.epochs or max(1, int(0.85 * (seconds - (check.limit - check.left())) / epoch))
     return {"epochs": epochs, "evaluate": max(1, min(epochs, round(50 / epoch))), "save": max(1, round(30 / epoch)), "seconds_an_epoch": epoch}
 
@@ -120,8 +122,7 @@ def train(check, pipeline, sets, folder, facts, resume):
     stats = pathlib.Path(folder / "stats.json")
     groups = json.loads(stats.read_text()).get("recordings", {}) if stats.exists() else {}
     last = lines[-1] if lines else {"epoch": 0, "images_per_second": 0, "loss": None}
-    rates = sorted(line["images_per_second"] for line in lines[len(lines) // 2:])
-    rate = rates[len(rates) // 2] if rates else 0
+    rate = statistics.median(line["images_per_second"] for line in lines[len(lines) // 2:]) if lines else 0
     what = f"{last['epoch']:.1f} of {facts['epochs']} epochs, {rate:.0f} images/s, loss {last['loss']}; status {process.returncode}"
     check.say(process.returncode == (75 if stopped else 0), what + (" (stopped, as it was asked)" if stopped else ""), epochs=facts["epochs"],
               epoch=last["epoch"], images_per_second=rate, ms_a_group=256e3 / rate if rate else None, groups=groups, resumed=resume)
@@ -143,8 +144,6 @@ def whole(check):
 
 def ijepas_target(check):
     """Of plan 4: the last block's output, standardised, is the only target; all else is plan 3's, the number of steps too."""
-    if not check.settings.epochs and not check.rehearse:
-        return check.say(False, "--epochs must be plan 3's number of epochs, which its summary has: the two are compared at equal steps")
     targets = {"type": "mim.hidden_targets", "model": "teacher", "blocks": "$blocks", "norm_last": True}
     run(check, "compare/cifar10/last_block.json", check.limit - START - 2 * END, changes={**LINEAR, "swap": {"targets": targets}})
 
