@@ -12,8 +12,8 @@ add_library(torch INTERFACE)
 target_include_directories(torch SYSTEM INTERFACE "${FLOWRUN_TORCH}/include")
 target_link_directories(torch INTERFACE "${FLOWRUN_TORCH}/lib")
 target_link_libraries(torch INTERFACE "${FLOWRUN_TORCH}/lib/libtorch_cpu.so" "${FLOWRUN_TORCH}/lib/libc10.so")
-target_link_options(torch INTERFACE "LINKER:-rpath,${FLOWRUN_TORCH}/lib" "LINKER:--disable-new-dtags"
-                                    "LINKER:-rpath-link,${FLOWRUN_SITE}/nvidia/cu13/lib")
+# The folders of libraries are CMake's to write (and to change when it installs); they hold for libraries of libraries, too.
+target_link_options(torch INTERFACE "LINKER:--disable-new-dtags" "LINKER:-rpath-link,${FLOWRUN_SITE}/nvidia/cu13/lib")
 
 find_program(FLOWRUN_NVCC nvcc HINTS /usr/local/cuda/bin ENV CUDA_HOME PATH_SUFFIXES bin)
 if(FLOWRUN_CUDA STREQUAL "auto" AND FLOWRUN_NVCC)
@@ -35,7 +35,7 @@ if(FLOWRUN_WITH_CUDA)
   add_library(torch_cuda INTERFACE)
   target_link_libraries(torch_cuda INTERFACE torch)
   target_include_directories(torch_cuda SYSTEM INTERFACE "${FLOWRUN_SITE}/nvidia/cu13/include" "${FLOWRUN_SITE}/nvidia/nccl/include")
-  target_link_options(torch_cuda INTERFACE "LINKER:--no-as-needed" "LINKER:-rpath,${FLOWRUN_SITE}/nvidia/cu13/lib")
+  target_link_options(torch_cuda INTERFACE "LINKER:--no-as-needed")
   target_link_libraries(torch_cuda INTERFACE "${FLOWRUN_TORCH}/lib/libc10_cuda.so" "${FLOWRUN_TORCH}/lib/libtorch_cuda.so"
                                              "${FLOWRUN_SITE}/nvidia/cu13/lib/libcudart.so.13")
 endif()

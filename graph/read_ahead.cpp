@@ -74,7 +74,7 @@ void ReadAhead::loop(const std::stop_token& stop) {
     if (segment_.stream->training) {
       if (!order || order_epoch != place.epoch) order.emplace(segment_.samples, options_.seed, source_.stream, place.epoch);
       order_epoch = place.epoch;
-      sample = (*order)(sample);
+      sample = (*order)(sample % segment_.samples);  // EngineOptions::wraps
     }
     try {
       source_.node->prefetch(sample);

@@ -4,9 +4,10 @@
 
 The twin gets what a careful user would give it: the fused AdamW and one foreach call for the moving average. compile:
 torch.compile over teacher and targets, and over student, predictor and loss. graphs: the whole step captured once as a
-CUDA graph and replayed.
+CUDA graph and replayed. What fails is answered by a line "error: why"; the program then ends.
 """
 
+import os
 import resource
 import sys
 import time
@@ -106,14 +107,23 @@ def captured(step):
     return replay
 
 
-def main(mode, device, precision, threads, *sizes):
+def peak_mib(device):
+    """On a GPU what the allocator reserved there."""
+    if device == "cuda":
+        return torch.cuda.max_memory_reserved() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def serve(mode, device, precision, threads, *sizes):
     torch.set_num_threads(int(threads))
+    if device == "cuda":
+        torch.backends.cuda.enable_cudnn_sdp(False)  # Flowrun's choice: cuDNN makes a plan for each new shape
     step = Step(mode, device, precision, *map(int, sizes))
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     run = captured(step) if mode == "graphs" else step.run
     for line in sys.stdin:
         if line == "memory\n":
-            print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.1f}", flush=True)
+            print(f"{peak_mib(device):.1f}", flush=True)
         elif line == "parts\n":
             clock = [time.perf_counter()]
             step.parts(lambda: (wait(), clock.append(time.perf_counter())))
@@ -123,6 +133,14 @@ def main(mode, device, precision, threads, *sizes):
             loss = run()
             wait()
             print(f"{1e3 * (time.perf_counter() - start):.3f} {loss.item():.6f}", flush=True)
+
+
+def main(*words):
+    try:
+        serve(*words)
+    except Exception as error:
+        print(f"error: {(str(error).splitlines() or [type(error).__name__])[0]}", flush=True)
+        os._exit(1)  # what a failed capture left behind can't always be freed
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 // One Bootleg training step on the model layer, for compare.py: the same protocol, sizes and arithmetic as eager.py.
 //   perf_step device precision threads image patch width depth heads batch visible regions length
 // "step" on stdin: a whole step; prints its milliseconds and the loss. "played": one whose passes are recorded the first time
-// and played from then on. "parts": one whose parts are waited for; prints
-// the milliseconds of each. "memory": the peak of the process on the host, MiB.
+// and played from then on. "parts": one whose parts are waited for; prints the milliseconds of each. "memory": the peak in MiB,
+// on a GPU what LibTorch's allocator reserved there. What fails is answered by a line "error: why"; the program then ends.
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/randn.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -165,10 +166,36 @@ class Step {
 
 void wait_for_device() { device_runtime().leave(); }
 
-}  // namespace
+double peak_mib(at::Device device) {
+  if (device.is_cuda()) {
+    const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+    return static_cast<double>(stats.reserved_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak) / (1 << 20);
+  }
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
 
-int main(int argc, char** argv) {
-  if (argc != 13) return std::fprintf(stderr, "usage: see the head of step.cpp\n"), 2;
+void answer(Step& step, at::Device device, const std::string& line) {
+  if (line == "memory") {
+    std::printf("%.1f\n", peak_mib(device));
+  } else if (line == "parts") {
+    std::vector<double> parts;
+    auto last = Clock::now();
+    step.run(false, [&] { wait_for_device(), parts.push_back(milliseconds(last)), last = Clock::now(); });
+    for (const double part : parts) std::printf("%.3f ", part);
+    std::printf("\n");
+  } else {
+    const auto start = Clock::now();
+    const Tensor loss = line == "played" ? step.play() : step.run(true, [] {});
+    wait_for_device();
+    std::printf("%.3f ", milliseconds(start));
+    std::printf("%.6f\n", loss.item<double>());
+  }
+}
+
+void serve(int argc, char** argv) {
+  if (argc != 13) throw std::invalid_argument("usage: see the head of step.cpp");
   RunParams run;
   run.device = argv[1], run.precision = argv[2];
   int64_t numbers[10];
@@ -177,25 +204,25 @@ int main(int argc, char** argv) {
   run.intra_op = n.threads;
   device_runtime().resolve(run);
   device_runtime().enter(run);
-  Step step(n, run.device == "cuda" ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU));
+  const at::Device device = run.device == "cuda" ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+  Step step(n, device);
   for (std::string line; std::getline(std::cin, line);) {
-    if (line == "memory") {
-      rusage usage{};
-      getrusage(RUSAGE_SELF, &usage);
-      std::printf("%.1f\n", static_cast<double>(usage.ru_maxrss) / 1024);
-    } else if (line == "parts") {
-      std::vector<double> parts;
-      auto last = Clock::now();
-      step.run(false, [&] { wait_for_device(), parts.push_back(milliseconds(last)), last = Clock::now(); });
-      for (const double part : parts) std::printf("%.3f ", part);
-      std::printf("\n");
-    } else {
-      const auto start = Clock::now();
-      const Tensor loss = line == "played" ? step.play() : step.run(true, [] {});
-      wait_for_device();
-      std::printf("%.3f ", milliseconds(start));
-      std::printf("%.6f\n", loss.item<double>());
-    }
+    answer(step, device, line);
     std::fflush(stdout);
+  }
+}
+
+/// On one line: LibTorch's messages have a stack behind them.
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    serve(argc, argv);
+  } catch (const std::exception& error) {
+    std::printf("error: %s\n", first_line(error.what()).c_str());
+    std::fflush(stdout);
+    std::_Exit(1);  // what a failed recording left behind can't always be freed
   }
 }

@@ -29,6 +29,13 @@ TEST(ReadAhead, SlowStorageIsAskedBeforeTheTurn) {
   expect_equal(without, when_slow);
 }
 
+TEST(ReadAhead, EndsWhereSamplesComeAgainWithinABatch) {
+  for (const char* samples : {"numbers.n=5", "numbers.n=7", "numbers.n=40"}) {
+    EngineOptions options{.wraps = true};
+    EXPECT_EQ(run_toy(slow_storage, std::move(options), {samples, "stack.size=64", "run.read_ahead=64"}).error, "") << samples;
+  }
+}
+
 TEST(ReadAhead, FastStorageIsLeftAlone) {
   // Nothing is asked for, so a read that would be slow stays so: but none is slow enough to begin.
   const ToyRun run = run_toy(slow_storage, {}, {"numbers.storage_us=20", "work.microseconds=1"});

@@ -3,9 +3,11 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/isnan.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <algorithm>
 #include <cmath>
@@ -132,6 +134,12 @@ TEST(Kernels, SameBitsEachTimeAtAFixedNumberOfThreads) {
     }
   }
   at::set_num_threads(before);
+}
+
+TEST(Kernels, CudaIsThereAfterABackwardPassOnTheCpu) {
+  at::ones({2}).requires_grad_(true).sum().backward();
+  if (CudaModule::get().devices == nullptr) GTEST_SKIP() << CudaModule::get().missing;
+  EXPECT_TRUE(at::detail::getCUDAHooks().hasCUDART()) << "LibTorch asked before the module was open";
 }
 
 TEST(Kernels, CudaGivesTheSame) {
