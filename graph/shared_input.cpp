@@ -104,7 +104,7 @@ void InputTaker::join(const CheckedPipeline& pipeline, const Plan& plan, uint64_
     for (size_t p = 0; p < task.slots.size(); ++p) {
       const PortDoc& port = node.type->ports[p];
       if (port.input || task.slots[p].index < 0) continue;
-      if (port.type->copy == nullptr || port.type->releases) refuse(node.name + "." + port.name + " is of a type that can't be copied");
+      if (port.type->copy == nullptr) refuse(node.name + "." + port.name + " is of a type that can't be copied");
       if (!used.insert(other->slots[p].index).second) refuse(node.name + "." + port.name + " takes the place of another output");
       slots_.emplace_back(other->slots[p].index, task.slots[p].index);
     }

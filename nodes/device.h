@@ -32,9 +32,13 @@ struct DeviceMasks {
   }
 };
 
-/// The smallest and the largest class among labels, as the host has seen them: nobody has to ask the device.
+/// The smallest and the largest class among labels, as the host has seen them: then nobody has to ask the device.
 struct ClassRange {
+  bool known = false;
   int64_t least = 0, most = -1;  // none at all: most < least
+
+  /// Where it isn't known, looks at the labels, for which the host waits; `ignored` is no class.
+  ClassRange of(const Tensor& labels, int64_t ignored = INT64_MIN) const;
 };
 
 struct DeviceLabels {

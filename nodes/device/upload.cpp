@@ -74,14 +74,14 @@ struct Upload {
   void send_labels(const LabelBatch& in, int64_t images, DeviceLabels& out) const {
     const auto [least, most] = std::minmax_element(in.values.begin(), in.values.begin() + images);
     out.labels_B = send(in.values.data(), {images}, at::kLong, device_);
-    out.range = {*least, *most};
+    out.range = {.known = true, .least = *least, .most = *most};
   }
 
   void send_maps(const LabelMapBatch& in, int64_t images, DeviceLabelMaps& out) const {
     out.maps_BHW = send_batch(in.pixels.data(), {images, in.height, in.width}, at::kByte, device_);
     // One more than a class, modulo 256: the pixels without a class become 0.
     const Tensor host = at::from_blob(const_cast<uint8_t*>(in.pixels.data()), {images * in.height * in.width}, at::TensorOptions(at::kByte));
-    out.range = {0, host.numel() > 0 ? host.add(1).max().item<uint8_t>() - 1 : -1};
+    out.range = {.known = true, .most = host.numel() > 0 ? host.add(1).max().item<uint8_t>() - 1 : -1};
   }
 
   void send_masks(const Masks& in, DeviceMasks& out) const {

@@ -58,7 +58,7 @@ struct Accuracy {
  private:
   static void check_labels(const DeviceLabels& labels, int64_t classes) {
     if (!labels.labels_B.defined()) throw NodeError("there are no labels: connect label from the source to batch.stack and device.upload");
-    const auto [least, most] = labels.range;
+    const auto [known, least, most] = labels.range.of(labels.labels_B);
     if (least >= 0 && most < classes) return;
     throw NodeError("a label is " + std::to_string(least < 0 ? least : most) + ", but the classifier has classes 0 to " +
                     std::to_string(classes - 1));

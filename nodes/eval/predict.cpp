@@ -46,9 +46,8 @@ struct Predict {
   static void segment(const model::Probe& probe, const EvalTokens& tokens, Predictions& out) {
     const Tensor& truth = tokens.maps_BHW;
     if (!truth.defined()) throw NodeError("there are no label maps: connect them to batch.stack, device.upload and eval.tokens");
-    if (tokens.map_range.most >= probe.config().classes) {
-      throw NodeError("a label is " + std::to_string(tokens.map_range.most) + ", but the probe has classes 0 to " +
-                      std::to_string(probe.config().classes - 1));
+    if (const int64_t most = tokens.map_range.of(truth, model::kIgnored).most; most >= probe.config().classes) {
+      throw NodeError("a label is " + std::to_string(most) + ", but the probe has classes 0 to " + std::to_string(probe.config().classes - 1));
     }
     std::vector<Tensor> counts;
     for (int64_t head = 0; head < probe.heads(); ++head) {

@@ -111,7 +111,8 @@ struct TrainProbe {
       throw NodeError(probe.segments() ? "there are no label maps: connect them to batch.stack, device.upload and eval.tokens"
                                        : "there are no labels: connect label from the source to batch.stack and device.upload");
     }
-    check_labels(linear ? port.features->range : probe.segments() ? port.tokens->map_range : port.tokens->label_range, probe.config().classes);
+    const ClassRange& range = linear ? port.features->range : probe.segments() ? port.tokens->map_range : port.tokens->label_range;
+    check_labels(probe.segments() ? range.of(labels, model::kIgnored) : range.of(labels), probe.config().classes);
     if (linear) {
       const auto [x_BD, statistics_2D] = probe.normalise_by_itself(port.features->values_BD);
       statistics_.push_back(statistics_2D);

@@ -35,7 +35,7 @@ struct Side {
   static bool gives(const CheckedNode& node) {
     const auto& ports = node.type->ports;
     const auto fits = [](const PortDoc& port) {
-      return port.input || (port.type->copy != nullptr && !port.type->releases && port.in_place == nullptr);
+      return port.input || (port.type->copy != nullptr && port.in_place == nullptr);
     };
     return std::all_of(ports.begin(), ports.end(), fits) && std::any_of(ports.begin(), ports.end(), [](const PortDoc& port) { return !port.input; });
   }
