@@ -43,7 +43,7 @@ class Probe:
         self.wait()
         return 1e3 * (time.perf_counter() - start) / times
 
-    # Each method is a question; `gpu` marks those that only a GPU answers, `alone` those that may leave the process unusable.
+    # Each method is a question, and its docstring asks it; ALONE, ON_ANY and ALL say where and in which order.
 
     def captured_event(self):
         """Is an event that was recorded within a capture an error to wait for behind it?"""
@@ -88,19 +88,21 @@ class Probe:
         host.fill_(1)
         return {"bytes_of_later": copied.float().mean().item()}
 
-    def attention(self):
-        """First and later calls of attention by head width, cuDNN's allowed and not; then lengths that are new."""
+    def attention(self, cudnn=False):
+        """First and later calls of attention by head width, forward and backward, ms; then lengths that are new."""
+        torch.backends.cuda.enable_cudnn_sdp(cudnn)
         batch, heads, length = (2, 2, 17) if self.small else (1024, 16, 97)
         out = {}
-        for cudnn in (True, False) if self.cuda else (False,):
-            torch.backends.cuda.enable_cudnn_sdp(cudnn)
-            for width in (12, 16) if self.small else (12, 16, 24, 32, 64):
-                times = [self.attention_ms(batch, heads, length, width) for _ in range(3 if self.small else 20)]
-                name = f"{'cudnn' if cudnn else 'others'}_{width}"
-                out[name] = {"first": times[0], "later": times[-1]}
-                if width == 32:
-                    out[name]["new_lengths_ms"] = [sum(self.attention_ms(batch, heads, length + i, width)) for i in range(1, 6)]
+        for width in (12, 16) if self.small else (12, 16, 24, 32, 64):
+            times = [self.attention_ms(batch, heads, length, width) for _ in range(3 if self.small else 20)]
+            out[f"width_{width}"] = {"first": times[0], "later": times[-1]}
+            if width == 32:
+                out["new_lengths_ms"] = [sum(self.attention_ms(batch, heads, length + i, width)) for i in range(1, 6)]
         return out
+
+    def attention_of_cudnn(self):
+        """The same where cuDNN's may be chosen."""
+        return self.attention(cudnn=True)
 
     def attention_ms(self, batch, heads, length, width):
         q, k, v = (torch.randn(batch, heads, length, width, device=self.device, dtype=torch.bfloat16, requires_grad=True) for _ in range(3))
@@ -189,7 +191,9 @@ class Probe:
 EXPANDABLE = {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}
 ALONE = ("captured_event", "failed_capture", "empty_cache")
 ON_ANY = ("attention", "launches", "products")
-ALL = ("captured_event", "failed_capture", "empty_cache", "overwritten_batch", "attention", "launches", "graphs", "copies", "products", "priorities")
+# The longest last: whatever the time allows is known by then.
+ALL = ("captured_event", "failed_capture", "empty_cache", "overwritten_batch", "launches", "copies", "products", "priorities", "graphs", "attention",
+       "attention_of_cudnn")
 
 
 def rounded(value):
@@ -209,6 +213,15 @@ def ask(probe, name):
     return {"probe": name, **answer, "seconds": round(time.perf_counter() - start, 2)}
 
 
+def say_ended(alone, wait=False):
+    """Lines of the processes that have ended, or of all."""
+    for name, process in list(alone.items()):
+        if wait or process.poll() is not None:
+            line = process.communicate()[0].strip()
+            print(line or json.dumps({"probe": name, "failed": f"the process ended with status {process.returncode}"}), flush=True)
+            del alone[name]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
@@ -221,12 +234,10 @@ def main():
         # They begin beside the others: each needs seconds to start.
         alone = {name: subprocess.Popen([sys.executable, __file__, "--only", name], env={**os.environ, **EXPANDABLE}, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL, text=True) for name in ALONE}
-    for name in args.only or ALL:
-        if name not in alone:
-            print(json.dumps(ask(probe, name)), flush=True)
-    for name, process in alone.items():
-        line = process.communicate()[0].strip()
-        print(line or json.dumps({"probe": name, "failed": f"the process ended with status {process.returncode}"}), flush=True)
+    for name in [name for name in args.only or ALL if name not in alone]:
+        print(json.dumps(ask(probe, name)), flush=True)
+        say_ended(alone)
+    say_ended(alone, wait=True)
 
 
 if __name__ == "__main__":
