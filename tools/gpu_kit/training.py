@@ -99,6 +99,8 @@ def capture(check):
     if not check.needs_gpu():
         return
     run = check.train("capture", quickstart(check), "run.steps=250", "run.device=cuda", FLOWRUN_TEST_FAIL_CAPTURE="1")
+    failed = "recording failed" in check.text_file("capture").read_text()
+    check.say(failed, "a recording was made to fail")
     check.say(run.done and len(run.lines) == 250, f"a recording that fails ends no run: {len(run.lines)} of 250 steps; {run.recordings()}",
               groups=run.recordings())
 

@@ -34,9 +34,7 @@ struct Side {
   /// Whether another run can take what the batch node gives.
   static bool gives(const CheckedNode& node) {
     const auto& ports = node.type->ports;
-    const auto fits = [](const PortDoc& port) {
-      return port.input || (port.type->copy != nullptr && port.in_place == nullptr);
-    };
+    const auto fits = [](const PortDoc& port) { return port.input || (port.type->copy != nullptr && port.in_place == nullptr); };
     return std::all_of(ports.begin(), ports.end(), fits) && std::any_of(ports.begin(), ports.end(), [](const PortDoc& port) { return !port.input; });
   }
   const CheckedNode& node(int n) const { return pipeline.nodes[static_cast<size_t>(n)]; }
