@@ -27,6 +27,16 @@ void bind_models(ParamSet& params, const std::vector<CheckedModel>& models, cons
   params.describe(binder);
 }
 
+std::vector<bool> changed_models(const CheckedPipeline& pipeline) {
+  std::vector<bool> changed(pipeline.models.size());
+  for (const CheckedNode& node : pipeline.nodes) {
+    for (const ModelUse& use : node.uses) {
+      if (node.type->stateful && use.access == Models::Access::writes) changed[static_cast<size_t>(use.model)] = true;
+    }
+  }
+  return changed;
+}
+
 void guard(const std::string& name, const std::function<void()>& work) {
   try {
     work();

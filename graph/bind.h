@@ -28,6 +28,9 @@ class ModelVisitor : public ParamVisitor {
 /// order.
 void bind_models(ParamSet& params, const std::vector<CheckedModel>& models, const std::vector<std::unique_ptr<Resource>>& resources);
 
+/// Per model, whether a node with a state of its own changes it: an optimizer, or a moving average.
+std::vector<bool> changed_models(const CheckedPipeline& pipeline);
+
 /// Does the work of the node or model `name`; what it throws becomes a RunError that names it, but for PipelineError.
 void guard(const std::string& name, const std::function<void()>& work);
 

@@ -238,7 +238,8 @@ bool Engine::is_active(int evaluation, int source) const {
   return !inactive_[static_cast<size_t>(evaluation)] && std::find(feeds.begin(), feeds.end(), source) != feeds.end();
 }
 
-/// All samples of an evaluation stream. False: a stop was asked for on the way.
+/// All samples of an evaluation stream. False: a stop was asked for on the way. Where a rank fails, all leave the evaluations of the
+/// stream.
 bool Engine::pass(const StreamPlan& stream) {
   const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(stream.source)];
   const Segment segment = Segment::pass(stream, source.node->size(), info_.rank, info_.world);
@@ -249,18 +250,37 @@ bool Engine::pass(const StreamPlan& stream) {
     options.on_images = [&](int64_t images) { options_.on_evaluating(source.name, images, static_cast<int64_t>(segment.samples)); };
   }
   std::string failure;
+  if (info_.ranks != nullptr) info_.ranks->begin_part();
   if (segment.groups > 0) {  // else there are more ranks than groups
     const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
     if (run->failure()) failure = text_of(*run->failure());
-    if (failure.empty() && run->completed_steps() == 0) return false;
+    if (info_.ranks == nullptr && failure.empty() && run->completed_steps() == 0) return false;
   }
-  if (info_.ranks != nullptr && !failure.empty()) throw RunError(failure);  // the others are told
-  if (info_.ranks != nullptr && stop_asked()) return false;
-  if (failure.empty()) return true;
+  if (info_.ranks != nullptr) failure = info_.ranks->end_part(failure);
   for (const int n : plan_.evaluations) {
-    if (is_active(n, stream.source)) fail_evaluation(n, failure);
+    if (!failure.empty() && is_active(n, stream.source)) fail_evaluation(n, failure);
   }
-  return true;
+  return info_.ranks == nullptr || !stop_asked();
+}
+
+/// Runs the node, which may talk to the other ranks' nodes as it goes. Returns why it failed, on any rank; empty: it didn't.
+std::string Engine::call_evaluation(CheckedNode& node, EvaluationContext& context) {
+  const std::vector<PortSlot> unbound(node.type->ports.size());  // fold() has seen the inputs
+  std::string failure;
+  if (info_.ranks != nullptr) info_.ranks->works_for(node.name, step_), info_.ranks->begin_part();
+  try {
+    node.node->run(Call{nullptr, nullptr, unbound.data()}, context);
+  } catch (const PipelineError&) {
+    throw;
+  } catch (const RankError& error) {
+    throw RunError(node.name + ": " + error.what());
+  } catch (const PartLeft&) {
+    // The other rank says why.
+  } catch (const std::exception& error) {
+    failure = node.name + ": " + error.what();
+  }
+  if (info_.ranks != nullptr) failure = info_.ranks->end_part(failure), info_.ranks->works_for("", step_);
+  return failure;
 }
 
 /// On the device's thread.
@@ -270,30 +290,23 @@ void Engine::run_evaluation(int n) {
   Reports reports;
   Notes notes;
   EvaluationContext context{info_, step_, epoch_at(step_), reports, notes};
-  const std::vector<PortSlot> unbound(node.type->ports.size());  // fold() has seen the inputs
   worker.begin();
   worker.enter(n, step_level, step_, 0);
-  if (info_.ranks != nullptr) info_.ranks->works_for(node.name, step_);
-  try {
-    guard(node.name, [&] { node.node->run(Call{nullptr, nullptr, unbound.data()}, context); });
-  } catch (const RunError& error) {
-    if (info_.ranks != nullptr) throw;
-    worker.idle();
-    return fail_evaluation(n, error.what());
-  }
-  if (info_.ranks != nullptr) info_.ranks->works_for("", step_);
-  worker.end(n);
+  const std::string failure = call_evaluation(node, context);
+  if (failure.empty()) worker.end(n);
   worker.idle();
+  if (!failure.empty()) return fail_evaluation(n, failure);
   if (options_.on_evaluation) options_.on_evaluation(node.name, context);
 }
 
 /// Training goes on without the evaluation, which holds a part of what it has seen and is not made again in this process.
-/// Where nothing trains, or several ranks take part, the run fails: throws RunError.
+/// Where nothing trains the run fails: throws RunError. On all ranks.
 void Engine::fail_evaluation(int n, const std::string& why) {
   if (pipeline_.training_source < 0) throw RunError(why);
   const std::string& name = pipeline_.nodes[static_cast<size_t>(n)].name;
   inactive_[static_cast<size_t>(n)] = true;
   failed_evaluations_[name] = why;
+  if (info_.rank != 0) return;
   log_warning("the evaluation " + name + " failed after step " + std::to_string(step_) + ", and is left out from now on; training goes on\n  " + why);
 }
 
@@ -351,7 +364,7 @@ RunResult Engine::run() {
     if (step_ < to || step_ >= info_.last_step) break;
     try {
       evaluate(periodic);
-    } catch (const RunError&) {  // on several ranks
+    } catch (const std::exception&) {  // the ranks have lost each other
       if (info_.ranks != nullptr) info_.ranks->part();
       finish_nodes(true);  // an evaluation changes no model: what was learnt is kept
       throw;

@@ -130,6 +130,7 @@ class Engine {
   bool is_active(int evaluation, int source) const;
   bool pass(const StreamPlan& stream);
   void run_evaluation(int n);
+  std::string call_evaluation(CheckedNode& node, EvaluationContext& context);
   void fail_evaluation(int n, const std::string& why);
   bool any_due(const std::function<bool(const Moments&)>& due) const;
   int64_t next_stop(int64_t step) const;

@@ -102,12 +102,7 @@ Footprint Engine::footprint() {
     return sum;
   };
   executor_->on_device([&] {
-    std::vector<bool> trained(resources_.size());
-    for (const CheckedNode& node : pipeline_.nodes) {
-      for (const ModelUse& use : node.uses) {
-        if (node.type->stateful && use.access == Models::Access::writes) trained[static_cast<size_t>(use.model)] = true;
-      }
-    }
+    const std::vector<bool> trained = changed_models(pipeline_);
     // An optimizer makes its two moments at its first step.
     for (size_t m = 0; m < resources_.size(); ++m) {
       const size_t weights = bytes(resources_[m]->save());

@@ -77,6 +77,9 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
+    if (dynamic_cast<const nlohmann::detail::out_of_range*>(&error) != nullptr) {  // 1e999
+      return faults_.error(number_location(), "the number is too large"), false;
+    }
     const std::string& text = source_->text;
     size_t offset = std::min(position == 0 ? 0 : position - 1, text.size());
     const size_t last = text.find_last_not_of(" \t\r\n");

@@ -51,6 +51,14 @@ Log& thread_log() {
   return log;
 }
 
+Silence::Silence() : before_(thread_log()) {
+  auto silent = std::make_shared<LogTarget>("", "", nullptr);
+  silent->terminal = false;
+  thread_log() = std::move(silent);
+}
+
+Silence::~Silence() { thread_log() = std::move(before_); }
+
 void log_info(const std::string& text) { log(spdlog::level::info, text); }
 void log_warning(const std::string& text) { log(spdlog::level::warn, "warning: " + text); }
 

@@ -30,4 +30,16 @@ void log_to(Log log);
 /// engine take over that of the thread that makes it.
 Log& thread_log();
 
+/// While it lives, lines of this thread go nowhere: what is opened only to be looked at says nothing.
+class Silence {
+ public:
+  Silence();
+  ~Silence();
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
+
+ private:
+  Log before_;
+};
+
 }  // namespace flowrun

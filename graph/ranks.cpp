@@ -1,5 +1,6 @@
 #include "graph/ranks.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <optional>
@@ -106,6 +107,29 @@ JoinRanks& current() {
 }  // namespace
 
 void register_ranks(JoinRanks join) { current() = join; }
+
+void Ranks::require_all(const std::string& what) {
+  if (!in_part_) return;
+  in_part_ = false;  // the question is a collective call itself
+  std::vector<int64_t> left = {0};
+  sum(left, what);
+  if (left[0] > 0) throw PartLeft();
+  in_part_ = true;
+}
+
+std::string Ranks::end_part(const std::string& why) {
+  const char* const what = "agreeing on how an evaluation ended";
+  if (in_part_) {
+    in_part_ = false;
+    std::vector<int64_t> left = {why.empty() ? 0 : 1};
+    sum(left, what);
+    if (left[0] == 0) return "";
+  }
+  const std::vector<std::string> all = gather(why, what);
+  if (std::all_of(all.begin(), all.end(), [&](const std::string& other) { return other == why; })) return why;
+  const auto first = std::find_if(all.begin(), all.end(), [](const std::string& other) { return !other.empty(); });
+  return "rank " + std::to_string(first - all.begin()) + ": " + *first;
+}
 
 std::unique_ptr<Ranks> join_ranks(const Launch& launch) {
   if (launch.world == 1) return nullptr;

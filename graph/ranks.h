@@ -33,8 +33,14 @@ class RankError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// All calls but works_for(), purpose(), failed() are collective: every rank makes the same ones in the same order, from one thread at a
-/// time; they throw RankError, which names the rank that is missing.
+/// Thrown out of a collective call: another rank has left the part of the run that all are in (Ranks::begin_part).
+class PartLeft : public std::runtime_error {
+ public:
+  PartLeft() : std::runtime_error("another rank could not go on") {}
+};
+
+/// All calls but begin_part(), works_for(), purpose(), first_to() and failed() are collective: every rank makes the same ones in
+/// the same order, from one thread at a time; they throw RankError, which names the rank that is missing.
 class Ranks {
  public:
   explicit Ranks(Launch launch) : launch_(std::move(launch)) {}
@@ -52,14 +58,29 @@ class Ranks {
   /// This rank has failed: it makes no collective call any more.
   void part() { together_ = false; }
   bool together() const { return together_; }
+  /// From here to end_part() every collective call first asks whether a rank has left the part, and throws PartLeft where one has: so
+  /// a rank that can't go on takes the others along, wherever they are, and the run goes on behind the part.
+  void begin_part() { in_part_ = true; }
+  /// `why`: the reason for which this rank leaves; empty when it has come to the end, or was told by PartLeft. Returns the first
+  /// reason of all ranks, empty where there is none. Not to be called after a RankError.
+  std::string end_part(const std::string& why);
+
   /// Tells the others why this rank ends; any thread. Doesn't throw.
   virtual void failed(const std::string& why) noexcept = 0;
+  /// Whether this rank is the first of all to ask for `what`: for warnings that one of them gives. True when the store doesn't
+  /// answer soon. Any thread.
+  virtual bool first_to(const std::string& what) noexcept = 0;
+
+ protected:
+  /// Comes first in every collective call.
+  void require_all(const std::string& what);
 
  private:
   Launch launch_;
   std::string node_;
   int64_t step_ = 0;
   bool together_ = true;
+  bool in_part_ = false;
 };
 
 /// Meets the others. Throws RankError that says what was tried.

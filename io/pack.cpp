@@ -88,7 +88,7 @@ class Packer {
       try {
         source_.read(i, packed.image);
         const PackedAs done = pack_image(packed.image, options_);
-        packed.encoded_anew = done.resized, packed.tiled = done.tiled;
+        packed.encoded_anew = done.resized, packed.tiled = done.tiled, packed.cut = done.cut;
       } catch (const Error& error) {
         const std::string what = error.what(), where = source_.where(i);
         throw Error(what.find(where) == std::string::npos ? where + ": " + what : what);
@@ -98,6 +98,7 @@ class Packer {
     const auto put = [&](size_t i, PackedSample& packed) {
       output->put(i, packed);
       report.resized += packed.encoded_anew, report.tiled += packed.tiled;
+      if (packed.cut && report.cut.count++ == 0) report.cut.first = source_.where(i), report.cut.values = *packed.cut;
       if (options_.progress) options_.progress("packed", i + 1, end);
     };
     for_each_in_order<PackedSample>(begin, end, options_.threads, take, make, put);

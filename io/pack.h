@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "io/image_format.h"
 #include "io/resize.h"
 #include "io/shard_index.h"
 
@@ -27,10 +28,18 @@ struct PackOptions {
   std::function<void(const char* what, uint64_t done, uint64_t total)> progress;  // one thread at a time
 };
 
+// Pictures with 16 bits a sample that were resized: JPEG has 8, and the upper 8 were taken.
+struct CutPictures {
+  uint64_t count = 0;
+  std::string first;   // its file
+  SampleRange values;  // of the first
+};
+
 struct PackReport {
   uint64_t samples = 0, shards = 0, bytes = 0;
   uint64_t resized = 0;       // in this call
   uint64_t tiled = 0;         // in this call
+  CutPictures cut;            // in this call
   uint64_t found = 0;         // samples that an earlier call, which was stopped, had packed
   bool was_complete = false;  // nothing was to do
   LabelKind labels = LabelKind::none;

@@ -19,9 +19,9 @@ struct Packer {
   PixelBuffer pixels;
   std::vector<uint8_t> small;
 
-  /// The new file has no EXIF data: its pixels lie as they lay in the old one.
-  void shrink(std::vector<uint8_t>& bytes, const ImageInfo& info, const PackOptions& options) {
-    decoder.decode(bytes, info, {}, pixels);
+  /// The new file has no EXIF data: its pixels lie as they lay in the old one. Returns the values of a picture of 16 bits.
+  std::optional<SampleRange> shrink(std::vector<uint8_t>& bytes, const ImageInfo& info, const PackOptions& options) {
+    const Decoded decoded = decoder.decode(bytes, info, {}, pixels);
     if (info.channels == 1 && is_gray()) drop_chroma();
     const int64_t shortest = std::min(pixels.width, pixels.height);
     const int height = static_cast<int>(int64_t{pixels.height} * options.resize / shortest);
@@ -29,6 +29,7 @@ struct Packer {
     small.resize(static_cast<size_t>(height) * static_cast<size_t>(width) * static_cast<size_t>(pixels.channels));
     resizer.resize(pixels.view(), height, width, options.filter, false, small.data());
     encode_jpeg({small.data(), height, width, pixels.channels}, options.quality, bytes);
+    return decoded.deep;
   }
 
   /// One channel may also be a palette's.
@@ -64,7 +65,7 @@ PackedAs pack_image(std::vector<uint8_t>& bytes, const PackOptions& options) {
   const ImageInfo info = read_image_info(bytes);
   PackedAs done;
   done.resized = options.resize > 0 && std::min(info.width, info.height) > options.resize;
-  if (done.resized) packer.shrink(bytes, info, options);
+  if (done.resized) done.cut = packer.shrink(bytes, info, options);
   if (options.tiles_per_row && (done.resized || info.format == ImageFormat::jpeg)) done.tiled = Packer::tile(bytes, *options.tiles_per_row);
   return done;
 }

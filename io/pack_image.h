@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,8 @@ namespace flowrun::io {
 struct PackedAs {
   bool resized = false;  // and encoded anew, as JPEG
   bool tiled = false;    // the same pixels, compared
+  // The smallest and largest value of a picture with 16 bits a sample, of which the upper 8 were taken.
+  std::optional<SampleRange> cut;
 };
 
 // What pack does to one image. BYTES, as they were read, become what is written. Every image's header is read, so that

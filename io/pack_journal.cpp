@@ -48,7 +48,8 @@ std::string text_of(const fs::path& path) {
   return {bytes.begin(), bytes.end()};
 }
 
-/// What a killed program left of shards that were not complete.
+/// Files that were not complete when their program was killed. Only for the holder of the journal's lock: nobody else writes
+/// then, on whatever machine.
 void remove_leftovers(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
@@ -63,9 +64,11 @@ PackJournal::PackJournal(fs::path folder, nlohmann::ordered_json header)
   std::error_code error;
   fs::create_directories(folder_, error);
   if (!fs::is_directory(folder_)) throw system_error("make the folder", folder_, error ? error.value() : ENOTDIR);
+  remove_dead_temporaries(folder_);  // hidden: `rm FOLDER/*` leaves them
   if (fs::exists(folder_ / record_name)) {
     check_header(parse_strict_json(text_of(folder_ / record_name), (folder_ / record_name).string()), "holds a pack");
     complete_ = true;
+    remove_dead_journal();
     return;
   }
   if (!fs::exists(path_) && !fs::is_empty(folder_)) {
@@ -76,6 +79,14 @@ PackJournal::PackJournal(fs::path folder, nlohmann::ordered_json header)
   if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) throw Error(folder_.string() + " is being written by another flowrun pack");
   remove_leftovers(folder_);
   read_blocks();
+}
+
+/// A program that is killed as it ends leaves the journal beside pack.json. Another that ends just now removes it itself.
+void PackJournal::remove_dead_journal() {
+  const FileDescriptor journal(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
+  if (!journal || flock(journal.get(), LOCK_EX | LOCK_NB) != 0) return;
+  remove_leftovers(folder_);
+  fs::remove(path_);
 }
 
 void PackJournal::check_header(const Json& written, const std::string& what) const {

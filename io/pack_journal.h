@@ -35,6 +35,7 @@ class PackJournal {
  private:
   void check_header(const nlohmann::json& written, const std::string& what) const;
   void read_blocks();
+  void remove_dead_journal();
 
   std::filesystem::path folder_, path_;
   nlohmann::ordered_json header_;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct PackedSample {
   std::vector<uint8_t> image;  // as it will be read again
   std::vector<uint8_t> chunk;  // what goes into the shard: image and label as members, compressed if wished
   bool encoded_anew = false, tiled = false;
+  std::optional<SampleRange> cut;  // as in PackedAs
 };
 
 // Where samples go, in their order, from the first that the journal lacks.

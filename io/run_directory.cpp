@@ -126,7 +126,7 @@ void RunDirectory::hold(bool resume) {
                        : ", which has no complete checkpoint: choose another --out, or begin it again with --resume"));
   }
   make_directories(paths_.checkpoints, made_);
-  if (resume) remove_dead_temporaries(out);
+  remove_dead_temporaries(out);
 }
 
 bool RunDirectory::in_place() const {

@@ -35,7 +35,7 @@ struct Decode {
   };
   Params params;
 
-  void open(const OpenContext& context) { remark_ = std::make_unique<image::DeepRemark>(context.name); }
+  void open(const OpenContext& context) { remark_ = std::make_unique<image::DeepRemark>(context); }
 
   void run(Ports& port, const SampleContext& context) const {
     image::decode(*port.bytes, port.region.value,

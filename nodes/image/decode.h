@@ -14,14 +14,15 @@
 
 namespace flowrun::image {
 
-/// A warning that a node gives once: that a picture has 16 bits a sample, of which it takes the upper 8.
+/// A warning that a node gives once, on one of all ranks: that a picture has 16 bits a sample, of which it takes the upper 8.
 class DeepRemark {
  public:
-  explicit DeepRemark(std::string node) : node_(std::move(node)) {}
+  explicit DeepRemark(const OpenContext& context) : node_(context.name), ranks_(context.run.ranks) {}
   void say(const io::ImageInfo& info, const io::SampleRange& values);
 
  private:
   std::string node_;  // its name
+  Ranks* ranks_;
   std::atomic<bool> said_ = false;
 };
 

@@ -3,6 +3,7 @@
 
 #include "graph/current_sample.h"
 #include "graph/error.h"
+#include "graph/ranks.h"
 #include "io/error.h"
 #include "nodes/image/decode.h"
 
@@ -37,7 +38,7 @@ std::string number(double value) {
 }  // namespace
 
 void DeepRemark::say(const io::ImageInfo& info, const io::SampleRange& values) {
-  if (said_.exchange(true)) return;
+  if (said_.exchange(true) || (ranks_ != nullptr && !ranks_->first_to(node_ + " met 16 bits"))) return;
   const std::string low = number(values.low), high = number(values.high);
   std::string text = node_ + ": " + current_sample() + " is a " + io::format_name(info.format) + " of 16 bits a sample, here from " + low + " to " +
                      high + " of 65535, and the upper 8 bits are taken";

@@ -39,7 +39,7 @@ struct NvjpegDecode {
   Params params;
 
   void open(const OpenContext& context) {
-    remark_ = std::make_unique<image::DeepRemark>(context.name);
+    remark_ = std::make_unique<image::DeepRemark>(context);
     try {
       decoders_ = std::make_unique<JpegDecoders>(static_cast<int64_t>(params.gpu_huffman_megapixels * 1e6));
     } catch (const std::runtime_error& error) {

@@ -132,8 +132,21 @@ class Group final : public TensorRanks {
     return out;
   }
 
-  void begin(const std::string& what) override { pulse_->at("at " + purpose(what)); }
+  void begin(const std::string& what) override {
+    require_all(what);
+    pulse_->at("at " + purpose(what));
+  }
   void end(const std::string& what) override { pulse_->at("after " + purpose(what)); }
+
+  bool first_to(const std::string& what) noexcept override {
+    try {
+      const auto before = std::make_shared<std::atomic<int64_t>>(0);
+      runs_within(grace, [before, what, store = store_] { *before = store->clone()->add("first/" + what, 1) - 1; });
+      return *before == 0;
+    } catch (const std::exception&) {
+      return true;
+    }
+  }
 
   void failed(const std::string& why) noexcept override {
     has_failed_ = true;

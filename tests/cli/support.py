@@ -147,6 +147,12 @@ class Folder(unittest.TestCase):
         self.assertEqual(done.returncode, status, f"flowrun {' '.join(map(str, args))}\n{done.stdout}\n{done.stderr}")
         return done
 
+    def preloaded(self, name):
+        """A library of tests/support, for LD_PRELOAD."""
+        library = self.folder / f"{name}.so"
+        subprocess.run(["g++", "-O2", "-shared", "-fPIC", ROOT / f"tests/support/{name}.cpp", "-o", library], check=True)
+        return library
+
     def metrics(self, out):
         return [json.loads(line) for line in (self.folder / out / "metrics.jsonl").read_text().splitlines()]
 

@@ -216,6 +216,12 @@ class Live(Folder):
         self.assertIn("data threads spend most of theirs in fault", (self.folder / "run/status.txt").read_text())
         self.assertEqual(process.wait(60), 0, "the signal ends nothing")
 
+    def test_the_signal_ends_no_program_that_begins(self):
+        """It is sent by an initialiser of a library, before main()."""
+        for sent, status in ((signal.SIGUSR1, 0), (signal.SIGXFSZ, 0), (signal.SIGUSR2, -signal.SIGUSR2)):
+            environment = {**os.environ, "LD_PRELOAD": FAULT_NODES, "FAULT_SIGNAL": str(int(sent))}
+            self.flowrun("--version", status=status, env=environment)
+
     def test_prometheus(self):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -233,6 +239,24 @@ class Live(Folder):
         taken = self.flowrun("pipeline.json", "--out", "other", "--prometheus", port, status=1).stderr
         self.assertIn(f"port {port} of this machine is taken", taken)
         self.assertFalse((self.folder / "other").exists(), "a failed open leaves no folder")
+
+    def test_prometheus_labels(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        pipeline = with_fault("sample", kind="sleep", ms=30)
+        nodes = pipeline["nodes"]
+        nodes["input/fault-1"] = nodes.pop("fault")
+        nodes["batch"]["in"] = "input/fault-1"
+        self.begin(pipeline, "--prometheus", port)
+        self.wait_for(lambda: self.steps() >= 1, "a step")
+        self.assertIn('flowrun_node_calls_total{node="input/fault-1",scope="sample"} ', self.scrape(port)[1])
+        # No name gets there that would have to be escaped.
+        for name in ('a"b', "a\\b", "a\nb", "a}b", "é"):
+            nodes[name] = nodes["metrics"]
+            said = self.flowrun("check", self.write(pipeline, "odd.json"), status=2).stderr
+            self.assertIn("letters, digits", said)
+            del nodes[name]
 
     def scrape(self, port, request=b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"):
         with socket.create_connection(("127.0.0.1", port), timeout=20) as client:

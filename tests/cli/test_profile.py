@@ -15,12 +15,6 @@ class Profile(Folder):
     def profile(self, pipeline, *args):
         return json.loads(self.flowrun("profile", self.write(pipeline), "--input-only", "--json", *args).stdout)
 
-    def preloaded(self, name):
-        """A library of tests/support, for LD_PRELOAD."""
-        library = self.folder / f"{name}.so"
-        subprocess.run(["g++", "-O2", "-shared", "-fPIC", ROOT / f"tests/support/{name}.cpp", "-o", library], check=True)
-        return library
-
     def test_only_the_host_side_runs(self):
         result = self.profile(training_pipeline(), "--seconds", "0.5", "--threads", "2")
         self.assertEqual([node["node"] for node in result["nodes"]], ["files", "crop", "decode", "view", "flip", "batch", "mask"])

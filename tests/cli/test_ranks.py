@@ -12,6 +12,7 @@ import time
 import unittest
 
 import numpy as np
+from PIL import Image
 import safetensors.numpy
 
 import support
@@ -53,6 +54,24 @@ def faulty(kind, **run):
     return out
 
 
+def failing_evaluations():
+    """Beside one that works: three that fail on one rank or on all, somewhere between their calls, and one whose stream fails."""
+    if "FLOWRUN_FAULT_NODES" not in os.environ:
+        raise unittest.SkipTest("FLOWRUN_FAULT_NODES names no plug-in")
+    out = pipeline(epochs=3)
+    nodes = out["nodes"]
+    del nodes["probe"]
+    out["plugins"] = [os.environ["FLOWRUN_FAULT_NODES"]]
+    for name, rank, before in (("works", -2, 0), ("first", 1, 0), ("between", -1, 2), ("last", 0, 3)):
+        nodes[name] = {"type": "fault.evaluation", "in": {"image": "known_batch"}, "rank": rank, "before": before, "at": ["4 steps", "end"]}
+    nodes.update({name.replace("unseen", "broken"): json.loads(json.dumps(node).replace("unseen", "broken"))
+                  for name, node in nodes.items() if name.startswith("unseen")})
+    nodes["broken_fault"] = {"type": "fault.sample", "in": "broken_decode", "kind": "throw", "at": 30}  # in the second batch
+    nodes["broken_batch"]["in"]["image"] = "broken_fault"
+    nodes["unread"] = {"type": "eval.knn", "in": {"train": "known_features", "test": "broken_features"}, "at": ["4 steps", "end"]}
+    return out
+
+
 class Ranks(support.Folder):
     def ranks(self, world, *args, environments=None):
         """Starts them as torchrun would; each one's process."""
@@ -83,6 +102,34 @@ class Ranks(support.Folder):
                     self.assertAlmostEqual(mine[name] / theirs[name], 1, delta=tolerance, msg=f"{name} of step {mine['step']}")
                 if name.startswith("health"):
                     self.assertAlmostEqual(mine[name], theirs[name], delta=1e-3 * abs(mine[name]) + 1e-6, msg=f"{name} of step {mine['step']}")
+
+    def test_an_evaluation_that_fails_ends_no_run(self):
+        self.write(failing_evaluations())
+        for world in (1, 2):
+            texts = self.ended(self.ranks(world, "pipeline.json", "--out", f"of-{world}"), status=1)
+            result = self.result(f"of-{world}")
+            self.assertEqual((result["status"], result["steps"]), ("done", 12))
+            failed = result["evaluations_failed"]
+            self.assertEqual(failed.pop("between"), "between: fault asked for")
+            self.assertEqual(failed.pop("last"), ("rank 0: " if world == 2 else "") + "last: fault asked for")
+            self.assertRegex(failed.pop("unread"), "^rank 1: .*fault asked for at 30" if world == 2 else "fault asked for at 30")
+            self.assertEqual(failed, {"first": "rank 1: first: fault asked for"} if world == 2 else {})
+            self.assertEqual([line["images"] for line in result["works"]["history"]], [110, 110, 110])
+            self.assertEqual(len(result["knn"]["history"]), 4)
+            said = "".join(texts)
+            self.assertEqual(said.count("the evaluation unread failed after step 4"), 1, said)
+        self.assert_same_run("of-1", "of-2")
+
+    def test_one_rank_tells_of_16_bits(self):
+        for index in range(64):
+            path = self.folder / f"data/c{index % 2}/{index:02}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.random.default_rng(index).integers(0, 4000, (48, 48), dtype=np.uint16)).save(path)
+        deep = without_evaluations(epochs=1)
+        deep["nodes"]["files"] = {"type": "source.folder", "path": "data"}
+        self.write(deep)
+        said = "".join(self.ended(self.ranks(2, "pipeline.json", "--out", "run")))
+        self.assertEqual(said.count("16 bits a sample"), 1, said)
 
     def test_any_world_trains_the_same(self):
         self.write(pipeline(epochs=2))

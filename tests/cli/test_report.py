@@ -104,6 +104,16 @@ class Report(support.Folder):
         for link in self.page("page.html").links:
             self.assertTrue((self.folder / link).exists(), link)
 
+    def test_a_report_that_never_ends_keeps_no_run_from_its_end(self):
+        self.write(support.training_pipeline(steps=2))
+        environment = {**os.environ, "LD_PRELOAD": str(self.preloaded("stuck_report")), "FLOWRUN_REPORT_SECONDS": "0.2"}
+        done = self.flowrun("pipeline.json", "--out", "run", env=environment)
+        self.assertIn("report.html is not ready after 0.2 s, and the run ends without it; flowrun report run makes it", done.stderr)
+        self.assertEqual(self.result("run")["status"], "done")
+        self.assertFalse((self.folder / "run/report.html").exists())
+        self.flowrun("report", "run")
+        self.assertIn("not ready after 0.2 s", self.page().text)
+
     @unittest.skipUnless(BROWSER, "no browser: chromium is not installed")
     def test_in_a_browser(self):
         self.trained()

@@ -2,6 +2,7 @@
 and every way in which shards and their index can fail to fit, with its exact message."""
 import io
 import json
+import os
 import random
 import resource
 import shutil
@@ -11,6 +12,7 @@ import tarfile
 import time
 import unittest
 
+import numpy as np
 import support
 from PIL import Image
 
@@ -186,6 +188,19 @@ class Shards(support.Folder):
                 self.assertEqual(image.tobytes(), reference.tobytes())
         self.assertGreater(shrunk, 60)
 
+    def test_resizing_16_bits_is_said(self):
+        for index in range(3):
+            deep = np.random.default_rng(index).integers(200, 3000, (50, 40 - 15 * (index == 2)), dtype=np.uint16)
+            deep[0, 0], deep[0, 1] = 100 + index, 4000 + index
+            Image.fromarray(deep).save(self.data / f"class0/deep{index}.{'tif' if index == 1 else 'png'}")
+        done = self.pack("data", "small", "--resize", 30, "--json")
+        self.assertEqual(json.loads(done.stdout)["cut_to_8_bits"], 2)
+        self.assertEqual(done.stderr.count("16 bits"), 1)
+        self.assertRegex(done.stderr, r"warning: 2 resized pictures have 16 bits a sample, of which the upper 8 are taken, since JPEG has no more; "
+                                      r"the first is data/class0/deep0.png, whose values are 100 to 4000 of 65535: pack them without --resize")
+        for more in ([], ["--resize", 1000]):
+            self.assertNotIn("16 bits", self.pack("data", f"kept{len(more)}", *more).stderr)
+
     def test_killed_and_called_again(self):
         for index in range(1500):
             shutil.copy(self.data / f"class{index % 3}/{index % 120:03d}.jpg", self.data / f"class{index % 3}/more{index:04d}.jpg")
@@ -201,6 +216,8 @@ class Shards(support.Folder):
             self.pack("data", "killed", "--shard-mib", 1, *more)
             self.assertGreater(kills, 1, more)
             self.assertEqual(tree(self.folder / "killed"), tree(self.folder / "whole"))
+            left = [name for name in os.listdir(self.folder / "killed") if name.startswith(".") or name == "pack.journal"]
+            self.assertEqual(left, [], more)
             shutil.rmtree(self.folder / "killed")
             shutil.rmtree(self.folder / "whole")
 

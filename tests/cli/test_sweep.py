@@ -52,6 +52,24 @@ class Sweep(support.Folder):
         self.assertRegex(done.stdout, r"\| broken \| failed \|")
         self.assertRegex(done.stdout, r"\| whole \| done \| 4 \|")
 
+    def test_checkpoints_of_all_variants_must_fit(self):
+        name = self.sweep({"a": {}, "b": {"mask.regions": 1}})
+        self.flowrun("base.json", "--out", "alone")
+        one = sum(path.stat().st_size for path in next((self.folder / "alone/checkpoints").iterdir()).iterdir())
+        # One variant has room, two haven't.
+        space = support.os.statvfs(self.folder)
+        many = {"save.every": "1 steps", "save.keep": int(0.7 * space.f_bavail * space.f_frsize / one), "run.epochs": 2_000_000_000, "run.steps": 0}
+        name = self.sweep({"a": {}, "b": {"mask.regions": 1}}, set=many)
+        for more in ([], ["--share"]):
+            done = self.flowrun("sweep", name, "--out", "parent/out", *more, status=1)
+            self.assertRegex(done.stderr, r"the checkpoints of the 2 variants that are to run take [\d.]+ GiB, but the disk of parent/out has only "
+                                          r"[\d.]+ GiB left: free some space")
+            self.assertNotIn("variant 1 of 2", done.stderr)
+            self.assertFalse((self.folder / "parent").exists())
+        # What is done takes no more, and short runs write few, however many may be kept.
+        name = self.sweep({"a": {}, "b": {"mask.regions": 1}}, set={"save.keep": many["save.keep"]})
+        self.flowrun("sweep", name, "--out", "out")
+
     def wait_for_steps(self, run, count):
         metrics = self.folder / run / "metrics.jsonl"
         self.wait_until(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > count)

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Kills, damage and made-up files, many of each: nothing may be lost, wrong in silence, or without an end.
 
-    campaign.py FLOWRUN [--kills 100] [--pipelines 2000] [--files 2000] [--seed 0] [--keep]
+    campaign.py FLOWRUN [--kills 100] [--pipelines 2000] [--files 2000] [--only PART…] [--seed 0] [--keep]
 
 - kills: a run is killed (SIGKILL) at random moments and resumed, until it is done: steps, ledgers, losses and the last
   checkpoint equal those of a run that was left alone.
-- pipelines: shipped pipelines with random changes of their text: `check` ends at once with 0 or 2, and never with a
-  signal, an exception's own words or an empty message.
+- pipelines: random changes, rough ones of the text of shipped pipelines and gentle ones of values and names (gentle.py):
+  `check` ends at once with 0 or 2, and never with a signal, an exception's own words or an empty message. Small ones that
+  it finds right are run for a step, which ends the same way.
 - files: pictures with random changes, by tens in folders: a run over them replaces what can't be read, and ends.
 - checkpoint: each file of a checkpoint is cut, emptied, extended, deleted, and changed in single bytes: a resume goes on
   from the one before with a warning and ends with the same history, or says what is wrong; never with other numbers.
@@ -26,6 +27,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cli"))
 import support  # noqa: E402
+from gentle import Gentle  # noqa: E402
 from PIL import Image  # noqa: E402
 
 parser = argparse.ArgumentParser()
@@ -33,6 +35,7 @@ parser.add_argument("flowrun", type=pathlib.Path)
 parser.add_argument("--kills", type=int, default=100)
 parser.add_argument("--pipelines", type=int, default=2000)
 parser.add_argument("--files", type=int, default=2000)
+parser.add_argument("--only", nargs="+", choices=("kills", "pipelines", "files", "checkpoint"))
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--keep", action="store_true")
 options = parser.parse_args()
@@ -45,7 +48,7 @@ class Finding(Exception):
     pass
 
 
-def call(*args, timeout=60):
+def call(*args, timeout=600):  # a machine may do much besides
     try:
         return subprocess.run([flowrun, *map(str, args)], cwd=work, capture_output=True, timeout=timeout)
     except subprocess.TimeoutExpired as error:
@@ -120,17 +123,38 @@ def changed(data, words=()):
     return bytes(data)
 
 
+def small_pipelines():
+    """A step of them takes no time."""
+    evaluated = support.training_pipeline()
+    evaluated["nodes"].update(support.frozen_streams())
+    evaluated["nodes"]["knn"] = {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}, "at": ["start", "end"]}
+    return [support.training_pipeline(), support.data_pipeline(), evaluated, support.probe_pipeline("linear"), support.probe_pipeline("attentive")]
+
+
 def pipelines():
+    """Half of them changed as text, mostly beyond repair, half of them gently: many of these are right, and run for a step."""
     seeds = [path.read_bytes() for path in (support.ROOT / "pipelines").rglob("*.json")]
+    gentle = Gentle(chance, json.loads((support.ROOT / "docs/pipeline.schema.json").read_text()))
+    small, shipped = small_pipelines(), [pipeline for pipeline in map(json.loads, seeds) if "nodes" in pipeline]
     words = [b"null", b"-1", b"0", b"1e999", b"99999999999999999999", b"[]", b"{}", b'""', b'"$x"', b'"${x}"', b"[" * 100, b'"nodes"', b"\xff\xfe",
              b'"extends": "quickstart.json"', b'"source.folder"', b'"/dev/zero"', b"1e308", b"true"]
-    found = {0: 0, 2: 0}
+    found, ran = {0: 0, 2: 0}, {0: 0, 1: 0, 2: 0}
     for index in range(options.pipelines):
-        (work / "mutant.json").write_bytes(changed(chance.choice(seeds), words))
-        done = call("check", "mutant.json", timeout=20)
-        must_end_in_words(done, {0, 2}, f"mutant {index} ({work / 'mutant.json'})")
+        is_gentle, is_small = index % 2 == 1, index % 4 == 1
+        text = json.dumps(gentle.change(chance.choice(small if is_small else shipped)), indent=1).encode() if is_gentle else changed(chance.choice(seeds), words)
+        (work / "mutant.json").write_bytes(text)
+        what = f"mutant {index} ({work / 'mutant.json'})"
+        done = call("check", "mutant.json", timeout=120)
+        must_end_in_words(done, {0, 2}, what)
         found[done.returncode] += 1
-    return f"{options.pipelines} pipelines: {found[2]} refused, {found[0]} still right"
+        if done.returncode != 0 or not is_small:
+            continue
+        shutil.rmtree(work / "step", ignore_errors=True)
+        done = call("mutant.json", "--set", "run.steps=1", "--out", "step", "--quiet", "--threads", 1, timeout=300)
+        must_end_in_words(done, set(ran), f"a step of {what}")
+        ran[done.returncode] += 1
+    return (f"{options.pipelines} pipelines: {found[2]} refused, {found[0]} still right; {sum(ran.values())} of these were run for a step: "
+            f"{ran[0]} to its end, {ran[1] + ran[2]} until a sentence said what is wrong")
 
 
 def pictures():
@@ -196,6 +220,8 @@ def checkpoint():
 
 def main():
     for part in (kills, pipelines, files, checkpoint):
+        if options.only and part.__name__ not in options.only:
+            continue
         begun = time.time()
         try:
             print(f"{part.__name__}: {part()} ({time.time() - begun:.0f} s)", flush=True)

@@ -1,11 +1,13 @@
 // A plug-in whose nodes misbehave when told to: what the tests of status, stall report, profile, trace and replay look for.
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
 
 #include "graph/node.h"
+#include "graph/ranks.h"
 #include "nodes/host.h"
 
 namespace flowrun {
@@ -68,6 +70,48 @@ struct StepFault {
   void run(Ports&, StepContext& context) { params.happen(context.step); }
 };
 FLOWRUN_NODE(StepFault);
+
+struct EvaluationFault {
+  static constexpr NodeInfo info{
+      .type = "fault.evaluation", .brief = "Talks to the other ranks three times, and fails on one before one of these.", .scope = Scope::evaluation};
+  struct Ports {
+    In<ImageBatch> image{"image", "Of a whole stream."};
+    void describe(auto& port) { port(image); }
+  };
+  struct Params {
+    int64_t rank = -1, before = 0;
+    void describe(auto& param) {
+      param("rank", rank, Range{-2, 1000}, "Which fails; -1: all, -2: none.");
+      param("before", before, Range{0, 3}, "Before which of its calls; 3: behind all.");
+    }
+  };
+  Params params;
+  void fold(Ports& port, const FoldContext&) { images_ += port.image->images; }
+  void run(Ports&, EvaluationContext& context) {
+    for (int64_t call = 0; call <= 3; ++call) {
+      if (params.before == call && (params.rank == -1 || params.rank == context.run.rank)) throw NodeError("fault asked for");
+      if (call < 3) total_ = sum(context.run, images_);
+    }
+    context.report("images", static_cast<double>(total_));
+    images_ = 0;
+  }
+
+ private:
+  static int64_t sum(const RunInfo& run, int64_t mine) {
+    if (run.ranks == nullptr) return mine;
+    std::vector<int64_t> all = {mine};
+    run.ranks->sum(all, "counting");
+    return all[0];
+  }
+  int64_t images_ = 0, total_ = 0;
+};
+FLOWRUN_NODE(EvaluationFault);
+
+/// Preloaded into a program, this library sends it a signal before its main().
+const int sent = [] {
+  const char* const signal = std::getenv("FAULT_SIGNAL");
+  return signal == nullptr ? 0 : std::raise(std::atoi(signal));
+}();
 
 }  // namespace
 }  // namespace flowrun

@@ -53,7 +53,7 @@ TEST(Json, FaultsPointAtTheirPlace) {
               StartsWith("f.json:3:3: error: duplicate key \"a\"\n  \"a\": 2\n  ^^^\n1 error"));
   EXPECT_THAT(parse("{\"a\": tru}").faults.render(), HasSubstr("f.json:1:10: error: not valid JSON: "));
   EXPECT_THAT(parse("[9223372036854775808]").faults.render(), StartsWith("f.json:1:2: error: the number does not fit in 64 bits"));
-  EXPECT_THAT(parse("[1e999]").faults.render(), HasSubstr("f.json:1:"));
+  EXPECT_THAT(parse("[1e999]").faults.render(), StartsWith("f.json:1:2: error: the number is too large\n[1e999]\n ^^^^^\n"));
   for (const char* text : {"", "{", "[1,]", "{\"a\":}", "\"", "\"\\", "{\"a\" 1}", "[1] 2", "\xff", "//"})
     EXPECT_FALSE(parse(text).faults.empty()) << text;
 }

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "io/error.h"
 #include "io/image_format.h"
@@ -89,6 +91,33 @@ TEST_F(Pack, GoesOnBehindWhatTheJournalHas) {
   EXPECT_GT(report.found, 0u);
   EXPECT_LT(report.found, 300u);
   EXPECT_EQ(tree("part"), tree("whole"));
+}
+
+// A kill between the record and the removal of the journal, and one before any of them.
+TEST_F(Pack, NothingIsLeftBesideACompletePack) {
+  make_part("part");
+  const std::string journal = test::get_file(dir_ / "part/pack.journal");
+  make("part");
+  const auto whole = tree("part");
+  const auto leave = [&](const std::string& name) { test::put_file(dir_ / "part" / name, journal); };
+  const pid_t process = fork();
+  if (process == 0) _exit(0);
+  waitpid(process, nullptr, 0);
+  const std::string dead = ".pack.json.tmp-" + std::to_string(process) + "-0";
+  leave("pack.journal"), leave(dead);
+  EXPECT_TRUE(make("part").was_complete);
+  EXPECT_EQ(tree("part"), whole);
+  // Another program that is about to remove it holds the lock.
+  leave("pack.journal");
+  const FileDescriptor other(::open((dir_ / "part/pack.journal").c_str(), O_RDWR));
+  ASSERT_EQ(flock(other.get(), LOCK_EX), 0);
+  EXPECT_TRUE(make("part").was_complete);
+  EXPECT_TRUE(fs::exists(dir_ / "part/pack.journal"));
+  // `rm part/*` leaves what is hidden.
+  for (const auto& [name, content] : tree("part")) fs::remove(dir_ / "part" / name);
+  leave(dead);
+  make("part");
+  EXPECT_EQ(tree("part"), whole);
 }
 
 TEST_F(Pack, AShardThatWasRemovedIsWrittenAgain) {

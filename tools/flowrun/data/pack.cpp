@@ -12,6 +12,7 @@
 #include "io/shard_scan.h"
 #include "tools/flowrun/commands.h"
 #include "tools/flowrun/run/progress.h"
+#include "tools/flowrun/text.h"
 
 namespace flowrun::tool {
 namespace {
@@ -52,6 +53,13 @@ uint64_t total_bytes(const std::vector<fs::path>& files) {
   return total;
 }
 
+std::string cut_text(const io::CutPictures& cut) {
+  return print("%llu resized ", static_cast<unsigned long long>(cut.count)) + (cut.count == 1 ? "picture has" : "pictures have") +
+         " 16 bits a sample, of which the upper 8 are taken, since JPEG has no more; the first is " + cut.first +
+         print(", whose values are %.9g to %.9g of 65535: pack them without --resize, and give image.decode a \"range\"", cut.values.low,
+               cut.values.high);
+}
+
 void print_json(const nlohmann::ordered_json& json) { std::printf("%s\n", json_text(json, 2).c_str()); }
 
 }  // namespace
@@ -68,6 +76,7 @@ int index_shards(const IndexArgs& args) {
     const std::lock_guard lock(mutex);
     progress.working("indexed", static_cast<int64_t>((done += bytes) >> 20), static_cast<int64_t>(total >> 20), "MiB");
   };
+  io::remove_dead_temporaries(fs::absolute(out).parent_path());
   const io::IndexedShards made = io::index_shards(shards, out.parent_path(), options);
   const std::vector<uint8_t> bytes = io::encode_shard_index(made.index);
   io::write_file_atomic(out, std::as_bytes(std::span(bytes)));
@@ -109,6 +118,7 @@ int pack(const PackArgs& args) {
   const std::string& to = args.paths.back();
   const io::PackReport report = io::pack(from, to, options);
   progress.clear();
+  if (report.cut.count > 0) log_warning(cut_text(report.cut));
   if (args.json) {
     print_json({{"out", to},
                 {"samples", report.samples},
@@ -117,6 +127,7 @@ int pack(const PackArgs& args) {
                 {"labels", io::label_kind_name(report.labels)},
                 {"classes", report.classes},
                 {"resized", report.resized},
+                {"cut_to_8_bits", report.cut.count},
                 {"tiled", report.tiled},
                 {"found", report.found},
                 {"was_complete", report.was_complete}});

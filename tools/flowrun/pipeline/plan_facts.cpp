@@ -15,19 +15,6 @@ namespace {
 constexpr int64_t groups_drawn = 64;
 constexpr uint64_t files_read = 64;
 
-/// Lines of what is only looked at are nobody's.
-class Silence {
- public:
-  Silence() {
-    auto silent = std::make_shared<LogTarget>("", "", nullptr);
-    silent->terminal = false;
-    thread_log() = silent;
-  }
-  ~Silence() { thread_log() = nullptr; }
-  Silence(const Silence&) = delete;
-  Silence& operator=(const Silence&) = delete;
-};
-
 /// Bytes of a few samples, spread over the source, on average.
 double mean_bytes(CheckedNode& source, uint64_t seed) {
   std::vector<void*> objects;

@@ -2,11 +2,17 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "graph/bind.h"
 #include "graph/error.h"
+#include "graph/log.h"
 #include "graph/period.h"
 #include "io/run_directory.h"
+#include "nodes/model_resources.h"
 #include "tools/flowrun/json_files.h"
+#include "tools/flowrun/pipeline/load.h"
+#include "tools/flowrun/run/look.h"
 #include "tools/flowrun/text.h"
 
 namespace flowrun::tool {
@@ -15,15 +21,25 @@ namespace {
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-/// The most checkpoints that lie there at once; 0: the pipeline writes none.
-int64_t most_at_once(const ordered_json& resolved, const RunInfo& run) {
-  int64_t most = 0;
+/// Checkpoints of one run: the most that lie there while it goes on, and those that stay.
+struct Count {
+  int64_t at_once = 0, stay = 0;
+};
+
+/// How many there are at most, where the length of the run isn't known (`run` null).
+Count count_checkpoints(const ordered_json& resolved, const RunInfo* run) {
+  Count most;
   for (const auto& node : resolved.at("nodes")) {
     if (words_at(node, "type") != "report.checkpoint") continue;
-    const auto every = Period::parse(words_at(node, "every"));
-    const int64_t length = every ? every->length(run) : 1, steps = length > 0 ? length : INT64_MAX;  // never: at the end alone
-    const int64_t written = run.last_step / steps + (run.last_step % steps == 0 ? 0 : 1);
-    most = std::max(most, std::min(node.value("keep", int64_t{1}) + 1, std::max<int64_t>(1, written)));
+    int64_t written = INT64_MAX;
+    if (run != nullptr) {
+      const auto every = Period::parse(words_at(node, "every"));
+      const int64_t length = every ? every->length(*run) : 1, steps = length > 0 ? length : INT64_MAX;  // never: at the end alone
+      written = std::max<int64_t>(1, run->last_step / steps + (run->last_step % steps == 0 ? 0 : 1));
+    }
+    const int64_t keep = node.value("keep", int64_t{1});
+    most.at_once = std::max(most.at_once, std::min(keep + 1, written));
+    most.stay = std::max(most.stay, std::min(keep, written));
   }
   return most;
 }
@@ -38,25 +54,114 @@ double bytes_under(const fs::path& folder) {
   return sum;
 }
 
+/// On the disk where `folder` is, or will be. None where it isn't known: some network disks don't say.
+std::optional<double> free_bytes(const fs::path& folder) {
+  std::error_code error;
+  fs::path there = fs::absolute(folder);
+  while (!fs::exists(there, error) && there.has_relative_path()) there = there.parent_path();
+  const fs::space_info space = fs::space(there, error);
+  if (error || space.available == 0 || space.available == static_cast<std::uintmax_t>(-1)) return {};
+  return static_cast<double>(space.available);
+}
+
 std::string in_words(double bytes) {
   const double mib = bytes / (1 << 20);
   return mib < 1024 ? print("%.1f MiB", mib) : print("%.1f GiB", mib / 1024);
 }
 
+constexpr const char* instead = " left: free some space, keep fewer (report.checkpoint's keep), or choose another --out";
+
+/// What the checkpoints of one variant take.
+struct Need {
+  double one = 0;  // bytes of each
+  Count count;
+  double there = 0;  // bytes that an earlier part of its run has written
+};
+
+/// Bytes of a checkpoint, from the shapes of the models alone. None where a model doesn't tell its shapes.
+std::optional<double> checkpoint_bytes(CheckedPipeline& pipeline) {
+  const Silence silence;
+  const model::ShapesOnly shapes;
+  RunInfo run;
+  run.seed = pipeline.seed;
+  const std::vector<bool> trained = changed_models(pipeline);
+  std::vector<std::unique_ptr<Resource>> resources;
+  double sum = 0;
+  for (CheckedModel& model : pipeline.models) {
+    bind_models(model.model->params(), pipeline.models, resources);
+    resources.push_back(model.model->open({run, model.name, 0}));
+    auto* const opened = dynamic_cast<ModelResource*>(resources.back().get());
+    if (opened == nullptr) return {};
+    const auto weights = static_cast<double>(opened->parameters().count()) * sizeof(float);
+    sum += weights * (trained[resources.size() - 1] ? 3 : 1);  // an optimizer has two moments of each
+  }
+  return sum;
+}
+
+/// `exact`: opens the data, which tell the length of the run. Otherwise, in no time, at most.
+Need need_of(const Variant& variant, const fs::path& out, bool exact) {
+  Need need;
+  try {
+    CheckedPipeline pipeline = load_checked(variant.pipeline);
+    const ordered_json resolved = resolved_json(pipeline);
+    need.count = count_checkpoints(resolved, nullptr);
+    if (need.count.at_once == 0) return {};
+    const std::optional<double> bytes = exact ? std::nullopt : checkpoint_bytes(pipeline);
+    if (bytes) {
+      need.one = *bytes;
+    } else {
+      look_into(pipeline, [&](Engine& engine) {
+        need.one = static_cast<double>(engine.footprint().saved);
+        need.count = count_checkpoints(resolved, &engine.info());
+      });
+    }
+    need.there = bytes_under(io::RunPaths(out / variant.name).checkpoints);
+  } catch (const std::exception&) {
+    return {};
+  }
+  return need;
+}
+
+/// Bytes of all; and what more must be free while they are written.
+struct Sum {
+  double stay = 0, more = 0, there = 0;
+};
+
+Sum sum_of(const std::vector<Variant>& variants, const fs::path& out, bool beside, bool exact) {
+  Sum sum;
+  for (const Variant& variant : variants) {
+    const Need need = need_of(variant, out, exact);
+    const double more = need.one * static_cast<double>(need.count.at_once - need.count.stay);
+    sum.stay += need.one * static_cast<double>(need.count.stay);
+    sum.more = beside ? sum.more + more : std::max(sum.more, more);
+    sum.there += need.there;
+  }
+  return sum;
+}
+
 }  // namespace
 
 void require_room(Engine& engine, const ordered_json& resolved, const fs::path& run) {
-  const int64_t count = most_at_once(resolved, engine.info());
-  if (count == 0) return;
-  std::error_code error;
-  const fs::space_info space = fs::space(run, error);
-  if (error || space.available == 0 || space.available == static_cast<std::uintmax_t>(-1)) return;  // some network disks don't say
-  const auto one = static_cast<double>(engine.footprint().saved), free = static_cast<double>(space.available);
-  const double needed = one * static_cast<double>(count) - bytes_under(io::RunPaths(run).checkpoints);
-  if (needed <= free) return;
-  throw RunError("the checkpoints of this run take " + in_words(one * static_cast<double>(count)) + " (" + std::to_string(count) + " at once, " +
-                 in_words(one) + " each), but the disk of " + run.string() + " has only " + in_words(free) +
-                 " left: free some space, keep fewer (report.checkpoint's keep), or choose another --out");
+  const int64_t count = count_checkpoints(resolved, &engine.info()).at_once;
+  const std::optional<double> free = free_bytes(run);
+  if (count == 0 || !free) return;
+  const auto one = static_cast<double>(engine.footprint().saved), all = one * static_cast<double>(count);
+  if (all - bytes_under(io::RunPaths(run).checkpoints) <= *free) return;
+  throw RunError("the checkpoints of this run take " + in_words(all) + " (" + std::to_string(count) + " at once, " + in_words(one) +
+                 " each), but the disk of " + run.string() + " has only " + in_words(*free) + instead);
+}
+
+void require_room(const std::vector<Variant>& variants, const fs::path& out, bool beside) {
+  const std::optional<double> free = free_bytes(out);
+  if (!free) return;
+  Sum sum;
+  for (const bool exact : {false, true}) {  // the exact number takes its time, and is seldom needed
+    sum = sum_of(variants, out, beside, exact);
+    if (sum.stay + sum.more - sum.there <= *free) return;
+  }
+  const std::string of = variants.size() == 1 ? "the variant that is" : "the " + std::to_string(variants.size()) + " variants that are";
+  throw RunError("the checkpoints of " + of + " to run take " + in_words(sum.stay + sum.more) + ", but the disk of " + out.string() + " has only " +
+                 in_words(*free) + instead);
 }
 
 }  // namespace flowrun::tool

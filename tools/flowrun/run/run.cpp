@@ -26,6 +26,7 @@
 #include "tools/flowrun/run/signals.h"
 #include "tools/flowrun/run/terminal.h"
 #include "tools/flowrun/speed/trace.h"
+#include "tools/flowrun/text.h"
 
 namespace flowrun::tool {
 namespace {
@@ -127,12 +128,19 @@ class Place {
   std::chrono::steady_clock::time_point next_{};
 };
 
+/// A minute, or what FLOWRUN_REPORT_SECONDS says.
+std::chrono::milliseconds report_limit() {
+  const char* const text = std::getenv("FLOWRUN_REPORT_SECONDS");
+  const double seconds = text == nullptr ? 60 : std::strtod(text, nullptr);
+  return std::chrono::milliseconds(seconds > 0 && seconds < 1e6 ? static_cast<int64_t>(1000 * seconds) : 60'000);
+}
+
 /// A page is no reason for a run not to end.
 void report_in_time(const std::filesystem::path& out) {
-  constexpr auto limit = std::chrono::seconds(60);
-  if (!runs_within(limit, [out] { try_report(out); })) {
-    log_warning("report.html is not ready after a minute, and the run ends without it; flowrun report " + out.string() + " makes it");
-  }
+  const auto limit = report_limit();
+  if (runs_within(limit, [out] { try_report(out); })) return;
+  log_warning(print("report.html is not ready after %g s, and the run ends without it; flowrun report ", 1e-3 * static_cast<double>(limit.count())) +
+              out.string() + " makes it");
 }
 
 std::string stopped_text(const io::RunPaths& paths, int64_t steps) {
@@ -260,6 +268,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   if (first && !place.is_lost()) conclude(records, *engine, result, monitor, paths);
   monitor.reset();
   if (trace) trace->write(*engine, pipeline, paths.metrics);
+  if (ranks && result["status"] != "failed") ranks->gather("", "the end of the run");  // what rank 0 wrote is complete
   return status;
 }
 
@@ -276,9 +285,7 @@ int run(const RunArgs& args) {
   device_runtime().share_machine(launch.local_rank, launch.local_world);
   const std::unique_ptr<Ranks> ranks = join_ranks(launch);
   try {
-    const int status = run_rank(args, pipeline, ranks.get(), opening);
-    if (ranks && status != exit_failed) ranks->gather("", "the end of the run");  // what rank 0 wrote is complete
-    return status;
+    return run_rank(args, pipeline, ranks.get(), opening);
   } catch (const std::exception& error) {
     if (ranks) ranks->failed(error.what());
     throw;

@@ -9,9 +9,9 @@
 #include "graph/device.h"
 #include "graph/engine.h"
 #include "graph/json_text.h"
-#include "graph/log.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/pipeline/part.h"
+#include "tools/flowrun/run/look.h"
 #include "tools/flowrun/run/memory.h"
 
 namespace flowrun::tool {
@@ -110,26 +110,17 @@ std::vector<const Side*> pointers(const std::vector<Side>& sides) {
   return out;
 }
 
-/// What a run keeps in the host's memory: opened once on the CPU, without a word. A variant that can't be opened takes
-/// nothing; its run says why.
+/// What a run keeps in the host's memory. A variant that can't be opened takes nothing; its run says why.
 Footprint footprint_of(const Variant& variant) {
-  auto silent = std::make_shared<LogTarget>("", "", nullptr);
-  silent->terminal = false;
-  thread_log() = silent;
   Footprint out;
   try {
     CheckedPipeline pipeline = load_checked(variant.pipeline);
     device_runtime().resolve(pipeline.run);
     const bool on_host = pipeline.run.device == "cpu";
-    pipeline.run.device = "cpu";
-    pipeline.run.precision = "fp32";
-    EngineOptions options;
-    options.threads = 1;
-    out = Engine(pipeline, std::move(options)).footprint();
+    look_into(pipeline, [&](Engine& engine) { out = engine.footprint(); });
     if (!on_host) out.models = 0;
   } catch (const std::exception&) {
   }
-  thread_log() = nullptr;
   return out;
 }
 

@@ -12,8 +12,8 @@ class RunDirectory;
 
 namespace flowrun::tool {
 
-/// For every command, as early as may be: a limit on file sizes becomes an error that can be told, and SIGUSR1, by which a run
-/// is asked what it does, ends nothing.
+/// For every command, before main(): a limit on file sizes becomes an error that can be told, and SIGUSR1, by which a run is asked
+/// what it does, ends nothing.
 void calm_signals();
 
 /// From now on SIGINT, SIGTERM, SIGUSR2 and SIGHUP set stop_requested(). SIGHUP that was ignored when the program began

@@ -20,6 +20,7 @@
 #include "io/strict_json.h"
 #include "tools/flowrun/json_files.h"
 #include "tools/flowrun/pipeline/load.h"
+#include "tools/flowrun/run/disk.h"
 #include "tools/flowrun/run/run_together.h"
 #include "tools/flowrun/run/share.h"
 #include "tools/flowrun/run/signals.h"
@@ -287,8 +288,11 @@ int sweep(const SweepArgs& args) {
     }
   }
   const fs::path out = args.out.empty() ? fs::path("runs") / fs::path(args.file).stem() : fs::path(args.out);
+  const bool is_new = !fs::exists(out);
+  if (is_new) require_room(file.variants, out, args.share);  // a sweep that is refused makes no folder
   fs::create_directories(out);
   const io::FileDescriptor lock = io::lock_directory(out);  // of two sweeps at once, one
+  io::remove_dead_temporaries(out);
   std::vector<Variant> left;
   for (const Variant& variant : file.variants) {
     const fs::path run = out / variant.name;
@@ -300,6 +304,7 @@ int sweep(const SweepArgs& args) {
     if (io::holds_run(run) && !goes_on(run)) require_own_run(run);  // found before anything runs
     left.push_back(variant);
   }
+  if (!is_new) require_room(left, out, args.share);
   const int status = run_all(left, out, args);
   ordered_json rows = ordered_json::array();
   for (const Variant& variant : file.variants) rows.push_back(row_of(variant, out / variant.name));
