@@ -107,8 +107,14 @@ TEST(Recorder, LeavesWorkAloneWhereTheDeviceIsTheLimit) {
   EXPECT_EQ(recorder.begun, 0);
   EXPECT_EQ(made.why_not, "the device is the limit: a group takes it 20.0 ms, and the host 12.0 ms to submit");
   EXPECT_EQ(sum.total.to(at::kCPU)[0].item<float>(), 1);
-  recorder.time = {.host = 0.019, .device = 0.020};
   recorder.when_played = [&] { sum.total.add_(sum.more); };
+  setenv("FLOWRUN_TEST_RECORD_ALWAYS", "1", 1);
+  EXPECT_NE(recording::record(
+                recorder, [&] { sum.add(); }, true)
+                .recording,
+            nullptr);
+  unsetenv("FLOWRUN_TEST_RECORD_ALWAYS");
+  recorder.time = {.host = 0.019, .device = 0.020};
   EXPECT_NE(recording::record(
                 recorder, [&] { sum.add(); }, true)
                 .recording,
