@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string set = source->text.substr(size / 2);
   const Value pipeline = load_pipeline(source, {set.find('\0') == std::string::npos ? set : "a=1"}, faults);
   if (faults.empty() && pipeline.is(Value::Kind::object)) validate(pipeline, faults);
-  const std::string text = faults.render();
-  if (text.size() > 60 * (2 * size + 6000) || text.find("json.exception") != std::string::npos) std::abort();
+  const std::string text = faults.render(), inside = "json.exception";
+  const bool is_quoted = source->text.find(inside) != std::string::npos;  // what a library says inside is not to be shown
+  if (text.size() > 60 * (2 * size + 6000) || (!is_quoted && text.find(inside) != std::string::npos)) std::abort();
   return 0;
 }
