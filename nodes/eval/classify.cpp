@@ -18,12 +18,20 @@ namespace {
 
 int64_t class_count(const Tensor& a, const Tensor& b) { return std::max(a.max().item<int64_t>(), b.max().item<int64_t>()) + 1; }
 
+void require_one_width(const Tensor& train_ND, const Tensor& test_ND) {
+  const int64_t train = train_ND.size(1), test = test_ND.size(1);
+  if (train == test) return;
+  throw std::invalid_argument("the features of train are " + std::to_string(train) + " wide, those of test " + std::to_string(test) +
+                              ": both take pictures of one size, through the same encoder");
+}
+
 Tensor normalised(const Tensor& x_ND) { return x_ND.div(at::linalg_vector_norm(x_ND, 2, {-1}, /*keepdim=*/true).clamp_min(1e-12)); }
 
 }  // namespace
 
 std::vector<double> knn_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels,
                                  const std::vector<int64_t>& ks, double temperature) {
+  require_one_width(train_ND, test_ND);
   const int64_t most = *std::max_element(ks.begin(), ks.end());
   if (most > train_ND.size(0)) {
     throw std::invalid_argument("k = " + std::to_string(most) + " neighbours of " + std::to_string(train_ND.size(0)) + " images");
@@ -52,6 +60,7 @@ std::vector<double> knn_accuracy(const Tensor& train_ND, const Tensor& train_lab
 }
 
 double ridge_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels, double lambda) {
+  require_one_width(train_ND, test_ND);
   const at::NoGradGuard no_grad;
   const Tensor x = train_ND.to(at::kDouble);
   const Tensor mean = x.mean(0), deviation = x.sub(mean).square().mean(0).sqrt().clamp_min(1e-8);

@@ -10,7 +10,8 @@ namespace flowrun::eval {
 /// For each of `ks` the share of test rows whose class a weighted vote of the k nearest train rows names (Wu et al. 2018, as DINO's
 /// protocol): features are L2-normalised, similarity is the cosine, a neighbour's vote weighs exp(similarity /
 /// temperature). Exact search in chunks; of equal votes the smaller class wins. features [n, D], labels [n] int64, not
-/// negative, all on one device. Throws std::invalid_argument when a k exceeds the train rows.
+/// negative, all on one device. Throws std::invalid_argument when a k exceeds the train rows, or
+/// where the widths differ.
 std::vector<double> knn_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels,
                                  const std::vector<int64_t>& ks, double temperature);
 

@@ -87,6 +87,12 @@ TEST(Classify, MoreNeighboursThanImagesIsAnError) {
   EXPECT_THROW(knn_accuracy(train, labels, train, labels, {3}, 0.07), std::invalid_argument);
 }
 
+TEST(Classify, RefusesFeaturesOfTwoWidths) {
+  const Tensor train = at::zeros({4, 3}), test = at::zeros({2, 5}), labels = at::zeros({4}, at::kLong), asked = at::zeros({2}, at::kLong);
+  EXPECT_THROW(knn_accuracy(train, labels, test, asked, {1}, 0.07), std::invalid_argument);
+  EXPECT_THROW(ridge_accuracy(train, labels, test, asked, 0.1), std::invalid_argument);
+}
+
 /// Of a run in bf16, whose products may be TF32 on a GPU.
 TEST(Classify, IsFloat32WhateverThePrecision) {
   at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
