@@ -50,8 +50,8 @@ GroupRecorder::GroupRecorder(CheckedPipeline& pipeline, const LevelPlan& plan, s
   active_ = !refused_;
 }
 
-/// What the folds read that stay outside. A recording keeps the memory of its results, so what is read now and then is no
-/// result: groups of such steps are submitted.
+/// Results are the outputs that folds outside of the recording read at every step. A recording keeps the memory of its results, so
+/// an output that is read at some steps alone is none: groups of those steps are submitted.
 void GroupRecorder::choose_results() {
   for (const Fold& fold : plan_.folds) {
     const NodeType& type = *pipeline_.nodes[static_cast<size_t>(fold.node)].type;

@@ -26,7 +26,7 @@ class RecordingPolicy {
   Decision next(const std::string& shape);
   /// Whether the recording that is made now is compared with work that is submitted: the first three, and then each sixteenth.
   bool compares() const { return made_ < 3 || made_ % 16 == 0; }
-  /// What came of it. A refused shape is submitted from now on.
+  /// The end of an attempt to record. A refused shape is submitted from now on.
   void recorded(const std::string& shape);
   void refused(const std::string& shape);
   /// One shape may meet an unlucky sum; after three that were refused, no more are recorded. Those that are there are played on.

@@ -22,9 +22,9 @@ int64_t bytes(int64_t c10::CachingAllocator::Stat::*what, const c10::CachingAllo
   return of[static_cast<size_t>(Kind::AGGREGATE)].*what;
 }
 
-/// What graphs record has memory of their own, as much as the same work takes when it is submitted, and work of other shapes goes
-/// on being submitted. Throws where the GPU hasn't room for both. The first graph takes the room, later ones share it, but may
-/// want some more.
+/// Makes room for a graph. Recorded work has memory of its own, as much as the same work takes when it is submitted, and other
+/// shapes are still submitted: throws where the GPU hasn't room for both. The first graph takes the room, later ones share it, but
+/// may want some more.
 void make_room() {
   using c10::CachingAllocator::Stat;
   const auto stats = allocator::getDeviceStats(c10::cuda::current_device());

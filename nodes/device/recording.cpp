@@ -194,7 +194,7 @@ Recorder* recorder(const std::string& device) {
 
 namespace {
 
-/// What is known of a pass that was submitted.
+/// A pass that was submitted: its results, its time, and how to undo it.
 struct Submitted {
   Session session{.keeps = true};
   std::vector<Tensor> results;

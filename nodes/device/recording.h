@@ -26,7 +26,7 @@ void refill(Tensor& to, const Tensor& from);
 void after_play(std::function<void()> host);
 /// What the work is about to change in place; before it does.
 void changes(const std::vector<Tensor>& tensors);
-/// What the work has made that stays: without it, it is zero.
+/// Tensors that the work has made and that stay. Undoing the work makes them zero.
 void starts_at_zero(const std::vector<Tensor>& tensors);
 /// What the work has left behind, besides what it hands to other nodes; recorded or not, it must be the same.
 void result(const std::vector<Tensor>& tensors);
@@ -37,7 +37,7 @@ int64_t number();
 
 // For devices.
 
-/// What a pass took, in seconds: of the host to submit it, and of the device to do it. 0 and 0: not known.
+/// Seconds of a pass: of the host to submit it, and of the device to do it. 0 and 0: not known.
 struct PassTime {
   double host = 0, device = 0;
 };

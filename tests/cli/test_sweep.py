@@ -66,7 +66,7 @@ class Sweep(support.Folder):
                                           r"[\d.]+ GiB left: free some space")
             self.assertNotIn("variant 1 of 2", done.stderr)
             self.assertFalse((self.folder / "parent").exists())
-        # What is done takes no more, and short runs write few, however many may be kept.
+        # Finished variants take no more room, and short runs write few checkpoints, however many may be kept.
         name = self.sweep({"a": {}, "b": {"mask.regions": 1}}, set={"save.keep": many["save.keep"]})
         self.flowrun("sweep", name, "--out", "out")
 
