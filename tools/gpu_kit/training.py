@@ -9,6 +9,10 @@ EVALUATION = ["known", "known_decode", "known_batch", "known_upload", "known_fea
               "unseen_upload", "unseen_features", "unseen_pixels", "knn", "linear", "pixels_knn", "pixels_linear", "save", "sheet"]
 
 
+# Where the GPU is the limit nothing is recorded; and runs side by side make it the limit. These checks are about recordings.
+ALWAYS = {"FLOWRUN_TEST_RECORD_ALWAYS": "1"}
+
+
 def quickstart(check):
     """quickstart.json without evaluations and files, reported at each step."""
     return check.write_pipeline(f"quickstart-{check.name}", "quickstart.json", drop=EVALUATION, set={"metrics.every": "1 step", "run.threads": 3})
@@ -32,7 +36,7 @@ def runs_of(check):
 
 def start(check, pool, *names):
     pipeline, runs = quickstart(check), runs_of(check)
-    return [pool.submit(check.train, name, pipeline, *runs[name]) for name in names]
+    return [pool.submit(check.train, name, pipeline, *runs[name], **ALWAYS) for name in names]
 
 
 def judge_same(check, runs):
@@ -98,7 +102,7 @@ def capture(check):
     """A recording fails; the run goes on for 200 steps."""
     if not check.needs_gpu():
         return
-    run = check.train("capture", quickstart(check), "run.steps=250", "run.device=cuda", FLOWRUN_TEST_FAIL_CAPTURE="1")
+    run = check.train("capture", quickstart(check), "run.steps=250", "run.device=cuda", FLOWRUN_TEST_FAIL_CAPTURE="1", **ALWAYS)
     failed = "recording failed" in check.text_file("capture").read_text()
     check.say(failed, "a recording was made to fail")
     check.say(run.done and len(run.lines) == 250, f"a recording that fails ends no run: {len(run.lines)} of 250 steps; {run.recordings()}",
@@ -142,8 +146,7 @@ def pretrain(check):
     steps = 2 if check.rehearse else 120
     pipeline = synthetic(check, "pretrain", **{"run.steps": steps, "health.every": "10 steps", "metrics.every": "10 steps"})
     memory = Memory()
-    # Where the GPU is the limit nothing would be recorded, and nothing learnt of recordings beside report.health.
-    run = check.train("pretrain", pipeline, FLOWRUN_TEST_RECORD_ALWAYS="1")
+    run = check.train("pretrain", pipeline, **ALWAYS)
     rate = run.lines[-1]["images_per_second"] if run.lines else 0
     check.say(run.done and bool(run.lines) and run.lines[-1]["step"] == steps, f"{steps} steps with report.health: {rate:.0f} images/s; {run.recordings()}",
               images_per_second=rate, groups=run.recordings(), gpu_mib=memory.stop())
