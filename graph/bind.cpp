@@ -37,13 +37,18 @@ std::vector<bool> changed_models(const CheckedPipeline& pipeline) {
   return changed;
 }
 
+std::string message_of(const std::exception& error) {
+  const std::string text = error.what();
+  return text.substr(0, text.find("\nException raised from"));
+}
+
 void guard(const std::string& name, const std::function<void()>& work) {
   try {
     work();
   } catch (const PipelineError&) {
     throw;
   } catch (const std::exception& error) {
-    throw RunError(name + ": " + error.what());
+    throw RunError(name + ": " + message_of(error));
   }
 }
 

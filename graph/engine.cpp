@@ -263,9 +263,6 @@ bool Engine::pass(const StreamPlan& stream) {
   return info_.ranks == nullptr || !stop_asked();
 }
 
-/// LibTorch puts the stack behind its message, which says nothing to users.
-static std::string without_stack(const std::string& what) { return what.substr(0, what.find("\nException raised from")); }
-
 /// Runs the node, which may talk to the other ranks' nodes as it goes. Returns why it failed, on any rank; empty: it didn't.
 std::string Engine::call_evaluation(CheckedNode& node, EvaluationContext& context) {
   const std::vector<PortSlot> unbound(node.type->ports.size());  // fold() has seen the inputs
@@ -280,7 +277,7 @@ std::string Engine::call_evaluation(CheckedNode& node, EvaluationContext& contex
   } catch (const PartLeft&) {
     // The other rank says why.
   } catch (const std::exception& error) {
-    failure = node.name + ": " + without_stack(error.what());
+    failure = node.name + ": " + message_of(error);
   }
   if (info_.ranks != nullptr) failure = info_.ranks->end_part(failure), info_.ranks->works_for("", step_);
   return failure;

@@ -1,6 +1,7 @@
 // The device's side of a segment: one thread, in order.
 #include <algorithm>
 
+#include "graph/bind.h"
 #include "graph/device.h"
 #include "graph/group_recorder.h"
 #include "graph/ranks.h"
@@ -124,7 +125,7 @@ bool StreamRun::run_device_task(Worker& worker) {
     const std::string name = task.node >= 0 ? pipeline_.nodes[static_cast<size_t>(task.node)].name + ": " : "";
     if (task.node >= 0) NodeShard::add(worker.stats[task.node].failures, 1);
     const int64_t index = item.level == group_level ? first_sample(static_cast<GroupRecord&>(*item.record)) : samples_until(item.step) - 1;
-    fail({item.step, index, item.task, true, name + error.what() + "\n  step " + std::to_string(item.step)});
+    fail({item.step, index, item.task, true, name + message_of(error) + "\n  step " + std::to_string(item.step)});
   }
   worker.idle();
   idle_since_ = ticks();
@@ -198,7 +199,7 @@ void StreamRun::deliver_group(GroupRecord& group, Worker& worker) {
     try {
       node.node->fold({in_step ? step.slots() : nullptr, group.slots(), fold.slots.data()}, context);
     } catch (const std::exception& error) {
-      throw std::runtime_error(node.name + ": " + error.what());
+      throw std::runtime_error(node.name + ": " + message_of(error));
     }
     worker.end_fold(fold.node);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "graph/bind.h"
 #include "graph/current_sample.h"
 
 namespace flowrun {
@@ -260,11 +261,11 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
   } catch (const std::exception& error) {
     worker.begin();
     NodeShard::add(worker.stats[task.node].failures, 1);
-    record.fail(index, error.what(), dynamic_cast<const FatalNodeError*>(&error) != nullptr);
+    record.fail(index, message_of(error), dynamic_cast<const FatalNodeError*>(&error) != nullptr);
     if (l == group_level) {
       auto& group = static_cast<GroupRecord&>(record);
       fail({group.place.step, first_sample(group), index, false,
-            node.name + ": " + error.what() + "\n  step " + std::to_string(group.place.step) + ", group " + std::to_string(group.place.group)});
+            node.name + ": " + message_of(error) + "\n  step " + std::to_string(group.place.step) + ", group " + std::to_string(group.place.group)});
     }
     return false;
   }
@@ -320,7 +321,7 @@ void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
     try {
       node.node->fold({group.slots(), lane.slots(), fold.slots.data()}, context);
     } catch (const std::exception& error) {
-      fail(sample_failure(lane, node, node.name + ": " + error.what(), ""));
+      fail(sample_failure(lane, node, node.name + ": " + message_of(error), ""));
       return;
     }
     worker.end_fold(fold.node);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "graph/bind.h"
+
 namespace flowrun {
 namespace {
 
@@ -34,6 +36,18 @@ TEST(Nearest, SuggestsOnlyWhatCanBeMeant) {
   EXPECT_EQ(nearest("", names), "");
   EXPECT_EQ(did_you_mean("rato", names), "did you mean \"ratio\"? ");
   EXPECT_EQ(did_you_mean("zzz", names), "");
+}
+
+TEST(Errors, OfLibTorchLeaveTheirStackOut) {
+  const std::string stack = "\nException raised from check at /pytorch/a.cpp:1 (most recent call first):\nframe #0: at::mm";
+  EXPECT_EQ(message_of(std::runtime_error("shapes differ: 2x24 and 48x4" + stack)), "shapes differ: 2x24 and 48x4");
+  EXPECT_EQ(message_of(std::runtime_error("two\nlines")), "two\nlines");
+  try {
+    guard("knn", [&] { throw std::runtime_error("no" + stack); });
+    FAIL();
+  } catch (const RunError& error) {
+    EXPECT_STREQ(error.what(), "knn: no");
+  }
 }
 
 }  // namespace
