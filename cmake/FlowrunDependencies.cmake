@@ -20,7 +20,7 @@ file(GLOB FLOWRUN_SITE LIST_DIRECTORIES true "${FLOWRUN_VENV}/lib/python3*/site-
 list(APPEND CMAKE_PREFIX_PATH "${FLOWRUN_VENV}")
 find_package(TBB 2022 REQUIRED CONFIG)
 
-if(NOT FLOWRUN_ENGINE_ONLY)
+if(NOT FLOWRUN_HOST_ONLY)
   find_package(CLI11 REQUIRED)
   include(FlowrunTorch)
 endif()

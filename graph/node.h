@@ -32,32 +32,23 @@
 #include <type_traits>
 #include <vector>
 
-#include "graph/context.h"
-#include "graph/error.h"
-#include "graph/params.h"
-#include "graph/source_data.h"
-#include "graph/state.h"
-#include "graph/version.h"
+#include "graph/contract/context.h"
+#include "graph/contract/params.h"
+#include "graph/contract/scope.h"
+#include "graph/contract/source_data.h"
+#include "graph/contract/state.h"
+#include "graph/contract/type_ops.h"
+#include "graph/contract/version.h"
+#include "graph/text/error.h"
 
 namespace flowrun {
-
-/// Where and how often a node runs. Lower scopes feed higher ones through fold().
-enum class Scope {
-  source,      // per sample, first: emits it. Any thread, any order; const
-  sample,      // per sample. Any thread, any order; const
-  batch,       // per group of samples, on the host. Any thread, any order; const
-  device,      // per group, on the device's executor, in order
-  step,        // per optimiser step, on the device's executor, in order; a sink is a step node without outputs
-  evaluation,  // once per evaluation, after its streams have passed
-};
-const char* scope_name(Scope scope);
 
 struct NodeInfo {
   const char* type;   // family.name
   const char* brief;  // one sentence
   Scope scope;
-  const char* details = "";  // for the node's page: method, source, what it can't do
-  int late = 0;              // of a step node: runs after those of its step that are less late (1 reports, 2 metrics, 3 checkpoints)
+  const char* details = "";      // for the node's page: method, source, what it can't do
+  Moment moment = Moment::work;  // of a step node
   // What it does with a group on the device (a step node: in fold()) can be recorded and played again with inputs of the same
   // shapes: the host looks at no values, draws no numbers, and keeps nothing for later; inputs stay as they are.
   bool repeats = false;
@@ -73,74 +64,6 @@ struct ParamFault {
   const char* param;
   std::string message;
 };
-
-/// What the engine needs to know of a type that travels through a port. T has `static constexpr const char* type_name`,
-/// a default constructor, and optionally `void release()` (frees what must not outlive the last reader; without it the
-/// object keeps its memory for the next record), `size_t bytes() const` (counted against run.memory), an assignment (only
-/// outputs of batch nodes that have it can be shared between runs), and what inputs of recorded work need: `std::string
-/// shape() const`, and `void refill(const T& from)`, which puts values of the same shape where its own are.
-struct TypeOps {
-  const char* name;
-  void* (*make)();
-  void (*destroy)(void*);
-  void (*release)(void*);
-  size_t (*bytes)(const void*);
-  void (*copy)(void* to, const void* from);  // null: T can't be assigned
-  bool releases;                             // has release()
-  std::string (*shape)(const void*);         // null: T can't be the input of recorded work; likewise refill
-  void (*refill)(void* to, const void* from);
-};
-
-template <class T>
-concept Releases = requires(T& value) {
-  value.release();
-};
-template <class T>
-concept CountsBytes = requires(const T& value) {
-  value.bytes();
-};
-
-template <class T>
-concept Refills = requires(T& value, const T& from) {
-  value.refill(from);
-  std::string(from.shape());
-};
-
-template <class T>
-constexpr auto shape_op() -> std::string (*)(const void*) {
-  if constexpr (Refills<T>) return [](const void* p) { return static_cast<const T*>(p)->shape(); };
-  return nullptr;
-}
-template <class T>
-constexpr auto refill_op() -> void (*)(void*, const void*) {
-  if constexpr (Refills<T>) return [](void* to, const void* from) { static_cast<T*>(to)->refill(*static_cast<const T*>(from)); };
-  return nullptr;
-}
-template <class T>
-constexpr auto copy_op() -> void (*)(void*, const void*) {
-  if constexpr (std::is_copy_assignable_v<T>) return [](void* to, const void* from) { *static_cast<T*>(to) = *static_cast<const T*>(from); };
-  return nullptr;
-}
-
-template <class T>
-const TypeOps& type_ops() {
-  static const TypeOps ops{.name = T::type_name,
-                           .make = [] { return static_cast<void*>(new T()); },
-                           .destroy = [](void* p) { delete static_cast<T*>(p); },
-                           .release =
-                               []([[maybe_unused]] void* p) {
-                                 if constexpr (Releases<T>) static_cast<T*>(p)->release();
-                               },
-                           .bytes = []([[maybe_unused]] const void* p) -> size_t {
-                             if constexpr (CountsBytes<T>) return static_cast<const T*>(p)->bytes();
-                             return 0;
-                           },
-                           .copy = copy_op<T>(),
-                           .releases = Releases<T>,
-                           .shape = shape_op<T>(),
-                           .refill = refill_op<T>()};
-  return ops;
-}
 
 struct Optional {};
 inline constexpr Optional optional{};
@@ -160,6 +83,52 @@ struct In {
   const T& operator*() const { return *value; }
   const T* operator->() const { return value; }
   explicit operator bool() const { return value != nullptr; }
+};
+
+/// Where a port's object lies: in the record of the node's own scope, or of the scope below.
+struct PortSlot {
+  int index = -1;
+  bool below = false;
+  int more = 0;  // of a list: how many of its slots follow
+};
+
+/// One call of a node: the records' slots, and the context of the node's scope.
+struct Call {
+  void* const* own;
+  void* const* below;
+  const PortSlot* slots;
+
+  void* object(PortSlot where) const {
+    void* const* record = where.below ? below : own;
+    return record != nullptr && where.index >= 0 ? record[where.index] : nullptr;
+  }
+};
+
+/// A list of inputs of one type, in the order of the connections: "in": { "losses": ["a", "b.loss"] }. Empty where no object is
+/// there: when not connected, and in run() when they come from a lower scope.
+template <class T>
+class InList {
+ public:
+  using Type = T;
+  static constexpr bool is_input = true;
+  const char* name;
+  const char* brief;
+  bool is_optional = false;
+
+  InList(const char* name, const char* brief) : name(name), brief(brief) {}
+  InList(const char* name, const char* brief, Optional) : name(name), brief(brief), is_optional(true) {}
+  size_t size() const { return count_; }
+  bool empty() const { return count_ == 0; }
+  const T& operator[](size_t i) const { return *static_cast<const T*>(call_->object(slots_[i])); }
+  void bind(const Call& call, const PortSlot* slots) {
+    call_ = &call, slots_ = slots;
+    count_ = call.object(*slots) != nullptr ? static_cast<size_t>(slots->more) + 1 : 0;
+  }
+
+ private:
+  const Call* call_ = nullptr;
+  const PortSlot* slots_ = nullptr;
+  size_t count_ = 0;
 };
 
 /// Names the input that an output takes the place of: where nobody else reads that input, both are the same object, and
@@ -190,19 +159,7 @@ struct PortDoc {
   bool input, optional;
   const TypeOps* type;
   const char* in_place = nullptr;  // of an output: the input whose object it may be
-};
-
-/// Where a port's object lies: in the record of the node's own scope, or of the scope below.
-struct PortSlot {
-  int index = -1;
-  bool below = false;
-};
-
-/// One call of a node: the records' slots, and the context of the node's scope.
-struct Call {
-  void* const* own;
-  void* const* below;
-  const PortSlot* slots;
+  bool list = false;               // an input that takes any number of connections
 };
 
 /// A node of a pipeline with its type erased. One per pipeline node; thread rules as Scope says.
@@ -233,7 +190,7 @@ class Node {
 /// A node type as the registry holds it.
 struct NodeType {
   NodeInfo info;
-  std::vector<PortDoc> ports;  // in declared order
+  std::vector<PortDoc> ports;  // in declared order; a list is one of them
   std::vector<ParamDoc> params;
   bool folds = false;           // has fold()
   bool reads_at_times = false;  // has reads()
@@ -242,12 +199,13 @@ struct NodeType {
   std::unique_ptr<Node> (*make)() = nullptr;
 };
 
-/// What pipelines name under "models". `kind` is what Ref<> of nodes asks for.
+/// What pipelines name under "models". `kind` or `also` is what Ref<> of nodes asks for.
 struct ModelInfo {
   const char* type;
   const char* brief;
   const char* kind;  // empty: the kind of the model that the first reference names
   const char* details = "";
+  const char* also = "";  // a wider kind that it is, too: every "vit" is an "encoder"
 };
 
 /// Makes the resource from parameters that are checked; references in the parameters are bound.
@@ -288,7 +246,7 @@ std::string registration_fault();
 
 }  // namespace flowrun
 
-#include "graph/node_impl.h"
+#include "graph/contract/node_impl.h"
 
 /// At namespace scope of the .cpp that holds the node.
 #define FLOWRUN_NODE(N) \

@@ -1,6 +1,6 @@
 // A node of one's own, built outside the source tree: pictures in negative, with a given chance.
 #include "graph/node.h"
-#include "nodes/host.h"
+#include "nodes/lib/host/types/host_types.h"
 
 namespace {
 

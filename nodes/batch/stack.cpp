@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "graph/node.h"
-#include "nodes/views.h"
+#include "nodes/lib/host/types/views.h"
 
 namespace flowrun {
 namespace {

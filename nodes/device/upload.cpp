@@ -2,11 +2,11 @@
 #include <ATen/ops/from_blob.h>
 #include <algorithm>
 
-#include "nodes/device.h"
-#include "nodes/device/send.h"
-#include "nodes/host.h"
-#include "nodes/kernels/kernels.h"
-#include "nodes/model_resources.h"
+#include "nodes/lib/host/types/host_types.h"
+#include "nodes/lib/tensor/device/send.h"
+#include "nodes/lib/tensor/device/torch_device.h"
+#include "nodes/lib/tensor/kernels/kernels.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {

@@ -6,8 +6,8 @@
 #include <ATen/ops/zeros.h>
 
 #include "graph/node.h"
-#include "nodes/device.h"
-#include "nodes/ranks/ranks.h"
+#include "nodes/lib/tensor/ranks/ranks.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {

@@ -1,8 +1,8 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 
-#include "nodes/device.h"
-#include "nodes/model_resources.h"
+#include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {
@@ -19,7 +19,7 @@ struct FrozenFeatures {
     void describe(auto& port) { port(image, label, features); }
   };
   struct Params {
-    Ref<VitResource> model;
+    Ref<model::Encoder> model;
     std::string pool = "mean";
     void describe(auto& param) {
       param.reads("model", model, "The encoder; the paper evaluates the teacher.");
@@ -33,14 +33,14 @@ struct FrozenFeatures {
   Params params;
 
   void open(const OpenContext&) {
-    if (params.pool != "mean" && !params.model->vit.config().class_token) {
+    if (params.pool != "mean" && !params.model->shape().class_token) {
       throw NodeError("pool is " + params.pool + ", but the encoder has no class token");
     }
   }
 
   void run(Ports& port, const GroupContext&) const {
     const at::NoGradGuard no_grad;
-    const model::Vit::Tokens tokens = params.model->vit.features(port.image->images_BCHW);
+    const model::Tokens tokens = params.model->encode(port.image->images_BCHW, model::Seen(), model::EncodeOptions());
     std::vector<Tensor> parts;
     if (params.pool != "mean") parts.push_back(tokens.cls_B1D.select(1, 0).to(at::kFloat));
     if (params.pool != "cls") parts.push_back(tokens.patch.to(at::kFloat).mean(1));

@@ -1,11 +1,11 @@
 #include <ATen/ops/full.h>
 #include <algorithm>
 
-#include "nodes/device.h"
-#include "nodes/eval/confusion.h"
-#include "nodes/eval/label_histogram.h"
-#include "nodes/probe_resource.h"
-#include "nodes/ranks/ranks.h"
+#include "nodes/lib/tensor/metric/confusion.h"
+#include "nodes/lib/tensor/metric/label_histogram.h"
+#include "nodes/lib/tensor/model/probe.h"
+#include "nodes/lib/tensor/ranks/ranks.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {
@@ -63,7 +63,7 @@ struct Heads {
     void describe(auto& port) { port(selection, test); }
   };
   struct Params {
-    Ref<ProbeResource> model;
+    Ref<model::Probe> model;
     void describe(auto& param) { param.reads("model", model, "The probe whose predictions come in."); }
   };
   Params params;
@@ -74,7 +74,7 @@ struct Heads {
   }
 
   void run(Ports&, EvaluationContext& context) {
-    const model::Probe& probe = params.model->probe;
+    const model::Probe& probe = *params.model;
     selection_.add_up(context.run), test_.add_up(context.run);
     const bool segments = test_.segments();
     const std::vector<double> found = test_.quality(), chosen_on = selection_.empty() ? found : selection_.quality();

@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "graph/node.h"
-#include "nodes/eval/classify.h"
-#include "nodes/eval/collect.h"
+#include "nodes/lib/tensor/metric/classify.h"
+#include "nodes/lib/tensor/metric/collect.h"
 
 namespace flowrun {
 namespace {

@@ -1,9 +1,9 @@
 #include "graph/node.h"
-#include "nodes/eval/collect_patches.h"
-#include "nodes/eval/confusion.h"
-#include "nodes/eval/logistic_math.h"
-#include "nodes/eval/segment_knn.h"
-#include "nodes/eval/selection.h"
+#include "nodes/lib/tensor/metric/collect_patches.h"
+#include "nodes/lib/tensor/metric/confusion.h"
+#include "nodes/lib/tensor/metric/logistic_math.h"
+#include "nodes/lib/tensor/metric/segment_knn.h"
+#include "nodes/lib/tensor/metric/selection.h"
 
 namespace flowrun {
 namespace {

@@ -1,9 +1,9 @@
 #include <algorithm>
 
 #include "graph/node.h"
-#include "nodes/eval/collect_patches.h"
-#include "nodes/eval/confusion.h"
-#include "nodes/eval/logistic_params.h"
+#include "nodes/lib/tensor/metric/collect_patches.h"
+#include "nodes/lib/tensor/metric/confusion.h"
+#include "nodes/lib/tensor/metric/logistic_params.h"
 
 namespace flowrun {
 namespace {

@@ -1,6 +1,6 @@
 #include "graph/node.h"
-#include "nodes/eval/collect.h"
-#include "nodes/eval/logistic_params.h"
+#include "nodes/lib/tensor/metric/collect.h"
+#include "nodes/lib/tensor/metric/logistic_params.h"
 
 namespace flowrun {
 namespace {

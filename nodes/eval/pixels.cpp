@@ -1,5 +1,5 @@
 #include "graph/node.h"
-#include "nodes/device.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {

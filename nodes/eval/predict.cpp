@@ -1,9 +1,9 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/stack.h>
 
-#include "nodes/device.h"
-#include "nodes/eval/confusion.h"
-#include "nodes/probe_resource.h"
+#include "nodes/lib/tensor/metric/confusion.h"
+#include "nodes/lib/tensor/model/probe.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {
@@ -21,14 +21,14 @@ struct Predict {
     void describe(auto& port) { port(features, tokens, predictions); }
   };
   struct Params {
-    Ref<ProbeResource> model;
+    Ref<model::Probe> model;
     void describe(auto& param) { param.reads("model", model, "The probe that train.probe trains."); }
   };
   Params params;
 
   void run(Ports& port, const GroupContext&) {
     const at::NoGradGuard no_grad;
-    model::Probe& probe = params.model->probe;
+    model::Probe& probe = *params.model;
     const bool linear = probe.config().kind == model::ProbeKind::linear;
     if (linear && !port.features) throw NodeError("a linear probe takes features: connect an eval.features");
     if (!linear && !port.tokens) throw NodeError("this kind of probe takes tokens: connect an eval.tokens");

@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "graph/node.h"
-#include "nodes/eval/collect.h"
-#include "nodes/eval/selection.h"
-#include "nodes/eval/sweep.h"
+#include "nodes/lib/tensor/metric/collect.h"
+#include "nodes/lib/tensor/metric/selection.h"
+#include "nodes/lib/tensor/metric/sweep.h"
 
 namespace flowrun {
 namespace {

@@ -1,8 +1,8 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 
-#include "nodes/device.h"
-#include "nodes/model_resources.h"
+#include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {
@@ -20,22 +20,21 @@ struct FrozenTokens {
     void describe(auto& port) { port(image, label, label_map, tokens); }
   };
   struct Params {
-    Ref<VitResource> model;
+    Ref<model::Encoder> model;
     void describe(auto& param) { param.reads("model", model, "The encoder; the paper evaluates the teacher."); }
   };
   Params params;
 
   void run(Ports& port, const GroupContext&) const {
     const at::NoGradGuard no_grad;
-    const model::Vit& vit = params.model->vit;
-    const model::Vit::Tokens tokens = vit.features(port.image->images_BCHW);
+    const model::Tokens tokens = params.model->encode(port.image->images_BCHW, model::Seen(), model::EncodeOptions());
     std::vector<Tensor> parts;
     for (const Tensor& part : {tokens.cls_B1D, tokens.registers, tokens.patch}) {
       if (part.defined()) parts.push_back(part.to(at::kFloat));
     }
     EvalTokens& out = *port.tokens;
     out.tokens_BSD = at::cat(parts, 1);
-    out.prefix = vit.config().prefix(), out.grid = vit.config().grid();
+    out.prefix = params.model->shape().prefix, out.grid = params.model->shape().grid;
     if (port.label) out.labels_B = port.label->labels_B, out.label_range = port.label->range;
     if (port.label_map) out.maps_BHW = port.label_map->maps_BHW, out.map_range = port.label_map->range;
   }

@@ -1,9 +1,9 @@
-#include "io/blur.h"
+#include "io/codec/blur.h"
 
 #include <algorithm>
 
 #include "graph/node.h"
-#include "nodes/views.h"
+#include "nodes/lib/host/types/views.h"
 
 namespace flowrun {
 namespace {

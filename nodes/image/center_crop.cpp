@@ -1,5 +1,5 @@
 #include "graph/node.h"
-#include "nodes/host.h"
+#include "nodes/lib/host/types/host_types.h"
 
 namespace flowrun {
 namespace {

@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "graph/node.h"
-#include "nodes/views.h"
+#include "nodes/lib/host/types/views.h"
 
 namespace flowrun {
 namespace {

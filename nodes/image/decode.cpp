@@ -1,4 +1,4 @@
-#include "nodes/image/decode.h"
+#include "nodes/lib/host/image/decode_rules.h"
 
 namespace flowrun {
 namespace {

@@ -1,5 +1,5 @@
 #include "graph/node.h"
-#include "nodes/image/decode.h"
+#include "nodes/lib/host/image/decode_rules.h"
 
 namespace flowrun {
 namespace {

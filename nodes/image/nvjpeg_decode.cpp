@@ -1,5 +1,5 @@
-#include "nodes/device/jpeg_device.h"
-#include "nodes/image/decode.h"
+#include "nodes/lib/host/image/decode_rules.h"
+#include "nodes/lib/host/device/jpeg_device.h"
 
 namespace flowrun {
 namespace {

@@ -3,9 +3,9 @@
 #include <optional>
 
 #include "graph/node.h"
-#include "io/png.h"
-#include "nodes/host.h"
-#include "nodes/image/colour_table.h"
+#include "io/codec/png.h"
+#include "nodes/lib/host/image/colour_table.h"
+#include "nodes/lib/host/types/host_types.h"
 
 namespace flowrun {
 namespace {

@@ -1,6 +1,6 @@
 #include "graph/node.h"
-#include "nodes/image/rand_augment_ops.h"
-#include "nodes/views.h"
+#include "nodes/lib/host/image/rand_augment_ops.h"
+#include "nodes/lib/host/types/views.h"
 
 namespace flowrun {
 namespace {

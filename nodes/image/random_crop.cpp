@@ -2,8 +2,8 @@
 #include <cmath>
 
 #include "graph/node.h"
-#include "io/image_decoder.h"
-#include "nodes/views.h"
+#include "io/codec/image_decoder.h"
+#include "nodes/lib/host/types/views.h"
 
 namespace flowrun {
 namespace {

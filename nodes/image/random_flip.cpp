@@ -1,6 +1,6 @@
 #include "graph/node.h"
-#include "io/mirror.h"
-#include "nodes/views.h"
+#include "io/codec/mirror.h"
+#include "nodes/lib/host/types/views.h"
 
 namespace flowrun {
 namespace {

@@ -1,11 +1,11 @@
-#include "io/resize.h"
+#include "io/resize/resize.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "graph/node.h"
-#include "nodes/views.h"
+#include "nodes/lib/host/types/views.h"
 
 namespace flowrun {
 namespace {

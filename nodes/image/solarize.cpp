@@ -1,6 +1,6 @@
 #include "graph/node.h"
-#include "io/color.h"
-#include "nodes/views.h"
+#include "io/codec/color.h"
+#include "nodes/lib/host/types/views.h"
 
 namespace flowrun {
 namespace {

@@ -1,6 +1,6 @@
 #include "graph/node.h"
-#include "nodes/device.h"
-#include "nodes/loss/classification.h"
+#include "nodes/lib/tensor/loss/classification.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {

@@ -1,5 +1,5 @@
-#include "graph/period.h"
-#include "nodes/loss/compare.h"
+#include "graph/contract/period.h"
+#include "nodes/lib/tensor/loss/compare.h"
 
 namespace flowrun {
 namespace {

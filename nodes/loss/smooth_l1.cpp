@@ -1,4 +1,4 @@
-#include "nodes/loss/compare.h"
+#include "nodes/lib/tensor/loss/compare.h"
 
 namespace flowrun {
 namespace {

@@ -1,5 +1,5 @@
 #include "graph/node.h"
-#include "nodes/device.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {
@@ -12,12 +12,9 @@ struct Sum {
       .details = "The values per block are those of the first loss. The sum has a value at steps where all of them have one.",
       .repeats = true};
   struct Ports {
-    In<Loss> first{"first", "A loss."};
-    In<Loss> second{"second", "Another."};
-    In<Loss> third{"third", "Another.", optional};
-    In<Loss> fourth{"fourth", "Another.", optional};
+    InList<Loss> losses{"losses", "What to add."};
     Out<Loss> loss{"loss", "A scalar."};
-    void describe(auto& port) { port(first, second, third, fourth, loss); }
+    void describe(auto& port) { port(losses, loss); }
   };
   struct Params {
     void describe(auto&) {}
@@ -25,11 +22,11 @@ struct Sum {
   Params params;
 
   void run(Ports& port, const GroupContext&) const {
-    *port.loss = *port.first;
-    for (const In<Loss>* other : {&port.second, &port.third, &port.fourth}) {
-      if (!*other) continue;
-      port.loss->value = port.loss->value.add((*other)->value);
-      port.loss->has_value = port.loss->has_value && (*other)->has_value;
+    *port.loss = port.losses[0];
+    for (size_t i = 1; i < port.losses.size(); ++i) {
+      const Loss& other = port.losses[i];
+      port.loss->value = port.loss->value.add(other.value);
+      port.loss->has_value = port.loss->has_value && other.has_value;
     }
   }
 };

@@ -1,6 +1,6 @@
 #include "graph/node.h"
-#include "nodes/mask/ijepa_blocks.h"
-#include "nodes/mask/ijepa_params.h"
+#include "nodes/lib/host/mask/ijepa_blocks.h"
+#include "nodes/lib/host/mask/ijepa_params.h"
 
 namespace flowrun {
 namespace {

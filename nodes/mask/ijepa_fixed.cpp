@@ -1,6 +1,6 @@
 #include "graph/node.h"
-#include "nodes/mask/ijepa_params.h"
-#include "nodes/mask/multi_block.h"
+#include "nodes/lib/host/mask/ijepa_params.h"
+#include "nodes/lib/host/mask/multi_block.h"
 
 namespace flowrun {
 namespace {

@@ -1,6 +1,6 @@
 #include "graph/node.h"
-#include "nodes/mask/mask_node.h"
-#include "nodes/mask/visible_blocks.h"
+#include "nodes/lib/host/mask/mask_node.h"
+#include "nodes/lib/host/mask/visible_blocks.h"
 
 namespace flowrun {
 namespace {

@@ -1,6 +1,6 @@
 #include "graph/node.h"
-#include "nodes/mask/filtered_noise.h"
-#include "nodes/mask/mask_node.h"
+#include "nodes/lib/host/mask/filtered_noise.h"
+#include "nodes/lib/host/mask/mask_node.h"
 
 namespace flowrun {
 namespace {

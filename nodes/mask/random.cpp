@@ -1,6 +1,6 @@
 #include "graph/node.h"
-#include "nodes/mask/mask_node.h"
-#include "nodes/mask/random_patches.h"
+#include "nodes/lib/host/mask/mask_node.h"
+#include "nodes/lib/host/mask/random_patches.h"
 
 namespace flowrun {
 namespace {

@@ -1,6 +1,6 @@
 #include "graph/node.h"
-#include "nodes/mask/mask_node.h"
-#include "nodes/mask/multi_block.h"
+#include "nodes/lib/host/mask/mask_node.h"
+#include "nodes/lib/host/mask/multi_block.h"
 
 namespace flowrun {
 namespace {

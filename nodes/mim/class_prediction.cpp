@@ -1,5 +1,5 @@
-#include "nodes/device.h"
-#include "nodes/model_resources.h"
+#include "graph/node.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {

@@ -1,6 +1,7 @@
-#include "nodes/device.h"
-#include "nodes/device/send.h"
-#include "nodes/model_resources.h"
+#include "nodes/lib/tensor/device/send.h"
+#include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/types/check_masks.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {
@@ -20,7 +21,7 @@ struct EncodeVisible {
     void describe(auto& port) { port(image, mask, tokens); }
   };
   struct Params {
-    Ref<VitResource> model;
+    Ref<model::Encoder> model;
     bool maps = false;
     void describe(auto& param) {
       param.reads("model", model, "The student.");
@@ -30,14 +31,14 @@ struct EncodeVisible {
   Params params;
 
   /// What is drawn on the host can't be recorded.
-  int64_t variant(const GroupContext&) const { return params.model->vit.config().drop_path > 0 ? -1 : 0; }
+  int64_t variant(const GroupContext&) const { return params.model->drops() ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {
-    check_masks(*port.mask, params.model->vit.config().grid(), params.model.names[0]);
+    check_masks(*port.mask, params.model->shape().grid, params.model.names[0]);
     const Tensor& visible = port.mask->visible_BK;
-    model::Vit::Options options{.drop_path = model::draw_drop_path(params.model->vit.config(), context.rng(), visible.size(0)), .maps = params.maps};
+    model::EncodeOptions options{.drop_path = params.model->draw_drop_path(context.rng(), visible.size(0)), .maps = params.maps};
     if (options.drop_path.defined()) options.drop_path = send(options.drop_path, visible.device());
-    model::Vit::Tokens tokens = params.model->vit.encode_visible(port.image->images_BCHW, visible, options);
+    model::Tokens tokens = params.model->encode(port.image->images_BCHW, {.visible_BK = visible}, options);
     port.tokens->cls_B1D = tokens.cls_B1D;
     port.tokens->patch_BKD = tokens.patch;
     port.tokens->visible_BK = visible;

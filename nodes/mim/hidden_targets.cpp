@@ -2,9 +2,10 @@
 #include <map>
 #include <optional>
 
-#include "nodes/device.h"
-#include "nodes/mim/math.h"
-#include "nodes/model_resources.h"
+#include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/target/normalised.h"
+#include "nodes/lib/tensor/types/check_masks.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {
@@ -52,7 +53,7 @@ struct HiddenTargets {
     }
   };
   struct Params {
-    Ref<VitResource> model;
+    Ref<model::Encoder> model;
     std::vector<int64_t> blocks;
     ZScoreParams zscore;
     std::string tap = "output", merge = "concat";
@@ -83,7 +84,7 @@ struct HiddenTargets {
   Params params;
 
   void open(const OpenContext&) {
-    const int64_t depth = params.model->vit.config().depth;
+    const int64_t depth = params.model->shape().depth;
     if (params.blocks.back() > depth) {
       throw NodeError("block " + std::to_string(params.blocks.back()) + " is asked for, but the teacher has " + std::to_string(depth));
     }
@@ -93,11 +94,11 @@ struct HiddenTargets {
   }
 
   void run(Ports& port, const GroupContext&) const {
-    check_masks(*port.mask, params.model->vit.config().grid(), params.model.names[0]);
+    check_masks(*port.mask, params.model->shape().grid, params.model.names[0]);
     const at::NoGradGuard no_grad;
     std::optional<SideStream> beside;
     if (params.side_stream) beside.emplace(port.image->images_BCHW.device(), std::vector{port.image->images_BCHW, port.mask->targets_BRM});
-    const std::vector<Tensor> hidden = params.model->vit.hidden(port.image->images_BCHW, params.blocks, taps.at(params.tap), params.norm_last);
+    const std::vector<Tensor> hidden = params.model->hidden(port.image->images_BCHW, params.blocks, taps.at(params.tap), params.norm_last);
     port.target->values = mim::hidden_targets(hidden, port.mask->targets_BRM, options_);
     if (beside) port.target->arrival = beside->arrival();
     port.target->parts = options_.merge == mim::Merge::concat ? params.blocks : std::vector<int64_t>{};

@@ -1,6 +1,6 @@
-#include "nodes/device.h"
-#include "nodes/mim/hog.h"
-#include "nodes/model_resources.h"
+#include "nodes/lib/tensor/target/hog.h"
+#include "nodes/lib/tensor/types/check_masks.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {

@@ -1,8 +1,8 @@
 #include <ATen/core/grad_mode.h>
 
-#include "nodes/device.h"
-#include "nodes/mim/math.h"
-#include "nodes/model_resources.h"
+#include "nodes/lib/tensor/target/normalised.h"
+#include "nodes/lib/tensor/types/check_masks.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {

@@ -1,5 +1,5 @@
-#include "nodes/device.h"
-#include "nodes/model_resources.h"
+#include "nodes/lib/tensor/model/predictor.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {
@@ -19,7 +19,7 @@ struct Predict {
     void describe(auto& port) { port(tokens, mask, prediction); }
   };
   struct Params {
-    Ref<PredictorResource> model;
+    Ref<model::Predictor> model;
     void describe(auto& param) { param.reads("model", model, "The predictor."); }
   };
   Params params;

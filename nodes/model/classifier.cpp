@@ -1,54 +1,54 @@
-#include "nodes/model/classifier.h"
+#include "nodes/lib/tensor/model/classifier.h"
 
-#include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
-#include <stdexcept>
+#include "nodes/lib/tensor/model/model_params.h"
 
-namespace flowrun::model {
+namespace flowrun {
 namespace {
 
-/// bf16 of autocast becomes float32; float64 stays.
-Tensor wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
+struct ClassifierModel {
+  static constexpr ModelInfo info{
+      .type = "model.classifier",
+      .brief = "A linear layer to classes, trained together with the encoder before it.",
+      .kind = "classifier",
+      .details =
+          "mean: the patches' raw output of the encoder's last block is averaged and normalised by a layer norm of the classifier's own, in "
+          "place of the encoder's final norm (MAE's fine-tuning; timm's fc_norm). cls: the class token after the encoder's final norm. The "
+          "weights begin normal with deviation 2e-5 as in MAE's fine-tuning (its linear probe has 0.01), so the first steps train the linear "
+          "layer before they move the encoder; biases begin at 0. Saved as fc_norm and head, timm's names.",
+      .also = "head"};
+  struct Params {
+    Ref<model::Encoder> encoder;
+    int64_t classes = 0;
+    std::string pool = "mean";
+    double deviation = 2e-5;
+    void describe(auto& param) {
+      param.reads("encoder", encoder, "The encoder before it; gives the width.");
+      param.required("classes", classes, Range{1, 1000000}, "How many classes there are.");
+      param("pool", pool, pools(), "mean: of the patches. cls: the class token.");
+      param("deviation", deviation, Range{0, 1}, "Of the first weights.");
+    }
+    static const Choices& pools() {
+      static const Choices choices = {"mean", "cls"};
+      return choices;
+    }
+  };
+  Params params;
 
-/// The last block's raw output of the patches, [B, N, D]. Only drop path needs the way that keeps every block's output.
-Tensor last_block(const Vit& encoder, const Tensor& images_BCHW, const Tensor& drop_path) {
-  const VitConfig& config = encoder.config();
-  if (!drop_path.defined()) return encoder.hidden(images_BCHW, {config.depth}).front();
-  const Vit::Tokens tokens = encoder.features(images_BCHW, {.drop_path = drop_path, .maps = true});
-  return tokens.maps_BSD.back().narrow(1, config.prefix(), config.patches());
-}
+  std::unique_ptr<model::Module> make(const OpenContext& context) {
+    require_classes(context.run, params.classes);
+    const model::EncoderShape encoder = params.encoder->shape();
+    if (params.pool == "cls" && !encoder.class_token) throw NodeError("pool is cls, but the encoder has no class token; set pool to mean");
+    auto classifier = std::make_unique<model::Classifier>(model::ClassifierConfig{.classes = params.classes,
+                                                                                  .width = encoder.width,
+                                                                                  .pooling = model::pooling(params.pool),
+                                                                                  .norm_eps = encoder.norm_eps,
+                                                                                  .deviation = params.deviation});
+    begin(*classifier, context);
+    return classifier;
+  }
+};
+
+FLOWRUN_MODULE(ClassifierModel);
 
 }  // namespace
-
-Pooling pooling(std::string_view name) {
-  if (name == "mean") return Pooling::mean;
-  if (name == "cls") return Pooling::cls;
-  throw std::invalid_argument("unknown pooling \"" + std::string(name) + "\": mean or cls");
-}
-
-Classifier::Classifier(const ClassifierConfig& config) : config_(config) {
-  if (config.classes < 1 || config.width < 1) throw std::invalid_argument("a classifier needs classes and a width");
-  if (config.pooling == Pooling::mean) {
-    parameters_.add("fc_norm.weight", {config.width}, Init::ones);
-    parameters_.add("fc_norm.bias", {config.width}, Init::zeros);
-  }
-  parameters_.add_normal("head.weight", {config.classes, config.width}, config.deviation);
-  parameters_.add("head.bias", {config.classes}, Init::zeros);
-}
-
-Tensor Classifier::scores(const Tensor& pooled_BD) const {
-  const size_t head = parameters_.size() - 2;
-  const Tensor x_BD = head == 0 ? pooled_BD : at::layer_norm(pooled_BD, {config_.width}, parameters_[0], parameters_[1], config_.norm_eps);
-  return at::linear(x_BD, parameters_[head], parameters_[head + 1]);
-}
-
-Tensor classify(const Vit& encoder, const Classifier& classifier, const Tensor& images_BCHW, const Tensor& drop_path) {
-  if (classifier.config().pooling == Pooling::mean) {
-    return wide(classifier.scores(wide(last_block(encoder, images_BCHW, drop_path)).mean(1)));
-  }
-  const Vit::Tokens tokens = encoder.features(images_BCHW, {.drop_path = drop_path});
-  if (!tokens.cls_B1D.defined()) throw std::invalid_argument("pooling is cls, but the encoder has no class token");
-  return wide(classifier.scores(tokens.cls_B1D.select(1, 0)));
-}
-
-}  // namespace flowrun::model
+}  // namespace flowrun

@@ -1,54 +1,62 @@
-#include "nodes/model/conv_predictor.h"
+#include "nodes/lib/tensor/model/conv_predictor.h"
 
-#include <ATen/ops/conv2d.h>
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
-#include <stdexcept>
+#include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/model/model_params.h"
 
-#include "nodes/model/random.h"
-#include "nodes/model/rows.h"
+namespace flowrun {
+namespace {
 
-namespace flowrun::model {
-
-ConvPredictor::ConvPredictor(ConvPredictorConfig config) : config_(config) {
-  if (config_.depth < 1 || config_.kernel % 2 != 1) throw std::invalid_argument("a convolutional predictor needs a layer and an odd kernel");
-  for (const int64_t width : {config_.width, config_.encoder_width}) {
-    if (config_.groups < 1 || width % config_.groups != 0) {
-      throw std::invalid_argument(std::to_string(config_.groups) + " groups do not divide a width of " + std::to_string(width));
+struct ConvPredictorModel {
+  static constexpr ModelInfo info{
+      .type = "model.conv_predictor",
+      .brief = "data2vec 2.0's predictor: grouped convolutions over the grid, with noise where patches are hidden.",
+      .kind = "predictor",
+      .details =
+          "Visible patches take their places, hidden ones get Gaussian noise; each layer is a grouped convolution, a layer norm without gain "
+          "and GELU, added to its input; a linear layer ends it. The class token is not used. Baevski et al. 2023; the defaults are the "
+          "published ones. The noise is drawn on the device: another kind of device draws other numbers."};
+  struct Params {
+    Ref<model::Encoder> encoder;
+    PredictorOutput output;
+    int64_t depth = 6, width = 0, groups = 16, kernel = 3;
+    double noise = 0.01;
+    std::string init = "ijepa";
+    void describe(auto& param) {
+      param.reads("encoder", encoder, "The encoder whose tokens come in; gives width and grid.");
+      output.describe(param);
+      param("depth", depth, Range{1, 1000}, "Convolutions.");
+      param("width", width, Range{0, 65536}, "Channels; 0: the encoder's width.");
+      param("groups", groups, Range{1, 65536}, "Groups of channels; divide both widths.");
+      param("kernel", kernel, Range{1, 15}, "Side of the kernel, patches; odd.");
+      param("noise", noise, not_negative, "Deviation of what stands at hidden places.");
+      param("init", init, init_choices(), "First weights of the last layer, as model.vit's; convolutions are uniform in +-1 / sqrt(inputs).");
     }
+    std::optional<ParamFault> check() const {
+      if (const auto fault = output.check()) return fault;
+      if (kernel % 2 == 0) return ParamFault{"kernel", "kernel must be odd, so that the grid keeps its size"};
+      return {};
+    }
+  };
+  Params params;
+
+  std::unique_ptr<model::Module> make(const OpenContext& context) {
+    const model::EncoderShape encoder = params.encoder->shape();
+    const model::ConvPredictorConfig config{.grid = encoder.grid,
+                                            .encoder_width = encoder.width,
+                                            .width = params.width > 0 ? params.width : encoder.width,
+                                            .depth = params.depth,
+                                            .groups = params.groups,
+                                            .kernel = params.kernel,
+                                            .out_width = params.output.width(encoder.width),
+                                            .noise = params.noise};
+    auto predictor = std::make_unique<model::ConvPredictor>(config);
+    predictor->blocks = params.output.blocks;
+    begin(*predictor, context, params.init);
+    return predictor;
   }
-  for (int64_t layer = 0; layer < config_.depth; ++layer) {
-    const int64_t in = layer == 0 ? config_.encoder_width : config_.width;
-    const std::string name = "blocks." + std::to_string(layer) + ".conv.";
-    layers_.push_back(parameters_.add(name + "weight", {config_.width, in / config_.groups, config_.kernel, config_.kernel}, Init::kaiming));
-    parameters_.add(name + "bias", {config_.width}, Init::zeros);
-  }
-  proj_ = parameters_.add("proj.weight", {config_.out_width, config_.width}, Init::linear);
-  parameters_.add("proj.bias", {config_.out_width}, Init::zeros);
-}
+};
 
-/// [B, N, D]
-Tensor ConvPredictor::fill_grid(const PredictorInputs& in) const {
-  const int64_t rows = in.patch_BKD.size(0), width = in.patch_BKD.size(2);
-  const int64_t patches = config_.grid * config_.grid;
-  const Tensor grid_BND = keyed_normal({rows, patches, width}, config_.noise, in.noise, in.patch_BKD.options());
-  const Tensor index_BKD = in.visible_BK.unsqueeze(-1).expand({-1, -1, width});
-  return grid_BND.scatter(1, index_BKD, in.patch_BKD);
-}
+FLOWRUN_MODULE(ConvPredictorModel);
 
-Tensor ConvPredictor::decode(const Tensor& x_BND) const {
-  const int64_t images = x_BND.size(0), grid = config_.grid;
-  Tensor x_BPHW = x_BND.transpose(1, 2).reshape({images, -1, grid, grid});
-  for (const size_t place : layers_) {
-    const Tensor conv = at::conv2d(x_BPHW, parameters_[place], parameters_[place + 1], 1, config_.kernel / 2, 1, config_.groups);
-    const Tensor normed = at::layer_norm(conv.permute({0, 2, 3, 1}), {config_.width}, {}, {}, 1e-5);
-    const Tensor out = at::gelu(normed).permute({0, 3, 1, 2});
-    x_BPHW = out.size(1) == x_BPHW.size(1) ? out.add(x_BPHW) : out;
-  }
-  return at::linear(x_BPHW.flatten(2).transpose(1, 2), parameters_[proj_], parameters_[proj_ + 1]);
-}
-
-Tensor ConvPredictor::predict(const PredictorInputs& in) const { return gather_rows(decode(fill_grid(in)), in.targets_BRM); }
-
-}  // namespace flowrun::model
+}  // namespace
+}  // namespace flowrun

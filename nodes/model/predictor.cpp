@@ -1,70 +1,69 @@
-#include "nodes/model/predictor.h"
+#include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/model/model_params.h"
+#include "nodes/lib/tensor/model/transformer_predictor.h"
 
-#include <ATen/ops/cat.h>
-#include <ATen/ops/linear.h>
-#include <stdexcept>
+namespace flowrun {
+namespace {
 
-#include "nodes/device/weight_casts.h"
-#include "nodes/kernels/kernels.h"
-#include "nodes/model/rows.h"
-#include "nodes/model/sincos.h"
+struct PredictorModel {
+  static constexpr ModelInfo info{
+      .type = "model.predictor",
+      .brief = "Narrow transformer that predicts hidden blocks of the teacher at target patches from the student's visible tokens.",
+      .kind = "predictor",
+      .details =
+          "Registers of its own, the class token without position, the visible patches, and one mask token per target patch; each region "
+          "is predicted by itself (Bootleg paper, appendix). The paper takes depth 10, half the encoder's width, and 16 heads. MAE's decoder is "
+          "this one with depth 8, width 512, 16 heads, no registers and init mae; I-JEPA's has depth 6, the encoder's heads and no registers."};
+  struct Params {
+    Ref<model::Encoder> encoder;
+    PredictorOutput output;
+    int64_t depth = 10, width = 0, heads = 16, registers = 4;
+    double mlp_ratio = 4;
+    std::string init = "ijepa", regions = "separate";
+    void describe(auto& param) {
+      param.reads("encoder", encoder, "The encoder whose tokens come in; gives width and grid.");
+      output.describe(param);
+      param("depth", depth, Range{1, 1000}, "Blocks of the predictor.");
+      param("width", width, Range{0, 65536}, "Width of the predictor; 0: half of the encoder's.");
+      param("heads", heads, Range{1, 1024}, "Attention heads; divide width.");
+      param("registers", registers, Range{0, 64}, "Register tokens of its own.");
+      param("regions", regions, regions_choices(),
+            "separate: a sequence for each region. joint: one sequence with all of them, patches of two regions twice.");
+      param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
+      param("init", init, init_choices(), "First weights, as model.vit's.");
+    }
+    static const Choices& regions_choices() {
+      static const Choices choices = {"separate", "joint"};
+      return choices;
+    }
+    std::optional<ParamFault> check() const {
+      if (const auto fault = output.check()) return fault;
+      if (width > 0 && width % 4 != 0) return ParamFault{"width", "width must be a multiple of 4 (the position table has four parts)"};
+      if (width > 0 && width % heads != 0) {
+        return ParamFault{"heads", std::to_string(heads) + " heads don't divide a width of " + std::to_string(width)};
+      }
+      return {};
+    }
+  };
+  Params params;
 
-namespace flowrun::model {
-
-Predictor::Predictor(PredictorConfig config) : config_(config) {
-  const int64_t width = config_.width;
-  if (config_.grid < 1 || config_.encoder_width < 1 || config_.out_width < 1 || config_.registers < 0) {
-    throw std::invalid_argument("a predictor needs a grid, an encoder width and an output width of at least 1");
+  std::unique_ptr<model::Module> make(const OpenContext& context) {
+    const model::EncoderShape encoder = params.encoder->shape();
+    model::TransformerPredictorConfig config;
+    config.grid = encoder.grid;
+    config.encoder_width = encoder.width;
+    config.width = params.width > 0 ? params.width : encoder.width / 2;
+    config.depth = params.depth, config.heads = params.heads, config.registers = params.registers;
+    config.mlp_ratio = params.mlp_ratio, config.norm_eps = encoder.norm_eps;
+    config.out_width = params.output.width(encoder.width), config.joint = params.regions == "joint";
+    auto predictor = std::make_unique<model::TransformerPredictor>(config);
+    predictor->blocks = params.output.blocks;
+    begin(*predictor, context, params.init);
+    return predictor;
   }
-  mask_ = parameters_.add("mask_token", {1, 1, width}, Init::token);
-  if (config_.registers) register_ = parameters_.add("reg_token", {1, config_.registers, width}, Init::token);
-  embed_ = parameters_.add("embed.weight", {width, config_.encoder_width}, Init::linear);
-  parameters_.add("embed.bias", {width}, Init::zeros);
-  blocks_.emplace(
-      parameters_,
-      BlocksConfig{.depth = config_.depth, .width = width, .heads = config_.heads, .mlp_ratio = config_.mlp_ratio, .norm_eps = config_.norm_eps});
-  norm_ = parameters_.add("norm.weight", {width}, Init::ones);
-  parameters_.add("norm.bias", {width}, Init::zeros);
-  proj_ = parameters_.add("proj.weight", {config_.out_width, width}, Init::linear);
-  parameters_.add("proj.bias", {config_.out_width}, Init::zeros);
-  positions_NP_ = sincos_table(config_.grid, width);
-}
+};
 
-void Predictor::to(at::Device device, at::ScalarType dtype) {
-  parameters_.to(device, dtype);
-  positions_NP_ = sincos_table(config_.grid, config_.width, dtype).to(device);
-}
+FLOWRUN_MODULE(PredictorModel);
 
-/// What every region of an image sees besides its mask tokens: registers, class token, visible patches. [B, S, P]
-Tensor Predictor::context(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK) const {
-  const auto embed = [&](const Tensor& x) { return at::linear(x, cast_weight(parameters_[embed_]), cast_weight(parameters_[embed_ + 1])); };
-  std::vector<Tensor> parts;
-  const Tensor patch_BKP = embed(patch_BKD).add(table_rows(positions_NP_, visible_BK));
-  if (register_) parts.push_back(parameters_[*register_].expand({patch_BKD.size(0), -1, -1}));
-  if (cls_B1D.defined()) parts.push_back(embed(cls_B1D).to(patch_BKP.scalar_type()));
-  parts.push_back(patch_BKP);
-  return at::cat(parts, 1);
-}
-
-Tensor Predictor::predict(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK, const Tensor& targets_BRM) const {
-  if (targets_BRM.dim() != 3 || targets_BRM.size(0) != patch_BKD.size(0)) {
-    throw std::invalid_argument("the predictor takes target indices [B, R, M] of the same images as the tokens");
-  }
-  if (config_.joint && targets_BRM.size(1) > 1) {
-    const Tensor all_B1M = targets_BRM.flatten(1).unsqueeze(1);
-    return predict(cls_B1D, patch_BKD, visible_BK, all_B1M).view({targets_BRM.size(0), targets_BRM.size(1), targets_BRM.size(2), config_.out_width});
-  }
-  const int64_t images = targets_BRM.size(0), regions = targets_BRM.size(1), patches = targets_BRM.size(2);
-  const Tensor context_BSP = context(cls_B1D, patch_BKD, visible_BK);
-  const Tensor shared_BRSP = context_BSP.unsqueeze(1).expand({images, regions, -1, -1});
-  const Tensor mask_BRMP = parameters_[mask_].add(table_rows(positions_NP_, targets_BRM));
-  kernels::Stream stream{.x = at::cat({shared_BRSP, mask_BRMP}, 2).flatten(0, 1)};  // from here B stands for images * regions
-  const int64_t last = config_.depth - 1;
-  for (int64_t block = 0; block < last; ++block) blocks_->run(parameters_, block, stream);
-  // Only the mask tokens are read out, so the last block computes no other row.
-  blocks_->run_last_rows(parameters_, last, stream, patches);
-  const Tensor n_BMP = kernels::add_norm(stream, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps, kernels::product_type(stream.x));
-  return at::linear(n_BMP, cast_weight(parameters_[proj_]), cast_weight(parameters_[proj_ + 1])).unflatten(0, {images, regions});
-}
-
-}  // namespace flowrun::model
+}  // namespace
+}  // namespace flowrun

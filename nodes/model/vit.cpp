@@ -1,188 +1,82 @@
-#include "nodes/model/vit.h"
+#include "nodes/lib/tensor/model/vit.h"
 
-#include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/linear.h>
-#include <stdexcept>
+#include "nodes/lib/tensor/model/model_params.h"
 
-#include "nodes/device/weight_casts.h"
-#include "nodes/kernels/kernels.h"
-#include "nodes/model/rows.h"
-#include "nodes/model/sincos.h"
-
-namespace flowrun::model {
+namespace flowrun {
 namespace {
 
-void check(const VitConfig& config) {
-  if (config.patch < 1 || config.image < config.patch || config.image % config.patch != 0) {
-    throw std::invalid_argument("patches of " + std::to_string(config.patch) + " pixels do not tile an image of " + std::to_string(config.image));
-  }
-  if (config.registers < 0 || config.channels < 1) {
-    throw std::invalid_argument("a ViT cannot have " + std::to_string(config.registers) + " registers and " + std::to_string(config.channels) +
-                                " channels");
-  }
+const Choices& archs() {
+  static const Choices choices = {"ti", "s", "b", "l", "h"};
+  return choices;
 }
+
+struct VitModel {
+  static constexpr ModelInfo info{
+      .type = "model.vit",
+      .brief = "Vision transformer with learned class and register tokens.",
+      .kind = "vit",
+      .details =
+          "Pre-norm blocks, exact GELU, no dropout. Weights carry timm's names: a saved encoder loads in timm's "
+          "VisionTransformer(class_token=True, reg_tokens=4, no_embed_class=True). First values depend on the seed, the model's name and "
+          "the parameter's name alone.",
+      .also = "encoder"};
+  struct Params {
+    std::string arch = "s";
+    int64_t image = 224, patch = 16, width = 0, depth = 0, heads = 0, registers = 4;
+    double mlp_ratio = 4;
+    bool class_token = true;
+    std::string init = "ijepa", positions = "sincos";
+    double layer_scale = 0, drop_path = 0;
+    void describe(auto& param) {
+      param("arch", arch, archs(), "Depth, width and heads: ti 12/192/3, s 12/384/6, b 12/768/12, l 24/1024/16, h 32/1280/16.");
+      param("image", image, Range{1, 16384}, "Side of the square input, pixels.");
+      param("patch", patch, Range{1, 16384}, "Side of a patch, pixels; divides image.");
+      param("width", width, Range{0, 65536}, "Width of the tokens instead of arch's; 0: arch's.");
+      param("depth", depth, Range{0, 1000}, "Blocks instead of arch's; 0: arch's.");
+      param("heads", heads, Range{0, 1024}, "Attention heads instead of arch's; 0: arch's.");
+      param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
+      param("class_token", class_token, "Whether there is a class token.");
+      param("registers", registers, Range{0, 64}, "Register tokens.");
+      param("positions", positions, position_choices(), "sincos: a fixed sine-cosine table. learned: a table that is trained.");
+      param("layer_scale", layer_scale, Range{0, 1}, "First value of learned gains behind attention and MLP (DINOv2: 1e-5); 0: none.");
+      param("drop_path", drop_path, Range{0, 0.9},
+            "Chance that attention or MLP of the last block is left out for an image while training; earlier blocks less, linearly from 0.");
+      param("init", init, init_choices(),
+            "First weights. ijepa: normal 0.02. ijepa_rescaled: the last layer of each sub-block divided by sqrt(2 block). mae: Xavier uniform.");
+    }
+    static const Choices& position_choices() {
+      static const Choices choices = {"sincos", "learned"};
+      return choices;
+    }
+    model::VitConfig config() const {
+      model::VitConfig config = model::vit_arch(arch);
+      config.image = image, config.patch = patch;
+      if (width > 0) config.width = width;
+      if (depth > 0) config.depth = depth;
+      if (heads > 0) config.heads = heads;
+      config.mlp_ratio = mlp_ratio, config.class_token = class_token, config.registers = registers;
+      config.learned_positions = positions == "learned", config.layer_scale = layer_scale, config.drop_path = drop_path;
+      return config;
+    }
+    std::optional<ParamFault> check() const {
+      const model::VitConfig c = config();
+      const auto n = [](int64_t value) { return std::to_string(value); };
+      if (c.image % c.patch != 0) return ParamFault{"patch", "patches of " + n(c.patch) + " pixels don't tile an image of " + n(c.image)};
+      if (c.width % 4 != 0) return ParamFault{"width", "width must be a multiple of 4 (the position table has four parts), not " + n(c.width)};
+      if (c.width % c.heads != 0) return ParamFault{"heads", n(c.heads) + " heads don't divide a width of " + n(c.width)};
+      return {};
+    }
+  };
+  Params params;
+
+  std::unique_ptr<model::Module> make(const OpenContext& context) {
+    auto vit = std::make_unique<model::Vit>(params.config());
+    begin(*vit, context, params.init);
+    return vit;
+  }
+};
+
+FLOWRUN_MODULE(VitModel);
 
 }  // namespace
-
-VitConfig vit_arch(std::string_view name) {
-  VitConfig config;
-  const auto set = [&](int64_t depth, int64_t width, int64_t heads) {
-    config.depth = depth, config.width = width, config.heads = heads;
-    return config;
-  };
-  if (name == "ti") return set(12, 192, 3);
-  if (name == "s") return set(12, 384, 6);
-  if (name == "b") return set(12, 768, 12);
-  if (name == "l") return set(24, 1024, 16);
-  if (name == "h") return set(32, 1280, 16);
-  throw std::invalid_argument("unknown ViT \"" + std::string(name) + "\": ti, s, b, l or h");
-}
-
-Tensor draw_drop_path(const VitConfig& config, Rng rng, int64_t images) {
-  if (config.drop_path <= 0) return {};
-  Tensor keep = at::empty({2 * config.depth, images}, at::kFloat);
-  auto* out = keep.mutable_data_ptr<float>();
-  for (int64_t block = 0; block < config.depth; ++block) {
-    const double drop = config.depth == 1 ? config.drop_path : config.drop_path * static_cast<double>(block) / static_cast<double>(config.depth - 1);
-    for (int64_t i = 0; i < 2 * images; ++i) *out++ = rng.chance(drop) ? 0.0f : static_cast<float>(1.0 / (1.0 - drop));
-  }
-  return keep;
-}
-
-Vit::Vit(VitConfig config) : config_(config) {
-  check(config_);
-  const int64_t width = config_.width;
-  table_ND_ = sincos_table(config_.grid(), width);
-  if (config_.class_token) class_ = parameters_.add("cls_token", {1, 1, width}, Init::token);
-  if (config_.registers) register_ = parameters_.add("reg_token", {1, config_.registers, width}, Init::token);
-  if (config_.learned_positions) positions_ = parameters_.add("pos_embed", {1, config_.patches(), width}, Init::token);
-  patch_weight_ = parameters_.add("patch_embed.proj.weight", {width, config_.channels, config_.patch, config_.patch}, Init::patch);
-  parameters_.add("patch_embed.proj.bias", {width}, Init::zeros);
-  blocks_.emplace(parameters_, BlocksConfig{.depth = config_.depth,
-                                            .width = width,
-                                            .heads = config_.heads,
-                                            .mlp_ratio = config_.mlp_ratio,
-                                            .norm_eps = config_.norm_eps,
-                                            .layer_scale = config_.layer_scale,
-                                            .lora_rank = config_.lora_rank,
-                                            .lora_alpha = config_.lora_alpha});
-  norm_ = parameters_.add("norm.weight", {width}, Init::ones);
-  parameters_.add("norm.bias", {width}, Init::zeros);
-}
-
-void Vit::to(at::Device device, at::ScalarType dtype) {
-  parameters_.to(device, dtype);
-  table_ND_ = sincos_table(config_.grid(), config_.width, dtype).to(device);
-}
-
-Tensor Vit::positions_ND() const { return config_.learned_positions ? parameters_[positions_].select(0, 0) : table_ND_; }
-
-/// [B, C, H, W] -> [B, K, F] at `index` [B, K], or [B, N, F]: the values of a patch in the order of the convolution's weight.
-Tensor Vit::patchify(const Tensor& images_BCHW, const Tensor& index) const {
-  const int64_t channels = config_.channels, side = config_.image, grid = config_.grid(), patch = config_.patch;
-  if (images_BCHW.dim() != 4 || images_BCHW.size(1) != channels || images_BCHW.size(2) != side || images_BCHW.size(3) != side) {
-    throw std::invalid_argument("the encoder takes images [B, " + std::to_string(channels) + ", " + std::to_string(side) + ", " +
-                                std::to_string(side) + "]");
-  }
-  const bool needs_gradient = at::GradMode::is_enabled() && images_BCHW.requires_grad();
-  if (!needs_gradient) return kernels::patch_rows(images_BCHW, patch, index);
-  const Tensor all_BNF =
-      images_BCHW.reshape({-1, channels, grid, patch, grid, patch}).permute({0, 2, 4, 1, 3, 5}).reshape({-1, grid * grid, channels * patch * patch});
-  return index.defined() ? gather_rows(all_BNF, index) : all_BNF;
-}
-
-/// Embeds patches, adds their positions ([N, D] or [B, K, D]) and puts the learned tokens in front: [B, S, D].
-Tensor Vit::sequence(const Tensor& patch_BKF, const Tensor& position) const {
-  const int64_t images = patch_BKF.size(0);
-  // A convolution with stride = kernel is a linear layer over patches.
-  const Tensor embedded =
-      at::linear(patch_BKF, cast_weight(parameters_[patch_weight_]).flatten(1), cast_weight(parameters_[patch_weight_ + 1])).add(position);
-  if (config_.prefix() == 0) return embedded;
-  std::vector<Tensor> parts;
-  if (class_) parts.push_back(parameters_[*class_].expand({images, -1, -1}));
-  if (register_) parts.push_back(parameters_[*register_].expand({images, -1, -1}));
-  parts.push_back(embedded.to(parts[0].scalar_type()));
-  return at::cat(parts, 1);
-}
-
-Tensor Vit::norm(kernels::Stream stream) const {
-  return kernels::add_norm(stream, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps, stream.x.scalar_type());
-}
-
-/// All blocks and the final norm.
-Vit::Tokens Vit::encode(Tensor x_BSD, const Options& options) const {
-  Tokens out;
-  kernels::Stream stream{.x = std::move(x_BSD)};
-  for (int64_t block = 0; block < config_.depth; ++block) {
-    Blocks::Options branch;
-    Tensor keep[2];
-    if (options.drop_path.defined()) {
-      for (int64_t i : {0, 1}) keep[i] = options.drop_path.select(0, 2 * block + i).view({-1, 1, 1});
-      branch.attention_keep = &keep[0], branch.mlp_keep = &keep[1];
-    }
-    blocks_->run(parameters_, block, stream, branch);
-    if (options.maps) out.maps_BSD.push_back(stream.sum());
-  }
-  const Tensor n_BSD = norm(std::move(stream));
-  const int64_t prefix = config_.prefix(), cls = class_ ? 1 : 0;
-  if (class_) out.cls_B1D = n_BSD.narrow(1, 0, 1);
-  if (register_) out.registers = n_BSD.narrow(1, cls, config_.registers);
-  out.patch = n_BSD.narrow(1, prefix, n_BSD.size(1) - prefix);
-  return out;
-}
-
-Vit::Tokens Vit::encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK, const Options& options) const {
-  // Gathering pixels before the projection: hidden patches cost nothing.
-  const Tensor positions_BKD = table_rows(positions_ND(), visible_BK);  // checks the indices, too
-  const int64_t images = images_BCHW.size(0), masks = visible_BK.size(0);
-  if (images == 0 || masks % images != 0) {
-    throw std::invalid_argument("indices of " + std::to_string(masks) + " masks for " + std::to_string(images) + " images");
-  }
-  const Tensor pixels_BKF = patchify(images_BCHW, visible_BK.reshape({images, -1})).reshape({masks, visible_BK.size(1), -1});
-  return encode(sequence(pixels_BKF, positions_BKD), options);
-}
-
-std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last) const {
-  std::vector<Tensor> taps;
-  kernels::Stream stream{.x = sequence(patchify(images_BCHW, {}), positions_ND())};
-  int64_t done = 0;
-  for (const int64_t block : blocks) {
-    if (block <= done || block > config_.depth) {
-      throw std::invalid_argument("hidden blocks must increase and lie in 1 to " + std::to_string(config_.depth) + "; got " + std::to_string(block) +
-                                  " after " + std::to_string(done));
-    }
-    for (; done + 1 < block; ++done) blocks_->run(parameters_, done, stream);
-    Tensor tapped;
-    Blocks::Options options;
-    options.tapped = &tapped, options.tap = tap;
-    blocks_->run(parameters_, done++, stream, options);
-    if (norm_last && block == config_.depth) tapped = norm({.x = tapped});
-    taps.push_back(tapped.narrow(1, config_.prefix(), config_.patches()));
-  }
-  return taps;
-}
-
-Vit::Tokens Vit::features(const Tensor& images_BCHW, const Options& options) const {
-  return encode(sequence(patchify(images_BCHW, {}), positions_ND()), options);
-}
-
-std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit) {
-  const at::NoGradGuard no_grad;
-  std::vector<std::pair<std::string, Tensor>> state;
-  for (const auto& parameter : vit.parameters()) {
-    if (parameter.name.ends_with(".lora_a") || parameter.name.ends_with(".lora_b")) continue;
-    Tensor value = parameter.value.detach();
-    const std::string lora = parameter.name.substr(0, parameter.name.rfind('.')) + ".lora_";
-    if (const Parameter* a = vit.parameters().find(lora + "a"); a && parameter.name.ends_with(".weight")) {
-      const double scale = vit.config().lora_alpha / static_cast<double>(vit.config().lora_rank);
-      value = value.add(vit.parameters().get(lora + "b").matmul(a->value), scale);
-    }
-    state.emplace_back(parameter.name, value);
-  }
-  if (!vit.config().learned_positions) state.emplace_back("pos_embed", vit.positions_ND().unsqueeze(0));
-  return state;
-}
-
-}  // namespace flowrun::model
+}  // namespace flowrun

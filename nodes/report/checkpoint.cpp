@@ -1,11 +1,11 @@
-#include "io/checkpoint.h"
+#include "io/run/checkpoint.h"
 
 #include <filesystem>
 
+#include "graph/contract/period.h"
 #include "graph/node.h"
-#include "graph/period.h"
-#include "io/run_directory.h"
-#include "nodes/report/write_checkpoint.h"
+#include "io/run/run_directory.h"
+#include "nodes/lib/tensor/report/write_checkpoint.h"
 
 namespace flowrun {
 namespace {
@@ -20,7 +20,7 @@ struct Checkpoint {
           "at all. Also written when a run ends, and when it is stopped by a signal. A state that holds NaN or infinity stops the run instead; "
           "earlier checkpoints stay. An encoder's file loads in timm with all keys matched.",
       // Behind the metrics: a kill between the two must not lose a line of metrics.jsonl, which a resumed run writes again.
-      .late = 3};
+      .moment = Moment::save};
   struct Ports {
     void describe(auto&) {}
   };

@@ -2,10 +2,10 @@
 #include <filesystem>
 
 #include "graph/node.h"
+#include "io/codec/png.h"
 #include "io/file.h"
-#include "io/png.h"
-#include "io/tensorboard.h"
-#include "nodes/report/sheet.h"
+#include "io/run/tensorboard.h"
+#include "nodes/lib/tensor/report/sheet.h"
 
 namespace flowrun {
 namespace {

@@ -7,14 +7,14 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "graph/json_text.h"
+#include "graph/contract/period.h"
 #include "graph/node.h"
-#include "graph/period.h"
+#include "graph/text/json_text.h"
 #include "io/file.h"
-#include "nodes/device.h"
-#include "nodes/ranks/ranks.h"
-#include "nodes/report/health_math.h"
-#include "nodes/report/write_checkpoint.h"
+#include "nodes/lib/tensor/metric/health_math.h"
+#include "nodes/lib/tensor/ranks/ranks.h"
+#include "nodes/lib/tensor/report/write_checkpoint.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {
@@ -32,7 +32,7 @@ struct Health {
           "the log says so when the verdict changes. At the first collapse collapse-step-N.json is written, with the values and the step's "
           "samples, and the models as they stand under collapse/step-N. With several masks per image each counts as an image. Only the steps "
           "that it reports on cost anything.",
-      .late = 1};
+      .moment = Moment::report};
   struct Ports {
     In<Loss> loss{"loss", "Its value per block takes part in the verdict.", optional};
     In<VisibleTokens> tokens{"tokens", "The student's view of the visible patches.", optional};
@@ -187,7 +187,7 @@ struct Health {
     put("agreement", values.agreement), put("target_std", values.target_std);
     for (size_t i = 0; i < values.blocks.size(); ++i) out["loss_block_" + std::to_string(values.blocks[i])] = values.block_losses[i];
     out["checkpoint"] = std::filesystem::relative(checkpoint, root).string();
-    for (const StepSample& s : context.samples(context.engine, context.step)) out["samples"].push_back(s.key);
+    for (const StepSample& s : context.view.samples(context.step)) out["samples"].push_back(s.key);
     io::write_file_atomic(root / ("collapse-step-" + std::to_string(context.step) + ".json"), json_text(out, 2) + "\n");
   }
 

@@ -8,16 +8,16 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "graph/contract/period.h"
+#include "graph/contract/ranks.h"
 #include "graph/node.h"
-#include "graph/period.h"
-#include "graph/ranks.h"
-#include "io/run_directory.h"
-#include "io/tensorboard.h"
-#include "nodes/device.h"
-#include "nodes/device/read_back.h"
-#include "nodes/host.h"
-#include "nodes/ranks/ranks.h"
-#include "nodes/report/write_checkpoint.h"
+#include "io/run/run_directory.h"
+#include "io/run/tensorboard.h"
+#include "nodes/lib/host/types/host_types.h"
+#include "nodes/lib/tensor/device/read_back.h"
+#include "nodes/lib/tensor/ranks/ranks.h"
+#include "nodes/lib/tensor/report/write_checkpoint.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {
@@ -34,7 +34,7 @@ struct Metrics {
           "that was random in the step's data: two runs whose ledgers agree saw the same bytes. With several ranks loss, ledger and rate are those "
           "of all; slowest_rank is the one the others waited for. On a GPU a line is written one step later, or before a checkpoint, so that the "
           "device need not wait for the host.",
-      .late = 2};
+      .moment = Moment::write};
   struct Ports {
     In<Loss> loss{"loss", "The loss to report.", optional};
     In<ImageBatch> image{"image", "In a pipeline that only loads data: the batches to count.", optional};
@@ -165,7 +165,7 @@ struct Metrics {
   /// Which rank the others waited for since the last report, and how much more time it took than the mean.
   void compare_ranks(const StepContext& context, nlohmann::ordered_json& line) {
     if (context.run.ranks == nullptr) return;
-    const double own = context.own_seconds(context.engine);
+    const double own = context.view.own_seconds();
     const Tensor mine = at::zeros({context.run.world}, at::kDouble);
     mine[context.run.rank].fill_(own - std::exchange(last_own_, own));
     const Tensor all = ranks::sum(context.run, mine, "comparing the ranks' speed");

@@ -2,10 +2,10 @@
 
 #include "graph/node.h"
 #include "io/file.h"
-#include "io/image_folder.h"
-#include "nodes/host.h"
-#include "nodes/source/folder_remarks.h"
-#include "nodes/source/selection.h"
+#include "io/folders/image_folder.h"
+#include "nodes/lib/host/source/folder_remarks.h"
+#include "nodes/lib/host/source/selection.h"
+#include "nodes/lib/host/types/host_types.h"
 
 namespace flowrun {
 namespace {

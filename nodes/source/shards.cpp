@@ -1,10 +1,10 @@
 #include <memory>
 
 #include "graph/node.h"
-#include "io/class_names.h"
-#include "io/shard_reader.h"
-#include "nodes/host.h"
-#include "nodes/source/selection.h"
+#include "io/folders/class_names.h"
+#include "io/shards/shard_reader.h"
+#include "nodes/lib/host/source/selection.h"
+#include "nodes/lib/host/types/host_types.h"
 
 namespace flowrun {
 namespace {

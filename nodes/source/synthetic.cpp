@@ -1,7 +1,7 @@
 #include "graph/node.h"
-#include "io/jpeg.h"
-#include "nodes/host.h"
-#include "nodes/source/textures.h"
+#include "io/codec/jpeg.h"
+#include "nodes/lib/host/source/textures.h"
+#include "nodes/lib/host/types/host_types.h"
 
 namespace flowrun {
 namespace {

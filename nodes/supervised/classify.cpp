@@ -1,8 +1,8 @@
 #include <ATen/core/grad_mode.h>
 
-#include "nodes/classifier_resource.h"
-#include "nodes/device.h"
-#include "nodes/device/send.h"
+#include "nodes/lib/tensor/device/send.h"
+#include "nodes/lib/tensor/model/classifier.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
 namespace {
@@ -22,8 +22,8 @@ struct Classify {
     void describe(auto& port) { port(image, logits); }
   };
   struct Params {
-    Ref<VitResource> encoder;
-    Ref<ClassifierResource> classifier;
+    Ref<model::Encoder> encoder;
+    Ref<model::Classifier> classifier;
     bool train = true;
     void describe(auto& param) {
       param.reads("encoder", encoder, "The encoder.");
@@ -34,16 +34,16 @@ struct Classify {
   Params params;
 
   /// What is drawn on the host can't be recorded.
-  int64_t variant(const GroupContext&) const { return params.train && params.encoder->vit.config().drop_path > 0 ? -1 : 0; }
+  int64_t variant(const GroupContext&) const { return params.train && params.encoder->drops() ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {
     const Tensor& images = port.image->images_BCHW;
-    const model::Vit& encoder = params.encoder->vit;
+    const model::Encoder& encoder = *params.encoder;
     const at::AutoGradMode gradients(params.train);
     Tensor drop_path;
-    if (params.train) drop_path = model::draw_drop_path(encoder.config(), context.rng(), images.size(0));
+    if (params.train) drop_path = encoder.draw_drop_path(context.rng(), images.size(0));
     if (drop_path.defined()) drop_path = send(drop_path, images.device());
-    port.logits->values_BC = model::classify(encoder, params.classifier->classifier, images, drop_path);
+    port.logits->values_BC = model::classify(encoder, *params.classifier, images, drop_path);
   }
 };
 

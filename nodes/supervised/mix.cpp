@@ -1,9 +1,9 @@
 #include <ATen/core/grad_mode.h>
 
 #include "graph/node.h"
-#include "nodes/model/random.h"
-#include "nodes/supervised/labels.h"
-#include "nodes/supervised/mix_math.h"
+#include "nodes/lib/tensor/model/random.h"
+#include "nodes/lib/tensor/target/labels.h"
+#include "nodes/lib/tensor/target/mix_math.h"
 
 namespace flowrun {
 namespace {

@@ -5,15 +5,15 @@
 #include <cmath>
 #include <cstdio>
 
-#include "graph/period.h"
-#include "nodes/device.h"
-#include "nodes/model_resources.h"
-#include "nodes/ranks/ranks.h"
-#include "nodes/tensor_state.h"
-#include "nodes/train/adamw_math.h"
-#include "nodes/train/gradient_homes.h"
-#include "nodes/train/schedule.h"
-#include "nodes/train/shard.h"
+#include "graph/contract/period.h"
+#include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/optim/adamw_math.h"
+#include "nodes/lib/tensor/optim/gradient_homes.h"
+#include "nodes/lib/tensor/optim/schedule.h"
+#include "nodes/lib/tensor/optim/shard.h"
+#include "nodes/lib/tensor/ranks/ranks.h"
+#include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/tensor_state.h"
 
 namespace flowrun {
 namespace {
@@ -44,7 +44,7 @@ struct TrainAdamW {
     }
   };
   struct Params {
-    Ref<ModelResource> models;
+    Ref<model::Module> models;
     LearningRate lr;
     double warmup_epochs = -1, weight_decay = 0.05, weight_decay_final = -1, stretch = 1, eps = 1e-8, clip = 0, reference_batch = 2048;
     std::vector<double> betas = {0.9, 0.95}, lr_multipliers;
@@ -116,7 +116,10 @@ struct TrainAdamW {
                   "; set lr, or lr_scaling to linear or sqrt");
     }
     optimizer_ = train::AdamW({params.betas[0], params.betas[1], params.eps, params.decay_tokens});
-    for (size_t m = 0; m < params.models.size(); ++m) params.models[m].parameters().set_trainable();
+    for (size_t m = 0; m < params.models.size(); ++m) {
+      model::require_not_frozen(params.models[m], params.models.names[m]);
+      params.models[m].parameters().set_trainable();
+    }
     auto [names, values] = trained();
     if (params.shard && run.ranks != nullptr) {
       shards_.emplace(run, names, values);
@@ -129,7 +132,7 @@ struct TrainAdamW {
         kept.push_back(!shards_ || (parameter.value.requires_grad() && shards_->mine(first)));
         first += parameter.value.requires_grad() ? 1 : 0;
       }
-      const bool encoder = dynamic_cast<VitResource*>(&params.models[m]) != nullptr;
+      const bool encoder = dynamic_cast<model::Encoder*>(&params.models[m]) != nullptr;
       std::vector<double> factors;
       if (encoder && params.layer_decay < 1) factors = train::layer_decay_factors(params.models[m].parameters(), params.layer_decay);
       optimizer_.add(params.models.names[m], params.models[m].parameters(), params.lr_multipliers.empty() ? 1.0 : params.lr_multipliers[m], factors,

@@ -1,7 +1,7 @@
-#include "nodes/device/side_stream.h"
-#include "nodes/model_resources.h"
-#include "nodes/train/adamw_math.h"
-#include "nodes/train/schedule.h"
+#include "nodes/lib/tensor/device/side_stream.h"
+#include "nodes/lib/tensor/model/module.h"
+#include "nodes/lib/tensor/optim/adamw_math.h"
+#include "nodes/lib/tensor/optim/schedule.h"
 
 namespace flowrun {
 namespace {
@@ -15,7 +15,7 @@ struct Ema {
     void describe(auto&) {}
   };
   struct Params {
-    Ref<ModelResource> from, to;
+    Ref<model::Module> from, to;
     double decay = 0.9985, decay_final = -1, ramp_epochs = 0;
     std::string schedule = "linear";
     void describe(auto& param) {
@@ -34,6 +34,7 @@ struct Ema {
   Params params;
 
   void open(const OpenContext& context) {
+    model::require_not_frozen(*params.to, params.to.names[0]);
     const auto ramp = static_cast<int64_t>(params.ramp_epochs * static_cast<double>(context.run.steps_per_epoch));
     length_.total = std::max<int64_t>(1, ramp > 0 ? ramp : context.run.total_steps);
     decay_ = {params.decay, params.decay_final < 0 ? params.decay : params.decay_final,

@@ -1,14 +1,15 @@
+#include "nodes/lib/tensor/model/probe.h"
+
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/stack.h>
 #include <cmath>
 #include <limits>
 
-#include "nodes/device.h"
-#include "nodes/probe_resource.h"
-#include "nodes/ranks/ranks.h"
-#include "nodes/tensor_state.h"
-#include "nodes/train/head_optimizers.h"
-#include "nodes/train/schedule.h"
+#include "nodes/lib/tensor/optim/head_optimizers.h"
+#include "nodes/lib/tensor/optim/schedule.h"
+#include "nodes/lib/tensor/ranks/ranks.h"
+#include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/tensor_state.h"
 
 namespace flowrun {
 namespace {
@@ -30,7 +31,7 @@ struct TrainProbe {
     void describe(auto& port) { port(features, tokens); }
   };
   struct Params {
-    Ref<ProbeResource> model;
+    Ref<model::Probe> model;
     std::string schedule = "cosine";
     double start = 0, final = 0, warmup_epochs = -1, eps = 1e-8;
     std::vector<double> betas = {0.9, 0.999};
@@ -62,14 +63,15 @@ struct TrainProbe {
       throw NodeError("warmup_epochs = " + std::to_string(warmup) + " is longer than the run of " + std::to_string(epochs) + " epochs");
     }
     length_ = train::Length::of(epochs, warmup, run.steps_per_epoch);
-    model::Probe& probe = params.model->probe;
+    model::require_not_frozen(*params.model, params.model.names[0]);
+    model::Probe& probe = *params.model;
     probe.parameters().set_requires_grad(true);
     const train::AdamWOptions options{params.betas[0], params.betas[1], params.eps};
     for (int64_t head = 0; head < probe.heads(); ++head) optimizers_.add(probe.parameters(), probe.indices(head), options);
   }
 
   void fold(Ports& port, const FoldContext& context) {
-    const model::Probe& probe = params.model->probe;
+    const model::Probe& probe = *params.model;
     const auto [x, labels] = input(port, probe);
     const double share = 1.0 / static_cast<double>(context.count);
     std::vector<Tensor> losses;
@@ -86,7 +88,7 @@ struct TrainProbe {
     share_gradients(context.run);
     move_statistics(context.run);
     report(context);
-    const model::Probe& probe = params.model->probe;
+    const model::Probe& probe = *params.model;
     std::vector<double> lrs, decays;
     for (int64_t head = 0; head < probe.heads(); ++head) {
       lrs.push_back(rate(probe.lr(head), context.run.schedule_step(context.step)));
@@ -130,7 +132,7 @@ struct TrainProbe {
   void share_gradients(const RunInfo& run) {
     if (run.ranks == nullptr) return;
     std::vector<Tensor> all = {loss_H_};
-    for (const model::Parameter& parameter : params.model->probe.parameters()) {
+    for (const model::Parameter& parameter : params.model->parameters()) {
       if (parameter.value.grad().defined()) all.push_back(parameter.value.grad());
     }
     ranks::average(run, all, "the exchange of gradients");
@@ -142,7 +144,7 @@ struct TrainProbe {
     if (statistics_.empty()) return;
     const Tensor all_G2D = ranks::rows(run, at::stack(statistics_), "the statistics of the groups");
     statistics_.clear();
-    for (int64_t group = 0; group < all_G2D.size(0); ++group) params.model->probe.move_statistics(all_G2D[group]);
+    for (int64_t group = 0; group < all_G2D.size(0); ++group) params.model->move_statistics(all_G2D[group]);
   }
 
   double rate(double highest, int64_t step) const {

@@ -91,7 +91,7 @@ def many_masks():
         "class_target": {**target, "pooled": True},
         "class_token": {"type": "mim.class_prediction", "in": "encode"},
         "class_loss": {"type": "loss.l1", "in": {"prediction": "class_token", "target": "class_target"}, "weight": 0.1},
-        "total": {"type": "loss.sum", "in": {"first": "loss", "second": "class_loss"}},
+        "total": {"type": "loss.sum", "in": {"losses": ["loss", "class_loss"]}},
     }
     pipeline["nodes"]["update"] |= {"in": "total", "norm_every": "1 step", "clip": 1, "schedule": "linear"}
     pipeline["nodes"]["metrics"]["in"] = "total"

@@ -1,8 +1,8 @@
 // The harness of one format's decoder.
 #pragma once
 
+#include "io/codec/image_format.h"
 #include "io/error.h"
-#include "io/image_format.h"
 #include "tests/fuzz/picture.h"
 
 namespace flowrun::fuzz {

@@ -1,5 +1,5 @@
 // Any bytes as a GIF.
-#include "io/gif.h"
+#include "io/codec/gif.h"
 
 #include "tests/fuzz/decode.h"
 

@@ -1,5 +1,5 @@
 // Any bytes as a picture: refused with an Error, or decoded, the same each time, and every region as the whole has it.
-#include "io/image_decoder.h"
+#include "io/codec/image_decoder.h"
 
 #include "io/error.h"
 #include "tests/fuzz/picture.h"

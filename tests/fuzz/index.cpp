@@ -2,7 +2,7 @@
 #include <cstdlib>
 
 #include "io/error.h"
-#include "io/shard_index.h"
+#include "io/shards/shard_index.h"
 #include "support/io_shards.h"
 
 using namespace flowrun::io;

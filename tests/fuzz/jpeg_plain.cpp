@@ -1,9 +1,9 @@
 // Any bytes, which plain_jpeg() goes over: of what it takes libjpeg finds the end.
-#include "io/jpeg_plain.h"
+#include "io/codec/jpeg_plain.h"
 
+#include "io/codec/image_format.h"
+#include "io/codec/jpeg.h"
 #include "io/error.h"
-#include "io/image_format.h"
-#include "io/jpeg.h"
 #include "tests/fuzz/picture.h"
 
 using namespace flowrun::io;

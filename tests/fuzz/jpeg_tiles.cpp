@@ -1,9 +1,9 @@
 // Any bytes as a JPEG to tile: refused with an Error, or rewritten with the same pixels, of which every region is right.
-#include "io/jpeg_tiles.h"
+#include "io/codec/jpeg_tiles.h"
 
+#include "io/codec/image_format.h"
+#include "io/codec/jpeg.h"
 #include "io/error.h"
-#include "io/image_format.h"
-#include "io/jpeg.h"
 #include "tests/fuzz/picture.h"
 
 using namespace flowrun::io;

@@ -1,10 +1,10 @@
 // Whatever bytes a pipeline file holds: faults with places, or a pipeline; and a text of bounded size that shows the faults.
-#include "graph/pipeline.h"
+#include "graph/compose/pipeline.h"
 
 #include <cstdlib>
 #include <memory>
 
-#include "graph/validate.h"
+#include "graph/check/entries.h"
 
 using namespace flowrun;
 

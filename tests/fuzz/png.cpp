@@ -1,5 +1,5 @@
 // Any bytes as a PNG of labels, and as pixels.
-#include "io/png.h"
+#include "io/codec/png.h"
 
 #include "tests/fuzz/decode.h"
 

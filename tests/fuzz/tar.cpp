@@ -1,10 +1,10 @@
 // Whatever bytes a shard holds, plain or compressed: an index of it or an Error, and every sample inside it.
-#include "io/tar.h"
+#include "io/shards/tar.h"
 
 #include <cstdlib>
 
 #include "io/error.h"
-#include "io/shard_scan.h"
+#include "io/shards/shard_scan.h"
 #include "support/io_shards.h"
 
 using namespace flowrun::io;

@@ -1,5 +1,5 @@
 // Any bytes as a TIFF.
-#include "io/tiff.h"
+#include "io/codec/tiff.h"
 
 #include "tests/fuzz/decode.h"
 

@@ -1,5 +1,5 @@
 // Any bytes as a WebP.
-#include "io/webp.h"
+#include "io/codec/webp.h"
 
 #include "tests/fuzz/decode.h"
 

@@ -7,50 +7,108 @@ import pathlib
 import re
 import sys
 
-# What a folder may include of the project, and of libraries (as prefixes; anything else of a library is a fault).
-PROJECT = {
-    "graph": {"graph"},
-    "io": {"io"},
-    "nodes": {"nodes", "graph", "io"},
-    "tools": {"tools", "nodes", "graph", "io"},
+# The rooms of each district, in order: a room includes rooms to its left, in its own district and in those that the district may
+# see. What lies loose in a district is its ground, which every room may include.
+DISTRICTS = {
+    "graph": ("text", "contract", "compose", "check", "plan", "measure", "run", "engine"),
+    "io": ("codec", "resize", "folders", "shards", "pack", "run"),
+    "nodes/lib/host": ("device", "types", "source", "image", "mask"),
+    "nodes/lib/tensor": ("device", "kernels", "cuda", "types", "ranks", "model", "target", "loss", "optim", "metric", "report"),
+    "nodes": ("source", "image", "mask", "batch", "device", "mim", "supervised", "loss", "train", "eval", "report", "model"),
+    "tools": (),
 }
+# What a district sees of others: all of one, or some rooms. graph/node.h is the door of graph/, and sees what stands behind it.
+CONTRACT = {"graph": ("text", "contract")}
+SEES = {
+    "graph": {},
+    "io": {},
+    "nodes/lib/host": {**CONTRACT, "io": DISTRICTS["io"]},
+    "nodes/lib/tensor": {**CONTRACT, "io": DISTRICTS["io"], "nodes/lib/host": ("device", "types")},
+    "nodes": {**CONTRACT, "io": DISTRICTS["io"], "nodes/lib/host": DISTRICTS["nodes/lib/host"], "nodes/lib/tensor": DISTRICTS["nodes/lib/tensor"]},
+    "tools": {name: DISTRICTS[name] for name in ("graph", "io", "nodes/lib/host", "nodes/lib/tensor", "nodes")},
+}
+# Nodes that run on the host know nothing of tensors.
+HOST_NODES = ("nodes/source", "nodes/image", "nodes/mask", "nodes/batch")
+# Which headers of libraries a district may include, as prefixes; those of C++ and of the system always.
+JPEG, PNG, TIFF, GIF = ("jpeglib.h", "jerror.h"), ("png.h",), ("tiffio.h",), ("gif_lib.h",)
+WEBP, ZSTD = ("webp/",), ("zstd.h",)
+TENSORS = ("ATen/", "c10/", "torch/")
 LIBRARIES = {
     "graph": ("oneapi/tbb/", "nlohmann/", "spdlog/", "xxhash.h"),
-    "io": ("nlohmann/", "jpeglib.h", "jerror.h", "png.h", "tiffio.h", "gif_lib.h", "xxhash.h"),
-    "nodes": ("ATen/", "c10/", "torch/", "nlohmann/"),
-    "tools": ("nlohmann/", "CLI/"),
+    "io": ("nlohmann/", "xxhash.h", *JPEG, *PNG, *TIFF, *GIF, *WEBP, *ZSTD),
+    "nodes/lib/host": ("nlohmann/",),
+    "nodes/lib/tensor": ("nlohmann/", *TENSORS),
+    "nodes/lib/tensor/cuda": ("cuda", "nvtx3/", "nvjpeg.h", "nccl.h", "cub/", *TENSORS),
+    "nodes": ("nlohmann/", *TENSORS),
+    "tools": ("nlohmann/", "CLI/", *TENSORS),
 }
+# Headers of C++ and of C, and of POSIX and Linux.
+STANDARD = re.compile(r"^[a-z_]+$")
+SYSTEM = ("sys/", "netinet/", "arpa/", "sanitizer/", "unistd.h", "fcntl.h", "dlfcn.h", "poll.h", "netdb.h", "immintrin.h", "emmintrin.h", "x86intrin.h")
 # Whole-library headers cost seconds in every file that sees them.
 WIDE = re.compile(r"^(torch/torch\.h|torch/extension\.h|ATen/ATen\.h|torch/nn)")
 # Names of files need not be UTF-8, of which nlohmann's dump() throws: these say how JSON is written. One for each ground layer.
-JSON_WRITERS = {"graph/json_text.h", "io/json_text.h"}
+JSON_WRITERS = {"graph/text/json_text.h", "io/json_text.h"}
 MAX_HEADER_LINES = 300
-MODEL_FOLDERS = {"resource"}
 
 
 def includes(text):
     return [(n, m[1], m[2]) for n, line in enumerate(text.splitlines(), 1) if (m := re.match(r'\s*#\s*include\s*([<"])([^>"]+)[>"]', line))]
 
 
-def check_includes(path, top, text):
+def is_system(name):
+    return bool(STANDARD.match(name)) or name.startswith(SYSTEM)
+
+
+def district_and_room(path):
+    """Of a path from the source tree: ("io", "codec"); the room is empty for what lies loose, the district None outside of all."""
+    for district in sorted(DISTRICTS, key=len, reverse=True):
+        if path.startswith(district + "/"):
+            rest = path[len(district) + 1:].split("/")
+            return district, rest[0] if len(rest) > 1 else ""
+    return None, ""
+
+
+def may_include(path, name):
+    district, room = district_and_room(path)
+    other, other_room = district_and_room(name)
+    if other is None:
+        return False
+    if other != district:
+        if path.startswith(HOST_NODES) and other == "nodes/lib/tensor":
+            return False
+        return other in SEES[district] and (not other_room or other_room in SEES[district][other])
+    rooms = DISTRICTS[district]
+    if not rooms or room == other_room or not other_room:
+        return True
+    if not room:  # the door sees what stands behind it
+        return other_room in CONTRACT.get(district, ())
+    return district != "nodes" and rooms.index(other_room) < rooms.index(room)
+
+
+def check_includes(path, text):
+    district, room = district_and_room(str(path))
+    libraries = LIBRARIES.get(f"{district}/{room}", LIBRARIES[district])
     for line, kind, name in includes(text):
         where = f"{path}:{line}"
-        first = name.split("/")[0]
-        if kind == '"' and first in PROJECT and first not in PROJECT[top]:
-            yield f"{where}: {top}/ may not include {first}/"
-        elif kind == '"' and first not in PROJECT:
+        if kind == '"' and district_and_room(name)[0] is None:
             yield f"{where}: include project files by their path from the source tree, not \"{name}\""
-        elif kind == "<" and ("/" in name or name.endswith(".h")) and not is_system(name) and not name.startswith(LIBRARIES[top]):
-            yield f"{where}: {top}/ may not include <{name}>"
+        elif kind == '"' and not may_include(str(path), name):
+            yield f"{where}: may not include {name}: see DISTRICTS and SEES in tests/support/check_layout.py"
+        elif kind == "<" and not name.startswith(libraries) and not is_system(name):
+            yield f"{where}: {district}/ may not include <{name}>"
+        elif kind == "<" and str(path).startswith(HOST_NODES) and name.startswith(TENSORS):
+            yield f"{where}: nodes of the host may not include <{name}>"
         if name.endswith(".cpp"):
             yield f"{where}: a source file is included"
         if WIDE.match(name):
             yield f"{where}: include the narrowest header instead of {name}"
 
 
-def is_system(name):
-    """Headers of the C and C++ libraries and of the system."""
-    return not name.startswith(("oneapi", "nlohmann", "spdlog", "ATen", "c10", "torch", "CLI", "fmt", "tbb", "gtest", "gmock")) and name not in ("jpeglib.h", "jerror.h", "png.h", "tiffio.h", "gif_lib.h", "xxhash.h")
+def check_room(path):
+    district, room = district_and_room(str(path))
+    if DISTRICTS[district] and room and room not in DISTRICTS[district]:
+        yield f"{path}: {district}/{room} is no room of check_layout.py's DISTRICTS"
 
 
 def check_nodes(path, text):
@@ -63,7 +121,7 @@ def check_nodes(path, text):
     for name in names:
         family, _, short = name.partition(".")
         folder = path.parent.name
-        if folder != family and not (family == "model" and folder in MODEL_FOLDERS):
+        if folder != family:
             yield f"{path}: {name} belongs into nodes/{family}/"
         if path.stem not in (short, short.removeprefix(family + "_")):
             yield f"{path}: {name} belongs into {short}.cpp"
@@ -73,15 +131,15 @@ def main():
     root = pathlib.Path(sys.argv[1])
     faults = []
     count = 0
-    for top in PROJECT:
+    for top in ("graph", "io", "nodes", "tools"):
         for path in sorted((root / top).rglob("*")):
             if path.suffix not in (".h", ".cpp", ".cu", ".cuh"):
                 continue
             count += 1
             text = path.read_text()
             relative = path.relative_to(root)
-            faults += check_includes(relative, top, text)
-            if top == "nodes":
+            faults += [*check_includes(relative, text), *check_room(relative)]
+            if top == "nodes" and "lib" not in relative.parts:
                 faults += check_nodes(relative, text)
             if re.search(r"(\.|->)dump\(", text) and str(relative) not in JSON_WRITERS:
                 faults.append(f"{relative}: write JSON by json_text()")

@@ -1,4 +1,4 @@
-// The few functions of CUDA's runtime that nodes/cuda/nvjpeg.cpp calls, on two devices that are the host's memory. Work
+// The few functions of CUDA's runtime that nodes/lib/tensor/cuda/nvjpeg.cpp calls, on two devices that are the host's memory. Work
 // waits in its stream until somebody synchronises, so who forgets to reads old bytes.
 #pragma once
 

@@ -9,7 +9,7 @@
 #include <map>
 #include <torch/library.h>
 
-#include "nodes/host_memory.h"
+#include "nodes/lib/host/device/host_memory.h"
 
 namespace flowrun::test {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "nodes/tensor.h"
+#include "nodes/lib/tensor/tensor.h"
 
 namespace flowrun::test {
 

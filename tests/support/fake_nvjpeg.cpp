@@ -1,12 +1,12 @@
-// libnvjpeg.so.13 by libjpeg-turbo, as far as nodes/cuda/nvjpeg.cpp uses it, strict about what its documentation asks for:
+// libnvjpeg.so.13 by libjpeg-turbo, as far as nodes/lib/tensor/cuda/nvjpeg.cpp uses it, strict about what its documentation asks for:
 // the device, buffers before steps, steps in order, regions inside the picture. At the edges of a region within the picture,
 // its pixels are wrong, as those of versions before 13.3 are. Its GPU reads no Huffman codes of progressive JPEGs.
 #include <atomic>
 #include <nvjpeg.h>
 #include <vector>
 
+#include "io/codec/jpeg.h"
 #include "io/error.h"
-#include "io/jpeg.h"
 #include "support/fake_cuda.h"
 
 using flowrun::io::ImageInfo;

@@ -6,9 +6,9 @@
 #include <cstring>
 #include <thread>
 
+#include "graph/contract/ranks.h"
 #include "graph/node.h"
-#include "graph/ranks.h"
-#include "nodes/host.h"
+#include "nodes/lib/host/types/host_types.h"
 
 namespace flowrun {
 namespace {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "io/codec/image.h"
 #include "io/file.h"
-#include "io/image.h"
 #include "tests/support/places.h"
 
 namespace flowrun::io::test {

@@ -5,7 +5,7 @@
 #include <jpeglib.h>
 #include <vector>
 
-#include "io/image.h"
+#include "io/codec/image.h"
 
 namespace flowrun::io::test {
 

@@ -4,7 +4,7 @@
 // FLOWRUN_JPEG_DEVICE: "missing" (no decoder can be made), "fails" (at its first picture), "inverts" (its pixels show who
 // decoded them), "declines" (everything), "plain_only" (all but gray). FLOWRUN_JPEG_LOG: a file to which each decoder adds a
 // line when it is destroyed: which GPU, how many pictures it decoded and how many it declined.
-#include "nodes/device/jpeg_device.h"
+#include "nodes/lib/host/device/jpeg_device.h"
 
 #include <atomic>
 #include <cstdio>
@@ -12,8 +12,8 @@
 #include <cstring>
 #include <fstream>
 
+#include "io/codec/jpeg.h"
 #include "io/error.h"
-#include "io/jpeg.h"
 
 namespace flowrun {
 namespace {

@@ -14,8 +14,8 @@
 #include <cmath>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "nodes/kernels/kernels.h"
-#include "nodes/model/rows.h"
+#include "nodes/lib/tensor/kernels/kernels.h"
+#include "nodes/lib/tensor/model/rows.h"
 
 namespace flowrun::test {
 namespace {

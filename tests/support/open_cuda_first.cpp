@@ -2,7 +2,7 @@
 // behind a test on the CPU there would be none.
 #include <gtest/gtest.h>
 
-#include "nodes/device/cuda_module.h"
+#include "nodes/lib/host/device/cuda_module.h"
 
 namespace flowrun {
 namespace {

@@ -11,8 +11,8 @@
 #include <stdexcept>
 #include <torch/library.h>
 
-#include "nodes/device/recording.h"
-#include "nodes/kernels/cpu.h"
+#include "nodes/lib/tensor/device/recording.h"
+#include "nodes/lib/tensor/kernels/cpu.h"
 
 namespace flowrun {
 namespace {

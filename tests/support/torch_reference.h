@@ -15,9 +15,9 @@
 #include <unistd.h>
 #include <vector>
 
-#include "graph/rng.h"
-#include "io/safetensors.h"
-#include "nodes/tensor.h"
+#include "graph/contract/rng.h"
+#include "io/run/safetensors.h"
+#include "nodes/lib/tensor/tensor.h"
 #include "tests/support/places.h"
 
 namespace flowrun::test {

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "graph/device.h"
+#include "graph/contract/device.h"
 
 namespace flowrun::toy {
 namespace {
@@ -313,6 +313,53 @@ struct Add {
 };
 FLOWRUN_NODE(Add);
 
+struct Total {
+  static constexpr NodeInfo info{.type = "toy.total", .brief = "Adds any number.", .scope = Scope::device};
+  struct Ports {
+    InList<Dot> dots{"dots", "Some."};
+    In<Dot> last{"last", "Another.", optional};
+    Out<Dot> out{"dot", "The result."};
+    void describe(auto& port) { port(dots, last, out); }
+  };
+  struct Params {
+    void describe(auto&) {}
+  };
+  Params params;
+  void run(Ports& port, const GroupContext&) {
+    double sum = port.last ? port.last->value : 0;
+    for (size_t i = 0; i < port.dots.size(); ++i) {
+      if (!port.dots[i].live) throw NodeError("a value was released before it was read");
+      sum = std::sin(sum) + port.dots[i].value;  // the order shows
+    }
+    port.out->value = sum;
+    port.out->live = true;
+  }
+};
+FLOWRUN_NODE(Total);
+
+struct Totals {
+  static constexpr NodeInfo info{.type = "toy.totals", .brief = "Adds any number over groups.", .scope = Scope::step};
+  struct Ports {
+    InList<Dot> dots{"dots", "Of each group.", optional};
+    void describe(auto& port) { port(dots); }
+  };
+  struct Params {
+    void describe(auto&) {}
+  };
+  Params params;
+  void fold(Ports& port, const FoldContext&) {
+    for (size_t i = 0; i < port.dots.size(); ++i) sum_ = std::sin(sum_) + port.dots[i].value;
+  }
+  void run(Ports& port, StepContext& context) {
+    if (!port.dots.empty()) throw NodeError("run() sees what only fold() may");
+    context.report("totals", std::exchange(sum_, 0));
+  }
+
+ private:
+  double sum_ = 0;
+};
+FLOWRUN_NODE(Totals);
+
 struct Sum {
   static constexpr NodeInfo info{.type = "toy.sum", .brief = "Learns.", .scope = Scope::step};
   struct Ports {
@@ -396,7 +443,7 @@ struct Count {
 FLOWRUN_NODE(Count);
 
 struct Record {
-  static constexpr NodeInfo info{.type = "toy.record", .brief = "Reports a model.", .scope = Scope::step, .late = true};
+  static constexpr NodeInfo info{.type = "toy.record", .brief = "Reports a model.", .scope = Scope::step, .moment = Moment::report};
   struct Ports {
     void describe(auto& port) { port(); }
   };

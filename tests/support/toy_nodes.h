@@ -10,11 +10,13 @@
 //   toy.mask       batch       a random number per group, in the ledger
 //   toy.scale      device      dot product with a model (and a mask)
 //   toy.add        device      two dot products
+//   toy.total      device      any number of dot products, in the order of its list
+//   toy.totals     step        the same over the groups of a step
 //   toy.sum        step        folds groups in order, and changes a model so that the order shows in the last bits
 //   toy.ema        step        reads a model, writes another
 //   toy.count      step        stateful sink
 //   toy.look       step        takes groups, changes nothing
-//   toy.record     step, late  reports the models it reads
+//   toy.record     step, report  reports the models it reads
 //   toy.measure    evaluation  sums what passes
 #pragma once
 
@@ -25,8 +27,8 @@
 #include <string>
 #include <vector>
 
-#include "graph/engine.h"
-#include "graph/pipeline.h"
+#include "graph/compose/pipeline.h"
+#include "graph/engine/engine.h"
 
 namespace flowrun::toy {
 

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "graph/device.h"
-#include "graph/plugins.h"
+#include "graph/check/plugins.h"
+#include "graph/contract/device.h"
 #include "support/toy_nodes.h"
 
 namespace flowrun::toy {
@@ -68,7 +68,7 @@ ToyRun run_toy(const std::string& text, EngineOptions options, const std::vector
   const auto on_step = std::move(options.on_step);
   options.on_step = [&](const StepContext& context) {
     out.steps.push_back({context.step, context.epoch, context.images, context.ledger, context.reports});
-    out.snapshots.push_back(context.snapshot(context.engine));
+    out.snapshots.push_back(context.view.snapshot());
     if (on_step) on_step(context);
   };
   options.on_evaluation = [&](const std::string& node, const EvaluationContext& context) {

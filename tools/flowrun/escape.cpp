@@ -3,7 +3,7 @@
 #include <cctype>
 #include <cstdio>
 
-#include "graph/json_text.h"
+#include "graph/text/json_text.h"
 
 namespace flowrun::tool {
 

@@ -5,9 +5,9 @@
 #include <stdexcept>
 
 #include "engine/nodes.h"
-#include "graph/device.h"
-#include "graph/engine.h"
-#include "graph/pipeline.h"
+#include "graph/compose/pipeline.h"
+#include "graph/contract/device.h"
+#include "graph/engine/engine.h"
 
 namespace flowrun::perf {
 namespace {

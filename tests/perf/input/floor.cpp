@@ -23,12 +23,12 @@
 #include <thread>
 #include <vector>
 
+#include "io/codec/image_format.h"
+#include "io/codec/jpeg.h"
+#include "io/codec/jpeg_tiles.h"
 #include "io/error.h"
 #include "io/file.h"
-#include "io/image_format.h"
-#include "io/jpeg.h"
-#include "io/jpeg_tiles.h"
-#include "io/resize.h"
+#include "io/resize/resize.h"
 
 namespace {
 

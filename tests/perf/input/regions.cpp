@@ -4,8 +4,8 @@
 #include <mutex>
 
 #include "graph/node.h"
-#include "nodes/device.h"
-#include "nodes/host.h"
+#include "nodes/lib/host/types/host_types.h"
+#include "nodes/lib/tensor/types/device_types.h"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "nodes/device/cuda_module.h"
+#include "nodes/lib/host/device/cuda_module.h"
 #include "support/kernel_cases.h"
 
 using namespace flowrun;

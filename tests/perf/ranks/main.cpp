@@ -19,7 +19,7 @@
 #include <thread>
 #include <unistd.h>
 
-#include "nodes/ranks/group.h"
+#include "nodes/lib/tensor/ranks/group.h"
 #include "support/free_port.h"
 
 namespace flowrun {

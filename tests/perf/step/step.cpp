@@ -19,16 +19,16 @@
 #include <sys/resource.h>
 #include <vector>
 
-#include "graph/device.h"
-#include "graph/rng.h"
-#include "nodes/device/recording.h"
-#include "nodes/device/side_stream.h"
-#include "nodes/loss/regression.h"
-#include "nodes/mim/math.h"
-#include "nodes/model/predictor.h"
-#include "nodes/model/vit.h"
-#include "nodes/train/adamw_math.h"
-#include "nodes/train/gradient_homes.h"
+#include "graph/contract/device.h"
+#include "graph/contract/rng.h"
+#include "nodes/lib/tensor/device/recording.h"
+#include "nodes/lib/tensor/device/side_stream.h"
+#include "nodes/lib/tensor/loss/regression.h"
+#include "nodes/lib/tensor/model/transformer_predictor.h"
+#include "nodes/lib/tensor/model/vit.h"
+#include "nodes/lib/tensor/optim/adamw_math.h"
+#include "nodes/lib/tensor/optim/gradient_homes.h"
+#include "nodes/lib/tensor/target/normalised.h"
 
 using namespace flowrun;
 
@@ -166,7 +166,7 @@ class Step {
   std::vector<int64_t> taps_;
   model::VitConfig config_;
   model::Vit student_, teacher_;
-  model::Predictor predictor_;
+  model::TransformerPredictor predictor_;
   train::AdamW optimizer_;
   Tensor images_, visible_, targets_, loss_;
   std::optional<train::GradientHomes> homes_;

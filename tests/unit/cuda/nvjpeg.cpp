@@ -1,12 +1,12 @@
-// nodes/cuda/nvjpeg.cpp itself, with a CUDA runtime and an nvJPEG that are neither (tests/support/fake_*.cpp): what it asks
+// nodes/lib/tensor/cuda/nvjpeg.cpp itself, with a CUDA runtime and an nvJPEG that are neither (tests/support/fake_*.cpp): what it asks
 // them for, in which order, and what it leaves behind.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <string>
 #include <thread>
 
-#include "io/jpeg.h"
-#include "nodes/device/jpeg_device.h"
+#include "io/codec/jpeg.h"
+#include "nodes/lib/host/device/jpeg_device.h"
 #include "support/fake_cuda.h"
 #include "support/io_images.h"
 #include "support/io_jpeg.h"

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <map>
 
-#include "graph/error.h"
+#include "graph/text/error.h"
 #include "io/file.h"
 
 namespace flowrun::tool {

@@ -1,7 +1,7 @@
 // completion: scripts with which shells complete flowrun's words, made from its own command line.
 #include <iostream>
 
-#include "graph/error.h"
+#include "graph/text/error.h"
 #include "tools/flowrun/cli/options.h"
 
 namespace flowrun::tool {

@@ -5,11 +5,11 @@
 #include <new>
 #include <unistd.h>
 
-#include "graph/context.h"
-#include "graph/deadline.h"
-#include "graph/error.h"
-#include "graph/json_text.h"
-#include "graph/version.h"
+#include "graph/contract/context.h"
+#include "graph/contract/deadline.h"
+#include "graph/contract/version.h"
+#include "graph/text/error.h"
+#include "graph/text/json_text.h"
 #include "tools/flowrun/cli/options.h"
 #include "tools/flowrun/run/signals.h"
 

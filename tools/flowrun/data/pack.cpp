@@ -1,15 +1,15 @@
 // index and pack: tar shards.
-#include "io/pack.h"
+#include "io/pack/pack.h"
 
 #include <cstdio>
 #include <filesystem>
 #include <mutex>
 #include <nlohmann/json.hpp>
 
-#include "graph/context.h"
-#include "graph/json_text.h"
+#include "graph/contract/context.h"
+#include "graph/text/json_text.h"
 #include "io/file.h"
-#include "io/shard_scan.h"
+#include "io/shards/shard_scan.h"
 #include "tools/flowrun/commands.h"
 #include "tools/flowrun/run/progress.h"
 #include "tools/flowrun/text.h"

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <iostream>
 
-#include "graph/device.h"
-#include "graph/json_text.h"
+#include "graph/contract/device.h"
+#include "graph/text/json_text.h"
 #include "tools/flowrun/pipeline/load.h"
 
 namespace flowrun::tool {

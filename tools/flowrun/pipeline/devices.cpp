@@ -1,6 +1,6 @@
 #include "tools/flowrun/pipeline/devices.h"
 
-#include "graph/error.h"
+#include "graph/text/error.h"
 
 namespace flowrun::tool {
 

@@ -7,8 +7,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "graph/device.h"
-#include "graph/json_text.h"
+#include "graph/contract/device.h"
+#include "graph/text/json_text.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/speed/study.h"
 

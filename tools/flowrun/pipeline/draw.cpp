@@ -6,9 +6,9 @@
 #include <set>
 #include <sstream>
 
-#include "graph/json_text.h"
-#include "graph/lower.h"
-#include "io/run_directory.h"
+#include "graph/plan/lower.h"
+#include "graph/text/json_text.h"
+#include "io/run/run_directory.h"
 #include "tools/flowrun/escape.h"
 #include "tools/flowrun/json_files.h"
 #include "tools/flowrun/pipeline/graph_picture.h"
@@ -50,7 +50,7 @@ void draw_edges(const CheckedPipeline& p, std::ostream& out) {
       if (source.node < 0) continue;
       const CheckedNode& from = p.nodes[static_cast<size_t>(source.node)];
       out << "  " << dot_string(from.name) << " -> " << dot_string(node.name)
-          << " [label=" << dot_string(from.type->ports[static_cast<size_t>(source.port)].name) << "];\n";
+          << " [label=" << dot_string(from.ports[static_cast<size_t>(source.port)].name) << "];\n";
     }
     for (const int before : node.after) {
       out << "  " << dot_string(p.nodes[static_cast<size_t>(before)].name) << " -> " << dot_string(node.name) << " [style=dotted, label=\"then\"];\n";
@@ -110,10 +110,8 @@ nlohmann::ordered_json graph_json(const DrawArgs& args, const CheckedPipeline& p
       const PortSource& source = node.sources[port];
       if (source.node < 0) continue;
       const CheckedNode& from = p.nodes[static_cast<size_t>(source.node)];
-      out["edges"].push_back({{"from", from.name},
-                              {"output", from.type->ports[static_cast<size_t>(source.port)].name},
-                              {"to", node.name},
-                              {"input", node.type->ports[port].name}});
+      out["edges"].push_back(
+          {{"from", from.name}, {"output", from.ports[static_cast<size_t>(source.port)].name}, {"to", node.name}, {"input", node.ports[port].name}});
     }
     for (const int before : node.after) out["orders"].push_back({{"first", p.nodes[static_cast<size_t>(before)].name}, {"then", node.name}});
   }

@@ -77,11 +77,11 @@ class Layout {
         const PortSource& source = node.sources[port];
         if (source.node < 0) continue;
         const CheckedNode& from = p_.nodes[static_cast<size_t>(source.node)];
-        const PortDoc& out = from.type->ports[static_cast<size_t>(source.port)];
+        const PortDoc& out = from.ports[static_cast<size_t>(source.port)];
         Edge& edge = found.try_emplace({source.node, n}, Edge{source.node, n}).first->second;
         edge.data = true;
         if (std::find(edge.ports.begin(), edge.ports.end(), out.name) == edge.ports.end()) edge.ports.push_back(out.name);
-        edge.titles.push_back(from.name + "." + out.name + " to " + node.name + "." + node.type->ports[port].name + ": " + out.type->name);
+        edge.titles.push_back(from.name + "." + out.name + " to " + node.name + "." + node.ports[port].name + ": " + out.type->name);
       }
       for (const int before : node.after) {
         Edge& edge = found.try_emplace({before, n}, Edge{before, n}).first->second;

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/validate.h"
+#include "graph/check/entries.h"
 
 namespace flowrun::tool {
 

@@ -2,8 +2,8 @@
 
 #include <filesystem>
 
-#include "graph/pipeline.h"
-#include "graph/plugins.h"
+#include "graph/check/plugins.h"
+#include "graph/compose/pipeline.h"
 
 namespace flowrun::tool {
 

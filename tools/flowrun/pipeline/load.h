@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "graph/pipeline.h"
-#include "graph/validate.h"
+#include "graph/check/entries.h"
+#include "graph/compose/pipeline.h"
 #include "tools/flowrun/commands.h"
 
 namespace flowrun::tool {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "nodes/host.h"
-#include "nodes/mask/mask_statistics.h"
+#include "nodes/lib/host/mask/mask_statistics.h"
+#include "nodes/lib/host/types/host_types.h"
 
 namespace flowrun::tool {
 

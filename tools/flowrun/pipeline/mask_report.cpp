@@ -8,10 +8,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "graph/json_text.h"
+#include "graph/text/json_text.h"
 #include "io/file.h"
-#include "nodes/host.h"
-#include "nodes/mask/mask_statistics.h"
+#include "nodes/lib/host/mask/mask_statistics.h"
+#include "nodes/lib/host/types/host_types.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/pipeline/mask_picture.h"
 
@@ -52,7 +52,7 @@ std::vector<CheckedNode*> ancestors(CheckedPipeline& pipeline, const CheckedNode
   const auto add = [&](const CheckedNode& from) {
     for (size_t port = 0; port < from.sources.size(); ++port) {
       const int source = from.sources[port].node;
-      if (source < 0 || (name && !is_type(from.type->ports[port], name)) || !seen.insert(source).second) continue;
+      if (source < 0 || (name && !is_type(from.ports[port], name)) || !seen.insert(source).second) continue;
       out.push_back(&pipeline.nodes[static_cast<size_t>(source)]);
     }
   };
@@ -102,7 +102,7 @@ Setting setting_of(CheckedPipeline& pipeline, const CheckedNode& node, int size)
 class Harness {
  public:
   Harness(CheckedNode& node, const Setting& setting) : node_(node) {
-    for (const PortDoc& port : node.type->ports) {
+    for (const PortDoc& port : node.ports) {
       const bool images = port.input && is_type(port, ImageBatch::type_name);
       if (port.input && !port.optional && !images) {
         throw PipelineError("error: " + node.name + ": masks that depend on " + port.name + " can't be drawn without running the pipeline");
@@ -120,7 +120,7 @@ class Harness {
   Harness& operator=(const Harness&) = delete;
   ~Harness() {
     for (size_t i = 0; i < objects_.size(); ++i) {
-      if (objects_[i]) node_.type->ports[i].type->destroy(objects_[i]);
+      if (objects_[i]) node_.ports[i].type->destroy(objects_[i]);
     }
   }
 

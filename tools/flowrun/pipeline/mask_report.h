@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "graph/validate.h"
-#include "nodes/mask/mask_statistics.h"
+#include "graph/check/entries.h"
+#include "nodes/lib/host/mask/mask_statistics.h"
 
 namespace flowrun::tool {
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "graph/validate.h"
+#include "graph/check/entries.h"
 
 namespace flowrun::tool {
 

@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "graph/json_text.h"
-#include "io/run_directory.h"
+#include "graph/text/json_text.h"
+#include "io/run/run_directory.h"
 #include "tools/flowrun/pipeline/devices.h"
 #include "tools/flowrun/pipeline/plan_facts.h"
 #include "tools/flowrun/pipeline/plan_time.h"

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "graph/bind.h"
-#include "graph/log.h"
-#include "nodes/model_resources.h"
-#include "nodes/train/shard.h"
+#include "graph/contract/log.h"
+#include "graph/run/bind.h"
+#include "nodes/lib/tensor/model/module.h"
+#include "nodes/lib/tensor/optim/shard.h"
 #include "tools/flowrun/pipeline/load.h"
 
 namespace flowrun::tool {
@@ -19,7 +19,7 @@ constexpr uint64_t files_read = 64;
 double mean_bytes(CheckedNode& source, uint64_t seed) {
   std::vector<void*> objects;
   std::vector<PortSlot> slots;
-  for (const PortDoc& port : source.type->ports) {
+  for (const PortDoc& port : source.ports) {
     slots.push_back({static_cast<int>(objects.size()), false});
     objects.push_back(port.type->make());
   }
@@ -29,10 +29,10 @@ double mean_bytes(CheckedNode& source, uint64_t seed) {
     uint64_t unused = 0;
     source.node->run(Call{objects.data(), nullptr, slots.data()}, SampleContext{seed, source.stream, 0, i * size / count, i, LedgerEntry(&unused)});
     for (size_t p = 0; p < objects.size(); ++p) {
-      if (std::string(source.type->ports[p].type->name) == Bytes::type_name) sum += static_cast<double>(static_cast<Bytes*>(objects[p])->data.size());
+      if (std::string(source.ports[p].type->name) == Bytes::type_name) sum += static_cast<double>(static_cast<Bytes*>(objects[p])->data.size());
     }
   }
-  for (size_t p = 0; p < objects.size(); ++p) source.type->ports[p].type->destroy(objects[p]);
+  for (size_t p = 0; p < objects.size(); ++p) source.ports[p].type->destroy(objects[p]);
   return sum / static_cast<double>(count);
 }
 
@@ -94,13 +94,13 @@ void PlanFacts::open_models() {
   for (CheckedModel& model : pipeline.models) {
     bind_models(model.model->params(), pipeline.models, resources);
     guard(model.name, [&] { resources.push_back(model.model->open({run, model.name, 0})); });
-    const auto* const opened = dynamic_cast<ModelResource*>(resources.back().get());
+    const auto* const opened = dynamic_cast<model::Module*>(resources.back().get());
     models.push_back({model.name, model.type->info.type, 0, 0});
-    if (opened) models.back().parameters = const_cast<ModelResource*>(opened)->parameters().count();
+    if (opened) models.back().parameters = opened->parameters().count();
   }
   for (CheckedNode& node : pipeline.nodes) {
     for (const ModelUse& use : node.uses) {
-      auto* const opened = dynamic_cast<ModelResource*>(resources[static_cast<size_t>(use.model)].get());
+      auto* const opened = dynamic_cast<model::Module*>(resources[static_cast<size_t>(use.model)].get());
       if (!node.type->stateful || use.access != Models::Access::writes || !opened) continue;
       opened->parameters().set_trainable();
       int64_t& trained = models[static_cast<size_t>(use.model)].trained = 0;
@@ -118,7 +118,7 @@ void PlanFacts::open_models() {
 void PlanFacts::draw() {
   for (const int n : pipeline.nodes_of(pipeline.training_source)) {
     const CheckedNode& node = pipeline.nodes[static_cast<size_t>(n)];
-    const bool cuts = std::any_of(node.type->ports.begin(), node.type->ports.end(),
+    const bool cuts = std::any_of(node.ports.begin(), node.ports.end(),
                                   [](const PortDoc& port) { return !port.input && std::string(port.type->name) == Region::type_name; });
     if (cuts) views = static_cast<int>(write_params(pipeline.nodes[static_cast<size_t>(n)].node->params()).value("count", int64_t{1}));
   }

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "graph/validate.h"
-#include "nodes/model/cost.h"
+#include "graph/check/entries.h"
+#include "nodes/lib/tensor/model/cost.h"
 #include "tools/flowrun/commands.h"
 #include "tools/flowrun/pipeline/mask_report.h"
 

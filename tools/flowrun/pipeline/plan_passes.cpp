@@ -1,8 +1,9 @@
 // Which device nodes run which models, and what that costs.
 #include <nlohmann/json.hpp>
 
-#include "nodes/classifier_resource.h"
-#include "nodes/probe_resource.h"
+#include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/model/head.h"
+#include "nodes/lib/tensor/model/predictor.h"
 #include "tools/flowrun/pipeline/plan_facts.h"
 
 namespace flowrun::tool {
@@ -24,18 +25,25 @@ struct Passes {
     return dynamic_cast<const R*>(facts.resources[static_cast<size_t>(use.model)].get());
   }
 
-  PassCost encoder(CheckedNode& node, const model::VitConfig& config) const {
+  PassCost encoder(CheckedNode& node, const model::Encoder& encoder) const {
     const std::string type = node.type->info.type;
-    const auto patches = static_cast<double>(config.patches()), repeats = static_cast<double>(facts.masks.repeats);
-    const int e = facts.element;
+    const model::EncoderShape shape = encoder.shape();
+    const auto repeats = static_cast<double>(facts.masks.repeats);
+    model::Pass pass{.element = facts.element};
     if (type == "mim.encode_visible") {
-      return [=](const MaskCounts& seen) { return encoder_cost(config, seen.visible, config.depth, e).times(repeats); };
+      return [=, &encoder](const MaskCounts& seen) {
+        model::Pass visible = pass;
+        visible.masks = seen;
+        return encoder.cost(visible).value_or(model::Cost()).times(repeats);
+      };
     }
+    pass.whole = true;
     if (type == "mim.hidden_targets") {
       const auto blocks = write_params(node.node->params())["blocks"].get<std::vector<int64_t>>();
-      const double stream = 4 * (patches + static_cast<double>(config.prefix())) * static_cast<double>(config.width);
-      return [=](const MaskCounts&) {
-        model::Cost cost = encoder_cost(config, patches, blocks.back(), e);
+      pass.blocks = blocks.back();
+      const double stream = 4 * static_cast<double>((shape.patches() + shape.prefix) * shape.width);
+      return [=, &encoder](const MaskCounts&) {
+        model::Cost cost = encoder.cost(pass).value_or(model::Cost());
         cost.working += stream * static_cast<double>(blocks.size());  // they stay until the last one has run
         return cost;
       };
@@ -43,10 +51,10 @@ struct Passes {
     if (type != "supervised.classify" && type != "eval.features" && type != "eval.tokens") return nullptr;
     model::Cost head;
     for (const ModelUse& use : node.uses) {
-      if (const auto* const classifier = model_as<ClassifierResource>(use)) head = classifier_cost(classifier->classifier.config());
+      if (const auto* const found = model_as<model::Head>(use)) head = found->cost(pass).value_or(model::Cost());
     }
-    return [=](const MaskCounts&) {
-      model::Cost cost = encoder_cost(config, patches, config.depth, e);
+    return [=, &encoder](const MaskCounts&) {
+      model::Cost cost = encoder.cost(pass).value_or(model::Cost());
       cost += head;
       return cost;
     };
@@ -56,29 +64,23 @@ struct Passes {
     for (const PortSource& from : node.sources) {
       if (from.node < 0) continue;
       for (const ModelUse& use : facts.pipeline.nodes[static_cast<size_t>(from.node)].uses) {
-        if (const auto* const vit = model_as<VitResource>(use)) return {vit->vit.config().class_token ? 1 : 0, vit->vit.config().prefix()};
+        if (const auto* const encoder = model_as<model::Encoder>(use)) return {encoder->shape().class_token ? 1 : 0, encoder->shape().prefix};
       }
     }
     return {};
   }
 
   PassCost predictor(const CheckedNode& node) const {
+    const auto* const predictor = model_as<model::Predictor>(node.uses[0]);
+    if (predictor == nullptr) return nullptr;
     const Prefix prefix = prefix_for(node);
     const auto repeats = static_cast<double>(facts.masks.repeats);
-    const int e = facts.element;
-    if (const auto* const plain = model_as<PredictorOf<model::Predictor>>(node.uses[0])) {
-      return
-          [=, config = plain->model.config()](const MaskCounts& seen) { return predictor_cost(config, seen, prefix.class_token, e).times(repeats); };
-    }
-    if (const auto* const cross = model_as<PredictorOf<model::CrossPredictor>>(node.uses[0])) {
-      return [=, config = cross->model.config()](const MaskCounts& seen) {
-        return predictor_cost(config, seen, config.maps > 0 ? prefix.all : prefix.class_token, e).times(repeats);
-      };
-    }
-    if (const auto* const conv = model_as<PredictorOf<model::ConvPredictor>>(node.uses[0])) {
-      return [=, config = conv->model.config()](const MaskCounts&) { return predictor_cost(config, e).times(repeats); };
-    }
-    return nullptr;
+    const model::Pass pass{.class_token = prefix.class_token, .prefix = prefix.all, .element = facts.element};
+    return [=](const MaskCounts& seen) {
+      model::Pass masked = pass;
+      masked.masks = seen;
+      return predictor->cost(masked).value_or(model::Cost()).times(repeats);
+    };
   }
 };
 
@@ -90,11 +92,11 @@ void PlanFacts::find_passes() {
     CheckedNode& node = pipeline.nodes[static_cast<size_t>(n)];
     if (node.scope() != Scope::device || node.uses.empty()) continue;
     const PlannedModel& first = models[static_cast<size_t>(node.uses[0].model)];
-    const auto* const vit = find.model_as<VitResource>(node.uses[0]);
+    const auto* const encoder = find.model_as<model::Encoder>(node.uses[0]);
     const std::string type = node.type->info.type;
     // Targets have no gradient, whoever gives them.
     PlannedPass pass{node.name, first.name, first.trained > 0 && type != "mim.hidden_targets", static_cast<double>(first.parameters),
-                     vit ? find.encoder(node, vit->vit.config()) : find.predictor(node)};
+                     encoder ? find.encoder(node, *encoder) : find.predictor(node)};
     if (pass.cost) {
       passes.push_back(std::move(pass));
     } else {
@@ -102,7 +104,8 @@ void PlanFacts::find_passes() {
     }
   }
   for (size_t m = 0; m < resources.size(); ++m) {
-    if (dynamic_cast<ProbeResource*>(resources[m].get())) notes.push_back(models[m].name + ": what its heads do is not counted");
+    const auto* const module = dynamic_cast<model::Module*>(resources[m].get());
+    if (module != nullptr && !module->cost({})) notes.push_back(models[m].name + ": what its heads do is not counted");
   }
 }
 

@@ -2,8 +2,10 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "nodes/device.h"
-#include "nodes/model_resources.h"
+#include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/model/head.h"
+#include "nodes/lib/tensor/model/predictor.h"
+#include "nodes/lib/tensor/types/device_types.h"
 #include "tools/flowrun/pipeline/plan_facts.h"
 #include "tools/flowrun/text.h"
 
@@ -47,8 +49,8 @@ class Ports {
     for (const int n : pipeline_.nodes_of(pipeline_.training_source)) {
       CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
       side_[n] = side_of(node);
-      for (size_t p = 0; p < node.type->ports.size(); ++p) {
-        const PortDoc& port = node.type->ports[p];
+      for (size_t p = 0; p < node.ports.size(); ++p) {
+        const PortDoc& port = node.ports[p];
         if (port.input || !is_read({n, static_cast<int>(p)})) continue;
         const Shape of = shape_of(n, port);
         out.push_back({node.name, port.name, port.type->name, of.text, of.bytes});
@@ -79,7 +81,7 @@ class Ports {
     int side = 0;
     if (node.scope() <= Scope::sample && params.contains("size") && params["size"].is_number_integer()) side = params["size"].get<int>();
     for (size_t p = 0; side == 0 && p < node.sources.size(); ++p) {
-      const std::string type = node.type->ports[p].type->name;
+      const std::string type = node.ports[p].type->name;
       const bool picture = type == Image::type_name || type == ImageBatch::type_name || type == DeviceImages::type_name;
       if (node.sources[p].node >= 0 && picture) side = side_[node.sources[p].node];
     }
@@ -90,23 +92,22 @@ class Ports {
 
   int encoder_side() const {
     for (const auto& resource : facts_.resources) {
-      if (const auto* const vit = dynamic_cast<const VitResource*>(resource.get())) return static_cast<int>(vit->vit.config().image);
+      if (const auto* const encoder = dynamic_cast<const model::Encoder*>(resource.get())) return static_cast<int>(encoder->shape().image);
     }
     return 0;
   }
 
-  /// O of a prediction: rows of the last layer's weight. Of a target: of what it is compared with.
+  /// O of a prediction. Of a target: of what it is compared with.
   double out_width(int n) const {
-    if (const auto* const predictor = dynamic_cast<const PredictorResource*>(model_of(pipeline_.nodes[static_cast<size_t>(n)]))) {
-      const auto& parameters = const_cast<PredictorResource*>(predictor)->parameters();
-      return static_cast<double>(parameters[parameters.size() - 1].numel());  // the bias of that layer
+    if (const auto* const predictor = dynamic_cast<const model::Predictor*>(model_of(pipeline_.nodes[static_cast<size_t>(n)]))) {
+      return static_cast<double>(predictor->out_width());
     }
     for (const CheckedNode& reader : pipeline_.nodes) {
       bool reads = false;
       for (const PortSource& from : reader.sources) reads = reads || from.node == n;
       for (size_t p = 0; reads && p < reader.sources.size(); ++p) {
         const int from = reader.sources[p].node;
-        if (from >= 0 && from != n && std::string(reader.type->ports[p].type->name) == Prediction::type_name) return out_width(from);
+        if (from >= 0 && from != n && std::string(reader.ports[p].type->name) == Prediction::type_name) return out_width(from);
       }
     }
     return 0;
@@ -139,16 +140,16 @@ class Ports {
     if (type == Target::type_name) {
       if (const double width = out_width(n); width > 0) return shape({rows_, masks_.regions, masks_.patches, width}, "float32", 4);
     }
-    if (const auto* const vit = dynamic_cast<const VitResource*>(model_of(node))) return encoder_shape(node, type, vit->vit.config());
+    if (const auto* const encoder = dynamic_cast<const model::Encoder*>(model_of(node))) return encoder_shape(node, type, encoder->shape());
     return {"not known beforehand", -1};
   }
 
-  Shape encoder_shape(const CheckedNode& node, const std::string& type, const model::VitConfig& config) const {
-    const auto width = static_cast<double>(config.width);
+  Shape encoder_shape(const CheckedNode& node, const std::string& type, const model::EncoderShape& encoder) const {
+    const auto width = static_cast<double>(encoder.width);
     if (type == VisibleTokens::type_name) {
-      return shape({rows_, masks_.visible + (config.class_token ? 1 : 0), width}, "float32", 4);
+      return shape({rows_, masks_.visible + (encoder.class_token ? 1 : 0), width}, "float32", 4);
     }
-    if (type == EvalTokens::type_name) return shape({images_, static_cast<double>(config.patches() + config.prefix()), width}, "float32", 4);
+    if (type == EvalTokens::type_name) return shape({images_, static_cast<double>(encoder.patches() + encoder.prefix), width}, "float32", 4);
     if (type == Features::type_name) return shape({images_, width}, "float32", 4);
     if (type == Logits::type_name && node.uses.size() > 1) {
       const auto& head = facts_.models[static_cast<size_t>(node.uses[1].model)];

@@ -6,7 +6,7 @@
 #include <sstream>
 #include <vector>
 
-#include "graph/json_text.h"
+#include "graph/text/json_text.h"
 #include "tools/flowrun/escape.h"
 
 namespace flowrun::tool {

@@ -5,11 +5,11 @@
 #include <iostream>
 #include <span>
 
-#include "graph/error.h"
-#include "graph/json_text.h"
-#include "io/checkpoint.h"
-#include "io/run_directory.h"
-#include "nodes/model/import.h"
+#include "graph/text/error.h"
+#include "graph/text/json_text.h"
+#include "io/run/checkpoint.h"
+#include "io/run/run_directory.h"
+#include "nodes/lib/tensor/model/import.h"
 #include "tools/flowrun/commands.h"
 
 namespace flowrun::tool {

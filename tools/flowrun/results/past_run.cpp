@@ -4,8 +4,8 @@
 #include <charconv>
 #include <cmath>
 
-#include "graph/device.h"
-#include "graph/version.h"
+#include "graph/contract/device.h"
+#include "graph/contract/version.h"
 #include "tools/flowrun/json_files.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/pipeline/part.h"

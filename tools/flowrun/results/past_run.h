@@ -3,8 +3,8 @@
 
 #include <map>
 
-#include "graph/engine.h"
-#include "io/run_directory.h"
+#include "graph/engine/engine.h"
+#include "io/run/run_directory.h"
 #include "tools/flowrun/run/data_record.h"
 
 namespace flowrun::tool {

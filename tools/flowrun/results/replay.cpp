@@ -4,8 +4,8 @@
 #include <iostream>
 #include <set>
 
-#include "graph/json_text.h"
-#include "io/png.h"
+#include "graph/text/json_text.h"
+#include "io/codec/png.h"
 #include "tools/flowrun/commands.h"
 #include "tools/flowrun/pipeline/part.h"
 #include "tools/flowrun/results/past_run.h"
@@ -20,7 +20,7 @@ namespace {
 using nlohmann::ordered_json;
 
 bool gives(const CheckedNode& node, const char* type) {
-  return std::any_of(node.type->ports.begin(), node.type->ports.end(),
+  return std::any_of(node.ports.begin(), node.ports.end(),
                      [&](const PortDoc& port) { return !port.input && std::string_view(port.type->name) == type; });
 }
 

@@ -4,11 +4,11 @@
 #include <functional>
 #include <optional>
 
-#include "graph/error.h"
+#include "graph/text/error.h"
+#include "io/codec/image_decoder.h"
 #include "io/error.h"
-#include "io/image_decoder.h"
-#include "io/resize.h"
-#include "nodes/report/sheet.h"
+#include "io/resize/resize.h"
+#include "nodes/lib/tensor/report/sheet.h"
 #include "tools/flowrun/pipeline/mask_picture.h"
 
 namespace flowrun::tool {

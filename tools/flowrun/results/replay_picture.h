@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "nodes/host.h"
+#include "nodes/lib/host/types/host_types.h"
 
 namespace flowrun::tool {
 

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <optional>
 
-#include "graph/rng.h"
+#include "graph/contract/rng.h"
 #include "tools/flowrun/pipeline/mask_picture.h"
 
 namespace flowrun::tool {

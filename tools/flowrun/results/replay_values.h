@@ -6,7 +6,7 @@
 #include <variant>
 
 #include "graph/node.h"
-#include "nodes/host.h"
+#include "nodes/lib/host/types/host_types.h"
 
 namespace flowrun::tool {
 

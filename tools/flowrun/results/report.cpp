@@ -6,8 +6,8 @@
 #include <set>
 #include <sstream>
 
-#include "graph/context.h"
-#include "graph/json_text.h"
+#include "graph/contract/context.h"
+#include "graph/text/json_text.h"
 #include "io/file.h"
 #include "tools/flowrun/escape.h"
 #include "tools/flowrun/pipeline/graph_picture.h"

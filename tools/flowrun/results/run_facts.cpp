@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <fstream>
 
-#include "graph/error.h"
+#include "graph/text/error.h"
 #include "tools/flowrun/json_files.h"
 
 namespace flowrun::tool {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "io/run_directory.h"
+#include "io/run/run_directory.h"
 #include "tools/flowrun/results/chart.h"
 
 namespace flowrun::tool {

@@ -14,7 +14,7 @@ void SampleCollector::see(const Tapped& tapped) {
   const bool sample = tapped.level == sample_level;
   if (sample ? tapped.sample != sample_ || tapped.place.position != position_ : tapped.place.position != position_ - in_group_) return;
   Seen seen{1e3 * static_cast<double>(tapped.ticks) * again_->engine().stats().seconds_per_tick(), {}};
-  const std::vector<PortDoc>& ports = again_->pipeline().nodes[static_cast<size_t>(tapped.node)].type->ports;
+  const std::vector<PortDoc>& ports = again_->pipeline().nodes[static_cast<size_t>(tapped.node)].ports;
   for (size_t p = 0; p < ports.size(); ++p) {
     if (ports[p].input) continue;
     const void* object = tapped.call.own[tapped.call.slots[p].index];

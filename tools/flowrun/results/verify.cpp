@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <iostream>
 
-#include "graph/json_text.h"
+#include "graph/text/json_text.h"
 #include "tools/flowrun/commands.h"
 #include "tools/flowrun/results/past_run.h"
 #include "tools/flowrun/results/replay_values.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "graph/json_text.h"
+#include "graph/text/json_text.h"
 #include "io/file.h"
 #include "tools/flowrun/json_files.h"
 

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "graph/engine.h"
-#include "io/run_directory.h"
+#include "graph/engine/engine.h"
+#include "io/run/run_directory.h"
 
 namespace flowrun::tool {
 

@@ -4,12 +4,12 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "graph/bind.h"
-#include "graph/error.h"
-#include "graph/log.h"
-#include "graph/period.h"
-#include "io/run_directory.h"
-#include "nodes/model_resources.h"
+#include "graph/contract/log.h"
+#include "graph/contract/period.h"
+#include "graph/run/bind.h"
+#include "graph/text/error.h"
+#include "io/run/run_directory.h"
+#include "nodes/lib/tensor/model/module.h"
 #include "tools/flowrun/json_files.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/run/look.h"
@@ -90,7 +90,7 @@ std::optional<double> checkpoint_bytes(CheckedPipeline& pipeline) {
   for (CheckedModel& model : pipeline.models) {
     bind_models(model.model->params(), pipeline.models, resources);
     resources.push_back(model.model->open({run, model.name, 0}));
-    auto* const opened = dynamic_cast<ModelResource*>(resources.back().get());
+    auto* const opened = dynamic_cast<model::Module*>(resources.back().get());
     if (opened == nullptr) return {};
     const auto weights = static_cast<double>(opened->parameters().count()) * sizeof(float);
     sum += weights * (trained[resources.size() - 1] ? 3 : 1);  // an optimizer has two moments of each

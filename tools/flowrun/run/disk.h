@@ -5,7 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <vector>
 
-#include "graph/engine.h"
+#include "graph/engine/engine.h"
 #include "tools/flowrun/run/sweep.h"
 
 namespace flowrun::tool {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <sys/socket.h>
 
-#include "graph/error.h"
+#include "graph/text/error.h"
 
 namespace flowrun::tool {
 namespace {

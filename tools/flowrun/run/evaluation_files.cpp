@@ -7,9 +7,9 @@
 #include <unistd.h>
 #include <vector>
 
+#include "io/codec/image_format.h"
 #include "io/error.h"
 #include "io/file.h"
-#include "io/image_format.h"
 #include "io/workers.h"
 
 namespace flowrun::tool {

@@ -1,7 +1,7 @@
 // The pictures of evaluations, looked at before training begins.
 #pragma once
 
-#include "graph/validate.h"
+#include "graph/check/entries.h"
 
 namespace flowrun::tool {
 

@@ -1,6 +1,6 @@
 #include "tools/flowrun/run/look.h"
 
-#include "graph/log.h"
+#include "graph/contract/log.h"
 
 namespace flowrun::tool {
 

@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "graph/engine.h"
+#include "graph/engine/engine.h"
 
 namespace flowrun::tool {
 

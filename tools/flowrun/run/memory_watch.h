@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "graph/context.h"
+#include "graph/contract/context.h"
 
 namespace flowrun::tool {
 

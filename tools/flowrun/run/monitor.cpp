@@ -3,8 +3,8 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
-#include "graph/json_text.h"
-#include "graph/log.h"
+#include "graph/contract/log.h"
+#include "graph/text/json_text.h"
 #include "io/file.h"
 
 namespace flowrun::tool {

@@ -9,8 +9,8 @@
 #include <string>
 #include <thread>
 
-#include "graph/engine.h"
-#include "io/run_holder.h"
+#include "graph/engine/engine.h"
+#include "io/run/run_holder.h"
 #include "tools/flowrun/run/endpoint.h"
 
 namespace flowrun::tool {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "graph/engine.h"
+#include "graph/engine/engine.h"
 #include "tools/flowrun/run/limits.h"
 #include "tools/flowrun/run/terminal.h"
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "graph/json_text.h"
-#include "graph/log.h"
+#include "graph/contract/log.h"
+#include "graph/text/json_text.h"
 #include "io/file.h"
 #include "tools/flowrun/escape.h"
 #include "tools/flowrun/json_files.h"

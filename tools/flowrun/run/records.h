@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "graph/engine.h"
-#include "io/run_directory.h"
+#include "graph/engine/engine.h"
+#include "io/run/run_directory.h"
 
 namespace flowrun::tool {
 

@@ -1,14 +1,15 @@
 #include "tools/flowrun/run/resume.h"
 
-#include "graph/context.h"
-#include "graph/json_text.h"
-#include "graph/names.h"
-#include "graph/resolved.h"
-#include "io/checkpoint.h"
+#include "graph/check/resolved.h"
+#include "graph/contract/context.h"
+#include "graph/node.h"
+#include "graph/text/json_text.h"
+#include "graph/text/names.h"
 #include "io/file.h"
-#include "io/safetensors.h"
+#include "io/run/checkpoint.h"
+#include "io/run/safetensors.h"
+#include "io/run/tensorboard.h"
 #include "io/strict_json.h"
-#include "io/tensorboard.h"
 
 namespace flowrun::tool {
 namespace {
@@ -22,12 +23,35 @@ State read_state(const std::filesystem::path& path) {
   return state;
 }
 
+/// Parameters that a type has had since the pipeline was stored stand at their defaults in it.
+void add_defaults(nlohmann::ordered_json& object, const std::vector<ParamDoc>& params) {
+  for (const ParamDoc& param : params) {
+    if (!param.members.empty()) {
+      add_defaults(object[param.name], param.members);
+    } else if (!object.contains(param.name) && !param.initial.empty()) {
+      object[param.name] = nlohmann::ordered_json::parse(param.initial, nullptr, /*allow_exceptions=*/false);
+    }
+  }
+}
+
+template <class Find>
+void add_defaults_of(nlohmann::ordered_json& pipeline, const char* section, Find find) {
+  if (!pipeline.contains(section) || !pipeline[section].is_object()) return;
+  for (auto& [name, object] : pipeline[section].items()) {
+    if (!object.is_object() || !object.contains("type") || !object["type"].is_string()) continue;
+    if (const auto* const type = find(object["type"].template get<std::string>())) add_defaults(object, type->params);
+  }
+}
+
 }  // namespace
 
 nlohmann::ordered_json stored_pipeline(const io::RunPaths& paths) {
   std::vector<uint8_t> text;
   io::read_file(paths.pipeline, text);
-  return io::parse_strict_json({reinterpret_cast<const char*>(text.data()), text.size()}, paths.pipeline.string());
+  auto out = io::parse_strict_json({reinterpret_cast<const char*>(text.data()), text.size()}, paths.pipeline.string());
+  add_defaults_of(out, "models", [](const std::string& type) { return find_model_type(type); });
+  add_defaults_of(out, "nodes", [](const std::string& type) { return find_node_type(type); });
+  return out;
 }
 
 void adopt(RunParams& run, const nlohmann::ordered_json& stored) {

@@ -4,14 +4,14 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "graph/deadline.h"
-#include "graph/device.h"
-#include "graph/json_text.h"
-#include "graph/log.h"
-#include "graph/ranks.h"
-#include "graph/resolved.h"
-#include "io/checkpoint.h"
+#include "graph/check/resolved.h"
+#include "graph/contract/deadline.h"
+#include "graph/contract/device.h"
+#include "graph/contract/log.h"
+#include "graph/contract/ranks.h"
+#include "graph/text/json_text.h"
 #include "io/file.h"
+#include "io/run/checkpoint.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/results/report.h"
 #include "tools/flowrun/run/data_record.h"

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "graph/json_text.h"
-#include "io/run_directory.h"
+#include "graph/text/json_text.h"
+#include "io/run/run_directory.h"
 #include "tools/flowrun/run/resume.h"
 
 namespace flowrun::tool {

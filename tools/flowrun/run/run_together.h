@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <string>
 
-#include "graph/ranks.h"
-#include "graph/validate.h"
+#include "graph/check/entries.h"
+#include "graph/contract/ranks.h"
 #include "tools/flowrun/commands.h"
 
 namespace flowrun::tool {

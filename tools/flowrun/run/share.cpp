@@ -6,9 +6,9 @@
 #include <set>
 #include <thread>
 
-#include "graph/device.h"
-#include "graph/engine.h"
-#include "graph/json_text.h"
+#include "graph/contract/device.h"
+#include "graph/engine/engine.h"
+#include "graph/text/json_text.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/pipeline/part.h"
 #include "tools/flowrun/run/look.h"
@@ -33,7 +33,7 @@ struct Side {
 
   /// Whether another run can take what the batch node gives.
   static bool gives(const CheckedNode& node) {
-    const auto& ports = node.type->ports;
+    const auto& ports = node.ports;
     const auto fits = [](const PortDoc& port) { return port.input || (port.type->copy != nullptr && port.in_place == nullptr); };
     return std::all_of(ports.begin(), ports.end(), fits) && std::any_of(ports.begin(), ports.end(), [](const PortDoc& port) { return !port.input; });
   }

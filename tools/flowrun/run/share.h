@@ -1,7 +1,7 @@
 // sweep --share: variants whose input is the same run side by side in one process, and their input is made once.
 #pragma once
 
-#include "graph/validate.h"
+#include "graph/check/entries.h"
 #include "tools/flowrun/run/sweep.h"
 
 namespace flowrun::tool {

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <unistd.h>
 
-#include "io/run_directory.h"
+#include "io/run/run_directory.h"
 #include "tools/flowrun/commands.h"
 #include "tools/flowrun/run/terminal.h"
 

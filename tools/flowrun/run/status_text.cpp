@@ -4,7 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "graph/json_text.h"
+#include "graph/text/json_text.h"
 #include "tools/flowrun/run/monitor.h"
 #include "tools/flowrun/text.h"
 

@@ -12,11 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "graph/context.h"
-#include "graph/json_text.h"
-#include "io/checkpoint.h"
+#include "graph/contract/context.h"
+#include "graph/text/json_text.h"
 #include "io/file.h"
-#include "io/run_directory.h"
+#include "io/run/checkpoint.h"
+#include "io/run/run_directory.h"
 #include "io/strict_json.h"
 #include "tools/flowrun/json_files.h"
 #include "tools/flowrun/pipeline/load.h"

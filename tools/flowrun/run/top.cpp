@@ -6,12 +6,12 @@
 #include <thread>
 #include <unistd.h>
 
-#include "graph/context.h"
-#include "graph/json_text.h"
-#include "io/checkpoint.h"
+#include "graph/contract/context.h"
+#include "graph/text/json_text.h"
 #include "io/error.h"
-#include "io/run_directory.h"
-#include "io/run_holder.h"
+#include "io/run/checkpoint.h"
+#include "io/run/run_directory.h"
+#include "io/run/run_holder.h"
 #include "tools/flowrun/commands.h"
 #include "tools/flowrun/json_files.h"
 #include "tools/flowrun/run/monitor.h"

@@ -7,9 +7,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "graph/context.h"
-#include "graph/json_text.h"
-#include "io/run_directory.h"
+#include "graph/contract/context.h"
+#include "graph/text/json_text.h"
+#include "io/run/run_directory.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/run/run_together.h"
 #include "tools/flowrun/speed/groups.h"

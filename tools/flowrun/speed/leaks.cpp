@@ -10,8 +10,8 @@
 #include <unistd.h>
 #include <utility>
 
-#include "graph/error.h"
-#include "graph/worker.h"
+#include "graph/measure/worker.h"
+#include "graph/text/error.h"
 #include "tools/flowrun/run/memory_watch.h"
 #include "tools/flowrun/speed/measure.h"
 

@@ -8,8 +8,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "graph/device.h"
-#include "graph/slowdown.h"
+#include "graph/contract/device.h"
+#include "graph/measure/slowdown.h"
 
 namespace flowrun::tool {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/engine.h"
+#include "graph/engine/engine.h"
 #include "tools/flowrun/speed/leaks.h"
 
 namespace flowrun::tool {

@@ -4,9 +4,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "graph/context.h"
-#include "graph/device.h"
-#include "graph/json_text.h"
+#include "graph/contract/context.h"
+#include "graph/contract/device.h"
+#include "graph/text/json_text.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/pipeline/part.h"
 #include "tools/flowrun/run/run_together.h"

@@ -5,9 +5,9 @@
 #include <cstring>
 #include <set>
 
-#include "graph/context.h"
-#include "graph/device.h"
-#include "io/run_directory.h"
+#include "graph/contract/context.h"
+#include "graph/contract/device.h"
+#include "io/run/run_directory.h"
 #include "tools/flowrun/json_files.h"
 #include "tools/flowrun/pipeline/load.h"
 #include "tools/flowrun/pipeline/part.h"

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <queue>
 
-#include "graph/json_text.h"
+#include "graph/text/json_text.h"
 
 namespace flowrun::tool {
 namespace {

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "graph/engine.h"
+#include "graph/engine/engine.h"
 
 namespace flowrun::tool {
 

@@ -5,7 +5,7 @@
 #include <set>
 #include <sstream>
 
-#include "graph/json_text.h"
+#include "graph/text/json_text.h"
 #include "io/file.h"
 #include "tools/flowrun/pipeline/load.h"
 
@@ -70,7 +70,7 @@ std::string when_text(const NodeType& type) {
                                                      {Scope::device, "per group, on the device, in order"},
                                                      {Scope::step, "per step, on the device, in order"},
                                                      {Scope::evaluation, "per evaluation, when its streams have passed"}};
-  return std::string(texts.at(type.info.scope)) + (type.info.late ? ", after all others" : "");
+  return std::string(texts.at(type.info.scope)) + (type.info.moment != Moment::work ? ", after all others" : "");
 }
 
 std::vector<Entry> entries() {
@@ -104,7 +104,7 @@ std::string example(const Entry& entry) {
   std::string text = "{ \"type\": \"" + entry.type + "\"";
   std::vector<std::string> in;
   for (const PortDoc& port : entry.ports) {
-    if (port.input && !port.optional) in.push_back("\"" + port.name + "\": …");
+    if (port.input && !port.optional) in.push_back("\"" + port.name + (port.list ? "\": [ … ]" : "\": …"));
   }
   if (!in.empty()) text += ", \"in\": { " + join(in) + " }";
   for (const ParamDoc& param : entry.params) {
@@ -112,6 +112,8 @@ std::string example(const Entry& entry) {
   }
   return text + " }";
 }
+
+std::string type_name(const PortDoc& port) { return std::string(port.list ? "list of " : "") + port.type->name; }
 
 std::string port_name(const PortDoc& port) { return port.name + (port.optional ? " (optional)" : ""); }
 
@@ -127,7 +129,7 @@ std::string page(const Entry& entry) {
       if (port.input != input) continue;
       if (first) out << "\n| " << (input ? "in" : "out") << " | type | |\n|---|---|---|\n";
       first = false;
-      out << "| `" << port.name << "`" << (port.optional ? " (optional)" : "") << " | " << port.type->name << " | " << port.brief << " |\n";
+      out << "| `" << port.name << "`" << (port.optional ? " (optional)" : "") << " | " << type_name(port) << " | " << port.brief << " |\n";
     }
   }
   if (!entry.params.empty()) out << "\n| parameter | value | default | |\n|---|---|---|---|\n";
@@ -160,7 +162,7 @@ void print_entry(const Entry& entry) {
   for (const PortDoc& port : entry.ports) width = std::max(width, port_name(port).size());
   for (const PortDoc& port : entry.ports) {
     const std::string name = port_name(port);
-    out << (port.input ? "in    " : "out   ") << name << std::string(width + 2 - name.size(), ' ') << port.type->name << ": " << port.brief << "\n";
+    out << (port.input ? "in    " : "out   ") << name << std::string(width + 2 - name.size(), ' ') << type_name(port) << ": " << port.brief << "\n";
   }
   if (!entry.params.empty()) out << "\nparameters\n";
   for (const ParamDoc& param : entry.params) {
@@ -193,7 +195,8 @@ ordered_json entry_json(const Entry& entry) {
                             {"direction", port.input ? "in" : "out"},
                             {"type", port.type->name},
                             {"brief", port.brief},
-                            {"optional", port.optional}});
+                            {"optional", port.optional},
+                            {"list", port.list}});
   }
   out["params"] = ordered_json::array();
   for (const ParamDoc& param : entry.params) out["params"].push_back(param_json(param));

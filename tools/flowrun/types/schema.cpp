@@ -1,7 +1,7 @@
 // schema: the JSON Schema of pipeline files (draft 2020-12), so that editors complete and check while one types.
 #include <iostream>
 
-#include "graph/json_text.h"
+#include "graph/text/json_text.h"
 #include "tools/flowrun/pipeline/load.h"
 
 namespace flowrun::tool {
@@ -63,7 +63,11 @@ ordered_json object_schema(const std::vector<ParamDoc>& params) {
 ordered_json in_schema(const NodeType& type) {
   ordered_json map = {{"type", "object"}, {"properties", ordered_json::object()}, {"additionalProperties", false}};
   for (const PortDoc& port : type.ports) {
-    if (port.input) map["properties"][port.name] = {{"type", "string"}, {"description", port.brief}};
+    if (!port.input) continue;
+    ordered_json from = {{"type", "string"}};
+    if (port.list) from = {{"anyOf", {{{"type", "string"}}, {{"type", "array"}, {"items", {{"type", "string"}}}, {"minItems", 1}}}}};
+    from["description"] = port.brief;
+    map["properties"][port.name] = std::move(from);
   }
   return {{"anyOf", {{{"type", "string"}}, std::move(map)}}, {"description", "NODE, NODE.PORT, NODE.*, or a map from port to one of these"}};
 }

@@ -1,6 +1,6 @@
 #include <gmock/gmock.h>
 
-#include "nodes/host.h"
+#include "nodes/lib/host/types/host_types.h"
 #include "support/run_node.h"
 
 namespace flowrun {

@@ -1,9 +1,9 @@
 #include <cmath>
 #include <gmock/gmock.h>
 
-#include "io/jpeg.h"
-#include "io/resize.h"
-#include "nodes/host.h"
+#include "io/codec/jpeg.h"
+#include "io/resize/resize.h"
+#include "nodes/lib/host/types/host_types.h"
 #include "support/io_python.h"
 #include "support/run_node.h"
 

@@ -1,10 +1,10 @@
 // Nodes of label maps.
 #include <gmock/gmock.h>
 
+#include "io/codec/png.h"
 #include "io/error.h"
-#include "io/png.h"
-#include "nodes/host.h"
-#include "nodes/image/colour_table.h"
+#include "nodes/lib/host/image/colour_table.h"
+#include "nodes/lib/host/types/host_types.h"
 #include "support/io_python.h"
 #include "support/run_node.h"
 

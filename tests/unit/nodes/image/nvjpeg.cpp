@@ -8,10 +8,10 @@
 #include <gtest/gtest.h>
 #include <thread>
 
+#include "io/codec/jpeg.h"
 #include "io/error.h"
-#include "io/jpeg.h"
-#include "nodes/device/cuda_module.h"
-#include "nodes/device/jpeg_device.h"
+#include "nodes/lib/host/device/cuda_module.h"
+#include "nodes/lib/host/device/jpeg_device.h"
 #include "support/io_images.h"
 #include "support/io_jpeg.h"
 

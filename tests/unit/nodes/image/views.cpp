@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 
-#include "io/jpeg.h"
-#include "nodes/host.h"
+#include "io/codec/jpeg.h"
+#include "nodes/lib/host/types/host_types.h"
 #include "support/run_node.h"
 
 namespace flowrun {

@@ -1,7 +1,7 @@
 // The mask nodes as a pipeline runs them: parameters, errors, ranks and the ledger.
 #include <gmock/gmock.h>
 
-#include "nodes/host.h"
+#include "nodes/lib/host/types/host_types.h"
 #include "tests/support/run_node.h"
 
 namespace flowrun {

@@ -9,14 +9,14 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
-#include "nodes/loss/regression.h"
-#include "nodes/mim/hog.h"
-#include "nodes/mim/math.h"
-#include "nodes/model/conv_predictor.h"
-#include "nodes/model/cross_predictor.h"
-#include "nodes/model/random.h"
-#include "nodes/model/rows.h"
-#include "nodes/model/vit.h"
+#include "nodes/lib/tensor/loss/regression.h"
+#include "nodes/lib/tensor/model/conv_predictor.h"
+#include "nodes/lib/tensor/model/cross_predictor.h"
+#include "nodes/lib/tensor/model/random.h"
+#include "nodes/lib/tensor/model/rows.h"
+#include "nodes/lib/tensor/model/vit.h"
+#include "nodes/lib/tensor/target/hog.h"
+#include "nodes/lib/tensor/target/normalised.h"
 #include "support/torch_reference.h"
 
 namespace flowrun {
@@ -160,7 +160,8 @@ TEST_P(Methods, ConvPredictorFillsHiddenPlacesWithKeyedNoise) {
 }
 
 TEST_P(Methods, JointRegionsAreOneSequence) {
-  model::Predictor predictor({.grid = 4, .encoder_width = 24, .width = 16, .depth = 2, .heads = 4, .registers = 1, .out_width = 10, .joint = true});
+  model::TransformerPredictor predictor(
+      {.grid = 4, .encoder_width = 24, .width = 16, .depth = 2, .heads = 4, .registers = 1, .out_width = 10, .joint = true});
   predictor.to(at::kCPU, dtype());
   load("joint", predictor.parameters());
   compare("joint", predictor.parameters(), predictor.predict(at("joint/cls"), at("joint/patch"), at("visible"), at("targets")));

@@ -6,10 +6,11 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "nodes/device.h"
-#include "nodes/report/write_checkpoint.h"
+#include "nodes/lib/tensor/report/write_checkpoint.h"
+#include "nodes/lib/tensor/types/device_types.h"
 #include "support/fake_device.h"
 #include "support/run_node.h"
+#include "support/snapshot_view.h"
 #include "support/torch_reference.h"
 
 namespace flowrun {
@@ -76,6 +77,7 @@ class Reporter {
   Tensor place(const Tensor& tensor) const { return on_device_ ? test::on_fake(tensor) : tensor; }
   StepContext at(int64_t step, Reports& reports) const {
     return {.run = run_,
+            .view = view_,
             .step = step,
             .epoch = static_cast<double>(step) / 4,
             .images = step * run_.batch,
@@ -83,14 +85,13 @@ class Reporter {
             .seconds = static_cast<double>(step),
             .first_step = 1,
             .stopping = false,
-            .reports = reports,
-            .snapshot = [](const void*) { return Snapshot(); },
-            .engine = nullptr};
+            .reports = reports};
   }
 
   const bool on_device_;
   const std::filesystem::path folder_;
   RunInfo run_;
+  const test::SnapshotView view_;
   std::unique_ptr<Node> node_;
   uint64_t ledger_ = 0;
 };

@@ -1,10 +1,10 @@
 #include <filesystem>
 #include <gmock/gmock.h>
 
+#include "io/codec/jpeg.h"
 #include "io/error.h"
-#include "io/jpeg.h"
-#include "io/pack.h"
-#include "nodes/host.h"
+#include "io/pack/pack.h"
+#include "nodes/lib/host/types/host_types.h"
 #include "support/io_files.h"
 #include "support/run_node.h"
 

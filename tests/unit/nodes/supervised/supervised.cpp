@@ -11,10 +11,10 @@
 #include <gmock/gmock.h>
 #include <numbers>
 
-#include "nodes/classifier_resource.h"
-#include "nodes/device.h"
-#include "nodes/loss/classification.h"
-#include "nodes/supervised/mix_math.h"
+#include "nodes/lib/tensor/loss/classification.h"
+#include "nodes/lib/tensor/model/classifier.h"
+#include "nodes/lib/tensor/target/mix_math.h"
+#include "nodes/lib/tensor/types/device_types.h"
 #include "support/run_node.h"
 #include "support/torch_reference.h"
 
@@ -137,13 +137,13 @@ TEST(Classifier, DropPathThatKeepsEverythingChangesNothing) {
 }
 
 TEST(Classifier, BeginsAsMaesAndIsSavedUnderTimmsNames) {
-  ClassifierResource resource({.classes = 50, .width = 96});
-  resource.classifier.parameters().initialise(1);
-  EXPECT_NEAR(resource.classifier.parameters().get("head.weight").square().mean().sqrt().item<double>(), 2e-5, 1e-6);
-  ClassifierResource other({.classes = 50, .width = 96});
+  model::Classifier resource({.classes = 50, .width = 96});
+  resource.parameters().initialise(1);
+  EXPECT_NEAR(resource.parameters().get("head.weight").square().mean().sqrt().item<double>(), 2e-5, 1e-6);
+  model::Classifier other({.classes = 50, .width = 96});
   other.restore(resource.save());
-  for (const model::Parameter& parameter : resource.classifier.parameters()) {
-    EXPECT_TRUE(parameter.value.equal(other.classifier.parameters().get(parameter.name))) << parameter.name;
+  for (const model::Parameter& parameter : resource.parameters()) {
+    EXPECT_TRUE(parameter.value.equal(other.parameters().get(parameter.name))) << parameter.name;
   }
   EXPECT_THAT(resource.save(), testing::UnorderedElementsAre(testing::Key("fc_norm.weight"), testing::Key("fc_norm.bias"),
                                                              testing::Key("head.weight"), testing::Key("head.bias")));

@@ -1,0 +1,510 @@
+#include "graph/check/connect.h"
+
+#include <algorithm>
+#include <set>
+
+namespace flowrun {
+namespace {
+
+using Kind = Value::Kind;
+
+class Connector {
+ public:
+  Connector(const std::vector<const Value*>& objects, const std::vector<std::string>& broken, CheckedPipeline& pipeline, Diagnostics& faults)
+      : objects_(objects), broken_(broken), p_(pipeline), faults_(faults) {}
+
+  void run() {
+    const size_t before = faults_.count();
+    for (int n = 0; n < count(); ++n) repeat_lists(n);
+    for (int n = 0; n < count(); ++n) {
+      connect(n);
+      read_after(n);
+    }
+    const bool connected = faults_.count() == before && broken_.empty();
+    if (connected) check_scopes();
+    if (broken_.empty()) find_unused();
+    // What follows from connections that are not there is no fault of its own.
+    if (!sort() || !connected) return;
+    find_streams();
+    if (faults_.count() == before) check_order();
+  }
+
+ private:
+  CheckedNode& node(int n) { return p_.nodes[n]; }
+  int count() const { return static_cast<int>(p_.nodes.size()); }
+  const std::vector<PortDoc>& ports(int n) { return node(n).ports; }
+
+  bool is_broken(const std::string& name) const { return std::find(broken_.begin(), broken_.end(), name) != broken_.end(); }
+
+  int find_node(std::string_view name) {
+    for (int n = 0; n < count(); ++n) {
+      if (node(n).name == name) return n;
+    }
+    return -1;
+  }
+
+  /// `image "image", region "region"`: what a node provides, for messages.
+  std::string provides(int n) {
+    std::vector<std::string> out;
+    for (const PortDoc& port : ports(n)) {
+      if (!port.input) out.push_back(port.name + " (" + port.type->name + ")");
+    }
+    return out.empty() ? node(n).name + " provides nothing" : node(n).name + " provides: " + join(out);
+  }
+
+  std::string takes(int n) {
+    std::vector<std::string> out;
+    for (const PortDoc& port : node(n).type->ports) {
+      if (port.input) out.push_back(port.name + " (" + type_text(port) + (port.optional ? ", optional)" : ")"));
+    }
+    return out.empty() ? node(n).type->info.type + std::string(" takes no inputs") : node(n).type->info.type + std::string(" takes: ") + join(out);
+  }
+
+  /// The ports of the type, a list once for each connection that the node gives it.
+  void repeat_lists(int n) {
+    const Value* in = objects_[n]->find("in");
+    for (const PortDoc& port : node(n).type->ports) {
+      const Value* items = port.list && in && in->is(Kind::object) ? in->find(port.name) : nullptr;
+      const size_t times = items && items->is(Kind::array) ? std::max<size_t>(1, items->items.size()) : 1;
+      node(n).ports.insert(node(n).ports.end(), times, port);
+    }
+    node(n).sources.assign(ports(n).size(), {});
+  }
+
+  static std::string type_text(const PortDoc& port) { return std::string(port.list ? "list of " : "") + port.type->name; }
+
+  void connect(int n) {
+    const Value* in = objects_[n]->find("in");
+    if (in && in->is(Kind::string)) {
+      connect_all(n, *in);
+    } else if (in && in->is(Kind::object)) {
+      connect_map(n, *in);
+    } else if (in) {
+      faults_.error(in->where,
+                    node(n).name + ": in must be \"node\", \"node.port\", \"node.*\" or an object from port to source, not " + kind_name(in->kind));
+      failed_.insert({n, -1});
+      return;
+    }
+    std::vector<std::string> open;
+    for (size_t i = 0; i < ports(n).size(); ++i) {
+      const PortDoc& port = ports(n)[i];
+      if (port.input && !port.optional && node(n).sources[i].node < 0 && !failed_.contains({n, static_cast<int>(i)})) {
+        open.push_back(port.name + " (" + type_text(port) + ")");
+      }
+    }
+    if (!open.empty() && !failed_.contains({n, -1})) {
+      faults_.error(in ? in->where : node(n).where, node(n).name + ": not connected: " + join(open), takes(n));
+      failed_.insert({n, -1});
+    }
+  }
+
+  /// A string: every required input (of "node.*": every input that has a namesake) comes from one node.
+  void connect_all(int n, const Value& in) {
+    const bool star = in.string.ends_with(".*");
+    const std::string name = star ? in.string.substr(0, in.string.size() - 2) : in.string;
+    const std::vector<PortDoc>& all = ports(n);
+    if (std::none_of(all.begin(), all.end(), [](const PortDoc& p) { return p.input; })) {
+      faults_.error(in.where, node(n).name + ": " + takes(n));
+      return;
+    }
+    const auto required = std::count_if(all.begin(), all.end(), [](const PortDoc& p) { return p.input && !p.optional; });
+    const int from = star ? source_node(n, name, in.where) : -1;
+    if (star && from < 0) return void(failed_.insert({n, -1}));
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (!all[i].input) continue;
+      if (star) {
+        const int port = named_output(from, all[i].name);
+        if (port >= 0 && fits(from, port, all[i])) node(n).sources[i] = {from, port};
+      } else if (!all[i].optional || (required == 0 && i == 0)) {
+        bind(n, static_cast<int>(i), name, in.where);
+        if (failed_.contains({n, static_cast<int>(i)})) return void(failed_.insert({n, -1}));
+      }
+    }
+  }
+
+  void connect_map(int n, const Value& in) {
+    for (const Member& member : in.members) {
+      std::vector<std::string> names;
+      int port = -1;
+      for (size_t i = 0; i < ports(n).size(); ++i) {
+        if (!ports(n)[i].input) continue;
+        names.push_back(ports(n)[i].name);
+        if (names.back() == member.key && port < 0) port = static_cast<int>(i);
+      }
+      if (port < 0) {
+        faults_.error(member.key_where, node(n).name + ": no input \"" + member.key + "\"", did_you_mean(member.key, names) + takes(n));
+        failed_.insert({n, -1});
+      } else if (ports(n)[port].list && member.value.is(Kind::array)) {
+        connect_list(n, port, member.value);
+      } else if (!member.value.is(Kind::string)) {
+        faults_.error(member.value.where, node(n).name + ": the source of " + member.key + " must be \"node\" or \"node.port\"" +
+                                              (ports(n)[port].list ? ", or a list of these" : ""));
+        failed_.insert({n, port});
+      } else {
+        bind(n, port, member.value.string, member.value.where);
+      }
+    }
+  }
+
+  void connect_list(int n, int first, const Value& list) {
+    for (size_t i = 0; i < list.items.size(); ++i) {
+      const Value& item = list.items[i];
+      const int port = first + static_cast<int>(i);
+      if (item.is(Kind::string)) {
+        bind(n, port, item.string, item.where);
+        const PortSource& from = node(n).sources[port];
+        const auto twice = [&](int other) { return node(n).sources[other].node == from.node && node(n).sources[other].port == from.port; };
+        for (int other = first; from.node >= 0 && other < port; ++other) {
+          if (twice(other)) faults_.error(item.where, node(n).name + ": " + item.string + " is in the list " + ports(n)[first].name + " twice");
+        }
+      } else {
+        faults_.error(item.where, node(n).name + ": an item of " + ports(n)[first].name + " must be \"node\" or \"node.port\"");
+        failed_.insert({n, port});
+      }
+    }
+  }
+
+  int source_node(int n, const std::string& name, const Location& where) {
+    const int from = find_node(name);
+    if (from >= 0 || is_broken(name)) return from;
+    std::vector<std::string> names;
+    for (int i = 0; i < count(); ++i) {
+      if (i != n) names.push_back(node(i).name);
+    }
+    const std::string best = nearest(name, names);
+    faults_.error(where, node(n).name + ": no node or port \"" + name + "\"",
+                  best.empty() ? "there are: " + join(names) : "did you mean \"" + best + "\"? " + provides(find_node(best)));
+    return -1;
+  }
+
+  int named_output(int n, const std::string& name) {
+    for (size_t i = 0; i < ports(n).size(); ++i) {
+      if (!ports(n)[i].input && ports(n)[i].name == name) return static_cast<int>(i);
+    }
+    return -1;
+  }
+
+  bool fits(int from, int port, const PortDoc& input) { return std::string_view(ports(from)[port].type->name) == input.type->name; }
+
+  /// One input from "node" or "node.port".
+  void bind(int n, int input, const std::string& text, const Location& where) {
+    failed_.insert({n, input});
+    const size_t dot = text.find('.');
+    const int from = source_node(n, text.substr(0, dot), where);
+    if (from < 0) return;
+    const PortDoc& wanted = ports(n)[input];
+    int port = -1;
+    if (dot != std::string::npos) {
+      const std::string name = text.substr(dot + 1);
+      port = named_output(from, name);
+      if (port < 0) {
+        std::vector<std::string> names;
+        for (const PortDoc& p : ports(from)) {
+          if (!p.input) names.push_back(p.name);
+        }
+        faults_.error(where, node(n).name + ": " + node(from).name + " has no output \"" + name + "\"", did_you_mean(name, names) + provides(from));
+        return;
+      }
+    } else {
+      port = output_for(from, wanted);
+    }
+    if (port == -2) {
+      faults_.error(where, node(n).name + ": " + node(from).name + " has several outputs of type " + wanted.type->name + "; say which",
+                    provides(from));
+      return;
+    }
+    if (port < 0 || !fits(from, port, wanted)) {
+      const std::string given = port < 0 ? "" : ", but " + text + " is " + ports(from)[port].type->name;
+      faults_.error(where, node(n).name + ": input " + wanted.name + " takes " + wanted.type->name + given, port < 0 ? provides(from) : takes(n));
+      return;
+    }
+    node(n).sources[input] = {from, port};
+    failed_.erase({n, input});
+  }
+
+  /// "node" alone: its output of the input's name, else its only output of the input's type (-2: several, -1: none).
+  int output_for(int from, const PortDoc& wanted) {
+    const int same = named_output(from, wanted.name);
+    if (same >= 0 && fits(from, same, wanted)) return same;
+    int found = -1;
+    for (size_t i = 0; i < ports(from).size(); ++i) {
+      if (ports(from)[i].input || !fits(from, static_cast<int>(i), wanted)) continue;
+      if (found >= 0) return -2;
+      found = static_cast<int>(i);
+    }
+    return found;
+  }
+
+  void read_after(int n) {
+    const Value* after = objects_[n]->find("after");
+    if (!after) return;
+    std::vector<const Value*> items = {after};
+    if (after->is(Kind::array)) {
+      items.clear();
+      for (const Value& item : after->items) items.push_back(&item);
+    }
+    for (const Value* item : items) {
+      if (!item->is(Kind::string)) {
+        faults_.error(item->where, node(n).name + ": after takes the name of a node, or a list of names");
+        continue;
+      }
+      const int from = source_node(n, item->string, item->where);
+      if (from < 0) continue;
+      if (level_of(node(from).scope()) != level_of(node(n).scope())) {
+        faults_.error(item->where, node(n).name + ": after orders nodes of one scope, but " + node(from).name + " is a " +
+                                       scope_name(node(from).scope()) + " node and " + node(n).name + " a " + scope_name(node(n).scope()) + " node");
+        continue;
+      }
+      if (node(from).type->info.moment > node(n).type->info.moment) {
+        faults_.error(item->where,
+                      node(n).name + ": " + node(from).name + " runs after all others of its step, so " + node(n).name + " can't come after it");
+        continue;
+      }
+      node(n).after.push_back(from);
+    }
+  }
+
+  Location input_place(int n, int port) {
+    const Value* in = objects_[n]->find("in");
+    if (in && in->is(Kind::object)) in = in->find(ports(n)[port].name);
+    if (in && in->is(Kind::array) && !in->items.empty()) {
+      int first = port;
+      while (first > 0 && ports(n)[first - 1].name == ports(n)[port].name) --first;
+      in = &in->items[static_cast<size_t>(port - first)];
+    }
+    return in ? in->where : node(n).where;
+  }
+
+  void check_scopes() {
+    for (int n = 0; n < count(); ++n) {
+      const int level = level_of(node(n).scope());
+      for (size_t i = 0; i < node(n).sources.size(); ++i) {
+        const int from = node(n).sources[i].node;
+        if (from < 0) continue;
+        const int source_level = level_of(node(from).scope());
+        const bool device_to_host = node(from).scope() == Scope::device && node(n).scope() == Scope::batch;
+        // Samples arrive on all threads at once, which only batch nodes can take.
+        const bool below = level == 1 ? source_level == 0 && node(n).scope() == Scope::batch : level > 1 && source_level == 1;
+        const bool late_to_early = node(from).type->info.moment > node(n).type->info.moment;
+        if ((source_level == level && !device_to_host && !late_to_early) || (below && node(n).type->folds)) continue;
+        faults_.error(input_place(n, static_cast<int>(i)),
+                      node(n).name + ": a " + scope_name(node(n).scope()) + " node can't read from " + node(from).name + ", a " +
+                          scope_name(node(from).scope()) + " node",
+                      source_level == 0 && level > 0 ? "samples become groups through a batch node such as batch.stack" : "");
+      }
+    }
+  }
+
+  /// Whether an input that is wrongly connected may have meant an output of this type.
+  bool may_be_meant(const PortDoc& output) {
+    return std::any_of(failed_.begin(), failed_.end(), [&](const auto& failed) {
+      const auto& all = ports(failed.first);
+      return std::any_of(all.begin(), all.end(), [&](const PortDoc& p) { return p.input && p.type->name == std::string_view(output.type->name); });
+    });
+  }
+
+  void find_unused() {
+    std::set<int> read;
+    for (int n = 0; n < count(); ++n) {
+      for (const PortSource& source : node(n).sources) read.insert(source.node);
+    }
+    for (int n = 0; n < count(); ++n) {
+      std::vector<std::string> outputs;
+      bool meant = false;
+      for (const PortDoc& port : ports(n)) {
+        if (!port.input) outputs.push_back(port.name), meant = meant || may_be_meant(port);
+      }
+      const bool writes =
+          std::any_of(node(n).uses.begin(), node(n).uses.end(), [](const ModelUse& use) { return use.access == Models::Access::writes; });
+      if (outputs.empty() || writes || meant || read.contains(n)) continue;
+      faults_.error(node(n).where, node(n).name + ": nothing reads what it provides (" + join(outputs) + ")", "connect it, or drop it");
+    }
+  }
+
+  /// Kahn's algorithm, by (scope, moment, name) among what is ready; then nodes, JSON objects and references move along.
+  bool sort() {
+    std::vector<std::set<int>> parents(count());
+    for (int n = 0; n < count(); ++n) {
+      for (const PortSource& source : node(n).sources) {
+        if (source.node >= 0) parents[n].insert(source.node);
+      }
+      parents[n].insert(node(n).after.begin(), node(n).after.end());
+    }
+    std::vector<int> order;
+    std::vector<bool> placed(count());
+    const auto before = [&](int a, int b) {
+      const auto key = [&](int n) { return std::tuple(level_of(node(n).scope()), node(n).type->info.moment, node(n).name); };
+      return key(a) < key(b);
+    };
+    while (static_cast<int>(order.size()) < count()) {
+      int best = -1;
+      for (int n = 0; n < count(); ++n) {
+        const bool ready = !placed[n] && std::all_of(parents[n].begin(), parents[n].end(), [&](int m) { return placed[m]; });
+        if (ready && (best < 0 || before(n, best))) best = n;
+      }
+      if (best < 0) return report_cycle(parents, placed);
+      placed[best] = true;
+      order.push_back(best);
+    }
+    reorder(order);
+    return true;
+  }
+
+  bool report_cycle(const std::vector<std::set<int>>& parents, const std::vector<bool>& placed) {
+    // Walk backwards among the unplaced until a node comes again.
+    std::vector<int> path;
+    int n = static_cast<int>(std::find(placed.begin(), placed.end(), false) - placed.begin());
+    while (std::find(path.begin(), path.end(), n) == path.end()) {
+      path.push_back(n);
+      n = *std::find_if(parents[n].begin(), parents[n].end(), [&](int m) { return !placed[m]; });
+    }
+    path.erase(path.begin(), std::find(path.begin(), path.end(), n));
+    std::vector<std::string> names;
+    for (auto i = path.rbegin(); i != path.rend(); ++i) names.push_back(node(*i).name);
+    std::rotate(names.begin(), std::min_element(names.begin(), names.end()), names.end());
+    names.push_back(names[0]);
+    faults_.error(node(find_node(names[0])).where, "the nodes form a cycle: " + join(names, " -> "),
+                  "order between steps follows from the models that nodes read and write; no edge goes back");
+    return false;
+  }
+
+  void reorder(const std::vector<int>& order) {
+    std::vector<int> place(order.size());
+    for (size_t i = 0; i < order.size(); ++i) place[order[i]] = static_cast<int>(i);
+    std::vector<CheckedNode> sorted;
+    std::vector<const Value*> objects;
+    for (const int n : order) {
+      sorted.push_back(std::move(node(n)));
+      objects.push_back(objects_[n]);
+    }
+    for (CheckedNode& n : sorted) {
+      for (PortSource& source : n.sources) {
+        if (source.node >= 0) source.node = place[source.node];
+      }
+      for (int& after : n.after) after = place[after];
+    }
+    p_.nodes = std::move(sorted);
+    objects_ = std::move(objects);
+  }
+
+  void find_streams() {
+    for (int n = 0; n < count(); ++n) {
+      std::set<int> feeds;
+      if (node(n).scope() == Scope::source) feeds.insert(n);
+      const auto add = [&](int from) { feeds.insert(node(from).feeds.begin(), node(from).feeds.end()); };
+      for (const PortSource& source : node(n).sources) {
+        if (source.node >= 0) add(source.node);
+      }
+      for (const int from : node(n).after) add(from);
+      node(n).feeds.assign(feeds.begin(), feeds.end());
+    }
+    const size_t before = faults_.count();
+    for (int n = 0; n < count(); ++n) check_stream(n);
+    if (faults_.count() != before) return;
+    if (p_.training_source < 0) refuse_orphans();
+    for (int n = 0; n < count(); ++n) {
+      if (node(n).feeds.empty() && p_.training_source >= 0 && node(n).scope() == Scope::step) node(n).feeds = {p_.training_source};
+      if (node(n).feeds.empty() && node(n).scope() != Scope::step)
+        faults_.error(node(n).where, node(n).name + ": no source feeds it", "give it an \"in\" or an \"after\"");
+      if (node(n).scope() == Scope::source) check_grouping(n);
+    }
+  }
+
+  void check_stream(int n) {
+    const auto& in = node(n).sources;
+    const bool met_before = std::any_of(in.begin(), in.end(), [&](const PortSource& s) { return s.node >= 0 && node(s.node).feeds.size() > 1; });
+    if (node(n).scope() != Scope::evaluation && node(n).feeds.size() > 1 && !met_before) {
+      std::vector<std::string> names;
+      for (const int source : node(n).feeds) names.push_back(node(source).name);
+      faults_.error(node(n).where, node(n).name + ": samples of several sources meet: " + join(names),
+                    "only evaluation nodes take more than one stream");
+    }
+    if (node(n).scope() != Scope::step || node(n).feeds.size() != 1) return;
+    const int source = node(n).feeds[0];
+    if (p_.training_source >= 0 && p_.training_source != source) {
+      faults_.error(node(n).where, node(n).name + ": a second source trains: " + node(source).name + " beside " + node(p_.training_source).name,
+                    "one stream leads to step nodes; others lead to evaluation nodes");
+    }
+    p_.training_source = source;
+  }
+
+  /// Step nodes without inputs and without a training stream can't run.
+  void refuse_orphans() {
+    for (int n = 0; n < count(); ++n) {
+      if (node(n).scope() == Scope::step) faults_.error(node(n).where, node(n).name + ": no source leads to step nodes, so there are no steps");
+    }
+  }
+
+  void check_grouping(int source) {
+    std::vector<int> stacks;
+    for (const int n : p_.nodes_of(source)) {
+      if (node(n).node->grouping()) stacks.push_back(n);
+      const bool crosses = node(n).scope() == Scope::evaluation && source == p_.training_source;
+      if (crosses) {
+        faults_.error(node(n).where, node(n).name + ": an evaluation can't read the stream that trains (" + node(source).name + ")",
+                      "give it a source of its own: it passes over all samples in order");
+      }
+    }
+    if (stacks.empty()) {
+      faults_.error(node(source).where, node(source).name + ": its samples never become groups", "add a batch.stack");
+      return;
+    }
+    const Grouping first = *node(stacks[0]).node->grouping();
+    for (const int n : stacks) {
+      const Grouping other = *node(n).node->grouping();
+      if (other.size != first.size || other.group != first.group) {
+        faults_.error(node(n).where,
+                      node(n).name + ": size and group must equal those of " + node(stacks[0]).name + ", which stacks the same samples");
+      }
+    }
+  }
+
+  /// Two nodes of one level that use a model, one of them writing, need a path between them.
+  void check_order() {
+    std::vector<std::set<int>> ancestors(count());
+    for (int n = 0; n < count(); ++n) {
+      const auto add = [&](int from) {
+        ancestors[n].insert(from);
+        ancestors[n].insert(ancestors[from].begin(), ancestors[from].end());
+      };
+      for (const PortSource& source : node(n).sources) {
+        if (source.node >= 0) add(source.node);
+      }
+      for (const int from : node(n).after) add(from);
+    }
+    for (int a = 0; a < count(); ++a) {
+      for (int b = a + 1; b < count(); ++b) {
+        if (level_of(node(a).scope()) != level_of(node(b).scope()) || level_of(node(a).scope()) == 3) continue;
+        if (ancestors[b].contains(a) || ancestors[a].contains(b) || node(a).type->info.moment != node(b).type->info.moment) continue;
+        const std::string model = conflict(a, b);
+        if (model.empty()) continue;
+        faults_.error(node(b).where, node(a).name + " and " + node(b).name + " both use the model " + model + ", and nothing says which comes first",
+                      "add \"after\": \"" + node(a).name + "\" to " + node(b).name + ", or the other way round");
+      }
+    }
+  }
+
+  std::string conflict(int a, int b) {
+    for (const ModelUse& x : node(a).uses) {
+      for (const ModelUse& y : node(b).uses) {
+        const bool writes = x.access == Models::Access::writes || y.access == Models::Access::writes;
+        if (x.model == y.model && writes) return p_.models[x.model].name;
+      }
+    }
+    return "";
+  }
+
+  std::vector<const Value*> objects_;
+  const std::vector<std::string>& broken_;
+  CheckedPipeline& p_;
+  Diagnostics& faults_;
+  std::set<std::pair<int, int>> failed_;  // (node, port) already reported; port -1: the node's whole "in"
+};
+
+}  // namespace
+
+void connect_nodes(const std::vector<const Value*>& objects, const std::vector<std::string>& broken, CheckedPipeline& pipeline, Diagnostics& faults) {
+  Connector(objects, broken, pipeline, faults).run();
+}
+
+}  // namespace flowrun

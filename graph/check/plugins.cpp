@@ -1,0 +1,44 @@
+// Shared libraries that bring node and model types along.
+#include "graph/check/plugins.h"
+
+#include <dlfcn.h>
+#include <filesystem>
+
+#include "graph/node.h"
+
+namespace flowrun {
+
+std::string open_plugin(const std::string& path) {
+  if (!dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) {
+    const char* const reason = dlerror();
+    return reason ? reason : path;
+  }
+  const std::string fault = registration_fault();
+  return fault.empty() ? "" : path + ": " + fault;
+}
+
+std::string plugin_path(const Value& item) {
+  const auto directory = std::filesystem::path(item.where.source->name).parent_path();
+  return std::filesystem::absolute(directory / item.string).lexically_normal().string();
+}
+
+void load_plugins(const Value& pipeline, bool trust, Diagnostics& faults) {
+  const Value* list = pipeline.is(Value::Kind::object) ? pipeline.find("plugins") : nullptr;
+  if (!list) return;
+  if (!list->is(Value::Kind::array)) return faults.error(list->where, "plugins must be a list of shared libraries");
+  for (const Value& item : list->items) {
+    if (!item.is(Value::Kind::string)) {
+      faults.error(item.where, "plugins must be a list of shared libraries");
+      continue;
+    }
+    if (!trust && std::filesystem::path(item.where.source->name).filename() == "pipeline.resolved.json") {
+      faults.error(item.where, "a run's folder names the plug-in " + item.string + ", a library of whoever made the folder", "--trust loads it");
+      continue;
+    }
+    const std::string fault = open_plugin(plugin_path(item));
+    if (fault.empty()) continue;
+    faults.error(item.where, "the plug-in can't be loaded: " + fault, "build it against this version of flowrun (docs/writing-a-node.md)");
+  }
+}
+
+}  // namespace flowrun

@@ -1,0 +1,78 @@
+// What the engine needs to know of the types that travel through ports.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace flowrun {
+
+/// What the engine needs to know of a type that travels through a port. T has `static constexpr const char* type_name`,
+/// a default constructor, and optionally `void release()` (frees what must not outlive the last reader; without it the
+/// object keeps its memory for the next record), `size_t bytes() const` (counted against run.memory), an assignment (only
+/// outputs of batch nodes that have it can be shared between runs), and what inputs of recorded work need: `std::string
+/// shape() const`, and `void refill(const T& from)`, which puts values of the same shape where its own are.
+struct TypeOps {
+  const char* name;
+  void* (*make)();
+  void (*destroy)(void*);
+  void (*release)(void*);
+  size_t (*bytes)(const void*);
+  void (*copy)(void* to, const void* from);  // null: T can't be assigned
+  bool releases;                             // has release()
+  std::string (*shape)(const void*);         // null: T can't be the input of recorded work; likewise refill
+  void (*refill)(void* to, const void* from);
+};
+
+template <class T>
+concept Releases = requires(T& value) {
+  value.release();
+};
+template <class T>
+concept CountsBytes = requires(const T& value) {
+  value.bytes();
+};
+
+template <class T>
+concept Refills = requires(T& value, const T& from) {
+  value.refill(from);
+  std::string(from.shape());
+};
+
+template <class T>
+constexpr auto shape_op() -> std::string (*)(const void*) {
+  if constexpr (Refills<T>) return [](const void* p) { return static_cast<const T*>(p)->shape(); };
+  return nullptr;
+}
+template <class T>
+constexpr auto refill_op() -> void (*)(void*, const void*) {
+  if constexpr (Refills<T>) return [](void* to, const void* from) { static_cast<T*>(to)->refill(*static_cast<const T*>(from)); };
+  return nullptr;
+}
+template <class T>
+constexpr auto copy_op() -> void (*)(void*, const void*) {
+  if constexpr (std::is_copy_assignable_v<T>) return [](void* to, const void* from) { *static_cast<T*>(to) = *static_cast<const T*>(from); };
+  return nullptr;
+}
+
+template <class T>
+const TypeOps& type_ops() {
+  static const TypeOps ops{.name = T::type_name,
+                           .make = [] { return static_cast<void*>(new T()); },
+                           .destroy = [](void* p) { delete static_cast<T*>(p); },
+                           .release =
+                               []([[maybe_unused]] void* p) {
+                                 if constexpr (Releases<T>) static_cast<T*>(p)->release();
+                               },
+                           .bytes = []([[maybe_unused]] const void* p) -> size_t {
+                             if constexpr (CountsBytes<T>) return static_cast<const T*>(p)->bytes();
+                             return 0;
+                           },
+                           .copy = copy_op<T>(),
+                           .releases = Releases<T>,
+                           .shape = shape_op<T>(),
+                           .refill = refill_op<T>()};
+  return ops;
+}
+
+}  // namespace flowrun

@@ -1,0 +1,176 @@
+// Runs a checked pipeline: opens models and nodes, restores them, trains in segments between evaluations, finishes.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/run/execute.h"
+
+namespace flowrun {
+
+/// What a run goes on from.
+struct ResumePoint {
+  int64_t step = 0;
+  Snapshot snapshot;
+};
+
+/// A run goes on with other data than it began with: the epoch that was in progress begins again with the new ones, while
+/// steps go on counting and schedules stay where they were until the epochs catch up.
+struct DataChange {
+  int64_t after_step = 0;   // the last one with the old data
+  int64_t epochs_done = 0;  // whole ones, at that step
+  double progress = 0;      // of the schedules at that step, 0..1
+};
+
+struct Slowdown;
+
+struct EngineOptions {
+  int threads = 0;  // data threads; 0: run.threads
+  bool serial = false;
+  int rank = 0, world = 1;
+  Ranks* ranks = nullptr;              // none: a world of 1, or ranks that only load data
+  uint64_t jitter = 0;                 // test only: seeded delays in the pool
+  size_t trace = 0;                    // how many calls of each thread to keep for a trace
+  std::vector<std::string> stubs;      // for measuring: nodes that replay what they gave first (graph/plan/stubs.h)
+  const Slowdown* slowdown = nullptr;  // for measuring (graph/measure/slowdown.h)
+  bool wraps = false;                  // for measuring: a source may have fewer samples than a batch, which then come again within it
+  bool counts_cpu = false;             // in the statistics of the pool's nodes; for a profile, since it slows small nodes
+  std::string directory;
+  const std::atomic<bool>* stop = nullptr;  // set from a signal handler: end after the step in flight
+  std::optional<ResumePoint> resume;
+  /// Once the sources are open: what data_json() says. May throw, or tell of the run's last change of data.
+  std::function<void(const nlohmann::ordered_json& data, const std::function<void(const DataChange&)>& changed)> on_data;
+  /// After every step, on the device's thread.
+  std::function<void(const StepContext&)> on_step;
+  std::function<void(const std::string& node, const EvaluationContext&)> on_evaluation;
+  /// While an evaluation passes a stream: source, images so far, of how many.
+  std::function<void(const std::string& source, int64_t done, int64_t total)> on_evaluating;
+  std::function<void(const BadSample&)> on_quarantine;
+  /// A device or step node failed at this step (a loss that is not finite, say): what was in it.
+  std::function<void(int64_t step, const std::vector<StepSample>&)> on_failed_step;
+  // For looking at a run again.
+  Tap tap;                             // sees what nodes of the pool make
+  const Replaced* replaced = nullptr;  // places that begin with their substitute, as they did in the run
+  std::vector<bool> in_ledger;         // per node; empty: those that lead to a node that trains
+  // For runs that share their input (graph/run/shared_input.h).
+  SharedInput* gives = nullptr;  // its leader
+  InputTaker* takes = nullptr;   // one that takes
+};
+
+struct RunResult {
+  bool stopped = false;  // on request; the run can be resumed
+  int64_t steps = 0;     // completed, those before a resume included
+  int64_t images = 0;
+  double seconds = 0;                                     // of this process
+  std::map<std::string, std::string> failed_evaluations;  // by name: why
+};
+
+/// When a segment was worked on; kept for a trace, whose events hold places in their segment.
+struct TracedSegment {
+  Segment segment;
+  uint64_t begin, end = UINT64_MAX;  // ticks
+};
+
+/// Bytes that a run keeps in memory.
+struct Footprint {
+  size_t groups = 0;  // in flight, of the stream that takes most
+  size_t models = 0;  // with optimizers' states, and a gradient for each weight of theirs
+  size_t saved = 0;   // of a checkpoint: without the gradients
+};
+
+class Engine final : private RunView {
+ public:
+  /// Opens everything. Throws PipelineError (the pipeline can't run on this data or machine) or RunError.
+  Engine(CheckedPipeline& pipeline, EngineOptions options);
+  ~Engine() override;
+
+  /// To the end. Throws RunError at the first failure, after all steps before it have ended and been saved.
+  RunResult run();
+  /// Only these steps of the training stream, wherever they lie, without evaluations: for a pipeline without models and
+  /// states, since what they were at that step is not known. May be called again. Throws RunError.
+  void repeat(int64_t first_step, int64_t last_step);
+
+  /// What stands in a step on this rank. Every sample follows from its place; only what was replaced has to be known.
+  std::vector<StepSample> samples_of(int64_t step, const Replaced& replaced) const;
+  const RunInfo& info() const { return info_; }
+  /// What is known of it before the run; the tensors in between are not. Takes a copy of the states on the way.
+  Footprint footprint();
+  const Plan& plan() const { return plan_; }
+  /// SourceData::json() of each source, by its name.
+  nlohmann::ordered_json data_json() const;
+  /// Per node (see stats.h), under "buffers" the groups in flight, and under "recordings" what was recorded and played.
+  nlohmann::ordered_json stats_json() const;
+  /// Those, and what each thread does now, which groups are on their way and what the device's queue waits for. Any
+  /// thread, at any time.
+  nlohmann::ordered_json status_json() const;
+  const Stats& stats() const { return *stats_; }
+  /// One behind the other; empty without EngineOptions::trace. Once run() has ended.
+  const std::vector<TracedSegment>& traced_segments() const { return traced_; }
+
+ private:
+  std::string make_recorder();
+  void open_sources();
+  void match_labels();
+  void compare_data();
+  std::map<std::string, const SourceData*> input_data(const CheckedNode& node) const;
+  void size_run();
+  void open_rest();
+  void prove_memory();
+  void share_input();
+  std::string text_of(const Failure& failure) const;
+  void restore();
+  std::optional<Failure> train(int64_t to);
+  void evaluate(const std::function<bool(const EvaluationTimes&)>& due);
+  bool is_active(int evaluation, int source) const;
+  bool pass(const StreamPlan& stream);
+  void run_evaluation(int n);
+  std::string call_evaluation(CheckedNode& node, EvaluationContext& context);
+  void fail_evaluation(int n, const std::string& why);
+  bool any_due(const std::function<bool(const EvaluationTimes&)>& due) const;
+  int64_t next_stop(int64_t step) const;
+  void finish_nodes(bool stopping);
+  StreamOptions stream_options();
+  void watch(StreamRun* run);
+  nlohmann::ordered_json thread_status(int worker) const;
+  double own_seconds() const override;
+  double seconds() const override { return stats_->seconds(); }
+  std::vector<StepSample> samples(int64_t step) const override { return samples_of(step, replaced_); }
+  bool stop_asked() const;
+  void agree(int64_t step, StepTotals& totals) const;
+  void require_equal(const std::string& what, const std::string& mine) const;
+  Snapshot snapshot() const override;
+  double epoch_at(int64_t step) const;
+
+  CheckedPipeline& pipeline_;
+  EngineOptions options_;
+  Plan plan_;
+  std::optional<Stubs> stubs_;
+  RunInfo info_;
+  std::unique_ptr<GroupRecorder> recorder_;  // none: see why_not_recorded_
+  std::string why_not_recorded_;
+  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Stats> stats_;
+  mutable std::mutex watch_mutex_;
+  StreamRun* in_work_ = nullptr;
+  std::vector<TracedSegment> traced_;
+  std::vector<std::unique_ptr<Resource>> resources_;  // per model
+  std::vector<SourceData> data_;                      // per node; of sources alone
+  std::optional<DataChange> change_;
+  std::vector<bool> inactive_;  // evaluation nodes that are not due
+  std::map<std::string, std::string> failed_evaluations_;
+  bool evaluation_stopped_ = false;  // a stop came while one passed its streams
+  Footprint footprint_;              // without the models
+  int64_t step_ = 0;                 // completed
+  BadSamples bad_;                   // of training
+  Replaced replaced_;                // at most run.max_bad
+  std::atomic<int64_t> slots_ = 0;
+  std::atomic<size_t> bytes_in_flight_ = 0;
+};
+
+}  // namespace flowrun

@@ -1,0 +1,67 @@
+#include "graph/measure/worker.h"
+
+#include <chrono>
+#include <ctime>
+#include <thread>
+#include <utility>
+
+namespace flowrun {
+namespace {
+
+uint64_t thread_cpu_nanoseconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
+}
+
+}  // namespace
+
+Worker::Worker(Stats& stats, int index, bool counts_cpu)
+    : stats(stats.worker(index)),
+      activity(stats.activity(index)),
+      trace(stats.track(index)),
+      seconds_per_tick(stats.seconds_per_tick()),
+      counts_cpu(counts_cpu) {}
+
+void Worker::begin() {
+  if (!keeps_statistics) return;
+  clock_ = ticks();
+  if (counts_cpu) cpu_clock_ = thread_cpu_nanoseconds();
+}
+
+void Worker::enter(int node, int level, int64_t index, uint64_t sample) {
+  if (keeps_statistics && activity != nullptr) activity->set(node, level, index, sample, clock_);
+  if (on_node != nullptr) on_node(node);
+}
+
+uint64_t Worker::passed(int node) {
+  const uint64_t began = std::exchange(clock_, ticks());
+  if (counts_cpu) {
+    const uint64_t cpu_began = std::exchange(cpu_clock_, thread_cpu_nanoseconds());
+    NodeShard::add(stats[node].cpu, cpu_clock_ - cpu_began);
+  }
+  if (trace != nullptr) trace->add(*activity, node, began, clock_);
+  return clock_ - began;
+}
+
+void Worker::spin(double factor) const {
+  if (factor <= 1) return;
+  if (!counts_cpu) return;  // a probe, which is no part of the measurement: the clock that this goes by doesn't run
+  // In the thread's own time: what it lost to others must not be multiplied.
+  const auto until = cpu_clock_ + static_cast<uint64_t>(static_cast<double>(thread_cpu_nanoseconds() - cpu_clock_) * factor);
+  while (thread_cpu_nanoseconds() < until) {
+  }
+}
+
+void Worker::sleep(double factor) const {
+  if (factor <= 1) return;
+  const auto more = static_cast<double>(ticks() - clock_) * (factor - 1) * seconds_per_tick;
+  std::this_thread::sleep_for(std::chrono::duration<double>(more));
+}
+
+void Worker::idle() {
+  if (activity != nullptr) activity->node.store(-1, std::memory_order_relaxed);
+  if (on_node != nullptr) on_node(-1);
+}
+
+}  // namespace flowrun

@@ -1,0 +1,271 @@
+#include "graph/plan/lower.h"
+
+#include <algorithm>
+#include <map>
+
+namespace flowrun {
+namespace {
+
+class StreamLowering {
+ public:
+  StreamLowering(const CheckedPipeline& p, int source) : p_(p) {
+    out_.source = source;
+    out_.training = source == p.training_source;
+  }
+
+  StreamPlan run() {
+    const std::vector<int> nodes = p_.nodes_of(out_.source);
+    for (const int n : nodes) {
+      if (const auto grouping = p_.nodes[n].node->grouping()) out_.grouping = *grouping;
+    }
+    out_.groups_per_step = out_.grouping.size / out_.grouping.group;
+    for (const int n : nodes) add_slots(n);
+    for (const int n : nodes) {
+      if (level(n) < levels) add_task(n);
+    }
+    for (const int n : nodes) add_folds(n);
+    for (int l = 0; l < levels; ++l) link(l);
+    for (int l = 0; l + 1 < levels; ++l) add_delivery(l);
+    for (LevelPlan& plan : out_.level) finish_level(plan);
+    add_gates();
+    return std::move(out_);
+  }
+
+ private:
+  const CheckedNode& node(int n) const { return p_.nodes[n]; }
+  int level(int n) const { return level_of(node(n).scope()); }
+
+  void add_slots(int n) {
+    if (level(n) >= levels) return;
+    for (size_t i = 0; i < node(n).ports.size(); ++i) {
+      const PortDoc& port = node(n).ports[i];
+      if (port.input) continue;
+      LevelPlan& plan = out_.level[level(n)];
+      if (const int shared = slot_in_place(n, port); shared >= 0) {
+        slot_of_[{n, static_cast<int>(i)}] = shared;
+        continue;
+      }
+      slot_of_[{n, static_cast<int>(i)}] = static_cast<int>(plan.slots.size());
+      plan.slots.push_back(port.type);
+      plan.readers.push_back(0);
+    }
+  }
+
+  /// The slot of the input that the output may take the place of, where the node is its only reader; else -1.
+  int slot_in_place(int n, const PortDoc& output) const {
+    if (output.in_place == nullptr) return -1;
+    const std::vector<PortDoc>& ports = node(n).ports;
+    for (size_t i = 0; i < ports.size(); ++i) {
+      if (!ports[i].input || ports[i].name != output.in_place) continue;
+      const PortSource from = node(n).sources[i];
+      if (from.node < 0 || level(from.node) != level(n)) return -1;
+      int readers = 0;
+      for (const CheckedNode& other : p_.nodes) {
+        readers += static_cast<int>(std::count_if(other.sources.begin(), other.sources.end(),
+                                                  [&](const PortSource& s) { return s.node == from.node && s.port == from.port; }));
+      }
+      return readers == 1 ? slot_of_.at({from.node, from.port}) : -1;
+    }
+    return -1;
+  }
+
+  /// Where the ports of node `n` lie when it is called with records of level `own` and of the level below.
+  std::vector<PortSlot> bindings(int n, int below) const {
+    std::vector<PortSlot> out;
+    for (size_t i = 0; i < node(n).ports.size(); ++i) {
+      const bool input = node(n).ports[i].input;
+      const PortSource at = input ? node(n).sources[i] : PortSource{n, static_cast<int>(i)};
+      const auto slot = slot_of_.find({at.node, at.port});
+      PortSlot where;
+      if (slot != slot_of_.end()) {
+        where.index = slot->second;
+        where.below = level(at.node) != level(n);
+        // In run() there is no record below; in an evaluation node's fold() there is no record of its own.
+        if (where.below && level(at.node) != below) where.index = -1;
+      }
+      out.push_back(where);
+    }
+    for (size_t i = out.size(); i-- > 1;) {
+      const std::vector<PortDoc>& ports = node(n).ports;
+      if (ports[i].list && ports[i - 1].list && ports[i].name == ports[i - 1].name) out[i - 1].more = out[i].more + 1;
+    }
+    return out;
+  }
+
+  void add_task(int n) {
+    LevelPlan& plan = out_.level[level(n)];
+    task_of_[n] = static_cast<int>(plan.tasks.size());
+    Task task;
+    task.node = n;
+    task.device = node(n).scope() >= Scope::device;
+    task.slots = bindings(n, -1);
+    for (size_t i = 0; i < task.slots.size(); ++i) {
+      if (!node(n).ports[i].input || task.slots[i].below || task.slots[i].index < 0) continue;
+      if (plan.slots[task.slots[i].index]->releases) task.reads.push_back(task.slots[i].index);
+    }
+    std::sort(task.reads.begin(), task.reads.end());
+    task.reads.erase(std::unique(task.reads.begin(), task.reads.end()), task.reads.end());
+    for (const int slot : task.reads) ++plan.readers[slot];
+    plan.tasks.push_back(std::move(task));
+  }
+
+  void add_folds(int n) {
+    for (int l = 0; l < levels - 1; ++l) {
+      if (l >= level(n)) return;
+      const std::vector<PortSlot> slots = bindings(n, l);
+      if (std::any_of(slots.begin(), slots.end(), [](const PortSlot& s) { return s.below && s.index >= 0; })) {
+        out_.level[l].folds.push_back({n, slots});
+      }
+    }
+  }
+
+  void add_edge(LevelPlan& plan, int from, int to) {
+    auto& successors = plan.tasks[from].successors;
+    if (std::find(successors.begin(), successors.end(), to) != successors.end()) return;
+    successors.push_back(to);
+    ++plan.tasks[to].parents;
+  }
+
+  void link(int l) {
+    LevelPlan& plan = out_.level[l];
+    for (size_t t = 0; t < plan.tasks.size(); ++t) {
+      const CheckedNode& to = node(plan.tasks[t].node);
+      const auto from = [&](int n) {
+        if (n >= 0 && level(n) == l && task_of_.contains(n)) add_edge(plan, task_of_[n], static_cast<int>(t));
+      };
+      for (const PortSource& source : to.sources) from(source.node);
+      for (const int n : to.after) from(n);
+      if (to.type->info.moment == Moment::work) continue;
+      for (size_t other = 0; other < plan.tasks.size(); ++other) {
+        if (node(plan.tasks[other].node).type->info.moment < to.type->info.moment) add_edge(plan, static_cast<int>(other), static_cast<int>(t));
+      }
+    }
+  }
+
+  /// The last task of a sample or group: after all others, so that a record that failed has delivered nothing.
+  void add_delivery(int l) {
+    LevelPlan& plan = out_.level[l];
+    Task delivery;
+    delivery.device = l == group_level;
+    for (const Fold& fold : plan.folds) {
+      for (const PortSlot& slot : fold.slots) {
+        if (slot.below && slot.index >= 0 && plan.slots[slot.index]->releases) delivery.reads.push_back(slot.index);
+      }
+    }
+    std::sort(delivery.reads.begin(), delivery.reads.end());
+    delivery.reads.erase(std::unique(delivery.reads.begin(), delivery.reads.end()), delivery.reads.end());
+    for (const int slot : delivery.reads) ++plan.readers[slot];
+    const int last = static_cast<int>(plan.tasks.size());
+    plan.tasks.push_back(std::move(delivery));
+    for (int t = 0; t < last; ++t) {
+      if (plan.tasks[t].successors.empty()) add_edge(plan, t, last);
+    }
+  }
+
+  static void finish_level(LevelPlan& plan) {
+    for (size_t t = 0; t < plan.tasks.size(); ++t) {
+      if (plan.tasks[t].parents == 0) plan.roots.push_back(static_cast<int>(t));
+    }
+  }
+
+  /// Late nodes may save every model, so they stand between this step's writers and the next one's.
+  bool conflict(int a, int b) const {
+    const auto writes_any = [&](int n) {
+      return std::any_of(node(n).uses.begin(), node(n).uses.end(), [](const ModelUse& use) { return use.access == Models::Access::writes; });
+    };
+    if ((node(a).type->info.moment != Moment::work && writes_any(b)) || (node(b).type->info.moment != Moment::work && writes_any(a))) return true;
+    for (const ModelUse& x : node(a).uses) {
+      for (const ModelUse& y : node(b).uses) {
+        const bool writes = x.access == Models::Access::writes || y.access == Models::Access::writes;
+        if (x.model == y.model && writes) return true;
+      }
+    }
+    return false;
+  }
+
+  /// Read after write, write after read and write after write, from one record to the next. Within a record the edges
+  /// and the delivery order everything; a task follows itself anyway.
+  void add_gates() {
+    for (int l = group_level; l < levels; ++l) {
+      for (Task& task : out_.level[l].tasks) {
+        if (task.node < 0) continue;
+        for (int other_level = l; other_level < levels; ++other_level) {
+          const LevelPlan& plan = out_.level[other_level];
+          for (size_t u = 0; u < plan.tasks.size(); ++u) {
+            const int other = plan.tasks[u].node;
+            if (other >= 0 && other != task.node && conflict(task.node, other)) task.gates.push_back({other_level, static_cast<int>(u)});
+          }
+        }
+      }
+    }
+  }
+
+  const CheckedPipeline& p_;
+  StreamPlan out_;
+  std::map<std::pair<int, int>, int> slot_of_;  // (node, port) -> slot of its level
+  std::map<int, int> task_of_;                  // node -> task of its level
+};
+
+/// Marks what a node descends from.
+void mark_ancestors(const CheckedPipeline& p, int n, std::vector<bool>& marked) {
+  if (marked[n]) return;
+  marked[n] = true;
+  for (const PortSource& source : p.nodes[n].sources) {
+    if (source.node >= 0) mark_ancestors(p, source.node, marked);
+  }
+}
+
+}  // namespace
+
+Plan lower(const CheckedPipeline& p) {
+  Plan plan;
+  for (int n = 0; n < static_cast<int>(p.nodes.size()); ++n) {
+    if (p.nodes[n].scope() == Scope::evaluation) plan.evaluations.push_back(n);
+    if (p.nodes[n].scope() != Scope::source) continue;
+    StreamPlan stream = StreamLowering(p, n).run();
+    plan.streams.insert(stream.training ? plan.streams.begin() : plan.streams.end(), std::move(stream));
+  }
+  plan.trains.assign(p.nodes.size(), false);
+  bool any = false;
+  for (int n = 0; n < static_cast<int>(p.nodes.size()); ++n) {
+    for (const ModelUse& use : p.nodes[n].uses) {
+      if (use.access != Models::Access::writes) continue;
+      mark_ancestors(p, n, plan.trains);
+      any = true;
+    }
+  }
+  if (!any) plan.trains.assign(p.nodes.size(), true);
+  return plan;
+}
+
+std::string describe_plan(const CheckedPipeline& p, const Plan& plan) {
+  static constexpr const char* names[] = {"sample", "group", "step"};
+  std::string out;
+  const auto task_name = [&](const LevelPlan& level, int t) {
+    const int n = level.tasks[t].node;
+    return n < 0 ? std::string("(deliver)") : p.nodes[n].name;
+  };
+  for (const StreamPlan& stream : plan.streams) {
+    out += "stream of " + p.nodes[stream.source].name + (stream.training ? ", trains" : ", evaluates") + ": steps of " +
+           std::to_string(stream.grouping.size) + " samples in " + std::to_string(stream.groups_per_step) + " groups\n";
+    for (int l = 0; l < levels; ++l) {
+      const LevelPlan& level = stream.level[l];
+      if (level.tasks.empty()) continue;
+      out += std::string("  per ") + names[l] + ": " + std::to_string(level.slots.size()) + " slots\n";
+      for (size_t t = 0; t < level.tasks.size(); ++t) {
+        const Task& task = level.tasks[t];
+        out += "    " + std::to_string(t) + " " + task_name(level, static_cast<int>(t)) + (task.device ? " [device]" : " [pool]") + "  waits for " +
+               std::to_string(task.parents);
+        for (const int s : task.successors) out += (s == task.successors[0] ? ", then " : ", ") + task_name(level, s);
+        for (const Gate& gate : task.gates) {
+          out += "; after " + task_name(stream.level[gate.level], gate.task) + " of the " + names[gate.level] + " before";
+        }
+        out += "\n";
+      }
+      for (const Fold& fold : level.folds) out += "    folds into " + p.nodes[fold.node].name + "\n";
+    }
+  }
+  return out;
+}
+
+}  // namespace flowrun

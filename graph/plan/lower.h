@@ -1,0 +1,67 @@
+// Lowering: from checked nodes to what the executors run. Every (node, output port) gets a slot in the record of its
+// level; every node becomes a task with a count of parents; every level but the last ends in a delivery, which folds
+// the record into the record above; orders between steps follow from the models that tasks read and write.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "graph/check/entries.h"
+
+namespace flowrun {
+
+inline constexpr int sample_level = 0, group_level = 1, step_level = 2, levels = 3;
+
+/// Waits until `task` of `level` has finished the record before: the group before (same level), or the step before.
+struct Gate {
+  int level;
+  int task;
+};
+
+/// One node on one record; or, with node < 0, the delivery of the record to the level above.
+struct Task {
+  int node = -1;
+  bool device = false;          // runs on the device's executor, in order
+  int parents = 0;              // tasks of the same record that must end first
+  std::vector<int> successors;  // tasks of the same record
+  std::vector<Gate> gates;
+  std::vector<PortSlot> slots;  // one per port of the node
+  std::vector<int> reads;       // slots that have something to release after their last reader
+};
+
+/// A node of a level above that takes this level's records.
+struct Fold {
+  int node;
+  std::vector<PortSlot> slots;
+};
+
+struct LevelPlan {
+  std::vector<const TypeOps*> slots;
+  std::vector<int> readers;  // per slot that has something to release: tasks that read it (deliveries count)
+  std::vector<Task> tasks;   // in topological order; the delivery is the last
+  std::vector<int> roots;
+  std::vector<Fold> folds;  // what the delivery does
+  int node_of(int task) const { return tasks[static_cast<size_t>(task)].node; }
+};
+
+/// All that descends from one source.
+struct StreamPlan {
+  int source = -1;
+  bool training = false;
+  Grouping grouping{};
+  int64_t groups_per_step = 0;
+  LevelPlan level[levels];
+};
+
+struct Plan {
+  std::vector<StreamPlan> streams;  // the training stream, if any, is the first
+  std::vector<int> evaluations;     // evaluation nodes, in order
+  std::vector<bool> trains;         // per node: it reaches a node that writes a model (all true without one)
+};
+
+Plan lower(const CheckedPipeline& pipeline);
+
+/// The plan in words: slots, tasks, parents, gates, per stream and level (`flowrun draw --plan`).
+std::string describe_plan(const CheckedPipeline& pipeline, const Plan& plan);
+
+}  // namespace flowrun

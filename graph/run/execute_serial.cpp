@@ -1,0 +1,40 @@
+#include <deque>
+
+#include "graph/contract/device.h"
+#include "graph/run/execute.h"
+
+namespace flowrun {
+namespace {
+
+class SerialExecutor final : public Executor {
+ public:
+  explicit SerialExecutor(const RunParams& run) { device_runtime().enter(run); }
+  ~SerialExecutor() override { device_runtime().leave(); }
+
+  void on_device(const std::function<void()>& work) override { work(); }
+  int workers() const override { return 1; }
+
+  std::unique_ptr<StreamRun> run(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats, StreamOptions options) override {
+    options.lanes = 1;
+    options.threads = 1;
+    Worker worker(stats, 0, options.counts_cpu);
+    std::deque<Work> queue;
+    auto run = std::make_unique<StreamRun>(pipeline, plan, segment, stats, std::move(options), [&queue](const Work& work) { queue.push_back(work); });
+    for (const Work& lane : run->lanes()) queue.push_back(lane);
+    // The device has the right of way: a group is trained on as soon as it can be.
+    while (true) {
+      if (run->run_device_task(worker)) continue;
+      if (queue.empty()) break;
+      const Work work = queue.front();
+      queue.pop_front();
+      run->run(work, worker);
+    }
+    return run;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Executor> make_serial_executor(const RunParams& run) { return std::make_unique<SerialExecutor>(run); }
+
+}  // namespace flowrun

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "io/pack/pack.h"
+
+namespace flowrun::io {
+
+struct PackedAs {
+  bool resized = false;  // and encoded anew, as JPEG
+  bool tiled = false;    // the same pixels, compared
+  // The smallest and largest value of a picture with 16 bits a sample, of which the upper 8 were taken.
+  std::optional<SampleRange> cut;
+};
+
+// What pack does to one image. BYTES, as they were read, become what is written. Every image's header is read, so that
+// one which is none is found now. Images whose shortest side is no longer than options.resize keep their size. Any
+// thread. Throws Error without the file's name.
+PackedAs pack_image(std::vector<uint8_t>& bytes, const PackOptions& options);
+
+}  // namespace flowrun::io

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/pack/pack.h"
+#include "io/pack/pack_journal.h"
+#include "io/pack/pack_source.h"
+
+namespace flowrun::io {
+
+// One sample on its way.
+struct PackedSample {
+  std::vector<uint8_t> image;  // as it will be read again
+  std::vector<uint8_t> chunk;  // what goes into the shard: image and label as members, compressed if wished
+  bool encoded_anew = false, tiled = false;
+  std::optional<SampleRange> cut;  // as in PackedAs
+};
+
+// Where samples go, in their order, from the first that the journal lacks.
+class PackOutput {
+ public:
+  virtual ~PackOutput() = default;
+  virtual void make_chunk(size_t, PackedSample&) const {}  // any thread
+  virtual void put(size_t sample, const PackedSample& packed) = 0;
+  virtual void finish() = 0;
+};
+
+// The name a sample is written under: a file that is JPEG now says so.
+std::string packed_name(const PackSource& source, size_t sample, bool encoded_anew);
+
+std::unique_ptr<PackOutput> open_pack_output(const PackSource& source, const std::filesystem::path& to, const PackOptions& options,
+                                             PackJournal& journal);
+
+}  // namespace flowrun::io

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/pack/pack.h"
+
+namespace flowrun::io {
+
+// What is packed, sample by sample.
+class PackSource {
+ public:
+  virtual ~PackSource() = default;
+
+  // One of the two gives the bytes: take() is called in order, one call at a time, and read() afterwards by any thread.
+  virtual void take(size_t, std::vector<uint8_t>&) {}
+  virtual void read(size_t, std::vector<uint8_t>&) const {}
+  // For messages.
+  virtual std::string where(size_t sample) const = 0;
+
+  // Names below the output: relative, without "." and "..", no key twice (shards) and no path twice (folders).
+  std::vector<std::string> names;
+  std::vector<int> labels;  // -1: none
+  std::vector<std::string> classes;
+  LabelKind kind = LabelKind::none;
+  std::vector<std::filesystem::path> roots;  // where it lies
+};
+
+// A folder of images, or shards: whichever FROM holds. Reads the shards through once, to know what they hold.
+std::unique_ptr<PackSource> open_pack_source(const std::vector<std::string>& from, const PackOptions& options);
+
+// Where the first dot behind the last slash is: what lies before is the sample's key. The end when there is none.
+size_t key_size(std::string_view name);
+
+}  // namespace flowrun::io

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "io/file.h"
+#include "io/shards/shard_index.h"
+
+namespace flowrun::io {
+
+// Random access to the images of indexed shards. Every shard is opened once, with the reader; afterwards any number of
+// threads may read.
+class ShardReader {
+ public:
+  // PATH: a folder of shards with its index, or the index file. Throws Error, saying what to do, when there is no index,
+  // when a shard is missing, and when a shard's size, begin or end is not what was indexed.
+  explicit ShardReader(const std::filesystem::path& path);
+  // The same for an index that is at hand; shards are found from FOLDER.
+  ShardReader(ShardIndex index, const std::filesystem::path& folder);
+
+  const ShardIndex& index() const { return index_; }
+  // "shard.tar: member"
+  std::string key(size_t sample) const;
+
+  // The image's bytes; OUT keeps its capacity. VERIFY compares their hash with the index. Throws Error when they were
+  // changed or can't be read.
+  void read(size_t sample, bool verify, std::vector<uint8_t>& out) const;
+  // Asks the kernel for the sample, which will be read soon, and does not wait for it.
+  void prefetch(size_t sample) const;
+
+ private:
+  using Frames = std::vector<ZstdFrame>;
+  // The frame that holds the first of the sample's bytes.
+  Frames::const_iterator first_frame(const Shard& shard, const ShardSample& sample) const;
+  void open_shards();
+  void read_frames(const Shard& shard, const ShardSample& sample, std::vector<uint8_t>& out) const;
+  std::string cure() const;
+
+  std::filesystem::path folder_;
+  ShardIndex index_;
+  std::vector<std::filesystem::path> paths_;
+  std::vector<FileDescriptor> files_;
+};
+
+}  // namespace flowrun::io

@@ -1,0 +1,69 @@
+// What image.decode, image.jpeg_decode and image.nvjpeg_decode share.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graph/node.h"
+#include "io/codec/image_decoder.h"
+#include "nodes/lib/host/types/host_types.h"
+
+namespace flowrun::image {
+
+/// A warning that a node gives once, on one of all ranks: that a picture has 16 bits a sample, of which it takes the upper 8.
+class DeepRemark {
+ public:
+  explicit DeepRemark(const OpenContext& context) : node_(context.name), ranks_(context.run.ranks) {}
+  void say(const io::ImageInfo& info, const io::SampleRange& values);
+
+ private:
+  std::string node_;  // its name
+  Ranks* ranks_;
+  std::atomic<bool> said_ = false;
+};
+
+struct DecodeRules {
+  bool jpeg_only = false;
+  bool oriented = false;                    // turned as EXIF says
+  std::string on_truncated = "substitute";  // "error", "substitute", "keep_decoded"
+  int64_t least_side = 0;                   // above 0: DCT scaling, down to this
+  int64_t max_megapixels = 178;
+  std::optional<io::SampleRange> range;   // of samples with more than 8 bits
+  DeepRemark* remark = nullptr;           // said once, where there is no range
+  const io::JpegBackend* jpeg = nullptr;  // decodes what it can in place of libjpeg
+};
+
+/// Of decoders that take files of all formats.
+struct DecodePorts {
+  In<Bytes> bytes{"bytes", "A JPEG, PNG, WebP, GIF or TIFF file."};
+  In<Region> region{"region", "What to decode; without it, everything.", optional};
+  Out<Image> image{"image", "H W 3 u8."};
+  void describe(auto& port) { port(bytes, region, image); }
+};
+
+inline const Choices& orientations() {
+  static const Choices choices = {"stored", "exif"};
+  return choices;
+}
+inline const Choices& truncated_policies() {
+  static const Choices choices = {"substitute", "error", "keep_decoded"};
+  return choices;
+}
+
+/// The parameter "range" of such nodes: nothing, or two numbers, the smaller first.
+inline constexpr const char* range_doc =
+    "Of pictures with more than 8 bits a sample (PNG, TIFF): which values become 0 and 255, the smaller first; others follow a straight line, "
+    "rounded, and are cut off outside. Without it, of 16 bits the upper 8 are taken, with a warning, and signed, 32-bit and floating-point "
+    "samples are an error.";
+std::optional<ParamFault> check_range(const std::vector<double>& range);
+std::optional<io::SampleRange> range_of(const std::vector<double>& range);
+
+/// Decodes `file`, or the region of it, into `out`. Throws NodeError, FatalNodeError where the rules want it, and
+/// io::Error; tells the context of a picture that was kept although it ends too early. Any thread.
+void decode(const Bytes& file, const Region* region, const DecodeRules& rules, const SampleContext& context, Image& out);
+
+}  // namespace flowrun::image

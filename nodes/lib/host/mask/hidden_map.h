@@ -1,0 +1,35 @@
+// From maps of what is hidden to the lists of visible and target patches: the end of every generator whose targets are
+// the hidden patches, as one region. Random numbers are addressed by row = image * repeats + repeat, so that no mask
+// depends on the others but through what a group has in common.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "graph/contract/rng.h"
+#include "nodes/lib/host/types/host_types.h"
+
+namespace flowrun::mask {
+
+/// Draws of a group: 0 to 2^16 - 1 for what its masks share, then as many for each row.
+constexpr uint32_t draws_per_row = 1u << 16;
+/// The numbers of one row from its draw `draw` on. The upper half is taken by fill_lists().
+Rng row_rng(const Rng& group, int64_t row, uint32_t draw = 0);
+
+/// floor(share of count), where 0.1 of 30 is 3 although the product is a bit less.
+int64_t share_of(int64_t count, double share);
+
+/// Puts `count` of the items, by lot, at the front; a larger count leaves those of a smaller one where they are.
+void draw_lots(std::vector<int64_t>& items, int64_t count, Rng& rng);
+
+/// Gives `out` its shape and a map of zeros for the generator to mark (rows N, 1: hidden). Throws std::runtime_error
+/// when there are more rows than there are random numbers for.
+void start_maps(int grid, int64_t images, int64_t repeats, Masks& out);
+uint8_t* map_of_row(Masks& masks, int64_t row);
+
+/// Makes the lists from the map: visible = not hidden, targets = hidden, at most `most_targets` of them (by lot). Rows
+/// with more than the smallest count of the group are cut to it, by lot. `keep_map`: rows may differ in their counts,
+/// so the map stays. Throws std::runtime_error when a row has no visible patch.
+void fill_lists(const Rng& group, int64_t most_targets, bool keep_map, Masks& out);
+
+}  // namespace flowrun::mask

@@ -1,0 +1,13 @@
+// Where tensors of a run live.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include "graph/contract/context.h"
+
+namespace flowrun {
+
+/// The CPU, or this rank's GPU.
+at::Device torch_device(const RunInfo& run);
+
+}  // namespace flowrun

@@ -1,0 +1,35 @@
+// The kernels on the CPU: loops in the widest vectors that the processor has, over the threads of LibTorch.
+#pragma once
+
+#include "nodes/lib/tensor/kernels/backend.h"
+
+namespace flowrun::kernels {
+
+/// Sums over rows are taken per thread, then added up in the threads' order: they depend on the number of threads, on nothing else.
+const Backend& cpu_backend();
+/// Takes their place; null: nothing does. For tests that record what is called, before anything runs.
+inline const Backend* instead_of_cpu_backend = nullptr;
+
+/// Loops over rows [begin, end). `sums` and `scratch` [n, width]: what backward passes add up over rows, in double, and
+/// memory for it.
+struct Loops {
+  void (*target_rows)(const TargetRows&, int64_t begin, int64_t end);  ///< rows of all images
+  void (*squared_error)(const SquaredError&, int64_t begin, int64_t end, double* sums);
+  void (*squared_error_gradient)(const SquaredErrorGradient&, int64_t begin, int64_t end);  ///< elements
+  void (*add_norm)(const AddNorm&, int64_t begin, int64_t end);
+  void (*add_norm_backward)(const AddNormBackward&, int64_t begin, int64_t end, double* sums, void* scratch);  ///< n = 3
+  void (*bias_gelu)(const BiasGelu&, int64_t begin, int64_t end);
+  void (*bias_gelu_backward)(const BiasGeluBackward&, int64_t begin, int64_t end, double* sums, void* scratch);  ///< n = 1
+};
+
+namespace avx512 {
+extern const Loops loops;
+}
+namespace avx2 {
+extern const Loops loops;
+}
+namespace plain {
+extern const Loops loops;
+}
+
+}  // namespace flowrun::kernels

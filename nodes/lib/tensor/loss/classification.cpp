@@ -1,0 +1,23 @@
+#include "nodes/lib/tensor/loss/classification.h"
+
+#include <ATen/core/Reduction.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <stdexcept>
+#include <string>
+
+namespace flowrun::loss {
+
+Tensor cross_entropy(const Tensor& scores_BC, const Tensor& labels, double smoothing) {
+  const Tensor scores = scores_BC.scalar_type() == at::kDouble ? scores_BC : scores_BC.to(at::kFloat);
+  const bool soft = labels.dim() == 2;
+  if (labels.size(0) != scores.size(0) || (soft && labels.size(1) != scores.size(1))) {
+    throw std::invalid_argument("scores of " + std::to_string(scores.size(1)) + " classes for " + std::to_string(scores.size(0)) +
+                                " images don't fit labels of " + (soft ? std::to_string(labels.size(1)) + " classes for " : "") +
+                                std::to_string(labels.size(0)) + " images");
+  }
+  if (soft && smoothing != 0) throw std::invalid_argument("labels that are probabilities are not smoothed again");
+  constexpr int64_t ignore_none = -100;
+  return at::cross_entropy_loss(scores, soft ? labels.to(scores.scalar_type()) : labels, /*weight=*/{}, at::Reduction::Mean, ignore_none, smoothing);
+}
+
+}  // namespace flowrun::loss

@@ -1,0 +1,13 @@
+// Cross-entropy between scores and labels. No graph knowledge.
+#pragma once
+
+#include "nodes/lib/tensor/tensor.h"
+
+namespace flowrun::loss {
+
+/// Mean over the images of -sum_c y_c log softmax(scores)_c, a scalar; float32, or float64 if the scores are. `labels`
+/// are classes [B] int64, smoothed as torch.nn.CrossEntropyLoss does it (share `smoothing` spread evenly over all
+/// classes), or probabilities [B, C] (then smoothing is not applied again and must be 0).
+Tensor cross_entropy(const Tensor& scores_BC, const Tensor& labels, double smoothing);
+
+}  // namespace flowrun::loss

@@ -1,0 +1,41 @@
+// What every loss between a prediction and a target does around its formula.
+#pragma once
+
+#include <string>
+
+#include "graph/node.h"
+#include "nodes/lib/tensor/loss/regression.h"
+#include "nodes/lib/tensor/types/device_types.h"
+
+namespace flowrun::loss {
+
+/// What a loss between a prediction and a target reads and gives.
+struct Ports {
+  In<Prediction> prediction{"prediction", "B R M O."};
+  In<Target> target{"target", "B R M O, without gradient."};
+  Out<Loss> loss{"loss", "A scalar."};
+  void describe(auto& port) { port(prediction, target, loss); }
+};
+
+/// How a loss counts beside others, and against its width.
+struct Weighting {
+  double weight = 1;
+  std::string scale = "mean";
+
+  void describe(auto& param) {
+    param("weight", weight, Range{0}, "Factor of this loss, where loss.sum adds several.");
+    param("scale", scale, scales(), "mean: the mean over all values. sqrt_width: that times the root of the width, as data2vec 2.0 has it.");
+  }
+  static const Choices& scales();
+};
+
+/// Refuses shapes or parts that don't fit, with both named.
+void check_pair(const Prediction& prediction, const Target& target);
+
+/// Fills `out` with the loss and its value per part, weighted.
+void compare(const Prediction& prediction, const Target& target, Options options, const Weighting& weighting, Loss& out);
+
+/// What the value is multiplied with for a width of `width`.
+double factor(const Weighting& weighting, int64_t width);
+
+}  // namespace flowrun::loss

@@ -1,0 +1,23 @@
+// Classification with frozen features. Float32 features in, float64 where it matters; no graph knowledge.
+#pragma once
+
+#include <vector>
+
+#include "nodes/lib/tensor/tensor.h"
+
+namespace flowrun::eval {
+
+/// For each of `ks` the share of test rows whose class a weighted vote of the k nearest train rows names (Wu et al. 2018, as DINO's
+/// protocol): features are L2-normalised, similarity is the cosine, a neighbour's vote weighs exp(similarity /
+/// temperature). Exact search in chunks; of equal votes the smaller class wins. features [n, D], labels [n] int64, not
+/// negative, all on one device. Throws std::invalid_argument when a k exceeds the train rows, or
+/// where the widths differ.
+std::vector<double> knn_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels,
+                                 const std::vector<int64_t>& ks, double temperature);
+
+/// Share of test rows that a ridge regression from the features to one-hot classes gets right, in closed form:
+/// features are standardised by the train rows' mean and deviation, with a bias that is not penalised; the penalty is
+/// `lambda` times the number of train rows. Float64.
+double ridge_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels, double lambda);
+
+}  // namespace flowrun::eval

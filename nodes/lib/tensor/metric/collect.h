@@ -1,0 +1,45 @@
+// The features of a whole stream, group after group, as evaluation nodes gather them.
+#pragma once
+
+#include "graph/contract/context.h"
+#include "graph/text/error.h"
+#include "nodes/lib/tensor/ranks/ranks.h"
+#include "nodes/lib/tensor/types/device_types.h"
+
+namespace flowrun::eval {
+
+/// Says before the run what would end it: images without classes. For the ports `train` and `test`.
+inline void require_classes(const OpenContext& context) {
+  for (const char* port : {"train", "test"}) {
+    const SourceData* const data = context.input(port);
+    if (data == nullptr || data->place.empty()) continue;
+    if (!data->labels_read) throw NodeError(std::string(port) + " has no labels: connect label from the source to batch.stack and device.upload");
+    if (!data->classes.empty()) continue;
+    throw NodeError(std::string(port) +
+                    " has no classes: evaluations of classes need class folders, shards with labels, or a list with labels, but " + data->place +
+                    " has none");
+  }
+}
+
+class Collected {
+ public:
+  void add(const Features& group) {
+    if (!group.labels_B.defined()) throw NodeError("the features have no labels: connect label from the source to batch.stack and device.upload");
+    values_.push_back(group.values_BD);
+    labels_.push_back(group.labels_B);
+  }
+  /// Of all ranks, in the order of the stream; what was added is forgotten. Collective.
+  struct All {
+    Tensor values_ND, labels_N;
+  };
+  All take(const RunInfo& run) {
+    All all{ranks::rows(run, values_, "gathering features"), ranks::rows(run, labels_, "gathering labels")};
+    if (all.labels_N.min().item<int64_t>() < 0) throw NodeError("an image has no class: evaluations of classes need class folders");
+    return all;
+  }
+
+ private:
+  std::vector<Tensor> values_, labels_;
+};
+
+}  // namespace flowrun::eval

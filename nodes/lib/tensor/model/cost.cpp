@@ -1,0 +1,100 @@
+#include "nodes/lib/tensor/model/cost.h"
+
+#include <algorithm>
+
+namespace flowrun::model {
+namespace {
+
+constexpr double float32 = 4;
+
+struct Block {
+  double width, hidden;
+  int element;
+};
+
+/// A block over `rows` tokens whose queries, projection and MLP take the last `out` of them. Kept: the input of each norm
+/// and layer, the layers' copies in the type of products, and what the attention attends with.
+Cost block_cost(const Block& block, double rows, double out) {
+  const double d = block.width, h = block.hidden, e = block.element;
+  Cost cost;
+  cost.flops = 2 * (2 * rows * d * d + 2 * out * d * d + 2 * out * d * h) + 4 * out * rows * d;
+  cost.saved = rows * d * (float32 + 3 * e) + out * d * (float32 + 3 * e) + 2 * out * h * e;
+  cost.working = rows * (2 * float32 * d + e * std::max(4 * d, d + 2 * h));
+  return cost;
+}
+
+double hidden_of(double width, double ratio) { return width * ratio; }
+
+}  // namespace
+
+Cost& Cost::operator+=(const Cost& other) {
+  flops += other.flops, saved += other.saved;
+  working = std::max(working, other.working);  // one after the other
+  return *this;
+}
+
+Cost encoder_cost(const VitConfig& config, double patches, int64_t blocks, int element) {
+  const auto width = static_cast<double>(config.width);
+  const auto values = static_cast<double>(config.channels * config.patch * config.patch);
+  const double rows = patches + static_cast<double>(config.prefix());
+  Cost cost;
+  cost.flops = 2 * patches * values * width;
+  cost.saved = element * patches * values;
+  cost.working = float32 * static_cast<double>(config.patches()) * values;
+  cost += block_cost({width, hidden_of(width, config.mlp_ratio), element}, rows, rows).times(static_cast<double>(blocks));
+  cost.working = block_cost({width, hidden_of(width, config.mlp_ratio), element}, rows, rows).working;
+  cost.saved += float32 * rows * width;  // the final norm's input
+  return cost;
+}
+
+Cost classifier_cost(const ClassifierConfig& config) {
+  return {2 * static_cast<double>(config.width) * static_cast<double>(config.classes), float32 * static_cast<double>(config.width + config.classes),
+          0};
+}
+
+Cost predictor_cost(const TransformerPredictorConfig& config, const MaskCounts& masks, int64_t prefix, int element) {
+  const auto width = static_cast<double>(config.width), in = static_cast<double>(config.encoder_width);
+  const double seen = masks.visible + static_cast<double>(prefix);
+  const double sequences = config.joint ? 1 : masks.regions, queries = config.joint ? masks.tokens() : masks.patches;
+  const double rows = seen + static_cast<double>(config.registers) + queries;
+  const Block block{width, hidden_of(width, config.mlp_ratio), element};
+  Cost cost{2 * seen * in * width, element * seen * in, 0};
+  const Cost each = block_cost(block, rows, rows).times(sequences);
+  cost.flops += each.flops * static_cast<double>(config.depth - 1), cost.saved += each.saved * static_cast<double>(config.depth - 1);
+  cost += block_cost(block, rows, queries).times(sequences);
+  cost.working = each.working;
+  cost.flops += 2 * masks.tokens() * width * static_cast<double>(config.out_width);
+  cost.saved += masks.tokens() * width * (float32 + element);
+  return cost;
+}
+
+Cost predictor_cost(const CrossPredictorConfig& config, const MaskCounts& masks, int64_t prefix, int element) {
+  const auto width = static_cast<double>(config.width), in = static_cast<double>(config.encoder_width), maps = static_cast<double>(config.maps);
+  const double memory = masks.visible + static_cast<double>(prefix), queries = masks.tokens(), hidden = hidden_of(width, config.mlp_ratio);
+  Cost layer;
+  layer.flops = 2 * memory * in * (maps + 2 * width) + 4 * queries * width * width + 4 * queries * memory * width + 4 * queries * width * hidden;
+  layer.saved = memory * in * (element * (maps + 1) + float32) + 2 * element * memory * width + queries * width * (2 * float32 + 4 * element) +
+                2 * element * queries * hidden;
+  layer.working = float32 * (memory * in + 2 * queries * hidden);
+  Cost cost = layer.times(static_cast<double>(config.depth));
+  cost.working = layer.working;
+  cost.flops += 2 * queries * width * static_cast<double>(config.out_width);
+  cost.saved += queries * width * (float32 + element);
+  return cost;
+}
+
+Cost predictor_cost(const ConvPredictorConfig& config, int element) {
+  const auto width = static_cast<double>(config.width), patches = static_cast<double>(config.grid * config.grid);
+  Cost cost;
+  for (int64_t layer = 0; layer < config.depth; ++layer) {
+    const auto in = static_cast<double>(layer == 0 ? config.encoder_width : config.width);
+    cost.flops += 2 * patches * width * in / static_cast<double>(config.groups) * static_cast<double>(config.kernel * config.kernel);
+    cost.saved += patches * (element * in + 2 * float32 * width);
+  }
+  cost.flops += 2 * patches * width * static_cast<double>(config.out_width);
+  cost.saved += element * patches * width;
+  cost.working = float32 * patches * static_cast<double>(config.width + config.out_width);
+  return cost;
+}
+
+}  // namespace flowrun::model

@@ -1,0 +1,64 @@
+// The face of models that make tokens of images: what nodes that take any encoder know of it.
+#pragma once
+
+#include <vector>
+
+#include "graph/contract/rng.h"
+#include "nodes/lib/tensor/model/module.h"
+#include "nodes/lib/tensor/model/transformer.h"
+
+namespace flowrun::model {
+
+struct EncoderShape {
+  int64_t image = 0;         ///< side of the square input, pixels
+  int64_t grid = 0;          ///< patches per side
+  int64_t width = 0;         ///< D
+  int64_t depth = 0;         ///< blocks
+  int64_t heads = 0;         ///< of attention
+  bool class_token = false;  ///< whether there is one
+  int64_t prefix = 0;        ///< tokens before the patches: class and registers
+  double norm_eps = 0;       ///< of layer norms
+  int64_t patches() const { return grid * grid; }
+};
+
+struct Tokens {
+  Tensor cls_B1D;                ///< undefined without a class token
+  Tensor patch;                  ///< [B, N or K, D]
+  Tensor registers;              ///< [B, registers, D]; undefined without registers
+  std::vector<Tensor> maps_BSD;  ///< each block's raw output, all tokens; only if asked for
+};
+
+/// What an encoder sees of images: all patches, or those of visible_BK [B, K] (int64, as many rows as images or a multiple:
+/// several masks per image, side by side).
+struct Seen {
+  Tensor visible_BK;  ///< undefined: the whole image
+};
+
+struct EncodeOptions {
+  Tensor drop_path;   ///< of draw_drop_path(), on the images' device; undefined: every branch stays
+  bool maps = false;  ///< whether Tokens::maps_BSD is filled
+};
+
+class Encoder : public Module {
+ public:
+  static constexpr const char* kind = "encoder";
+
+  using Module::Module;
+
+  virtual EncoderShape shape() const = 0;
+
+  /// Tokens of images [B, C, image, image], after the final layer norm.
+  virtual Tokens encode(const Tensor& images_BCHW, const Seen& seen, const EncodeOptions& options) const = 0;
+
+  /// What `tap` names of blocks (1-based, increasing), patch rows only: [B, N, D] each. Blocks after the last one asked for
+  /// do not run. With `norm_last` the final layer norm is applied to the output of the last block of the model, if that is
+  /// asked for.
+  virtual std::vector<Tensor> hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last) const = 0;
+
+  /// Whether a pass that trains draws anything.
+  virtual bool drops() const = 0;
+  /// The stochastic depth of one pass over so many images or masks; on the host, undefined where nothing is dropped.
+  virtual Tensor draw_drop_path(Rng rng, int64_t images) const = 0;
+};
+
+}  // namespace flowrun::model

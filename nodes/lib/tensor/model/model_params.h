@@ -1,0 +1,40 @@
+// What model types of pipelines share: parameters, checks, first values.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/node.h"
+#include "nodes/lib/tensor/model/module_type.h"
+
+namespace flowrun {
+
+/// "blocks" and "out" of the predictors: what is predicted, and how wide it is.
+struct PredictorOutput {
+  std::vector<int64_t> blocks;
+  int64_t out = 0;
+
+  void describe(auto& param) {
+    param("blocks", blocks, positive,
+          "Hidden blocks of the teacher that come out, 1-based and increasing; the output has one encoder width for each.");
+    param("out", out, not_negative,
+          "Values per target patch when no blocks are given: the width for merged blocks, 768 for pixels of 16x16 patches.");
+  }
+  std::optional<ParamFault> check() const;
+  int64_t width(int64_t encoder_width) const { return out > 0 ? out : static_cast<int64_t>(blocks.size()) * encoder_width; }
+};
+
+/// The seed of a model's first weights: models of different names begin differently, whatever else there is.
+uint64_t weight_seed(const OpenContext& context);
+
+/// Throws NodeError when the training data have more classes than a head, as far as the labels' table is known.
+void require_classes(const RunInfo& run, int64_t classes);
+
+/// Draws the first values and moves the model to the device of the run.
+void begin(model::Module& module, const OpenContext& context, const std::string& init = "ijepa");
+
+/// What "init" of a model may be; see model::InitScheme.
+const Choices& init_choices();
+
+}  // namespace flowrun

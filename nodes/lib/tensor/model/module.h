@@ -1,0 +1,81 @@
+// What every model is: parameters, buffers, and what can be done with both.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "graph/contract/state.h"
+#include "nodes/lib/tensor/model/parameters.h"
+#include "nodes/lib/tensor/model/pass.h"
+
+namespace flowrun::model {
+
+/// Named values of a model that no gradient reaches, such as running statistics: float32, or int64 for counts. They are
+/// saved, restored and copied with the parameters. Not thread-safe; concurrent readers are fine.
+class Buffers {
+ public:
+  /// Returns its index. Throws std::invalid_argument if the name is taken.
+  size_t add(std::string name, Tensor value);
+  size_t size() const { return list_.size(); }
+  auto begin() const { return list_.begin(); }
+  auto end() const { return list_.end(); }
+  const Tensor& operator[](size_t index) const { return list_[index].second; }
+  /// Floating-point values get the type; integers keep theirs.
+  void to(at::Device device, at::ScalarType dtype);
+
+ private:
+  std::vector<std::pair<std::string, Tensor>> list_;
+};
+
+/// A model of a pipeline, on the device of the run. A class of its own says what it computes (one class for each model),
+/// and derives from a face that nodes ask for by Ref<>: Encoder, Head, Predictor, or this where any model does.
+///
+/// Passes may run concurrently. Only nodes that declared the access touch a model, and the engine orders them.
+class Module : public Resource {
+ public:
+  static constexpr const char* kind = "";  // any
+
+  explicit Module(std::string family = "") : parameters_(std::move(family)) {}
+
+  Parameters& parameters() { return parameters_; }
+  const Parameters& parameters() const { return parameters_; }
+  Buffers& buffers() { return buffers_; }
+  const Buffers& buffers() const { return buffers_; }
+
+  /// Nothing may change it from now on, and its passes drop nothing at random.
+  void freeze() { frozen_ = true; }
+  bool frozen() const { return frozen_; }
+
+  /// Moves parameters, buffers and what is computed from the configuration.
+  virtual void to(at::Device device, at::ScalarType dtype);
+  /// The same values in memory of their own, without gradients.
+  std::unique_ptr<Module> clone() const;
+  /// Operations and bytes of one pass over one image; null: not counted.
+  virtual std::optional<Cost> cost(const Pass& pass) const;
+
+  /// Parameters, buffers and notes().
+  State save() const override;
+  /// Every parameter and buffer must be there in its shape; other arrays are passed over.
+  void restore(const State& state) override;
+
+ protected:
+  /// A model of the same configuration, whose values nobody has set.
+  virtual std::unique_ptr<Module> fresh() const = 0;
+  /// What is saved besides for readers of the file, by name: computed tables, and numbers the shapes don't tell ("@heads").
+  virtual std::vector<std::pair<std::string, Tensor>> notes() const { return {}; }
+
+  Parameters parameters_;
+  Buffers buffers_;
+
+ private:
+  bool frozen_ = false;
+};
+
+/// For nodes that change a model: throws NodeError, with the model's name in the pipeline, if it is frozen.
+void require_not_frozen(const Module& module, const std::string& name);
+
+}  // namespace flowrun::model

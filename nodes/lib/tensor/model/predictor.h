@@ -1,0 +1,36 @@
+// The face of models that predict hidden patches from what the encoder made of visible ones.
+#pragma once
+
+#include <vector>
+
+#include "nodes/lib/tensor/model/module.h"
+
+namespace flowrun::model {
+
+/// What every kind of predictor may use.
+struct PredictorInputs {
+  Tensor cls_B1D;                ///< undefined without a class token
+  Tensor patch_BKD;              ///< visible patches after the encoder's final norm
+  std::vector<Tensor> maps_BSD;  ///< raw output of each block of the encoder, all its tokens; empty unless asked for
+  Tensor visible_BK;             ///< int64
+  Tensor targets_BRM;            ///< int64
+  uint64_t noise = 0;            ///< address of this pass, for predictors that draw
+};
+
+class Predictor : public Module {
+ public:
+  static constexpr const char* kind = "predictor";
+
+  using Module::Module;
+
+  /// Blocks of the teacher that it predicts, increasing; empty when it predicts something else.
+  std::vector<int64_t> blocks;
+
+  virtual int64_t out_width() const = 0;
+  /// [B, R, M, out_width], image by image.
+  virtual Tensor predict(const PredictorInputs& in) const = 0;
+  /// Whether predict() depends on its noise.
+  virtual bool draws() const { return false; }
+};
+
+}  // namespace flowrun::model

@@ -1,0 +1,22 @@
+// Picking token rows by patch index.
+#pragma once
+
+#include "nodes/lib/tensor/tensor.h"
+
+namespace flowrun::model {
+
+/// Rows of each image: x_BND [B, N, D] (or a row slice of a longer sequence), index [B, …] int64 -> [B, …, D].
+///
+/// Throws std::out_of_range for an index outside [0, N) if the indices are on the host; on a device they are trusted.
+Tensor gather_rows(const Tensor& x_BND, const Tensor& index);
+
+/// The same where an image has several rows of indices, side by side: index [B r, …] -> [B r, …, D].
+Tensor gather_repeated(const Tensor& x_BND, const Tensor& index);
+
+/// Rows of one table for all images: table_ND, index […] int64 -> […, D]. Out of range: as above.
+Tensor table_rows(const Tensor& table_ND, const Tensor& index);
+
+/// int64 and, if the indices are on the host, in [0, rows): else throws as gather_rows does.
+void check_indices(const Tensor& index, int64_t rows);
+
+}  // namespace flowrun::model

@@ -1,0 +1,162 @@
+#include "nodes/lib/tensor/model/transformer.h"
+
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <cmath>
+#include <stdexcept>
+
+#include "nodes/lib/tensor/device/weight_casts.h"
+#include "nodes/lib/tensor/kernels/kernels.h"
+
+namespace flowrun::model {
+
+using kernels::Stream;
+
+namespace {
+
+/// [B, S, D] -> [B, H, S, E], a view.
+Tensor to_heads(const Tensor& x_BSD, int64_t heads) { return x_BSD.unflatten(-1, {heads, x_BSD.size(-1) / heads}).transpose(1, 2); }
+
+/// The first axis, which is made of heads `each` wide, with zeros up to `wide` in each: a layer's weight gives them then.
+Tensor wider_rows(const Tensor& weight, int64_t each, int64_t wide) {
+  if (each == wide) return weight;
+  const Tensor heads = weight.unflatten(0, {-1, each});
+  return (weight.dim() == 1 ? at::constant_pad_nd(heads, {0, wide - each}) : at::constant_pad_nd(heads, {0, 0, 0, wide - each})).flatten(0, 1);
+}
+
+/// The same of the second axis: a layer's weight then takes them, and passes over the zeros' places.
+Tensor wider_columns(const Tensor& weight, int64_t each, int64_t wide) {
+  if (each == wide) return weight;
+  return at::constant_pad_nd(weight.unflatten(1, {-1, each}), {0, wide - each}).flatten(1, 2);
+}
+
+}  // namespace
+
+Blocks::Blocks(Parameters& parameters, const BlocksConfig& config) : config_(config) {
+  if (config.depth < 1 || config.width < 1 || config.mlp_ratio * static_cast<double>(config.width) < 1) {
+    throw std::invalid_argument("depth " + std::to_string(config.depth) + ", width " + std::to_string(config.width) + " and MLP ratio " +
+                                std::to_string(config.mlp_ratio) + " must be positive");
+  }
+  if (config.heads < 1 || config.width % config.heads != 0) {
+    throw std::invalid_argument(std::to_string(config.heads) + " heads do not divide the width " + std::to_string(config.width));
+  }
+  for (int64_t block = 0; block < config.depth; ++block) places_.push_back(add_block(parameters, block));
+}
+
+/// In timm's order.
+Blocks::Places Blocks::add_block(Parameters& parameters, int64_t block) const {
+  const int64_t width = config_.width;
+  const auto hidden = static_cast<int64_t>(std::llround(static_cast<double>(width) * config_.mlp_ratio));
+  const std::string prefix = "blocks." + std::to_string(block) + ".";
+  const int number = static_cast<int>(block) + 1;
+  const auto linear = [&](const std::string& name, int64_t out, int64_t in, Init init) {
+    const size_t first = parameters.add(prefix + name + ".weight", {out, in}, init, number);
+    parameters.add(prefix + name + ".bias", {out}, Init::zeros);
+    return first;
+  };
+  const auto norm = [&](const std::string& name) {
+    const size_t first = parameters.add(prefix + name + ".weight", {width}, Init::ones);
+    parameters.add(prefix + name + ".bias", {width}, Init::zeros);
+    return first;
+  };
+  const auto gain = [&](const std::string& name) {
+    return config_.layer_scale > 0 ? parameters.add_constant(prefix + name + ".gamma", {width}, config_.layer_scale) : 0;
+  };
+  Places place{};
+  place.norm1 = norm("norm1");
+  place.qkv = linear("attn.qkv", 3 * width, width, Init::linear);
+  place.proj = linear("attn.proj", width, width, Init::residual);
+  place.ls1 = gain("ls1");
+  place.norm2 = norm("norm2");
+  place.fc1 = linear("mlp.fc1", hidden, width, Init::linear);
+  place.fc2 = linear("mlp.fc2", width, hidden, Init::residual);
+  place.ls2 = gain("ls2");
+  if (config_.lora_rank > 0) {
+    place.qkv_lora = add_lora(parameters, prefix + "attn.qkv", 3 * width, block);
+    place.proj_lora = add_lora(parameters, prefix + "attn.proj", width, block);
+  }
+  return place;
+}
+
+/// A is drawn, B is zero: at first the addition is nothing.
+size_t Blocks::add_lora(Parameters& parameters, const std::string& name, int64_t out, int64_t block) const {
+  const size_t place = parameters.add(name + ".lora_a", {config_.lora_rank, config_.width}, Init::kaiming, static_cast<int>(block) + 1);
+  parameters.add(name + ".lora_b", {out, config_.lora_rank}, Init::zeros);
+  return place;
+}
+
+Tensor Blocks::weight(const Parameters& p, size_t plain, size_t lora) const {
+  if (config_.lora_rank == 0) return cast_weight(p[plain]);
+  return p[plain].add(p[lora + 1].matmul(p[lora]), config_.lora_alpha / static_cast<double>(config_.lora_rank));
+}
+
+/// The stream at x with what a linear layer adds to it: its bias waits with the addition, unless a gain comes in between.
+Stream Blocks::branch(const Parameters& p, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain) const {
+  if (config_.layer_scale > 0) return {.x = x, .branch = at::linear(in, weight, cast_weight(p[bias])).mul(p[gain]), .spend = true};
+  return {.x = x, .branch = at::linear(in, weight), .bias = p[bias], .spend = true};
+}
+
+/// Stochastic depth, and what is read out of a branch.
+void Blocks::finish(Stream& stream, const Tensor* keep, Tensor* tapped) {
+  if (!keep && !tapped) return;
+  if (stream.bias.defined()) stream.branch = stream.branch.add(stream.bias), stream.bias.reset();
+  if (tapped) *tapped = stream.branch, stream.spend = false;
+  if (keep) stream.branch = stream.branch.mul(*keep), stream.spend = true;
+}
+
+/// As it is computed: E, or more (BlocksConfig::head_multiple).
+int64_t Blocks::head_width(const Tensor& x) const {
+  int64_t multiple = config_.head_multiple;
+  if (multiple == 0) multiple = x.is_cuda() && c10::elementSize(kernels::product_type(x)) == 2 ? 8 : 1;
+  return (config_.width / config_.heads + multiple - 1) / multiple * multiple;
+}
+
+void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, int64_t rows) const {
+  const Tensor n_BSD = kernels::add_norm(stream, p[place.norm1], p[place.norm1 + 1], config_.norm_eps, kernels::product_type(stream.x));
+  const int64_t skipped = n_BSD.size(1) - rows, heads = config_.heads, each = config_.width / heads, wide = head_width(stream.x);
+  const Tensor weights = wider_rows(weight(p, place.qkv, place.qkv_lora), each, wide), bias = wider_rows(cast_weight(p[place.qkv + 1]), each, wide);
+  const int64_t width = heads * wide;
+  Tensor query, key, value, x_BSD = stream.x;
+  if (skipped == 0) {
+    // Splitting the last axis, not unbinding a fifth: the backward pass then writes the three gradients side by side
+    // in one copy.
+    const auto parts = at::linear(n_BSD, weights, bias).chunk(3, -1);
+    query = parts[0], key = parts[1], value = parts[2];
+  } else {
+    x_BSD = x_BSD.narrow(1, skipped, rows);
+    query = at::linear(n_BSD.narrow(1, skipped, rows), weights.narrow(0, 0, width), bias.narrow(0, 0, width));
+    const auto parts = at::linear(n_BSD, weights.narrow(0, width, 2 * width), bias.narrow(0, width, 2 * width)).chunk(2, -1);
+    key = parts[0], value = parts[1];
+  }
+  const Tensor out_BHSE =
+      at::scaled_dot_product_attention(to_heads(query, heads), to_heads(key, heads), to_heads(value, heads), /*attn_mask=*/{}, /*dropout_p=*/0,
+                                       /*is_causal=*/false, /*scale=*/1.0 / std::sqrt(static_cast<double>(each)));
+  const Tensor proj = wider_columns(weight(p, place.proj, place.proj_lora), each, wide);
+  stream = branch(p, x_BSD, out_BHSE.transpose(1, 2).flatten(2), proj, place.proj + 1, place.ls1);
+}
+
+void Blocks::feed_forward(const Parameters& p, const Places& place, Stream& stream) const {
+  const Tensor n_BSD = kernels::add_norm(stream, p[place.norm2], p[place.norm2 + 1], config_.norm_eps, kernels::product_type(stream.x));
+  stream = branch(p, stream.x, kernels::linear_gelu(n_BSD, cast_weight(p[place.fc1]), p[place.fc1 + 1]), cast_weight(p[place.fc2]), place.fc2 + 1,
+                  place.ls2);
+}
+
+void Blocks::run(const Parameters& parameters, int64_t block, Stream& stream, const Options& options) const {
+  const Places& place = places_.at(static_cast<size_t>(block));
+  const auto tapped = [&](Tap tap) { return options.tap == tap ? options.tapped : nullptr; };
+  attend(parameters, place, stream, stream.x.size(1));
+  finish(stream, options.attention_keep, tapped(Tap::attention));
+  if (Tensor* middle = tapped(Tap::middle)) *middle = stream.sum();
+  feed_forward(parameters, place, stream);
+  finish(stream, options.mlp_keep, tapped(Tap::mlp));
+  if (Tensor* output = tapped(Tap::output)) *output = stream.sum();
+}
+
+void Blocks::run_last_rows(const Parameters& parameters, int64_t block, Stream& stream, int64_t rows) const {
+  const Places& place = places_.at(static_cast<size_t>(block));
+  attend(parameters, place, stream, rows);
+  feed_forward(parameters, place, stream);
+}
+
+}  // namespace flowrun::model

@@ -1,0 +1,84 @@
+// Pre-norm transformer blocks over a parameter list. Used by the encoder, the predictors and the probes.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "nodes/lib/tensor/model/parameters.h"
+
+namespace flowrun::kernels {
+struct Stream;
+}
+
+namespace flowrun::model {
+
+struct BlocksConfig {
+  int64_t depth = 12, width = 384, heads = 6;
+  double mlp_ratio = 4, norm_eps = 1e-6;
+  double layer_scale = 0;  ///< first value of the gains behind both sub-blocks (CaiT, DINOv2); 0: none
+  int64_t lora_rank = 0;   ///< rank of the trained addition to qkv and proj (LoRA); 0: none
+  double lora_alpha = 16;  ///< the addition weighs lora_alpha / lora_rank
+  /// A head is computed as if its width were a multiple of this, with zeros in the places more: fast attention kernels take such
+  /// widths alone, and pad each query, key and value otherwise. 0: 8 where a GPU computes in half precision, else 1.
+  int64_t head_multiple = 0;
+};
+
+/// What can be read out of a block (data2vec calls them targets types; Bootleg compares them).
+enum class Tap {
+  output,     ///< the residual stream behind the block
+  middle,     ///< the residual stream between attention and MLP
+  attention,  ///< what attention adds to the stream
+  mlp,        ///< what the MLP adds to the stream
+};
+
+/// The parameters "blocks.0.*" … "blocks.(depth-1).*" of one stack of blocks:
+///
+///   x += ls1 proj(attention(norm1(x)));   x += ls2 fc2(gelu(fc1(norm2(x))))
+///
+/// Exact GELU (erf), qkv with bias, no dropout; ls1 and ls2 only with layer scale. Holds indices only, so the
+/// parameters may move. Under autocast the linear layers and the attention run in its type. Thread-safe.
+class Blocks {
+ public:
+  /// Adds the parameters. Throws std::invalid_argument unless heads divide the width and all sizes are positive.
+  Blocks(Parameters& parameters, const BlocksConfig& config);
+
+  struct Options {
+    /// Stochastic depth: what the branches of attention and MLP are multiplied with, [B, 1, 1] each (0, or 1 over the
+    /// chance of staying); null: both stay.
+    const Tensor* attention_keep = nullptr;
+    const Tensor* mlp_keep = nullptr;
+    /// Where to put what `tap` names, [B, S, D]; null: nowhere.
+    Tensor* tapped = nullptr;
+    Tap tap = Tap::output;
+  };
+
+  /// Takes the stream [B, S, D] through block `block` (from 0). What the MLP adds is left for the next norm to add.
+  void run(const Parameters& parameters, int64_t block, kernels::Stream& stream, const Options& options) const;
+  void run(const Parameters& parameters, int64_t block, kernels::Stream& stream) const { run(parameters, block, stream, Options()); }
+
+  /// The same for the last `rows` rows, without computing the others: all tokens are attended to, but queries, projection
+  /// and MLP see these rows only. The stream then is [B, rows, D].
+  void run_last_rows(const Parameters& parameters, int64_t block, kernels::Stream& stream, int64_t rows) const;
+
+  int64_t depth() const { return config_.depth; }
+
+ private:
+  /// Where a block's parameters are. A bias stands behind its weight.
+  struct Places {
+    size_t norm1, qkv, proj, ls1, norm2, fc1, fc2, ls2;
+    size_t qkv_lora, proj_lora;  // A [rank, in]; B [out, rank] stands behind it
+  };
+  Places add_block(Parameters& parameters, int64_t block) const;
+  size_t add_lora(Parameters& parameters, const std::string& name, int64_t out, int64_t block) const;
+  void attend(const Parameters& parameters, const Places& place, kernels::Stream& stream, int64_t rows) const;
+  void feed_forward(const Parameters& parameters, const Places& place, kernels::Stream& stream) const;
+  kernels::Stream branch(const Parameters& parameters, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain) const;
+  static void finish(kernels::Stream& stream, const Tensor* keep, Tensor* tapped);
+  Tensor weight(const Parameters& parameters, size_t plain, size_t lora) const;
+  int64_t head_width(const Tensor& x) const;
+
+  BlocksConfig config_;
+  std::vector<Places> places_;
+};
+
+}  // namespace flowrun::model

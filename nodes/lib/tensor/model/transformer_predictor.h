@@ -1,0 +1,57 @@
+// Bootleg's predictor: from the student's visible tokens to the hidden layers of the teacher at the target patches.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "nodes/lib/tensor/model/predictor.h"
+#include "nodes/lib/tensor/model/transformer.h"
+
+namespace flowrun::model {
+
+struct TransformerPredictorConfig {
+  int64_t grid = 14;            ///< patches per side
+  int64_t encoder_width = 384;  ///< D
+  int64_t width = 192;          ///< P; the paper takes D / 2
+  int64_t depth = 10;
+  int64_t heads = 16;
+  int64_t registers = 4;
+  int64_t out_width = 1536;  ///< O: hidden blocks that are predicted, times D
+  double mlp_ratio = 4;
+  double norm_eps = 1e-6;
+  bool joint = false;  ///< all regions in one sequence, in place of one sequence for each
+};
+
+/// Predicts each region by itself, from registers, class token, visible patches and one mask token per target patch
+/// (appendix of the Bootleg paper): regions are separate entries of the batch and never see each other. `joint` puts
+/// the mask tokens of all regions into one sequence, those that two regions share twice.
+///
+/// The class token carries no position, nor do the registers. Thread rule as for Vit.
+class TransformerPredictor final : public Predictor {
+ public:
+  /// Throws std::invalid_argument, naming both numbers, unless the heads divide the width.
+  explicit TransformerPredictor(TransformerPredictorConfig config);
+
+  const TransformerPredictorConfig& config() const { return config_; }
+  int64_t out_width() const override { return config_.out_width; }
+  const Tensor& positions_NP() const { return positions_NP_; }
+  void to(at::Device device, at::ScalarType dtype) override;
+  std::optional<Cost> cost(const Pass& pass) const override;
+
+  /// cls_B1D may be undefined (no class token); patch_BKD after the encoder's final norm; visible_BK and targets_BRM
+  /// int64. Returns [B, R, M, O], image by image; O holds the hidden blocks in increasing order, D values each.
+  Tensor predict(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK, const Tensor& targets_BRM) const;
+  Tensor predict(const PredictorInputs& in) const override { return predict(in.cls_B1D, in.patch_BKD, in.visible_BK, in.targets_BRM); }
+
+ private:
+  std::unique_ptr<Module> fresh() const override;
+  Tensor context(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK) const;
+
+  TransformerPredictorConfig config_;
+  std::optional<size_t> register_;
+  size_t mask_ = 0, embed_ = 0, norm_ = 0, proj_ = 0;
+  std::optional<Blocks> blocks_;
+  Tensor positions_NP_;
+};
+
+}  // namespace flowrun::model

@@ -1,0 +1,220 @@
+#include "nodes/lib/tensor/model/vit.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <stdexcept>
+
+#include "nodes/lib/tensor/device/weight_casts.h"
+#include "nodes/lib/tensor/kernels/kernels.h"
+#include "nodes/lib/tensor/model/cost.h"
+#include "nodes/lib/tensor/model/rows.h"
+#include "nodes/lib/tensor/model/sincos.h"
+
+namespace flowrun::model {
+namespace {
+
+void check(const VitConfig& config) {
+  if (config.patch < 1 || config.image < config.patch || config.image % config.patch != 0) {
+    throw std::invalid_argument("patches of " + std::to_string(config.patch) + " pixels do not tile an image of " + std::to_string(config.image));
+  }
+  if (config.registers < 0 || config.channels < 1) {
+    throw std::invalid_argument("a ViT cannot have " + std::to_string(config.registers) + " registers and " + std::to_string(config.channels) +
+                                " channels");
+  }
+}
+
+}  // namespace
+
+VitConfig vit_arch(std::string_view name) {
+  VitConfig config;
+  const auto set = [&](int64_t depth, int64_t width, int64_t heads) {
+    config.depth = depth, config.width = width, config.heads = heads;
+    return config;
+  };
+  if (name == "ti") return set(12, 192, 3);
+  if (name == "s") return set(12, 384, 6);
+  if (name == "b") return set(12, 768, 12);
+  if (name == "l") return set(24, 1024, 16);
+  if (name == "h") return set(32, 1280, 16);
+  throw std::invalid_argument("unknown ViT \"" + std::string(name) + "\": ti, s, b, l or h");
+}
+
+Tensor draw_drop_path(const VitConfig& config, Rng rng, int64_t images) {
+  if (config.drop_path <= 0) return {};
+  Tensor keep = at::empty({2 * config.depth, images}, at::kFloat);
+  auto* out = keep.mutable_data_ptr<float>();
+  for (int64_t block = 0; block < config.depth; ++block) {
+    const double drop = config.depth == 1 ? config.drop_path : config.drop_path * static_cast<double>(block) / static_cast<double>(config.depth - 1);
+    for (int64_t i = 0; i < 2 * images; ++i) *out++ = rng.chance(drop) ? 0.0f : static_cast<float>(1.0 / (1.0 - drop));
+  }
+  return keep;
+}
+
+Vit::Vit(VitConfig config) : config_(config) {
+  check(config_);
+  const int64_t width = config_.width;
+  table_ND_ = sincos_table(config_.grid(), width);
+  if (config_.class_token) class_ = parameters_.add("cls_token", {1, 1, width}, Init::token);
+  if (config_.registers) register_ = parameters_.add("reg_token", {1, config_.registers, width}, Init::token);
+  if (config_.learned_positions) positions_ = parameters_.add("pos_embed", {1, config_.patches(), width}, Init::token);
+  patch_weight_ = parameters_.add("patch_embed.proj.weight", {width, config_.channels, config_.patch, config_.patch}, Init::patch);
+  parameters_.add("patch_embed.proj.bias", {width}, Init::zeros);
+  blocks_.emplace(parameters_, BlocksConfig{.depth = config_.depth,
+                                            .width = width,
+                                            .heads = config_.heads,
+                                            .mlp_ratio = config_.mlp_ratio,
+                                            .norm_eps = config_.norm_eps,
+                                            .layer_scale = config_.layer_scale,
+                                            .lora_rank = config_.lora_rank,
+                                            .lora_alpha = config_.lora_alpha});
+  norm_ = parameters_.add("norm.weight", {width}, Init::ones);
+  parameters_.add("norm.bias", {width}, Init::zeros);
+}
+
+void Vit::to(at::Device device, at::ScalarType dtype) {
+  parameters_.to(device, dtype);
+  table_ND_ = sincos_table(config_.grid(), config_.width, dtype).to(device);
+}
+
+EncoderShape Vit::shape() const {
+  return {.image = config_.image,
+          .grid = config_.grid(),
+          .width = config_.width,
+          .depth = config_.depth,
+          .heads = config_.heads,
+          .class_token = config_.class_token,
+          .prefix = config_.prefix(),
+          .norm_eps = config_.norm_eps};
+}
+
+std::optional<Cost> Vit::cost(const Pass& pass) const {
+  const double patches = pass.whole ? static_cast<double>(config_.patches()) : pass.masks.visible;
+  return encoder_cost(config_, patches, pass.blocks > 0 ? pass.blocks : config_.depth, pass.element);
+}
+
+std::vector<std::pair<std::string, Tensor>> Vit::notes() const {
+  std::vector<std::pair<std::string, Tensor>> out;
+  if (!config_.learned_positions) out.emplace_back("pos_embed", positions_ND().unsqueeze(0));
+  const auto note = [&](const char* name, double value) { out.emplace_back(name, at::scalar_tensor(value, at::kDouble)); };
+  note("@heads", static_cast<double>(config_.heads));
+  note("@norm_eps", config_.norm_eps);
+  if (config_.lora_rank > 0) note("@lora_scale", config_.lora_alpha / static_cast<double>(config_.lora_rank));
+  return out;
+}
+
+Vit::Tokens Vit::encode(const Tensor& images_BCHW, const Seen& seen, const Options& options) const {
+  return seen.visible_BK.defined() ? encode_visible(images_BCHW, seen.visible_BK, options) : features(images_BCHW, options);
+}
+
+Tensor Vit::positions_ND() const { return config_.learned_positions ? parameters_[positions_].select(0, 0) : table_ND_; }
+
+/// [B, C, H, W] -> [B, K, F] at `index` [B, K], or [B, N, F]: the values of a patch in the order of the convolution's weight.
+Tensor Vit::patchify(const Tensor& images_BCHW, const Tensor& index) const {
+  const int64_t channels = config_.channels, side = config_.image, grid = config_.grid(), patch = config_.patch;
+  if (images_BCHW.dim() != 4 || images_BCHW.size(1) != channels || images_BCHW.size(2) != side || images_BCHW.size(3) != side) {
+    throw std::invalid_argument("the encoder takes images [B, " + std::to_string(channels) + ", " + std::to_string(side) + ", " +
+                                std::to_string(side) + "]");
+  }
+  const bool needs_gradient = at::GradMode::is_enabled() && images_BCHW.requires_grad();
+  if (!needs_gradient) return kernels::patch_rows(images_BCHW, patch, index);
+  const Tensor all_BNF =
+      images_BCHW.reshape({-1, channels, grid, patch, grid, patch}).permute({0, 2, 4, 1, 3, 5}).reshape({-1, grid * grid, channels * patch * patch});
+  return index.defined() ? gather_rows(all_BNF, index) : all_BNF;
+}
+
+/// Embeds patches, adds their positions ([N, D] or [B, K, D]) and puts the learned tokens in front: [B, S, D].
+Tensor Vit::sequence(const Tensor& patch_BKF, const Tensor& position) const {
+  const int64_t images = patch_BKF.size(0);
+  // A convolution with stride = kernel is a linear layer over patches.
+  const Tensor embedded =
+      at::linear(patch_BKF, cast_weight(parameters_[patch_weight_]).flatten(1), cast_weight(parameters_[patch_weight_ + 1])).add(position);
+  if (config_.prefix() == 0) return embedded;
+  std::vector<Tensor> parts;
+  if (class_) parts.push_back(parameters_[*class_].expand({images, -1, -1}));
+  if (register_) parts.push_back(parameters_[*register_].expand({images, -1, -1}));
+  parts.push_back(embedded.to(parts[0].scalar_type()));
+  return at::cat(parts, 1);
+}
+
+Tensor Vit::norm(kernels::Stream stream) const {
+  return kernels::add_norm(stream, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps, stream.x.scalar_type());
+}
+
+/// All blocks and the final norm.
+Vit::Tokens Vit::run_blocks(Tensor x_BSD, const Options& options) const {
+  Tokens out;
+  kernels::Stream stream{.x = std::move(x_BSD)};
+  for (int64_t block = 0; block < config_.depth; ++block) {
+    Blocks::Options branch;
+    Tensor keep[2];
+    if (options.drop_path.defined()) {
+      for (int64_t i : {0, 1}) keep[i] = options.drop_path.select(0, 2 * block + i).view({-1, 1, 1});
+      branch.attention_keep = &keep[0], branch.mlp_keep = &keep[1];
+    }
+    blocks_->run(parameters_, block, stream, branch);
+    if (options.maps) out.maps_BSD.push_back(stream.sum());
+  }
+  const Tensor n_BSD = norm(std::move(stream));
+  const int64_t prefix = config_.prefix(), cls = class_ ? 1 : 0;
+  if (class_) out.cls_B1D = n_BSD.narrow(1, 0, 1);
+  if (register_) out.registers = n_BSD.narrow(1, cls, config_.registers);
+  out.patch = n_BSD.narrow(1, prefix, n_BSD.size(1) - prefix);
+  return out;
+}
+
+Vit::Tokens Vit::encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK, const Options& options) const {
+  // Gathering pixels before the projection: hidden patches cost nothing.
+  const Tensor positions_BKD = table_rows(positions_ND(), visible_BK);  // checks the indices, too
+  const int64_t images = images_BCHW.size(0), masks = visible_BK.size(0);
+  if (images == 0 || masks % images != 0) {
+    throw std::invalid_argument("indices of " + std::to_string(masks) + " masks for " + std::to_string(images) + " images");
+  }
+  const Tensor pixels_BKF = patchify(images_BCHW, visible_BK.reshape({images, -1})).reshape({masks, visible_BK.size(1), -1});
+  return run_blocks(sequence(pixels_BKF, positions_BKD), options);
+}
+
+std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last) const {
+  std::vector<Tensor> taps;
+  kernels::Stream stream{.x = sequence(patchify(images_BCHW, {}), positions_ND())};
+  int64_t done = 0;
+  for (const int64_t block : blocks) {
+    if (block <= done || block > config_.depth) {
+      throw std::invalid_argument("hidden blocks must increase and lie in 1 to " + std::to_string(config_.depth) + "; got " + std::to_string(block) +
+                                  " after " + std::to_string(done));
+    }
+    for (; done + 1 < block; ++done) blocks_->run(parameters_, done, stream);
+    Tensor tapped;
+    Blocks::Options options;
+    options.tapped = &tapped, options.tap = tap;
+    blocks_->run(parameters_, done++, stream, options);
+    if (norm_last && block == config_.depth) tapped = norm({.x = tapped});
+    taps.push_back(tapped.narrow(1, config_.prefix(), config_.patches()));
+  }
+  return taps;
+}
+
+Vit::Tokens Vit::features(const Tensor& images_BCHW, const Options& options) const {
+  return run_blocks(sequence(patchify(images_BCHW, {}), positions_ND()), options);
+}
+
+std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit) {
+  const at::NoGradGuard no_grad;
+  std::vector<std::pair<std::string, Tensor>> state;
+  for (const auto& parameter : vit.parameters()) {
+    if (parameter.name.ends_with(".lora_a") || parameter.name.ends_with(".lora_b")) continue;
+    Tensor value = parameter.value.detach();
+    const std::string lora = parameter.name.substr(0, parameter.name.rfind('.')) + ".lora_";
+    if (const Parameter* a = vit.parameters().find(lora + "a"); a && parameter.name.ends_with(".weight")) {
+      const double scale = vit.config().lora_alpha / static_cast<double>(vit.config().lora_rank);
+      value = value.add(vit.parameters().get(lora + "b").matmul(a->value), scale);
+    }
+    state.emplace_back(parameter.name, value);
+  }
+  if (!vit.config().learned_positions) state.emplace_back("pos_embed", vit.positions_ND().unsqueeze(0));
+  return state;
+}
+
+}  // namespace flowrun::model

@@ -1,0 +1,110 @@
+// The vision transformer that is trained (student), copied (teacher) and evaluated.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "graph/contract/rng.h"
+#include "nodes/lib/tensor/model/encoder.h"
+
+namespace flowrun::model {
+
+struct VitConfig {
+  int64_t image = 224;  ///< side of the square input, pixels
+  int64_t patch = 16;   ///< side of a patch, pixels; divides `image`
+  int64_t width = 384;
+  int64_t depth = 12;
+  int64_t heads = 6;
+  double mlp_ratio = 4;
+  bool class_token = true;
+  int64_t registers = 4;
+  double norm_eps = 1e-6;
+  int64_t channels = 3;
+  bool learned_positions = false;  ///< a table that is trained, in place of the sine-cosine one
+  double layer_scale = 0;          ///< first value of the gains behind the sub-blocks; 0: none
+  double drop_path = 0;            ///< chance that a branch of the last block is left out, rising linearly from 0 at the first
+  int64_t lora_rank = 0;           ///< of what is added to the attention's weights; 0: none
+  double lora_alpha = 16;
+
+  int64_t grid() const { return image / patch; }
+  int64_t patches() const { return grid() * grid(); }
+  /// Tokens before the patches.
+  int64_t prefix() const { return (class_token ? 1 : 0) + registers; }
+};
+
+/// Depth, width and heads of "ti" (12, 192, 3), "s" (12, 384, 6), "b" (12, 768, 12), "l" (24, 1024, 16) or "h" (32, 1280,
+/// 16). Throws std::invalid_argument that lists them.
+VitConfig vit_arch(std::string_view name);
+
+/// Stochastic depth of one pass (Huang et al. 2016): [2 depth, B], 0 where a branch of a sample is left out, else one
+/// over the chance of staying. Row 2 b is block b's attention, row 2 b + 1 its MLP. Host, float32; undefined when
+/// drop_path is 0.
+Tensor draw_drop_path(const VitConfig& config, Rng rng, int64_t images);
+
+/// ViT with learned class and register tokens, which have no position, and a sine-cosine or learned table for the
+/// patches. Token order: class, registers, patches. Parameter names are timm's.
+///
+/// The methods record gradients if grad mode is on and the parameters require them. They may run concurrently.
+class Vit final : public Encoder {
+ public:
+  static constexpr const char* kind = "vit";
+  using Tokens = model::Tokens;
+  using Options = EncodeOptions;
+
+  /// Throws std::invalid_argument if sizes do not fit together. Parameters are not drawn: see Parameters::initialise.
+  explicit Vit(VitConfig config);
+
+  const VitConfig& config() const { return config_; }
+  EncoderShape shape() const override;
+  /// [N, D], float32 or float64 as the parameters.
+  Tensor positions_ND() const;
+  /// Moves parameters and table.
+  void to(at::Device device, at::ScalarType dtype) override;
+  std::optional<Cost> cost(const Pass& pass) const override;
+
+  Tokens encode(const Tensor& images_BCHW, const Seen& seen, const Options& options) const override;
+  bool drops() const override { return config_.drop_path > 0 && !frozen(); }
+  Tensor draw_drop_path(Rng rng, int64_t images) const override { return drops() ? model::draw_drop_path(config_, rng, images) : Tensor(); }
+
+  /// The student's pass: only the visible patches enter. images_BCHW [B, C, image, image], visible_BK int64, as many
+  /// rows as images or a multiple (several masks per image, side by side). After the final layer norm.
+  Tokens encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK, const Options& options) const;
+  Tokens encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK) const { return encode_visible(images_BCHW, visible_BK, Options()); }
+
+  /// The teacher's pass: what `tap` names of blocks (1-based, increasing), patch rows only: [B, N, D] each, views of
+  /// the whole sequence. Blocks after the last one asked for do not run. With `norm_last` the final layer norm is
+  /// applied to the output of the last block of the model, if that is asked for.
+  std::vector<Tensor> hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap = Tap::output,
+                             bool norm_last = false) const override;
+
+  /// All patches, after the final layer norm.
+  Tokens features(const Tensor& images_BCHW, const Options& options) const;
+  Tokens features(const Tensor& images_BCHW) const { return features(images_BCHW, Options()); }
+
+ private:
+  Tensor patchify(const Tensor& images_BCHW, const Tensor& index) const;
+  Tensor sequence(const Tensor& patch_BKF, const Tensor& position_KD) const;
+  Tokens run_blocks(Tensor x_BSD, const Options& options) const;
+  Tensor norm(kernels::Stream stream) const;
+
+  std::unique_ptr<Module> fresh() const override { return std::make_unique<Vit>(config_); }
+  /// The position table where it is computed, and what the shapes don't tell of the configuration.
+  std::vector<std::pair<std::string, Tensor>> notes() const override;
+
+  VitConfig config_;
+  std::optional<size_t> class_, register_;
+  size_t patch_weight_ = 0, norm_ = 0, positions_ = 0;
+  std::optional<Blocks> blocks_;
+  Tensor table_ND_;  // sine-cosine
+};
+
+/// What timm's VisionTransformer(class_token, reg_tokens, no_embed_class=True, num_classes=0, init_values where there is
+/// layer scale) loads with all keys matched: the parameters, LoRA's additions merged, and the position table as
+/// pos_embed [1, N, D]. Shares storage with the model where nothing is merged.
+std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit);
+
+}  // namespace flowrun::model

@@ -1,0 +1,25 @@
+// Histograms of oriented gradients (Dalal and Triggs 2005) as targets (MaskFeat, Wei et al. 2022). No graph knowledge.
+#pragma once
+
+#include "nodes/lib/tensor/tensor.h"
+
+namespace flowrun::mim {
+
+struct Hog {
+  int64_t bins = 9;   ///< orientations in half a turn
+  int64_t cell = 8;   ///< side of a cell, pixels
+  double eps = 1e-5;  ///< added, squared, to the square of a histogram's length
+};
+
+/// Per channel and cell the histogram of gradient directions, weighted by gradient length, of length 1:
+/// images_BCHW -> [B, C, bins, H / cell, W / cell], float32 or float64.
+///
+/// The definition is scikit-image's feature.hog with cells_per_block (1, 1) and block_norm "L2", channel by channel:
+/// central differences, zero at the border; direction modulo half a turn; a pixel counts for one bin, mean over a cell.
+Tensor hog_cells(const Tensor& images_BCHW, const Hog& options);
+
+/// The cells of each target patch, [B, R, M, C bins (patch / cell)^2]: channel, bin, then the cells row by row.
+/// Cells must tile patches, patches the image. Without gradient.
+Tensor hog_targets(const Tensor& images_BCHW, const Tensor& targets_BRM, int64_t patch, const Hog& options);
+
+}  // namespace flowrun::mim

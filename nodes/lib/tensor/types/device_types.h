@@ -1,0 +1,155 @@
+// What travels between device nodes: tensors on the device, freed when the last reader is done.
+#pragma once
+
+#include <vector>
+
+#include "nodes/lib/tensor/device/recording.h"
+#include "nodes/lib/tensor/device/side_stream.h"
+#include "nodes/lib/tensor/tensor.h"
+
+namespace flowrun {
+
+/// Normalised images, B C H W float.
+struct DeviceImages {
+  static constexpr const char* type_name = "image tensor";
+  Tensor images_BCHW;
+  void release() { images_BCHW.reset(); }
+  std::string shape() const { return recording::shape(images_BCHW); }
+  void refill(const DeviceImages& from) { recording::refill(images_BCHW, from.images_BCHW); }
+};
+
+/// With several masks per image B counts the masks, those of an image side by side.
+struct DeviceMasks {
+  static constexpr const char* type_name = "mask tensors";
+  Tensor visible_BK;   // int64
+  Tensor targets_BRM;  // int64
+  int64_t grid = 0;    // patches per side that the indices count in
+  void release() { visible_BK.reset(), targets_BRM.reset(); }
+  std::string shape() const { return recording::shape(visible_BK) + ", " + recording::shape(targets_BRM) + " of " + std::to_string(grid); }
+  void refill(const DeviceMasks& from) {
+    recording::refill(visible_BK, from.visible_BK), recording::refill(targets_BRM, from.targets_BRM);
+    grid = from.grid;
+  }
+};
+
+/// The smallest and the largest class among labels, as the host has seen them: then nobody has to ask the device.
+struct ClassRange {
+  bool known = false;
+  int64_t least = 0, most = -1;  // none at all: most < least
+
+  /// Where it isn't known, looks at the labels, for which the host waits; `ignored` is no class.
+  ClassRange of(const Tensor& labels, int64_t ignored = INT64_MIN) const;
+};
+
+struct DeviceLabels {
+  static constexpr const char* type_name = "label tensor";
+  Tensor labels_B;  // int64
+  ClassRange range;
+  void release() { labels_B.reset(); }
+  std::string shape() const { return recording::shape(labels_B); }
+  void refill(const DeviceLabels& from) {
+    recording::refill(labels_B, from.labels_B);
+    range = from.range;
+  }
+};
+
+struct DeviceLabelMaps {
+  static constexpr const char* type_name = "label map tensor";
+  Tensor maps_BHW;   // u8 class of each pixel, 255 where there is none
+  ClassRange range;  // without 255
+  void release() { maps_BHW.reset(); }
+  std::string shape() const { return recording::shape(maps_BHW); }
+  void refill(const DeviceLabelMaps& from) {
+    recording::refill(maps_BHW, from.maps_BHW);
+    range = from.range;
+  }
+};
+
+/// One score per class and image, before any softmax.
+struct Logits {
+  static constexpr const char* type_name = "logits";
+  Tensor values_BC;
+  void release() { values_BC.reset(); }
+};
+
+/// What the softmax of the scores should be: rows sum to 1.
+struct SoftLabels {
+  static constexpr const char* type_name = "soft labels";
+  Tensor values_BC;
+  void release() { values_BC.reset(); }
+  std::string shape() const { return recording::shape(values_BC); }
+  void refill(const SoftLabels& from) { recording::refill(values_BC, from.values_BC); }
+};
+
+/// The student's view of the visible patches, after its final norm.
+struct VisibleTokens {
+  static constexpr const char* type_name = "visible tokens";
+  Tensor cls_B1D;  // undefined without a class token
+  Tensor patch_BKD;
+  Tensor visible_BK;
+  std::vector<Tensor> maps_BSD;  // raw output of each block, all tokens; only if asked for
+  void release() { cls_B1D.reset(), patch_BKD.reset(), visible_BK.reset(), maps_BSD.clear(); }
+};
+
+/// B R M O; the last axis is made of `parts` equal slices (one per target layer).
+struct Prediction {
+  static constexpr const char* type_name = "prediction";
+  Tensor values;
+  std::vector<int64_t> parts;  // block numbers, empty when the model was not made for blocks
+  void release() { values.reset(); }
+};
+struct Target {
+  static constexpr const char* type_name = "target";
+  Tensor values;               // may still be in the making, on another stream
+  std::vector<int64_t> parts;  // names of the slices: block numbers
+  Arrival arrival;
+  /// The values, for the current stream.
+  const Tensor& ready() const {
+    arrival.wait(values);
+    return values;
+  }
+  void release() { values.reset(), arrival = {}; }
+};
+
+/// A scalar to minimise, with its gradient history; and the same per slice, without.
+struct Loss {
+  static constexpr const char* type_name = "loss";
+  Tensor value;
+  bool has_value = true;  // false: it has a gradient, but its value is 0 and means nothing
+  Tensor per_part;
+  std::vector<int64_t> parts;
+  void release() { value.reset(), per_part.reset(); }
+};
+
+/// All tokens of frozen images after the final norm, in the encoder's order: class, registers, patches row by row.
+struct EvalTokens {
+  static constexpr const char* type_name = "frozen tokens";
+  Tensor tokens_BSD;   // float
+  int64_t prefix = 0;  // class token and registers
+  int64_t grid = 0;    // patches of a side
+  Tensor labels_B;     // undefined without labels
+  Tensor maps_BHW;     // u8 class of each pixel, 255 where there is none; undefined without label maps
+  ClassRange label_range, map_range;
+  Tensor patches_BND() const { return tokens_BSD.narrow(1, prefix, tokens_BSD.size(1) - prefix); }
+  void release() { tokens_BSD.reset(), labels_B.reset(), maps_BHW.reset(); }
+};
+
+/// What H heads on frozen representations say of images whose truth is known.
+struct Predictions {
+  static constexpr const char* type_name = "predictions";
+  Tensor named_BH;  // int64 classes of the images
+  Tensor labels_B;
+  Tensor confusion_HCC;  // of segmenting heads instead: pixels by truth and by what they are called
+  void release() { named_BH.reset(), labels_B.reset(), confusion_HCC.reset(); }
+};
+
+/// Frozen representations, B D float, with their labels.
+struct Features {
+  static constexpr const char* type_name = "features";
+  Tensor values_BD;
+  Tensor labels_B;  // undefined without labels
+  ClassRange range;
+  void release() { values_BD.reset(), labels_B.reset(); }
+};
+
+}  // namespace flowrun
