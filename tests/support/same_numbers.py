@@ -104,7 +104,7 @@ class Programs:
         return self.call(side, file.name, "--out", out, "--quiet", *(["--set", f"seed={seed}"] if seed is not None else []))
 
     def prepare(self):
-        """A class folder of small files, and an encoder: of BEFORE, for both."""
+        """What linear_patch reads: a class folder of small files, and an encoder, BEFORE's for both."""
         draw = random.Random(5)
         for part, count in (("train", 40), ("val", 20)):
             for kind in test_finetune.CLASSES:
@@ -304,8 +304,9 @@ def main():
     work = pathlib.Path(tempfile.mkdtemp(prefix="flowrun-same-"))
     try:
         programs = Programs(options, work)
-        programs.prepare()
         names = options.only or [*CASES]
+        if "linear_patch" in names:
+            programs.prepare()
         if options.self_test:
             good = all([other_seed_differs(programs, names), planted_changes_are_found(programs)])
         else:
