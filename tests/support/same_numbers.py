@@ -56,7 +56,7 @@ def pretraining(name, **settings):
 
 
 def own(make):
-    """A case of test_conformance.py, with the loss of each step."""
+    """A case of test_conformance.py, on the CPU."""
     def pipeline(_):
         made = make()
         made["run"] |= {"device": "cpu", "precision": "fp32", "intra_op": 1}
@@ -90,7 +90,7 @@ class Programs:
         self.work = work
 
     def call(self, side, *args):
-        """What it printed to stderr last if it failed, else None."""
+        """Its first error if it failed, else None."""
         done = subprocess.run([self.programs[side], *map(str, args)], cwd=self.work, capture_output=True, text=True)
         if done.returncode == 0:
             return None
