@@ -37,7 +37,7 @@ struct EngineOptions {
   Ranks* ranks = nullptr;              // none: a world of 1, or ranks that only load data
   uint64_t jitter = 0;                 // test only: seeded delays in the pool
   size_t trace = 0;                    // how many calls of each thread to keep for a trace
-  std::vector<std::string> stubs;      // for measuring: nodes that replay what they gave first (graph/stubs.h)
+  std::vector<std::string> stubs;      // for measuring: nodes that replay their first output (graph/stubs.h)
   const Slowdown* slowdown = nullptr;  // for measuring (graph/slowdown.h)
   bool wraps = false;                  // for measuring: a source may have fewer samples than a batch, which then come again within it
   bool counts_cpu = false;             // in the statistics of the pool's nodes; for a profile, since it slows small nodes

@@ -60,7 +60,7 @@ std::string Engine::make_recorder() {
   if (pipeline_.run.cuda_graphs == "off") return "run.cuda_graphs is off";
   if (std::string why = device_runtime().cannot_record(pipeline_.run); !why.empty()) return why;
   if (info_.world > 1) return "several ranks exchange gradients within the backward pass";
-  if (stubs_) return "some nodes replay what they gave first";
+  if (stubs_) return "some nodes replay their first output";
   auto recorder = std::make_unique<GroupRecorder>(pipeline_, plan_.streams[0].level[group_level], device_runtime().recordings(pipeline_.run));
   std::string why = recorder->why_not();
   if (why.empty()) recorder_ = std::move(recorder);

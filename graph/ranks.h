@@ -51,7 +51,8 @@ class Ranks {
   virtual void sum(std::vector<int64_t>& values, const std::string& what) = 0;
   /// The words of all ranks, by rank.
   virtual std::vector<std::string> gather(const std::string& mine, const std::string& what) = 0;
-  /// Whose part the calls that follow are: `node` at `step`; empty: the engine's. On the thread that makes them.
+  /// Names the node that makes the following collective calls, and its step; empty: the engine makes them. Call it on the
+  /// thread that makes them.
   void works_for(const std::string& node, int64_t step) { node_ = node, step_ = step; }
   /// "update: the exchange of gradients, step 7": how messages call what such a call is for.
   std::string purpose(const std::string& what) const { return node_.empty() ? what : node_ + ": " + what + ", step " + std::to_string(step_); }

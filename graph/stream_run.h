@@ -45,7 +45,7 @@ struct StreamOptions {
   int lanes = 1;
   int threads = 1;
   bool counts_cpu = false;
-  const Stubs* stubs = nullptr;             // for measuring: nodes that replay what they gave first
+  const Stubs* stubs = nullptr;             // for measuring: nodes that replay their first output
   const Slowdown* slowdown = nullptr;       // for measuring
   uint64_t jitter = 0;                      // test only: random delays and spawns, seeded
   const std::atomic<bool>* stop = nullptr;  // ends the run after the step in flight

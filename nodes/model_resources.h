@@ -99,7 +99,7 @@ void check_masks(const DeviceMasks& masks, int64_t grid, const std::string& owne
 /// Where tensors of the run live.
 at::Device torch_device(const RunInfo& run);
 
-/// The seed of a model's first weights: models of different names begin differently, whatever else there is.
+/// The seed of a model's initial weights: models of different names begin differently, whatever else there is.
 uint64_t weight_seed(const OpenContext& context);
 
 /// Throws NodeError when the training data have more classes than a head, as far as the labels' table is known.

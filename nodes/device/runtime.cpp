@@ -72,7 +72,7 @@ class TensorRuntime final : public DeviceRuntime {
     if (pinned_memory() != nullptr) CudaModule::get().set_device(local_rank_);
   }
 
-  std::string cannot_record(const RunParams& run) const override { return recording::recorder(run.device) != nullptr ? "" : "recording takes a GPU"; }
+  std::string cannot_record(const RunParams& run) const override { return recording::recorder(run.device) != nullptr ? "" : "recording needs a GPU"; }
 
   size_t recordings(const RunParams& run) const override { return recording::recorder(run.device)->capacity(); }
 

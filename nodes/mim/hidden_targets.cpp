@@ -75,8 +75,10 @@ struct HiddenTargets {
       for (size_t i = 1; i < blocks.size(); ++i) {
         if (blocks[i] <= blocks[i - 1]) return ParamFault{"blocks", "blocks must increase"};
       }
-      if (norm_last && tap != "output") return ParamFault{"norm_last", "norm_last takes tap output: the final norm belongs behind the last block"};
-      if (zscore_merged && merge == "concat") return ParamFault{"zscore_merged", "zscore_merged takes merge mean or sum"};
+      if (norm_last && tap != "output") {
+        return ParamFault{"norm_last", "norm_last requires \"tap\": \"output\": the final norm belongs behind the last block"};
+      }
+      if (zscore_merged && merge == "concat") return ParamFault{"zscore_merged", "zscore_merged requires \"merge\": \"mean\" or \"sum\""};
       return {};
     }
   };

@@ -25,13 +25,13 @@ struct Health {
       .brief = "Watches for collapse: whether the features of different images are becoming the same.",
       .scope = Scope::step,
       .details =
-          "A loss says little: of a collapsed student it is small. Over all images of a step, of the mean of each image's visible patches: the "
-          "standard deviation over images, the effective rank (RankMe, Garrido et al., 2023) and the mean cosine between images; of prediction "
-          "and target, the cosine between their rows, and the targets' standard deviation over images. They are reported as NAME_std, NAME_rank, "
-          "NAME_cosine, NAME_agreement and NAME_target_std, where NAME is the node's, with NAME_ok 1 or 0; report.metrics writes them. A line in "
-          "the log says so when the verdict changes. At the first collapse collapse-step-N.json is written, with the values and the step's "
-          "samples, and the models as they stand under collapse/step-N. With several masks per image each counts as an image. Only the steps "
-          "that it reports on cost anything.",
+          "The loss alone is not enough: a collapsed student also has a small loss. Over all images of a step the node measures, of the mean of "
+          "each image's visible patches, the standard deviation over images, the effective rank (RankMe, Garrido et al., 2023) and the mean "
+          "cosine between images; of prediction and target, the cosine between their rows, and the targets' standard deviation over images. They "
+          "are reported as NAME_std, NAME_rank, NAME_cosine, NAME_agreement and NAME_target_std, where NAME is the node's, with NAME_ok 1 or 0; "
+          "report.metrics writes them. The log has a line when the verdict changes. At the first collapse collapse-step-N.json is written, with "
+          "the values and the step's samples; the models at that moment are saved under collapse/step-N. With several masks per image each "
+          "counts as an image. Only the steps that it reports on cost anything.",
       .late = 1};
   struct Ports {
     In<Loss> loss{"loss", "Its value per block takes part in the verdict.", optional};

@@ -28,7 +28,7 @@ struct ConvPredictorModel {
       param("groups", groups, Range{1, 65536}, "Groups of channels; divide both widths.");
       param("kernel", kernel, Range{1, 15}, "Side of the kernel, patches; odd.");
       param("noise", noise, not_negative, "Deviation of what stands at hidden places.");
-      param("init", init, init_choices(), "First weights of the last layer, as model.vit's; convolutions are uniform in +-1 / sqrt(inputs).");
+      param("init", init, init_choices(), "Initial weights of the last layer, as model.vit's; convolutions are uniform in +-1 / sqrt(inputs).");
     }
     std::optional<ParamFault> check() const {
       if (const auto fault = output.check()) return fault;

@@ -28,7 +28,7 @@ struct PredictorModel {
       param("regions", regions, regions_choices(),
             "separate: a sequence for each region. joint: one sequence with all of them, patches of two regions twice.");
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
-      param("init", init, init_choices(), "First weights, as model.vit's.");
+      param("init", init, init_choices(), "Initial weights, as model.vit's.");
     }
     static const Choices& regions_choices() {
       static const Choices choices = {"separate", "joint"};

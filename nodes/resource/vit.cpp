@@ -39,7 +39,7 @@ struct VitModel {
       param("drop_path", drop_path, Range{0, 0.9},
             "Chance that attention or MLP of the last block is left out for an image while training; earlier blocks less, linearly from 0.");
       param("init", init, init_choices(),
-            "First weights. ijepa: normal 0.02. ijepa_rescaled: the last layer of each sub-block divided by sqrt(2 block). mae: Xavier uniform.");
+            "Initial weights. ijepa: normal 0.02. ijepa_rescaled: the last layer of each sub-block divided by sqrt(2 block). mae: Xavier uniform.");
     }
     static const Choices& position_choices() {
       static const Choices choices = {"sincos", "learned"};

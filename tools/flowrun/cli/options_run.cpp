@@ -37,7 +37,7 @@ void add_stubs(CLI::App& command, std::vector<std::string>& stubs) {
           [&stubs](const std::vector<std::string>& words) {
             for (const std::string& word : words) stubs.push_back(word.ends_with("=record") ? word.substr(0, word.size() - 7) : word);
           },
-          "NODE=record: the node gives again what it gave first, and what works only for it rests: shows what the others could do; may be repeated")
+          "NODE=record: the node replays its first output; nodes that feed only it do not run. Shows how fast the others could be; may be repeated")
       ->allow_extra_args(false);
 }
 
