@@ -83,8 +83,7 @@ struct PredictorOutput {
   int64_t out = 0;
 
   void describe(auto& param) {
-    param("blocks", blocks, positive,
-          "Hidden blocks of the teacher that come out, 1-based and increasing; the output has one encoder width for each.");
+    param("blocks", blocks, positive, "Hidden blocks of the teacher to predict, 1-based and increasing; the output has one encoder width for each.");
     param("out", out, not_negative,
           "Values per target patch when no blocks are given: the width for merged blocks, 768 for pixels of 16x16 patches.");
   }

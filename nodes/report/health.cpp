@@ -34,7 +34,7 @@ struct Health {
           "counts as an image. Only the steps that it reports on cost anything.",
       .late = 1};
   struct Ports {
-    In<Loss> loss{"loss", "Its value per block takes part in the verdict.", optional};
+    In<Loss> loss{"loss", "The verdict includes its value per block.", optional};
     In<VisibleTokens> tokens{"tokens", "The student's view of the visible patches.", optional};
     In<Prediction> prediction{"prediction", "Compared with the target.", optional};
     In<Target> target{"target", "What is predicted.", optional};
@@ -54,7 +54,7 @@ struct Health {
       param("max_cosine", max_cosine, Range{-1, 1}, "Largest mean cosine between the features of different images.");
       param("min_target_std", min_target_std, not_negative, "Least standard deviation of the targets over images.");
       // Standardised targets have variance 1; no image is predicted to a thousandth of it from its other half.
-      param("min_loss", min_loss, not_negative, "Least loss of a block: below it, its target is taken to be constant. 0: any loss will do.");
+      param("min_loss", min_loss, not_negative, "Least loss of a block: below it, its target counts as constant. 0: the loss is not checked.");
     }
     std::optional<ParamFault> check() const {
       if (!Period::parse(every)) return ParamFault{"every", Period::fault("every", every)};

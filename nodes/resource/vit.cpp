@@ -14,9 +14,8 @@ struct VitModel {
       .brief = "Vision transformer with learned class and register tokens.",
       .kind = "vit",
       .details =
-          "Pre-norm blocks, exact GELU, no dropout. Weights carry timm's names: a saved encoder loads in timm's "
-          "VisionTransformer(class_token=True, reg_tokens=4, no_embed_class=True). First values depend on the seed, the model's name and "
-          "the parameter's name alone."};
+          "Pre-norm blocks, exact GELU, no dropout. Weights carry timm's names: a saved encoder loads in timm's VisionTransformer(class_token=True, "
+          "reg_tokens=4, no_embed_class=True). Initial values depend only on the seed, the model's name and the parameter's name."};
   struct Params {
     std::string arch = "s";
     int64_t image = 224, patch = 16, width = 0, depth = 0, heads = 0, registers = 4;
@@ -35,7 +34,7 @@ struct VitModel {
       param("class_token", class_token, "Whether there is a class token.");
       param("registers", registers, Range{0, 64}, "Register tokens.");
       param("positions", positions, position_choices(), "sincos: a fixed sine-cosine table. learned: a table that is trained.");
-      param("layer_scale", layer_scale, Range{0, 1}, "First value of learned gains behind attention and MLP (DINOv2: 1e-5); 0: none.");
+      param("layer_scale", layer_scale, Range{0, 1}, "Initial value of learned gains behind attention and MLP (DINOv2: 1e-5); 0: none.");
       param("drop_path", drop_path, Range{0, 0.9},
             "Chance that attention or MLP of the last block is left out for an image while training; earlier blocks less, linearly from 0.");
       param("init", init, init_choices(),
