@@ -133,7 +133,7 @@ std::string Ranks::end_part(const std::string& why) {
 
 std::unique_ptr<Ranks> join_ranks(const Launch& launch) {
   if (launch.world == 1) return nullptr;
-  if (current() == nullptr) throw RankError("this program is built without the layer through which ranks talk");
+  if (current() == nullptr) throw RankError("this program is built without the layer through which ranks communicate");
   return current()(launch);
 }
 

@@ -86,7 +86,7 @@ void StreamRun::probe() {
   bytes_in_flight_ = group.bytes(level(group_level));
   if (bytes_in_flight_ > options_.memory) {
     throw PipelineError("error: run.memory_mib is " + std::to_string(options_.memory >> 20) + ", but one group of " +
-                        std::to_string(segment_.stream->grouping.group) + " samples takes " + std::to_string((bytes_in_flight_ >> 20) + 1) +
+                        std::to_string(segment_.stream->grouping.group) + " samples needs " + std::to_string((bytes_in_flight_ >> 20) + 1) +
                         " MiB: raise run.memory_mib, or make the groups smaller");
   }
   steps_.clear();
