@@ -20,7 +20,7 @@ const char* const engine_state = "@engine";
 }  // namespace
 
 Engine::~Engine() {
-  // Tensors end where they lived.
+  // Tensors are destroyed on the thread that used them.
   executor_->on_device([&] {
     recorder_.reset();
     for (CheckedNode& node : pipeline_.nodes) node.node.reset();
@@ -28,7 +28,7 @@ Engine::~Engine() {
   });
 }
 
-/// With the way to look at it, where there is one.
+/// The message, with the replay command if there is one.
 std::string Engine::text_of(const Failure& failure) const {
   if (failure.replay.empty() || info_.directory.empty()) return failure.message;
   return failure.message + "\n  replay: flowrun replay " + info_.directory + " " + failure.replay + (pipeline_.plugins.empty() ? "" : " --trust");
@@ -113,7 +113,7 @@ void Engine::fill(StepContext& context) const {
   };
 }
 
-/// On all ranks at the same places of the run.
+/// Called on all ranks at the same points of the run.
 bool Engine::stop_asked() const {
   const bool here = options_.stop != nullptr && options_.stop->load();
   if (info_.ranks == nullptr) return here;
@@ -133,7 +133,7 @@ void Engine::require_equal(const std::string& what, const std::string& mine) con
   }
 }
 
-/// What a step is on all ranks together. On the device's thread, at the end of the step's groups.
+/// Adds up a step's totals over all ranks. On the device's thread, at the end of the step's groups.
 void Engine::agree(int64_t step, StepTotals& totals) const {
   const std::string what = "the end of step " + std::to_string(step);
   info_.ranks->works_for("", step);
@@ -204,7 +204,7 @@ std::optional<Failure> Engine::train(int64_t to) {
     options_.gives->end(std::move(failure));
   }
   step_ += run->completed_steps();
-  if (options_.takes != nullptr && step_ < to) options_.takes->leave();  // the others needn't wait for what follows
+  if (options_.takes != nullptr && step_ < to) options_.takes->leave();  // the other ranks needn't wait for the following work
   slots_ = run->slots();
   bytes_in_flight_ = run->bytes_in_flight();
   return run->failure();
@@ -232,26 +232,26 @@ void Engine::evaluate(const std::function<bool(const Moments&)>& due) {
   });
 }
 
-/// Whether the evaluation node is due, and descends from the source.
+/// Whether the evaluation node is due and descends from the source.
 bool Engine::is_active(int evaluation, int source) const {
   const std::vector<int>& feeds = pipeline_.nodes[static_cast<size_t>(evaluation)].feeds;
   return !inactive_[static_cast<size_t>(evaluation)] && std::find(feeds.begin(), feeds.end(), source) != feeds.end();
 }
 
-/// All samples of an evaluation stream. False: a stop was asked for on the way. Where a rank fails, all leave the evaluations of the
-/// stream.
+/// Passes all samples of an evaluation stream. False: a stop was requested meanwhile. If a rank fails, all ranks leave the stream's
+/// evaluations.
 bool Engine::pass(const StreamPlan& stream) {
   const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(stream.source)];
   const Segment segment = Segment::pass(stream, source.node->size(), info_.rank, info_.world);
   StreamOptions options = stream_options();
-  if (info_.ranks == nullptr) options.stop = options_.stop;  // ranks stop together, behind the pass
+  if (info_.ranks == nullptr) options.stop = options_.stop;  // ranks stop together, after the pass
   options.watch = [this](StreamRun* run) { watch(run); };
   if (options_.on_evaluating) {
     options.on_images = [&](int64_t images) { options_.on_evaluating(source.name, images, static_cast<int64_t>(segment.samples)); };
   }
   std::string failure;
   if (info_.ranks != nullptr) info_.ranks->begin_part();
-  if (segment.groups > 0) {  // else there are more ranks than groups
+  if (segment.groups > 0) {  // otherwise there are more ranks than groups
     const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
     if (run->failure()) failure = text_of(*run->failure());
     if (info_.ranks == nullptr && failure.empty() && run->completed_steps() == 0) return false;
@@ -263,7 +263,8 @@ bool Engine::pass(const StreamPlan& stream) {
   return info_.ranks == nullptr || !stop_asked();
 }
 
-/// Runs the node, which may talk to the other ranks' nodes as it goes. Returns why it failed, on any rank; empty: it didn't.
+/// Runs the node, which may communicate with the other ranks. Returns the reason for a failure on any rank; empty: none
+/// failed.
 std::string Engine::call_evaluation(CheckedNode& node, EvaluationContext& context) {
   const std::vector<PortSlot> unbound(node.type->ports.size());  // fold() has seen the inputs
   std::string failure;
@@ -275,7 +276,7 @@ std::string Engine::call_evaluation(CheckedNode& node, EvaluationContext& contex
   } catch (const RankError& error) {
     throw RunError(node.name + ": " + error.what());
   } catch (const PartLeft&) {
-    // The other rank says why.
+    // The other rank reports the reason.
   } catch (const std::exception& error) {
     failure = node.name + ": " + message_of(error);
   }
@@ -299,8 +300,8 @@ void Engine::run_evaluation(int n) {
   if (options_.on_evaluation) options_.on_evaluation(node.name, context);
 }
 
-/// Training goes on without the evaluation, which holds a part of what it has seen and is not made again in this process.
-/// Where nothing trains the run fails: throws RunError. On all ranks.
+/// Training continues without the evaluation, which holds partial results and is not repeated in this process. If nothing
+/// trains, the run fails with RunError. Called on all ranks.
 void Engine::fail_evaluation(int n, const std::string& why) {
   if (pipeline_.training_source < 0) throw RunError(why);
   const std::string& name = pipeline_.nodes[static_cast<size_t>(n)].name;
@@ -350,13 +351,13 @@ RunResult Engine::run() {
     return step_ > 0 && std::any_of(periods.begin(), periods.end(), [&](const Period& period) { return period.due(step_, info_); });
   };
   if (step_ == 0) evaluate([](const Moments& at) { return at.start; });
-  // The checkpoint was written before the evaluation of its step, if there was one: it is made (again).
+  // The checkpoint was written before the evaluation of its step; if there is one, it is made now.
   if (step_ > 0 && step_ < info_.last_step) evaluate(periodic);
   while (step_ < info_.last_step && !stop_asked()) {
     const int64_t to = next_stop(step_);
     if (const auto failure = train(to)) {
       if (info_.ranks != nullptr) info_.ranks->part();
-      // What was learnt before a bad sample is kept; after a fault in the middle of a step there is nothing to keep.
+      // Training up to a bad sample is saved; after a fault in the middle of a step there is nothing to save.
       if (!failure->device && step_ > 0) finish_nodes(true);
       if (failure->device && options_.on_failed_step) options_.on_failed_step(failure->step, samples_of(failure->step, replaced_));
       throw RunError(text_of(*failure));
@@ -366,7 +367,7 @@ RunResult Engine::run() {
       evaluate(periodic);
     } catch (const std::exception&) {  // the ranks have lost each other
       if (info_.ranks != nullptr) info_.ranks->part();
-      finish_nodes(true);  // an evaluation changes no model: what was learnt is kept
+      finish_nodes(true);  // an evaluation changes no model: the training is saved
       throw;
     }
   }

@@ -151,7 +151,7 @@ void InputTaker::look() {
 }
 
 void InputTaker::copy(GroupRecord& to) {
-  // Both stay until the leader is told: it waits.
+  // Both stay valid until the leader is notified: it waits.
   GroupRecord& from = *[this] {
     const std::lock_guard lock(input_.mutex_);
     return input_.offered_;

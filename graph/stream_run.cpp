@@ -9,7 +9,7 @@
 namespace flowrun {
 namespace {
 
-/// Says for a scope which sample this thread works on.
+/// Names this thread's sample while in scope.
 class AtSample {
  public:
   AtSample(const Node& source, uint64_t sample) : source_(&source), sample_(sample) { here = this; }
@@ -37,7 +37,7 @@ StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment&
   for (int l = group_level; l < levels; ++l) finished_[l] = std::vector<std::atomic<int64_t>>(level(l).tasks.size());
   groups_.push_back(std::make_unique<GroupRecord>(level(group_level), pipeline_.nodes.size()));
   probe();
-  // One group more than a step has, or than the device works on, keeps it fed; more only costs memory.
+  // One group more than a step has, or than the device works on, keeps the device busy; more only costs memory.
   const int64_t wanted = std::min(segment_.total_groups(), std::max<int64_t>(3, segment_.groups + 1));
   const int64_t affordable = bytes_in_flight_ == 0 ? wanted : static_cast<int64_t>(options_.memory / bytes_in_flight_);
   const int64_t slots = std::max<int64_t>(1, std::min(wanted, affordable));
@@ -45,7 +45,8 @@ StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment&
     groups_.push_back(std::make_unique<GroupRecord>(level(group_level), pipeline_.nodes.size()));
   }
   bytes_in_flight_ *= static_cast<size_t>(slots);
-  // A step lives from its first group to the end of its tasks: at most one per group record, and the one that ends.
+  // A step lives from its first group to the end of its tasks: at most one step per group record, and the one that is
+  // ending.
   for (int64_t i = 0; i < slots + 1; ++i) {
     steps_.push_back(std::make_unique<StepRecord>(level(step_level), pipeline_.nodes.size()));
   }
@@ -60,7 +61,7 @@ StreamRun::~StreamRun() {
   if (options_.watch) options_.watch(nullptr);
 }
 
-/// The first sample fills place 0 of a group record, which shows what a group takes.
+/// The first sample fills place 0 of a group record, which shows the memory of a group.
 void StreamRun::probe() {
   GroupRecord& group = *groups_[0];
   SampleRecord lane(level(sample_level));
@@ -76,7 +77,7 @@ void StreamRun::probe() {
   lane.place = segment_.place(0);
   const LevelPlan& plan = level(sample_level);
   bool ok = false;
-  constexpr uint64_t tries = 16;  // a bad sample is met again, and reported, in its turn
+  constexpr uint64_t tries = 16;  // a bad sample is met again, and reported, at its place
   for (lane.sample = 0; !ok && lane.sample < std::min(tries, segment_.samples); lane.sample += !ok) {
     lane.renew(plan);
     for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) run_task(lane, sample_level, plan.tasks[t], static_cast<int>(t), prober);
@@ -93,7 +94,7 @@ void StreamRun::probe() {
   open_groups_.store(0);
 }
 
-/// What batch nodes make of the sample, as if the group were full of it.
+/// Runs the batch nodes as if the group were full of the sample.
 void StreamRun::probe_group(GroupRecord& group, SampleRecord& lane) {
   uint64_t ignored = 0;
   const LedgerEntry ledger(&ignored);
@@ -106,14 +107,14 @@ void StreamRun::probe_group(GroupRecord& group, SampleRecord& lane) {
       if (task.node < 0 || task.device) continue;
       CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
       const auto& ports = node.type->ports;
-      // One without outputs takes no memory, and may write files.
+      // A node without outputs needs no memory here, and may write files.
       if (std::all_of(ports.begin(), ports.end(), [](const PortDoc& port) { return port.input; })) continue;
       node.node->run({group.slots(), nullptr, task.slots.data()},
                      GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step, group.images,
                                   segment_.groups, ledger});
     }
   } catch (const std::exception&) {
-    // Met again, and reported, in its turn.
+    // It is met again, and reported, at its place.
   }
 }
 
@@ -191,7 +192,7 @@ bool StreamRun::admit(SampleRecord& lane) {
   return true;
 }
 
-/// What stood at the place when the run was made, whether or not its sample can be read by now.
+/// The sample that stood at the place in the run, whether or not it can be read now.
 void StreamRun::substitute_known(SampleRecord& lane) const {
   const auto found = options_.replaced->find({lane.place.epoch, lane.place.position});
   if (found == options_.replaced->end()) return;
@@ -211,7 +212,7 @@ void StreamRun::begin_sample(SampleRecord& lane, Worker& worker) {
   run_tasks(lane, sample_level, level(sample_level).roots[0], worker);
 }
 
-/// Runs a pool task and the chain behind it: the first successor that becomes ready goes on here.
+/// Runs a pool task and the chain after it: the first successor that becomes ready runs here, too.
 void StreamRun::run_tasks(Record& record, int l, int task, Worker& worker) {
   const LevelPlan& plan = level(l);
   while (task >= 0) {
@@ -233,7 +234,7 @@ void StreamRun::run_tasks(Record& record, int l, int task, Worker& worker) {
   }
 }
 
-/// One node on one sample or group, on the pool. What stands behind a task that failed passes by.
+/// Runs one node on one sample or group, on the pool. Tasks after a failed task are skipped.
 bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Worker& worker) {
   if (record.failed_before(index)) return false;
   const Record& filling = l == sample_level ? *static_cast<SampleRecord&>(record).group : record;
@@ -275,7 +276,7 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
   return true;
 }
 
-/// Of a group that other runs take, nothing is freed before they have taken it.
+/// A group that other runs take is not released before they have taken it.
 void StreamRun::done_reading(Record& record, int l, const Task& task) const {
   if (task.reads.empty() || (l == group_level && options_.gives != nullptr)) return;
   record.done_reading(level(l), task.reads);
@@ -290,18 +291,18 @@ void StreamRun::tap(Record& record, int l, const Task& task, Worker& worker, uin
     const auto& group = static_cast<GroupRecord&>(record);
     options_.tap({task.node, l, group.place, 0, group.images, call, ticks});
   }
-  worker.begin();  // the tap's time is no node's
+  worker.begin();  // the tap's time counts for no node
 }
 
 void StreamRun::ready(Record& record, int l, int task, Worker* worker) {
   if (level(l).tasks[static_cast<size_t>(task)].device) return push_device(record, l, task);
   const Work work{l, task, &record};
-  // Keep it on this thread while all threads have work of their own: a task that moves costs more than most nodes.
+  // Keep it on this thread while all threads have work: moving a task costs more than most nodes.
   const bool alone = worker == nullptr || active_.load(std::memory_order_relaxed) < options_.threads || worker->jitter % 3 == 1;
   alone ? spawn_(work) : worker->stack.push_back(work);
 }
 
-/// The end of a sample: the ledger is entered, the group takes it, the lane goes on.
+/// The end of a sample: its ledger is added, the group takes it, the lane continues.
 void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
   if (lane.failed()) return replace_sample(lane, worker);
   const LevelPlan& plan = level(sample_level);
@@ -358,7 +359,7 @@ Failure StreamRun::sample_failure(const SampleRecord& lane, const CheckedNode& n
   return out;
 }
 
-/// The advice for a sample that can't be used.
+/// The fix to suggest for a sample that can't be used.
 std::string StreamRun::cure(const SampleRecord& lane) const {
   if (lane.fatal()) return "";
   if (!segment_.stream->training) return "\n  repair or delete the file: evaluations read every sample; run.max_bad is for training alone";
@@ -412,7 +413,7 @@ void StreamRun::open_group(int64_t index) {
   open_groups_.store(index + 1, std::memory_order_release);
 }
 
-/// The group's record takes the group that comes `slots` later, and lanes that waited for it go on.
+/// The group's record takes the group that comes `slots` later, and lanes that waited for it continue.
 void StreamRun::release_group(GroupRecord& group) {
   const int64_t next = group.index + static_cast<int64_t>(groups_.size());
   group.renew(level(group_level));
@@ -431,7 +432,7 @@ void StreamRun::release_group(GroupRecord& group) {
   if (options_.takes != nullptr) options_.takes->open(next + 1);
 }
 
-/// The group comes from another run, with all that its nodes made of it: what is left to do starts.
+/// The group comes from another run, with the outputs of its nodes: the remaining tasks start.
 void StreamRun::take_group(GroupRecord& group, Worker& worker) {
   const LevelPlan& plan = level(group_level);
   const auto made = [&](int t) {
@@ -439,7 +440,7 @@ void StreamRun::take_group(GroupRecord& group, Worker& worker) {
     return node >= 0 && options_.takes->makes(node);
   };
   options_.takes->copy(group);
-  worker.begin();  // the time is no node's
+  worker.begin();  // the time counts for no node
   group.samples_left.store(0, std::memory_order_relaxed);
   std::vector<int> starts;
   for (const int root : plan.roots) {
@@ -457,7 +458,7 @@ void StreamRun::take_group(GroupRecord& group, Worker& worker) {
 void StreamRun::fail(Failure failure) {
   {
     const std::lock_guard lock(failure_mutex_);
-    if (dropped(failure.step) && !failure_) return;  // behind a stop: met again when the run is resumed
+    if (dropped(failure.step) && !failure_) return;  // after a stop: met again when the run is resumed
     const auto key = [](const Failure& f) { return std::tuple(f.step, f.index, f.task); };
     if (!failure_ || key(failure) < key(*failure_)) failure_ = std::move(failure);
     cancel_step_.store(failure_->step);
@@ -467,7 +468,7 @@ void StreamRun::fail(Failure failure) {
   device_wakes_.notify_all();
 }
 
-/// On request. A failure further on is as if it had not been seen.
+/// Stops on request. A failure after the stop is ignored.
 void StreamRun::stop_after(int64_t step) {
   const std::lock_guard lock(failure_mutex_);
   failure_.reset();

@@ -23,7 +23,8 @@ Stubs::Stubs(const CheckedPipeline& pipeline, Plan& plan, const std::vector<std:
   }
 }
 
-/// Those whose readers are all skipped; from the end of the pipeline, where every node stands behind what it reads.
+/// Skips the nodes whose readers are all skipped, from the end of the pipeline, in which every node comes after its
+/// inputs.
 void Stubs::skip_ancestors(const CheckedPipeline& pipeline) {
   for (size_t n = pipeline.nodes.size(); n-- > 0;) {
     if (pipeline.nodes[n].scope() >= Scope::step) continue;
