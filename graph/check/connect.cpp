@@ -23,7 +23,7 @@ class Connector {
     const bool connected = faults_.count() == before && broken_.empty();
     if (connected) check_scopes();
     if (broken_.empty()) find_unused();
-    // What follows from connections that are not there is no fault of its own.
+    // Consequences of a missing connection are not reported as separate faults.
     if (!sort() || !connected) return;
     find_streams();
     if (faults_.count() == before) check_order();
@@ -43,7 +43,7 @@ class Connector {
     return -1;
   }
 
-  /// `image "image", region "region"`: what a node provides, for messages.
+  /// `image "image", region "region"`: the outputs of a node, for messages.
   std::string provides(int n) {
     std::vector<std::string> out;
     for (const PortDoc& port : ports(n)) {
@@ -283,7 +283,7 @@ class Connector {
         if (from < 0) continue;
         const int source_level = level_of(node(from).scope());
         const bool device_to_host = node(from).scope() == Scope::device && node(n).scope() == Scope::batch;
-        // Samples arrive on all threads at once, which only batch nodes can take.
+        // Samples arrive on all threads at once, which only batch nodes can handle.
         const bool below = level == 1 ? source_level == 0 && node(n).scope() == Scope::batch : level > 1 && source_level == 1;
         const bool late_to_early = node(from).type->info.moment > node(n).type->info.moment;
         if ((source_level == level && !device_to_host && !late_to_early) || (below && node(n).type->folds)) continue;

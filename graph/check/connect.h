@@ -8,7 +8,7 @@
 namespace flowrun {
 
 /// Connects the ports of `pipeline.nodes` as their JSON objects say, sorts the nodes and finds their streams. `broken`
-/// are nodes whose type is unknown: references to them are no further faults.
+/// are nodes whose type is unknown: references to them are not reported again.
 void connect_nodes(const std::vector<const Value*>& objects, const std::vector<std::string>& broken, CheckedPipeline& pipeline, Diagnostics& faults);
 
 }  // namespace flowrun

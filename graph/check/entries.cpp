@@ -15,12 +15,12 @@ namespace {
 using Kind = Value::Kind;
 
 const std::vector<std::string> node_keys = {"type", "in", "after", "stream"};
-// What result.json holds beside the evaluations.
+// The entries of result.json besides the evaluations.
 const std::vector<std::string> result_keys = {"status", "steps", "images", "seconds", "error", "evaluations_failed"};
 const std::vector<std::string> evaluation_keys = {"type", "in", "after", "stream", "at"};
 const std::vector<std::string> model_keys = {"type"};
 
-/// Points at the parameter's value where it was given, else at the object.
+/// Points at the parameter's value if it was given, else at the object.
 Location place_of(const Value& object, const char* param) {
   const Value* value = object.find(param);
   return value ? value->where : object.where;
@@ -30,7 +30,7 @@ std::string with_article(const std::string& kind) {
   return (std::string_view("aeiou").find(kind[0]) == std::string_view::npos ? "a " : "an ") + kind;
 }
 
-/// Collects the model references of a parameter set, and resolves their names.
+/// Collects the model references of a parameter set, and looks up their names.
 class ModelFinder final : public ModelVisitor {
  public:
   ModelFinder(const std::vector<CheckedModel>& models, const std::vector<std::string>& broken, const std::string& owner, Diagnostics& faults)
@@ -154,7 +154,7 @@ class Validator {
     order_models();
   }
 
-  /// Depth first along references; then a copy of a model has the kind of what it copies.
+  /// Depth first along references: a copy of a model has the kind of the model that it copies.
   void order_models() {
     std::vector<int> mark(out_.models.size());
     std::vector<int> order;

@@ -1,4 +1,4 @@
-// From the flat text to checked nodes and models: every fault is found here, before anything runs.
+// Checks nodes and models: every fault is found here, before anything runs.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -61,8 +61,8 @@ struct CheckedNode {
   Scope scope() const { return type->info.scope; }
 };
 
-/// Valid as a whole. Nodes are in an order in which every node stands behind what it reads and follows; the order
-/// depends on names alone, not on the order in the file.
+/// A valid pipeline. Every node comes after the nodes that it reads and follows; the order depends only on scopes and
+/// names, not on the order in the file.
 struct CheckedPipeline {
   std::string about;
   uint64_t seed = 0;
@@ -75,13 +75,15 @@ struct CheckedPipeline {
   std::vector<int> nodes_of(int source) const;
 };
 
-/// Checks everything that can be known before running. On faults the result is not to be used.
+/// Checks everything that can be known before running. If there are faults, the result must not be used.
 CheckedPipeline validate(const Value& pipeline, Diagnostics& faults);
 
-/// The pipeline with nothing left open: defaults, connections, random streams, version and hash. Itself runnable.
+/// The resolved pipeline: every default, connection and random stream filled in, with version and hash. Itself
+/// runnable.
 nlohmann::ordered_json resolved_json(CheckedPipeline& pipeline);
 
-/// Hash of what affects results: the resolved pipeline without `about`, incidental parameters and the hash itself.
+/// Hash of everything that affects results: the resolved pipeline without `about`, incidental parameters and the hash
+/// itself.
 std::string pipeline_hash(const nlohmann::ordered_json& resolved);
 
 }  // namespace flowrun

@@ -1,4 +1,4 @@
-// Shared libraries that bring node and model types along.
+// Shared libraries that define node and model types.
 #include "graph/check/plugins.h"
 
 #include <dlfcn.h>

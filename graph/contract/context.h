@@ -1,5 +1,5 @@
-// What a node is told when it runs: where in the run it stands, and its random numbers. Contexts are made per call;
-// nothing in them depends on threads or on other nodes.
+// The context of a node's call: its place in the run, and its random numbers. Contexts are made per call; nothing in
+// them depends on threads or on other nodes.
 #pragma once
 
 #include <algorithm>
@@ -26,18 +26,19 @@ struct RunInfo {
   std::string device = "cpu";      // resolved: "cpu" or "cuda"
   std::string precision = "fp32";  // resolved: "fp32", "tf32" or "bf16"
   int threads = 1;                 // data threads
-  bool records = false;            // work on groups may be recorded and played again: what it writes keeps its place
+  bool records = false;            // work on groups may be recorded and played again: its outputs keep their memory
   std::string directory;           // of the run; empty when nothing is written
   bool resumed = false;
   int rank = 0;
   int world = 1;
-  Ranks* ranks = nullptr;            // how they talk; null in a world of 1 (and where ranks only load data)
+  Ranks* ranks = nullptr;            // communication; null in a world of 1 (and where ranks only load data)
   int64_t steps_per_epoch = 0;       // of the training stream
   int64_t total_steps = 0;           // that schedules see: run.epochs times steps per epoch
-  int64_t last_step = 0;             // where this run ends: run.steps or total_steps
+  int64_t last_step = 0;             // the last step of this run: run.steps or total_steps
   int64_t batch = 0;                 // samples in a step, over all ranks
-  std::vector<std::string> classes;  // of the training source, by label, where its labels are read
-  // Of a run that went on with other data: its epochs and schedules go on from where they stood (data_change.h).
+  std::vector<std::string> classes;  // of the training source, by label, if its labels are read
+  // For a run that continued with changed data: its epochs and schedules continue from where they stood
+  // (data_change.h).
   int64_t epoch_shift = 0;     // steps to add to a step's number before its epoch is counted
   int64_t schedule_floor = 0;  // schedules never stand at an earlier step than this
 
@@ -49,7 +50,7 @@ struct OpenContext {
   const RunInfo& run;
   const std::string& name;                               // of the node or model in the pipeline
   uint64_t stream;                                       // its random stream
-  const std::vector<std::string>* read_ports = nullptr;  // outputs of it that other nodes read; null: unknown
+  const std::vector<std::string>* read_ports = nullptr;  // its outputs that other nodes read; null: unknown
 
   const std::map<std::string, const SourceData*>* inputs = nullptr;  // per input port, the data of the source that it descends from
 
@@ -61,7 +62,7 @@ struct OpenContext {
   bool reads(const std::string& port) const { return !read_ports || std::find(read_ports->begin(), read_ports->end(), port) != read_ports->end(); }
 };
 
-/// Adds to the ledger of the node in this record. The engine mixes in node, place and identity, and adds up.
+/// Adds to the node's ledger entry for this record. The engine mixes in node, place and identity, and adds up.
 class LedgerEntry {
  public:
   explicit LedgerEntry(uint64_t* sum) : sum_(sum) {}
@@ -78,8 +79,8 @@ struct SampleContext {
   LedgerEntry ledger;
   std::string* remark = nullptr;
   Rng rng() const { return {seed, stream, epoch, sample}; }
-  /// The sample is used although something is wrong with it. It is listed in quarantine.jsonl (in an evaluation: in the
-  /// log), and counts against nothing.
+  /// The sample is used in spite of a fault. It is listed in quarantine.jsonl (in an evaluation: in the log), and does
+  /// not count in run.max_bad.
   void kept(const std::string& why) const {
     if (remark != nullptr) *remark = why;
   }
@@ -105,15 +106,15 @@ struct FoldContext {
   int64_t images;      // in the arriving record
   uint64_t sample;     // of the arriving sample
   int64_t step;        // 1-based; the step being filled
-  LedgerEntry ledger;  // of batch nodes; what others add is not kept
+  LedgerEntry ledger;  // for batch nodes; entries of other nodes are dropped
 };
 
 /// Values that nodes report during a step or an evaluation, by name; the order is by name.
 using Reports = std::map<std::string, double>;
-/// What an evaluation says in words, by name: on which split something was chosen.
+/// Notes of an evaluation in words, by name: the split on which something was chosen, for example.
 using Notes = std::map<std::string, std::string>;
 
-/// One sample of a step, as messages name it.
+/// One sample of a step, by the names that messages use.
 struct StepSample {
   uint64_t epoch, position, sample;
   std::string key;

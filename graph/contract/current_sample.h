@@ -1,4 +1,4 @@
-// The name of the sample that a node works on, for its messages in the log.
+// The name of the sample that this thread's node works on, for its messages in the log.
 #pragma once
 
 #include <string>

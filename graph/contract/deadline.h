@@ -1,4 +1,4 @@
-// Work that may never end, and must not keep the program from going on.
+// Work that may never end, and must not block the program.
 #pragma once
 
 #include <chrono>
@@ -6,11 +6,11 @@
 
 namespace flowrun {
 
-/// Does `work` on a thread of its own and waits for it, `limit` at most. False: it has not ended; then its thread is left
-/// behind, and `work` lives on with all that it holds, which must be its own. What it throws in time is thrown here.
+/// Does `work` on a new thread and waits for it, at most `limit`. False: it has not ended. Its thread is then abandoned,
+/// and `work` stays alive with everything it holds, which it must own. Exceptions thrown in time are rethrown here.
 bool runs_within(std::chrono::milliseconds limit, std::function<void()> work);
 
-/// Whether a thread that was left behind is still at work: then the program ends without destroying what it may use.
+/// Whether an abandoned thread is still at work: then the program ends without destroying objects that it may use.
 bool threads_left_behind();
 
 }  // namespace flowrun

@@ -25,11 +25,11 @@ void DeviceRuntime::enter(const RunParams&) {}
 void DeviceRuntime::leave() {}
 void DeviceRuntime::begin_range(const std::string&, int64_t) {}
 void DeviceRuntime::end_range() {}
-std::string DeviceRuntime::cannot_record(const RunParams&) const { return "recording takes a GPU"; }
+std::string DeviceRuntime::cannot_record(const RunParams&) const { return "recording needs a GPU"; }
 size_t DeviceRuntime::recordings(const RunParams&) const { return 0; }
 Recorded DeviceRuntime::record(const std::function<void()>& work, bool) {
   work();
-  return {nullptr, "recording takes a GPU"};
+  return {nullptr, "recording needs a GPU"};
 }
 void DeviceRuntime::group_submitted() {}
 int64_t DeviceRuntime::synchronisations() const { return 0; }

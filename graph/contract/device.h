@@ -1,4 +1,4 @@
-// What the engine asks of the layer that owns tensors. nodes/device registers the real one; without it (graph/ alone)
+// The engine's interface to the layer that owns tensors. nodes/device registers the real one; without it (graph/ alone)
 // there is a plain CPU.
 #pragma once
 
@@ -11,7 +11,8 @@
 
 namespace flowrun {
 
-/// Work of the device's thread that can be done again without the host's part of it. Used, and destroyed, on that thread.
+/// Recorded work of the device's thread, which can be played without the host's part of it. Used and destroyed on that
+/// thread.
 class Recording {
  public:
   virtual ~Recording() = default;
@@ -19,46 +20,46 @@ class Recording {
   virtual void play() = 0;
 };
 
-/// What came of recording: `recording` is empty if `why_not` says why there is none.
+/// The result of an attempt to record: either `recording`, or the reason against it in `why_not`.
 struct Recorded {
   std::unique_ptr<Recording> recording;
   std::string why_not;
-  bool gains_nothing = false;  // the recording would be right, but no faster
+  bool gains_nothing = false;  // the recording would be correct, but no faster
 };
 
 class DeviceRuntime {
  public:
   virtual ~DeviceRuntime() = default;
-  /// Replaces "auto" and 0 in device, precision and intra_op by what this machine has; throws PipelineError when
-  /// what is asked for is not there.
+  /// Replaces "auto" and 0 in device, precision and intra_op by values for this machine; throws PipelineError when the
+  /// machine lacks what is asked for.
   virtual void resolve(RunParams& run);
-  /// Before resolve(), when several ranks are on this machine: each takes a device of its own, and its part of the cores.
+  /// Call before resolve() when several ranks share this machine: each gets its own device, and its share of the cores.
   virtual void share_machine(int local_rank, int local_world);
-  /// First call on the thread that will run all device and step nodes.
+  /// Must be the first call on the thread that will run all device and step nodes.
   virtual void enter(const RunParams& run);
-  /// Last call on that thread: whatever was submitted has ended.
+  /// Must be the last call on that thread; returns when all submitted work has ended.
   virtual void leave();
-  /// Around the work of a node on that thread, for the device's own profiler.
+  /// Called around a node's work on that thread, for the device's own profiler.
   virtual void begin_range(const std::string& node, int64_t step);
   virtual void end_range();
-  /// Why nothing can be recorded on this device; empty: it can. After resolve().
+  /// Why nothing can be recorded on this device; empty: recording is possible. Call after resolve().
   virtual std::string cannot_record(const RunParams& run) const;
-  /// How many recordings are worth their memory, where it can record.
+  /// How many recordings are worth their memory, on a device that can record.
   virtual size_t recordings(const RunParams& run) const;
-  /// Records `work` and plays it. `compare`: does it both ways, submits it first and takes back what it changed; a recording
-  /// that gives other results is refused, and one that would be no faster. What `work` throws when it is submitted passes
-  /// through; the work is done once in any case.
+  /// Records `work` and plays it. `compare`: does it both ways. It submits the work first and undoes its changes; a
+  /// recording that gives other results, or would be no faster, is refused. Exceptions of submitted `work` pass through. The
+  /// work is done exactly once in any case.
   virtual Recorded record(const std::function<void()>& work, bool compare);
-  /// On that thread, after each group: its work is submitted. May wait until the device has come closer.
+  /// Called on that thread after each group, when its work is submitted. May wait until the device has caught up.
   virtual void group_submitted();
-  /// How often work has made the host wait for the device so far, in this process, but for waits that recording takes; 0 where
-  /// host and device are one.
+  /// How often work has made the host wait for the device so far, in this process, not counting waits that recording needs; 0
+  /// where host and device are one.
   virtual int64_t synchronisations() const;
-  /// First call on each data thread.
+  /// Must be the first call on each data thread.
   virtual void enter_data_thread();
 };
 
-/// Cores that this process may use: its affinity, and its control group's share.
+/// Cores that this process may use, by its affinity and its Linux control group.
 int available_cores();
 
 /// The last one registered wins.

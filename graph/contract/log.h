@@ -1,4 +1,4 @@
-// Where log lines go. Writing one: context.h.
+// The destination of log lines. The functions that write lines are in context.h.
 #pragma once
 
 #include <functional>
@@ -11,8 +11,9 @@ class logger;
 
 namespace flowrun {
 
-/// Where lines go. `path`: also into that file, appended; empty: none. `name`: lines on the terminal begin with it, unless
-/// it is empty. `around` is handed what writes a line to the terminal and calls it, so that what stands there is not torn; any thread.
+/// A destination of lines. `path`: lines are also appended to that file; empty: none. `name`: lines on the terminal begin with it,
+/// unless it is empty. `around` receives the function that writes a line to the terminal and calls it, so that drawn progress is not
+/// torn; any thread.
 struct LogTarget {
   using Around = std::function<void(const std::function<void()>& write)>;
   LogTarget(const std::string& path, std::string name, Around around);
@@ -24,13 +25,13 @@ struct LogTarget {
 };
 using Log = std::shared_ptr<const LogTarget>;
 
-/// From now on; the terminal alone when null. Before threads start and after they end.
+/// Sets the log from now on; null: only the terminal. Call before threads start and after they end.
 void log_to(Log log);
-/// What stands for it on this thread, unless it is null: several runs in one process have a log each. The threads of an
-/// engine take over that of the thread that makes it.
+/// Replaces the log on this thread, unless it is null: several runs in one process have a log each. The threads of an
+/// engine inherit the log of the thread that makes the engine.
 Log& thread_log();
 
-/// While it lives, lines of this thread go nowhere: what is opened only to be looked at says nothing.
+/// While it lives, lines of this thread are dropped: opening a pipeline for inspection must not log.
 class Silence {
  public:
   Silence();

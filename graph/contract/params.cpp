@@ -19,7 +19,7 @@ std::string range_text(const Range& range) {
   return "between " + number_text(range.low) + " and " + number_text(range.high);
 }
 
-/// Where an integer's range has no upper bound, this is it: the product of any two fits into 64 bits.
+/// The upper bound of integers whose range has none: the product of any two fits into 64 bits.
 constexpr int64_t most_without_bound = 2147483647;
 
 class Reader final : public ParamVisitor {

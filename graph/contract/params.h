@@ -1,5 +1,5 @@
-// One describe() per parameter set, read by everything: the parser, the range check, help, the JSON Schema, the
-// generated pages and the resolved pipeline.
+// One describe() per parameter set, used by the parser, the range check, help, the JSON Schema, the generated pages and
+// the resolved pipeline.
 //
 //   struct Params {
 //     double p = 0.5;
@@ -29,9 +29,9 @@ struct Range {
 };
 inline constexpr Range positive{1};
 inline constexpr Range not_negative{0};
-/// Any that fits: nothing is computed with it.
+/// Any integer that fits: the program computes nothing with it.
 inline constexpr Range any_seed{0, 9223372036854774784.0};
-/// Where an integer's range has no upper bound, this is it: the product of any two fits into 64 bits.
+/// The upper bound of integers whose range has none: the product of any two fits into 64 bits.
 inline constexpr int64_t most_without_bound = 2147483647;
 
 using Choices = std::vector<std::string>;
@@ -57,7 +57,7 @@ struct Ref : Models {
   size_t size() const { return resources.size(); }
 };
 
-/// What one parameter is, whatever is done with it.
+/// The properties of one parameter, for every visitor.
 struct ParamInfo {
   const char* name;
   const char* brief;
@@ -66,10 +66,10 @@ struct ParamInfo {
   const Choices* choices = nullptr;
   bool has_auto = false;    // an integer that may be "auto" instead
   bool incidental = false;  // doesn't affect results
-  bool movable = false;     // says where data lie
+  bool movable = false;     // the location of data
 };
 
-/// The value of an integer parameter that was given as "auto".
+/// The value of an integer parameter that is given as "auto".
 inline constexpr int64_t automatic = -1;
 
 /// Visits a parameter set. Implementations: reading from JSON, writing the resolved form, documenting.
@@ -85,7 +85,7 @@ class ParamVisitor {
   virtual void visit(const ParamInfo& info, std::vector<double>& value) = 0;
   virtual void visit(const ParamInfo& info, std::vector<std::string>& value) = 0;
   virtual void visit(const ParamInfo& info, Models& value, Models::Access access, bool many) = 0;
-  /// Says whether to visit the members of the object that follows.
+  /// Returns whether to visit the members of the following object.
   virtual bool begin_object(const ParamInfo& info) = 0;
   virtual void end_object() = 0;
 
@@ -97,18 +97,18 @@ class ParamVisitor {
   void with_auto(const char* name, int64_t& value, Range range, const char* brief) {
     pass({.name = name, .brief = brief, .range = range, .has_auto = true}, value);
   }
-  /// The parameter visited next doesn't affect results: it is no part of the pipeline's hash, and a resumed run may have another.
+  /// The next parameter doesn't affect results: it is not part of the pipeline's hash, and a resumed run may have another value.
   ParamVisitor& incidental() {
     incidental_ = true;
     return *this;
   }
-  /// The parameter visited next says where data lie: it is part of the hash, but a resumed run may have another place, as long as
+  /// The next parameter is the location of data: it is part of the hash, but a resumed run may have another location, as long as
   /// the data are the same (SourceData::hash).
   ParamVisitor& movable() {
     movable_ = true;
     return *this;
   }
-  /// The same, for what has no sensible default.
+  /// The same, for a parameter without a sensible default.
   void required(const char* name, auto& value, const char* brief) { pass({.name = name, .brief = brief, .required = true}, value); }
   void required(const char* name, auto& value, Range range, const char* brief) {
     pass({.name = name, .brief = brief, .required = true, .range = range}, value);
@@ -139,7 +139,7 @@ class ParamVisitor {
   bool incidental_ = false, movable_ = false;
 };
 
-/// Visits the references to models of a parameter set, and passes over the rest.
+/// Visits the references to models in a parameter set, and ignores its other parameters.
 class ModelVisitor : public ParamVisitor {
  public:
   void visit(const ParamInfo&, bool&) override {}
@@ -153,7 +153,7 @@ class ModelVisitor : public ParamVisitor {
   void end_object() override {}
 };
 
-/// A parameter as documentation shows it.
+/// A parameter for the documentation.
 struct ParamDoc {
   std::string name, brief;
   std::string kind;     // "number", "integer", "integer or auto", "true or false", "string", "list of integers", "model", "models", "object"
@@ -164,7 +164,7 @@ struct ParamDoc {
   Choices choices;
   bool required = false;
   bool incidental = false;        // doesn't affect results
-  bool movable = false;           // says where data lie
+  bool movable = false;           // the location of data
   std::vector<ParamDoc> members;  // of an object
 };
 
@@ -175,7 +175,7 @@ class ParamSet {
   virtual void describe(ParamVisitor& visitor) = 0;
 };
 
-/// Wraps a parameter set that lives elsewhere.
+/// Wraps a parameter set that is owned elsewhere.
 template <class Params>
 class ParamSetOf final : public ParamSet {
  public:

@@ -15,7 +15,7 @@ struct Period {
 
   static constexpr int64_t most = 1'000'000'000'000;
 
-  /// Nothing unless the text is a whole number from 1 to `most`, a blank, and "step", "steps", "epoch" or "epochs".
+  /// The period, if the text is a whole number from 1 to `most`, a blank, and "step", "steps", "epoch" or "epochs".
   static std::optional<Period> parse(std::string_view text) {
     int64_t count = 0;
     const char* const last = text.data() + text.size();
@@ -29,7 +29,7 @@ struct Period {
   static std::string fault(std::string_view param, const std::string& text) {
     return std::string(param) + " must be like \"20 steps\" or \"1 epoch\", not \"" + text + "\"" + limit(text);
   }
-  /// An addition to the message about such a text: empty, unless it may be meant as a number that is too large.
+  /// An addition to the message about such a text: empty, unless its number is too large.
   static std::string limit(std::string_view text) {
     const size_t digits = text.find_first_not_of("0123456789");
     const bool is_long = digits != 0 && (digits == std::string_view::npos ? text.size() : digits) > 12;
@@ -42,7 +42,7 @@ struct Period {
     const int64_t steps = length(run);
     return steps > 0 && (step + shift(run)) % steps == 0;
   }
-  /// The next such step behind `step`; INT64_MAX: none.
+  /// The next such step after `step`; INT64_MAX: none.
   template <class Run>
   int64_t next(int64_t step, const Run& run) const {
     const int64_t steps = length(run);
@@ -50,7 +50,7 @@ struct Period {
     if (steps == 0 || __builtin_mul_overflow((step + shift(run)) / steps + 1, steps, &end)) return INT64_MAX;
     return end - shift(run);
   }
-  /// In steps; 0 when that is more than 64 bits hold: no run is so long.
+  /// In steps; 0 when that exceeds 64 bits: no run is that long.
   template <class Run>
   int64_t length(const Run& run) const {
     int64_t steps = count;

@@ -12,16 +12,16 @@ namespace {
 
 using Environment = std::function<const char*(const char*)>;
 
-/// The variables in which a launcher says who a process is.
+/// The variables by which a launcher gives a process its rank.
 struct Launcher {
   const char* name;
-  const char* sign;  // it is this launcher when this is set
+  const char* sign;  // set: the process was started by this launcher
   const char *rank, *world, *local_rank, *local_world;
 };
 
 constexpr Launcher launchers[] = {
     {"torchrun", "WORLD_SIZE", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"},
-    // srun's alone: a batch script has SLURM_NTASKS too, but is one process.
+    // Only srun sets these: a batch script has SLURM_NTASKS too, but is one process.
     {"Slurm", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE"},
     {"Open MPI", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"},
     {"MPI (PMI)", "PMI_SIZE", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"},
@@ -31,7 +31,7 @@ constexpr Launcher launchers[] = {
   throw PipelineError("error: started by " + std::string(from.name) + " (" + from.sign + " is set), but " + what);
 }
 
-/// Slurm writes "4(x2),3" for several nodes: the first number is good enough to share cores by.
+/// Slurm writes "4(x2),3" for several nodes: the first number is good enough for sharing cores.
 std::optional<int> number(const char* text) {
   int value = 0;
   if (text == nullptr || std::from_chars(text, text + std::strlen(text), value).ec != std::errc()) return {};
@@ -70,7 +70,7 @@ void find_store(const Environment& get, const Launcher& from, Launch& launch) {
   if (get("MASTER_PORT") != nullptr) {
     launch.port = required(get, from, "MASTER_PORT", 1, 65535);
   } else if (const auto job = number(get("SLURM_JOB_ID"))) {
-    launch.port = 20000 + *job % 20000;  // two jobs on a machine must not meet
+    launch.port = 20000 + *job % 20000;  // two jobs on a machine must not share a port
   } else {
     refuse(from, "MASTER_PORT, a free port on " + launch.host + ", is not");
   }
@@ -110,7 +110,7 @@ void register_ranks(JoinRanks join) { current() = join; }
 
 void Ranks::require_all(const std::string& what) {
   if (!in_part_) return;
-  in_part_ = false;  // the question is a collective call itself
+  in_part_ = false;  // asking is a collective call itself
   std::vector<int64_t> left = {0};
   sum(left, what);
   if (left[0] > 0) throw PartLeft();
@@ -133,7 +133,7 @@ std::string Ranks::end_part(const std::string& why) {
 
 std::unique_ptr<Ranks> join_ranks(const Launch& launch) {
   if (launch.world == 1) return nullptr;
-  if (current() == nullptr) throw RankError("this program is built without the layer through which ranks talk");
+  if (current() == nullptr) throw RankError("this program is built without the layer through which ranks communicate");
   return current()(launch);
 }
 

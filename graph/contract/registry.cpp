@@ -25,7 +25,7 @@ struct Registry {
     }
     const auto at = std::lower_bound(sorted.begin(), sorted.end(), type.info.type, less);
     if (at != sorted.end() && std::string_view((*at)->info.type) == type.info.type) {
-      fault() = std::string("it defines the type ") + type.info.type + ", which is there already: rename one";
+      fault() = std::string("it defines the type ") + type.info.type + ", which exists already: rename one";
       return;
     }
     storage.push_back(type);

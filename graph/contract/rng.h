@@ -1,5 +1,5 @@
 // Addressed randomness: every number is a pure function of (seed, stream, epoch, item, draw). There is no state to
-// save, and nothing depends on which thread asks, in what order, or what else is asked for.
+// save, and numbers don't depend on the thread, on the order of calls, or on other draws.
 //
 // Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 #pragma once
@@ -20,10 +20,11 @@ using PhiloxKey = std::array<uint32_t, 2>;
 /// The block cipher itself: 128 random bits for a counter and a key.
 PhiloxCounter philox4x32(PhiloxCounter counter, PhiloxKey key);
 
-/// Random numbers of one item (a sample, a group, a parameter) in one stream (normally a node's name) of one epoch.
+/// Random numbers of one item (a sample, a group, a parameter) in one random stream (normally a node's name) and epoch.
 ///
 /// Key = seed with the high half of the stream hash folded in; counter = (draw, item low, item high + epoch, stream
-/// low). `at(draw)` addresses; the other members take the next draws in turn. Cheap to copy; one thread at a time.
+/// low). `at(draw)` reads any draw; the other members use the next draws, one after another. Cheap to copy; one thread
+/// at a time.
 class Rng {
  public:
   Rng(uint64_t seed, uint64_t stream, uint64_t epoch, uint64_t item);
@@ -41,7 +42,7 @@ class Rng {
   /// Standard normal (Box-Muller; takes four draws).
   double normal();
 
-  /// Moves the running position to `draw`, so that parts of an item (the images of a group) have places of their own.
+  /// Moves the running position to `draw`, so that parts of an item (the images of a group) have separate places.
   void seek(uint32_t draw) { draw_ = draw; }
 
  private:
@@ -52,9 +53,9 @@ class Rng {
   mutable PhiloxCounter cache_{};
 };
 
-/// A keyed bijection of [0, n): the sample order of an epoch, addressable at any position without a table.
-/// A Feistel network over the next power of four, walked along its cycle until it lands inside [0, n). Philox makes the
-/// keys of the rounds; within them a cheap mixer does, for each sample passes here.
+/// A keyed bijection of [0, n): the sample order of an epoch, addressable at any position without a table. A Feistel
+/// network over the next power of four, walked along its cycle until it lands inside [0, n). Philox makes the keys of
+/// the rounds; a cheap mixer is used within the rounds, since every sample passes here.
 class Permutation {
  public:
   Permutation(uint64_t n, uint64_t seed, uint64_t stream, uint64_t epoch);

@@ -30,24 +30,23 @@ struct RunParams {
     param("precision", precision, precision_choices(),
           "Of matrix products; statistics, loss and updates stay float32. auto: bf16 on GPUs, fp32 on CPUs.");
     param.incidental()("cuda_graphs", cuda_graphs, cuda_graphs_choices(),
-                       "On a GPU: auto records passes over groups whose shapes come again and plays them as CUDA graphs; off submits every kernel.");
+                       "On a GPU: auto records passes over groups whose shapes recur and plays them as CUDA graphs; off submits every kernel.");
     param.incidental().with_auto(
         "threads", threads, Range{0, 1024},
-        "Data threads; auto (or 0): what intra_op leaves of the cores, all of them where nothing runs on the CPU as a device. Results "
-        "don't depend on it.");
+        "Data threads; auto (or 0): the cores that intra_op leaves, or all cores where no device node runs on the CPU. Results don't depend on it.");
     param.with_auto("intra_op", intra_op, Range{0, 1024},
-                    "Threads inside tensor operations on the CPU; auto (or 0): the cores, but one in four for data where there are four or more. "
-                    "Changes the last bits of losses, so the resolved pipeline holds it.");
+                    "Threads inside tensor operations on the CPU; auto (or 0): all cores, less one in four for data threads where there are four or "
+                    "more. Changes the last bits of losses, so the resolved pipeline holds it.");
     param.incidental().with_auto(
         "read_ahead", read_ahead, Range{0, 4096},
-        "How many samples ahead the storage is asked for them; 0: none, auto: 64 as soon as reads are slow. Results don't depend on it.");
+        "How many samples ahead the storage is asked for its data; 0: none; auto: 64 once reads are slow. Results don't depend on it.");
     param.incidental()("memory_mib", memory_mib, Range{1, 1 << 30}, "Budget of the batches in flight on the host, in MiB.");
     param.incidental()(
         "max_bad", max_bad, not_negative,
-        "How many samples of the training source may fail and be replaced before the run fails; each counts once, however often it comes. "
+        "How many samples of the training source may fail and be replaced before the run fails; each counts once, however often it recurs. "
         "Evaluations read every sample or fail. A resumed run may have another number.");
     param.incidental()("stall_after", stall_after, Range{0, 1e9},
-                       "Seconds without a finished step, or batch of an evaluation, after which the log says who waits for whom; 0: never.");
+                       "Seconds without a finished step, or batch of an evaluation, after which the log says what waits for what; 0: never.");
     param.incidental()("rank_timeout", rank_timeout, Range{1, 1e7},
                        "Seconds that a rank waits for the others, at the start and in every exchange, before it gives up.");
   }

@@ -20,7 +20,7 @@ std::string listed(const std::vector<std::string>& names) {
 
 /// Numbers of one side are places among the names of the other.
 ClassMatch match_numbers(const SourceData& from, const SourceData& table) {
-  // Names can only be counted off when none is missing.
+  // Names can be matched with numbers only when none is missing.
   const bool fits = from.numbers ? from.classes.size() <= table.classes.size() : from.classes.size() == table.classes.size();
   if (!fits) {
     throw std::invalid_argument("labels of one side are numbers, and the other's are names: " + from.place + " has " + listed(from.classes) + ", " +

@@ -1,4 +1,4 @@
-// What a checkpoint holds of models and stateful nodes, without knowing tensors: named arrays of bytes.
+// The states of models and stateful nodes in a checkpoint, independent of tensors: named arrays of bytes.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +18,13 @@ struct StateArray {
   size_t bytes = 0;
 };
 
-/// The arrays of one owner (a model or a node), by name; names are unique. A name that begins with "@" is of a single
-/// F64 that files keep as text beside the arrays, for readers who know the weights alone (heads of a transformer, say);
-/// restore() does not get it back.
+/// The arrays of one owner (a model or a node), by name; names are unique. A name that begins with "@" is a single F64
+/// that files keep as text beside the arrays, for readers that know only the weights (the number of a transformer's
+/// heads, for example); restore() does not get it back.
 using State = std::map<std::string, StateArray>;
 
-/// Something that pipelines name under "models": it lives through the run, and nodes read and write it. Only nodes
-/// that declared the access touch it, and the engine orders them; so there are no locks inside.
+/// An entry of a pipeline's "models": it lives through the run, and nodes read and write it. Only nodes that declared
+/// the access touch it, and the engine orders them; so it needs no locks.
 class Resource {
  public:
   virtual ~Resource() = default;

@@ -1,7 +1,7 @@
 #pragma once
 namespace flowrun {
 inline constexpr const char* version = "0.1.0";
-/// Of the headers that plug-ins are built against (graph/node.h and what travels). Goes up with every change after which
-/// a plug-in must be built again.
+/// Version of the headers that plug-ins are built against (graph/node.h and the types that travel). Raise it with every
+/// change after which a plug-in must be rebuilt.
 inline constexpr int plugin_contract = 3;
 }  // namespace flowrun

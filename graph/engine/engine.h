@@ -14,14 +14,14 @@
 
 namespace flowrun {
 
-/// What a run goes on from.
+/// The checkpoint that a run continues from.
 struct ResumePoint {
   int64_t step = 0;
   Snapshot snapshot;
 };
 
-/// A run goes on with other data than it began with: the epoch that was in progress begins again with the new ones, while
-/// steps go on counting and schedules stay where they were until the epochs catch up.
+/// A run continues with changed data: the epoch in progress begins again with the new data, steps go on counting, and
+/// schedules stay where they were until the epochs catch up.
 struct DataChange {
   int64_t after_step = 0;   // the last one with the old data
   int64_t epochs_done = 0;  // whole ones, at that step
@@ -37,30 +37,31 @@ struct EngineOptions {
   Ranks* ranks = nullptr;              // none: a world of 1, or ranks that only load data
   uint64_t jitter = 0;                 // test only: seeded delays in the pool
   size_t trace = 0;                    // how many calls of each thread to keep for a trace
-  std::vector<std::string> stubs;      // for measuring: nodes that replay what they gave first (graph/plan/stubs.h)
+  std::vector<std::string> stubs;      // for measuring: nodes that replay their first output (graph/plan/stubs.h)
   const Slowdown* slowdown = nullptr;  // for measuring (graph/measure/slowdown.h)
-  bool wraps = false;                  // for measuring: a source may have fewer samples than a batch, which then come again within it
+  bool wraps = false;                  // for measuring: a source may have fewer samples than a batch, which are then repeated within it
   bool counts_cpu = false;             // in the statistics of the pool's nodes; for a profile, since it slows small nodes
   std::string directory;
   const std::atomic<bool>* stop = nullptr;  // set from a signal handler: end after the step in flight
   std::optional<ResumePoint> resume;
-  /// Once the sources are open: what data_json() says. May throw, or tell of the run's last change of data.
+  /// Called when the sources are open, with data_json(). May throw, or return the run's last change of data.
   std::function<void(const nlohmann::ordered_json& data, const std::function<void(const DataChange&)>& changed)> on_data;
   /// After every step, on the device's thread.
   std::function<void(const StepContext&)> on_step;
   std::function<void(const std::string& node, const EvaluationContext&)> on_evaluation;
-  /// While an evaluation passes a stream: source, images so far, of how many.
+  /// Called while an evaluation passes a stream: source, images so far, images in all.
   std::function<void(const std::string& source, int64_t done, int64_t total)> on_evaluating;
   std::function<void(const BadSample&)> on_quarantine;
-  /// A device or step node failed at this step (a loss that is not finite, say): what was in it.
+  /// Called when a device or step node failed at this step (because of a loss that is not finite, for example), with
+  /// the step's samples.
   std::function<void(int64_t step, const std::vector<StepSample>&)> on_failed_step;
-  // For looking at a run again.
-  Tap tap;                             // sees what nodes of the pool make
-  const Replaced* replaced = nullptr;  // places that begin with their substitute, as they did in the run
-  std::vector<bool> in_ledger;         // per node; empty: those that lead to a node that trains
+  // For replaying a run.
+  Tap tap;                             // observes outputs of pool nodes
+  const Replaced* replaced = nullptr;  // places that begin with their substitute, as in the run
+  std::vector<bool> in_ledger;         // per node; empty: the nodes that lead to a node that trains
   // For runs that share their input (graph/run/shared_input.h).
   SharedInput* gives = nullptr;  // its leader
-  InputTaker* takes = nullptr;   // one that takes
+  InputTaker* takes = nullptr;   // for a run that takes groups from it
 };
 
 struct RunResult {
@@ -71,7 +72,7 @@ struct RunResult {
   std::map<std::string, std::string> failed_evaluations;  // by name: why
 };
 
-/// When a segment was worked on; kept for a trace, whose events hold places in their segment.
+/// The time of a segment; kept for a trace, whose events hold places in their segment.
 struct TracedSegment {
   Segment segment;
   uint64_t begin, end = UINT64_MAX;  // ticks
@@ -79,8 +80,8 @@ struct TracedSegment {
 
 /// Bytes that a run keeps in memory.
 struct Footprint {
-  size_t groups = 0;  // in flight, of the stream that takes most
-  size_t models = 0;  // with optimizers' states, and a gradient for each weight of theirs
+  size_t groups = 0;  // in flight, for the stream that needs most
+  size_t models = 0;  // with optimizers' states, and a gradient for each weight they train
   size_t saved = 0;   // of a checkpoint: without the gradients
 };
 
@@ -90,27 +91,27 @@ class Engine final : private RunView {
   Engine(CheckedPipeline& pipeline, EngineOptions options);
   ~Engine() override;
 
-  /// To the end. Throws RunError at the first failure, after all steps before it have ended and been saved.
+  /// Runs to the end. Throws RunError at the first failure, after all steps before it have ended and been saved.
   RunResult run();
-  /// Only these steps of the training stream, wherever they lie, without evaluations: for a pipeline without models and
-  /// states, since what they were at that step is not known. May be called again. Throws RunError.
+  /// Runs only these steps of the training stream, at any place of the run, without evaluations: for a pipeline without
+  /// models and states, since their values at that step are not known. May be called again. Throws RunError.
   void repeat(int64_t first_step, int64_t last_step);
 
-  /// What stands in a step on this rank. Every sample follows from its place; only what was replaced has to be known.
+  /// The samples of a step on this rank. Every sample follows from its place; only the replaced ones have to be known.
   std::vector<StepSample> samples_of(int64_t step, const Replaced& replaced) const;
   const RunInfo& info() const { return info_; }
-  /// What is known of it before the run; the tensors in between are not. Takes a copy of the states on the way.
+  /// The memory that is known before the run, without tensors between nodes. Copies the states to measure them.
   Footprint footprint();
   const Plan& plan() const { return plan_; }
   /// SourceData::json() of each source, by its name.
   nlohmann::ordered_json data_json() const;
   /// Per node (see stats.h), under "buffers" the groups in flight, and under "recordings" what was recorded and played.
   nlohmann::ordered_json stats_json() const;
-  /// Those, and what each thread does now, which groups are on their way and what the device's queue waits for. Any
-  /// thread, at any time.
+  /// The statistics, and the present work of each thread, the groups in flight, and what the device's queue waits for.
+  /// Any thread, at any time.
   nlohmann::ordered_json status_json() const;
   const Stats& stats() const { return *stats_; }
-  /// One behind the other; empty without EngineOptions::trace. Once run() has ended.
+  /// The segments in order; empty without EngineOptions::trace. Call once run() has ended.
   const std::vector<TracedSegment>& traced_segments() const { return traced_; }
 
  private:
@@ -164,7 +165,7 @@ class Engine final : private RunView {
   std::optional<DataChange> change_;
   std::vector<bool> inactive_;  // evaluation nodes that are not due
   std::map<std::string, std::string> failed_evaluations_;
-  bool evaluation_stopped_ = false;  // a stop came while one passed its streams
+  bool evaluation_stopped_ = false;  // a stop was requested while an evaluation passed its streams
   Footprint footprint_;              // without the models
   int64_t step_ = 0;                 // completed
   BadSamples bad_;                   // of training

@@ -29,26 +29,26 @@ void Engine::evaluate(const std::function<bool(const EvaluationTimes&)>& due) {
   });
 }
 
-/// Whether the evaluation node is due, and descends from the source.
+/// Whether the evaluation node is due and descends from the source.
 bool Engine::is_active(int evaluation, int source) const {
   const std::vector<int>& feeds = pipeline_.nodes[static_cast<size_t>(evaluation)].feeds;
   return !inactive_[static_cast<size_t>(evaluation)] && std::find(feeds.begin(), feeds.end(), source) != feeds.end();
 }
 
-/// All samples of an evaluation stream. False: a stop was asked for on the way. Where a rank fails, all leave the evaluations of the
-/// stream.
+/// Passes all samples of an evaluation stream. False: a stop was requested meanwhile. If a rank fails, all ranks leave the stream's
+/// evaluations.
 bool Engine::pass(const StreamPlan& stream) {
   const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(stream.source)];
   const Segment segment = Segment::pass(stream, source.node->size(), info_.rank, info_.world);
   StreamOptions options = stream_options();
-  if (info_.ranks == nullptr) options.stop = options_.stop;  // ranks stop together, behind the pass
+  if (info_.ranks == nullptr) options.stop = options_.stop;  // ranks stop together, after the pass
   options.watch = [this](StreamRun* run) { watch(run); };
   if (options_.on_evaluating) {
     options.on_images = [&](int64_t images) { options_.on_evaluating(source.name, images, static_cast<int64_t>(segment.samples)); };
   }
   std::string failure;
   if (info_.ranks != nullptr) info_.ranks->begin_part();
-  if (segment.groups > 0) {  // else there are more ranks than groups
+  if (segment.groups > 0) {  // otherwise there are more ranks than groups
     const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
     if (run->failure()) failure = text_of(*run->failure());
     if (info_.ranks == nullptr && failure.empty() && run->completed_steps() == 0) return false;
@@ -60,7 +60,8 @@ bool Engine::pass(const StreamPlan& stream) {
   return info_.ranks == nullptr || !stop_asked();
 }
 
-/// Runs the node, which may talk to the other ranks' nodes as it goes. Returns why it failed, on any rank; empty: it didn't.
+/// Runs the node, which may communicate with the other ranks. Returns the reason for a failure on any rank; empty: none
+/// failed.
 std::string Engine::call_evaluation(CheckedNode& node, EvaluationContext& context) {
   const std::vector<PortSlot> unbound(node.ports.size());  // fold() has seen the inputs
   std::string failure;
@@ -72,7 +73,7 @@ std::string Engine::call_evaluation(CheckedNode& node, EvaluationContext& contex
   } catch (const RankError& error) {
     throw RunError(node.name + ": " + error.what());
   } catch (const PartLeft&) {
-    // The other rank says why.
+    // The other rank reports the reason.
   } catch (const std::exception& error) {
     failure = node.name + ": " + message_of(error);
   }
@@ -96,8 +97,8 @@ void Engine::run_evaluation(int n) {
   if (options_.on_evaluation) options_.on_evaluation(node.name, context);
 }
 
-/// Training goes on without the evaluation, which holds a part of what it has seen and is not made again in this process.
-/// Where nothing trains the run fails: throws RunError. On all ranks.
+/// Training continues without the evaluation, which holds partial results and is not repeated in this process. If nothing
+/// trains, the run fails with RunError. Called on all ranks.
 void Engine::fail_evaluation(int n, const std::string& why) {
   if (pipeline_.training_source < 0) throw RunError(why);
   const std::string& name = pipeline_.nodes[static_cast<size_t>(n)].name;

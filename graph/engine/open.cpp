@@ -1,4 +1,5 @@
-// How a run begins: nodes and models are opened, and its memory follows from a group. Its sources: engine_sources.cpp.
+// The start of a run: nodes and models are opened, and the memory in flight is computed from one group. Sources are in
+// engine_sources.cpp.
 #include <algorithm>
 
 #include "graph/contract/device.h"
@@ -9,7 +10,7 @@
 namespace flowrun {
 namespace {
 
-/// Data threads, where the pipeline leaves them open: what the device does not take of the cores.
+/// The number of data threads if the pipeline leaves it open: the cores that the device does not use.
 int data_threads(const CheckedPipeline& pipeline) {
   if (pipeline.run.threads > 0) return static_cast<int>(pipeline.run.threads);
   const int cores = available_cores();
@@ -54,13 +55,13 @@ Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pip
   share_input();
 }
 
-/// Why the work of training groups will not be recorded; empty: recorder_ sees to it.
+/// Why the work of training groups will not be recorded; empty: recorder_ records it.
 std::string Engine::make_recorder() {
   if (pipeline_.training_source < 0) return "nothing is trained";
   if (pipeline_.run.cuda_graphs == "off") return "run.cuda_graphs is off";
   if (std::string why = device_runtime().cannot_record(pipeline_.run); !why.empty()) return why;
   if (info_.world > 1) return "several ranks exchange gradients within the backward pass";
-  if (stubs_) return "some nodes replay what they gave first";
+  if (stubs_) return "some nodes replay their first output";
   auto recorder = std::make_unique<GroupRecorder>(pipeline_, plan_.streams[0].level[group_level], device_runtime().recordings(pipeline_.run));
   std::string why = recorder->why_not();
   if (why.empty()) recorder_ = std::move(recorder);
@@ -80,7 +81,7 @@ void Engine::open_rest() {
   }
 }
 
-/// Learns what a group of each stream takes, and refuses a budget that can't hold one.
+/// Measures the memory of one group of each stream, and refuses a budget that can't hold one.
 void Engine::prove_memory() {
   for (const StreamPlan& stream : plan_.streams) {
     const uint64_t samples = pipeline_.nodes[static_cast<size_t>(stream.source)].node->size();

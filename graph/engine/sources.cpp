@@ -27,8 +27,8 @@ std::vector<int> sources_of(const CheckedPipeline& pipeline, int n) {
   return node.scope() == Scope::source ? std::vector<int>{n} : node.feeds;
 }
 
-/// For each source the sources whose table of classes its labels are places in: those that feed the `train` input of an
-/// evaluation beside it, else the one that trains. None: its own.
+/// For each source, the sources whose class table its labels refer to: the sources of the `train` input of a shared
+/// evaluation, else the training source. None: its own table.
 std::vector<std::vector<int>> class_tables(const CheckedPipeline& pipeline) {
   const auto count = pipeline.nodes.size();
   std::vector<std::vector<int>> tables(count);
@@ -75,10 +75,10 @@ void Engine::open_sources() {
   }
 }
 
-/// Classes are names: labels of every source are made places in one table.
+/// Classes are names: the labels of every source become places in one table.
 void Engine::match_labels() {
   const std::vector<std::vector<int>> tables = class_tables(pipeline_);
-  std::vector<std::vector<std::string>> numbered(data_.size());  // by which names
+  std::vector<std::vector<std::string>> numbered(data_.size());  // the names to use
   for (size_t n = 0; n < tables.size(); ++n) {
     if (data_[n].classes.empty() || !data_[n].labels_read) continue;
     CheckedNode& node = pipeline_.nodes[n];
@@ -128,7 +128,8 @@ nlohmann::ordered_json Engine::data_json() const {
   return out;
 }
 
-/// All ranks have the same data, and they are those that the run began with, or the run says where it goes on.
+/// Checks that all ranks have the same data, and that they are those the run began with, unless the run accepts changed
+/// data.
 void Engine::compare_data() {
   if (options_.on_data) {
     options_.on_data(data_json(), [&](const DataChange& change) { change_ = change; });
@@ -142,7 +143,7 @@ void Engine::compare_data() {
   }
 }
 
-/// Lengths follow from the training source.
+/// Computes the run's lengths from the training source.
 void Engine::size_run() {
   if (pipeline_.training_source < 0) return;
   const CheckedNode& source = pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)];

@@ -1,4 +1,4 @@
-// What a run is doing, for those who ask from outside while it goes on.
+// The present state of a run, for queries from outside while it goes on.
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
 

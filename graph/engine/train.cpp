@@ -16,7 +16,7 @@ const char* const engine_state = "@engine";
 }  // namespace
 
 Engine::~Engine() {
-  // Tensors end where they lived.
+  // Tensors are destroyed on the thread that used them.
   executor_->on_device([&] {
     recorder_.reset();
     for (CheckedNode& node : pipeline_.nodes) node.node.reset();
@@ -24,7 +24,7 @@ Engine::~Engine() {
   });
 }
 
-/// With the way to look at it, where there is one.
+/// The message, with the replay command if there is one.
 std::string Engine::text_of(const Failure& failure) const {
   if (failure.replay.empty() || info_.directory.empty()) return failure.message;
   return failure.message + "\n  replay: flowrun replay " + info_.directory + " " + failure.replay + (pipeline_.plugins.empty() ? "" : " --trust");
@@ -98,7 +98,7 @@ double Engine::epoch_at(int64_t step) const {
   return info_.steps_per_epoch == 0 ? 0 : static_cast<double>(step + info_.epoch_shift) / static_cast<double>(info_.steps_per_epoch);
 }
 
-/// On all ranks at the same places of the run.
+/// Called on all ranks at the same points of the run.
 bool Engine::stop_asked() const {
   const bool here = options_.stop != nullptr && options_.stop->load();
   if (info_.ranks == nullptr) return here;
@@ -118,7 +118,7 @@ void Engine::require_equal(const std::string& what, const std::string& mine) con
   }
 }
 
-/// What a step is on all ranks together. On the device's thread, at the end of the step's groups.
+/// Adds up a step's totals over all ranks. On the device's thread, at the end of the step's groups.
 void Engine::agree(int64_t step, StepTotals& totals) const {
   const std::string what = "the end of step " + std::to_string(step);
   info_.ranks->works_for("", step);
@@ -189,7 +189,7 @@ std::optional<Failure> Engine::train(int64_t to) {
     options_.gives->end(std::move(failure));
   }
   step_ += run->completed_steps();
-  if (options_.takes != nullptr && step_ < to) options_.takes->leave();  // the others needn't wait for what follows
+  if (options_.takes != nullptr && step_ < to) options_.takes->leave();  // the other ranks needn't wait for the following work
   slots_ = run->slots();
   bytes_in_flight_ = run->bytes_in_flight();
   return run->failure();
@@ -233,13 +233,13 @@ RunResult Engine::run() {
     return step_ > 0 && std::any_of(periods.begin(), periods.end(), [&](const Period& period) { return period.due(step_, info_); });
   };
   if (step_ == 0) evaluate([](const EvaluationTimes& at) { return at.start; });
-  // The checkpoint was written before the evaluation of its step, if there was one: it is made (again).
+  // The checkpoint was written before the evaluation of its step; if there is one, it is made now.
   if (step_ > 0 && step_ < info_.last_step) evaluate(periodic);
   while (step_ < info_.last_step && !stop_asked()) {
     const int64_t to = next_stop(step_);
     if (const auto failure = train(to)) {
       if (info_.ranks != nullptr) info_.ranks->part();
-      // What was learnt before a bad sample is kept; after a fault in the middle of a step there is nothing to keep.
+      // Training up to a bad sample is saved; after a fault in the middle of a step there is nothing to save.
       if (!failure->device && step_ > 0) finish_nodes(true);
       if (failure->device && options_.on_failed_step) options_.on_failed_step(failure->step, samples_of(failure->step, replaced_));
       throw RunError(text_of(*failure));
@@ -249,7 +249,7 @@ RunResult Engine::run() {
       evaluate(periodic);
     } catch (const std::exception&) {  // the ranks have lost each other
       if (info_.ranks != nullptr) info_.ranks->part();
-      finish_nodes(true);  // an evaluation changes no model: what was learnt is kept
+      finish_nodes(true);  // an evaluation changes no model: the training is saved
       throw;
     }
   }

@@ -1,11 +1,11 @@
-// For measuring: nodes that take longer than they need. May change while a stream runs.
+// For measuring: slows nodes down. May change while a stream runs.
 #pragma once
 
 #include <atomic>
 
 namespace flowrun {
 
-/// How many times as long nodes take; 1: as long as they need. The pool's nodes work on, the device's sleep.
+/// Factor on the time of nodes; 1: not slowed. The pool's nodes keep working for the extra time, the device's sleep.
 struct Slowdown {
   std::atomic<double> host{1}, device{1};
 };

@@ -33,26 +33,26 @@ inline uint64_t ticks() {
 #endif
 }
 
-/// What one worker knows of one node. Relaxed atomics: one writer, readers at any time; they compile to plain moves.
+/// One worker's counts of one node. Relaxed atomics: one writer, readers at any time; they compile to plain moves.
 struct NodeShard {
   static constexpr int buckets = 128;  // 4 per power of two of ticks
   std::atomic<uint64_t> count{0}, busy{0}, failures{0}, wait_input{0}, wait_slot{0}, wait_device{0};
   std::atomic<uint64_t> cpu{0};  // nanoseconds of `busy` on a core, where a run counts them
   std::array<std::atomic<uint32_t>, buckets> histogram{};
 
-  uint64_t folded = 0;  // since the last call, the writer's alone: a call's percentiles have the records that it took
+  uint64_t folded = 0;  // since the last call, only for the writer: a call's percentiles include the records that it folded
 
   static void add(std::atomic<uint64_t>& to, uint64_t value) { to.store(to.load(std::memory_order_relaxed) + value, std::memory_order_relaxed); }
   void ran(uint64_t elapsed);
   void took(uint64_t elapsed) { add(busy, elapsed), folded += elapsed; }
 };
 
-/// What a thread does now. Its fields may be of neighbouring moments.
+/// The present work of a thread. Its fields may be from slightly different moments.
 struct Activity {
   std::atomic<int> node{-1};  // -1: nothing
   std::atomic<int> level{0};
   std::atomic<int64_t> index{0};    // of the sample, group or step in the segment
-  std::atomic<uint64_t> sample{0};  // sample level: which of the source
+  std::atomic<uint64_t> sample{0};  // sample level: index in the source
   std::atomic<uint64_t> since{0};   // ticks
 
   void set(int new_node, int new_level, int64_t new_index, uint64_t new_sample, uint64_t now) {
@@ -64,7 +64,7 @@ struct Activity {
   }
 };
 
-/// What one thread did, call by call, until `capacity` is reached. Read once the run has ended.
+/// The calls of one thread, until `capacity` is reached. Read it once the run has ended.
 struct TraceTrack {
   struct Event {
     int node, level;

@@ -46,8 +46,8 @@ uint64_t Worker::passed(int node) {
 
 void Worker::spin(double factor) const {
   if (factor <= 1) return;
-  if (!counts_cpu) return;  // a probe, which is no part of the measurement: the clock that this goes by doesn't run
-  // In the thread's own time: what it lost to others must not be multiplied.
+  if (!counts_cpu) return;  // a probe, which is not part of the measurement: its clock doesn't run
+  // In the thread's CPU time: time lost to other threads must not be multiplied.
   const auto until = cpu_clock_ + static_cast<uint64_t>(static_cast<double>(thread_cpu_nanoseconds() - cpu_clock_) * factor);
   while (thread_cpu_nanoseconds() < until) {
   }

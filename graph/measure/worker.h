@@ -1,5 +1,5 @@
-// What one thread keeps while it runs work: its own part of the statistics, what it does now, and a trace if one is
-// asked for. A thread writes only to its own; any thread may read at any time (values are then a moment old).
+// The state of one thread: its shard of the statistics, its present work, and a trace if one is wanted. A thread writes
+// only to its own; any thread may read at any time (values are then a moment old).
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,15 @@ namespace flowrun {
 
 class Record;
 
-/// Something that is ready to run on the pool.
+/// A task that is ready to run on the pool.
 struct Work {
   int level;  // sample_level or group_level
   int task;   // -1: a lane that takes its next sample
   Record* record;
 };
 
-/// For measuring memory: told which node this thread works for from now on; -1: for none. Set while nothing runs.
+/// For measuring memory: called with the node that this thread works for from now on; -1: none. Set it while nothing
+/// runs.
 inline void (*on_node)(int node) = nullptr;
 
 struct Worker {
@@ -32,14 +33,15 @@ struct Worker {
   double seconds_per_tick = 0;
   bool counts_cpu = false;  // the thread's CPU time too, which costs more to read than most nodes take
 
-  // The pool's: ready work, the lane to go on with when there is none, and the state of the test-only delays (0: none).
+  // For pool threads: ready work, the lane to continue with when there is none, and the state of the test-only delays
+  // (0: none).
   std::vector<Work> stack;
   std::optional<Work> lane;
   uint64_t jitter = 0;
 
-  /// The thread leaves off idling.
+  /// The thread is no longer idle.
   void begin();
-  /// From here on it runs `node` on a sample, group or step of that index. What follows is the time of this node.
+  /// From here on it runs `node` on a sample, group or step of that index; the time counts for this node.
   void enter(int node, int level, int64_t index, uint64_t sample);
   /// The node has ended; its time counts from begin() or the last end(): one reading of the clock per node, since that
   /// costs as much as a small one.
@@ -52,8 +54,7 @@ struct Worker {
   /// The thread has nothing to do.
   void idle();
   uint64_t clock() const { return clock_; }
-  /// For measuring: makes the call that is about to end last `factor` times as long, at work (which takes counts_cpu) or
-  /// asleep.
+  /// For measuring: makes the ending call last `factor` times as long, working (which needs counts_cpu) or sleeping.
   void spin(double factor) const;
   void sleep(double factor) const;
 

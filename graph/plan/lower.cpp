@@ -51,7 +51,7 @@ class StreamLowering {
     }
   }
 
-  /// The slot of the input that the output may take the place of, where the node is its only reader; else -1.
+  /// The slot of the input whose object the output may reuse, if the node is its only reader; else -1.
   int slot_in_place(int n, const PortDoc& output) const {
     if (output.in_place == nullptr) return -1;
     const std::vector<PortDoc>& ports = node(n).ports;
@@ -69,7 +69,7 @@ class StreamLowering {
     return -1;
   }
 
-  /// Where the ports of node `n` lie when it is called with records of level `own` and of the level below.
+  /// The slots of the ports of node `n` when it is called with records of level `own` and of the level below.
   std::vector<PortSlot> bindings(int n, int below) const {
     std::vector<PortSlot> out;
     for (size_t i = 0; i < node(n).ports.size(); ++i) {
@@ -168,7 +168,7 @@ class StreamLowering {
     }
   }
 
-  /// Late nodes may save every model, so they stand between this step's writers and the next one's.
+  /// Late nodes may save every model, so they run between this step's writers and the next step's.
   bool conflict(int a, int b) const {
     const auto writes_any = [&](int n) {
       return std::any_of(node(n).uses.begin(), node(n).uses.end(), [](const ModelUse& use) { return use.access == Models::Access::writes; });
@@ -206,7 +206,7 @@ class StreamLowering {
   std::map<int, int> task_of_;                  // node -> task of its level
 };
 
-/// Marks what a node descends from.
+/// Marks the nodes that a node descends from.
 void mark_ancestors(const CheckedPipeline& p, int n, std::vector<bool>& marked) {
   if (marked[n]) return;
   marked[n] = true;

@@ -1,6 +1,6 @@
-// Lowering: from checked nodes to what the executors run. Every (node, output port) gets a slot in the record of its
-// level; every node becomes a task with a count of parents; every level but the last ends in a delivery, which folds
-// the record into the record above; orders between steps follow from the models that tasks read and write.
+// Lowering: from checked nodes to the tasks that executors run. Every (node, output port) gets a slot in the record of
+// its level; every node becomes a task with a count of parents; every level but the last ends in a delivery, which
+// folds the record into the record above; orders between steps follow from the models that tasks read and write.
 #pragma once
 
 #include <string>
@@ -26,10 +26,10 @@ struct Task {
   std::vector<int> successors;  // tasks of the same record
   std::vector<Gate> gates;
   std::vector<PortSlot> slots;  // one per port of the node
-  std::vector<int> reads;       // slots that have something to release after their last reader
+  std::vector<int> reads;       // slots whose objects are released after their last reader
 };
 
-/// A node of a level above that takes this level's records.
+/// A node of a level above that folds this level's records.
 struct Fold {
   int node;
   std::vector<PortSlot> slots;
@@ -37,14 +37,14 @@ struct Fold {
 
 struct LevelPlan {
   std::vector<const TypeOps*> slots;
-  std::vector<int> readers;  // per slot that has something to release: tasks that read it (deliveries count)
+  std::vector<int> readers;  // per slot whose object is released: tasks that read it (deliveries count)
   std::vector<Task> tasks;   // in topological order; the delivery is the last
   std::vector<int> roots;
-  std::vector<Fold> folds;  // what the delivery does
+  std::vector<Fold> folds;  // the work of the delivery
   int node_of(int task) const { return tasks[static_cast<size_t>(task)].node; }
 };
 
-/// All that descends from one source.
+/// A source and all nodes that descend from it.
 struct StreamPlan {
   int source = -1;
   bool training = false;

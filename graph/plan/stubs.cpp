@@ -13,7 +13,7 @@ Stubs::Stubs(const CheckedPipeline& pipeline, Plan& plan, const std::vector<std:
     if (found == known.end()) throw PipelineError("error: --stub: there is no node \"" + name + "\"\n  " + did_you_mean(name, known));
     const auto n = static_cast<size_t>(found - known.begin());
     if (pipeline.nodes[n].scope() >= Scope::step) {
-      throw PipelineError("error: --stub: " + name + " gives nothing that could be replayed; stub a node in front of it");
+      throw PipelineError("error: --stub: " + name + " has no output to replay; stub a node before it");
     }
     named_[n] = skipped_[n] = true;
   }
@@ -23,7 +23,8 @@ Stubs::Stubs(const CheckedPipeline& pipeline, Plan& plan, const std::vector<std:
   }
 }
 
-/// Those whose readers are all skipped; from the end of the pipeline, where every node stands behind what it reads.
+/// Skips the nodes whose readers are all skipped, from the end of the pipeline, in which every node comes after its
+/// inputs.
 void Stubs::skip_ancestors(const CheckedPipeline& pipeline) {
   for (size_t n = pipeline.nodes.size(); n-- > 0;) {
     if (pipeline.nodes[n].scope() >= Scope::step) continue;

@@ -1,5 +1,5 @@
-// For measuring only: nodes that give again what they gave first, so that the rest of the graph shows what it could do
-// without waiting for them.
+// For measuring only: nodes that replay their first output, so that the rest of the graph shows how fast it could be without
+// waiting for them.
 #pragma once
 
 #include <list>
@@ -12,11 +12,11 @@ namespace flowrun {
 
 class Stubs {
  public:
-  /// Changes the plan so that records keep what `names` gave. Throws PipelineError when there is no such node, or when it
-  /// is one that gives nothing (a step or evaluation node).
+  /// Changes the plan so that records keep the outputs of the nodes `names`. Throws PipelineError when there is no such node,
+  /// or when it has no outputs (a step or evaluation node).
   Stubs(const CheckedPipeline& pipeline, Plan& plan, const std::vector<std::string>& names);
 
-  /// The named ones, and those that work only for them.
+  /// The named nodes and the nodes whose only readers are skipped.
   bool skips(int node) const { return skipped_[static_cast<size_t>(node)]; }
 
  private:

@@ -1,4 +1,4 @@
-// From names to open models: what stands between a pipeline that is checked and one that can run.
+// Opens the models of a checked pipeline and binds the nodes' references to them, so that it can run.
 #pragma once
 
 #include <exception>
@@ -15,13 +15,14 @@ namespace flowrun {
 /// order.
 void bind_models(ParamSet& params, const std::vector<CheckedModel>& models, const std::vector<std::unique_ptr<Resource>>& resources);
 
-/// Per model, whether a node with a state of its own changes it: an optimizer, or a moving average.
+/// For each model, whether a stateful node changes it: an optimizer, or a moving average.
 std::vector<bool> changed_models(const CheckedPipeline& pipeline);
 
-/// The message of a node's failure for users: LibTorch puts the stack of its own calls behind it, which tells them nothing.
+/// The message of a node's failure for users, without the call stack that LibTorch appends: it tells users nothing.
 std::string message_of(const std::exception& error);
 
-/// Does the work of the node or model `name`; what it throws becomes a RunError that names it, but for PipelineError.
+/// Does the work of the node or model `name`. Exceptions become a RunError that names it, except PipelineError, which
+/// passes through.
 void guard(const std::string& name, const std::function<void()>& work);
 
 }  // namespace flowrun

@@ -10,7 +10,7 @@
 namespace flowrun {
 namespace {
 
-/// What the device's profiler shows of a node's work.
+/// Shows a node's work in the device's profiler.
 class ProfiledRange {
  public:
   ProfiledRange(const std::string& node, int64_t step) { device_runtime().begin_range(node, step); }
@@ -38,8 +38,8 @@ void StreamRun::push_device(Record& record, int l, int task) {
   device_wakes_.notify_one();
 }
 
-/// In order of its own records, and behind those that change what it reads or read what it changes. Calls `closed` with
-/// the node of each task that it still has to wait for.
+/// Whether the task's gates are open: its earlier records are done, and the tasks that write what it reads or read what
+/// it writes. Calls `closed` with the node of each task that it still waits for.
 template <class Closed>
 void StreamRun::for_closed_gates(const DeviceItem& item, Closed&& closed) const {
   const auto node = [&](int l, int task) { return level(l).tasks[static_cast<size_t>(task)].node; };
@@ -113,7 +113,7 @@ bool StreamRun::run_device_task(Worker& worker) {
   worker.begin();
   const uint64_t now = worker.clock();
   if (task.node >= 0) {
-    // What the executor was idle for, and what waited although its inputs were there.
+    // Counts the executor's idle time, and the time of tasks that waited although their inputs were there.
     if (item.since > idle_since_) NodeShard::add(worker.stats[task.node].wait_input, item.since - idle_since_);
     if (now > item.since) NodeShard::add(worker.stats[task.node].wait_device, now - item.since);
   }
@@ -156,11 +156,11 @@ void StreamRun::run_group_task(GroupRecord& group, int index, Worker& worker) {
   }
 }
 
-/// What was put off until here, so that it can be recorded or played in one piece.
+/// Does the deferred work, so that it can be recorded or played in one piece.
 void StreamRun::run_deferred(GroupRecord& group, Worker& worker) {
   const LevelPlan& plan = level(group_level);
   uint64_t unused = 0;
-  int last = -1;  // of the nodes that take part; the time of what is played is the last one's
+  int last = -1;  // of the nodes that take part; the time of played work counts for the last one
   for (size_t t = 0; t < plan.tasks.size(); ++t) {
     if (options_.recorder->defers(static_cast<int>(t))) last = plan.tasks[t].node;
   }
@@ -211,7 +211,7 @@ void StreamRun::deliver_group(GroupRecord& group, Worker& worker) {
   step.bad.insert(step.bad.end(), group.bad.begin(), group.bad.end());
   step.images += group.images;
   if (options_.on_images) options_.on_images(step.images);
-  // A pass is made again when the run is resumed, so nobody waits for its end.
+  // An evaluation pass is repeated when the run is resumed, so a stop does not wait for its end.
   if (!segment_.stream->training && options_.stop && options_.stop->load()) return stop_after(step.step - 1);
   group.filled = true;
   ++finished_[group_level].back();

@@ -8,11 +8,11 @@
 
 namespace flowrun {
 
-/// Where device and step work runs. One per run; all tensor work of a process goes through it, on one thread.
+/// The executor of device and step tasks. One per run; all tensor work of a process goes through it, on one thread.
 class Executor {
  public:
   virtual ~Executor() = default;
-  /// Runs `work` on the device's thread and waits for it; rethrows what it throws.
+  /// Runs `work` on the device's thread and waits for it; rethrows its exceptions.
   virtual void on_device(const std::function<void()>& work) = 0;
   /// Runs one segment to its end: all steps, a stop request, or a failure (see StreamRun::failure()).
   virtual std::unique_ptr<StreamRun> run(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats,
@@ -21,11 +21,11 @@ class Executor {
   virtual int workers() const = 0;
 };
 
-/// Everything on the calling thread, in one fixed order.
+/// Runs everything on the calling thread, in one fixed order.
 std::unique_ptr<Executor> make_serial_executor(const RunParams& run);
 
-/// A oneTBB flow graph in an arena of `threads` threads (the caller is one of them while it waits), and a thread of its
-/// own for the device.
+/// Runs a oneTBB flow graph in an arena of `threads` threads (the caller is one of them while it waits), with a
+/// separate thread for the device.
 std::unique_ptr<Executor> make_tbb_executor(const RunParams& run, int threads);
 
 }  // namespace flowrun

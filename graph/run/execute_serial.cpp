@@ -21,7 +21,7 @@ class SerialExecutor final : public Executor {
     std::deque<Work> queue;
     auto run = std::make_unique<StreamRun>(pipeline, plan, segment, stats, std::move(options), [&queue](const Work& work) { queue.push_back(work); });
     for (const Work& lane : run->lanes()) queue.push_back(lane);
-    // The device has the right of way: a group is trained on as soon as it can be.
+    // The device has priority: a group is trained as soon as possible.
     while (true) {
       if (run->run_device_task(worker)) continue;
       if (queue.empty()) break;

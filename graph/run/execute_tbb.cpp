@@ -21,7 +21,7 @@ namespace {
 
 namespace flow = oneapi::tbb::flow;
 
-// libtbb is not instrumented, so the thread sanitizer has to be told where it hands something from thread to thread.
+// libtbb is not instrumented, so the thread sanitizer must be told about its hand-overs between threads.
 #if defined(__SANITIZE_THREAD__)
 void hands_over(void* what) { __tsan_release(what); }
 void takes_over(void* what) { __tsan_acquire(what); }
@@ -97,7 +97,7 @@ class DataThreads final : public oneapi::tbb::task_scheduler_observer {
     observe(true);
   }
   ~DataThreads() override {
-    observe(false);  // and waits for those who are inside
+    observe(false);  // and waits for the threads inside
     takes_over(this);
   }
   void on_scheduler_entry(bool) override {

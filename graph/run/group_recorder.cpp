@@ -51,7 +51,7 @@ GroupRecorder::GroupRecorder(CheckedPipeline& pipeline, const LevelPlan& plan, s
 }
 
 /// Results are the outputs that folds outside of the recording read at every step. A recording keeps the memory of its results, so
-/// an output that is read at some steps alone is none: groups of those steps are submitted.
+/// an output that is read at some steps only is not a result: groups of those steps are submitted.
 void GroupRecorder::choose_results() {
   for (const Fold& fold : plan_.folds) {
     const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(fold.node)];
@@ -70,7 +70,8 @@ bool GroupRecorder::is_looked_at(const Work& work) const {
   return std::any_of(lookers_.begin(), lookers_.end(), [&](int node) { return pipeline_.nodes[static_cast<size_t>(node)].node->reads(work.fold); });
 }
 
-/// The nodes that repeat, but those that something else stands behind, or whose inputs can't be copied: until no more fall out.
+/// The nodes that repeat, without those that feed other device work or whose inputs can't be copied. Repeats until no more
+/// nodes drop out.
 void GroupRecorder::choose_tasks() {
   for (size_t t = 0; t < plan_.tasks.size(); ++t) {
     const Task& task = plan_.tasks[t];
@@ -101,7 +102,8 @@ void GroupRecorder::choose_tasks() {
   }
 }
 
-/// Gradients flow back through all of the work or none: a fold that repeats wants all that leads to it recorded.
+/// Gradients flow back through all of the work or none: a fold that repeats requires that all nodes before it are
+/// recorded.
 bool GroupRecorder::choose_folds() {
   bool any = false;
   for (const Fold& fold : plan_.folds) {
@@ -123,14 +125,14 @@ bool GroupRecorder::choose_folds() {
   return !refused_;
 }
 
-/// For good; the first reason counts.
+/// Permanently; the first reason is kept.
 void GroupRecorder::refuse(std::string why) {
   if (refused_) return;
   why_not_ = std::move(why);
   refused_.store(true, std::memory_order_release);
 }
 
-/// Empty: neither to be recorded nor played.
+/// The key of the group's shape; empty: the group is neither recorded nor played.
 std::string GroupRecorder::key_of(GroupRecord& group, const Work& work) const {
   if (is_looked_at(work)) return {};
   std::string key = "variants";
@@ -145,7 +147,7 @@ std::string GroupRecorder::key_of(GroupRecord& group, const Work& work) const {
   return key;
 }
 
-/// The work itself, on these slots.
+/// Submits the work, on these slots.
 void GroupRecorder::submit(void* const* slots, void* const* step, const Work& work) const {
   for (size_t t = 0; t < plan_.tasks.size(); ++t) {
     if (!deferred_[t]) continue;
@@ -182,7 +184,7 @@ bool GroupRecorder::run(GroupRecord& group, const Work& work) {
   return false;
 }
 
-/// An object for an input: work on other shapes that has an input of the same shape shares it.
+/// The object for an input. Recordings of other shapes share it if this input has the same shape.
 std::shared_ptr<void> GroupRecorder::input(int slot, GroupRecord& group) {
   const TypeOps& ops = *plan_.slots[static_cast<size_t>(slot)];
   std::weak_ptr<void>& shared = shared_inputs_[std::to_string(slot) + ": " + ops.shape(group.slots()[slot])];
@@ -191,7 +193,7 @@ std::shared_ptr<void> GroupRecorder::input(int slot, GroupRecord& group) {
   return object;
 }
 
-/// With objects of its own in all slots.
+/// A recording with its own objects in all slots.
 GroupRecorder::Kind GroupRecorder::prepare(GroupRecord& group) {
   Kind kind;
   kind.slots.resize(plan_.slots.size());
@@ -207,7 +209,7 @@ GroupRecorder::Kind GroupRecorder::prepare(GroupRecord& group) {
   return kind;
 }
 
-/// Does the group's work, too.
+/// Also does the group's work.
 void GroupRecorder::record(GroupRecord& group, const Work& work, const std::string& key) {
   Kind kind = prepare(group);
   Work quiet = work;
@@ -216,7 +218,7 @@ void GroupRecorder::record(GroupRecord& group, const Work& work, const std::stri
   Recorded recorded = device_runtime().record([&] { submit(kind.slots.data(), group.step->slots(), quiet); }, policy_.compares());
   hand_back(kind, group);
   if (recorded.recording == nullptr) return refuse_shape(key, recorded);
-  // What nobody reads after the work may be memory of the next.
+  // Outputs without a later reader may share memory with the next work.
   for (const int slot : made_) {
     if (!contains(results_, slot)) plan_.slots[static_cast<size_t>(slot)]->release(kind.slots[static_cast<size_t>(slot)]);
   }
@@ -226,7 +228,7 @@ void GroupRecorder::record(GroupRecord& group, const Work& work, const std::stri
   ++recorded_;
 }
 
-/// The shape is submitted from now on; after some of them, all are.
+/// From now on the shape is submitted; after some such shapes, all are.
 void GroupRecorder::refuse_shape(const std::string& key, const Recorded& attempt) {
   ++submitted_;
   policy_.refused(key);

@@ -1,9 +1,9 @@
 // Groups of equal shapes do the same work on the device, from the first pass of a model to the backward pass. Where the
 // device can record work (CUDA graphs), it is recorded once for each shape and then played.
 //
-// What is recorded of a group: its nodes that repeat, and the folds that repeat (the backward pass), as far as nothing else
-// stands between them. They are put off until the group is delivered, then done at once. Recorded work has records of its
-// own: its inputs are copied there before it is played, what others read of it is handed back.
+// A recording covers a group's nodes that repeat, and the folds that repeat (the backward pass), as far as no other work
+// comes between them. They are deferred until the group is delivered, then done in one piece. A recording has records of
+// its own: its inputs are copied there before it is played, and the results that other nodes read are handed back.
 #pragma once
 
 #include <atomic>
@@ -23,27 +23,27 @@ namespace flowrun {
 class GroupRecorder {
  public:
   struct Counts {
-    int64_t submitted = 0;  // groups whose work was submitted as always
-    int64_t recorded = 0;   // groups whose work was recorded: one of each shape, once more for each that was forgotten meanwhile
+    int64_t submitted = 0;  // groups whose work was submitted normally
+    int64_t recorded = 0;   // groups whose work was recorded: one of each shape, and one more each time the shape had been dropped
     int64_t played = 0;     // groups
   };
-  /// What a group's work depends on besides its record.
+  /// What a group's work depends on in addition to its record.
   struct Work {
     GroupContext context;
     FoldContext fold;
-    std::function<void(int node, bool fold)> ended;  // after each node that was submitted by itself
+    std::function<void(int node, bool fold)> ended;  // called after each node that was submitted separately
   };
 
-  /// Of the group level of a stream. `capacity`: how many recordings to keep.
+  /// For the group level of a stream. `capacity`: how many recordings to keep.
   GroupRecorder(CheckedPipeline& pipeline, const LevelPlan& plan, size_t capacity);
 
   /// Why this pipeline's groups are not recorded, or no longer; empty: they are.
   std::string why_not() const { return refused_.load(std::memory_order_acquire) ? why_not_ : ""; }
-  /// From the beginning to the end: whatever is no longer recorded is still done at the end of its group.
+  /// Constant over the run: work that is no longer recorded is still done at the end of its group.
   bool defers(int task) const { return active_ && deferred_[static_cast<size_t>(task)]; }
   bool takes(const Fold& fold) const { return active_ && pipeline_.nodes[static_cast<size_t>(fold.node)].type->info.repeats; }
-  /// Does what was put off of a group. True: all at once; false: node by node. Throws what nodes throw, with the node's name
-  /// in front.
+  /// Does the deferred work of a group. True: in one piece; false: node by node. Exceptions of nodes pass through, with the
+  /// node's name in front.
   bool run(GroupRecord& group, const Work& work);
   /// Any thread.
   Counts counts() const { return {submitted_.load(), recorded_.load(), played_.load()}; }
@@ -80,8 +80,8 @@ class GroupRecorder {
   bool active_ = false;
   std::vector<int> inputs_;   // slots that the work reads and doesn't make
   std::vector<int> made_;     // slots that it makes
-  std::vector<int> results_;  // of these, what folds outside of it read at every step
-  std::vector<int> lookers_;  // nodes whose folds read some at certain steps alone
+  std::vector<int> results_;  // of these, the ones that folds outside of it read at every step
+  std::vector<int> lookers_;  // nodes whose folds read some of them at certain steps only
 
   std::map<std::string, Kind> kinds_;                         // by shape
   std::map<std::string, std::weak_ptr<void>> shared_inputs_;  // by slot and shape

@@ -29,7 +29,7 @@ void StreamRun::open_group(int64_t index) {
   open_groups_.store(index + 1, std::memory_order_release);
 }
 
-/// The group's record takes the group that comes `slots` later, and lanes that waited for it go on.
+/// The group's record takes the group that comes `slots` later, and lanes that waited for it continue.
 void StreamRun::release_group(GroupRecord& group) {
   const int64_t next = group.index + static_cast<int64_t>(groups_.size());
   group.renew(level(group_level));
@@ -48,7 +48,7 @@ void StreamRun::release_group(GroupRecord& group) {
   if (options_.takes != nullptr) options_.takes->open(next + 1);
 }
 
-/// The group comes from another run, with all that its nodes made of it: what is left to do starts.
+/// The group comes from another run, with the outputs of its nodes: the remaining tasks start.
 void StreamRun::take_group(GroupRecord& group, Worker& worker) {
   const LevelPlan& plan = level(group_level);
   const auto made = [&](int t) {
@@ -56,7 +56,7 @@ void StreamRun::take_group(GroupRecord& group, Worker& worker) {
     return node >= 0 && options_.takes->makes(node);
   };
   options_.takes->copy(group);
-  worker.begin();  // the time is no node's
+  worker.begin();  // the time counts for no node
   group.samples_left.store(0, std::memory_order_relaxed);
   std::vector<int> starts;
   for (const int root : plan.roots) {

@@ -1,4 +1,4 @@
-// What a segment is about at one moment, for those who ask from outside: nothing here is kept while nobody asks.
+// The state of a segment at one moment, collected only when somebody asks for it.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +7,11 @@
 namespace flowrun {
 
 struct InFlight {
-  /// A group on its way: how many of its samples have arrived.
+  /// A group in flight: how many of its samples have arrived.
   struct Group {
     int64_t step, group, images, arrived;
   };
-  /// What the device could not run yet, and the nodes behind which it has to stay.
+  /// A task that the device could not run yet, and the nodes that it waits for.
   struct Queued {
     int node;
     int64_t step;

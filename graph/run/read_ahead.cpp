@@ -8,7 +8,7 @@ namespace {
 constexpr int thread_count = 4;  // they wait for the storage, not for a core
 constexpr auto pause = std::chrono::milliseconds(2);
 constexpr uint64_t enough_reads = 32;
-constexpr double slow_read = 300e-6;  // seconds; from memory a file takes a tenth of it
+constexpr double slow_read = 300e-6;  // seconds; a file in memory takes a tenth of it
 
 }  // namespace
 
@@ -33,7 +33,7 @@ ReadAhead::ReadAhead(const CheckedPipeline& pipeline, const Segment& segment, co
   }
 }
 
-/// All are told before the first is waited for.
+/// Stops all threads before it joins the first.
 ReadAhead::~ReadAhead() {
   for (std::jthread& thread : threads_) thread.request_stop();
 }
@@ -43,7 +43,7 @@ void ReadAhead::rest(const std::stop_token& stop, std::chrono::milliseconds time
   wakes_.wait_for(lock, stop, time, [] { return false; });
 }
 
-/// Whether the last reads were slow, and not only a few of all: those that lost their core in between are no reason.
+/// Whether the last reads were slow, and more than a few: reads that lost their core to other work don't count.
 bool ReadAhead::is_needed() {
   const Stats::Summary now = stats_.summary(source_index_);
   const uint64_t reads = now.count - reads_before_;
@@ -59,7 +59,7 @@ void ReadAhead::loop(const std::stop_token& stop) {
   const int64_t group = segment_.stream->grouping.group;
   while (!stop.stop_requested()) {
     const int64_t taken = taken_(), last = std::min(taken + options_.distance, segment_.total_samples());
-    // What was taken meanwhile needs no help any more.
+    // Samples taken meanwhile need no request.
     int64_t index = next_.load();
     while (index < last && !next_.compare_exchange_weak(index, std::max(index, taken) + 1)) {
     }
@@ -79,7 +79,7 @@ void ReadAhead::loop(const std::stop_token& stop) {
     try {
       source_.node->prefetch(sample);
     } catch (const std::exception&) {
-      // Reading it in its turn will say what is wrong.
+      // The read itself will report the fault.
     }
   }
 }

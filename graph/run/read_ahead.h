@@ -1,4 +1,4 @@
-// Asks the storage for samples before their turn, so that reading waits less. Changes no result.
+// Requests samples from the storage before they are read, so that reads wait less. Changes no result.
 #pragma once
 
 #include <atomic>
@@ -14,8 +14,8 @@
 
 namespace flowrun {
 
-/// Threads of its own, which call the source's prefetch() for the samples that lie up to `distance` ahead of the one that
-/// was taken last. They begin at once, or, with `when_slow`, as soon as reading a sample takes long on average.
+/// Extra threads that call the source's prefetch() for the samples up to `distance` ahead of the last one taken. They
+/// begin at once, or, with `when_slow`, as soon as reading a sample takes long on average.
 class ReadAhead {
  public:
   struct Options {
@@ -23,7 +23,7 @@ class ReadAhead {
     bool when_slow = true;
     uint64_t seed = 0;
   };
-  /// All that is passed outlives the object. `taken`: how many samples of the segment were taken so far.
+  /// All arguments must outlive the object. `taken`: how many samples of the segment were taken so far.
   ReadAhead(const CheckedPipeline& pipeline, const Segment& segment, const Stats& stats, std::function<int64_t()> taken, Options options);
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;

@@ -7,7 +7,7 @@ namespace flowrun {
 namespace {
 
 constexpr int64_t sights_needed = 2;
-// Masks may change in the course of a run: what was frequent once makes room in the end.
+// Masks may change during a run: shapes that are no longer frequent make room in the end.
 constexpr int64_t groups_per_age = 4096;
 constexpr size_t most_shapes = 65536;
 

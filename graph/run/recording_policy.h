@@ -1,4 +1,4 @@
-// When the work on a group is worth a recording: which shapes are recorded, and which recording makes room for another.
+// Decides which shapes of groups are recorded, and which recording makes room for another.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,8 @@
 
 namespace flowrun {
 
-/// Decides by how often a shape was seen, and by nothing else: the same shapes in the same order give the same decisions.
-/// Keeps no recordings itself. One thread.
+/// Decides only by how often a shape was seen: the same shapes in the same order give the same decisions. Keeps no
+/// recordings itself. One thread.
 class RecordingPolicy {
  public:
   enum class Choice { submit, record, play };
@@ -24,12 +24,13 @@ class RecordingPolicy {
   /// A group of this shape is next. The second group of a shape is recorded, later ones are played. Where there is no room, a
   /// shape takes the place of the rarest one, if that is rarer than itself.
   Decision next(const std::string& shape);
-  /// Whether the recording that is made now is compared with work that is submitted: the first three, and then each sixteenth.
+  /// Whether the recording made now is compared with submitted work: the first three, and then every sixteenth.
   bool compares() const { return made_ < 3 || made_ % 16 == 0; }
   /// The end of an attempt to record. A refused shape is submitted from now on.
   void recorded(const std::string& shape);
   void refused(const std::string& shape);
-  /// One shape may meet an unlucky sum; after three that were refused, no more are recorded. Those that are there are played on.
+  /// A single shape may fail because of an unlucky sum; after three refused shapes, no more are recorded. Existing recordings
+  /// are still played.
   bool stopped() const { return refusals_ >= 3; }
 
  private:

@@ -56,7 +56,7 @@ Record::Record(const LevelPlan& plan)
     slots_.push_back(type->make());
     counted_.push_back(type->releases);
   }
-  // arrive() sets the counts back itself.
+  // arrive() resets the counts.
   for (size_t t = 0; t < plan.tasks.size(); ++t) waiting_[t].store(plan.tasks[t].parents, std::memory_order_relaxed);
   renew(plan);
 }

@@ -38,7 +38,7 @@ bool StreamRun::admit(SampleRecord& lane) {
   return true;
 }
 
-/// What stood at the place when the run was made, whether or not its sample can be read by now.
+/// The sample that stood at the place in the run, whether or not it can be read now.
 void StreamRun::substitute_known(SampleRecord& lane) const {
   const auto found = options_.replaced->find({lane.place.epoch, lane.place.position});
   if (found == options_.replaced->end()) return;
@@ -58,7 +58,7 @@ void StreamRun::begin_sample(SampleRecord& lane, Worker& worker) {
   run_tasks(lane, sample_level, level(sample_level).roots[0], worker);
 }
 
-/// The end of a sample: the ledger is entered, the group takes it, the lane goes on.
+/// The end of a sample: its ledger is added, the group takes it, the lane continues.
 void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
   if (lane.failed()) return replace_sample(lane, worker);
   const LevelPlan& plan = level(sample_level);
@@ -115,7 +115,7 @@ Failure StreamRun::sample_failure(const SampleRecord& lane, const CheckedNode& n
   return out;
 }
 
-/// The advice for a sample that can't be used.
+/// The fix to suggest for a sample that can't be used.
 std::string StreamRun::cure(const SampleRecord& lane) const {
   if (lane.fatal()) return "";
   if (!segment_.stream->training) return "\n  repair or delete the file: evaluations read every sample; run.max_bad is for training alone";

@@ -144,15 +144,14 @@ void InputTaker::look() {
     return take_(next_ - first_);
   }
   if (!input_.ended_) return;
-  Failure failure = input_.failure_.value_or(Failure{.step = next_ / groups_per_step_ + 1,
-                                                     .index = next_ * samples_per_group_,
-                                                     .message = "the input that is shared with other runs has ended before its time"});
+  Failure failure = input_.failure_.value_or(Failure{
+      .step = next_ / groups_per_step_ + 1, .index = next_ * samples_per_group_, .message = "the input shared with other runs ended too early"});
   failure.index -= first_ * samples_per_group_;
   fail_(std::move(failure));
 }
 
 void InputTaker::copy(GroupRecord& to) {
-  // Both stay until the leader is told: it waits.
+  // Both stay valid until the leader is notified: it waits.
   GroupRecord& from = *[this] {
     const std::lock_guard lock(input_.mutex_);
     return input_.offered_;

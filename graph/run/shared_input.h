@@ -1,5 +1,5 @@
-// The input of several runs, made once. One run, the leader, makes groups; the others copy them into records of their
-// own and go on as if they had made them. Groups are handed over in order and one at a time: the leader goes on when all
+// Makes the input of several runs once. One run, the leader, makes groups; the others copy them into their own records
+// and continue as if they had made them. Groups are handed over in order and one at a time: the leader goes on when all
 // runs that want a group have copied it, so the slowest sets the pace and no memory grows.
 #pragma once
 
@@ -17,7 +17,7 @@ namespace flowrun {
 
 class InputTaker;
 
-/// Between one leader and its takers, which are made before the leader runs and end before this does.
+/// Connects one leader with its takers, which are made before the leader runs and end before this object.
 class SharedInput {
  public:
   struct Steps {
@@ -28,14 +28,16 @@ class SharedInput {
   SharedInput(const SharedInput&) = delete;
   SharedInput& operator=(const SharedInput&) = delete;
 
-  /// The leader is open; before any taker is. What is said here lives as long as this.
+  /// The leader is open; call before any taker is. The arguments must live as long as this object.
   void lead(const CheckedPipeline& pipeline, const Plan& plan, uint64_t samples);
-  /// Blocks until every taker has joined or left: the steps that those want who are still there; none: nobody is.
+  /// Blocks until every taker has joined or left. Returns the steps that the remaining takers want; none: no taker
+  /// remains.
   std::optional<Steps> wait_for_takers();
-  /// The leader's device thread: a group is complete. Blocks until all who want it have it; false: nobody wants more.
+  /// Called on the leader's device thread when a group is complete. Blocks until all takers that want it have it;
+  /// false: no taker wants more.
   bool offer(GroupRecord& group, const Segment& segment);
-  /// The leader has ended. Takers that want more fail there, with its failure, whose index counts over all steps of the
-  /// run. Only the first call counts.
+  /// The leader has ended. Takers that want more fail at that place with the leader's failure, whose index counts over
+  /// all steps of the run. Only the first call counts.
   void end(std::optional<Failure> failure);
 
  private:
@@ -54,8 +56,8 @@ class SharedInput {
   std::optional<Failure> failure_;
 };
 
-/// The side of one run that takes. Its engine joins; its stream takes; whoever made it lets it end with the run, however
-/// that ends, since until then the others wait for it.
+/// The side of one taker. Its engine joins, its stream takes groups. Its owner must end it with the run, even if that
+/// fails, since the others wait for it until then.
 class InputTaker {
  public:
   explicit InputTaker(SharedInput& input);
@@ -63,10 +65,10 @@ class InputTaker {
   InputTaker(const InputTaker&) = delete;
   InputTaker& operator=(const InputTaker&) = delete;
 
-  /// The run is open, and wants these steps. Throws PipelineError when it can't take what the leader makes: everything up
-  /// to the stack must be the leader's, and what travels from there on must be a type that can be copied.
+  /// The run is open, and wants these steps. Throws PipelineError when it can't use the leader's groups: all nodes up to
+  /// the stack must equal the leader's, and types that travel from there on must be copyable.
   void join(const CheckedPipeline& pipeline, const Plan& plan, uint64_t samples, SharedInput::Steps steps);
-  /// Nothing more is wanted.
+  /// No more groups are wanted.
   void leave();
   /// Whether the leader runs the node.
   bool makes(int node) const { return leaders_[static_cast<size_t>(node)] >= 0; }
@@ -75,9 +77,9 @@ class InputTaker {
   // from any thread, and must only start what calls copy(); `fail` when there will be no such group. Neither is called
   // once end() has returned.
   void begin(const Segment& segment, std::function<void(int64_t)> take, std::function<void(Failure)> fail);
-  /// There are records for all groups in front of this one.
+  /// There are records for all groups before this one.
   void open(int64_t group);
-  /// Fills the record: slots, ledgers and bad samples of all that the leader made.
+  /// Fills the record with slots, ledgers and bad samples of all nodes that the leader ran.
   void copy(GroupRecord& to);
   void end();
 
@@ -88,7 +90,7 @@ class InputTaker {
   void look();  // under the mutex
 
   SharedInput& input_;
-  // Of the training stream's groups: from the leader's, to one's own.
+  // Slots of the training stream's groups: the leader's, and this run's.
   std::vector<int> leaders_;  // per node: the leader's, or -1
   std::vector<std::pair<int, int>> slots_, tasks_;
   const LevelPlan* level_ = nullptr;

@@ -9,7 +9,7 @@
 namespace flowrun {
 namespace {
 
-/// Says for a scope which sample this thread works on.
+/// Names this thread's sample while in scope.
 class AtSample {
  public:
   AtSample(const Node& source, uint64_t sample) : source_(&source), sample_(sample) { here = this; }
@@ -35,7 +35,7 @@ StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment&
   for (int l = group_level; l < levels; ++l) finished_[l] = std::vector<std::atomic<int64_t>>(level(l).tasks.size());
   groups_.push_back(std::make_unique<GroupRecord>(level(group_level), pipeline_.nodes.size()));
   probe();
-  // One group more than a step has, or than the device works on, keeps it fed; more only costs memory.
+  // One group more than a step has, or than the device works on, keeps the device busy; more only costs memory.
   const int64_t wanted = std::min(segment_.total_groups(), std::max<int64_t>(3, segment_.groups + 1));
   const int64_t affordable = bytes_in_flight_ == 0 ? wanted : static_cast<int64_t>(options_.memory / bytes_in_flight_);
   const int64_t slots = std::max<int64_t>(1, std::min(wanted, affordable));
@@ -43,7 +43,8 @@ StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment&
     groups_.push_back(std::make_unique<GroupRecord>(level(group_level), pipeline_.nodes.size()));
   }
   bytes_in_flight_ *= static_cast<size_t>(slots);
-  // A step lives from its first group to the end of its tasks: at most one per group record, and the one that ends.
+  // A step lives from its first group to the end of its tasks: at most one step per group record, and the one that is
+  // ending.
   for (int64_t i = 0; i < slots + 1; ++i) {
     steps_.push_back(std::make_unique<StepRecord>(level(step_level), pipeline_.nodes.size()));
   }
@@ -58,7 +59,7 @@ StreamRun::~StreamRun() {
   if (options_.watch) options_.watch(nullptr);
 }
 
-/// The first sample fills place 0 of a group record, which shows what a group takes.
+/// The first sample fills place 0 of a group record, which shows the memory of a group.
 void StreamRun::probe() {
   GroupRecord& group = *groups_[0];
   SampleRecord lane(level(sample_level));
@@ -74,7 +75,7 @@ void StreamRun::probe() {
   lane.place = segment_.place(0);
   const LevelPlan& plan = level(sample_level);
   bool ok = false;
-  constexpr uint64_t tries = 16;  // a bad sample is met again, and reported, in its turn
+  constexpr uint64_t tries = 16;  // a bad sample is met again, and reported, at its place
   for (lane.sample = 0; !ok && lane.sample < std::min(tries, segment_.samples); lane.sample += !ok) {
     lane.renew(plan);
     for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) run_task(lane, sample_level, plan.tasks[t], static_cast<int>(t), prober);
@@ -84,14 +85,14 @@ void StreamRun::probe() {
   bytes_in_flight_ = group.bytes(level(group_level));
   if (bytes_in_flight_ > options_.memory) {
     throw PipelineError("error: run.memory_mib is " + std::to_string(options_.memory >> 20) + ", but one group of " +
-                        std::to_string(segment_.stream->grouping.group) + " samples takes " + std::to_string((bytes_in_flight_ >> 20) + 1) +
+                        std::to_string(segment_.stream->grouping.group) + " samples needs " + std::to_string((bytes_in_flight_ >> 20) + 1) +
                         " MiB: raise run.memory_mib, or make the groups smaller");
   }
   steps_.clear();
   open_groups_.store(0);
 }
 
-/// What batch nodes make of the sample, as if the group were full of it.
+/// Runs the batch nodes as if the group were full of the sample.
 void StreamRun::probe_group(GroupRecord& group, SampleRecord& lane) {
   uint64_t ignored = 0;
   const LedgerEntry ledger(&ignored);
@@ -104,14 +105,14 @@ void StreamRun::probe_group(GroupRecord& group, SampleRecord& lane) {
       if (task.node < 0 || task.device) continue;
       CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
       const auto& ports = node.ports;
-      // One without outputs takes no memory, and may write files.
+      // A node without outputs needs no memory here, and may write files.
       if (std::all_of(ports.begin(), ports.end(), [](const PortDoc& port) { return port.input; })) continue;
       node.node->run({group.slots(), nullptr, task.slots.data()},
                      GroupContext{*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step, group.images,
                                   segment_.groups, ledger});
     }
   } catch (const std::exception&) {
-    // Met again, and reported, in its turn.
+    // It is met again, and reported, at its place.
   }
 }
 
@@ -157,7 +158,7 @@ void StreamRun::run(Work work, Worker& worker) {
   active_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-/// Runs a pool task and the chain behind it: the first successor that becomes ready goes on here.
+/// Runs a pool task and the chain after it: the first successor that becomes ready runs here, too.
 void StreamRun::run_tasks(Record& record, int l, int task, Worker& worker) {
   const LevelPlan& plan = level(l);
   while (task >= 0) {
@@ -179,7 +180,7 @@ void StreamRun::run_tasks(Record& record, int l, int task, Worker& worker) {
   }
 }
 
-/// One node on one sample or group, on the pool. What stands behind a task that failed passes by.
+/// Runs one node on one sample or group, on the pool. Tasks after a failed task are skipped.
 bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Worker& worker) {
   if (record.failed_before(index)) return false;
   const Record& filling = l == sample_level ? *static_cast<SampleRecord&>(record).group : record;
@@ -221,7 +222,7 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
   return true;
 }
 
-/// Of a group that other runs take, nothing is freed before they have taken it.
+/// A group that other runs take is not released before they have taken it.
 void StreamRun::done_reading(Record& record, int l, const Task& task) const {
   if (task.reads.empty() || (l == group_level && options_.gives != nullptr)) return;
   record.done_reading(level(l), task.reads);
@@ -236,13 +237,13 @@ void StreamRun::tap(Record& record, int l, const Task& task, Worker& worker, uin
     const auto& group = static_cast<GroupRecord&>(record);
     options_.tap({task.node, l, group.place, 0, group.images, call, ticks});
   }
-  worker.begin();  // the tap's time is no node's
+  worker.begin();  // the tap's time counts for no node
 }
 
 void StreamRun::ready(Record& record, int l, int task, Worker* worker) {
   if (level(l).tasks[static_cast<size_t>(task)].device) return push_device(record, l, task);
   const Work work{l, task, &record};
-  // Keep it on this thread while all threads have work of their own: a task that moves costs more than most nodes.
+  // Keep it on this thread while all threads have work: moving a task costs more than most nodes.
   const bool alone = worker == nullptr || active_.load(std::memory_order_relaxed) < options_.threads || worker->jitter % 3 == 1;
   alone ? spawn_(work) : worker->stack.push_back(work);
 }
@@ -250,7 +251,7 @@ void StreamRun::ready(Record& record, int l, int task, Worker* worker) {
 void StreamRun::fail(Failure failure) {
   {
     const std::lock_guard lock(failure_mutex_);
-    if (dropped(failure.step) && !failure_) return;  // behind a stop: met again when the run is resumed
+    if (dropped(failure.step) && !failure_) return;  // after a stop: met again when the run is resumed
     const auto key = [](const Failure& f) { return std::tuple(f.step, f.index, f.task); };
     if (!failure_ || key(failure) < key(*failure_)) failure_ = std::move(failure);
     cancel_step_.store(failure_->step);
@@ -260,7 +261,7 @@ void StreamRun::fail(Failure failure) {
   device_wakes_.notify_all();
 }
 
-/// On request. A failure further on is as if it had not been seen.
+/// Stops on request. A failure after the stop is ignored.
 void StreamRun::stop_after(int64_t step) {
   const std::lock_guard lock(failure_mutex_);
   failure_.reset();

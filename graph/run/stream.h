@@ -1,5 +1,5 @@
-// One segment of one stream: the state machine that both executors drive. It decides what is ready; an executor
-// decides on which thread it runs.
+// One segment of one stream: the state machine that both executors drive. It decides which tasks are ready; an executor
+// decides on which thread they run.
 //
 //   lanes (pool)      take the next sample, run its tasks, deliver it to its group, and go on with the next sample
 //   batch tasks (pool) run when a group has all its samples
@@ -27,10 +27,10 @@
 
 namespace flowrun {
 
-/// What a step adds up to: on this rank, then on all.
+/// The totals of a step: on this rank, then on all.
 struct StepTotals {
   uint64_t ledger = 0;
-  bool stop = false;  // somebody asked for it
+  bool stop = false;  // a stop was requested
   std::vector<BadSample> bad;
 };
 
@@ -45,23 +45,23 @@ struct StreamOptions {
   int lanes = 1;
   int threads = 1;
   bool counts_cpu = false;
-  const Stubs* stubs = nullptr;             // for measuring: nodes that replay what they gave first
+  const Stubs* stubs = nullptr;             // for measuring: nodes that replay their first output
   const Slowdown* slowdown = nullptr;       // for measuring
   uint64_t jitter = 0;                      // test only: random delays and spawns, seeded
   const std::atomic<bool>* stop = nullptr;  // ends the run after the step in flight
   const RunInfo* run = nullptr;
   const std::vector<bool>* inactive = nullptr;           // per node: folds nothing now (evaluations that are not due)
-  std::function<void(int64_t step, StepTotals&)> agree;  // makes totals of this rank those of all; none: a world of 1
+  std::function<void(int64_t step, StepTotals&)> agree;  // turns totals of this rank into those of all; none: a world of 1
   const RunView* view = nullptr;                         // for step nodes
   std::function<void(const StepContext&)> on_step;       // a step has ended
   std::function<void(int64_t images)> on_images;         // after each group: how many images have passed
   std::function<void(StreamRun*)> watch;                 // from its beginning; null: it has ended
   std::function<void(const BadSample&)> quarantine;      // a sample was replaced, or kept with a remark
-  Tap tap;                                               // sees what nodes of the pool make
+  Tap tap;                                               // observes outputs of pool nodes
   const Replaced* replaced = nullptr;                    // places that begin with their substitute
-  SharedInput* gives = nullptr;                          // takes the groups, for other runs
+  SharedInput* gives = nullptr;                          // hands the groups to other runs
   GroupRecorder* recorder = nullptr;                     // takes over work that can be recorded
-  InputTaker* takes = nullptr;                           // gives the groups, as another run makes them: there are no lanes
+  InputTaker* takes = nullptr;                           // delivers the groups that another run makes: there are no lanes
 };
 
 class StreamRun {
@@ -79,7 +79,7 @@ class StreamRun {
   /// Runs `work` and all that becomes ready by it on this thread, until nothing is left or the lane parks.
   void run(Work work, Worker& worker);
 
-  /// Device side, one thread. Runs the next device task that may run; false if there is none now.
+  /// Device side, one thread. Runs the next device task whose gates are open; false if there is none now.
   bool run_device_task(Worker& worker);
   /// Blocks until there may be one; false when the segment has ended.
   bool wait_for_device_task();
@@ -87,7 +87,7 @@ class StreamRun {
   /// Any thread, at any time.
   InFlight in_flight();
   const Segment& segment() const { return segment_; }
-  /// Of the segment, those in work included; any thread.
+  /// Samples of the segment taken so far, including those in work; any thread.
   int64_t samples_taken() const { return next_sample_.load(std::memory_order_relaxed); }
   int64_t completed_steps() const { return completed_steps_; }
   const std::optional<Failure>& failure() const { return failure_; }
@@ -175,7 +175,7 @@ class StreamRun {
 
   // Both only ever fall, under the mutex.
   std::atomic<int64_t> cancel_step_{INT64_MAX};  // the first step that doesn't end
-  std::atomic<int64_t> end_sample_{INT64_MAX};   // samples and groups from here on are not worth working on
+  std::atomic<int64_t> end_sample_{INT64_MAX};   // samples and groups from here on are dropped
   std::mutex failure_mutex_;
   std::optional<Failure> failure_;
 
@@ -183,7 +183,7 @@ class StreamRun {
   std::condition_variable device_wakes_;
   std::vector<DeviceItem> device_arrivals_;  // under the mutex
   std::vector<DeviceItem> device_items_;     // likewise; only the device thread changes it
-  // What follows only the device thread changes.
+  // Only the device thread changes the following members.
   std::vector<std::atomic<int64_t>> finished_[levels];  // per level and task: records finished, in order
   uint64_t idle_since_ = 0;
   std::atomic<int64_t> completed_steps_{0};

@@ -1,4 +1,4 @@
-// A look at what nodes make, for those who examine a run afterwards.
+// Access to the outputs of nodes, for examining a run afterwards.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct Tapped {
   uint64_t sample;     // index in the source; 0 of a group
   int64_t images;      // samples in the group
   const Call& call;    // its objects: valid during the call of the tap
-  uint64_t ticks;      // it took
+  uint64_t ticks;      // duration
 };
 
 /// Called by the thread that ran the node, before anything reads the outputs; several threads at once. Must not throw.

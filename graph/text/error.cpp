@@ -25,7 +25,7 @@ Line line_of(const Location& where) {
 
 bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
-/// The shown part of a line: all of it, or of a long one the part around the span.
+/// The part of a line to show: all of it, or for a long line the part around the span.
 Line shown(const Line& line, size_t& length) {
   constexpr size_t most = 240, before = 100;
   length = std::min(length, line.text.size() - std::min(line.text.size(), line.column - 1));
@@ -58,7 +58,7 @@ LineColumn line_and_column(const Location& where) {
 }
 
 void Diagnostics::error(const Location& where, std::string message, std::string hint) {
-  constexpr size_t longest = 1000;  // a name of megabytes helps nobody, nor does a list of a thousand names
+  constexpr size_t longest = 1000;  // neither a name of megabytes nor a list of a thousand names helps the user
   if (message.size() > longest) message = message.substr(0, longest) + "…";
   if (hint.size() > longest) hint = hint.substr(0, longest) + "…";
   faults_.push_back({where, std::move(message), std::move(hint)});
@@ -118,7 +118,7 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
         row[j] = std::min({row[j] + 1, row[j - 1] + 1, changed});
       }
     }
-    // Who writes the beginning of a name has forgotten the rest.
+    // A word that begins a name is a good match: the user may have forgotten the rest.
     const size_t distance = word.size() >= 4 && candidate.starts_with(word) ? 1 : row.back();
     if (distance < best_distance) {
       best_distance = distance;

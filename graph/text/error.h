@@ -1,4 +1,4 @@
-// Faults in what the user wrote, with their place; and errors of a run, with the node and the sample they belong to.
+// Faults in the user's files and arguments, with their place; and errors of a run, with their node and sample.
 #pragma once
 
 #include <memory>
@@ -37,13 +37,13 @@ class Diagnostics {
     std::string hint;
   };
 
-  /// `hint` is one or more lines that say how to mend it ("did you mean …").
+  /// `hint` is one or more lines that say how to fix it ("did you mean …").
   void error(const Location& where, std::string message, std::string hint = "");
   bool empty() const { return faults_.empty(); }
   size_t count() const { return faults_.size(); }
   /// `file:line:column: error: message`, the line, a caret under the span, the hint; then the count.
   std::string render() const;
-  /// By file in the order in which they were first met, and down each file.
+  /// Sorted by file, in the order in which files were first met, then by place in the file.
   std::vector<Fault> sorted() const;
 
  private:
@@ -61,7 +61,7 @@ struct NodeError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The same, but the run ends with it, whatever run.max_bad says.
+/// The same, but it ends the run, whatever run.max_bad says.
 struct FatalNodeError : NodeError {
   using NodeError::NodeError;
 };
@@ -71,7 +71,7 @@ struct RunError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The candidate nearest to `word` by edit distance, or empty if none is near enough to be meant.
+/// The candidate nearest to `word` by edit distance, or empty if none is near enough.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 /// `did you mean "x"? ` or nothing.

@@ -84,7 +84,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     size_t offset = std::min(position == 0 ? 0 : position - 1, text.size());
     const size_t last = text.find_last_not_of(" \t\r\n");
     if (last == std::string::npos) return faults_.error({source_, 0, 1}, "the file is empty"), false;
-    if (offset > last) offset = last;  // the end came too early: point at what stands there
+    if (offset > last) offset = last;  // the end came too early: point at the text there
     const size_t before = offset == 0 ? std::string::npos : text.find_last_not_of(" \t\r\n", offset - 1);
     std::string hint;
     if ((text[offset] == '}' || text[offset] == ']') && before != std::string::npos && text[before] == ',')
@@ -113,7 +113,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     std::unordered_set<std::string> seen;  // in the same object
   };
 
-  // Far above what a pipeline needs; bounds the recursion of everything that walks the tree.
+  // Far more than a pipeline needs; bounds the recursion of every function that walks the tree.
   static constexpr size_t max_depth = 64;
 
   static Value scalar(Value::Kind kind, Location where) {

@@ -1,4 +1,4 @@
-// JSON with positions: every value and key knows where it stands, so that every fault can be pointed at.
+// JSON with positions: every value and key has its position, so that messages can point at every fault.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ struct Value {
   Value* find(std::string_view key);
   const Value* find(std::string_view key) const;
   std::vector<std::string> keys() const;
-  /// Removes the member named `key`; says whether there was one.
+  /// Removes the member named `key`; returns whether there was one.
   bool erase(std::string_view key);
   /// Replaces the member's value, or appends a new member.
   void put(const std::string& key, const Location& key_where, Value value);
@@ -46,8 +46,8 @@ struct Member {
 /// "a number", "an object", …: for messages.
 std::string kind_name(Value::Kind kind);
 
-/// Parses the whole text. Syntax errors, duplicate keys and numbers out of range go to `faults`; the value is then
-/// whatever could be read.
+/// Parses the whole text. Syntax errors, duplicate keys and numbers out of range go to `faults`; the value then holds
+/// what could be read.
 Value parse_json(const std::shared_ptr<const Source>& source, Diagnostics& faults);
 
 /// Reads and parses a file; a file that can't be read is a fault at `referrer`.

@@ -3,7 +3,7 @@
 namespace flowrun {
 namespace {
 
-/// Length of the character that begins there (Unicode's table of well-formed UTF-8); 0: none does.
+/// Length of the character that begins there (Unicode's table of well-formed UTF-8); 0: not a valid character.
 size_t character(std::string_view text) {
   const auto at = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
   const auto follows = [&](size_t i, unsigned low = 0x80, unsigned high = 0xbf) { return at(i) >= low && at(i) <= high; };

@@ -10,13 +10,13 @@ namespace flowrun {
 
 inline constexpr size_t longest_name = 100;
 
-/// Whether a model may be called so: letters, digits, _ and -.
+/// Whether a model may have that name: letters, digits, _ and -.
 inline bool is_name(std::string_view name) {
   const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
   return !name.empty() && name.size() <= longest_name && std::all_of(name.begin(), name.end(), fits);
 }
 
-/// Whether a node may be called so: one such word, or several with / in between.
+/// Whether a node may have that name: one such word, or several separated by /.
 inline bool is_node_name(std::string_view name) {
   if (name.size() > longest_name) return false;
   for (size_t begin = 0; begin <= name.size();) {
@@ -27,7 +27,7 @@ inline bool is_node_name(std::string_view name) {
   return true;
 }
 
-/// The name that files of a node or model have, without an extension, and back.
+/// The file name of a node or model without an extension, and the way back.
 inline std::string file_stem(std::string name) {
   std::replace(name.begin(), name.end(), '/', '.');
   return name;

@@ -89,7 +89,7 @@ class GifReader {
       }
     }
     if (frame().Width < 1 || frame().Height < 1 || frame().Left < 0 || frame().Top < 0) {
-      throw Error("broken GIF of " + std::to_string(bytes_.size()) + " bytes: its header says a size of " + std::to_string(frame().Width) + "x" +
+      throw Error("broken GIF of " + std::to_string(bytes_.size()) + " bytes: its header gives a size of " + std::to_string(frame().Width) + "x" +
                   std::to_string(frame().Height));
     }
   }

@@ -92,9 +92,9 @@ ImageInfo read_jpeg(Bytes bytes) {
     at += length;
   }
   if (!framed && at >= bytes.size()) throw cut_header("JPEG", bytes);
-  if (!framed) throw Error(broken("JPEG", bytes) + "its header says no size");
+  if (!framed) throw Error(broken("JPEG", bytes) + "its header gives no size");
   if (info.width == 0 || info.height == 0)
-    throw Error(broken("JPEG", bytes) + "its header says a size of " + std::to_string(info.width) + "x" + std::to_string(info.height));
+    throw Error(broken("JPEG", bytes) + "its header gives a size of " + std::to_string(info.width) + "x" + std::to_string(info.height));
   return info;
 }
 
@@ -103,7 +103,7 @@ ImageInfo read_png(Bytes bytes) {
   if (bytes.size() < header_end) throw cut_header("PNG", bytes);
   const uint32_t width = big_endian(bytes, 16, 4), height = big_endian(bytes, 20, 4);
   if (!starts_with(bytes.subspan(12), "IHDR") || width == 0 || height == 0 || width > INT32_MAX || height > INT32_MAX) {
-    throw Error(broken("PNG", bytes) + "its header says no size");
+    throw Error(broken("PNG", bytes) + "its header gives no size");
   }
   constexpr int channels[] = {1, 0, 3, 1, 2, 0, 4};
   const uint8_t colour = bytes[25];

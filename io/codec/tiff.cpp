@@ -117,7 +117,7 @@ struct Layout {
 
 ImageInfo info_of(const TiffFile& file) {
   const uint32_t width = file.u32(TIFFTAG_IMAGEWIDTH), height = file.u32(TIFFTAG_IMAGELENGTH);
-  if (width == 0 || height == 0 || width > INT32_MAX || height > INT32_MAX) throw Error(file.broken("its header says no size"));
+  if (width == 0 || height == 0 || width > INT32_MAX || height > INT32_MAX) throw Error(file.broken("its header gives no size"));
   ImageInfo info;
   info.format = ImageFormat::tiff;
   info.width = static_cast<int>(width), info.height = static_cast<int>(height);

@@ -210,8 +210,8 @@ void refuse_other_formats(std::span<const std::byte> bytes, const std::string& w
   if ((zip && text.find(".npy") == std::string_view::npos) || pickle) {
     throw Error(
         where +
-        " is a PyTorch file (.pth, .pt, .bin). This command makes a safetensors file of it (docs/weights.md):\n  python -c \"import sys, torch; from "
-        "safetensors.torch import save_file; f = torch.load(sys.argv[1], map_location='cpu', weights_only=True); f = next((f[k] for k in "
+        " is a PyTorch file (.pth, .pt, .bin). This command converts it to a safetensors file (docs/weights.md):\n  python -c \"import sys, torch; "
+        "from safetensors.torch import save_file; f = torch.load(sys.argv[1], map_location='cpu', weights_only=True); f = next((f[k] for k in "
         "('target_encoder', 'teacher', 'model', 'state_dict') if k in f), f); save_file({k: v.contiguous().clone() for k, v in f.items() if "
         "torch.is_tensor(v)}, sys.argv[2])\" " +
         where + " OUT.safetensors");

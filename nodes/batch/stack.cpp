@@ -12,9 +12,9 @@ struct Stack {
       .brief = "Stacks samples into batches, cut into groups.",
       .scope = Scope::batch,
       .details =
-          "A step takes `size` samples in groups of `group`. Masks are drawn per group and gradients are added over groups, so any number of "
-          "workers that divides the groups trains on the same samples, crops and masks. All images of a batch have one size. Of pictures with "
-          "V views a batch holds V times as many images, row = picture * V + view. The pixels enter the ledger."};
+          "A step takes `size` samples in groups of `group`. Masks are drawn per group and gradients are added over groups, so any number of ranks "
+          "that divides the groups trains on the same samples, crops and masks. All images of a batch have one size. Of pictures with V views a "
+          "batch holds V times as many images, row = picture * V + view. The pixels enter the ledger."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8, or several views; the same size for all samples."};
     In<Label> label{"label", "Class of the sample.", optional};
@@ -28,12 +28,12 @@ struct Stack {
     int64_t size = 256;
     int64_t group = 0;
     void describe(auto& param) {
-      param("size", size, positive, "Samples in a step, over all workers.");
+      param("size", size, positive, "Samples in a step, over all ranks.");
       param("group", group, not_negative, "Samples in a group; divides size. 0: the whole step is one group.");
     }
     std::optional<ParamFault> check() const {
       if (group > 0 && size % group != 0) {
-        return ParamFault{"group", "group must divide size, but " + std::to_string(size) + " / " + std::to_string(group) + " leaves a rest"};
+        return ParamFault{"group", "group must divide size, but " + std::to_string(size) + " / " + std::to_string(group) + " leaves a remainder"};
       }
       return {};
     }

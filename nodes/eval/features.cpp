@@ -9,7 +9,7 @@ namespace {
 
 struct FrozenFeatures {
   static constexpr NodeInfo info{.type = "eval.features",
-                                 .brief = "What a frozen encoder makes of whole images: the mean of its patches, its class token, or both.",
+                                 .brief = "Features of whole images from a frozen encoder: the mean of the patches, the class token, or both.",
                                  .scope = Scope::device,
                                  .details = "After the final layer norm; registers are left out. No gradient; the encoder is read, never changed."};
   struct Ports {

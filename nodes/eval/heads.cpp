@@ -49,16 +49,15 @@ class Tally {
 struct Heads {
   static constexpr NodeInfo info{
       .type = "eval.heads",
-      .brief = "Accuracy of the best head of a probe; which one is best is decided on images of its own.",
+      .brief = "Accuracy of the best head of a probe; the best head is chosen on images of its own.",
       .scope = Scope::evaluation,
       .details =
-          "Called so because a probe trains several heads side by side, one for each rate and decay. "
-          "Reports of the head that is best on the selection stream its accuracy on the test stream (of segmenting heads miou, "
-          "pixel_accuracy and the number of classes the mean is over), its selection_accuracy or selection_miou, lr, weight_decay and "
-          "number, and the accuracy or miou of each head as head_N. Without a selection stream it chooses on the test images, as papers "
-          "that report the best head do; selected_on says which."};
+          "A probe trains several heads side by side, one for each rate and decay. The head that is best on the selection stream is reported with "
+          "its accuracy on the test stream (segmenting heads: miou, pixel_accuracy and the number of classes the mean is over), its "
+          "selection_accuracy or selection_miou, lr, weight_decay and number. The accuracy or miou of each head is reported as head_N. Without a "
+          "selection stream it chooses on the test images, as papers that report the best head do; selected_on says which."};
   struct Ports {
-    In<Predictions> selection{"selection", "Images set aside of train, to choose on.", optional};
+    In<Predictions> selection{"selection", "Training images set aside, to choose the head on.", optional};
     In<Predictions> test{"test", "Images to report on."};
     void describe(auto& port) { port(selection, test); }
   };

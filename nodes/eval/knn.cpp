@@ -17,7 +17,7 @@ struct Knn {
           "DINO. Reports accuracy in 0..1 for the first k and, where there are several, accuracy_kN for each. Trains nothing."};
   struct Ports {
     In<Features> train{"train", "Features of the images that vote."};
-    In<Features> test{"test", "Features of the images to name."};
+    In<Features> test{"test", "Features of the images to classify."};
     void describe(auto& port) { port(train, test); }
   };
   struct Params {
@@ -25,7 +25,7 @@ struct Knn {
     double temperature = 0.07;
     void describe(auto& param) {
       param("k", k, positive, "Neighbours that vote; the first number is the one reported as accuracy.");
-      param("temperature", temperature, Range{1e-3, 1e3}, "Of the votes' weights.");
+      param("temperature", temperature, Range{1e-3, 1e3}, "Temperature of the votes' weights.");
     }
     std::optional<ParamFault> check() const {
       if (k.empty()) return ParamFault{"k", "k must have at least one number"};

@@ -16,11 +16,11 @@ struct KnnSegmentation {
       .brief = "Segmentation by the nearest patches of labelled images.",
       .scope = Scope::evaluation,
       .details =
-          "CAPI's protocol: features are standardised per dimension by the train patches; train patches that are mostly unlabelled are left "
-          "out; each pixel takes the most frequent label that the k nearest patches have at its place (the smallest of equals; unlabelled "
-          "pixels don't vote, which is our choice). k and metric are chosen by mIoU on train images set aside, then all train images are "
-          "searched. Exact search in float32. Reports miou (mean IoU over the classes that truth or prediction hold, all pixels pooled), "
-          "pixel_accuracy, classes (how many the mean is over), k and selection_miou, and notes the metric. Trains nothing."};
+          "CAPI's protocol: features are standardised per dimension by the train patches; train patches that are mostly unlabelled are left out; "
+          "each pixel takes the most frequent label that the k nearest patches have at its place (the smallest of equally frequent ones; unlabelled "
+          "pixels don't vote, which is our choice). k and metric are chosen by mIoU on train images set aside, then all train images are searched. "
+          "Exact search in float32. Reports miou (mean IoU over the classes that truth or prediction hold, all pixels pooled), pixel_accuracy, "
+          "classes (how many the mean is over), k and selection_miou, and notes the metric. Trains nothing."};
   struct Ports {
     In<EvalTokens> train{"train", "Tokens of the images that vote, with label maps."};
     In<EvalTokens> test{"test", "Tokens of the images to segment, with label maps."};

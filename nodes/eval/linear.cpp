@@ -15,7 +15,7 @@ struct LinearProbe {
           "Reports accuracy in 0..1. It is a lower bound of what a tuned probe with SGD reaches."};
   struct Ports {
     In<Features> train{"train", "Features to fit on."};
-    In<Features> test{"test", "Features to name."};
+    In<Features> test{"test", "Features to classify."};
     void describe(auto& port) { port(train, test); }
   };
   struct Params {

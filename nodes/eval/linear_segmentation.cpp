@@ -14,10 +14,10 @@ struct LinearSegmentation {
       .brief = "Segmentation by a multinomial logistic regression on the features of patches.",
       .scope = Scope::evaluation,
       .details =
-          "CAPI's protocol: features are standardised per dimension by the train patches; a patch's label is its most frequent one (the "
-          "smallest of equals), and train patches that are mostly unlabelled are left out; the fit is that of eval.logistic; all pixels of "
-          "a patch are called the same. C is chosen by mIoU on train images set aside, then all train images are fitted again. Reports "
-          "miou, pixel_accuracy and classes as eval.knn_segmentation, c, selection_miou and the iterations of the last fit."};
+          "CAPI's protocol: features are standardised per dimension by the train patches; a patch's label is its most frequent one (the smallest of "
+          "equally frequent ones), and train patches that are mostly unlabelled are left out; the fit is that of eval.logistic; all pixels of a "
+          "patch get the same class. C is chosen by mIoU on train images set aside, then all train images are fitted again. Reports miou, "
+          "pixel_accuracy and classes as eval.knn_segmentation, c, selection_miou and the iterations of the last fit."};
   struct Ports {
     In<EvalTokens> train{"train", "Tokens of the images to fit on, with label maps."};
     In<EvalTokens> test{"test", "Tokens of the images to segment, with label maps."};

@@ -16,7 +16,7 @@ struct LogisticProbe {
           "test images. Reports accuracy in 0..1, the chosen c, its selection_accuracy and the iterations of the last fit."};
   struct Ports {
     In<Features> train{"train", "Features to fit on."};
-    In<Features> test{"test", "Features to name."};
+    In<Features> test{"test", "Features to classify."};
     void describe(auto& port) { port(train, test); }
   };
   struct Params : eval::LogisticParams {

@@ -6,7 +6,7 @@ namespace {
 
 struct Pixels {
   static constexpr NodeInfo info{
-      .type = "eval.pixels", .brief = "The pixels themselves as features: what an evaluation gives without any encoder.", .scope = Scope::device};
+      .type = "eval.pixels", .brief = "The pixels themselves as features: the result of an evaluation without any encoder.", .scope = Scope::device};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceLabels> label{"label", "Classes.", optional};

@@ -11,13 +11,13 @@ namespace {
 struct Predict {
   static constexpr NodeInfo info{
       .type = "eval.predict",
-      .brief = "What each head of a probe calls the images of an evaluation, or their pixels.",
+      .brief = "The class that each head of a probe predicts for the images of an evaluation, or for their pixels.",
       .scope = Scope::device,
       .details = "A linear probe's batch norm uses its running statistics. Segmenting heads are resized to the label maps, bilinearly."};
   struct Ports {
-    In<Features> features{"features", "What a linear probe takes, with labels.", optional};
-    In<EvalTokens> tokens{"tokens", "What the other kinds take, with labels or label maps.", optional};
-    Out<Predictions> predictions{"predictions", "Per head, for eval.heads."};
+    In<Features> features{"features", "Input of a linear probe, with labels.", optional};
+    In<EvalTokens> tokens{"tokens", "Input of the other kinds of probe, with labels or label maps.", optional};
+    Out<Predictions> predictions{"predictions", "Predictions per head, for eval.heads."};
     void describe(auto& port) { port(features, tokens, predictions); }
   };
   struct Params {

@@ -15,14 +15,14 @@ struct Probe {
       .brief = "Accuracy of a linear classifier on frozen features, trained with AdamW for a grid of learning rates and decays at once.",
       .scope = Scope::evaluation,
       .details =
-          "MAE's linear probe without augmentation: batch norm without affine (eps 1e-6, momentum 0.1), then one linear layer per pair of lr "
-          "and decay, weights normal 0.01 and the same for all heads, bias 0 and not decayed. The rates rise over the first 5 % of the steps "
-          "and fall along half a cosine to 0. Batches come in an order keyed by the run's seed and the node's name. The paper gives the "
-          "number of heads but not the grid; the default is our choice. Of the heads the best on the selection images is reported: "
-          "accuracy in 0..1 on the test images, selection_accuracy, lr and weight_decay."};
+          "MAE's linear probe without augmentation: batch norm without affine (eps 1e-6, momentum 0.1), then one linear layer per pair of lr and "
+          "decay, weights normal 0.01 and the same for all heads, bias 0 and not decayed. The rates rise over the first 5 % of the steps and fall "
+          "along half a cosine to 0. Batches come in an order keyed by the run's seed and the node's name. The paper gives the number of heads but "
+          "not the grid; the default is our choice. The head that is best on the selection images is reported: its accuracy in 0..1 on the test "
+          "images, selection_accuracy, lr and weight_decay."};
   struct Ports {
     In<Features> train{"train", "Features to fit on."};
-    In<Features> test{"test", "Features to name."};
+    In<Features> test{"test", "Features to classify."};
     void describe(auto& port) { port(train, test); }
   };
   struct Params {

@@ -9,7 +9,7 @@ namespace {
 
 struct FrozenTokens {
   static constexpr NodeInfo info{.type = "eval.tokens",
-                                 .brief = "All tokens that a frozen encoder makes of whole images: class, registers and patches.",
+                                 .brief = "All tokens of whole images from a frozen encoder: class, registers and patches.",
                                  .scope = Scope::device,
                                  .details = "After the final layer norm. No gradient; the encoder is read, never changed."};
   struct Ports {

@@ -14,12 +14,12 @@ struct Blur {
       .brief = "Blurs with a Gaussian of random width, with a given chance.",
       .scope = Scope::sample,
       .details =
-          "torchvision 0.26's RandomApply of GaussianBlur on Pillow 12 images: square kernel, reflected borders, float32. Of the pixel values "
-          "2 in 100,000 differ by one level, because two passes round otherwise than torchvision's one. A kernel_size of 0 is SimCLR's: "
-          "a tenth of the shorter side, made odd: 2 * (side / 20) + 1, rounded down: 23 of 224 pixels."};
+          "torchvision 0.26's RandomApply of GaussianBlur on Pillow 12 images: square kernel, reflected borders, float32. Two passes round "
+          "differently from torchvision's one, so 2 pixel values in 100,000 differ by one level. A kernel_size of 0 is SimCLR's: a tenth of the "
+          "shorter side, made odd: 2 * (side / 20) + 1 with the quotient rounded down, 23 for 224 pixels."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8, or several views."};
-    Out<Image> out{"image", "The same, blurred or not; each view by itself.", InPlace{"image"}};
+    Out<Image> out{"image", "The same, blurred or not; each view is drawn separately.", InPlace{"image"}};
     void describe(auto& port) { port(image, out); }
   };
   struct Params {
@@ -27,7 +27,7 @@ struct Blur {
     std::vector<double> sigma = {0.1, 2};
     double p = 0.5;
     void describe(auto& param) {
-      param("kernel_size", kernel_size, Range{0, 1023}, "Side of the kernel, odd, pixels; 0: by the image's size.");
+      param("kernel_size", kernel_size, Range{0, 1023}, "Side of the kernel, odd, pixels; 0: from the image's size.");
       param("sigma", sigma, Range{1e-3, 100}, "Smallest and largest standard deviation, pixels.");
       param("p", p, Range{0, 1}, "Chance that an image is blurred.");
     }

@@ -14,11 +14,11 @@ struct ColorJitter {
       .brief = "Changes brightness, contrast, saturation and hue at random, in random order.",
       .scope = Scope::sample,
       .details =
-          "torchvision 0.26's ColorJitter on Pillow 12 images, in every bit for the same factors. A factor is uniform in 1 - x to 1 + x, not "
-          "below 0; the hue's shift in -x to x of a full turn. With a chance of less than 1 the other images stay as they are."};
+          "torchvision 0.26's ColorJitter on Pillow 12 images, in every bit for the same factors. A factor is uniform in 1 - x to 1 + x, not below "
+          "0; the hue's shift in -x to x of a full turn. With p below 1 the other images are unchanged."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8, or several views."};
-    Out<Image> out{"image", "The same, other colours; each view by itself.", InPlace{"image"}};
+    Out<Image> out{"image", "The same with other colours; each view is drawn separately.", InPlace{"image"}};
     void describe(auto& port) { port(image, out); }
   };
   struct Params {

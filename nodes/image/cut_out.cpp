@@ -13,12 +13,12 @@ struct CutOut {
       .brief = "Covers a random square of the image with one colour.",
       .scope = Scope::sample,
       .details =
-          "DeVries and Taylor 2017: the centre is uniform over the image, so that the square may lie partly outside. What it covers has no "
-          "class in the label map (255), and so does not count in a segmentation's loss."};
+          "DeVries and Taylor 2017: the centre is uniform over the image, so that the square may lie partly outside. Covered pixels have no class in "
+          "the label map (255), so they don't count in a segmentation's loss."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8, or several views."};
     In<LabelMap> label_map{"label_map", "Class of each pixel.", optional};
-    Out<Image> out{"image", "The same, with the square; each view by itself.", InPlace{"image"}};
+    Out<Image> out{"image", "The same, with the square; each view is drawn separately.", InPlace{"image"}};
     Out<LabelMap> out_map{"label_map", "The same, without classes in the square; empty without a label map.", InPlace{"label_map"}};
     void describe(auto& port) { port(image, label_map, out, out_map); }
   };
@@ -28,7 +28,7 @@ struct CutOut {
     void describe(auto& param) {
       param("p", p, Range{0, 1}, "Chance that an image has a square.");
       param("side", side, Range{0, 1}, "Side of the square over the shorter side of the image.");
-      param("colour", colour, Range{0, 255}, "Of the square; default: ImageNet's mean.");
+      param("colour", colour, Range{0, 255}, "Colour of the square; default: ImageNet's mean.");
     }
     std::optional<ParamFault> check() const {
       if (colour.size() != 3) return ParamFault{"colour", "colour must be three numbers: red, green, blue"};

@@ -9,11 +9,10 @@ struct Decode {
       .brief = "Decodes a JPEG, PNG, WebP, GIF or TIFF to RGB, the whole picture or a region of it.",
       .scope = Scope::sample,
       .details =
-          "The content decides, not the name. Equal to Pillow's convert(\"RGB\") in every bit, and a region equals the same region of the whole "
-          "picture: JPEG by libjpeg-turbo with the accurate integer DCT and smooth chroma upsampling, gray replicated, CMYK as Pillow; PNG "
-          "and TIFF of all depths, of 16 bits the upper 8 or what range says; WebP lossy and lossless. Alpha is left out; of an animation the "
-          "first frame is taken, of a TIFF the first page. "
-          "docs/images.md says more. Corrupt files are errors (see run.max_bad)."};
+          "The file's content tells the format, not its name. Equal to Pillow's convert(\"RGB\") in every bit, and a region equals the same region "
+          "of the whole picture: JPEG by libjpeg-turbo with the accurate integer DCT and smooth chroma upsampling, gray replicated, CMYK as Pillow; "
+          "PNG and TIFF of all depths, 16 bits become the upper 8, or what range says; WebP lossy and lossless. Alpha is left out; of an animation "
+          "the first frame is taken, of a TIFF the first page. docs/images.md says more. Corrupt files are errors (see run.max_bad)."};
   using Ports = image::DecodePorts;
   struct Params {
     std::string orientation = "stored", on_truncated = "substitute";
@@ -23,12 +22,12 @@ struct Decode {
       param("orientation", orientation, image::orientations(),
             "stored: as the pixels lie in the file. exif: turned as the file's EXIF orientation says.");
       param("on_truncated", on_truncated, image::truncated_policies(),
-            "A file that ends too early. substitute: is a bad sample, as a corrupt one. error: ends the run, whatever run.max_bad says. "
-            "keep_decoded: is used as far as it goes, and listed.");
+            "What to do with a file that ends too early. substitute: it is a bad sample, like a corrupt file. error: the run ends, whatever "
+            "run.max_bad says. keep_decoded: what can be decoded is used, and the file is listed.");
       param("dct_scaling", dct_scaling, Range{0, 16384},
             "Above 0: JPEGs are decoded at 1/2 or 1/4 while both sides keep at least so many pixels (the size of the resize that follows). "
             "Faster; changes pixels.");
-      param("max_megapixels", max_megapixels, positive, "Larger pictures are an error, found before memory is taken.");
+      param("max_megapixels", max_megapixels, positive, "Larger pictures are an error, found before memory is allocated.");
       param("range", range, Range{-1e30, 1e30}, image::range_doc);
     }
     std::optional<ParamFault> check() const { return image::check_range(range); }

@@ -7,14 +7,14 @@ namespace {
 
 struct Grayscale {
   static constexpr NodeInfo info{.type = "image.grayscale",
-                                 .brief = "Takes the colours away with a given chance.",
+                                 .brief = "Makes images gray with a given chance.",
                                  .scope = Scope::sample,
                                  .details =
                                      "torchvision 0.26's RandomGrayscale on Pillow 12 images, in every bit: the luma (ITU-R 601-2) in all three "
                                      "channels."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8, or several views."};
-    Out<Image> out{"image", "The same, gray or not; each view by itself.", InPlace{"image"}};
+    Out<Image> out{"image", "The same, gray or not; each view is drawn separately.", InPlace{"image"}};
     void describe(auto& port) { port(image, out); }
   };
   struct Params {

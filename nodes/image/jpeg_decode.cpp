@@ -9,8 +9,8 @@ struct JpegDecode {
                                  .brief = "Decodes a JPEG to RGB, the whole picture or a region of it.",
                                  .scope = Scope::sample,
                                  .details =
-                                     "As image.decode with its defaults, but other formats are errors: for data that are to be JPEGs and nothing "
-                                     "else. Truncated and corrupt files are errors. EXIF orientation is not applied."};
+                                     "As image.decode with its defaults, but other formats are errors: for data that must be JPEGs only. Truncated "
+                                     "and corrupt files are errors. EXIF orientation is not applied."};
   struct Ports {
     In<Bytes> bytes{"bytes", "A JPEG file."};
     In<Region> region{"region", "What to decode; without it, everything.", optional};
@@ -19,7 +19,9 @@ struct JpegDecode {
   };
   struct Params {
     int64_t max_megapixels = 178;
-    void describe(auto& param) { param("max_megapixels", max_megapixels, positive, "Larger pictures are an error, found before memory is taken."); }
+    void describe(auto& param) {
+      param("max_megapixels", max_megapixels, positive, "Larger pictures are an error, found before memory is allocated.");
+    }
   };
   Params params;
 

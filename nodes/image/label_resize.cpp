@@ -9,7 +9,7 @@ namespace {
 struct LabelResize {
   static constexpr NodeInfo info{
       .type = "image.label_resize",
-      .brief = "Resizes the classes of pixels to a square, each pixel taking its nearest.",
+      .brief = "Resizes a label map to a square; each pixel gets the class of the nearest one.",
       .scope = Scope::sample,
       .details = "Equal to Pillow's Image.resize with NEAREST in every pixel. With a region connected, the map is cut to it first."};
   struct Ports {

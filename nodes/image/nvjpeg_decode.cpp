@@ -1,5 +1,5 @@
-#include "nodes/lib/host/image/decode_rules.h"
 #include "nodes/lib/host/device/jpeg_device.h"
+#include "nodes/lib/host/image/decode_rules.h"
 
 namespace flowrun {
 namespace {
@@ -26,7 +26,7 @@ struct NvjpegDecode {
       param("orientation", orientation, image::orientations(), "As in image.decode.");
       param("on_truncated", on_truncated, image::truncated_policies(), "As in image.decode.");
       param("dct_scaling", dct_scaling, Range{0, 16384}, "Only 0: nvJPEG decodes at full size.");
-      param("max_megapixels", max_megapixels, positive, "Larger pictures are an error, found before memory is taken.");
+      param("max_megapixels", max_megapixels, positive, "Larger pictures are an error, found before memory is allocated.");
       param("gpu_huffman_megapixels", gpu_huffman_megapixels, Range{0, 1e6},
             "Larger pictures have their Huffman codes read on the GPU, others on the data thread. 0: all. Pixels are the same.");
       param("range", range, Range{-1e30, 1e30}, "As in image.decode.");

@@ -16,9 +16,8 @@ struct PngLabels {
       .brief = "Decodes a PNG to the class of each pixel.",
       .scope = Scope::sample,
       .details =
-          "Gray values and palette indices are classes as they are, or as map has it; RGB needs a table of colours, one \"class red green blue\" a "
-          "line. "
-          "Classes that count as unlabelled become 255, which stands for no class everywhere. Truncated and corrupt files are errors."};
+          "Gray values and palette indices are the classes, or map translates them; RGB needs a table of colours, one \"class red green blue\" a "
+          "line. Classes that count as unlabelled become 255, which stands for no class everywhere. Truncated and corrupt files are errors."};
   struct Ports {
     In<Bytes> labels{"labels", "A PNG file."};
     Out<LabelMap> label_map{"label_map", "H W u8, 255 where there is no class."};
@@ -32,7 +31,7 @@ struct PngLabels {
       param("colors", colors, "Text file of the classes that RGB colours stand for; empty: the PNG holds classes.");
       param("map", map, Range{0, 255}, "Pairs of numbers: a value of the file, and the class that it stands for. [255, 1]: masks of 0 and 255.");
       param("ignore", ignore, Range{0, 255}, "Classes that count as unlabelled, after map.");
-      param("max_megapixels", max_megapixels, positive, "Larger pictures are an error, found before memory is taken.");
+      param("max_megapixels", max_megapixels, positive, "Larger pictures are an error, found before memory is allocated.");
     }
     std::optional<ParamFault> check() const {
       if (map.size() % 2 != 0) return ParamFault{"map", "map must be made of pairs: a value, and the class that it stands for"};

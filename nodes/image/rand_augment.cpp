@@ -17,7 +17,7 @@ struct RandAugment {
           "and rotations are bicubic. What was applied enters the ledger."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8, or several views."};
-    Out<Image> out{"image", "The same size; each view by itself.", InPlace{"image"}};
+    Out<Image> out{"image", "The same size; each view is drawn separately.", InPlace{"image"}};
     void describe(auto& port) { port(image, out); }
   };
   struct Params {
@@ -29,7 +29,7 @@ struct RandAugment {
       param("magnitude", magnitude, Range{0, 10}, "Mean strength; 10 is the strongest.");
       param("deviation", deviation, Range{0, 10}, "Standard deviation of the strength.");
       param("p", p, Range{0, 1}, "Chance that an operation that was drawn is applied.");
-      param("fill", fill, Range{0, 255}, "Red, green and blue of what comes from outside the image; default: ImageNet's mean.");
+      param("fill", fill, Range{0, 255}, "Red, green and blue of pixels from outside the image; default: ImageNet's mean.");
     }
     std::optional<ParamFault> check() const {
       if (fill.size() != 3) return ParamFault{"fill", "fill must be three numbers: red, green, blue"};

@@ -14,12 +14,12 @@ struct RandomCrop {
       .brief = "Chooses a random region of the picture from its header, before anything is decoded.",
       .scope = Scope::sample,
       .details =
-          "torchvision's RandomResizedCrop.get_params: area uniform, aspect ratio log-uniform, ten tries, else the largest centred region "
-          "of an allowed aspect. With a count above 1 as many regions are drawn, each as if alone: image.decode decodes the smallest rectangle "
-          "around them, and image.resize makes of each a view of the picture. The regions enter the ledger."};
+          "torchvision's RandomResizedCrop.get_params: area uniform, aspect ratio log-uniform, ten tries, else the largest centred region of an "
+          "allowed aspect. With a count above 1 that many regions are drawn, each as if alone. image.decode then decodes the smallest rectangle "
+          "around them, and image.resize makes each region a view of the picture. The regions enter the ledger."};
   struct Ports {
     In<Bytes> bytes{"bytes", "A JPEG, PNG, WebP, GIF or TIFF file."};
-    Out<Region> region{"region", "The region, or as many as count says, in pixels of the whole picture."};
+    Out<Region> region{"region", "The region, or count regions, in pixels of the whole picture."};
     void describe(auto& port) { port(bytes, region); }
   };
   struct Params {
@@ -30,7 +30,7 @@ struct RandomCrop {
     void describe(auto& param) {
       param("area", area, Range{1e-4, 1}, "Smallest and largest share of the picture's area.");
       param("aspect", aspect, Range{1e-2, 1e2}, "Smallest and largest width over height.");
-      param("orientation", orientation, orientations(), "Of the picture that the region is one of; the same as at image.decode.");
+      param("orientation", orientation, orientations(), "Orientation of the picture that the region is chosen in; the same as at image.decode.");
       param("count", count, Range{1, 64}, "How many regions.");
     }
     static const Choices& orientations() {

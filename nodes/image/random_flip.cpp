@@ -10,7 +10,7 @@ struct RandomFlip {
   struct Ports {
     In<Image> image{"image", "H W 3 u8, or several views."};
     In<LabelMap> label_map{"label_map", "Class of each pixel, mirrored together with the image.", optional};
-    Out<Image> out{"image", "The same, mirrored or not; each view by itself.", InPlace{"image"}};
+    Out<Image> out{"image", "The same, mirrored or not; each view is drawn separately.", InPlace{"image"}};
     Out<LabelMap> out_map{"label_map", "The same, mirrored or not; empty without a label map.", InPlace{"label_map"}};
     void describe(auto& port) { port(image, label_map, out, out_map); }
   };

@@ -16,8 +16,8 @@ struct Resize {
       .brief = "Resizes to a square, or to a shortest side, with antialias.",
       .scope = Scope::sample,
       .details =
-          "Equal to Pillow 12's Image.resize in every bit. With a region connected, a picture that was decoded whole is cut to it first, so "
-          "that decoding whole or by region makes no difference. Of several regions each becomes a view of its own."};
+          "Equal to Pillow 12's Image.resize in every bit. With a region connected, a picture that was decoded whole is cut to it first, so that "
+          "decoding whole or by region makes no difference. Each of several regions becomes a view of its own."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8."};
     In<Region> region{"region", "The part to take, in pixels of the whole picture.", optional};

@@ -14,7 +14,7 @@ struct Solarize {
                                      "the threshold becomes 255 - v."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8, or several views."};
-    Out<Image> out{"image", "The same, solarized or not; each view by itself.", InPlace{"image"}};
+    Out<Image> out{"image", "The same, solarized or not; each view is drawn separately.", InPlace{"image"}};
     void describe(auto& port) { port(image, out); }
   };
   struct Params {

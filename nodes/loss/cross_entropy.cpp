@@ -11,8 +11,8 @@ struct CrossEntropy {
       .brief = "Cross-entropy between scores and classes, or between scores and soft labels.",
       .scope = Scope::device,
       .details =
-          "In float32, the mean over the images. Of soft labels it is timm's SoftTargetCrossEntropy; classes are smoothed as PyTorch does it: "
-          "the share smoothing is spread evenly over all classes.",
+          "In float32, the mean over the images. For soft labels it is timm's SoftTargetCrossEntropy; classes are smoothed as PyTorch does it: the "
+          "share smoothing is spread evenly over all classes.",
       .repeats = true};
   struct Ports {
     In<Logits> logits{"logits", "B classes."};
@@ -24,7 +24,7 @@ struct CrossEntropy {
   struct Params {
     double smoothing = 0, weight = 1;
     void describe(auto& param) {
-      param("smoothing", smoothing, Range{0, 1}, "Of classes; soft labels are smoothed where they are made.");
+      param("smoothing", smoothing, Range{0, 1}, "Smoothing of classes; soft labels are smoothed where they are made.");
       param("weight", weight, not_negative, "Factor of this loss, where loss.sum adds several.");
     }
   };

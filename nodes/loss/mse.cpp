@@ -10,9 +10,9 @@ struct Mse {
       .brief = "Mean squared error over all elements: every block, region and patch weighs the same.",
       .scope = Scope::device,
       .details =
-          "In float32. The error of each block is reported beside it. With value_every, the other steps have the gradient alone, bit for bit the "
-          "same: the squared differences are never computed. Metrics then must report at the same steps, and a loss that is not finite is "
-          "seen at the next of them.",
+          "In float32. The error of each block is reported beside it. With value_every, the other steps compute only the gradient, bit for bit the "
+          "same: the squared differences are never computed. Metrics must then report at the same steps, and a loss that is not finite is noticed at "
+          "the next of them.",
       .repeats = true};
   using Ports = loss::Ports;
   struct Params {

@@ -11,12 +11,12 @@ struct Blockwise {
       .brief = "BEiT's masks: blocks of random size and aspect, until enough is hidden.",
       .scope = Scope::batch,
       .details =
-          "Algorithm 1 of Bao et al. (2022), as their code has it: a block is tried ten times, and must hide something new but no more than is "
-          "left to hide; when all tries fail the image stays a little below its count (with 75 of 14 x 14: 74.5 on average). So counts differ: "
-          "the mask's map holds all that is hidden, while the lists of visible and target patches are cut by lot to the smallest count of the "
-          "group. exact hides single patches by lot until the count is met, and no map is needed. With spread only masked_share of the images "
-          "is masked, each with a ratio of its own, evenly over the range, as iBOT and DINOv2 do (min_block 4); the lists have no targets "
-          "then, only the map has. The masks enter the ledger."};
+          "Algorithm 1 of Bao et al. (2022), as their code has it: a block is tried ten times, and must hide something new but no more than is left "
+          "to hide; when all tries fail the image stays a little below its count (with 75 of 14 x 14: 74.5 on average). Counts therefore differ: the "
+          "mask's map holds all that is hidden, while the lists of visible and target patches are cut at random to the smallest count of the group. "
+          "exact hides random single patches until the count is met, and no map is needed. With spread only masked_share of the images is masked, "
+          "each with a ratio of its own, evenly over the range, as iBOT and DINOv2 do (min_block 4); the lists have no targets then, only the map "
+          "has. The masks enter the ledger."};
   struct Ports {
     In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
     Out<Masks> mask{"mask", "Visible B K, targets B 1 M, and the map of all that is hidden where counts may differ."};
@@ -31,7 +31,7 @@ struct Blockwise {
       param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
       param("count", count, not_negative, "Patches to hide, for one grid (BEiT: 75 of 14 x 14); 0: by ratio.");
       param("ratio", ratio, Range{0, 1}, "Share of the patches to hide (MaskFeat: 0.4, data2vec: 0.6).");
-      param("min_block", min_block, positive, "Smallest area that is drawn for a block, patches.");
+      param("min_block", min_block, positive, "Smallest area of a block, patches.");
       param("aspect", aspect, Range{0.01, 1}, "Smallest height over width of a block; the largest is its inverse; log-uniform.");
       param("exact", exact, "Hide exactly as many as asked for.");
       param("spread", spread, Range{0, 1}, "Smallest and largest ratio over the images that are masked (DINOv2: 0.1, 0.5); empty: ratio for all.");

@@ -11,10 +11,10 @@ struct CyclicBlock {
       .brief = "One visible block that wraps around the edges, so that every patch is visible equally often; the rest is hidden.",
       .scope = Scope::batch,
       .details =
-          "As CAPI (Darcet et al., 2025) and Franca draw it: a block of the visible area with log-uniform aspect at a random place, cut to the "
-          "exact count in its last rows, then shifted around both axes. Without roll it is CAPI's inverse block, whose middle is visible far "
-          "more often than its rim. The ratio is drawn once per group, so that all its images have as many visible patches. predicted is the "
-          "share of the hidden patches that become targets, by lot (CAPI: ratio 0.65, predicted 0.05). The masks enter the ledger."};
+          "As CAPI (Darcet et al., 2025) and Franca draw it: a block of the visible area with log-uniform aspect at a random place, cut to the exact "
+          "count in its last rows, then shifted around both axes. Without roll it is CAPI's inverse block, whose middle is visible far more often "
+          "than its rim. The ratio is drawn once per group, so that all its images have as many visible patches. predicted is the share of the "
+          "hidden patches that become targets, chosen at random (CAPI: ratio 0.65, predicted 0.05). The masks enter the ledger."};
   struct Ports {
     In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
     Out<Masks> mask{"mask", "Visible B K, and the hidden patches as one region B 1 M."};

@@ -8,16 +8,15 @@ namespace {
 struct IjepaCompat {
   static constexpr NodeInfo info{
       .type = "mask.ijepa_compat",
-      .brief = "I-JEPA's multi-block masks as its code draws them, with its defects: to reproduce it.",
+      .brief = "I-JEPA's multi-block masks as its code draws them, defects included, to reproduce its results.",
       .scope = Scope::batch,
       .details =
-          "Follows the public code, not the paper (Assran et al., 2023). One random number gives both area and aspect of the regions. A side "
-          "is cut to one less than the grid and the upper bounds of positions are exclusive: the last row and column are never seen or "
-          "predicted, and on 14 x 14 the context is always the upper left 13 x 13. A context of min_keep patches or fewer is drawn again; "
-          "every 20 times one constraint is dropped, so that it may overlap targets. All images are cut to the smallest count of the group "
-          "from behind, so the bottom is seen least. Sizes are seeded by the count of groups of the process alone: the same for every seed and "
-          "on every rank. Positions are random as elsewhere. For new work take mask.rectangles, or mask.ijepa_fixed. The masks enter the "
-          "ledger."};
+          "Follows the public code, not the paper (Assran et al., 2023). One random number gives both area and aspect of the regions. A side is cut "
+          "to one less than the grid and the upper bounds of positions are exclusive: the last row and column are never seen or predicted, and on 14 "
+          "x 14 the context is always the upper left 13 x 13. A context of min_keep patches or fewer is drawn again; every 20 times one constraint "
+          "is dropped, so that it may overlap targets. All images are cut to the smallest count of the group from behind, so the bottom is seen "
+          "least. Sizes are seeded by the count of groups of the process alone: the same for every seed and on every rank. Positions are random as "
+          "elsewhere. For new work use mask.rectangles, or mask.ijepa_fixed. The masks enter the ledger."};
   struct Ports {
     In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
     Out<Masks> mask{"mask", "Visible B K and targets B R M."};

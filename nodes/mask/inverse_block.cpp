@@ -8,11 +8,11 @@ namespace {
 struct InverseBlock {
   static constexpr NodeInfo info{
       .type = "mask.inverse_block",
-      .brief = "data2vec 2.0's masks: squares say what is visible, the rest is hidden; several masks of an image.",
+      .brief = "data2vec 2.0's masks: the patches in random squares are visible, the rest is hidden; several masks per image.",
       .scope = Scope::batch,
       .details =
-          "int(N (keep + adjust) / length^2) squares at random centres (Baevski et al., 2022), pressed onto the grid at its edges; then single "
-          "patches are added or taken by lot until exactly int(N keep) are visible. With repeats an image has several masks that share the "
+          "int(N (keep + adjust) / length^2) squares at random centres (Baevski et al., 2022), pressed onto the grid at its edges; then random "
+          "single patches are added or removed until exactly int(N keep) are visible. With repeats an image has several masks that share the "
           "teacher's pass; they lie side by side: row = image x repeats + repeat. The masks enter the ledger."};
   struct Ports {
     In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
@@ -25,7 +25,7 @@ struct InverseBlock {
     void describe(auto& param) {
       param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
       param("keep", keep, Range{0, 1}, "Share of the patches that is visible.");
-      param("adjust", adjust, Range{0, 1}, "Added to keep when squares are counted, since they overlap.");
+      param("adjust", adjust, Range{0, 1}, "Added to keep when the number of squares is computed, since they overlap.");
       param("length", length, Range{1, 64}, "Side of a square, patches.");
       param("repeats", repeats, Range{1, 64}, "Masks of an image.");
     }

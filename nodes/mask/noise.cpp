@@ -8,7 +8,7 @@ namespace {
 struct Noise {
   static constexpr NodeInfo info{
       .type = "mask.noise",
-      .brief = "ColorMAE's masks: what is visible are the highest values of filtered noise.",
+      .brief = "ColorMAE's masks: the patches with the highest values of filtered noise are visible.",
       .scope = Scope::batch,
       .details =
           "White Gaussian noise W, filtered with Gaussians G of their exact transfer function (Hinojosa et al., 2024): green is the band G1 W "

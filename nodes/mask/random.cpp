@@ -8,13 +8,13 @@ namespace {
 struct Random {
   static constexpr NodeInfo info{
       .type = "mask.random",
-      .brief = "MAE's masks: patches hidden by lot.",
+      .brief = "MAE's masks: random patches hidden.",
       .scope = Scope::batch,
       .details =
-          "Each image keeps int(N (1 - ratio)) of its N patches, drawn without replacement (He et al., 2022). Neighbours tell a hidden patch "
-          "nearly all, so the task is easy: with targets that are features, not pixels, training can collapse. kept is CrossMAE's: only so "
-          "many of the hidden patches become targets (Fu et al., 2024; with ratio 0.75, kept 0.25 predicts one hidden patch in three). The "
-          "masks enter the ledger."};
+          "Each image keeps int(N (1 - ratio)) of its N patches, drawn without replacement (He et al., 2022). Its neighbours tell nearly everything "
+          "about a hidden patch, so the task is easy: with targets that are features, not pixels, training can collapse. kept is CrossMAE's: only so "
+          "many of the hidden patches become targets (Fu et al., 2024; with ratio 0.75, kept 0.25 predicts one hidden patch in three). The masks "
+          "enter the ledger."};
   struct Ports {
     In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
     Out<Masks> mask{"mask", "Visible B K, and the hidden patches as one region B 1 M."};

@@ -8,7 +8,7 @@ namespace {
 struct Rectangles {
   static constexpr NodeInfo info{
       .type = "mask.rectangles",
-      .brief = "Bootleg's masks: rectangular target regions, and what of a background square they leave visible.",
+      .brief = "Bootleg's masks: rectangular target regions; the rest of a background square is visible.",
       .scope = Scope::batch,
       .details =
           "Sizes are drawn once per group, positions per image. All images of a group keep as many visible patches as the one that has "

@@ -8,7 +8,7 @@ namespace {
 struct Units {
   static constexpr NodeInfo info{
       .type = "mask.units",
-      .brief = "SimMIM's masks: square units of several patches, hidden by lot.",
+      .brief = "SimMIM's masks: random square units of several patches hidden.",
       .scope = Scope::batch,
       .details =
           "Each image hides ceil(units ratio) of its units, drawn without replacement (Xie et al., 2022: units of 32 pixels, whatever the "
@@ -28,7 +28,8 @@ struct Units {
     }
     std::optional<ParamFault> check() const {
       if (unit % patch != 0)
-        return ParamFault{"unit", "unit must be a multiple of patch, but " + std::to_string(unit) + " / " + std::to_string(patch) + " leaves a rest"};
+        return ParamFault{"unit",
+                          "unit must be a multiple of patch, but " + std::to_string(unit) + " / " + std::to_string(patch) + " leaves a remainder"};
       return {};
     }
   };
@@ -37,7 +38,7 @@ struct Units {
   void run(Ports& port, const GroupContext& context) const {
     const int grid = mask::grid_of(*port.image, params.patch), unit = static_cast<int>(params.unit / params.patch);
     if (grid % unit != 0) {
-      throw NodeError("images of " + std::to_string(port.image->width) + " pixels are no whole number of units of " + std::to_string(params.unit) +
+      throw NodeError("images of " + std::to_string(port.image->width) + " pixels are not a whole number of units of " + std::to_string(params.unit) +
                       ": change unit");
     }
     mask::draw_random_units({.grid = grid, .unit = unit, .ratio = params.ratio}, context.rng(), context.images, *port.mask);

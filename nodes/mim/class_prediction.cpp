@@ -7,7 +7,7 @@ namespace {
 struct ClassPrediction {
   static constexpr NodeInfo info{
       .type = "mim.class_prediction",
-      .brief = "The student's class token as a prediction of its own: data2vec 2.0's class loss.",
+      .brief = "The student's class token as a separate prediction: data2vec 2.0's class loss.",
       .scope = Scope::device,
       .details = "Compare it with mim.hidden_targets whose pooled is true, and add that loss, with a small weight, through loss.sum.",
       .repeats = true};

@@ -31,10 +31,10 @@ struct HiddenTargets {
       .brief = "The teacher's hidden blocks at the target patches, standardised: what Bootleg's student predicts.",
       .scope = Scope::device,
       .details =
-          "The teacher sees the whole image. Of each block the rows of the target patches are taken and z-scored per token in float32; the "
-          "blocks are joined in increasing order. Blocks behind the last one asked for do not run. No gradient. The teacher may be any encoder "
-          "whose grid of patches is the masks': a moving average of the student, or a frozen model.pretrained. I-JEPA's targets are the last "
-          "block alone with norm_last. data2vec 2.0's are tap mlp, zscore.over tokens, merge mean, and zscore_merged.",
+          "The teacher sees the whole image. The rows of the target patches of each block are z-scored per token in float32; the blocks are joined "
+          "in increasing order. Blocks behind the last one asked for do not run. No gradient. The teacher may be any encoder whose grid of patches "
+          "is the masks': a moving average of the student, or a frozen model.pretrained. I-JEPA's targets are the last block alone with norm_last. "
+          "data2vec 2.0's are tap mlp, zscore.over tokens, merge mean, and zscore_merged.",
       .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
@@ -49,7 +49,7 @@ struct HiddenTargets {
     void describe(auto& param) {
       param("eps", eps, Range{0, 1}, "Added to the variance.");
       param("unbiased", unbiased, "Variance over n - 1 instead of n.");
-      param("over", over, names(overs), "features: each token by itself. tokens: each feature over the patches of its image. none: as it is.");
+      param("over", over, names(overs), "features: each token separately. tokens: each feature over the patches of its image. none: as it is.");
     }
   };
   struct Params {
@@ -62,13 +62,14 @@ struct HiddenTargets {
       param.reads("model", model, "The teacher.");
       param.required("blocks", blocks, positive, "Hidden blocks, 1-based and increasing: for ViT-S 1, 4, 8, 12.");
       param("tap", tap, names(taps),
-            "What is taken of a block. output: the residual stream behind it. middle: the stream between attention and MLP. attention, mlp: what "
+            "What is read from a block. output: the residual stream behind it. middle: the stream between attention and MLP. attention, mlp: what "
             "that half adds to the stream.");
       param("zscore", zscore, "Standardisation of each block.");
       param("merge", merge, names(merges), "concat: blocks side by side. mean, sum: of the blocks, element by element.");
       param("zscore_merged", zscore_merged, "Whether a mean or sum is z-scored per token once more.");
       param("norm_last", norm_last, "Whether the teacher's final layer norm is applied to its last block, as in I-JEPA.");
-      param.incidental()("side_stream", side_stream, "On a GPU: whether the teacher's work may run beside the student's, or waits for its turn.");
+      param.incidental()("side_stream", side_stream,
+                         "On a GPU: whether the teacher's work may run at the same time as the student's, or waits for its turn.");
       param("pooled", pooled, "Whether the target is the mean over all patches, for the class token's prediction (data2vec 2.0).");
     }
     std::optional<ParamFault> check() const {
@@ -76,8 +77,10 @@ struct HiddenTargets {
       for (size_t i = 1; i < blocks.size(); ++i) {
         if (blocks[i] <= blocks[i - 1]) return ParamFault{"blocks", "blocks must increase"};
       }
-      if (norm_last && tap != "output") return ParamFault{"norm_last", "norm_last takes tap output: the final norm belongs behind the last block"};
-      if (zscore_merged && merge == "concat") return ParamFault{"zscore_merged", "zscore_merged takes merge mean or sum"};
+      if (norm_last && tap != "output") {
+        return ParamFault{"norm_last", "norm_last requires \"tap\": \"output\": the final norm belongs behind the last block"};
+      }
+      if (zscore_merged && merge == "concat") return ParamFault{"zscore_merged", "zscore_merged requires \"merge\": \"mean\" or \"sum\""};
       return {};
     }
   };

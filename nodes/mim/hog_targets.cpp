@@ -12,8 +12,8 @@ struct HogTargets {
       .scope = Scope::device,
       .details =
           "Per channel and cell a histogram of gradient directions in half a turn, weighted by gradient length, of length 1; scikit-image's "
-          "feature.hog with one cell to a block. Of the images as the encoder gets them. The predictor's out is 3 bins (patch / cell)^2: 108 "
-          "with the defaults.",
+          "feature.hog with one cell to a block. It is computed from the images as the encoder gets them. The predictor's out is 3 bins (patch / "
+          "cell)^2: 108 with the defaults.",
       .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};

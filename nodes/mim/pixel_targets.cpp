@@ -13,8 +13,8 @@ struct PixelTargets {
       .brief = "The pixels of the target patches: what MAE, CrossMAE and SimMIM predict.",
       .scope = Scope::device,
       .details =
-          "Of the images as the encoder gets them. Row by row, the three channels of a pixel side by side. With normalise each patch has its "
-          "own mean and variance taken out (MAE: unbiased, eps 1e-6). The predictor's out is 3 patch^2.",
+          "The pixels are those of the images as the encoder gets them: row by row, the three channels of a pixel side by side. With normalise each "
+          "patch is standardised with its own mean and variance (MAE: unbiased, eps 1e-6). The predictor's out is 3 patch^2.",
       .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
@@ -28,7 +28,7 @@ struct PixelTargets {
     double eps = 1e-6;
     void describe(auto& param) {
       param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
-      param("normalise", normalise, "Whether each patch is standardised by itself.");
+      param("normalise", normalise, "Whether each patch is standardised separately.");
       param("eps", eps, Range{0, 1}, "Added to the variance.");
       param("unbiased", unbiased, "Variance over F - 1 instead of F.");
     }

@@ -9,8 +9,8 @@ struct Predict {
                                  .brief = "The predictor's pass: from visible tokens to every target patch of every region.",
                                  .scope = Scope::device,
                                  .details =
-                                     "What regions see of each other is the model's matter: see model.predictor, model.cross_predictor and "
-                                     "model.conv_predictor. What the model draws comes from this node's stream.",
+                                     "The model decides whether regions see each other: see model.predictor, model.cross_predictor and "
+                                     "model.conv_predictor. The model's random numbers come from this node's stream.",
                                  .repeats = true};
   struct Ports {
     In<VisibleTokens> tokens{"tokens", "From mim.encode_visible."};

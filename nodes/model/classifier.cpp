@@ -13,8 +13,8 @@ struct ClassifierModel {
       .details =
           "mean: the patches' raw output of the encoder's last block is averaged and normalised by a layer norm of the classifier's own, in "
           "place of the encoder's final norm (MAE's fine-tuning; timm's fc_norm). cls: the class token after the encoder's final norm. The "
-          "weights begin normal with deviation 2e-5 as in MAE's fine-tuning (its linear probe has 0.01), so the first steps train the linear "
-          "layer before they move the encoder; biases begin at 0. Saved as fc_norm and head, timm's names.",
+          "weights are initialised from N(0, (2e-5)²) as in MAE's fine-tuning (its linear probe has 0.01), so the first steps train the linear "
+          "layer before they move the encoder; biases are initialised to 0. Saved as fc_norm and head, timm's names.",
       .also = "head"};
   struct Params {
     Ref<model::Encoder> encoder;
@@ -25,7 +25,7 @@ struct ClassifierModel {
       param.reads("encoder", encoder, "The encoder before it; gives the width.");
       param.required("classes", classes, Range{1, 1000000}, "How many classes there are.");
       param("pool", pool, pools(), "mean: of the patches. cls: the class token.");
-      param("deviation", deviation, Range{0, 1}, "Of the first weights.");
+      param("deviation", deviation, Range{0, 1}, "Standard deviation of the initial weights.");
     }
     static const Choices& pools() {
       static const Choices choices = {"mean", "cls"};

@@ -12,9 +12,9 @@ struct ConvPredictorModel {
       .brief = "data2vec 2.0's predictor: grouped convolutions over the grid, with noise where patches are hidden.",
       .kind = "predictor",
       .details =
-          "Visible patches take their places, hidden ones get Gaussian noise; each layer is a grouped convolution, a layer norm without gain "
-          "and GELU, added to its input; a linear layer ends it. The class token is not used. Baevski et al. 2023; the defaults are the "
-          "published ones. The noise is drawn on the device: another kind of device draws other numbers."};
+          "Visible patches take their places, hidden ones get Gaussian noise; each layer is a grouped convolution, a layer norm without gain and "
+          "GELU, added to its input; a linear layer comes last. The class token is not used. Baevski et al. 2023; the defaults are the published "
+          "ones. The noise is drawn on the device: another kind of device draws other numbers."};
   struct Params {
     Ref<model::Encoder> encoder;
     PredictorOutput output;
@@ -28,8 +28,8 @@ struct ConvPredictorModel {
       param("width", width, Range{0, 65536}, "Channels; 0: the encoder's width.");
       param("groups", groups, Range{1, 65536}, "Groups of channels; divide both widths.");
       param("kernel", kernel, Range{1, 15}, "Side of the kernel, patches; odd.");
-      param("noise", noise, not_negative, "Deviation of what stands at hidden places.");
-      param("init", init, init_choices(), "First weights of the last layer, as model.vit's; convolutions are uniform in +-1 / sqrt(inputs).");
+      param("noise", noise, not_negative, "Standard deviation of the noise at hidden places.");
+      param("init", init, init_choices(), "Initial weights of the last layer, as model.vit's; convolutions are uniform in +-1 / sqrt(inputs).");
     }
     std::optional<ParamFault> check() const {
       if (const auto fault = output.check()) return fault;

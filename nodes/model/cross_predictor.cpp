@@ -30,7 +30,7 @@ struct CrossPredictorModel {
       param("heads", heads, Range{1, 1024}, "Attention heads; divide width.");
       param("maps", maps, "Whether layers read a mix of all blocks; false: the encoder's final output.");
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
-      param("init", init, init_choices(), "First weights, as model.vit's.");
+      param("init", init, init_choices(), "Initial weights, as model.vit's.");
     }
     std::optional<ParamFault> check() const {
       if (const auto fault = output.check()) return fault;

@@ -6,7 +6,7 @@ namespace {
 
 struct EmaCopy {
   static constexpr ModelInfo info{.type = "model.ema_copy",
-                                  .brief = "A copy of another model, equal at first, that train.ema moves along behind it: the teacher.",
+                                  .brief = "The teacher: a copy of another model, equal at first, which train.ema updates as its moving average.",
                                   .kind = "",
                                   .details = "Never has gradients. Without a train.ema node it stays the initial copy."};
   struct Params {

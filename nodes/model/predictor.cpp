@@ -11,9 +11,9 @@ struct PredictorModel {
       .brief = "Narrow transformer that predicts hidden blocks of the teacher at target patches from the student's visible tokens.",
       .kind = "predictor",
       .details =
-          "Registers of its own, the class token without position, the visible patches, and one mask token per target patch; each region "
-          "is predicted by itself (Bootleg paper, appendix). The paper takes depth 10, half the encoder's width, and 16 heads. MAE's decoder is "
-          "this one with depth 8, width 512, 16 heads, no registers and init mae; I-JEPA's has depth 6, the encoder's heads and no registers."};
+          "Registers of its own, the class token without position, the visible patches, and one mask token per target patch; each region is "
+          "predicted separately (Bootleg paper, appendix). The paper uses depth 10, half the encoder's width, and 16 heads. MAE's decoder is this "
+          "model with depth 8, width 512, 16 heads, no registers and init mae; I-JEPA's has depth 6, the encoder's heads and no registers."};
   struct Params {
     Ref<model::Encoder> encoder;
     PredictorOutput output;
@@ -30,7 +30,7 @@ struct PredictorModel {
       param("regions", regions, regions_choices(),
             "separate: a sequence for each region. joint: one sequence with all of them, patches of two regions twice.");
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
-      param("init", init, init_choices(), "First weights, as model.vit's.");
+      param("init", init, init_choices(), "Initial weights, as model.vit's.");
     }
     static const Choices& regions_choices() {
       static const Choices choices = {"separate", "joint"};

@@ -9,13 +9,13 @@ namespace {
 struct Pretrained {
   static constexpr ModelInfo info{
       .type = "model.pretrained",
-      .brief = "A vision transformer from a file of weights, whose architecture the file tells: to evaluate, to fine-tune, or as a frozen teacher.",
+      .brief = "A vision transformer from a file of weights, which also tells its architecture: to evaluate, to fine-tune, or as a frozen teacher.",
       .kind = "vit",
       .details =
           "Reads safetensors: a checkpoint's student.safetensors or teacher.safetensors, or weights of timm, MAE, I-JEPA, DINOv2 and Hugging Face's "
-          "ViT, DINOv2 and I-JEPA. Every parameter must be found and every tensor of the file be of use, or be known not to belong to an encoder "
+          "ViT, DINOv2 and I-JEPA. Every parameter must be found, and every tensor of the file must be used or be known not to belong to an encoder "
           "(decoder, head, mask token); the log says \"matched x of y\". Positions of another grid are resampled, bicubic. With lora_rank the "
-          "attention's weights get an addition, and an optimiser trains that alone.",
+          "attention's weights get an addition, and an optimizer trains only that.",
       .also = "encoder"};
   struct Params {
     std::string file, layout = "auto";
@@ -31,7 +31,7 @@ struct Pretrained {
       param("drop_path", drop_path, Range{0, 0.9}, "As model.vit's.");
       param("lora_rank", lora_rank, Range{0, 1024}, "Rank of a trained addition to the attention's weights (Hu et al. 2021); 0: none.");
       param("lora_alpha", lora_alpha, Range{0}, "The addition weighs lora_alpha / lora_rank.");
-      param("allow_partial", allow_partial, "Whether parameters that the file lacks may keep their first values.");
+      param("allow_partial", allow_partial, "Whether parameters that the file lacks may keep their initial values.");
     }
     static const Choices& layouts() {
       static const Choices choices = {"auto", "timm", "huggingface"};

@@ -13,11 +13,10 @@ struct ProbeModel {
       .brief = "Classifiers on a frozen encoder: one head for each pair of learning rate and decay, trained side by side.",
       .kind = "probe",
       .details =
-          "linear: batch norm without affine (eps 1e-6, momentum 0.1) and a linear layer, weights normal 0.01 (MAE). attentive: V-JEPA's "
-          "attentive classifier of depth 1: y = q + attention(q, norm(x)) over all tokens, without output projection; y = y + mlp(norm(y)); "
-          "a linear layer; weights normal 0.02, fc2 over sqrt(2). segment_linear: a linear layer on each patch token. segment_block: one "
-          "transformer block over the patch tokens before that layer. All heads begin with the same weights. The grids are our choice where "
-          "the paper gives only their size."};
+          "linear: batch norm without affine (eps 1e-6, momentum 0.1) and a linear layer, weights normal 0.01 (MAE). attentive: V-JEPA's attentive "
+          "classifier of depth 1: y = q + attention(q, norm(x)) over all tokens, without output projection; y = y + mlp(norm(y)); a linear layer; "
+          "weights normal 0.02, fc2 over sqrt(2). segment_linear: a linear layer on each patch token. segment_block: one transformer block over the "
+          "patch tokens before that layer. All heads have the same initial weights. The grids are our choice where the paper gives only their size."};
   struct Params {
     Ref<model::Encoder> encoder;
     std::string kind = "linear";
@@ -26,7 +25,7 @@ struct ProbeModel {
     std::vector<double> lrs, decays;
     void describe(auto& param) {
       param.reads("encoder", encoder, "The encoder whose features come in; gives width and attention heads.");
-      param("kind", kind, kinds(), "What a head is.");
+      param("kind", kind, kinds(), "Kind of the heads.");
       param.required("classes", classes, Range{1, 1000000}, "How many classes there are.");
       param("width", width, Range{0, 65536}, "Width of the features; 0: the encoder's. Twice that for eval.features with pool cls_mean.");
       param("heads", heads, Range{0, 1024}, "Attention heads of attentive and segment_block; 0: the encoder's.");

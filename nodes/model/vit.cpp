@@ -17,8 +17,8 @@ struct VitModel {
       .kind = "vit",
       .details =
           "Pre-norm blocks, exact GELU, no dropout. Weights carry timm's names: a saved encoder loads in timm's "
-          "VisionTransformer(class_token=True, reg_tokens=4, no_embed_class=True). First values depend on the seed, the model's name and "
-          "the parameter's name alone.",
+          "VisionTransformer(class_token=True, reg_tokens=4, no_embed_class=True). Initial values depend only on the seed, the model's name and "
+          "the parameter's name.",
       .also = "encoder"};
   struct Params {
     std::string arch = "s";
@@ -38,11 +38,11 @@ struct VitModel {
       param("class_token", class_token, "Whether there is a class token.");
       param("registers", registers, Range{0, 64}, "Register tokens.");
       param("positions", positions, position_choices(), "sincos: a fixed sine-cosine table. learned: a table that is trained.");
-      param("layer_scale", layer_scale, Range{0, 1}, "First value of learned gains behind attention and MLP (DINOv2: 1e-5); 0: none.");
+      param("layer_scale", layer_scale, Range{0, 1}, "Initial value of learned gains behind attention and MLP (DINOv2: 1e-5); 0: none.");
       param("drop_path", drop_path, Range{0, 0.9},
             "Chance that attention or MLP of the last block is left out for an image while training; earlier blocks less, linearly from 0.");
       param("init", init, init_choices(),
-            "First weights. ijepa: normal 0.02. ijepa_rescaled: the last layer of each sub-block divided by sqrt(2 block). mae: Xavier uniform.");
+            "Initial weights. ijepa: normal 0.02. ijepa_rescaled: the last layer of each sub-block divided by sqrt(2 block). mae: Xavier uniform.");
     }
     static const Choices& position_choices() {
       static const Choices choices = {"sincos", "learned"};

@@ -25,16 +25,16 @@ struct Health {
       .brief = "Watches for collapse: whether the features of different images are becoming the same.",
       .scope = Scope::step,
       .details =
-          "A loss says little: of a collapsed student it is small. Over all images of a step, of the mean of each image's visible patches: the "
-          "standard deviation over images, the effective rank (RankMe, Garrido et al., 2023) and the mean cosine between images; of prediction "
-          "and target, the cosine between their rows, and the targets' standard deviation over images. They are reported as NAME_std, NAME_rank, "
-          "NAME_cosine, NAME_agreement and NAME_target_std, where NAME is the node's, with NAME_ok 1 or 0; report.metrics writes them. A line in "
-          "the log says so when the verdict changes. At the first collapse collapse-step-N.json is written, with the values and the step's "
-          "samples, and the models as they stand under collapse/step-N. With several masks per image each counts as an image. Only the steps "
-          "that it reports on cost anything.",
+          "The loss alone is not enough: a collapsed student also has a small loss. Over all images of a step the node measures, of the mean of "
+          "each image's visible patches, the standard deviation over images, the effective rank (RankMe, Garrido et al., 2023) and the mean "
+          "cosine between images; of prediction and target, the cosine between their rows, and the targets' standard deviation over images. They "
+          "are reported as NAME_std, NAME_rank, NAME_cosine, NAME_agreement and NAME_target_std, where NAME is the node's, with NAME_ok 1 or 0; "
+          "report.metrics writes them. The log has a line when the verdict changes. At the first collapse collapse-step-N.json is written, with "
+          "the values and the step's samples; the models at that moment are saved under collapse/step-N. With several masks per image each "
+          "counts as an image. Only the steps that it reports on cost anything.",
       .moment = Moment::report};
   struct Ports {
-    In<Loss> loss{"loss", "Its value per block takes part in the verdict.", optional};
+    In<Loss> loss{"loss", "The verdict includes its value per block.", optional};
     In<VisibleTokens> tokens{"tokens", "The student's view of the visible patches.", optional};
     In<Prediction> prediction{"prediction", "Compared with the target.", optional};
     In<Target> target{"target", "What is predicted.", optional};
@@ -54,7 +54,7 @@ struct Health {
       param("max_cosine", max_cosine, Range{-1, 1}, "Largest mean cosine between the features of different images.");
       param("min_target_std", min_target_std, not_negative, "Least standard deviation of the targets over images.");
       // Standardised targets have variance 1; no image is predicted to a thousandth of it from its other half.
-      param("min_loss", min_loss, not_negative, "Least loss of a block: below it, its target is taken to be constant. 0: any loss will do.");
+      param("min_loss", min_loss, not_negative, "Least loss of a block: below it, its target counts as constant. 0: the loss is not checked.");
     }
     std::optional<ParamFault> check() const {
       if (!Period::parse(every)) return ParamFault{"every", Period::fault("every", every)};

@@ -30,8 +30,8 @@ struct Metrics {
       .brief = "Writes loss, ledger, throughput and what other nodes report: metrics.jsonl, and events for TensorBoard.",
       .scope = Scope::step,
       .details =
-          "The loss is the mean over the groups of the step that is reported, with one value per predicted block. The ledger is a hash of all "
-          "that was random in the step's data: two runs whose ledgers agree saw the same bytes. With several ranks loss, ledger and rate are those "
+          "The loss is the mean over the groups of the step that is reported, with one value per predicted block. The ledger is a hash of every "
+          "random decision in the step's data: two runs whose ledgers agree saw the same bytes. With several ranks loss, ledger and rate are those "
           "of all; slowest_rank is the one the others waited for. On a GPU a line is written one step later, or before a checkpoint, so that the "
           "device need not wait for the host.",
       .moment = Moment::write};

@@ -16,10 +16,9 @@ struct Pairs {
       .brief = "Image files of one folder, each with the label map of the same name in another.",
       .scope = Scope::source,
       .details =
-          "The label map of a/b.jpg is a/b and the suffix. Images are listed as source.folder does; in one folder with the label maps, what ends in "
-          "the suffix is none; an image without a label map is an error, "
-          "a label map without an image is not looked at. list, part and limit narrow the list down, in this order; the draw depends on "
-          "list_seed alone."};
+          "The label map of a/b.jpg is a/b and the suffix. Images are listed as source.folder does; if both lie in one folder, files that end in the "
+          "suffix are not images. An image without a label map is an error; a label map without an image is ignored. list, part and limit narrow the "
+          "list down, in this order; the draw depends on list_seed alone."};
   struct Ports {
     Out<Bytes> bytes{"bytes", "The image file as it is."};
     Out<Bytes> labels{"labels", "The label file as it is."};
@@ -32,7 +31,7 @@ struct Pairs {
     void describe(auto& param) {
       param.movable().required("images", images, "Folder of the images; relative to where the program is started.");
       param.movable().required("labels", labels, "Folder of the label maps, with the same subfolders.");
-      param("suffix", suffix, "What a label map's name has in place of the image's extension.");
+      param("suffix", suffix, "Ending of a label map's name, in place of the image's extension.");
       param.movable()("list", list, "File of the images to take, one path relative to the folder of images a line; empty: all.");
       param("part", part, source::Selection::parts(),
             "all, or what is left after setting images aside, or those set aside: two sources share one folder.");

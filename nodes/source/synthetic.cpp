@@ -25,7 +25,7 @@ struct Synthetic {
     void describe(auto& param) {
       param("images", images, positive, "How many there are.");
       param("size", size, Range{8, 1024}, "Side in pixels.");
-      param("split", split, splits(), "Which of two sets without a picture in common.");
+      param("split", split, splits(), "Which of two sets that share no picture.");
       param("seed", seed, any_seed, "Another seed is another data set.");
       param("quality", quality, Range{1, 100}, "Of the JPEG.");
     }

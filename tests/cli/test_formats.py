@@ -158,7 +158,7 @@ class Formats(support.Folder):
             self.assertEqual(err.count("error: "), 1, err)
             texts.add(re.sub(r"replay runs?\S*", "replay RUN", err[err.index("error: ") :]))
         self.assertEqual(len(texts), 1, texts)
-        self.assertRegex(texts.pop(), r"(?s)error: decode: broken PNG of \d+ bytes: truncated: .*; mend or remove the file, or set on_truncated to "
+        self.assertRegex(texts.pop(), r"(?s)error: decode: broken PNG of \d+ bytes: truncated: .*; repair or delete the file, or set on_truncated to "
                                       r"substitute or keep_decoded\n  sample \d+ of files: data/a/cut.png\n  epoch 0, step 1\n"
                                       r"  replay: flowrun replay RUN --sample \d+ --epoch 0 --node decode$")
 

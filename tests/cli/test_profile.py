@@ -226,7 +226,7 @@ class Profile(Folder):
     def test_wrong_words(self):
         name = self.write(training_pipeline())
         self.assertIn('did you mean "batch"', self.flowrun("profile", name, "--stub", "bach=record", status=2).stderr)
-        self.assertIn("gives nothing that could be replayed", self.flowrun("profile", name, "--stub", "update", status=2).stderr)
+        self.assertIn("has no output to replay", self.flowrun("profile", name, "--stub", "update", status=2).stderr)
         ranks = {**os.environ, "RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
         for command, what in (("profile", "a profile"), ("advise", "advice")):
             self.assertIn(f"{what} is one process: start it without torchrun", self.flowrun(command, name, status=2, env=ranks).stderr)

@@ -144,7 +144,7 @@ class Report(support.Folder):
 
     def test_one_that_goes_on(self):
         page = self.made_up([{"step": 20, "epoch": 0.1, "loss": 0.5, "images_per_second": 10.0}, '{"step": 40, "los'])
-        self.assertIn("it goes on, or was killed", page.text)
+        self.assertIn("the run goes on, or was killed", page.text)
         self.assertIn("20 reported", page.text)
         self.assertEqual(len(page.curves["loss"]), 1)
 

@@ -34,7 +34,7 @@ const std::map<std::string, Chapter>& chapters() {
         {{0, "as in the run"}, {1, "the ledger differs, the sample fails at a node shown, or the data can't be opened"}}}},
       {"verify", {"Ledgers", "replay.md#ledgers", {{0, "all ledgers are those of the run"}, {1, "a ledger differs, or the data can't be opened"}}}},
       {"report", {"The report", "reading-a-run.md#the-report"}},
-      {"index", {"Shards of others", "data.md#shards-of-others"}},
+      {"index", {"Shards from other programs", "data.md#shards-from-other-programs"}},
       {"pack", {"Packing", "data.md#packing"}},
       {"profile", {"Where the time goes", "profiling.md#profile"}},
       {"advise", {"Where the time goes", "profiling.md#advise"}},

@@ -19,7 +19,7 @@ using namespace flowrun;
 using namespace flowrun::tool;
 
 const char* const about =
-    "Trains vision models without labels; the training is a graph of nodes that a JSON file defines.\n"
+    "Trains vision models without labels. A JSON file defines the training as a graph of nodes.\n"
     "  flowrun pretrain.json                         runs it\n"
     "  flowrun pretrain.json --set mask.regions=1    with one value changed\n"
     "  flowrun check pretrain.json                   finds every fault, runs nothing\n"
@@ -112,7 +112,7 @@ int status_of(int argc, char** argv) {
     std::fprintf(stderr, "error: out of memory: something asked for more than the machine, or its limit, has\n");
     return exit_failed;
   } catch (const nlohmann::json::exception& error) {
-    std::fprintf(stderr, "error: a JSON file does not hold what it should%s: %s\n", named_file(argc, argv).c_str(), plain_words(error).c_str());
+    std::fprintf(stderr, "error: a JSON file has unexpected contents%s: %s\n", named_file(argc, argv).c_str(), plain_words(error).c_str());
     return exit_failed;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", as_utf8(error.what()).c_str());

@@ -17,7 +17,7 @@ void add_pipeline(CLI::App& command, PipelineArgs& args) {
 }
 
 void add_trust(CLI::App& command, bool& trust) {
-  command.add_flag("--trust", trust, "Loads the plug-ins that a run's folder (pipeline.resolved.json) names: libraries of whoever made it");
+  command.add_flag("--trust", trust, "Loads the plug-ins that a run's folder (pipeline.resolved.json) names: code of whoever made the folder");
 }
 
 void add_plugins(CLI::App& command, std::vector<std::string>& plugins) {

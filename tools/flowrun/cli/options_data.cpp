@@ -31,8 +31,8 @@ void add_index(CLI::App& app, int& status) {
   command.add_option("-o,--out", args->out, "The index file; without it index.flowrun beside the first shard");
   add_labels(command, args->labels);
   command.add_option("--image", args->image,
-                     "What stands behind the key's dot in names of images (jpg, image.png), where a sample has several pictures; without it the "
-                     "one with nothing in between, as x.jpg beside x.mask.png");
+                     "Ending of the images' names after the key's dot (jpg, image.png), for samples with several pictures; without it the picture "
+                     "with nothing in between, such as x.jpg beside x.mask.png");
   add_work(command, args->threads, args->json, args->quiet);
   on_command(command, args, status, index_shards);
 }
@@ -48,16 +48,16 @@ void add_pack(CLI::App& app, int& status) {
   command.add_option("--shard-mib", args->shard_mib, "Size that no shard exceeds, unless one image does")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  command.add_option("--resize", args->resize, "Makes images smaller whose shortest side is longer, in pixels")->check(CLI::Range(1, 16384));
-  command.add_option("--quality", args->quality, "Of the JPEG of a smaller image")->check(CLI::Range(1, 100))->capture_default_str();
-  command.add_option("--filter", args->filter, "Of the resize")->check(CLI::IsMember({"bicubic", "bilinear"}))->capture_default_str();
+  command.add_option("--resize", args->resize, "Shrinks images whose shortest side is longer than this, in pixels")->check(CLI::Range(1, 16384));
+  command.add_option("--quality", args->quality, "JPEG quality of shrunk images")->check(CLI::Range(1, 100))->capture_default_str();
+  command.add_option("--filter", args->filter, "Filter of the resize")->check(CLI::IsMember({"bicubic", "bilinear"}))->capture_default_str();
   command
       .add_option("--tiled", args->tiled,
                   "Rewrites JPEGs, without a change of their pixels, so that crops decode faster: 16 (or N) tiles per row, or mcu for the smallest")
       ->expected(0, 1)
       ->default_str("16")
       ->check(CLI::IsMember({"mcu"}) | CLI::Range(1, 4096));
-  command.add_flag("--zstd", args->zstd, "Compresses shards, each sample by itself (.tar.zst); JPEG hardly shrinks");
+  command.add_flag("--zstd", args->zstd, "Compresses shards, each sample separately (.tar.zst); JPEG hardly shrinks");
   add_labels(command, args->labels);
   add_work(command, args->threads, args->json, args->quiet);
   on_command(command, args, status, pack);

@@ -14,7 +14,7 @@ void add_check(CLI::App& app, int& status) {
 }
 
 void add_expand(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "expand", "Prints the pipeline with nothing left open; itself runnable",
+  CLI::App& command = add_command(app, "expand", "Prints the resolved pipeline: every default filled in, itself runnable",
                                   "flowrun expand pretrain.json --set seed=3 > complete.json");
   const auto args = std::make_shared<PipelineArgs>();
   add_pipeline(command, *args);
@@ -22,19 +22,20 @@ void add_expand(CLI::App& app, int& status) {
 }
 
 void add_diff(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "diff", "Tells what two pipelines differ in, and what stays the same: samples, crops, masks, weights",
+  CLI::App& command = add_command(app, "diff", "Compares two pipelines: what differs, and what stays the same (samples, crops, masks, weights)",
                                   "flowrun diff pretrain.json ablation.json --speed 20");
   const auto args = std::make_shared<DiffArgs>();
   command.add_option("a", args->a.file, "Pipeline file (JSON)")->required();
   command.add_option("b", args->b.file, "The other; may be the same file, with --set")->required();
   command.add_option("--set", args->b.sets, "PATH=VALUE: changes one value of the other; may be repeated")->allow_extra_args(false);
-  command.add_option("--speed", args->seconds, "Also measures both, in turns, for so many seconds together")->check(CLI::Range(1.0, 1e6));
+  command.add_option("--speed", args->seconds, "Also measures the speed of both, in turns, for this many seconds in all")
+      ->check(CLI::Range(1.0, 1e6));
   add_json(command, args->json);
   on_command(command, args, status, diff);
 }
 
 void add_draw(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "draw", "Draws the graph; of a run's directory, with the share of time of each node",
+  CLI::App& command = add_command(app, "draw", "Draws the graph; for a run's directory, with each node's share of the time",
                                   "flowrun draw pretrain.json -o pretrain.svg");
   const auto args = std::make_shared<DrawArgs>();
   add_pipeline(command, args->pipeline);
@@ -45,7 +46,7 @@ void add_draw(CLI::App& app, int& status) {
 }
 
 void add_mask_report(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "mask-report", "Draws the masks of a pipeline, without images, and says what they are like",
+  CLI::App& command = add_command(app, "mask-report", "Draws the masks of a pipeline, without images, and prints their statistics",
                                   "flowrun mask-report pretrain.json -o masks.svg");
   const auto args = std::make_shared<MaskReportArgs>();
   add_pipeline(command, args->pipeline);
@@ -66,22 +67,22 @@ void add_plan(CLI::App& app, int& status) {
   add_pipeline(command, args->pipeline);
   command.get_option("pipeline")->description("Pipeline file (JSON), or a run directory, whose statistics are taken");
   command.add_option("--world", args->world, "How many ranks, each with a device of its own")->check(CLI::Range(1, 1'000'000))->capture_default_str();
-  command.add_option("--device", args->device, "Whose numbers to take")->check(CLI::IsMember(device_names()))->capture_default_str();
-  command.add_option("--utilisation", args->utilisation, "What a pass reaches of the device's peak")
+  command.add_option("--device", args->device, "Device to plan for")->check(CLI::IsMember(device_names()))->capture_default_str();
+  command.add_option("--utilisation", args->utilisation, "Share of the device's peak that a pass reaches")
       ->check(CLI::Range(0.001, 1.0))
       ->capture_default_str();
-  command.add_option("--device-rate", args->device_rate, "Images a second that one device trains on; in place of peak and utilisation")
-      ->check(above_0);
-  command.add_option("--per-node", args->per_node, "Devices of a machine; without it as the device's maker builds them")->check(CLI::Range(1, 1024));
+  command.add_option("--device-rate", args->device_rate, "Images a second that one device trains on; replaces peak and utilisation")->check(above_0);
+  command.add_option("--per-node", args->per_node, "Devices per machine; without it as the device's maker builds it")->check(CLI::Range(1, 1024));
   command.add_option("--bandwidth", args->bandwidth, "GB/s that a rank sends while gradients are exchanged; without it the device's links")
       ->check(above_0);
   command.add_option("--latency", args->latency, "Microseconds of a message between two processes, for the agreement at the end of a step")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
-  command.add_option("--images", args->images, "Of the source; without it the data is opened")->check(CLI::Range(int64_t{1}, int64_t{1} << 53));
-  command.add_option("--file-kib", args->file_kib, "Mean size of a file; without it of some that are read")->check(above_0);
+  command.add_option("--images", args->images, "Images of the source; without it they are counted in the data")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 53));
+  command.add_option("--file-kib", args->file_kib, "Mean size of a file; without it the mean of some that are read")->check(above_0);
   command.add_option("--cores-ms", args->cores_ms, "Milliseconds that an image takes on a core of the host")->check(above_0);
-  command.add_option("--cores", args->cores, "Cores of a machine for data; without it as many as its maker builds in")->check(above_0);
+  command.add_option("--cores", args->cores, "Cores of a machine for data; without it as many as its maker builds into it")->check(above_0);
   command.add_option("--storage", args->storage, "MB/s that a machine reads; without it storage doesn't limit")->check(above_0);
   add_json(command, args->json);
   on_command(command, args, status, plan);

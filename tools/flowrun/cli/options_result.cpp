@@ -12,7 +12,7 @@ void add_export(CLI::App& app, int& status) {
   command.add_option("--model", args->model, "Which model of the checkpoint; without it the teacher, or the student where there is none");
   command.add_option("--heads", args->heads, "Attention heads, where the width does not tell")->check(CLI::Range(1, 1024));
   command.add_flag("--allow-partial", args->allow_partial,
-                   "Writes the encoder although the file lacks some of its weights, which stay as they are initialised, or has others");
+                   "Writes the encoder even when the file lacks some of its weights, which keep their initial values, or has others");
   add_json(command, args->json);
   on_command(command, args, status, export_weights);
 }
@@ -24,7 +24,8 @@ void add_replay(CLI::App& app, int& status) {
   command.add_option("run", args->run, "Run directory")->required();
   command.add_option("--sample", args->sample, "Its index in the source, or the file as messages name it")->required();
   command.add_option("--epoch", args->epoch, "The epoch, from 0 on, as in quarantine.jsonl")->required()->check(CLI::NonNegativeNumber);
-  command.add_option("--node", args->node, "As far as this source, sample or batch node; without it the last sample nodes, and the masks");
+  command.add_option("--node", args->node,
+                     "Shows this source, sample or batch node and all before it; without it the last sample nodes, and the masks");
   command.add_option("--png", args->png, "FILE.png: the picture with its crop, the view, and what is masked");
   command.add_option("--threads", args->threads, "Data threads, for the ledger of the step")->check(CLI::Range(1, 1024));
   add_trust(command, args->trust);
@@ -37,8 +38,8 @@ void add_verify(CLI::App& app, int& status) {
                                   "flowrun verify runs/pretrain --steps 100:200");
   const auto args = std::make_shared<VerifyArgs>();
   command.add_option("run", args->run, "Run directory")->required();
-  CLI::Option* step = command.add_option("--step", args->step, "Only this one")->check(CLI::PositiveNumber);
-  command.add_option("--steps", args->steps, "FIRST:LAST, those that were reported; without it five, spread over the run")->excludes(step);
+  CLI::Option* step = command.add_option("--step", args->step, "Only this step")->check(CLI::PositiveNumber);
+  command.add_option("--steps", args->steps, "FIRST:LAST, the reported steps among these; without it five, spread over the run")->excludes(step);
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
   add_trust(command, args->trust);
   add_json(command, args->json);
@@ -47,7 +48,7 @@ void add_verify(CLI::App& app, int& status) {
 
 void add_report(CLI::App& app, int& status) {
   CLI::App& command =
-      add_command(app, "report", "Writes a page of what a run did and found, also of one that goes on", "flowrun report runs/pretrain");
+      add_command(app, "report", "Writes a page of what a run did and found; the run may still be going", "flowrun report runs/pretrain");
   const auto args = std::make_shared<ReportArgs>();
   command.add_option("run", args->run, "Run directory")->required();
   command.add_option("-o,--out", args->out, "FILE.html; without it report.html in the run directory");

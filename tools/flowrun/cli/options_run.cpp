@@ -10,12 +10,12 @@ void add_run(CLI::App& app, int& status) {
   const auto args = std::make_shared<RunArgs>();
   add_pipeline(command, args->pipeline);
   command.add_option("--out", args->out, "Run directory; without it runs/NAME, or the next that is free");
-  command.add_flag("--resume", args->resume, "Goes on from the newest complete checkpoint of the run directory");
+  command.add_flag("--resume", args->resume, "Continues from the newest complete checkpoint of the run directory");
   command.add_flag("--accept-changed-data", args->accept_changed_data,
-                   "With --resume: goes on although the data are others than before. The epoch in progress begins again with them, steps go on "
+                   "With --resume: continues although the data have changed. The epoch in progress begins again with the new data, steps go on "
                    "counting, and schedules never go back");
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
-  command.add_flag("--serial", args->serial, "One thread, the same plan: the debugger");
+  command.add_flag("--serial", args->serial, "Runs the same plan on one thread, for debugging");
   command.add_flag("--quiet", args->quiet, "No progress line");
   command.add_option("--prometheus", args->prometheus, "Port at which http://127.0.0.1:PORT/metrics has the run's numbers for Prometheus")
       ->check(CLI::Range(1, 65535));
@@ -37,7 +37,7 @@ void add_stubs(CLI::App& command, std::vector<std::string>& stubs) {
           [&stubs](const std::vector<std::string>& words) {
             for (const std::string& word : words) stubs.push_back(word.ends_with("=record") ? word.substr(0, word.size() - 7) : word);
           },
-          "NODE=record: the node gives again what it gave first, and what works only for it rests: shows what the others could do; may be repeated")
+          "NODE=record: the node replays its first output; nodes that feed only it do not run. Shows how fast the others could be; may be repeated")
       ->allow_extra_args(false);
 }
 
@@ -47,12 +47,13 @@ void add_profile(CLI::App& app, int& status) {
   const auto args = std::make_shared<ProfileArgs>();
   add_pipeline(command, args->pipeline);
   command.add_flag("--input-only", args->input_only, "Only what runs on the host: source, sample and batch nodes; nothing is trained");
-  command.add_option("--source", args->source, "With --input-only: which stream, by its source; without it the one that trains, or the only one");
+  command.add_option("--source", args->source,
+                     "With --input-only: which stream, named by its source; without it the one that trains, or the only one");
   command.add_option("--threads", args->threads, "Data threads; without it run.threads")->check(CLI::Range(1, 1024));
   command.add_option("--seconds", args->seconds, "For how long, after warming up")->check(CLI::Range(0.1, 1e6))->capture_default_str();
   command.add_option("--steps", args->steps, "For how many steps; without it by time")->check(CLI::Range(1, 1'000'000'000));
   add_stubs(command, args->stubs);
-  command.add_flag("--leaks", args->leaks, "Also whose memory grows: counts what each node allocates, which makes it slower");
+  command.add_flag("--leaks", args->leaks, "Also finds nodes whose memory grows: counts what each node allocates, which slows the run");
   add_json(command, args->json);
   // For tools/bench: exactly these images; and the upload, to compare batches of floats.
   command.add_option("--skip", args->skip)->group("");
@@ -66,12 +67,12 @@ void add_sweep(CLI::App& app, int& status) {
       add_command(app, "sweep", "Runs variants of a pipeline, and prints a table", "flowrun sweep masks.json --share --out runs/masks");
   const auto args = std::make_shared<SweepArgs>();
   command.add_option("sweep", args->file, "Sweep file (JSON): base, set, variants")->required();
-  command.add_option("--out", args->out, "Folder of the run directories; without it runs/NAME. What is done there is not run again");
+  command.add_option("--out", args->out, "Folder of the run directories; without it runs/NAME. Variants that are done there do not run again");
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
   CLI::Option* const share =
       command.add_flag("--share", args->share,
-                       "Runs side by side, in one process, what has the same nodes from the source to the stack: the images are read, decoded and "
-                       "stacked once for all. Results are those of the runs alone. Without it one runs after the other");
+                       "Runs variants with the same nodes from the source to the stack side by side in one process: images are read, decoded and "
+                       "stacked once for all of them. Results equal those of separate runs. Without it variants run one after the other");
   command.add_option("--memory", args->memory_mib, "With --share: MiB for the runs side by side; without it what is free")
       ->check(CLI::Range(1, 1'000'000'000))
       ->needs(share);
@@ -86,8 +87,8 @@ void add_top(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "top", "Shows what a run is doing: who works on what, who waits for whom", "flowrun top runs/pretrain");
   const auto args = std::make_shared<TopArgs>();
   command.add_option("run", args->run, "Run directory of a process on this machine")->required();
-  command.add_option("--every", args->every, "Seconds between looks, on a terminal")->check(CLI::Range(0.1, 3600.0))->capture_default_str();
-  command.add_flag("--once", args->once, "One look; so it is too when the output is no terminal");
+  command.add_option("--every", args->every, "Seconds between updates, on a terminal")->check(CLI::Range(0.1, 3600.0))->capture_default_str();
+  command.add_flag("--once", args->once, "Prints the state once, as it does when the output is not a terminal");
   add_json(command, args->json);
   on_command(command, args, status, top);
 }
@@ -102,7 +103,7 @@ void add_advise(CLI::App& app, int& status) {
   command.add_option("--data-threads", args->data_threads, "Its data threads")->check(CLI::Range(1.0, 4096.0));
   command.add_option("--device-scale", args->device_scale, "How many times as fast its device is")->check(CLI::Range(0.01, 1000.0));
   command.add_option("--groups", args->groups, "How many groups its batches have")->check(CLI::Range(1, 1'000'000));
-  command.add_flag("--measure", args->measure, "Measures also where a run directory has statistics");
+  command.add_flag("--measure", args->measure, "Measures even if the run directory has statistics");
   command.add_option("--threads", args->threads, "Data threads of the measurement; without it run.threads")->check(CLI::Range(1, 1024));
   command.add_option("--seconds", args->seconds, "For how long to measure")->check(CLI::Range(0.5, 1e6))->capture_default_str();
   command.add_flag("--verify", args->verify, "Also tries throttled variants, and compares them with their forecasts");

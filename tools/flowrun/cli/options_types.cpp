@@ -28,7 +28,7 @@ struct DocArgs : TypeArgs {
 void add_doc(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "doc", "Writes the pages of all types, or of the commands, into a folder", "flowrun doc docs/nodes");
   const auto args = std::make_shared<DocArgs>();
-  command.add_option("folder", args->folder, "Folder of the pages; those that are there are replaced")->required();
+  command.add_option("folder", args->folder, "Folder of the pages; existing ones are replaced")->required();
   command.add_flag("--commands", args->commands, "Pages of the commands instead");
   add_plugins(command, args->plugins);
   on_command(command, args, status, [&app](const DocArgs& of) { return of.commands ? command_pages(app, of.folder) : doc(of); });

@@ -196,8 +196,8 @@ void print_text(const ordered_json& result) {
   std::vector<std::string> fit = checkpoints["fit"], differ = checkpoints["differ"];
   if (!fit.empty()) std::printf("\nweights fit: %s\n", join(fit).c_str());
   if (!differ.empty()) std::printf("weights don't fit: %s\n", join(differ).c_str());
-  std::printf("%s\n", checkpoints["resume"].get<bool>() ? "a run of the one can be resumed with the other"
-                                                        : "a run of the one can't be resumed with the other: it would be neither");
+  std::printf("%s\n",
+              checkpoints["resume"].get<bool>() ? "a run of one can be resumed with the other" : "a run of one can't be resumed with the other");
   if (!result.contains("images_per_second")) return;
   const auto& speed = result["images_per_second"];
   std::printf("speed: %.0f -> %.0f images/s (%+.0f %%; %+.0f to %+.0f %% in three turns)\n", speed["from"].get<double>(), speed["to"].get<double>(),

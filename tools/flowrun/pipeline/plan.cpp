@@ -217,7 +217,7 @@ class Plan {
     if (!memory["fits"].get<bool>()) {
       return print("memory: a rank needs %.1f GB, and the device has %.0f, of which a tenth should stay free: make ",
                    memory["all"].get<double>() / 1e9, device_.memory_gb) +
-             facts_.stack + ".group smaller, or take a device with more";
+             facts_.stack + ".group smaller, or use a device with more";
     }
     if (const Loss loss = largest_loss(model_, args_.world); loss.share > 0.1) {
       return loss.what + ": at " + std::to_string(args_.world) + " ranks " + percent(loss.share) + " of a step goes there";
@@ -236,7 +236,7 @@ class Plan {
     std::vector<std::string> out = facts_.notes;
     if (args_.device_rate == 0) {
       out.push_back("the device's speed is assumed: " + print("%.0f %%", 100 * args_.utilisation) +
-                    " of its maker's peak; measure it there with flowrun profile, and say --device-rate");
+                    " of its maker's peak; measure it there with flowrun profile, and give it as --device-rate");
     }
     const double tokens =
         static_cast<double>(facts_.grouping.group) * (facts_.masks.groups[0].visible > 0 ? static_cast<double>(facts_.masks.groups[0].visible) : 196);

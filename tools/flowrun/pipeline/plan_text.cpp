@@ -33,7 +33,7 @@ std::string head(const ordered_json& plan) {
   std::string out = text(plan, "pipeline") + ": " + counted(integer(plan, "world"), "rank") + " on " + counted(integer(plan, "machines"), "machine") +
                     " of " + std::to_string(integer(device, "per_machine")) + "; " + text(device, "what") + ", " + text(device, "precision");
   out += device.contains("utilisation") ? print(", %.0f %% of %.0f TFLOP/s\n", 100 * number(device, "utilisation"), number(device, "tera_operations"))
-                                        : print(", %.0f images/s by itself\n", number(device, "images_per_second"));
+                                        : print(", %.0f images/s alone\n", number(device, "images_per_second"));
   const ordered_json &groups = plan["groups"], &samples = plan["samples"], &steps = plan["steps"];
   out += print("a step: %lld images in %s of %lld; a rank: %lld images, %s\n", integer(samples, "per_step"),
                counted(integer(groups, "per_step"), "group").c_str(), integer(groups, "images"), integer(samples, "per_rank"),

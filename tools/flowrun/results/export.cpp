@@ -23,7 +23,7 @@ fs::path weights_file(const fs::path& from, const std::string& model) {
   fs::path checkpoint = from;
   if (!fs::exists(from / "manifest.json")) {
     const auto newest = io::newest_complete_checkpoint(io::RunPaths(from).checkpoints);
-    if (!newest) throw RunError(from.string() + " is no checkpoint, nor a run directory with one");
+    if (!newest) throw RunError(from.string() + " is neither a checkpoint nor a run directory with one");
     checkpoint = *newest;
   }
   for (const std::string& name : model.empty() ? std::vector<std::string>{"teacher", "student"} : std::vector<std::string>{model}) {
@@ -46,7 +46,7 @@ int export_weights(const ExportArgs& args) {
   if (args.allow_partial) vit.parameters().initialise(0);
   const model::ImportReport report = model::load_weights(vit, imported);
   if (!report.complete() && !args.allow_partial) {
-    throw RunError(file.string() + ": " + report.text() + ". --allow-partial goes on all the same: what is missing keeps its initial weights");
+    throw RunError(file.string() + ": " + report.text() + ". --allow-partial exports it anyway: missing weights keep their initial values");
   }
   std::vector<Tensor> kept;
   std::vector<io::TensorEntry> entries;

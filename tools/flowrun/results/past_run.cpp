@@ -90,7 +90,7 @@ std::string PastRun::not_reported(int64_t step) const {
   }
   const std::string what = "step " + std::to_string(step) + " was not reported: ";
   if (steps.empty()) return what + (every.empty() ? "the pipeline has no report.metrics" : paths.metrics.string() + " has no line");
-  if (step > steps.rbegin()->first) return what + "the last that was is step " + std::to_string(steps.rbegin()->first);
+  if (step > steps.rbegin()->first) return what + "the last reported step is " + std::to_string(steps.rbegin()->first);
   return what + "metrics.every is \"" + every + "\"";
 }
 

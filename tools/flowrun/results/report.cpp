@@ -71,7 +71,7 @@ class Page {
       try {
         (this->*part)();
       } catch (const std::exception&) {  // a file of the run was edited, or damaged
-        out_ << "<p class=\"bad\">A part of the page is left out: a file of the run does not hold what it should.</p>\n";
+        out_ << "<p class=\"bad\">A part of the page is left out: a file of the run is damaged or was edited.</p>\n";
       }
     }
     out_ << "</main>\n" << report_script << "</body>\n</html>\n";
@@ -91,7 +91,7 @@ class Page {
     if (!value.empty()) out << "<div><dt>" << xml_text(name) << "</dt><dd>" << xml_text(value) << "</dd></div>";
   }
 
-  std::string status() const { return f_.result.is_null() ? "no result yet: it goes on, or was killed" : part(f_.result, "status"); }
+  std::string status() const { return f_.result.is_null() ? "no result yet: the run goes on, or was killed" : part(f_.result, "status"); }
 
   void head() {
     const std::string name = std::filesystem::absolute(f_.paths.root).lexically_normal().filename().string();
@@ -255,10 +255,10 @@ class Page {
     for (const auto& [name, node] : nodes.items()) sum += node.value("busy", 0.0), most = std::max(most, node.value("busy", 0.0));
     std::ostringstream out;
     out << "<p class=\"quiet\">Of " << duration(f_.stats.value("seconds", 0.0))
-        << " since the last start. Busy: in the node, all threads together; the share is of all nodes. Waiting: what the device had nothing "
-           "to do for; what was ready but had to wait for the device.</p><div class=\"wide\"><table class=\"time\"><tr><th>node</th><th>scope</th>"
-           "<th>calls</th><th>busy</th><th></th><th>share</th><th>p50</th><th>p95</th><th>device idle for it</th><th>waited for the device</th>"
-           "<th>waited for a slot</th><th>failures</th></tr>";
+        << " since the last start. Busy: in the node, all threads together; the share is of all nodes. Waiting: how long the device had nothing to "
+           "do before the node; how long the node was ready but had to wait for the device.</p><div class=\"wide\"><table "
+           "class=\"time\"><tr><th>node</th><th>scope</th><th>calls</th><th>busy</th><th></th><th>share</th><th>p50</th><th>p95</th><th>device idle "
+           "for it</th><th>waited for the device</th><th>waited for a slot</th><th>failures</th></tr>";
     std::vector<std::pair<double, std::string>> order;
     for (const auto& [name, node] : nodes.items()) order.emplace_back(-node.value("busy", 0.0), name);
     std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -310,7 +310,7 @@ class Page {
     for (const auto& path : f_.checkpoints) inside << "<li>" << link(path) << "</li>";
     if (!f_.checkpoints.empty()) inside << "</ul>";
     if (!f_.pipeline.is_null()) {
-      inside << "<details><summary>The pipeline, with nothing left open</summary><pre>" << xml_text(json_text(f_.pipeline, 2)) << "</pre></details>";
+      inside << "<details><summary>The resolved pipeline</summary><pre>" << xml_text(json_text(f_.pipeline, 2)) << "</pre></details>";
     }
     section("Files", inside.str());
   }

@@ -35,11 +35,11 @@ std::string answer(std::string_view request, const std::function<std::string()>&
   const std::string_view rest = blank == std::string_view::npos ? "" : line.substr(blank + 1);
   const std::string_view path = rest.substr(0, rest.find_first_of(" ?"));
   if (method != "GET" && method != "HEAD") return response("405 Method Not Allowed", "only GET is answered\n", true);
-  if (path != "/metrics") return response("404 Not Found", "there is /metrics alone\n", method == "GET");
+  if (path != "/metrics") return response("404 Not Found", "there is only /metrics\n", method == "GET");
   try {
     return response("200 OK", page(), method == "GET");
   } catch (const std::exception&) {
-    return response("500 Internal Server Error", "the run's state can't be told\n", method == "GET");
+    return response("500 Internal Server Error", "the run's state can't be read\n", method == "GET");
   }
 }
 

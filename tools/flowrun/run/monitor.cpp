@@ -82,7 +82,7 @@ void Monitor::watch(const std::stop_token& stop) {
     const ordered_json now = status();
     write_status(now);
     char head[128];
-    std::snprintf(head, sizeof head, "nothing has moved for %.0f s (run.stall_after); the run goes on, and stands like this:\n", still.count());
+    std::snprintf(head, sizeof head, "no progress for %.0f s (run.stall_after); the run goes on. Its state:\n", still.count());
     log_warning(head + status_text(now));
   }
 }

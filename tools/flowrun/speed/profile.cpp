@@ -80,7 +80,7 @@ void print_input(const std::string& file, const ordered_json& result) {
                 result["slowest"].get<std::string>().c_str());
   }
   if (number("delayed_share") > 0.1) {
-    std::printf("for %.0f %% of the time other programs had the cores: the numbers would be higher without them\n", 100 * number("delayed_share"));
+    std::printf("other programs had the cores for %.0f %% of the time: the numbers would be higher without them\n", 100 * number("delayed_share"));
   }
 }
 
@@ -188,7 +188,7 @@ void print_whole(const std::string& file, const ordered_json& result) {
   std::printf("\nbottleneck: %s\n", result["verdict"].get<std::string>().c_str());
   for (const auto& line : result["advice"]) std::printf("next: %s\n", line.get<std::string>().c_str());
   if (number("delayed_share") > 0.1) {
-    std::printf("for %.0f %% of the time other programs had the cores: the numbers would be higher without them\n", 100 * number("delayed_share"));
+    std::printf("other programs had the cores for %.0f %% of the time: the numbers would be higher without them\n", 100 * number("delayed_share"));
   }
 }
 

@@ -219,7 +219,7 @@ std::string StudyResult::verdict() const {
                  100 * data_busy(), host_node->name.c_str(), share(host_node, false), 100 * starved_share());
   }
   if (by == "cores") {
-    return print("the cores, which data threads and device share: %s takes most of the one, %s of the other", host_node->name.c_str(),
+    return print("the cores, which data threads and device share: %s needs most of the one, %s of the other", host_node->name.c_str(),
                  device_node->name.c_str());
   }
   return print("none is busy all the time (data threads %.0f %%, device %.0f %%): they wait for each other, or other programs had the cores",

@@ -344,7 +344,7 @@ class Writer {
 }  // namespace
 
 TraceFile::TraceFile(std::filesystem::path path) : path_(std::move(path)), file_(path_, std::ios::app) {
-  if (!file_) throw PipelineError("error: cannot write the trace " + path_.string() + ": name a file in a folder that is there");
+  if (!file_) throw PipelineError("error: cannot write the trace " + path_.string() + ": name a file in an existing folder");
 }
 
 void TraceFile::write(const Engine& engine, const CheckedPipeline& pipeline, const std::filesystem::path& metrics) {
@@ -354,7 +354,7 @@ void TraceFile::write(const Engine& engine, const CheckedPipeline& pipeline, con
   file_.open(path_, std::ios::trunc);  // only now: what was there before stays when a run doesn't begin
   Writer(file_, engine, pipeline, metrics).write("flowrun " + engine.info().directory);
   file_.close();
-  if (!file_) return log_warning("the trace " + path_.string() + " is not whole: no space left?");
+  if (!file_) return log_warning("the trace " + path_.string() + " is incomplete: no space left?");
   const std::string left = lost == 0 ? "" : "; " + std::to_string(lost) + " later ones are not in it: raise --trace-calls";
   log_info("trace " + path_.string() + ": " + std::to_string(calls) + " calls" + left + "; open it at ui.perfetto.dev");
 }

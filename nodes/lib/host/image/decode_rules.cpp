@@ -84,7 +84,7 @@ void decode(const Bytes& file, const Region* region, const DecodeRules& rules, c
     }
   } catch (const io::TruncatedError& error) {
     if (rules.on_truncated != "error") throw;
-    throw FatalNodeError(std::string(error.what()) + "; mend or remove the file, or set on_truncated to substitute or keep_decoded");
+    throw FatalNodeError(std::string(error.what()) + "; repair or delete the file, or set on_truncated to substitute or keep_decoded");
   }
 }
 

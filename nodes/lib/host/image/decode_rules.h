@@ -56,9 +56,9 @@ inline const Choices& truncated_policies() {
 
 /// The parameter "range" of such nodes: nothing, or two numbers, the smaller first.
 inline constexpr const char* range_doc =
-    "Of pictures with more than 8 bits a sample (PNG, TIFF): which values become 0 and 255, the smaller first; others follow a straight line, "
-    "rounded, and are cut off outside. Without it, of 16 bits the upper 8 are taken, with a warning, and signed, 32-bit and floating-point "
-    "samples are an error.";
+    "For pictures with more than 8 bits a sample (PNG, TIFF): the two values that become 0 and 255, the smaller first. Values between them are "
+    "mapped linearly and rounded; values outside are clipped. Without it the upper 8 of 16 bits are taken, with a warning, and signed, 32-bit and "
+    "floating-point samples are an error.";
 std::optional<ParamFault> check_range(const std::vector<double>& range);
 std::optional<io::SampleRange> range_of(const std::vector<double>& range);
 

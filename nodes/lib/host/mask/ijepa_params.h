@@ -18,7 +18,8 @@ struct IjepaParams {
     param("size", size, Range{0, 1}, "Smallest and largest share of the patches in a region.");
     param("aspect", aspect, Range{0.01, 100}, "Smallest and largest height over width of a region.");
     param("context", context, Range{0, 1}, "Smallest and largest share of the patches in the square that may be visible.");
-    param("min_keep", min_keep, positive, "Fewest visible patches; what has fewer is drawn again (as coded: what has no more).");
+    param("min_keep", min_keep, positive,
+          "Fewest visible patches; images with fewer are drawn again (mask.ijepa_compat: images with no more than this).");
   }
   std::optional<ParamFault> check() const { return check_ranges({{"size", &size}, {"aspect", &aspect}, {"context", &context}}); }
 };

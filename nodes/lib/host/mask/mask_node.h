@@ -19,7 +19,7 @@ inline int grid_of(const ImageBatch& batch, int64_t patch) {
                     "; give each view a chain of nodes and a batch.stack of its own, with count = 1 at image.random_crop");
   }
   if (batch.height != batch.width || batch.height % patch != 0) {
-    throw NodeError("images of " + std::to_string(batch.width) + "x" + std::to_string(batch.height) + " are no square grid of patches of " +
+    throw NodeError("images of " + std::to_string(batch.width) + "x" + std::to_string(batch.height) + " are not a square grid of patches of " +
                     std::to_string(patch));
   }
   return batch.height / static_cast<int>(patch);

@@ -40,7 +40,7 @@ void make_room() {
   if (!is_first || 2 * pass < room - room / 20) return;
   char text[200];
   constexpr double gib = 1 << 30;
-  std::snprintf(text, sizeof text, "the GPU has %.1f GiB left, but a pass that is submitted and one that is played would take %.1f GiB together",
+  std::snprintf(text, sizeof text, "the GPU has %.1f GiB left, but a pass that is submitted and one that is played would need %.1f GiB together",
                 static_cast<double>(room) / gib, 2 * static_cast<double>(pass) / gib);
   throw std::runtime_error(text);
 }

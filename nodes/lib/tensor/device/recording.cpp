@@ -85,7 +85,7 @@ void restore(const std::vector<std::pair<Tensor, Tensor>>& before) {
 double tolerance(at::Device device) { return at::autocast::is_autocast_enabled(device.type()) ? 1e-2 : 2e-3; }
 
 std::string refusal(const std::vector<Tensor>& submitted, const std::vector<Tensor>& played) {
-  if (submitted.size() != played.size()) return "the recorded work had other results than the work it was made of";
+  if (submitted.size() != played.size()) return "the recording gave other results than the work it was made of";
   const double apart = difference(submitted, played);
   if (apart == 0 || apart <= tolerance(submitted[0].device())) return "";
   char text[160];

@@ -29,7 +29,7 @@ class TensorRuntime final : public DeviceRuntime {
     // On CPUs bf16 is slower where it is emulated, and was 1.4 times slower for these models on one with AMX.
     if (run.precision == "auto") run.precision = cuda ? "bf16" : "fp32";
     if (run.precision == "tf32" && !cuda) {
-      throw PipelineError("error: run.precision is tf32, which only GPUs have; on the CPU take fp32, or bf16 where the processor has it");
+      throw PipelineError("error: run.precision is tf32, which only GPUs have; on the CPU use fp32, or bf16 where the processor has it");
     }
     if (cuda) pinned_memory() = &CudaModule::get().pinned;
     const int cores = std::max(1, available_cores() / local_world_);
@@ -72,7 +72,7 @@ class TensorRuntime final : public DeviceRuntime {
     if (pinned_memory() != nullptr) CudaModule::get().set_device(local_rank_);
   }
 
-  std::string cannot_record(const RunParams& run) const override { return recording::recorder(run.device) != nullptr ? "" : "recording takes a GPU"; }
+  std::string cannot_record(const RunParams& run) const override { return recording::recorder(run.device) != nullptr ? "" : "recording needs a GPU"; }
 
   size_t recordings(const RunParams& run) const override { return recording::recorder(run.device)->capacity(); }
 

@@ -23,7 +23,7 @@ inline float load(const Bf16* x, int64_t i) { return cast_bits<float>(static_cas
 
 inline void store(float* x, int64_t i, float value) { x[i] = value; }
 inline void store(double* x, int64_t i, double value) { x[i] = value; }
-/// To nearest, ties to even; what is no number stays none.
+/// To nearest, ties to even; NaNs are preserved.
 inline void store(Bf16* x, int64_t i, float value) {
   const auto bits = cast_bits<uint32_t>(value);
   const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;

@@ -24,7 +24,7 @@ struct Weighting {
 
   void describe(auto& param) {
     param("weight", weight, Range{0}, "Factor of this loss, where loss.sum adds several.");
-    param("scale", scale, scales(), "mean: the mean over all values. sqrt_width: that times the root of the width, as data2vec 2.0 has it.");
+    param("scale", scale, scales(), "mean: the mean over all values. sqrt_width: that mean times the square root of the width, as in data2vec 2.0.");
   }
   static const Choices& scales();
 };

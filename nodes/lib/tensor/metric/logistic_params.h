@@ -19,7 +19,7 @@ struct LogisticParams {
   void describe(auto& param) {
     param("c", c, Range{1e-12, 1e12}, "Inverse strengths of the penalty to choose from; default: CAPI's grid.");
     selection.describe(param);
-    param("max_iterations", max_iterations, positive, "Of one fit.");
+    param("max_iterations", max_iterations, positive, "Iterations of one fit at most.");
     param("memory", memory, Range{1, 100}, "Steps that L-BFGS remembers.");
     param("tolerance", tolerance, not_negative, "A fit ends when no entry of the gradient is larger.");
   }

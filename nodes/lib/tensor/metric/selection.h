@@ -23,9 +23,9 @@ struct Selection {
   std::string on = "holdout";
 
   void describe(auto& param) {
-    param("holdout", holdout, Range{1e-3, 0.9}, "Share of the train images that is set aside to choose on.");
+    param("holdout", holdout, Range{1e-3, 0.9}, "Share of the training images that is set aside to choose on.");
     param("select_on", on, choices(),
-          "holdout: choose on images set aside of train, and use test once. test: choose on test, as papers that report the best head do.");
+          "holdout: choose on training images set aside, and use test once. test: choose on test, as papers that report the best head do.");
   }
   static const Choices& choices() {
     static const Choices choices = {"holdout", "test"};

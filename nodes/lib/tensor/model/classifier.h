@@ -21,7 +21,7 @@ struct ClassifierConfig {
   int64_t width = 0;  ///< D of the encoder
   Pooling pooling = Pooling::mean;
   double norm_eps = 1e-6;
-  double deviation = 2e-5;  ///< of the first weights; MAE's fine-tuning has 2e-5
+  double deviation = 2e-5;  ///< of the initial weights; MAE's fine-tuning has 2e-5
 };
 
 /// Parameters as timm's VisionTransformer has them: fc_norm (mean only) and head. Thread rule as for Vit.

@@ -16,8 +16,7 @@ struct PredictorOutput {
   int64_t out = 0;
 
   void describe(auto& param) {
-    param("blocks", blocks, positive,
-          "Hidden blocks of the teacher that come out, 1-based and increasing; the output has one encoder width for each.");
+    param("blocks", blocks, positive, "Hidden blocks of the teacher to predict, 1-based and increasing; the output has one encoder width for each.");
     param("out", out, not_negative,
           "Values per target patch when no blocks are given: the width for merged blocks, 768 for pixels of 16x16 patches.");
   }
@@ -25,7 +24,7 @@ struct PredictorOutput {
   int64_t width(int64_t encoder_width) const { return out > 0 ? out : static_cast<int64_t>(blocks.size()) * encoder_width; }
 };
 
-/// The seed of a model's first weights: models of different names begin differently, whatever else there is.
+/// The seed of a model's initial weights: models of different names begin differently, whatever else there is.
 uint64_t weight_seed(const OpenContext& context);
 
 /// Throws NodeError when the training data have more classes than a head, as far as the labels' table is known.

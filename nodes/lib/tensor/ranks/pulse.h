@@ -52,8 +52,9 @@ std::string diagnosis(const c10::intrusive_ptr<c10d::Store>& store, const Launch
 /// The rank that serves the store, and the reason for its silence, for messages.
 std::string silent_store(const Launch& launch);
 
-/// A store ends with the process that opened it: the others, whose connections to this rank are closed, may still read there
-/// why. Who has read it fails and says so in turn; who was killed is silent. Takes no longer than some seconds.
+/// A store ends with the process that opened it. The other ranks, whose connections to this rank are closed, may still have to
+/// read the reason there, so this waits for them. Ranks that have read the reason fail and report it; killed ranks never answer.
+/// Returns after some seconds at most.
 void until_all_know(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch) noexcept;
 
 }  // namespace flowrun::ranks

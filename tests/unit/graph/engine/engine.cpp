@@ -426,7 +426,7 @@ TEST(Memory, BudgetBoundsTheGroupsInFlight) {
   EXPECT_EQ(groups("run.memory_mib=12"), 1);
   const ToyRun run = run_toy(training, threads(2), {"nodes.stack.claim_mib=10", "run.memory_mib=10"});
   EXPECT_TRUE(run.pipeline_error);
-  EXPECT_THAT(run.error, HasSubstr("run.memory_mib is 10, but one group of 3 samples takes 11 MiB"));
+  EXPECT_THAT(run.error, HasSubstr("run.memory_mib is 10, but one group of 3 samples needs 11 MiB"));
 }
 
 TEST(Memory, IsMeasuredBehindABadFirstSample) {

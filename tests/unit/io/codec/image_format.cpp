@@ -35,7 +35,7 @@ TEST(ImageFormat, InfoOfAJpeg) {
     if (bytes[i] == 0xff && bytes[i + 1] == 0xc0) bytes[i + 5] = bytes[i + 6] = 0;
   }
   EXPECT_THAT(message_of<Error>([&] { read_image_info(bytes); }), HasSubstr("size of 50x0"));
-  EXPECT_THAT(message_of<Error>([&] { read_image_info(Bytes{0xff, 0xd8, 0xff, 0xd9, 1, 2}); }), HasSubstr("says no size"));
+  EXPECT_THAT(message_of<Error>([&] { read_image_info(Bytes{0xff, 0xd8, 0xff, 0xd9, 1, 2}); }), HasSubstr("gives no size"));
 }
 
 TEST(ImageFormat, NamesOfPictures) {

@@ -89,7 +89,7 @@ TEST(MaskNodes, RanksDifferButForTheSizesOfCompat) {
 
 TEST(MaskNodes, ErrorsNameTheFix) {
   for (const char* type : types) {
-    EXPECT_THAT(error_of(type, "{}", {.size = 220}), testing::HasSubstr("images of 220x220 are no square grid of patches of 16")) << type;
+    EXPECT_THAT(error_of(type, "{}", {.size = 220}), testing::HasSubstr("images of 220x220 are not a square grid of patches of 16")) << type;
   }
   EXPECT_THAT(error_of("mask.random", R"({"ratio": 1})"), testing::HasSubstr("hides 196 of 196 patches: some must be hidden and some visible"));
   EXPECT_THAT(error_of("mask.units", R"({"unit": 48})"), testing::HasSubstr("no whole number of units of 48: change unit"));
