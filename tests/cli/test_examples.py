@@ -1,6 +1,7 @@
 """Every example runs as its page says."""
 import json
 import re
+import shutil
 import subprocess
 
 import support
@@ -25,10 +26,7 @@ class Examples(support.Folder):
         self.assertNotEqual([ledger for _, ledger, _ in self.history("t03_train")], [ledger for _, ledger, _ in self.history("t04_ablation")])
 
     def test_custom_node_out_of_tree(self):
-        build = self.folder / "plugin"
-        for command in (["cmake", "-S", EXAMPLES / "custom_node", "-B", build, "-G", "Ninja", f"-DFLOWRUN_SOURCE={support.ROOT}"], ["cmake", "--build", build]):
-            done = subprocess.run(command, capture_output=True, text=True)
-            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.build_example(self.folder / "plugin")
         # The plug-in's path is relative to the file that names it, not to the folder one stands in.
         self.flowrun("plugin/pipeline.json", "--out", "run")
         self.assertEqual(len(self.history("run")), 10)
@@ -42,6 +40,24 @@ class Examples(support.Folder):
         self.assertIn("Chance of a negative", self.flowrun("help", "example.invert", "--plugin", "plugin/libexample_nodes.so").stdout)
         err = self.flowrun("check", "plugin/pipeline.json", "--set", "invert.p=2", status=2).stderr
         self.assertIn("invert: p must be between 0 and 1, not 2", err)
+
+    def build_example(self, build, *definitions, source=EXAMPLES / "custom_node"):
+        for command in (["cmake", "-S", source, "-B", build, "-G", "Ninja", *definitions], ["cmake", "--build", build]):
+            done = subprocess.run(command, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_installed_headers_are_all_that_a_plugin_needs(self):
+        installed, moved = self.folder / "installed", self.folder / "moved"
+        done = subprocess.run(["cmake", "--install", support.FLOWRUN.parents[1], "--prefix", installed], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        installed.rename(moved)
+        # Outside of the tree: no header can come from there.
+        outside = self.folder / "outside"
+        shutil.copytree(EXAMPLES / "custom_node", outside)
+        self.build_example(self.folder / "plugin", f"-DCMAKE_PREFIX_PATH={moved}", "-DCMAKE_REQUIRE_FIND_PACKAGE_flowrun=ON", source=outside)
+        done = subprocess.run([moved / "bin/flowrun", "plugin/pipeline.json", "--out", "run"], cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(len(self.history("run")), 10)
 
     def build(self, name, text, *flags):
         (self.folder / f"{name}.cpp").write_text(text)

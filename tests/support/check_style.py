@@ -2,7 +2,7 @@
 """Format and lint, as .clang-format and .clang-tidy say.
 
     check_style.py format SOURCE_TREE
-    check_style.py tidy SOURCE_TREE BUILD_FOLDER     graph/ and io/; BUILD_FOLDER has compile_commands.json
+    check_style.py tidy SOURCE_TREE BUILD_FOLDER     graph/, io/ and the nodes of the host; BUILD_FOLDER has compile_commands.json
     check_style.py tidy SOURCE_TREE BUILD_FOLDER --all
 
 tidy reads the files that have changed, or include what has changed, since the commit that .ci/linted names: at that commit all
@@ -20,6 +20,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 VERSION = "14"
+HOST_NODES = ("nodes/source", "nodes/image", "nodes/mask", "nodes/batch")
 
 
 def tool(name):
@@ -77,7 +78,7 @@ def main():
         paths = sources(root, ("graph", "io", "nodes", "tools", "tests", "examples"), (".h", ".cpp", ".cu", ".cuh"))
     else:
         command = [tool("clang-tidy"), "--quiet", "-p", sys.argv[3]]
-        paths = sources(root, ("graph", "io"), (".cpp",))
+        paths = sources(root, ("graph", "io", "nodes/lib/host", *HOST_NODES), (".cpp",))
         if "--all" not in sys.argv:
             paths = to_lint(paths, root, changed_since_lint(root), dependencies(root, pathlib.Path(sys.argv[3]).resolve()))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
