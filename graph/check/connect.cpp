@@ -1,7 +1,11 @@
 #include "graph/check/connect.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <tuple>
+
+#include "graph/compose/part_ports.h"
 
 namespace flowrun {
 namespace {
@@ -10,12 +14,14 @@ using Kind = Value::Kind;
 
 class Connector {
  public:
-  Connector(const std::vector<const Value*>& objects, const std::vector<std::string>& broken, CheckedPipeline& pipeline, Diagnostics& faults)
-      : objects_(objects), broken_(broken), p_(pipeline), faults_(faults) {}
+  Connector(const std::vector<const Value*>& objects, const Value* ports, const std::vector<std::string>& broken, CheckedPipeline& pipeline,
+            Diagnostics& faults)
+      : objects_(objects), parts_(ports), broken_(broken), p_(pipeline), faults_(faults) {}
 
   void run() {
     const size_t before = faults_.count();
     for (int n = 0; n < count(); ++n) repeat_lists(n);
+    check_parts();
     for (int n = 0; n < count(); ++n) {
       connect(n);
       read_after(n);
@@ -50,6 +56,14 @@ class Connector {
       if (!port.input) out.push_back(port.name + " (" + port.type->name + ")");
     }
     return out.empty() ? node(n).name + " provides nothing" : node(n).name + " provides: " + join(out);
+  }
+
+  /// The same of a node or a part.
+  std::string provides(const std::string& name) {
+    const Value* ports = parts_.find(name);
+    if (!ports) return provides(find_node(name));
+    if (ports->is(Kind::string)) return provides(ports->string);
+    return name + (ports->members.empty() ? " provides nothing" : " provides: " + join(ports->keys()));
   }
 
   std::string takes(int n) {
@@ -108,13 +122,12 @@ class Connector {
       return;
     }
     const auto required = std::count_if(all.begin(), all.end(), [](const PortDoc& p) { return p.input && !p.optional; });
-    const int from = star ? source_node(n, name, in.where) : -1;
-    if (star && from < 0) return void(failed_.insert({n, -1}));
+    if (star && !known_node(n, name, in.where)) return void(failed_.insert({n, -1}));
     for (size_t i = 0; i < all.size(); ++i) {
       if (!all[i].input) continue;
       if (star) {
-        const int port = named_output(from, all[i].name);
-        if (port >= 0 && fits(from, port, all[i])) node(n).sources[i] = {from, port};
+        const PortSource source = namesake(name, all[i]);
+        if (fits(source, all[i])) node(n).sources[i] = source;
       } else if (!all[i].optional || (required == 0 && i == 0)) {
         bind(n, static_cast<int>(i), name, in.where);
         if (failed_.contains({n, static_cast<int>(i)})) return void(failed_.insert({n, -1}));
@@ -164,17 +177,76 @@ class Connector {
     }
   }
 
-  int source_node(int n, const std::string& name, const Location& where) {
+  /// The node of that name, or -1 after a fault. `owner` names it: the node n, or a part (n < 0).
+  int source_node(const std::string& owner, int n, const std::string& name, const Location& where, bool or_part = false) {
     const int from = find_node(name);
     if (from >= 0 || is_broken(name)) return from;
     std::vector<std::string> names;
     for (int i = 0; i < count(); ++i) {
       if (i != n) names.push_back(node(i).name);
     }
+    if (or_part) {
+      const std::vector<std::string> users = parts_.users();
+      names.insert(names.end(), users.begin(), users.end());
+    }
     const std::string best = nearest(name, names);
-    faults_.error(where, node(n).name + ": no node or port \"" + name + "\"",
-                  best.empty() ? "there are: " + join(names) : "did you mean \"" + best + "\"? " + provides(find_node(best)));
+    faults_.error(where, owner + ": no node or port \"" + name + "\"",
+                  best.empty() ? "there are: " + join(names) : "did you mean \"" + best + "\"? " + provides(best));
     return -1;
+  }
+
+  /// What parts are connected to, and hand out, is checked once, where it is said.
+  void check_parts() {
+    for (const PartPorts::Port& port : parts_.all()) known(port.part, -1, *port.text, port.where);
+  }
+
+  /// Whether all that `text` ("node", "node.port", "part.port", …) names is there. What isn't is a fault here, unless it is
+  /// one of the ports of a part, where it was told.
+  bool known(const std::string& owner, int n, const std::string& text, const Location& where) {
+    const PortName name(text);
+    if (const Value* ports = parts_.find(name.node)) {
+      if (ports->is(Kind::string)) return known(owner, n, ports->string + (name.has_port ? "." + name.port : ""), where);
+      if (name.has_port && !ports->find(name.port)) {
+        faults_.error(where, owner + ": " + name.node + " has no output \"" + name.port + "\"",
+                      did_you_mean(name.port, ports->keys()) + provides(name.node));
+        return false;
+      }
+      return is_sound(text);
+    }
+    const int from = source_node(owner, n, name.node, where, /*or_part=*/true);
+    if (from < 0 || !name.has_port || named_output(from, name.port) >= 0) return from >= 0;
+    std::vector<std::string> names;
+    for (const PortDoc& p : ports(from)) {
+      if (!p.input) names.push_back(p.name);
+    }
+    faults_.error(where, owner + ": " + node(from).name + " has no output \"" + name.port + "\"", did_you_mean(name.port, names) + provides(from));
+    return false;
+  }
+
+  /// The same of "node" or "part" alone.
+  bool known_node(int n, const std::string& name, const Location& where) {
+    return parts_.find(name) ? is_sound(name) : source_node(node(n).name, n, name, where, /*or_part=*/true) >= 0;
+  }
+
+  /// known() without a word.
+  bool is_sound(const std::string& text) {
+    const auto [found, is_new] = sound_.try_emplace(text, false);
+    if (!is_new) return found->second;
+    const PortName name(text);
+    const Value* ports = parts_.find(name.node);
+    bool sound = false;
+    if (!ports) {
+      const int from = find_node(name.node);
+      sound = from >= 0 && (!name.has_port || named_output(from, name.port) >= 0);
+    } else if (ports->is(Kind::string)) {
+      sound = is_sound(ports->string + (name.has_port ? "." + name.port : ""));
+    } else if (name.has_port) {
+      const Value* port = ports->find(name.port);
+      sound = port && is_sound(port->string);
+    } else {
+      sound = std::all_of(ports->members.begin(), ports->members.end(), [&](const Member& port) { return is_sound(port.value.string); });
+    }
+    return sound_[text] = sound;
   }
 
   int named_output(int n, const std::string& name) {
@@ -186,50 +258,78 @@ class Connector {
 
   bool fits(int from, int port, const PortDoc& input) { return std::string_view(ports(from)[port].type->name) == input.type->name; }
 
-  /// One input from "node" or "node.port".
+  bool fits(const PortSource& source, const PortDoc& input) { return source.port >= 0 && fits(source.node, source.port, input); }
+
+  /// One input from "node" or "node.port", or from a part.
   void bind(int n, int input, const std::string& text, const Location& where) {
     failed_.insert({n, input});
-    const size_t dot = text.find('.');
-    const int from = source_node(n, text.substr(0, dot), where);
-    if (from < 0) return;
+    if (!known(node(n).name, n, text, where)) return;
     const PortDoc& wanted = ports(n)[input];
-    int port = -1;
-    if (dot != std::string::npos) {
-      const std::string name = text.substr(dot + 1);
-      port = named_output(from, name);
-      if (port < 0) {
-        std::vector<std::string> names;
-        for (const PortDoc& p : ports(from)) {
-          if (!p.input) names.push_back(p.name);
-        }
-        faults_.error(where, node(n).name + ": " + node(from).name + " has no output \"" + name + "\"", did_you_mean(name, names) + provides(from));
-        return;
-      }
-    } else {
-      port = output_for(from, wanted);
-    }
-    if (port == -2) {
-      faults_.error(where, node(n).name + ": " + node(from).name + " has several outputs of type " + wanted.type->name + "; say which",
-                    provides(from));
+    const PortSource found = output(text, wanted);
+    const std::string name = PortName(text).node;
+    if (found.port == several) {
+      faults_.error(where, node(n).name + ": " + name + " has several outputs of type " + wanted.type->name + "; say which", provides(name));
       return;
     }
-    if (port < 0 || !fits(from, port, wanted)) {
-      const std::string given = port < 0 ? "" : ", but " + text + " is " + ports(from)[port].type->name;
-      faults_.error(where, node(n).name + ": input " + wanted.name + " takes " + wanted.type->name + given, port < 0 ? provides(from) : takes(n));
+    if (!fits(found, wanted)) {
+      const std::string given = found.port < 0 ? "" : ", but " + text + " is " + ports(found.node)[found.port].type->name;
+      faults_.error(where, node(n).name + ": input " + wanted.name + " takes " + wanted.type->name + given,
+                    found.port < 0 ? provides(name) : takes(n));
       return;
     }
-    node(n).sources[input] = {from, port};
+    node(n).sources[input] = found;
     failed_.erase({n, input});
   }
 
-  /// "node" alone: its output of the input's name, else its only output of the input's type (-2: several, -1: none).
+  /// What `text`, whose names are known, gives an input. Port -1: nothing of its type; `several`: more than one.
+  PortSource output(const std::string& text, const PortDoc& wanted) {
+    const PortName name(text);
+    const Value* ports = parts_.find(name.node);
+    if (!ports) {
+      const int from = find_node(name.node);
+      return {from, name.has_port ? named_output(from, name.port) : output_for(from, wanted)};
+    }
+    if (ports->is(Kind::string)) return output(ports->string + (name.has_port ? "." + name.port : ""), wanted);
+    if (name.has_port) return output(ports->find(name.port)->string, wanted);
+    const auto [found, is_new] = of_part_.try_emplace({ports, wanted.name, wanted.type->name});
+    if (is_new) found->second = output_of_part(*ports, wanted);
+    return found->second;
+  }
+
+  /// As of a node: the port of the input's name, else the only one of its type.
+  PortSource output_of_part(const Value& ports, const PortDoc& wanted) {
+    if (const Value* same = ports.find(wanted.name)) {
+      if (const PortSource source = output(same->string, wanted); fits(source, wanted)) return source;
+    }
+    PortSource only;
+    for (const Member& port : ports.members) {
+      const PortSource source = output(port.value.string, wanted);
+      if (source.port == several || (fits(source, wanted) && only.port >= 0)) return {source.node, several};
+      if (fits(source, wanted)) only = source;
+    }
+    return only;
+  }
+
+  /// Of "node.*" or "part.*": the output of the input's name.
+  PortSource namesake(const std::string& name, const PortDoc& wanted) {
+    const Value* ports = parts_.find(name);
+    if (!ports) {
+      const int from = find_node(name);
+      return {from, named_output(from, wanted.name)};
+    }
+    if (ports->is(Kind::string)) return namesake(ports->string, wanted);
+    const Value* port = ports->find(wanted.name);
+    return port ? output(port->string, wanted) : PortSource{};
+  }
+
+  /// "node" alone: its output of the input's name, else its only output of the input's type (-1: none).
   int output_for(int from, const PortDoc& wanted) {
     const int same = named_output(from, wanted.name);
     if (same >= 0 && fits(from, same, wanted)) return same;
     int found = -1;
     for (size_t i = 0; i < ports(from).size(); ++i) {
       if (ports(from)[i].input || !fits(from, static_cast<int>(i), wanted)) continue;
-      if (found >= 0) return -2;
+      if (found >= 0) return several;
       found = static_cast<int>(i);
     }
     return found;
@@ -248,7 +348,7 @@ class Connector {
         faults_.error(item->where, node(n).name + ": after takes the name of a node, or a list of names");
         continue;
       }
-      const int from = source_node(n, item->string, item->where);
+      const int from = source_node(node(n).name, n, item->string, item->where);
       if (from < 0) continue;
       if (level_of(node(from).scope()) != level_of(node(n).scope())) {
         faults_.error(item->where, node(n).name + ": after orders nodes of one scope, but " + node(from).name + " is a " +
@@ -494,7 +594,12 @@ class Connector {
     return "";
   }
 
+  static constexpr int several = -2;
+
   std::vector<const Value*> objects_;
+  PartPorts parts_;
+  std::map<std::string, bool> sound_;                                                 // of texts
+  std::map<std::tuple<const Value*, std::string, std::string>, PortSource> of_part_;  // by the input's name and type
   const std::vector<std::string>& broken_;
   CheckedPipeline& p_;
   Diagnostics& faults_;
@@ -503,8 +608,9 @@ class Connector {
 
 }  // namespace
 
-void connect_nodes(const std::vector<const Value*>& objects, const std::vector<std::string>& broken, CheckedPipeline& pipeline, Diagnostics& faults) {
-  Connector(objects, broken, pipeline, faults).run();
+void connect_nodes(const std::vector<const Value*>& objects, const Value* ports, const std::vector<std::string>& broken, CheckedPipeline& pipeline,
+                   Diagnostics& faults) {
+  Connector(objects, ports, broken, pipeline, faults).run();
 }
 
 }  // namespace flowrun

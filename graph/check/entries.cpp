@@ -76,7 +76,7 @@ class Validator {
     read_head();
     read_models();
     read_nodes();
-    if (!out_.nodes.empty()) connect_nodes(nodes_json_, broken_, out_, faults_);
+    if (!out_.nodes.empty()) connect_nodes(nodes_json_, root_.find("ports"), broken_, out_, faults_);
     return std::move(out_);
   }
 

@@ -3,19 +3,21 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
 
+#include "graph/compose/let.h"
+#include "graph/compose/parts.h"
 #include "graph/contract/run_params.h"
 #include "graph/node.h"
-#include "graph/text/json_text.h"
 
 namespace flowrun {
 namespace {
 
 using Kind = Value::Kind;
 
-const std::vector<std::string> base_keys = {"about", "seed", "run", "let", "plugins", "models", "nodes", "resolved"};
-const std::vector<std::string> extension_keys = {"extends", "about", "plugins", "swap", "set", "add", "drop"};
+const std::vector<std::string> base_keys = {"about", "seed", "run", "let", "plugins", "parts", "models", "nodes", "resolved"};
+const std::vector<std::string> extension_keys = {"extends", "about", "plugins", "parts", "swap", "set", "add", "drop"};
 
 /// A path of a change, split at dots; `where` is the span that wrote it.
 struct Path {
@@ -34,6 +36,14 @@ Path split(const std::string& text, const Location& where) {
     begin = dot + 1;
   }
 }
+
+/// A change of a node in a part, which is there when the parts stand for their nodes.
+struct InnerChange {
+  enum class Kind { drop, swap, set } kind;
+  Path path;
+  std::string part;  // the node that uses the part
+  Value value;       // of swap and set; of drop the name
+};
 
 class Loader {
  public:
@@ -69,6 +79,13 @@ class Loader {
       return {};
     }
     const Value* extends = root.find("extends");
+    for (const char* ports : {"in", "out"}) {
+      if (const Value* found = extends ? nullptr : root.find(ports)) {
+        faults_.error(found->where, "a file with ports is a part of pipelines, not a pipeline",
+                      "name it in the \"parts\" of a pipeline, and use it there");
+        return {};
+      }
+    }
     check_keys(root, extends ? extension_keys : base_keys, extends != nullptr);
     if (!extends) return root;
     if (!extends->is(Kind::string)) {
@@ -87,9 +104,16 @@ class Loader {
       return faults_.error(path.where, "a path of " + std::to_string(path.parts.size()) + " parts leads nowhere: parameters are not nested so deep");
     }
     if (path.parts[0] == "seed" && path.parts.size() == 1) return pipeline.put("seed", path.where, value);
+    if (put_off(pipeline, {InnerChange::Kind::set, path, "", value})) return;
     Value* object = owner(pipeline, path);
     if (!object) return;
     size_t at = first_;
+    if (const std::string& param = path.parts[at];
+        uses_part(*object) && at + 1 < path.parts.size() && !object->find(param) && param != "in" && param != "streams") {
+      const std::string& user = path.parts[at - 1];
+      return faults_.error(path.where, "can't set \"" + path.text() + "\": " + user + " leaves " + param + " to the part",
+                           "set " + user + "." + param + " as a whole");
+    }
     for (; at + 1 < path.parts.size(); ++at) {
       Value* next = step_into(*object, path.parts[at]);
       if (!next) {
@@ -110,11 +134,29 @@ class Loader {
       Value* item = step_into(*object, last);
       if (!item) return faults_.error(path.where, "can't set \"" + path.text() + "\": the list has no element " + last);
       *item = value;
-    } else if (last == "type" && at == first_) {
+    } else if ((last == "type" || last == "use") && at == first_) {
       faults_.error(path.where, "can't set \"" + path.text() + "\": parameters belong to their type",
                     "use \"swap\", which takes the new type with all its parameters");
     } else {
       object->put(last, path.where, value);
+    }
+  }
+
+  /// Changes of nodes in parts, in the order in which they were met; their values may name a let of the pipeline.
+  std::vector<InnerChange>& inner_changes() { return inner_; }
+  void apply_inner(Value& pipeline) {
+    for (InnerChange& change : std::exchange(inner_, {})) {
+      switch (change.kind) {
+        case InnerChange::Kind::drop:
+          drop(pipeline, change.value);
+          break;
+        case InnerChange::Kind::swap:
+          swap(pipeline, {change.path.text(), change.path.where, std::move(change.value)});
+          break;
+        case InnerChange::Kind::set:
+          set(pipeline, change.path, change.value);
+          break;
+      }
     }
   }
 
@@ -141,6 +183,17 @@ class Loader {
         all->items.insert(all->items.end(), list.items.begin(), list.items.end());
       } else {
         base.put("plugins", list.where, list);
+      }
+    });
+    each(changes, "parts", Kind::object, [&](const Value& object) {
+      Value* all = section(base, "parts", object.where);
+      for (const Member& member : object.members) {
+        if (all->find(member.key)) {
+          faults_.error(member.key_where, "there is a part \"" + member.key + "\" already",
+                        "give it another name, and swap the nodes that shall use it");
+        } else {
+          all->put(member.key, member.key_where, member.value);
+        }
       }
     });
     each(changes, "drop", Kind::array, [&](const Value& list) {
@@ -180,6 +233,27 @@ class Loader {
     if (part.empty() || part.find_first_not_of("0123456789") != std::string::npos || part.size() > 6) return nullptr;
     const size_t index = std::stoul(part);
     return index < value.items.size() ? &value.items[index] : nullptr;
+  }
+
+  /// Keeps a change for later if it is one of a node in a part: "large/crop" where "large" uses a part.
+  bool put_off(Value& pipeline, InnerChange change) {
+    const bool qualified = change.path.parts[0] == "nodes" && change.path.parts.size() > 1;
+    const std::string& name = change.path.parts[qualified ? 1 : 0];
+    const Value* nodes = pipeline.find("nodes");
+    if (!nodes || nodes->find(name)) return false;
+    for (size_t slash = name.rfind('/'); slash != std::string::npos && slash > 0; slash = name.rfind('/', slash - 1)) {
+      change.part = name.substr(0, slash);
+      const Value* user = nodes->find(change.part);
+      if (!user || !uses_part(*user)) continue;
+      inner_.push_back(std::move(change));
+      return true;
+    }
+    return false;
+  }
+
+  /// What was changed in a part is gone with the node that used it.
+  void forget_inner(const std::string& name) {
+    std::erase_if(inner_, [&](const InnerChange& change) { return change.part == name; });
   }
 
   /// The object that holds the named node or model: `name`, `nodes.name` or `models.name`.
@@ -272,8 +346,9 @@ class Loader {
     if (!item.is(Kind::string)) return faults_.error(item.where, "drop takes names of nodes or models");
     size_t next = 0;
     const Path path = split(item.string, item.where);
-    if (!named(base, path, next)) return;
+    if (put_off(base, {InnerChange::Kind::drop, path, "", item}) || !named(base, path, next)) return;
     const std::string& name = path.parts[next - 1];
+    forget_inner(name);
     for (const char* section : {"nodes", "models"}) {
       if (next == 2 && path.parts[0] != section) continue;
       if (Value* all = base.find(section); all && all->erase(name)) return;
@@ -282,11 +357,16 @@ class Loader {
 
   void swap(Value& base, const Member& change) {
     size_t next = 0;
-    Value* node = named(base, split(change.key, change.key_where), next);
+    const Path path = split(change.key, change.key_where);
+    if (put_off(base, {InnerChange::Kind::swap, path, "", change.value})) return;
+    Value* node = named(base, path, next);
     if (!node) return;
+    forget_inner(path.parts[next - 1]);
     Value fresh = change.value;
     if (fresh.is(Kind::object)) {
-      for (const char* kept : {"in", "after", "stream", "at"}) {
+      const bool parts = uses_part(*node) && uses_part(fresh);
+      for (const char* kept : {"in", "after", "stream", "at", "streams"}) {
+        if (kept == std::string_view("streams") && !parts) continue;
         if (const Value* old = node->find(kept); old && !fresh.find(kept)) fresh.put(kept, old->where, *old);
       }
     }
@@ -309,98 +389,9 @@ class Loader {
 
   Diagnostics& faults_;
   std::vector<std::string> open_;
+  std::vector<InnerChange> inner_;
   size_t first_ = 1;
 };
-
-/// Replaces "$name" (a whole string: any value) and "${name}" (inside a string: text).
-class Substitution {
- public:
-  Substitution(const Value* let, Diagnostics& faults) : let_(let), faults_(faults) {}
-
-  void apply(Value& value, int depth = 0) {
-    if (circular_) return;
-    constexpr size_t most = 1'000'000;  // values that hold each other several times grow without end
-    if (++applied_ > most) {
-      circular_ = true;
-      return faults_.error(value.where, "let stands for more than a million values");
-    }
-    for (Value& item : value.items) apply(item, depth);
-    for (Member& member : value.members) apply(member.value, depth);
-    if (!value.is(Kind::string)) return;
-    if (value.string.size() > 1 && value.string[0] == '$' && value.string[1] != '{' && value.string[1] != '$') {
-      const Location where = value.where;
-      if (const Value* found = lookup(value.string.substr(1), where, depth)) {
-        value = *found;
-        relocate(value, where);
-        apply(value, depth + 1);
-      }
-    } else {
-      interpolate(value, depth);
-    }
-  }
-
- private:
-  const Value* lookup(const std::string& name, const Location& where, int depth) {
-    if (circular_) return nullptr;
-    const Value* found = let_ ? let_->find(name) : nullptr;
-    if (found && depth < 16) return found;
-    circular_ = found != nullptr;  // it would be met again and again
-    const std::vector<std::string> names = let_ ? let_->keys() : std::vector<std::string>{};
-    faults_.error(where, found ? "let \"" + name + "\" refers to itself" : "no let \"" + name + "\"",
-                  found ? "" : did_you_mean(name, names) + (names.empty() ? "the pipeline has no \"let\"" : "there are: " + join(names)));
-    return nullptr;
-  }
-
-  void interpolate(Value& value, int depth) {
-    std::string out;
-    std::string_view rest = value.string;
-    while (!rest.empty()) {
-      const size_t dollar = rest.find('$');
-      out += rest.substr(0, dollar);
-      if (dollar == std::string_view::npos) break;
-      rest.remove_prefix(dollar);
-      const size_t close = rest.find('}');
-      if (rest.starts_with("$$")) {
-        out += '$';
-        rest.remove_prefix(2);
-      } else if (rest.starts_with("${") && close != std::string_view::npos) {
-        const Value* found = lookup(std::string(rest.substr(2, close - 2)), value.where, depth);
-        if (!found) return;
-        Value text = *found;
-        apply(text, depth + 1);
-        out += text.is(Kind::string) ? text.string : json_text(to_json(text));
-        rest.remove_prefix(close + 1);
-      } else {
-        out += '$';
-        rest.remove_prefix(1);
-      }
-    }
-    value.string = out;
-  }
-
-  static void relocate(Value& value, const Location& where) {
-    value.where = where;
-    for (Value& item : value.items) relocate(item, where);
-    for (Member& member : value.members) {
-      member.key_where = where;
-      relocate(member.value, where);
-    }
-  }
-
-  const Value* let_;
-  Diagnostics& faults_;
-  bool circular_ = false;
-  size_t applied_ = 0;
-};
-
-void move_into(Value& value, const std::shared_ptr<const Source>& source) {
-  value.where.source = source;
-  for (Value& item : value.items) move_into(item, source);
-  for (Member& member : value.members) {
-    member.key_where.source = source;
-    move_into(member.value, source);
-  }
-}
 
 /// `path=value`: the value is JSON if it parses, else a string.
 void apply_set(Loader& loader, Value& pipeline, const std::string& argument, Diagnostics& faults) {
@@ -423,10 +414,23 @@ void apply_set(Loader& loader, Value& pipeline, const std::string& argument, Dia
   loader.set(pipeline, split(argument.substr(0, equals), {source, 0, equals}), value);
 }
 
+/// The section, which the pipeline then has no more.
+Value taken(Value& pipeline, const std::string& section) {
+  Value* found = pipeline.find(section);
+  Value out = found ? std::move(*found) : Value{};
+  pipeline.erase(section);
+  return out;
+}
+
+bool any_uses_part(const Value& pipeline) {
+  const Value* nodes = pipeline.find("nodes");
+  return nodes && std::any_of(nodes->members.begin(), nodes->members.end(), [](const Member& member) { return uses_part(member.value); });
+}
+
 Value finish(Loader& loader, Value pipeline, const std::vector<std::string>& sets, Diagnostics& faults) {
   if (!pipeline.is(Kind::object)) return pipeline;
   const size_t before = faults.count();
-  for (const char* section : {"run", "let", "models", "nodes"}) {
+  for (const char* section : {"run", "let", "parts", "models", "nodes"}) {
     const Value* value = pipeline.find(section);
     if (value && !value->is(Kind::object)) {
       faults.error(value->where, std::string(section) + " must be an object, not " + kind_name(value->kind));
@@ -434,13 +438,18 @@ Value finish(Loader& loader, Value pipeline, const std::vector<std::string>& set
   }
   if (faults.count() != before) return {};
   for (const std::string& argument : sets) apply_set(loader, pipeline, argument, faults);
-  const Value let = pipeline.find("let") ? *pipeline.find("let") : Value{};
-  pipeline.erase("let");
+  const Value let = taken(pipeline, "let"), parts = taken(pipeline, "parts");  // a part has a let of its own
   const size_t changed = faults.count();
-  Substitution(&let, faults).apply(pipeline);
+  size_t visited = 0;
+  Substitution put_in(&let, visited, faults);
+  put_in.apply(pipeline);
+  for (InnerChange& change : loader.inner_changes()) put_in.apply(change.value);
+  if (faults.count() == changed && any_uses_part(pipeline)) expand_parts(pipeline, &parts, visited, faults);
   // A change that could not be made leaves what was there, which is worth checking; a "$name" that stands for nothing
-  // is not.
-  return faults.count() == changed ? pipeline : Value{};
+  // is not, nor is a part that can't be used.
+  if (faults.count() != changed) return {};
+  loader.apply_inner(pipeline);
+  return pipeline;
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ struct Line {
 };
 
 Line line_of(const Location& where) {
-  const std::string_view text = where.source->text;
+  const std::string_view text = where.source->file ? where.source->file->text : where.source->text;
   const size_t offset = std::min(where.offset, text.size());
   const size_t before = offset == 0 ? std::string_view::npos : text.rfind('\n', offset - 1);
   const size_t begin = before == std::string_view::npos ? 0 : before + 1;
@@ -57,6 +57,14 @@ LineColumn line_and_column(const Location& where) {
   return {line.number, line.column};
 }
 
+std::vector<Location> uses_of(const Location& where) {
+  std::vector<Location> out;
+  for (const Source* source = where.source.get(); source != nullptr && source->used_at; source = source->used_at->source.get()) {
+    out.push_back(*source->used_at);
+  }
+  return out;
+}
+
 void Diagnostics::error(const Location& where, std::string message, std::string hint) {
   constexpr size_t longest = 1000;  // neither a name of megabytes nor a list of a thousand names helps the user
   if (message.size() > longest) message = message.substr(0, longest) + "…";
@@ -95,6 +103,10 @@ std::string Diagnostics::render() const {
       const size_t end = std::min(hint.find('\n'), hint.size());
       out += "  " + std::string(hint.substr(0, end)) + "\n";
       hint.remove_prefix(std::min(end + 1, hint.size()));
+    }
+    for (const Location& use : uses_of(fault.where)) {
+      const LineColumn place = line_and_column(use);
+      out += "  used here: " + use.source->name + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) + "\n";
     }
   }
   if (count() > most) out += "and " + std::to_string(count() - most) + " more\n";

@@ -9,10 +9,15 @@
 
 namespace flowrun {
 
-/// A text that can be pointed into: a pipeline file, or the argument of a --set.
+struct Location;
+
+/// A text that can be pointed into: a pipeline file, or the argument of a --set. Each use of a part is a source of its own,
+/// with the text of the part's file.
 struct Source {
-  std::string name;  // as the user gave it
-  std::string text;
+  std::string name;                                   // as the user gave it
+  std::string text;                                   // of a part in use: that of `file`
+  std::shared_ptr<const Source> file = nullptr;       // of a part in use
+  std::shared_ptr<const Location> used_at = nullptr;  // the node that uses it; may itself stand in a part
 };
 
 /// A span of a source; without one, the fault has no place (for example: a file is missing).
@@ -28,6 +33,9 @@ struct LineColumn {
 };
 LineColumn line_and_column(const Location& where);
 
+/// Where a part is used, if the location is in one: from the inside out.
+std::vector<Location> uses_of(const Location& where);
+
 /// Faults are collected, so that one run shows them all. Not thread-safe.
 class Diagnostics {
  public:
@@ -41,7 +49,7 @@ class Diagnostics {
   void error(const Location& where, std::string message, std::string hint = "");
   bool empty() const { return faults_.empty(); }
   size_t count() const { return faults_.size(); }
-  /// `file:line:column: error: message`, the line, a caret under the span, the hint; then the count.
+  /// `file:line:column: error: message`, the line, a caret under the span, the hint, where a part is used; then the count.
   std::string render() const;
   /// Sorted by file, in the order in which files were first met, then by place in the file.
   std::vector<Fault> sorted() const;

@@ -11,8 +11,10 @@ namespace {
 
 using nlohmann::ordered_json;
 
+bool same_place(const Location& a, const Location& b) { return a.source == b.source && a.offset == b.offset; }
+
 bool holds(const Value& value, const Location& where) {
-  const auto is_there = [&](const Location& here) { return here.source == where.source && here.offset == where.offset; };
+  const auto is_there = [&](const Location& here) { return same_place(here, where); };
   return is_there(value.where) || std::any_of(value.items.begin(), value.items.end(), [&](const Value& item) { return holds(item, where); }) ||
          std::any_of(value.members.begin(), value.members.end(),
                      [&](const Member& member) { return is_there(member.key_where) || holds(member.value, where); });
@@ -23,7 +25,7 @@ ordered_json node_at(const Value& pipeline, const Location& where) {
   const Value* const nodes = pipeline.find("nodes");
   if (nodes == nullptr || !where.source) return nullptr;
   for (const Member& node : nodes->members) {
-    if ((node.key_where.source == where.source && node.key_where.offset == where.offset) || holds(node.value, where)) return node.key;
+    if (same_place(node.key_where, where) || holds(node.value, where)) return node.key;
   }
   return nullptr;
 }
@@ -36,6 +38,11 @@ ordered_json fault_json(const Diagnostics::Fault& fault, const Value& pipeline) 
   }
   out["message"] = fault.message;
   out["hint"] = fault.hint.empty() ? ordered_json(nullptr) : ordered_json(fault.hint);
+  out["used_at"] = ordered_json::array();
+  for (const Location& use : uses_of(fault.where)) {
+    const LineColumn place = line_and_column(use);
+    out["used_at"].push_back({{"file", use.source->name}, {"line", place.line}, {"column", place.column}});
+  }
   return out;
 }
 
