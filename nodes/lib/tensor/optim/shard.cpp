@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <numeric>
 #include <stdexcept>
-#include <unordered_map>
 
 #include "nodes/lib/tensor/ranks/ranks.h"
 
@@ -34,40 +33,63 @@ std::vector<int> shard_owners(const std::vector<int64_t>& sizes, int64_t world) 
   return out;
 }
 
-Shards::Shards(const RunInfo& run, std::vector<std::string> names, std::vector<Tensor> values)
-    : names_(std::move(names)), values_(std::move(values)), owners_(shard_owners(sizes_of(values_), run.world)), rank_(run.rank) {}
+Shards::Shards(const RunInfo& run, std::vector<std::string> names, std::vector<Tensor> values, std::vector<StateSlot> slots)
+    : names_(std::move(names)),
+      values_(std::move(values)),
+      slots_(std::move(slots)),
+      owners_(shard_owners(sizes_of(values_), run.world)),
+      rank_(run.rank) {}
 
 bool Shards::mine(size_t parameter) const { return owners_.at(parameter) == rank_; }
 
 void Shards::share(const RunInfo& run) const { ranks::share(run, values_, owners_, "the exchange of updated weights"); }
 
+Tensor Shards::state(const States& states, size_t parameter, const StateSlot& slot) const {
+  const auto found = states.find(names_[parameter] + "." + slot.name);
+  return found == states.end() ? Tensor() : found->second;
+}
+
+Tensor Shards::sum_scalars(const RunInfo& run, const States& states) const {
+  const auto scalars = std::count_if(slots_.begin(), slots_.end(), [](const StateSlot& slot) { return slot.scalar; });
+  Tensor out = at::zeros({static_cast<int64_t>(names_.size()), 1 + scalars}, at::kDouble);
+  for (size_t i = 0; i < names_.size(); ++i) {
+    const Tensor row = out[static_cast<int64_t>(i)];
+    int64_t column = 1;
+    for (const StateSlot& slot : slots_) {
+      const Tensor value = state(states, i, slot);
+      if (value.defined()) row[0].fill_(1);
+      if (slot.scalar && value.defined()) row[column].copy_(value);
+      column += slot.scalar ? 1 : 0;
+    }
+  }
+  return ranks::sum(run, out, "the states of the optimizer");
+}
+
 void Shards::gather(const RunInfo& run, const std::vector<std::pair<std::string, Tensor>>& own) {
   const at::NoGradGuard no_grad;
-  const std::unordered_map<std::string, Tensor> states(own.begin(), own.end());
-  const auto state = [&](size_t i, const char* field) {
-    const auto found = states.find(names_[i] + field);
-    return found == states.end() ? Tensor() : found->second;
-  };
-  // Parameters that no loss has reached yet have no state.
-  Tensor steps = at::zeros({static_cast<int64_t>(names_.size())}, at::kDouble);
-  for (size_t i = 0; i < names_.size(); ++i) {
-    if (const Tensor step = state(i, ".step"); step.defined()) steps[static_cast<int64_t>(i)].copy_(step);
-  }
-  steps = ranks::sum(run, steps, "the states of the optimizer");
+  const States states(own.begin(), own.end());
+  const Tensor scalars = sum_scalars(run, states);
   forget();
+  // Parameters that no loss has reached yet have no state.
   std::vector<size_t> there;
   std::vector<Tensor> like;
   std::vector<int> owners;
   for (size_t i = 0; i < names_.size(); ++i) {
-    if (steps[static_cast<int64_t>(i)].item<double>() > 0) there.push_back(i), like.push_back(values_[i]), owners.push_back(owners_[i]);
+    if (scalars[static_cast<int64_t>(i)][0].item<double>() > 0) there.push_back(i), like.push_back(values_[i]), owners.push_back(owners_[i]);
   }
-  for (const char* const field : {".exp_avg", ".exp_avg_sq"}) {
+  int64_t column = 1;
+  for (const StateSlot& slot : slots_) {
+    const auto keep = [&](size_t i, const Tensor& value) { gathered_.emplace_back(names_[i] + "." + slot.name, value); };
+    if (slot.scalar) {
+      for (const size_t i : there) keep(i, scalars[static_cast<int64_t>(i)][column].to(at::kFloat));
+      ++column;
+      continue;
+    }
     std::vector<Tensor> mine;
-    for (const size_t i : there) mine.push_back(state(i, field));
+    for (const size_t i : there) mine.push_back(state(states, i, slot));
     const std::vector<Tensor> all = ranks::gather_to_first(run, mine, like, owners, "the states of the optimizer");
-    for (size_t k = 0; k < all.size(); ++k) gathered_.emplace_back(names_[there[k]] + field, all[k]);
+    for (size_t k = 0; k < all.size(); ++k) keep(there[k], all[k]);
   }
-  for (const size_t i : there) gathered_.emplace_back(names_[i] + ".step", steps[static_cast<int64_t>(i)].to(at::kFloat));
   whole_ = true;
 }
 

@@ -1,0 +1,190 @@
+#include "nodes/lib/tensor/optim/learner.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/stack.h>
+#include <cmath>
+#include <cstdio>
+
+#include "graph/contract/period.h"
+#include "nodes/lib/tensor/types/tensor_state.h"
+
+namespace flowrun::train {
+namespace {
+
+const Choices& schedules() {
+  static const Choices choices = {"cosine", "linear", "constant"};
+  return choices;
+}
+
+const Choices& scalings() {
+  static const Choices choices = {"none", "linear", "sqrt"};
+  return choices;
+}
+
+Shape shape(const std::string& name) { return name == "cosine" ? Shape::cosine : name == "linear" ? Shape::linear : Shape::constant; }
+
+std::string text(double value) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.4g", value);
+  return buffer;
+}
+
+}  // namespace
+
+void LearnerParams::describe(ParamVisitor& param, const LearnerWords& words, const std::function<void()>& own) {
+  param.writes("models", models, "The models to train.", /*many=*/true);
+  param("lr", lr, words.lr);
+  param("schedule", schedule, schedules(), "How the learning rate goes from max to final after the warm-up.");
+  param("warmup_epochs", warmup_epochs, Range{-1}, words.warmup_epochs);
+  param("weight_decay", weight_decay, not_negative, words.weight_decay);
+  param("weight_decay_final", weight_decay_final, Range{-1}, "Reached at the last step; -1: constant.");
+  param("weight_decay_schedule", weight_decay_schedule, schedules(), "How the weight decay gets to its final value.");
+  own();
+  param("clip", clip, not_negative, "Largest norm of all gradients together; 0: no clipping.");
+  param("stretch", stretch, Range{0.1, 10}, "Length of the schedules over the length of the run.");
+  param("lr_scaling", lr_scaling, scalings(), "How learning rates follow the batch size.");
+  param("reference_batch", reference_batch, Range{1}, "The batch for which lr is given, when it is scaled.");
+  param("lr_multipliers", lr_multipliers, not_negative, "One factor per model; empty: 1 for all.");
+  param("layer_decay", layer_decay, Range{0.01, 1}, "Factor of the learning rate from each block of an encoder to the one before it; 1: none.");
+  param("norm_every", norm_every, "How often the norm of all gradients is reported as grad_norm: \"20 steps\"; empty: never.");
+  param.incidental()("shard", shard,
+                     "With several ranks: each keeps the moments of its part of the parameters alone and updates those (ZeRO-1). Results, and "
+                     "what checkpoints hold, are the same.");
+  param("decay_tokens", decay_tokens, "Whether class, register and mask tokens decay, as in MAE and I-JEPA.");
+}
+
+std::optional<ParamFault> LearnerParams::check() const {
+  if (!norm_every.empty() && !Period::parse(norm_every)) return ParamFault{"norm_every", Period::fault("norm_every", norm_every)};
+  if (!lr_multipliers.empty() && lr_multipliers.size() != models.names.size()) {
+    return ParamFault{"lr_multipliers", "lr_multipliers must have one factor per model"};
+  }
+  return {};
+}
+
+void Learner::open(const OpenContext& context, const LearnerParams& params, std::shared_ptr<const Rule> rule, bool everything_decays) {
+  params_ = &params;
+  open_schedules(context);
+  for (size_t m = 0; m < params.models.size(); ++m) {
+    model::require_not_frozen(params.models[m], params.models.names[m]);
+    params.models[m].parameters().set_trainable();
+  }
+  open_optimizer(context, std::move(rule), everything_decays);
+  auto [names, values] = trained();
+  if (context.run.records) homes_.emplace(values);
+  exchange_ = ranks::gradient_exchange(context.run, std::move(values), std::move(names));
+}
+
+void Learner::open_schedules(const OpenContext& context) {
+  const RunInfo& run = context.run;
+  const double epochs = static_cast<double>(run.total_steps) / static_cast<double>(run.steps_per_epoch);
+  const double warmup = params_->warmup_epochs < 0 ? params_->warmup_share * epochs : params_->warmup_epochs;
+  if (warmup > params_->stretch * epochs) {
+    throw NodeError("warmup_epochs = " + std::to_string(warmup) + " is longer than the run of " + std::to_string(epochs) + " epochs");
+  }
+  length_ = Length::of(epochs, warmup, run.steps_per_epoch, params_->stretch);
+  const double ratio = static_cast<double>(run.batch) / params_->reference_batch;
+  const double scale = params_->lr_scaling == "linear" ? ratio : params_->lr_scaling == "sqrt" ? std::sqrt(ratio) : 1.0;
+  const LearningRate& lr = params_->lr;
+  lr_ = {lr.start * scale, lr.max * scale, lr.final * scale, shape(params_->schedule)};
+  if (params_->lr_scaling != "none") {
+    log_info(context.name + ": lr_scaling " + params_->lr_scaling + " from a batch of " + text(params_->reference_batch) + " to " +
+             std::to_string(run.batch) + ": lr.max " + text(lr.max) + " x " + text(scale) + " = " + text(lr_.max));
+  }
+  const double final_decay = params_->weight_decay_final < 0 ? params_->weight_decay : params_->weight_decay_final;
+  weight_decay_ = {params_->weight_decay, final_decay, shape(params_->weight_decay_schedule)};
+}
+
+void Learner::open_optimizer(const OpenContext& context, std::shared_ptr<const Rule> rule, bool everything_decays) {
+  const RunInfo& run = context.run;
+  optimizer_.emplace(std::move(rule), Decayed{.tokens = params_->decay_tokens, .everything = everything_decays});
+  if (params_->shard && run.ranks != nullptr) {
+    auto [names, values] = trained();
+    shards_.emplace(run, std::move(names), std::move(values), optimizer_->rule().slots());
+    ranks::on_snapshot(run, [this, &run] { shards_->gather(run, optimizer_->state()); });
+  }
+  size_t next = 0;  // of all models' trained parameters
+  for (size_t m = 0; m < params_->models.size(); ++m) {
+    model::Parameters& parameters = params_->models[m].parameters();
+    std::vector<bool> kept;
+    for (const model::Parameter& parameter : parameters) {
+      const bool trains = parameter.value.requires_grad();
+      kept.push_back(!shards_ || (trains && shards_->mine(next)));
+      next += trains ? 1 : 0;
+    }
+    const double multiplier = params_->lr_multipliers.empty() ? 1.0 : params_->lr_multipliers[m];
+    optimizer_->add(params_->models.names[m], parameters, multiplier, rate_factors(m), std::move(kept));
+  }
+}
+
+/// Empty: 1 for all.
+std::vector<double> Learner::rate_factors(size_t model) const {
+  const bool encoder = dynamic_cast<model::Encoder*>(&params_->models[model]) != nullptr;
+  if (!encoder || params_->layer_decay == 1) return {};
+  return layer_decay_factors(params_->models[model].parameters(), params_->layer_decay);
+}
+
+void Learner::backward(const Tensor& loss, const FoldContext& context) {
+  // On the GPU a look at the value would wait for it; report.metrics looks when it reports.
+  if (!homes_ && loss.is_cpu() && !std::isfinite(loss.item<double>())) {
+    throw NodeError("the loss is " + std::to_string(loss.item<double>()) + "; a lower lr.max or a longer warm-up is the usual cure");
+  }
+  if (homes_) homes_->begin();
+  exchange_->backward(context.count == 1 ? loss : loss.div(static_cast<double>(context.count)), context.index + 1 == context.count);
+  if (homes_) homes_->settle();
+}
+
+void Learner::step(StepContext& context) {
+  const int64_t schedule_step = context.run.schedule_step(context.step);
+  const double lr = lr_.at(schedule_step, length_);
+  clip(context);
+  optimizer_->step(lr, weight_decay_.at(schedule_step, length_));
+  optimizer_->zero_grad();
+  if (homes_) homes_->clear();
+  if (shards_) shards_->forget(), shards_->share(context.run);
+  context.report("lr", lr);
+}
+
+/// Also reports the norm, at its steps.
+void Learner::clip(StepContext& context) const {
+  const bool report = !params_->norm_every.empty() && Period::parse(params_->norm_every)->due(context.step, context.run);
+  if (params_->clip == 0 && !report) return;
+  const at::NoGradGuard no_grad;
+  const std::vector<Tensor> all = gradients();
+  const Tensor norm = at::stack(at::_foreach_norm(all, 2)).norm();
+  if (report) context.report("grad_norm", norm.item<double>());
+  if (params_->clip > 0) at::_foreach_mul_(all, norm.add(1e-6).reciprocal().mul(params_->clip).clamp_max(1.0));
+}
+
+State Learner::save() const { return to_state(shards_ ? shards_->gathered() : optimizer_->state()); }
+
+void Learner::restore(const State& state) {
+  for (const auto& [name, array] : state) optimizer_->restore(name, to_tensor(array));
+}
+
+/// Names and values of the parameters that want a gradient, in the order of the forward pass.
+std::pair<std::vector<std::string>, std::vector<Tensor>> Learner::trained() const {
+  std::vector<std::string> names;
+  std::vector<Tensor> values;
+  for (size_t m = 0; m < params_->models.size(); ++m) {
+    for (const model::Parameter& parameter : params_->models[m].parameters()) {
+      if (!parameter.value.requires_grad()) continue;
+      values.push_back(parameter.value);
+      names.push_back(params_->models.names[m] + "." + parameter.name);
+    }
+  }
+  return {names, values};
+}
+
+std::vector<Tensor> Learner::gradients() const {
+  std::vector<Tensor> out;
+  for (size_t m = 0; m < params_->models.size(); ++m) {
+    for (const model::Parameter& parameter : params_->models[m].parameters()) {
+      if (parameter.value.grad().defined()) out.push_back(parameter.value.grad());
+    }
+  }
+  return out;
+}
+
+}  // namespace flowrun::train
