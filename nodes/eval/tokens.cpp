@@ -1,6 +1,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 
+#include "graph/node.h"
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/types/device_types.h"
 

@@ -1,3 +1,4 @@
+#include "graph/node.h"
 #include "nodes/lib/tensor/device/send.h"
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/types/check_masks.h"

@@ -2,6 +2,7 @@
 #include <map>
 #include <optional>
 
+#include "graph/node.h"
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/target/normalised.h"
 #include "nodes/lib/tensor/types/check_masks.h"

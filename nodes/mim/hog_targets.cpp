@@ -1,3 +1,4 @@
+#include "graph/node.h"
 #include "nodes/lib/tensor/target/hog.h"
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"

@@ -1,5 +1,6 @@
 #include <ATen/core/grad_mode.h>
 
+#include "graph/node.h"
 #include "nodes/lib/tensor/target/normalised.h"
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"

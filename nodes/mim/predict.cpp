@@ -1,3 +1,4 @@
+#include "graph/node.h"
 #include "nodes/lib/tensor/model/predictor.h"
 #include "nodes/lib/tensor/types/device_types.h"
 

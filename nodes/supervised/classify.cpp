@@ -1,5 +1,6 @@
 #include <ATen/core/grad_mode.h>
 
+#include "graph/node.h"
 #include "nodes/lib/tensor/device/send.h"
 #include "nodes/lib/tensor/model/classifier.h"
 #include "nodes/lib/tensor/types/device_types.h"
