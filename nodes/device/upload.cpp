@@ -2,6 +2,7 @@
 #include <ATen/ops/from_blob.h>
 #include <algorithm>
 
+#include "graph/node.h"
 #include "nodes/lib/host/types/host_types.h"
 #include "nodes/lib/tensor/device/send.h"
 #include "nodes/lib/tensor/device/torch_device.h"

@@ -1,6 +1,7 @@
 #include <ATen/ops/full.h>
 #include <algorithm>
 
+#include "graph/node.h"
 #include "nodes/lib/tensor/metric/confusion.h"
 #include "nodes/lib/tensor/metric/label_histogram.h"
 #include "nodes/lib/tensor/model/probe.h"

@@ -1,6 +1,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 
+#include "graph/node.h"
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
@@ -24,6 +25,15 @@ struct FrozenTokens {
     void describe(auto& param) { param.reads("model", model, "The encoder; the paper evaluates the teacher."); }
   };
   Params params;
+
+  void plan(NodePlan& plan) const {
+    plan.passes.push_back({params.model.names[0], /*gradient=*/false, [&model = *params.model, element = plan.group.element](const MaskCounts&) {
+                             return model.cost({.whole = true, .element = element}).value_or(Cost());
+                           }});
+    const model::EncoderShape shape = params.model->shape();
+    const auto tokens = static_cast<double>(shape.patches() + shape.prefix);
+    plan.out["tokens"] = Planned::of({plan.group.images, tokens, static_cast<double>(shape.width)}, "float32", 4);
+  }
 
   void run(Ports& port, const GroupContext&) const {
     const at::NoGradGuard no_grad;

@@ -1,3 +1,4 @@
+#include "graph/node.h"
 #include "nodes/lib/host/image/decode_rules.h"
 
 namespace flowrun {

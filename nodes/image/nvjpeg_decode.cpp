@@ -1,3 +1,4 @@
+#include "graph/node.h"
 #include "nodes/lib/host/device/jpeg_device.h"
 #include "nodes/lib/host/image/decode_rules.h"
 

@@ -1,3 +1,4 @@
+#include "graph/node.h"
 #include "nodes/lib/tensor/loss/compare.h"
 
 namespace flowrun {

@@ -1,4 +1,5 @@
 #include "graph/contract/period.h"
+#include "graph/node.h"
 #include "nodes/lib/tensor/loss/compare.h"
 
 namespace flowrun {

@@ -1,3 +1,4 @@
+#include "graph/node.h"
 #include "nodes/lib/tensor/target/hog.h"
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"
@@ -34,6 +35,13 @@ struct HogTargets {
     }
   };
   Params params;
+
+  void plan(NodePlan& plan) const {
+    const MaskCounts& masks = plan.group.masks;
+    const int64_t cells = params.patch / params.cell;
+    plan.out["target"] =
+        Planned::of({plan.group.rows, masks.regions, masks.patches, static_cast<double>(3 * params.bins * cells * cells)}, "float32", 4);
+  }
 
   void run(Ports& port, const GroupContext&) const {
     const Tensor& images = port.image->images_BCHW;

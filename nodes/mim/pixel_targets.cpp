@@ -1,5 +1,6 @@
 #include <ATen/core/grad_mode.h>
 
+#include "graph/node.h"
 #include "nodes/lib/tensor/target/normalised.h"
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"
@@ -34,6 +35,12 @@ struct PixelTargets {
     }
   };
   Params params;
+
+  void plan(NodePlan& plan) const {
+    const MaskCounts& masks = plan.group.masks;
+    const auto values = static_cast<double>(3 * params.patch * params.patch);
+    plan.out["target"] = Planned::of({plan.group.rows, masks.regions, masks.patches, values}, "float32", 4);
+  }
 
   void run(Ports& port, const GroupContext&) const {
     const Tensor& images = port.image->images_BCHW;

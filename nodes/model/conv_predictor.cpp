@@ -1,5 +1,6 @@
 #include "nodes/lib/tensor/model/conv_predictor.h"
 
+#include "graph/node.h"
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/model/model_params.h"
 

@@ -1,3 +1,4 @@
+#include "graph/node.h"
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/model/model_params.h"
 #include "nodes/lib/tensor/model/transformer_predictor.h"

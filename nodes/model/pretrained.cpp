@@ -1,3 +1,4 @@
+#include "graph/node.h"
 #include "io/error.h"
 #include "nodes/lib/tensor/device/torch_device.h"
 #include "nodes/lib/tensor/model/import.h"

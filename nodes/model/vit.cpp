@@ -1,5 +1,6 @@
 #include "nodes/lib/tensor/model/vit.h"
 
+#include "graph/node.h"
 #include "nodes/lib/tensor/model/model_params.h"
 
 namespace flowrun {

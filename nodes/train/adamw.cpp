@@ -1,3 +1,4 @@
+#include "graph/node.h"
 #include "nodes/lib/tensor/optim/adamw_math.h"
 #include "nodes/lib/tensor/optim/learner.h"
 

@@ -1,3 +1,4 @@
+#include "graph/node.h"
 #include "nodes/lib/tensor/device/side_stream.h"
 #include "nodes/lib/tensor/model/module.h"
 #include "nodes/lib/tensor/optim/adamw_math.h"

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "graph/node.h"
 #include "nodes/lib/tensor/optim/head_optimizers.h"
 #include "nodes/lib/tensor/optim/schedule.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
