@@ -24,6 +24,8 @@
 //                                                  to equal shapes; negative: not to be recorded at all
 //   bool reads(const FoldContext&) const           of nodes with a fold(): false where that fold looks at nothing it is
 //                                                  handed, at most steps say; without it a fold always reads
+//   void plan(NodePlan&) const                     for `flowrun plan`: the models it runs, and shapes of its outputs that follow
+//                                                  from them (planned.h)
 //   std::optional<ParamFault> Params::check() const  rules between parameters
 #pragma once
 
@@ -42,6 +44,8 @@
 #include "graph/text/error.h"
 
 namespace flowrun {
+
+class NodePlan;  // planned.h
 
 struct NodeInfo {
   const char* type;   // family.name
@@ -183,6 +187,8 @@ class Node {
   virtual std::optional<Grouping> grouping() const = 0;
   virtual int64_t variant(const GroupContext& context) const = 0;
   virtual bool reads(const FoldContext& context) const = 0;
+  /// Models that the node names are open, with shapes alone; nothing else of it is.
+  virtual void plan(NodePlan& plan) const = 0;
   virtual std::optional<State> save() const = 0;
   virtual void restore(const State& state) = 0;
 };

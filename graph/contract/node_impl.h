@@ -107,6 +107,9 @@ class NodeOf final : public Node {
     if constexpr (requires(const N& n) { n.reads(context); }) return node_.reads(context);
     return true;
   }
+  void plan(NodePlan& plan) const override {
+    if constexpr (requires(const N& n) { n.plan(plan); }) node_.plan(plan);
+  }
   std::optional<State> save() const override {
     if constexpr (requires(const N& n) { n.save(); }) return node_.save();
     return {};

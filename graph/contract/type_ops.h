@@ -2,16 +2,24 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <type_traits>
 
 namespace flowrun {
+
+struct Planned;       // planned.h
+struct PlannedGroup;  // planned.h
+struct Shown;         // shown.h
 
 /// What the engine needs to know of a type that travels through a port. T has `static constexpr const char* type_name`,
 /// a default constructor, and optionally `void release()` (frees what must not outlive the last reader; without it the
 /// object keeps its memory for the next record), `size_t bytes() const` (counted against run.memory), an assignment (only
 /// outputs of batch nodes that have it can be shared between runs), and what inputs of recorded work need: `std::string
 /// shape() const`, and `void refill(const T& from)`, which puts values of the same shape where its own are.
+///
+/// To those who look at a run it tells of itself, optionally, by `void show(Shown&, int64_t place, int64_t samples) const`, and
+/// before a run by `static void plan(const PlannedGroup&, Planned&)`.
 struct TypeOps {
   const char* name;
   void* (*make)();
@@ -22,6 +30,8 @@ struct TypeOps {
   bool releases;                             // has release()
   std::string (*shape)(const void*);         // null: T can't be the input of recorded work; likewise refill
   void (*refill)(void* to, const void* from);
+  void (*show)(const void*, Shown& out, int64_t place, int64_t samples);  // null: it tells nothing of itself; likewise plan
+  void (*plan)(const PlannedGroup& group, Planned& out);
 };
 
 template <class T>
@@ -50,6 +60,18 @@ constexpr auto refill_op() -> void (*)(void*, const void*) {
   return nullptr;
 }
 template <class T>
+constexpr auto show_op() -> void (*)(const void*, Shown&, int64_t, int64_t) {
+  if constexpr (requires(const T& value, Shown& out) { value.show(out, int64_t{}, int64_t{}); }) {
+    return [](const void* p, Shown& out, int64_t place, int64_t samples) { static_cast<const T*>(p)->show(out, place, samples); };
+  }
+  return nullptr;
+}
+template <class T>
+constexpr auto plan_op() -> void (*)(const PlannedGroup&, Planned&) {
+  if constexpr (requires(const PlannedGroup& group, Planned& out) { T::plan(group, out); }) return &T::plan;
+  return nullptr;
+}
+template <class T>
 constexpr auto copy_op() -> void (*)(void*, const void*) {
   if constexpr (std::is_copy_assignable_v<T>) return [](void* to, const void* from) { *static_cast<T*>(to) = *static_cast<const T*>(from); };
   return nullptr;
@@ -71,7 +93,9 @@ const TypeOps& type_ops() {
                            .copy = copy_op<T>(),
                            .releases = Releases<T>,
                            .shape = shape_op<T>(),
-                           .refill = refill_op<T>()};
+                           .refill = refill_op<T>(),
+                           .show = show_op<T>(),
+                           .plan = plan_op<T>()};
   return ops;
 }
 

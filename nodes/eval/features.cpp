@@ -33,6 +33,14 @@ struct FrozenFeatures {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    plan.passes.push_back({params.model.names[0], /*gradient=*/false, [&model = *params.model, element = plan.group.element](const MaskCounts&) {
+                             return model.cost({.whole = true, .element = element}).value_or(Cost());
+                           }});
+    const auto width = static_cast<double>(params.model->shape().width);
+    plan.out["features"] = Planned::of({plan.group.images, params.pool == "cls_mean" ? 2 * width : width}, "float32", 4);
+  }
+
   void open(const OpenContext&) {
     if (params.pool != "mean" && !params.model->shape().class_token) {
       throw NodeError("pool is " + params.pool + ", but the encoder has no class token");

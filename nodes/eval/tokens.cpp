@@ -26,6 +26,15 @@ struct FrozenTokens {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    plan.passes.push_back({params.model.names[0], /*gradient=*/false, [&model = *params.model, element = plan.group.element](const MaskCounts&) {
+                             return model.cost({.whole = true, .element = element}).value_or(Cost());
+                           }});
+    const model::EncoderShape shape = params.model->shape();
+    const auto tokens = static_cast<double>(shape.patches() + shape.prefix);
+    plan.out["tokens"] = Planned::of({plan.group.images, tokens, static_cast<double>(shape.width)}, "float32", 4);
+  }
+
   void run(Ports& port, const GroupContext&) const {
     const at::NoGradGuard no_grad;
     const model::Tokens tokens = params.model->encode(port.image->images_BCHW, model::Seen(), model::EncodeOptions());

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "io/codec/image_decoder.h"
 #include "nodes/lib/host/types/views.h"
@@ -44,6 +45,8 @@ struct RandomCrop {
     }
   };
   Params params;
+
+  void plan(NodePlan& plan) const { plan.views = static_cast<double>(params.count); }
 
   void run(Ports& port, const SampleContext& context) const {
     const io::ImageInfo picture = io::read_image_info(port.bytes->data);

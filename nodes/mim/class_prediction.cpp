@@ -21,6 +21,8 @@ struct ClassPrediction {
   };
   Params params;
 
+  void plan(NodePlan& plan) const { plan.out["prediction"] = Planned::of({plan.group.rows, 1, 1, plan.in["tokens"].width}, "float32", 4); }
+
   void run(Ports& port, const GroupContext&) const {
     if (!port.tokens->cls_B1D.defined()) throw NodeError("the encoder has no class token: set its \"class_token\" to true");
     port.prediction->values = port.tokens->cls_B1D.unsqueeze(1);

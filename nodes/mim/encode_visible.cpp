@@ -31,6 +31,17 @@ struct EncodeVisible {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    const model::EncoderShape shape = params.model->shape();
+    const double repeats = plan.group.repeats, cls = shape.class_token ? 1 : 0;
+    plan.passes.push_back({params.model.names[0], true, [&model = *params.model, repeats, element = plan.group.element](const MaskCounts& seen) {
+                             return model.cost({.masks = seen, .element = element}).value_or(Cost()).times(repeats);
+                           }});
+    Planned& tokens = plan.out["tokens"];
+    tokens = Planned::of({plan.group.rows, plan.group.masks.visible + cls, static_cast<double>(shape.width)}, "float32", 4);
+    tokens.width = static_cast<double>(shape.width), tokens.class_token = cls, tokens.prefix = static_cast<double>(shape.prefix);
+  }
+
   /// What is drawn on the host can't be recorded.
   int64_t variant(const GroupContext&) const { return params.model->drops() ? -1 : 0; }
 

@@ -87,6 +87,20 @@ struct HiddenTargets {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    const model::EncoderShape shape = params.model->shape();
+    const auto blocks = static_cast<double>(params.blocks.size()), width = static_cast<double>(shape.width);
+    const double stream = 4 * static_cast<double>((shape.patches() + shape.prefix) * shape.width);
+    const auto cost = [&model = *params.model, last = params.blocks.back(), held = stream * blocks, element = plan.group.element](const MaskCounts&) {
+      Cost cost = model.cost({.whole = true, .blocks = last, .element = element}).value_or(Cost());
+      cost.working += held;  // the blocks' outputs stay until the last one has run
+      return cost;
+    };
+    plan.passes.push_back({params.model.names[0], /*gradient=*/false, cost});
+    const double values = params.merge == "concat" ? blocks * width : width, regions = params.pooled ? 1 : plan.group.masks.regions;
+    plan.out["target"] = Planned::of({plan.group.rows, regions, params.pooled ? 1 : plan.group.masks.patches, values}, "float32", 4);
+  }
+
   void open(const OpenContext&) {
     const int64_t depth = params.model->shape().depth;
     if (params.blocks.back() > depth) {

@@ -36,6 +36,13 @@ struct HogTargets {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    const MaskCounts& masks = plan.group.masks;
+    const int64_t cells = params.patch / params.cell;
+    plan.out["target"] =
+        Planned::of({plan.group.rows, masks.regions, masks.patches, static_cast<double>(3 * params.bins * cells * cells)}, "float32", 4);
+  }
+
   void run(Ports& port, const GroupContext&) const {
     const Tensor& images = port.image->images_BCHW;
     if (images.size(2) % params.patch != 0 || images.size(3) % params.patch != 0) {

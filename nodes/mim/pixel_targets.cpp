@@ -36,6 +36,12 @@ struct PixelTargets {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    const MaskCounts& masks = plan.group.masks;
+    const auto values = static_cast<double>(3 * params.patch * params.patch);
+    plan.out["target"] = Planned::of({plan.group.rows, masks.regions, masks.patches, values}, "float32", 4);
+  }
+
   void run(Ports& port, const GroupContext&) const {
     const Tensor& images = port.image->images_BCHW;
     if (images.size(2) % params.patch != 0 || images.size(3) % params.patch != 0) {

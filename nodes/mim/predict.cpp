@@ -25,6 +25,23 @@ struct Predict {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    const Planned& tokens = plan.in["tokens"];
+    const model::Pass pass{
+        .class_token = static_cast<int64_t>(tokens.class_token), .prefix = static_cast<int64_t>(tokens.prefix), .element = plan.group.element};
+    plan.passes.push_back({params.model.names[0], true, [&model = *params.model, pass, repeats = plan.group.repeats](const MaskCounts& seen) {
+                             model::Pass masked = pass;
+                             masked.masks = seen;
+                             return model.cost(masked).value_or(Cost()).times(repeats);
+                           }});
+    const MaskCounts& masks = plan.group.masks;
+    const auto width = static_cast<double>(params.model->out_width());
+    Planned& prediction = plan.out["prediction"];
+    prediction = Planned::of({plan.group.rows, masks.regions, masks.patches, width}, plan.group.product(), plan.group.element);
+    prediction.width = width;
+    prediction.held = 3;  // the loss makes two more of its size
+  }
+
   /// Every group is drawn other numbers, of which a recording would repeat the first.
   int64_t variant(const GroupContext&) const { return params.model->draws() ? -1 : 0; }
 

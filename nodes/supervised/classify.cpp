@@ -34,6 +34,17 @@ struct Classify {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    const auto cost = [&encoder = *params.encoder, &head = *params.classifier, element = plan.group.element](const MaskCounts&) {
+      const model::Pass pass{.whole = true, .element = element};
+      Cost cost = encoder.cost(pass).value_or(Cost());
+      cost += head.cost(pass).value_or(Cost());
+      return cost;
+    };
+    plan.passes.push_back({params.encoder.names[0], params.train, cost});
+    plan.out["logits"] = Planned::of({plan.group.images, static_cast<double>(params.classifier->out_width())}, "float32", 4);
+  }
+
   /// What is drawn on the host can't be recorded.
   int64_t variant(const GroupContext&) const { return params.train && params.encoder->drops() ? -1 : 0; }
 

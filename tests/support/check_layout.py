@@ -127,6 +127,15 @@ def check_nodes(path, text):
             yield f"{path}: {name} belongs into {short}.cpp"
 
 
+def check_self_description(path, text):
+    """plan and replay ask nodes and types, and mention none."""
+    if not re.match(r"tools/flowrun/\w+/(plan|replay|sample_)\w*\.(h|cpp)$", str(path)):
+        return
+    for line, content in enumerate(text.splitlines(), 1):
+        if re.search(r"(host|device)_types\.h|::type_name", content) or re.search(r'"(source|image|mask|batch|device|mim|supervised|loss|train|eval|report)\.\w', content):
+            yield f"{path}:{line}: mentions a type: let it tell what you need (graph/contract/planned.h, shown.h)"
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
     faults = []
@@ -138,7 +147,7 @@ def main():
             count += 1
             text = path.read_text()
             relative = path.relative_to(root)
-            faults += [*check_includes(relative, text), *check_room(relative)]
+            faults += [*check_includes(relative, text), *check_room(relative), *check_self_description(relative, text)]
             if top == "nodes" and "lib" not in relative.parts:
                 faults += check_nodes(relative, text)
             if re.search(r"(\.|->)dump\(", text) and str(relative) not in JSON_WRITERS:

@@ -130,7 +130,7 @@ std::vector<Bar> row_bars(const mask::MaskSummary& summary) {
   return out;
 }
 
-void draw_example(Picture& picture, double x, const MaskExample& mask) {
+void draw_example(Picture& picture, double x, const ShownMask& mask) {
   std::vector<Colour> colours;
   for (size_t p = 0; p < mask.visible.size(); ++p) {
     Colour colour = mask.visible[p] ? visible_colour : hidden_colour;
@@ -143,26 +143,7 @@ void draw_example(Picture& picture, double x, const MaskExample& mask) {
 
 }  // namespace
 
-MaskExample example_of(const Masks& masks, int64_t row) {
-  const auto patches = static_cast<size_t>(masks.grid) * static_cast<size_t>(masks.grid);
-  MaskExample out{masks.grid, std::vector<bool>(patches), std::vector<std::vector<int>>(patches)};
-  if (!masks.map.empty()) {
-    for (size_t p = 0; p < patches; ++p) {
-      out.visible[p] = !masks.map[static_cast<size_t>(row) * patches + p];
-      if (!out.visible[p]) out.regions[p].push_back(0);
-    }
-    return out;
-  }
-  for (int64_t k = 0; k < masks.visible_count; ++k)
-    out.visible[static_cast<size_t>(masks.visible[static_cast<size_t>(row * masks.visible_count + k)])] = true;
-  const int64_t* index = masks.targets.data() + row * masks.regions * masks.region_size;
-  for (int64_t r = 0; r < masks.regions; ++r) {
-    for (int64_t m = 0; m < masks.region_size; ++m) out.regions[static_cast<size_t>(*index++)].push_back(static_cast<int>(r));
-  }
-  return out;
-}
-
-std::string mask_picture(const std::string& title, const mask::MaskSummary& summary, const std::vector<MaskExample>& examples) {
+std::string mask_picture(const std::string& title, const mask::MaskSummary& summary, const std::vector<ShownMask>& examples) {
   Picture picture;
   picture.text(margin, 26, title, "font-size=\"14\" font-weight=\"bold\" fill=\"#222\"");
   picture.text(
@@ -179,7 +160,7 @@ std::string mask_picture(const std::string& title, const mask::MaskSummary& summ
   }
   picture.text(margin, examples_top - 12, "masks of different groups", "font-weight=\"bold\"");
   double x = margin;
-  for (const MaskExample& mask : examples) draw_example(picture, x, mask), x += example + example_gap;
+  for (const ShownMask& mask : examples) draw_example(picture, x, mask), x += example + example_gap;
   const double key = examples_top + example + 14;
   const auto legend = [&](double at, const Colour& colour, const char* what) {
     picture.bar(at, key, 11, 11, colour);

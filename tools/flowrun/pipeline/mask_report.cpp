@@ -213,13 +213,13 @@ Grouping draw_groups(CheckedPipeline& pipeline, CheckedNode& node, int64_t group
 
 DrawnMasks draw_masks(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size) {
   mask::MaskStatistics statistics;
-  std::vector<MaskExample> examples;
+  std::vector<ShownMask> examples;
   const Grouping grouping = draw_groups(pipeline, node, groups, size, [&](const Masks& masks, int64_t g) {
     Masks read = masks;
     read.map.clear();  // nodes that train read the lists
     statistics.add(read);
     // Each from another group: sizes differ between groups.
-    if (examples.size() < examples_wanted) examples.push_back(example_of(masks, g % masks.rows()));
+    if (examples.size() < examples_wanted) examples.push_back(masks.shown(g % masks.rows()));
   });
   DrawnMasks out{.title = "", .summary = statistics.summary(), .picture = ""};
   const std::string grid = std::to_string(out.summary.row_visibility.size());

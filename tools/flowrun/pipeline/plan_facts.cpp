@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "graph/contract/log.h"
+#include "graph/contract/planned.h"
+#include "graph/contract/shown.h"
 #include "graph/run/bind.h"
 #include "nodes/lib/tensor/model/module.h"
 #include "nodes/lib/tensor/optim/shard.h"
@@ -29,7 +31,10 @@ double mean_bytes(CheckedNode& source, uint64_t seed) {
     uint64_t unused = 0;
     source.node->run(Call{objects.data(), nullptr, slots.data()}, SampleContext{seed, source.stream, 0, i * size / count, i, LedgerEntry(&unused)});
     for (size_t p = 0; p < objects.size(); ++p) {
-      if (std::string(source.ports[p].type->name) == Bytes::type_name) sum += static_cast<double>(static_cast<Bytes*>(objects[p])->data.size());
+      if (source.ports[p].type->show == nullptr) continue;
+      Shown shown;
+      source.ports[p].type->show(objects[p], shown, 0, 1);
+      sum += static_cast<double>(shown.file.size());
     }
   }
   for (size_t p = 0; p < objects.size(); ++p) source.ports[p].type->destroy(objects[p]);
@@ -57,8 +62,7 @@ PlanFacts::PlanFacts(const PlanArgs& args, const std::string& automatic) : pipel
   open_source(args);
   open_models();
   draw();
-  find_passes();
-  list_ports();
+  ask_nodes();
 }
 
 void PlanFacts::open_source(const PlanArgs& args) {
@@ -99,6 +103,7 @@ void PlanFacts::open_models() {
     if (opened) models.back().parameters = opened->parameters().count();
   }
   for (CheckedNode& node : pipeline.nodes) {
+    bind_models(node.node->params(), pipeline.models, resources);
     for (const ModelUse& use : node.uses) {
       auto* const opened = dynamic_cast<model::Module*>(resources[static_cast<size_t>(use.model)].get());
       if (!node.type->stateful || use.access != Models::Access::writes || !opened) continue;
@@ -117,10 +122,10 @@ void PlanFacts::open_models() {
 /// Also how many views there are of a picture.
 void PlanFacts::draw() {
   for (const int n : pipeline.nodes_of(pipeline.training_source)) {
+    NodePlan plan;
     const CheckedNode& node = pipeline.nodes[static_cast<size_t>(n)];
-    const bool cuts = std::any_of(node.ports.begin(), node.ports.end(),
-                                  [](const PortDoc& port) { return !port.input && std::string(port.type->name) == Region::type_name; });
-    if (cuts) views = static_cast<int>(write_params(pipeline.nodes[static_cast<size_t>(n)].node->params()).value("count", int64_t{1}));
+    if (node.scope() <= Scope::sample) node.node->plan(plan);
+    if (plan.views > 0) views = static_cast<int>(plan.views);
   }
   for (CheckedNode* node : mask_nodes(pipeline)) {
     if (node->feeds != std::vector<int>{pipeline.training_source}) continue;
@@ -130,7 +135,7 @@ void PlanFacts::draw() {
   if (masks.groups.empty()) masks.groups.push_back({0, 0, 0});
 }
 
-model::MaskCounts PlanFacts::counts(const MaskSizes::Group& group) const {
+MaskCounts PlanFacts::counts(const MaskSizes::Group& group) const {
   return {static_cast<double>(group.visible), static_cast<double>(group.regions), static_cast<double>(group.patches)};
 }
 
@@ -149,7 +154,7 @@ double PlanFacts::activations() const {
   for (const MaskSizes::Group& group : masks.groups) {
     double saved = 0, working = 0;
     for (const PlannedPass& pass : passes) {
-      const model::Cost cost = pass.cost(counts(group));
+      const Cost cost = pass.cost(counts(group));
       saved += pass.trained ? cost.saved : 0;
       working = std::max(working, cost.working);
     }
@@ -159,8 +164,7 @@ double PlanFacts::activations() const {
   for (const PlannedPass& pass : passes) fixed += pass.trained && element == 2 ? 2 * pass.parameters : 0;
   for (const PlannedPort& port : ports) {
     if (port.bytes < 0) continue;
-    const bool on_device = port.type != ImageBatch::type_name && port.type != Masks::type_name;
-    if (on_device) fixed += port.type == "prediction" ? 3 * port.bytes : port.bytes;  // the loss has two more of its size
+    if (port.on_device) fixed += port.held * port.bytes;
   }
   return most + fixed;
 }

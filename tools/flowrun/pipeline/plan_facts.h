@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "graph/check/entries.h"
-#include "nodes/lib/tensor/model/cost.h"
+#include "graph/contract/planned.h"
 #include "tools/flowrun/commands.h"
 #include "tools/flowrun/pipeline/mask_report.h"
 
@@ -24,13 +24,15 @@ struct PlannedPass {
   bool trained = false;  // a backward pass follows
   double parameters = 0;
   /// Of an image.
-  std::function<model::Cost(const model::MaskCounts&)> cost;
+  std::function<Cost(const MaskCounts&)> cost;
 };
 
 /// An output of a node, for one group; of sample nodes for one image.
 struct PlannedPort {
   std::string node, port, type, shape;
   double bytes = -1;  // -1: not known beforehand
+  double held = 1;    // how many of its size are there at once
+  bool on_device = false;
 };
 
 struct PlanFacts {
@@ -74,10 +76,9 @@ struct PlanFacts {
   void open_models();
   void open_source(const PlanArgs& args);
   void draw();
-  void find_passes();
-  void list_ports();
+  void ask_nodes();
   double mean_flops(bool trained_only) const;
-  model::MaskCounts counts(const MaskSizes::Group& group) const;
+  MaskCounts counts(const MaskSizes::Group& group) const;
 };
 
 }  // namespace flowrun::tool

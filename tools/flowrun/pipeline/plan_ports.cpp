@@ -1,177 +1,120 @@
-// What flows through the ports of the training stream, told from types, models and masks.
-#include <map>
+// What flows through the ports of the training stream, and which models its nodes run: nodes and types tell it themselves.
 #include <nlohmann/json.hpp>
 
 #include "nodes/lib/tensor/model/encoder.h"
-#include "nodes/lib/tensor/model/head.h"
-#include "nodes/lib/tensor/model/predictor.h"
-#include "nodes/lib/tensor/types/device_types.h"
 #include "tools/flowrun/pipeline/plan_facts.h"
-#include "tools/flowrun/text.h"
 
 namespace flowrun::tool {
 namespace {
 
-struct Shape {
-  std::string text;
-  double bytes = -1;
-};
-
-std::string number(double value) { return value == static_cast<double>(static_cast<int64_t>(value)) ? print("%.0f", value) : print("%.1f", value); }
-
-/// "256 x 3 x 224 x 224 float32" and what it takes.
-Shape shape(const std::vector<double>& axes, const char* type, double each) {
-  Shape out{"", each};
-  for (const double axis : axes) out.text += (out.text.empty() ? "" : " x ") + number(axis), out.bytes *= axis;
-  out.text += std::string(" ") + type;
-  return out;
-}
-
-Shape both(const std::string& a_name, const Shape& a, const std::string& b_name, const Shape& b) {
-  return {a_name + " " + a.text + ", " + b_name + " " + b.text, a.bytes + b.bytes};
-}
-
-class Ports {
+/// Asks the nodes of the training stream in their order, each with what those before it give.
+class Walk {
  public:
-  Ports(const PlanFacts& facts, CheckedPipeline& pipeline) : facts_(facts), pipeline_(pipeline) {
-    for (const MaskSizes::Group& group : facts.masks.groups) {
-      const auto share = 1.0 / static_cast<double>(facts.masks.groups.size());
-      masks_.visible += share * static_cast<double>(group.visible);
-      masks_.regions += share * static_cast<double>(group.regions);
-      masks_.patches += share * static_cast<double>(group.patches);
+  Walk(const PlanFacts& facts, CheckedPipeline& pipeline) : facts_(facts), pipeline_(pipeline) {
+    PlannedGroup& group = whole_;
+    group.views = facts.views, group.images = static_cast<double>(facts.grouping.group) * group.views;
+    group.repeats = static_cast<double>(facts.masks.repeats), group.rows = group.images * group.repeats;
+    group.has_masks = !facts.mask_node.empty();
+    const auto share = 1.0 / static_cast<double>(facts.masks.groups.size());
+    for (const MaskSizes::Group& masks : facts.masks.groups) {
+      group.masks.visible += share * static_cast<double>(masks.visible);
+      group.masks.regions += share * static_cast<double>(masks.regions);
+      group.masks.patches += share * static_cast<double>(masks.patches);
     }
-    images_ = static_cast<double>(facts.grouping.group * facts.views);
-    rows_ = images_ * static_cast<double>(facts.masks.repeats);
+    group.file_bytes = facts.file_bytes.value_or(-1);
+    group.element = facts.element;
   }
 
-  std::vector<PlannedPort> list() {
-    std::vector<PlannedPort> out;
-    for (const int n : pipeline_.nodes_of(pipeline_.training_source)) {
-      CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
-      side_[n] = side_of(node);
-      for (size_t p = 0; p < node.ports.size(); ++p) {
-        const PortDoc& port = node.ports[p];
-        if (port.input || !is_read({n, static_cast<int>(p)})) continue;
-        const Shape of = shape_of(n, port);
-        out.push_back({node.name, port.name, port.type->name, of.text, of.bytes});
+  NodePlan ask(int n) {
+    CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
+    NodePlan plan;
+    plan.group = whole_;
+    for (size_t p = 0; p < node.ports.size(); ++p) {
+      const PortSource& from = node.sources[p];
+      if (from.node >= 0) plan.in[node.ports[p].name] = made_[{from.node, from.port}];
+    }
+    plan.group.side = side_of(node, plan);
+    node.node->plan(plan);
+    for (size_t p = 0; p < node.ports.size(); ++p) {
+      const PortDoc& port = node.ports[p];
+      if (port.input) continue;
+      const auto told = plan.out.find(port.name);
+      Planned& out = made_[{n, static_cast<int>(p)}];
+      if (told != plan.out.end()) {
+        out = told->second;
+      } else if (port.type->plan != nullptr) {
+        port.type->plan(plan.group, out);
+      } else {
+        out.text = "not known beforehand";
       }
+      plan.out[port.name] = out;
     }
-    return out;
+    return plan;
   }
 
+  /// Of the pictures that models see.
   int side() const { return last_side_; }
 
  private:
-  bool is_read(const PortSource& port) const {
-    for (const CheckedNode& reader : pipeline_.nodes) {
-      for (const PortSource& from : reader.sources) {
-        if (from.node == port.node && from.port == port.port) return true;
-      }
-    }
-    return false;
-  }
-
-  const Resource* model_of(const CheckedNode& node) const {
-    return node.uses.empty() ? nullptr : facts_.resources[static_cast<size_t>(node.uses[0].model)].get();
-  }
-
-  /// Of the pictures that a node gives: its own "size", else that of what it takes. 0: not known.
-  int side_of(CheckedNode& node) {
+  /// Of the pictures that a node gives: its own "size", else that of what comes in, else what an encoder is made for. 0: not known.
+  double side_of(CheckedNode& node, const NodePlan& plan) {
     const auto params = write_params(node.node->params());
-    int side = 0;
-    if (node.scope() <= Scope::sample && params.contains("size") && params["size"].is_number_integer()) side = params["size"].get<int>();
-    for (size_t p = 0; side == 0 && p < node.sources.size(); ++p) {
-      const std::string type = node.ports[p].type->name;
-      const bool picture = type == Image::type_name || type == ImageBatch::type_name || type == DeviceImages::type_name;
-      if (node.sources[p].node >= 0 && picture) side = side_[node.sources[p].node];
+    double side = 0;
+    if (node.scope() <= Scope::sample && params.contains("size") && params["size"].is_number_integer()) side = params["size"].get<double>();
+    for (size_t p = 0; side == 0 && p < node.ports.size(); ++p) {
+      if (const auto in = plan.in.find(node.ports[p].name); node.ports[p].input && in != plan.in.end()) side = in->second.side;
     }
-    if (side == 0 && node.scope() >= Scope::batch) side = encoder_side();
-    if (side > 0 && node.scope() >= Scope::batch) last_side_ = side;
+    if (node.scope() < Scope::batch) return side;
+    for (size_t m = 0; side == 0 && m < facts_.resources.size(); ++m) {
+      if (const auto* const encoder = dynamic_cast<const model::Encoder*>(facts_.resources[m].get()))
+        side = static_cast<double>(encoder->shape().image);
+    }
+    if (side > 0) last_side_ = static_cast<int>(side);
     return side;
-  }
-
-  int encoder_side() const {
-    for (const auto& resource : facts_.resources) {
-      if (const auto* const encoder = dynamic_cast<const model::Encoder*>(resource.get())) return static_cast<int>(encoder->shape().image);
-    }
-    return 0;
-  }
-
-  /// O of a prediction. Of a target: of what it is compared with.
-  double out_width(int n) const {
-    if (const auto* const predictor = dynamic_cast<const model::Predictor*>(model_of(pipeline_.nodes[static_cast<size_t>(n)]))) {
-      return static_cast<double>(predictor->out_width());
-    }
-    for (const CheckedNode& reader : pipeline_.nodes) {
-      bool reads = false;
-      for (const PortSource& from : reader.sources) reads = reads || from.node == n;
-      for (size_t p = 0; reads && p < reader.sources.size(); ++p) {
-        const int from = reader.sources[p].node;
-        if (from >= 0 && from != n && std::string(reader.ports[p].type->name) == Prediction::type_name) return out_width(from);
-      }
-    }
-    return 0;
-  }
-
-  Shape shape_of(int n, const PortDoc& port) {
-    const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
-    const std::string type = port.type->name;
-    const double side = side_[n], views = facts_.views;
-    if (type == Bytes::type_name) return {"a file", facts_.file_bytes.value_or(-1)};
-    if (type == Label::type_name) return shape({1}, "int64", 8);
-    if (type == Region::type_name) return {views > 1 ? number(views) + " rectangles" : "a rectangle", views * 16};
-    if (type == Image::type_name || type == LabelMap::type_name) {
-      const double channels = type == Image::type_name ? 3 : 1;
-      if (side == 0) return {"as the file and the region are", -1};
-      return views > 1 ? shape({views, side, side, channels}, "uint8", 1) : shape({side, side, channels}, "uint8", 1);
-    }
-    if (type == ImageBatch::type_name) return shape({images_, side, side, 3}, "uint8", 1);
-    if (type == LabelMapBatch::type_name) return shape({images_, side, side, 1}, "uint8", 1);
-    if (type == LabelBatch::type_name || type == DeviceLabels::type_name) return shape({images_}, "int64", 8);
-    if (type == DeviceLabelMaps::type_name) return shape({images_, side, side}, "uint8", 1);
-    if (type == DeviceImages::type_name) return shape({images_, 3, side, side}, "float32", 4);
-    if (type == Masks::type_name || type == DeviceMasks::type_name) {
-      if (facts_.mask_node.empty()) return {"none", 0};
-      return both("visible", shape({rows_, masks_.visible}, "int64", 8), "targets", shape({rows_, masks_.regions, masks_.patches}, "int64", 8));
-    }
-    if (type == Loss::type_name) return shape({1}, "float32", 4);
-    const char* const product = facts_.element == 2 ? "bfloat16" : "float32";
-    if (type == Prediction::type_name) return shape({rows_, masks_.regions, masks_.patches, out_width(n)}, product, facts_.element);
-    if (type == Target::type_name) {
-      if (const double width = out_width(n); width > 0) return shape({rows_, masks_.regions, masks_.patches, width}, "float32", 4);
-    }
-    if (const auto* const encoder = dynamic_cast<const model::Encoder*>(model_of(node))) return encoder_shape(node, type, encoder->shape());
-    return {"not known beforehand", -1};
-  }
-
-  Shape encoder_shape(const CheckedNode& node, const std::string& type, const model::EncoderShape& encoder) const {
-    const auto width = static_cast<double>(encoder.width);
-    if (type == VisibleTokens::type_name) {
-      return shape({rows_, masks_.visible + (encoder.class_token ? 1 : 0), width}, "float32", 4);
-    }
-    if (type == EvalTokens::type_name) return shape({images_, static_cast<double>(encoder.patches() + encoder.prefix), width}, "float32", 4);
-    if (type == Features::type_name) return shape({images_, width}, "float32", 4);
-    if (type == Logits::type_name && node.uses.size() > 1) {
-      const auto& head = facts_.models[static_cast<size_t>(node.uses[1].model)];
-      return {number(images_) + " x classes of " + head.name + " float32", -1};
-    }
-    return {"not known beforehand", -1};
   }
 
   const PlanFacts& facts_;
   CheckedPipeline& pipeline_;
-  model::MaskCounts masks_;
-  double images_ = 0, rows_ = 0;
-  std::map<int, int> side_;
+  PlannedGroup whole_;
+  std::map<std::pair<int, int>, Planned> made_;  // by node and port
   int last_side_ = 0;
 };
 
+bool is_read(const CheckedPipeline& pipeline, int node, int port) {
+  for (const CheckedNode& reader : pipeline.nodes) {
+    for (const PortSource& from : reader.sources) {
+      if (from.node == node && from.port == port) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
-void PlanFacts::list_ports() {
-  Ports all(*this, pipeline);
-  ports = all.list();
-  side = all.side();
+void PlanFacts::ask_nodes() {
+  Walk walk(*this, pipeline);
+  for (const int n : pipeline.nodes_of(pipeline.training_source)) {
+    CheckedNode& node = pipeline.nodes[static_cast<size_t>(n)];
+    NodePlan plan = walk.ask(n);
+    for (size_t p = 0; p < node.ports.size(); ++p) {
+      const PortDoc& port = node.ports[p];
+      if (port.input || !is_read(pipeline, n, static_cast<int>(p))) continue;
+      const Planned& out = plan.out[port.name];
+      ports.push_back({node.name, port.name, port.type->name, out.text, out.bytes, out.held, node.scope() >= Scope::device});
+    }
+    for (NodePlan::Pass& pass : plan.passes) {
+      const auto model = std::find_if(models.begin(), models.end(), [&](const PlannedModel& m) { return m.name == pass.model; });
+      passes.push_back({node.name, pass.model, pass.gradient && model->trained > 0, static_cast<double>(model->parameters), std::move(pass.cost)});
+    }
+    if (node.scope() == Scope::device && !node.uses.empty() && plan.passes.empty()) {
+      notes.push_back(node.name + " (" + node.type->info.type + "): its operations are not counted");
+    }
+  }
+  side = walk.side();
+  for (size_t m = 0; m < resources.size(); ++m) {
+    const auto* const module = dynamic_cast<model::Module*>(resources[m].get());
+    if (module != nullptr && !module->cost({})) notes.push_back(models[m].name + ": the operations of its heads are not counted");
+  }
 }
 
 }  // namespace flowrun::tool

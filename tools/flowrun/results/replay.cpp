@@ -8,9 +8,9 @@
 #include "io/codec/png.h"
 #include "tools/flowrun/commands.h"
 #include "tools/flowrun/pipeline/part.h"
+#include "tools/flowrun/results/hex.h"
 #include "tools/flowrun/results/past_run.h"
 #include "tools/flowrun/results/replay_picture.h"
-#include "tools/flowrun/results/replay_values.h"
 #include "tools/flowrun/results/sample_collector.h"
 #include "tools/flowrun/results/sample_places.h"
 
@@ -19,12 +19,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-bool gives(const CheckedNode& node, const char* type) {
-  return std::any_of(node.ports.begin(), node.ports.end(),
-                     [&](const PortDoc& port) { return !port.input && std::string_view(port.type->name) == type; });
-}
-
-/// Of those that lead to training: the masks, and the nodes of samples that no other such node reads.
+/// Of those that lead to training: what is drawn for a group (masks), and the nodes of samples that no other such node reads.
 std::vector<std::string> last_nodes(const CheckedPipeline& pipeline) {
   const std::vector<bool> trains = lower(pipeline).trains;
   std::set<int> read;
@@ -35,7 +30,7 @@ std::vector<std::string> last_nodes(const CheckedPipeline& pipeline) {
     if (node.scope() <= Scope::sample) {
       for (const PortSource& from : node.sources) read.insert(from.node);
       nodes.push_back(n);
-    } else if (node.scope() == Scope::batch && gives(node, Masks::type_name)) {
+    } else if (node.scope() == Scope::batch && !node.node->grouping()) {
       nodes.push_back(n);
     }
   }
@@ -64,15 +59,6 @@ std::vector<std::string> choose_nodes(const CheckedPipeline& pipeline, const std
   throw PipelineError("error: --node: no node \"" + name + "\"; " + did_you_mean(name, names) + "there are: " + join(names));
 }
 
-template <class T>
-std::vector<const T*> values_of(const SampleCollector::Seen& seen) {
-  std::vector<const T*> out;
-  for (const SampleCollector::Output& output : seen.outputs) {
-    if (const T* value = std::get_if<T>(&output.value)) out.push_back(value);
-  }
-  return out;
-}
-
 bool leads_to(const CheckedPipeline& pipeline, int from, int to) {
   std::vector<bool> ancestors(pipeline.nodes.size());
   ancestors[static_cast<size_t>(to)] = true;
@@ -81,26 +67,31 @@ bool leads_to(const CheckedPipeline& pipeline, int from, int to) {
 }
 
 io::PixelBuffer draw(const CheckedPipeline& pipeline, const std::map<int, SampleCollector::Seen>& seen) {
-  const Bytes* file = nullptr;
-  std::vector<Region> regions;
+  const std::vector<uint8_t>* file = nullptr;
+  std::vector<Shown::Boxes> regions;
   std::vector<PictureRow> rows;
   std::vector<int> shown;  // the node of each row
   for (auto at = seen.rbegin(); at != seen.rend(); ++at) {
-    const auto& [n, outputs] = *at;
-    if (const auto files = values_of<Bytes>(outputs); !files.empty()) file = files[0];
-    for (const Region* region : values_of<Region>(outputs)) regions.insert(regions.begin(), *region);
+    const auto& [n, node] = *at;
+    const Shown* image = nullptr;
+    for (const SampleCollector::Output& output : node.outputs) {
+      if (!output.value.file.empty()) file = &output.value.file;
+      if (output.value.boxes) regions.insert(regions.begin(), *output.value.boxes);
+      if (output.value.is_picture && image == nullptr) image = &output.value;
+    }
     // The last image of each branch.
     const bool leads_on = std::any_of(shown.begin(), shown.end(), [&, node = n](int row) { return leads_to(pipeline, node, row); });
-    if (const auto images = values_of<Image>(outputs); !images.empty() && !leads_on) {
-      rows.insert(rows.begin(), {images[0], {}});
-      shown.insert(shown.begin(), n);
-    }
+    if (image == nullptr || leads_on) continue;
+    rows.insert(rows.begin(), {&*image->pixels, {}});
+    shown.insert(shown.begin(), n);
   }
-  for (const auto& [n, outputs] : seen) {
-    for (const Masks* masks : values_of<Masks>(outputs)) {
+  for (const auto& [n, node] : seen) {
+    for (const SampleCollector::Output& output : node.outputs) {
+      const Shown& value = output.value;
+      if (value.masks.empty()) continue;
       for (size_t row = 0; row < rows.size(); ++row) {
-        const bool fits = rows[row].image->pixels.views == masks->images && leads_to(pipeline, shown[row], n);
-        if (fits) rows[row].masks.push_back(masks);
+        const bool fits = rows[row].image->views * value.repeats == static_cast<int64_t>(value.masks.size()) && leads_to(pipeline, shown[row], n);
+        if (fits) rows[row].masks.push_back(&value);
       }
     }
   }
@@ -112,10 +103,9 @@ ordered_json to_json(const CheckedPipeline& pipeline, const std::map<int, Sample
   for (const auto& [n, node] : seen) {
     ordered_json outputs = ordered_json::array();
     for (const SampleCollector::Output& output : node.outputs) {
-      const uint64_t hash = content_hash(output.value);
-      ordered_json entry = {{"port", output.port->name}, {"type", output.port->type->name}, {"shape", shape_of(output.value)}};
-      entry["hash"] = std::holds_alternative<Other>(output.value) ? ordered_json() : ordered_json(hex(hash));
-      entry.update(details_of(output.value));
+      ordered_json entry = {{"port", output.port->name}, {"type", output.port->type->name}, {"shape", output.value.text}};
+      entry["hash"] = output.value.content ? ordered_json(hex(*output.value.content)) : ordered_json();
+      entry.update(output.value.details);
       outputs.push_back(std::move(entry));
     }
     const CheckedNode& checked = pipeline.nodes[static_cast<size_t>(n)];

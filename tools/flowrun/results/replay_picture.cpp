@@ -9,7 +9,6 @@
 #include "io/error.h"
 #include "io/resize/resize.h"
 #include "nodes/lib/tensor/report/sheet.h"
-#include "tools/flowrun/pipeline/mask_picture.h"
 
 namespace flowrun::tool {
 namespace {
@@ -53,12 +52,12 @@ void draw_box(io::PixelBuffer& canvas, const io::Rect& box, const io::Rect& pict
   }
 }
 
-std::optional<io::PixelBuffer> whole_picture(const Bytes& file, const std::vector<Region>& regions) {
+std::optional<io::PixelBuffer> whole_picture(const std::vector<uint8_t>& file, const std::vector<Shown::Boxes>& regions) {
   io::PixelBuffer pixels, out;
   // As the regions count it; without any, as people see it.
   const bool oriented = regions.empty() || regions[0].oriented;
   try {
-    io::ImageDecoder().decode(file.data, {.region = {}, .apply_orientation = oriented, .keep_truncated = true}, pixels);
+    io::ImageDecoder().decode(file, {.region = {}, .apply_orientation = oriented, .keep_truncated = true}, pixels);
   } catch (const io::Error&) {
     return {};  // this may be what is looked into
   }
@@ -71,22 +70,24 @@ std::optional<io::PixelBuffer> whole_picture(const Bytes& file, const std::vecto
     out = tile(pixels.view(), zoom_of(pixels.view()), as_it_is);
   }
   size_t colour = 0;
-  for (const Region& region : regions) {
+  for (const Shown::Boxes& region : regions) {
     if (region.oriented != oriented) continue;
-    for (const io::Rect& box : region.views.empty() ? std::vector{region.rect} : region.views) {
-      draw_box(out, box, {0, 0, pixels.width, pixels.height}, region_colours[colour++ % std::size(region_colours)]);
+    for (const Shown::Box& box : region.boxes) {
+      draw_box(out, {box.x, box.y, box.width, box.height}, {0, 0, pixels.width, pixels.height}, region_colours[colour++ % std::size(region_colours)]);
     }
   }
   return out;
 }
 
 std::vector<io::PixelBuffer> tiles_of(const PictureRow& row, int view) {
-  const io::ImageView pixels = row.image->pixels.view(view);
+  const Shown::Pixels& image = *row.image;
+  const auto size = static_cast<size_t>(image.height) * static_cast<size_t>(image.width) * static_cast<size_t>(image.channels);
+  const io::ImageView pixels{image.values.data() + static_cast<size_t>(view) * size, image.height, image.width, image.channels};
   const int zoom = zoom_of(pixels);
   std::vector<io::PixelBuffer> out = {tile(pixels, zoom, as_it_is)};
-  for (const Masks* masks : row.masks) {
+  for (const Shown* masks : row.masks) {
     for (int64_t repeat = 0; repeat < masks->repeats; ++repeat) {
-      const MaskExample mask = example_of(*masks, view * masks->repeats + repeat);
+      const ShownMask& mask = masks->masks[static_cast<size_t>(view * masks->repeats + repeat)];
       const auto patch = [&](int y, int x) {
         const int row = y * mask.grid / pixels.height, column = x * mask.grid / pixels.width;
         return static_cast<size_t>(row) * static_cast<size_t>(mask.grid) + static_cast<size_t>(column);
@@ -115,7 +116,7 @@ void paste(io::PixelBuffer& canvas, const io::PixelBuffer& part, int top, int le
 
 }  // namespace
 
-io::PixelBuffer replay_picture(const Bytes* file, const std::vector<Region>& regions, const std::vector<PictureRow>& rows) {
+io::PixelBuffer replay_picture(const std::vector<uint8_t>* file, const std::vector<Shown::Boxes>& regions, const std::vector<PictureRow>& rows) {
   const std::optional<io::PixelBuffer> whole = file ? whole_picture(*file, regions) : std::nullopt;
   struct Placed {
     io::PixelBuffer tile;
@@ -130,10 +131,10 @@ io::PixelBuffer replay_picture(const Bytes* file, const std::vector<Region>& reg
   };
   if (whole) place(*whole, gutter, gutter), begin = width;
   for (const PictureRow& row : rows) {
-    for (int view = 0; view < row.image->pixels.views; ++view) {
+    for (int view = 0; view < row.image->views; ++view) {
       int left = begin, below = top;
       std::optional<Colour> mark;  // which box it is of
-      if (regions.size() == 1 && regions[0].count() > 1) mark = region_colours[static_cast<size_t>(view) % std::size(region_colours)];
+      if (regions.size() == 1 && regions[0].boxes.size() > 1) mark = region_colours[static_cast<size_t>(view) % std::size(region_colours)];
       for (io::PixelBuffer& part : tiles_of(row, view)) {
         const int right = left + part.width + gutter;
         below = std::max(below, top + part.height + gutter);

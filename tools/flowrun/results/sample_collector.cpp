@@ -18,8 +18,13 @@ void SampleCollector::see(const Tapped& tapped) {
   for (size_t p = 0; p < ports.size(); ++p) {
     if (ports[p].input) continue;
     const void* object = tapped.call.own[tapped.call.slots[p].index];
-    SeenValue value = copy_of(*ports[p].type, object, sample ? 0 : static_cast<int64_t>(in_group_), sample ? 1 : tapped.images);
-    if (has_content(value)) seen.outputs.push_back({&ports[p], std::move(value)});
+    Output output{&ports[p], {}, ports[p].type->show != nullptr};
+    output.value.text = ports[p].type->name;
+    if (output.tells) {
+      output.value.text.clear();
+      ports[p].type->show(object, output.value, sample ? 0 : static_cast<int64_t>(in_group_), sample ? 1 : tapped.images);
+    }
+    if (!output.value.empty) seen.outputs.push_back(std::move(output));
   }
   const std::lock_guard lock(mutex_);
   seen_[tapped.node] = std::move(seen);

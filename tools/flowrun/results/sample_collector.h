@@ -3,9 +3,10 @@
 
 #include <map>
 #include <mutex>
+#include <vector>
 
+#include "graph/contract/shown.h"
 #include "tools/flowrun/results/past_run.h"
-#include "tools/flowrun/results/replay_values.h"
 
 namespace flowrun::tool {
 
@@ -13,7 +14,8 @@ class SampleCollector {
  public:
   struct Output {
     const PortDoc* port;
-    SeenValue value;
+    Shown value;
+    bool tells = false;  // the type tells something of itself
   };
   struct Seen {
     double ms;  // of a batch node: for the whole group

@@ -5,8 +5,8 @@
 
 #include "graph/text/json_text.h"
 #include "tools/flowrun/commands.h"
+#include "tools/flowrun/results/hex.h"
 #include "tools/flowrun/results/past_run.h"
-#include "tools/flowrun/results/replay_values.h"
 #include "tools/flowrun/run/progress.h"
 
 namespace flowrun::tool {

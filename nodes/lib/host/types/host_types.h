@@ -7,21 +7,29 @@
 #include <mutex>
 #include <vector>
 
+#include "graph/contract/planned.h"
 #include "io/codec/image.h"
 #include "nodes/lib/host/device/host_memory.h"
 
 namespace flowrun {
 
+struct Shown;      // graph/contract/shown.h
+struct ShownMask;  // the same
+
 /// An encoded image as it lies on disk.
 struct Bytes {
   static constexpr const char* type_name = "bytes";
   std::vector<uint8_t> data;
+  void show(Shown& out, int64_t place, int64_t samples) const;
+  static void plan(const PlannedGroup& group, Planned& out);
 };
 
 /// Class index, -1 when unknown.
 struct Label {
   static constexpr const char* type_name = "label";
   int64_t value = -1;
+  void show(Shown& out, int64_t place, int64_t samples) const;
+  static void plan(const PlannedGroup& group, Planned& out);
 };
 
 /// A rectangle of the whole picture, pixels; or several, of which `rect` is the smallest around all.
@@ -34,6 +42,8 @@ struct Region {
   int count() const { return views.empty() ? 1 : static_cast<int>(views.size()); }
 
   bool operator==(const Region&) const = default;
+  void show(Shown& out, int64_t place, int64_t samples) const;
+  static void plan(const PlannedGroup& group, Planned& out);
 };
 
 /// H W 3 u8, or several views of one picture. `covers` is the part of the whole picture that the pixels show, all views
@@ -42,6 +52,8 @@ struct Image {
   static constexpr const char* type_name = "image";
   io::PixelBuffer pixels;
   Region covers;
+  void show(Shown& out, int64_t place, int64_t samples) const;
+  static void plan(const PlannedGroup& group, Planned& out);
 };
 
 /// For nodes whose output is InPlace: gives `out` what `in` holds, unless they are the same object.
@@ -78,6 +90,9 @@ struct ImageBatch {
     shaped_.store(false, std::memory_order_release);
   }
 
+  void show(Shown& out, int64_t place, int64_t samples) const;
+  static void plan(const PlannedGroup& group, Planned& out);
+
   /// The place of picture `i`, for `each` views of it; the first caller of all gives the batch its shape. Null: the shape
   /// differs from the others'.
   uint8_t* place(int64_t i, int64_t capacity, const io::ImageView& like, int each = 1) {
@@ -102,11 +117,15 @@ struct ImageBatch {
 struct LabelMap {
   static constexpr const char* type_name = "label map";
   io::PixelBuffer pixels;
+  void show(Shown& out, int64_t place, int64_t samples) const;
+  static void plan(const PlannedGroup& group, Planned& out);
 };
 
 /// The label maps of a group: B H W 1 u8.
 struct LabelMapBatch : ImageBatch {
   static constexpr const char* type_name = "label maps";
+  void show(Shown& out, int64_t place, int64_t samples) const;
+  static void plan(const PlannedGroup& group, Planned& out);
 };
 
 /// Labels of a group: B, that of a picture once for each view.
@@ -118,6 +137,8 @@ struct LabelBatch {
     values = other.values;
     return *this;
   }
+  void show(Shown& out, int64_t place, int64_t samples) const;
+  static void plan(const PlannedGroup& group, Planned& out);
 
   /// Makes room once; any thread, before it writes its place.
   void reserve(int64_t capacity) {
@@ -141,6 +162,9 @@ struct Masks {
   std::vector<uint8_t> map;
 
   int64_t rows() const { return images * repeats; }
+  ShownMask shown(int64_t row) const;
+  void show(Shown& out, int64_t place, int64_t samples) const;
+  static void plan(const PlannedGroup& group, Planned& out);
   size_t bytes() const { return (visible.size() + targets.size()) * sizeof(int64_t) + map.size(); }
 };
 

@@ -27,12 +27,6 @@ double hidden_of(double width, double ratio) { return width * ratio; }
 
 }  // namespace
 
-Cost& Cost::operator+=(const Cost& other) {
-  flops += other.flops, saved += other.saved;
-  working = std::max(working, other.working);  // one after the other
-  return *this;
-}
-
 Cost encoder_cost(const VitConfig& config, double patches, int64_t blocks, int element) {
   const auto width = static_cast<double>(config.width);
   const auto values = static_cast<double>(config.channels * config.patch * config.patch);

@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "graph/contract/planned.h"
+#include "nodes/lib/host/types/host_types.h"
 #include "nodes/lib/tensor/device/recording.h"
 #include "nodes/lib/tensor/device/side_stream.h"
 #include "nodes/lib/tensor/tensor.h"
@@ -16,6 +18,10 @@ struct DeviceImages {
   void release() { images_BCHW.reset(); }
   std::string shape() const { return recording::shape(images_BCHW); }
   void refill(const DeviceImages& from) { recording::refill(images_BCHW, from.images_BCHW); }
+  static void plan(const PlannedGroup& group, Planned& out) {
+    out = Planned::of({group.images, 3, group.side, group.side}, "float32", 4);
+    out.side = group.side;
+  }
 };
 
 /// With several masks per image B counts the masks, those of an image side by side.
@@ -30,6 +36,7 @@ struct DeviceMasks {
     recording::refill(visible_BK, from.visible_BK), recording::refill(targets_BRM, from.targets_BRM);
     grid = from.grid;
   }
+  static void plan(const PlannedGroup& group, Planned& out) { Masks::plan(group, out); }
 };
 
 /// The smallest and the largest class among labels, as the host has seen them: then nobody has to ask the device.
@@ -47,6 +54,7 @@ struct DeviceLabels {
   ClassRange range;
   void release() { labels_B.reset(); }
   std::string shape() const { return recording::shape(labels_B); }
+  static void plan(const PlannedGroup& group, Planned& out) { out = Planned::of({group.images}, "int64", 8); }
   void refill(const DeviceLabels& from) {
     recording::refill(labels_B, from.labels_B);
     range = from.range;
@@ -59,6 +67,7 @@ struct DeviceLabelMaps {
   ClassRange range;  // without 255
   void release() { maps_BHW.reset(); }
   std::string shape() const { return recording::shape(maps_BHW); }
+  static void plan(const PlannedGroup& group, Planned& out) { out = Planned::of({group.images, group.side, group.side}, "uint8", 1); }
   void refill(const DeviceLabelMaps& from) {
     recording::refill(maps_BHW, from.maps_BHW);
     range = from.range;
@@ -119,6 +128,7 @@ struct Loss {
   Tensor per_part;
   std::vector<int64_t> parts;
   void release() { value.reset(), per_part.reset(); }
+  static void plan(const PlannedGroup&, Planned& out) { out = Planned::of({1}, "float32", 4); }
 };
 
 /// All tokens of frozen images after the final norm, in the encoder's order: class, registers, patches row by row.
