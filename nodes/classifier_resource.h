@@ -1,4 +1,4 @@
-// The classifier behind an encoder, as the nodes reach it.
+// The classifier after an encoder, as nodes refer to it.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,4 @@
-// The models that pipelines name, as the nodes reach them: weights on the device of the run.
+// The models of a pipeline, as nodes refer to them, with weights on the device of the run.
 #pragma once
 
 #include <memory>
@@ -14,15 +14,16 @@
 
 namespace flowrun {
 
-/// What can be trained, averaged and saved: a list of named parameters. Only nodes that declared the access touch it.
+/// A model that can be trained, averaged and saved: a list of named parameters. Only nodes that declared the access
+/// touch it.
 class ModelResource : public Resource {
  public:
   static constexpr const char* kind = "";
 
   virtual model::Parameters& parameters() = 0;
-  /// The same weights in memory of their own, without gradients.
+  /// A copy with its own memory, without gradients.
   virtual std::unique_ptr<ModelResource> clone() const = 0;
-  /// Every parameter must be there in its shape; arrays that are computed (position tables) are passed over.
+  /// Every parameter must be there in its shape; computed arrays (position tables) are ignored.
   void restore(const State& state) override;
 };
 
@@ -77,7 +78,7 @@ class PredictorOf final : public PredictorResource {
   M model;
 };
 
-/// "blocks" and "out" of the predictors: what is predicted, and how wide it is.
+/// "blocks" and "out" of the predictors: the blocks to predict, and the width of the output.
 struct PredictorOutput {
   std::vector<int64_t> blocks;
   int64_t out = 0;
@@ -91,14 +92,15 @@ struct PredictorOutput {
   int64_t width(int64_t encoder_width) const { return out > 0 ? out : static_cast<int64_t>(blocks.size()) * encoder_width; }
 };
 
-/// Refuses masks that are missing, or that count patches on another grid than `grid` x `grid`, which `owner` has:
-/// indices of another grid would mean other places.
+/// Refuses missing masks, and masks on another grid than the `grid` x `grid` of `owner`: their indices would mean other
+/// places.
 void check_masks(const DeviceMasks& masks, int64_t grid, const std::string& owner);
 
 /// Where tensors of the run live.
 at::Device torch_device(const RunInfo& run);
 
-/// The seed of a model's initial weights: models of different names begin differently, whatever else there is.
+/// The seed of a model's initial weights: models of different names have different initial weights, independent of
+/// other models.
 uint64_t weight_seed(const OpenContext& context);
 
 /// Throws NodeError when the training data have more classes than a head, as far as the labels' table is known.

@@ -7,7 +7,7 @@
 namespace flowrun {
 namespace {
 
-/// What a probe holds beside its parameters, by name.
+/// The arrays of a probe besides its parameters, by name.
 std::vector<std::pair<std::string, Tensor>> statistics(const model::Probe& probe) {
   if (!probe.running_mean().defined()) return {};
   return {{"running_mean", probe.running_mean()}, {"running_variance", probe.running_variance()}};

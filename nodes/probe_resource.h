@@ -1,4 +1,4 @@
-// The heads on a frozen encoder, as the nodes reach them.
+// The heads on a frozen encoder, as nodes refer to them.
 #pragma once
 
 #include <memory>

@@ -10,7 +10,8 @@ namespace {
 /// bf16 of autocast becomes float32; float64 stays.
 Tensor wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
-/// The last block's raw output of the patches, [B, N, D]. Only drop path needs the way that keeps every block's output.
+/// The last block's raw output of the patches, [B, N, D]. Only drop path needs the pass that keeps every block's
+/// output.
 Tensor last_block(const Vit& encoder, const Tensor& images_BCHW, const Tensor& drop_path) {
   const VitConfig& config = encoder.config();
   if (!drop_path.defined()) return encoder.hidden(images_BCHW, {config.depth}).front();

@@ -1,7 +1,7 @@
-// What a pass through a model costs, counted from its shapes: for plans, not for measurements.
+// The cost of a pass through a model, counted from its shapes: for plans, not for measurements.
 //
-// Counted are the products of the linear layers and of the attention, with two operations for a multiplication and its
-// addition. Norms, GELU, softmax and whatever moves data are not: on a GPU they take time, but no products.
+// The products of the linear layers and of the attention are counted, with two operations for a multiplication and its
+// addition. Norms, GELU, softmax and data movement are not: on a GPU they take time, but no products.
 #pragma once
 
 #include "nodes/model/classifier.h"
@@ -12,7 +12,8 @@
 
 namespace flowrun::model {
 
-/// Of one image (of one row, where images have several masks). Counts may be means over masks, so they are no integers.
+/// Of one image (of one row, where images have several masks). Counts may be means over masks, so they are not
+/// integers.
 struct Cost {
   double flops = 0;    ///< of the forward pass; the backward pass has twice as many
   double saved = 0;    ///< bytes that a forward pass keeps for its backward pass
@@ -21,7 +22,7 @@ struct Cost {
   Cost times(double count) const { return {flops * count, saved * count, working * count}; }
 };
 
-/// What a pass sees of an image.
+/// The tokens of an image that a pass sees.
 struct MaskCounts {
   double visible = 0;  ///< K
   double regions = 0;  ///< R
@@ -32,7 +33,7 @@ struct MaskCounts {
 /// `element`: bytes of a number in products, 4, or 2 under bf16. What stays float32 (the residual stream, norms) takes 4.
 ///
 /// `blocks` blocks of an encoder over `patches` of an image's patches and the tokens before them. A pass without
-/// gradients keeps nothing: take `working` alone.
+/// gradients keeps nothing: use only `working`.
 Cost encoder_cost(const VitConfig& config, double patches, int64_t blocks, int element);
 Cost classifier_cost(const ClassifierConfig& config);
 /// `prefix`: tokens that the encoder hands on beside the visible patches (1: class token, or 0); of a cross predictor

@@ -80,7 +80,7 @@ Tensor CrossPredictor::norm(const Tensor& x, size_t place) const {
   return at::layer_norm(x, {x.size(-1)}, parameters_[place], parameters_[place + 1], config_.norm_eps);
 }
 
-/// What layer `layer` looks at, before its norm: [B, S, D].
+/// The memory that layer `layer` attends to, before its norm: [B, S, D].
 Tensor CrossPredictor::memory(const PredictorInputs& in, int64_t layer) const {
   if (config_.maps == 0) return in.cls_B1D.defined() ? at::cat({in.cls_B1D, in.patch_BKD}, 1) : in.patch_BKD;
   // One product in place of a sum over maps: the mix is a linear layer over the stacked maps.
@@ -105,7 +105,7 @@ Tensor CrossPredictor::predict(const PredictorInputs& in) const {
                                 std::to_string(in.maps_BSD.size()) + ": set mim.encode_visible's \"maps\" to true");
   }
   const int64_t images = in.targets_BRM.size(0), regions = in.targets_BRM.size(1), patches = in.targets_BRM.size(2);
-  // Mask tokens never see each other, so regions need no batch entries of their own.
+  // Mask tokens never see each other, so regions need no separate batch entries.
   Tensor x_BMP = parameters_[mask_].add(table_rows(positions_NP_, in.targets_BRM.flatten(1)));
   for (int64_t layer = 0; layer < config_.depth; ++layer) {
     const Layer& place = layers_[static_cast<size_t>(layer)];

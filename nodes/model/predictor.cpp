@@ -35,7 +35,8 @@ void Predictor::to(at::Device device, at::ScalarType dtype) {
   positions_NP_ = sincos_table(config_.grid, config_.width, dtype).to(device);
 }
 
-/// What every region of an image sees besides its mask tokens: registers, class token, visible patches. [B, S, P]
+/// The tokens that every region of an image sees besides its mask tokens: registers, class token, visible patches. [B,
+/// S, P]
 Tensor Predictor::context(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK) const {
   const auto embed = [&](const Tensor& x) { return at::linear(x, cast_weight(parameters_[embed_]), cast_weight(parameters_[embed_ + 1])); };
   std::vector<Tensor> parts;

@@ -21,7 +21,7 @@ namespace {
 
 constexpr double kBatchNormEps = 1e-6, kBatchNormMomentum = 0.1;
 
-/// Places of an attentive head's parameters after its first one, in the order they are added.
+/// Offsets of an attentive head's parameters after its first one, in the order they are added.
 enum Place : size_t {
   kQuery,
   kNorm1Weight,

@@ -13,7 +13,7 @@ struct Classify {
       .brief = "Whole images through an encoder and a classifier: one score per class, to train both or to evaluate them.",
       .scope = Scope::device,
       .details =
-          "All patches enter. With train, gradients are recorded and a drop_path of the encoder acts, drawn from this node's stream; without, "
+          "All patches enter. With train, gradients are recorded and a drop_path of the encoder acts, drawn from this node's random stream; without, "
           "neither. Scores are float32.",
       .repeats = true};
   struct Ports {
@@ -33,7 +33,7 @@ struct Classify {
   };
   Params params;
 
-  /// What is drawn on the host can't be recorded.
+  /// Numbers drawn on the host can't be recorded.
   int64_t variant(const GroupContext&) const { return params.train && params.encoder->vit.config().drop_path > 0 ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {
