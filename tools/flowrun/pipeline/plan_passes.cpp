@@ -1,4 +1,4 @@
-// Which device nodes run which models, and what that costs.
+// The device nodes that run models, and the cost of their passes.
 #include <nlohmann/json.hpp>
 
 #include "nodes/classifier_resource.h"
@@ -11,7 +11,7 @@ namespace {
 using model::MaskCounts;
 using PassCost = std::function<model::Cost(const MaskCounts&)>;
 
-/// Tokens that an encoder hands on before the patches.
+/// Tokens that an encoder outputs before the patches.
 struct Prefix {
   int64_t class_token = 0, all = 0;
 };
@@ -92,7 +92,7 @@ void PlanFacts::find_passes() {
     const PlannedModel& first = models[static_cast<size_t>(node.uses[0].model)];
     const auto* const vit = find.model_as<VitResource>(node.uses[0]);
     const std::string type = node.type->info.type;
-    // Targets have no gradient, whoever gives them.
+    // Targets have no gradient, whichever node makes them.
     PlannedPass pass{node.name, first.name, first.trained > 0 && type != "mim.hidden_targets", static_cast<double>(first.parameters),
                      vit ? find.encoder(node, vit->vit.config()) : find.predictor(node)};
     if (pass.cost) {

@@ -1,4 +1,4 @@
-// What flows through the ports of the training stream, told from types, models and masks.
+// The types and shapes at the ports of the training stream, from types, models and masks.
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -17,7 +17,7 @@ struct Shape {
 
 std::string number(double value) { return value == static_cast<double>(static_cast<int64_t>(value)) ? print("%.0f", value) : print("%.1f", value); }
 
-/// "256 x 3 x 224 x 224 float32" and what it takes.
+/// "256 x 3 x 224 x 224 float32" and its bytes.
 Shape shape(const std::vector<double>& axes, const char* type, double each) {
   Shape out{"", each};
   for (const double axis : axes) out.text += (out.text.empty() ? "" : " x ") + number(axis), out.bytes *= axis;
@@ -73,7 +73,7 @@ class Ports {
     return node.uses.empty() ? nullptr : facts_.resources[static_cast<size_t>(node.uses[0].model)].get();
   }
 
-  /// Of the pictures that a node gives: its own "size", else that of what it takes. 0: not known.
+  /// The size of a node's pictures: its own "size", else that of its input. 0: not known.
   int side_of(CheckedNode& node) {
     const auto params = write_params(node.node->params());
     int side = 0;
@@ -95,7 +95,7 @@ class Ports {
     return 0;
   }
 
-  /// O of a prediction: rows of the last layer's weight. Of a target: of what it is compared with.
+  /// O of a prediction: rows of the last layer's weight. Of a target: O of the prediction that it is compared with.
   double out_width(int n) const {
     if (const auto* const predictor = dynamic_cast<const PredictorResource*>(model_of(pipeline_.nodes[static_cast<size_t>(n)]))) {
       const auto& parameters = const_cast<PredictorResource*>(predictor)->parameters();

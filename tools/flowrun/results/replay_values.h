@@ -1,4 +1,4 @@
-// What `flowrun replay` shows of an output: a sample's own part of it, its shape and its hash.
+// The values that `flowrun replay` shows of an output: a sample's own part of it, its shape and its hash.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -10,7 +10,7 @@
 
 namespace flowrun::tool {
 
-/// A type that is known here by its bytes() alone: one of a plug-in, or of a device.
+/// A type of which only bytes() is known here: one of a plug-in, or of a device.
 struct Other {
   std::string type;
 };
@@ -21,13 +21,13 @@ using SeenValue = std::variant<Other, Bytes, Label, Region, Image, LabelMap, Mas
 /// `place` is that of the sample among the `samples` of its group; a node of samples has 0 and 1.
 SeenValue copy_of(const TypeOps& type, const void* object, int64_t place, int64_t samples);
 
-/// Whether there is anything to show: not so of outputs that the run leaves empty.
+/// Whether there is anything to show: the run leaves some outputs empty.
 bool has_content(const SeenValue& value);
 /// "224 x 224 x 3", "120 x 96 at y 33, x 20", …
 std::string shape_of(const SeenValue& value);
-/// XXH3 of what it holds, of images exactly the pixels; 0 of a type that is not known here.
+/// XXH3 of its contents, for images exactly the pixels; 0 for an unknown type.
 uint64_t content_hash(const SeenValue& value);
-/// What a program may want besides: boxes, counts of masks, a label.
+/// Further values for programs: boxes, counts of masks, a label.
 nlohmann::ordered_json details_of(const SeenValue& value);
 
 std::string hex(uint64_t value);
