@@ -1,4 +1,4 @@
-// All that a node author includes. A node is one declaration and one function:
+// The only header of the engine that a node includes. A node is one declaration and one function:
 //
 //   struct RandomFlip {
 //     static constexpr NodeInfo info{.type = "image.random_flip", .brief = "Mirrors left-right.", .scope = Scope::sample};
@@ -14,16 +14,16 @@
 //   void open(const OpenContext&)                  once, before anything runs; may throw NodeError
 //   void fold(Ports&, const FoldContext&) [const]  takes one record of the scope below (see FoldContext)
 //   void finish(StepContext&)                      after the last step, and after the step at which a run is stopped
-//   uint64_t size() const; std::string key(uint64_t) const     sources: how many samples; what to call one in messages
-//   void prefetch(uint64_t) const                  sources: a sample will be wanted soon; asks the storage for it, any thread
-//   SourceData data() const                        sources: what its data are (source_data.h), once it is open
+//   uint64_t size() const; std::string key(uint64_t) const     sources: number of samples; name of one for messages
+//   void prefetch(uint64_t) const                  sources: requests a sample that is needed soon from the storage; any thread
+//   SourceData data() const                        sources: description of its data (source_data.h), once it is open
 //   void map_labels(const std::vector<int64_t>&)   sources whose data() has classes: from now on label i is given as labels[i]
 //   Grouping grouping() const                      of the node that stacks samples into groups
-//   State save() const; void restore(const State&) what a checkpoint must hold of the node
-//   int64_t variant(const GroupContext&) const     of nodes that repeat: calls of different variants differ in what they do
-//                                                  to equal shapes; negative: not to be recorded at all
-//   bool reads(const FoldContext&) const           of nodes with a fold(): false where that fold looks at nothing it is
-//                                                  handed, at most steps say; without it a fold always reads
+//   State save() const; void restore(const State&) the node's state in checkpoints
+//   int64_t variant(const GroupContext&) const     of nodes that repeat: calls of different variants do different work
+//                                                  for equal shapes; negative: must not be recorded
+//   bool reads(const FoldContext&) const           of nodes with a fold(): false when that fold reads none of its inputs,
+//                                                  as at most steps of a report; without it a fold always reads
 //   void plan(NodePlan&) const                     for `flowrun plan`: the models it runs, and shapes of its outputs that follow
 //                                                  from them (planned.h)
 //   std::optional<ParamFault> Params::check() const  rules between parameters
@@ -58,7 +58,7 @@ struct NodeInfo {
   bool repeats = false;
 };
 
-/// How a stack of samples is cut: `size` samples make a step, in groups of `group`.
+/// The division of samples: `size` samples make a step, in groups of `group`.
 struct Grouping {
   int64_t size;
   int64_t group;
@@ -89,7 +89,7 @@ struct In {
   explicit operator bool() const { return value != nullptr; }
 };
 
-/// Where a port's object lies: in the record of the node's own scope, or of the scope below.
+/// The location of a port's object: in the record of the node's own scope, or of the scope below.
 struct PortSlot {
   int index = -1;
   bool below = false;
@@ -135,13 +135,13 @@ class InList {
   size_t count_ = 0;
 };
 
-/// Names the input that an output takes the place of: where nobody else reads that input, both are the same object, and
-/// the node changes it in place. Otherwise they are two, and the node copies. Same type, same scope.
+/// Names the input whose object an output may reuse: if no other node reads that input, both are the same object, and
+/// the node changes it in place. Otherwise they are two objects, and the node copies. Same type, same scope.
 struct InPlace {
   const char* input;
 };
 
-/// An output: the object keeps what it held for an earlier record, so that its memory can be used again.
+/// An output. The object still holds the values of an earlier record, so that its memory can be reused.
 template <class T>
 struct Out {
   using Type = T;
@@ -162,11 +162,11 @@ struct PortDoc {
   std::string name, brief;
   bool input, optional;
   const TypeOps* type;
-  const char* in_place = nullptr;  // of an output: the input whose object it may be
+  const char* in_place = nullptr;  // of an output: the input whose object it may reuse
   bool list = false;               // an input that takes any number of connections
 };
 
-/// A node of a pipeline with its type erased. One per pipeline node; thread rules as Scope says.
+/// A type-erased node of a pipeline. One per pipeline node; thread rules as for Scope.
 class Node {
  public:
   virtual ~Node() = default;
@@ -193,7 +193,7 @@ class Node {
   virtual void restore(const State& state) = 0;
 };
 
-/// A node type as the registry holds it.
+/// A node type in the registry.
 struct NodeType {
   NodeInfo info;
   std::vector<PortDoc> ports;  // in declared order; a list is one of them
@@ -205,7 +205,7 @@ struct NodeType {
   std::unique_ptr<Node> (*make)() = nullptr;
 };
 
-/// What pipelines name under "models". `kind` or `also` is what Ref<> of nodes asks for.
+/// A type of models ("models" in a pipeline). `kind`, or `also`, is the kind that Ref<> of nodes asks for.
 struct ModelInfo {
   const char* type;
   const char* brief;
@@ -214,7 +214,7 @@ struct ModelInfo {
   const char* also = "";  // a wider kind that it is, too: every "vit" is an "encoder"
 };
 
-/// Makes the resource from parameters that are checked; references in the parameters are bound.
+/// Makes the resource from checked parameters, whose references are bound.
 class Model {
  public:
   virtual ~Model() = default;
@@ -235,16 +235,17 @@ const std::vector<const ModelType*>& model_types();
 const NodeType* find_node_type(std::string_view type);
 const ModelType* find_model_type(std::string_view type);
 
-/// The headers that a plug-in was built against. Another version's is refused, before its types are looked at.
+/// The headers that a plug-in was built against. A plug-in of another version is refused before its types are read.
 struct PluginContract {
   int number;
-  size_t layout;  // sizes of what both sides use, in case the number was forgotten
+  size_t layout;  // sizes of shared types, in case the number was not raised
   bool operator==(const PluginContract&) const = default;
 };
 inline constexpr PluginContract contract{plugin_contract, sizeof(NodeType) + 3 * sizeof(ModelType) + 5 * sizeof(PortDoc) + 7 * sizeof(ParamDoc) +
                                                               11 * sizeof(RunInfo) + 13 * sizeof(StepContext) + 17 * sizeof(SampleContext) +
                                                               19 * sizeof(GroupContext) + 23 * sizeof(TypeOps) + 29 * sizeof(OpenContext)};
-/// Of a type that can't be taken (built against other headers, or of a name that is there already) registration_fault() tells.
+/// A type that can't be registered (built against other headers, or with an existing name) is reported by
+/// registration_fault().
 void register_node(const NodeType& type, PluginContract built);
 void register_model(const ModelType& type, PluginContract built);
 /// The faults of registrations since the last call; empty: none.

@@ -8,17 +8,17 @@
 
 namespace flowrun::io {
 
-// What every function of io/ throws. The message names the file, the reason and, where there is one, the fix.
+// The exception of all functions of io/. The message names the file, the reason and, if there is one, the fix.
 struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// A picture that ends too early. What it holds can be right as far as it goes, where a corrupt one is wrong somewhere.
+// A picture that ends too early. The part that is there can be right, while a corrupt picture is wrong somewhere.
 struct TruncatedError : Error {
   using Error::Error;
 };
 
-// "cannot ACTION PATH: the system's words for CODE". A full disk, a quota or a size limit also say what to do.
+// "cannot ACTION PATH: the system's message for CODE". For a full disk, a quota or a size limit it also has the fix.
 inline Error system_error(std::string_view action, const std::filesystem::path& path, int code) {
   std::string text = "cannot " + std::string(action) + " " + path.string() + ": " + std::system_category().message(code);
   switch (static_cast<std::errc>(code)) {

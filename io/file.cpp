@@ -32,8 +32,7 @@ std::string host_mark() {
   return text;
 }
 
-// Unique over machines, the processes of one, and the calls of one process; hidden, so that listings pass over
-// leftovers.
+// Unique over machines, processes and calls; hidden, so that listings skip leftovers.
 std::filesystem::path temporary_name(const std::filesystem::path& path) {
   static std::atomic<uint64_t> calls = 0;
   static const std::string host = host_mark();
@@ -55,7 +54,7 @@ namespace {
 // Without O_NONBLOCK, opening a FIFO that nobody writes to would wait for ever.
 constexpr int open_flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
 
-// The size of what was opened, which must be a regular file. PATH is called only for the message.
+// The size of the opened file, which must be a regular file. PATH is called only for the message.
 template <class Path>
 size_t size_of_regular_file(const FileDescriptor& file, const Path& path) {
   int code = errno;  // before path() can change it, here and below
@@ -71,7 +70,7 @@ size_t size_of_regular_file(const FileDescriptor& file, const Path& path) {
 
 template <class Path>
 void read_all(const FileDescriptor& file, std::vector<uint8_t>& out, const Path& path) {
-  // Looked at before memory is taken: a film among pictures, or a hole of a terabyte.
+  // Checked before memory is allocated: there may be a film among pictures, or a sparse file of a terabyte.
   constexpr size_t most = size_t{4} << 30;
   const size_t size = size_of_regular_file(file, path);
   if (size > most) throw Error("cannot read " + path().string() + ": it has " + std::to_string(size >> 20) + " MiB; files up to 4096 MiB are read");

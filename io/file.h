@@ -40,15 +40,15 @@ FileDescriptor open_regular_file(const std::filesystem::path& path);
 // Reads the whole file into OUT, whose capacity is kept from call to call. Throws Error as above.
 void read_file(const std::filesystem::path& path, std::vector<uint8_t>& out);
 
-// An open folder, for files that are named relative to it: no path is put together per file, or walked from the root.
-// Any thread.
+// An open folder, for files that are named relative to it: no path is built per file, or walked from the root. Any
+// thread.
 class Folder {
  public:
   Folder() = default;
   explicit Folder(const std::filesystem::path& path);
   // As read_file.
   void read(const std::string& name, std::vector<uint8_t>& out) const;
-  // Asks the kernel for the file, which will be read soon, and does not wait for it. Whatever is wrong shows then.
+  // Asks the kernel to read ahead a file that is needed soon, and does not wait. The later read reports errors.
   void prefetch(const std::string& name) const;
 
  private:
@@ -56,13 +56,13 @@ class Folder {
   FileDescriptor folder_;
 };
 
-// Writes all of BYTES whatever write(2) takes at a time. Throws Error naming PATH.
+// Writes all of BYTES, in as many calls of write(2) as needed. Throws Error naming PATH.
 void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path);
 
 // Makes renames and new names inside DIRECTORY durable.
 void fsync_directory(const std::filesystem::path& directory);
 
-// A file that appears under its name whole and durable, or not at all: written under a hidden temporary name in the
+// A file that appears under its name complete and durable, or not at all: written under a hidden temporary name in the
 // same directory, fsynced and renamed by commit(). Without commit() the temporary is removed and an older file of that
 // name stays as it was. Several threads may write the same path: the last commit wins.
 class AtomicFile {
@@ -85,7 +85,8 @@ void write_file_atomic(const std::filesystem::path& path, std::span<const std::b
 void write_file_atomic(const std::filesystem::path& path, std::string_view text);
 
 // Removes the temporary files in DIRECTORY, not in its folders, that processes of this host left when they were killed.
-// Those of living processes, of other hosts, and what can't be removed stay. Returns how many were removed.
+// Files of living processes and of other hosts, and files that can't be removed, stay. Returns the number of removed
+// files.
 size_t remove_dead_temporaries(const std::filesystem::path& directory);
 
 }  // namespace flowrun::io

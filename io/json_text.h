@@ -6,7 +6,7 @@
 
 namespace flowrun::io {
 
-// One line, or as many as the structure asks for. Bytes that are no UTF-8 become U+FFFD; never throws for them.
+// One line, or as many as the structure asks for. Bytes that are not UTF-8 become U+FFFD and never cause an exception.
 template <class Json>
 std::string json_text(const Json& value, int indent = -1) {
   return value.dump(indent, ' ', false, Json::error_handler_t::replace);

@@ -11,8 +11,8 @@
 
 namespace flowrun::io {
 
-// Calls CALL(i) for each i below COUNT on THREADS threads. Of several that throw, the lowest i's error is rethrown, so
-// it is the same whatever the threads do; after an error no more calls begin.
+// Calls CALL(i) for each i below COUNT on THREADS threads. If several throw, the error of the lowest i is rethrown, so
+// it does not depend on the threads; after an error no more calls begin.
 template <class Call>
 void for_each_parallel(size_t count, int threads, Call&& call) {
   std::atomic<size_t> next = 0;
@@ -21,7 +21,7 @@ void for_each_parallel(size_t count, int threads, Call&& call) {
   std::exception_ptr error;
   size_t at = count;
   const auto work = [&] {
-    // Taken in order: when one fails, all before it have begun.
+    // Started in order: when one fails, all before it have begun.
     for (size_t i = 0; !stop && (i = next.fetch_add(1)) < count;) {
       try {
         call(i);
@@ -44,8 +44,8 @@ void for_each_parallel(size_t count, int threads, Call&& call) {
 //   take(i, item)  in order, one at a time
 //   make(i, item)  any thread, several at once
 //   put(i, item)   in order, one at a time
-// for i from BEGIN to END. Items are used again and again, and no more are held than are worked on. Of several errors
-// the lowest i's is rethrown, after all items below it were put.
+// for i from BEGIN to END. Items are reused, and no more exist than are in work. Of several errors the lowest i's is
+// rethrown, after all items below it were put.
 template <class Item, class Take, class Make, class Put>
 void for_each_in_order(size_t begin, size_t end, int threads, Take&& take, Make&& make, Put&& put) {
   const size_t team_size = static_cast<size_t>(std::max(1, threads)), room = 3 * team_size;
@@ -78,7 +78,7 @@ void for_each_in_order(size_t begin, size_t end, int threads, Take&& take, Make&
     }
     return true;
   };
-  // Whoever finishes the item that is next puts it and those that wait behind it.
+  // The thread that finishes the next item puts it and the waiting items after it.
   const auto put_ready = [&](size_t i) {
     std::unique_lock lock(mutex);
     ready[i % room] = 1;
@@ -105,7 +105,7 @@ void for_each_in_order(size_t begin, size_t end, int threads, Take&& take, Make&
       try {
         put_ready(i);
       } catch (...) {
-        fail(0);  // what can't be written stops everything
+        fail(0);  // a failed write stops everything
         return;
       }
     }

@@ -1,4 +1,4 @@
-// A node of one's own, built outside the source tree: pictures in negative, with a given chance.
+// A custom node, built outside the source tree: inverts pictures with a given chance.
 #include "graph/node.h"
 #include "nodes/lib/host/types/host_types.h"
 

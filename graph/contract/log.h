@@ -27,8 +27,8 @@ using Log = std::shared_ptr<const LogTarget>;
 
 /// Sets the log from now on; null: only the terminal. Call before threads start and after they end.
 void log_to(Log log);
-/// Replaces the log on this thread, unless it is null: several runs in one process have a log each. The threads of an
-/// engine inherit the log of the thread that makes the engine.
+/// This thread's log, used in place of the process's unless it is null: several runs in one process have a log each.
+/// The threads of an engine inherit the log of the thread that makes the engine.
 Log& thread_log();
 
 /// While it lives, lines of this thread are dropped: opening a pipeline for inspection must not log.

@@ -1,4 +1,4 @@
-// How a plain struct becomes a Node. Included by node.h only.
+// Wraps a plain struct as a Node. Included by node.h only.
 #pragma once
 
 #include <type_traits>

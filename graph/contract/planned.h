@@ -10,7 +10,8 @@
 
 namespace flowrun {
 
-/// Of one image (of one row, where images have several masks). Counts may be means over masks, so they are no integers.
+/// Of one image (of one row, where images have several masks). Counts may be means over masks, so they are not
+/// integers.
 ///
 /// Counted are the products of the linear layers and of the attention, with two operations for a multiplication and its
 /// addition. Norms, GELU, softmax and whatever moves data are not: on a GPU they take time, but no products.

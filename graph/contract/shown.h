@@ -40,7 +40,7 @@ struct Shown {
   std::vector<uint8_t> file;  // an encoded picture
   std::optional<Boxes> boxes;
   std::optional<Pixels> pixels;
-  bool is_picture = false;  // the pixels are what models see, not labels
+  bool is_picture = false;       // the pixels are what models see, not labels
   std::vector<ShownMask> masks;  // of each view `repeats` in a row
   int64_t repeats = 1;
 };

@@ -12,11 +12,12 @@ struct Planned;       // planned.h
 struct PlannedGroup;  // planned.h
 struct Shown;         // shown.h
 
-/// What the engine needs to know of a type that travels through a port. T has `static constexpr const char* type_name`,
-/// a default constructor, and optionally `void release()` (frees what must not outlive the last reader; without it the
+/// The engine's access to a type that travels through a port. T has `static constexpr const char* type_name`, a default
+/// constructor, and optionally `void release()` (frees memory that must not outlive the last reader; without it the
 /// object keeps its memory for the next record), `size_t bytes() const` (counted against run.memory), an assignment (only
-/// outputs of batch nodes that have it can be shared between runs), and what inputs of recorded work need: `std::string
-/// shape() const`, and `void refill(const T& from)`, which puts values of the same shape where its own are.
+/// outputs of batch nodes that have it can be shared between runs), and two functions for inputs of recorded work:
+/// `std::string shape() const`, and `void refill(const T& from)`, which copies values of the same shape into its own
+/// memory.
 ///
 /// To those who look at a run it tells of itself, optionally, by `void show(Shown&, int64_t place, int64_t samples) const`, and
 /// before a run by `static void plan(const PlannedGroup&, Planned&)`.

@@ -38,8 +38,8 @@ void StreamRun::push_device(Record& record, int l, int task) {
   device_wakes_.notify_one();
 }
 
-/// Whether the task's gates are open: its earlier records are done, and the tasks that write what it reads or read what
-/// it writes. Calls `closed` with the node of each task that it still waits for.
+/// Calls `closed` with the node of each task that the item still waits for: its own task on the record before, and the
+/// tasks of its gates, which write what it reads or read what it writes.
 template <class Closed>
 void StreamRun::for_closed_gates(const DeviceItem& item, Closed&& closed) const {
   const auto node = [&](int l, int task) { return level(l).tasks[static_cast<size_t>(task)].node; };

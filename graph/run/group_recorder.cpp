@@ -70,8 +70,8 @@ bool GroupRecorder::is_looked_at(const Work& work) const {
   return std::any_of(lookers_.begin(), lookers_.end(), [&](int node) { return pipeline_.nodes[static_cast<size_t>(node)].node->reads(work.fold); });
 }
 
-/// The nodes that repeat, without those that feed other device work or whose inputs can't be copied. Repeats until no more
-/// nodes drop out.
+/// The nodes that repeat, without those that feed tasks outside of the recording, or whose inputs can't be copied. Repeats
+/// until no more nodes drop out.
 void GroupRecorder::choose_tasks() {
   for (size_t t = 0; t < plan_.tasks.size(); ++t) {
     const Task& task = plan_.tasks[t];

@@ -72,7 +72,7 @@ void GaussianBlur::set_kernel(int kernel_size, double sigma) {
   double sum = 0;
   for (int tap = 0; tap <= kernel_size / 2; ++tap) {
     const double weight = std::exp(-0.5 * (tap / sigma) * (tap / sigma));
-    if (weight < 1e-9) break;  // no float32 sum of pixels feels it
+    if (weight < 1e-9) break;  // too small to change any float32 sum of pixels
     kernel_.push_back(static_cast<float>(weight));
     sum += tap == 0 ? weight : 2 * weight;
   }

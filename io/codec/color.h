@@ -24,7 +24,7 @@ void adjust_hue(uint8_t* pixels, int64_t count, double shift);
 // All three channels become the luma: RandomGrayscale on Pillow images.
 void to_gray(uint8_t* pixels, int64_t count);
 
-// Inverts values from THRESHOLD on, in each channel by itself: Pillow's ImageOps.solarize.
+// Inverts values from THRESHOLD on, in each channel separately: Pillow's ImageOps.solarize.
 void solarize(uint8_t* pixels, int64_t count, int threshold);
 
 // Pillow's Image.blend of two values: from BASE towards VALUE, and beyond for factors over 1; clipped and truncated.

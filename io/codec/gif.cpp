@@ -40,7 +40,7 @@ class GifReader {
   bool read_row(uint8_t* indices) { return DGifGetLine(gif_, indices, frame().Width) == GIF_OK; }
   [[noreturn]] void fail() const { fail(gif_->Error); }
 
-  // Without any palette, and for what it has no colour for, indices are gray.
+  // Without a palette, and for indices beyond it, indices are gray.
   std::array<uint8_t, 768> palette() const {
     std::array<uint8_t, 768> colours{};
     for (size_t i = 0; i < colours.size(); ++i) colours[i] = static_cast<uint8_t>(i / 3);
@@ -107,7 +107,7 @@ class GifReader {
 
   std::span<const uint8_t> bytes_;
   size_t at_ = 0;
-  bool ended_ = false;  // giflib asked for more than there is
+  bool ended_ = false;  // giflib asked for more bytes than there are
   std::optional<uint8_t> transparent_;
   GifFileType* gif_ = nullptr;
 };

@@ -8,7 +8,7 @@
 
 namespace flowrun::io {
 
-// Of a GIF's canvas, and of the first frame where that reaches over it. Throws as read_image_info().
+// The size of a GIF's canvas, or of the first frame if that is larger. Throws as read_image_info().
 ImageInfo read_gif_info(std::span<const uint8_t> bytes);
 
 // Decodes a GIF's first frame to H W 3 RGB of the request's region, equal to Pillow's open().convert("RGB") in every bit:

@@ -17,7 +17,7 @@ struct Rect {
   bool operator==(const Rect&) const = default;
 };
 
-// H W C u8 pixels owned by someone else, rows packed without gaps.
+// H W C u8 pixels owned elsewhere, rows packed without gaps.
 struct ImageView {
   const uint8_t* pixels = nullptr;
   int height = 0;

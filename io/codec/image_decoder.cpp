@@ -74,7 +74,7 @@ Decoded ImageDecoder::decode(std::span<const uint8_t> bytes, const ImageInfo& in
   Decoded result;
   if (info.format == ImageFormat::jpeg) result.shrink = shrink_for(region, options.least_side);
   const Rect pixels = shrunk(region, result.shrink);
-  // Without a region, faults behind the pixels are found as well.
+  // Without a region, faults after the pixels are found as well.
   DecodeRequest request{.region = options.region ? &pixels : nullptr,
                         .keep_truncated = options.keep_truncated,
                         .max_pixels = options.max_pixels,
@@ -135,7 +135,7 @@ void turn(const PixelBuffer& in, int orientation, PixelBuffer& out) {
   const uint8_t* first = in.pixels.data();
   if (turn.mirrors_x) first += channels * (in.width - 1);
   if (turn.mirrors_y) first += channels * in.width * (in.height - 1);
-  // In squares, so that the stored rows that a swap goes down stay in the cache.
+  // In squares, so that the stored rows that a transposition walks down stay in the cache.
   constexpr int square = 32;
   for (int top = 0; top < height; top += square) {
     for (int left = 0; left < width; left += square) {

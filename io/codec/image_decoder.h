@@ -10,19 +10,19 @@
 
 namespace flowrun::io {
 
-// Something else than libjpeg for the JPEGs that it can decode: a GPU.
+// Another decoder than libjpeg, for the JPEGs that it can decode: a GPU.
 class JpegBackend {
  public:
   virtual ~JpegBackend() = default;
-  // OUT becomes the REGION's H W 3 of the picture as it is stored, whose header INFO is. False: not one for it; then
-  // libjpeg decodes it, or says what is wrong with it. Any thread, several at once. Throws where the backend itself fails.
+  // OUT becomes the REGION's H W 3 of the picture as it is stored, whose header INFO is. False: it declines; then libjpeg
+  // decodes the file, or reports its fault. Any thread, several at once. Throws if the backend itself fails.
   virtual bool decode(std::span<const uint8_t> bytes, const ImageInfo& info, const Rect& region, PixelBuffer& out) const = 0;
 };
 
 struct DecodeOptions {
   std::optional<Rect> region;      // in pixels of the whole picture, turned if apply_orientation says so; else everything
   bool apply_orientation = false;  // turns the picture as its EXIF orientation says
-  bool keep_truncated = false;     // what a file that ends too early holds, the rest gray, coarse or black
+  bool keep_truncated = false;     // decodes a file that ends too early as far as it goes, the rest gray, coarse or black
   int least_side = 0;              // above 0: JPEGs are shrunk by 2 or 4 while decoding, as long as both sides keep this
   int64_t max_pixels = default_max_pixels;
   const JpegBackend* jpeg = nullptr;  // asked first, except for shrunk pictures
@@ -32,8 +32,8 @@ struct DecodeOptions {
 struct Decoded {
   bool truncated = false;  // and kept
   int shrink = 1;          // pixels of the whole picture on each side of a decoded one
-  // What the pixels show, in pixels of the whole picture: the region, or, when shrunk, the multiples of `shrink` around
-  // it (of the stored picture), which may reach over its edge.
+  // The area that the pixels show, in pixels of the whole picture: the region, or, when shrunk, the multiples of
+  // `shrink` around it (of the stored picture), which may reach over its edge.
   Rect covers;
   std::optional<SampleRange> deep;  // the smallest and largest value read, of a picture with more than 8 bits a sample
 };
@@ -47,7 +47,8 @@ class ImageDecoder {
   ImageDecoder(ImageDecoder&&) noexcept;
   ImageDecoder& operator=(ImageDecoder&&) noexcept;
 
-  // INFO is what read_image_info() gave for these bytes. Throws Error and TruncatedError as the formats' decoders do.
+  // INFO is the result of read_image_info() for these bytes. Throws Error and TruncatedError as the formats' decoders
+  // do.
   Decoded decode(std::span<const uint8_t> bytes, const ImageInfo& info, const DecodeOptions& options, PixelBuffer& out);
   Decoded decode(std::span<const uint8_t> bytes, const DecodeOptions& options, PixelBuffer& out);
 

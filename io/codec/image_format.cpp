@@ -49,7 +49,7 @@ std::string as_hex(Bytes bytes) {
 constexpr std::string_view exif_mark("Exif\0\0", 6);
 constexpr std::string_view png_mark("\x89PNG\r\n\x1a\n", 8);
 
-// An EXIF block of a chunk; some writers put JPEG's mark in front.
+// The EXIF block of a chunk; some writers put JPEG's mark in front.
 int chunk_orientation(Bytes block) { return exif_orientation(starts_with(block, exif_mark) ? block.subspan(exif_mark.size()) : block); }
 
 bool is_frame_header(uint8_t marker) { return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc; }
@@ -111,7 +111,7 @@ ImageInfo read_png(Bytes bytes) {
                  .width = static_cast<int>(width),
                  .height = static_cast<int>(height),
                  .channels = colour < std::size(channels) ? channels[colour] : 0};
-  // EXIF may stand behind the pixels too.
+  // EXIF may follow the pixels, too.
   for (size_t at = header_end; bytes.size() - at >= 12;) {
     const size_t length = big_endian(bytes, at, 4);
     if (length > bytes.size() - at - 12) break;
@@ -246,7 +246,7 @@ int exif_orientation(Bytes tiff) {
   const size_t entries = number(directory, 2);
   for (size_t i = 0, at = directory + 2; i < entries && at <= tiff.size() && tiff.size() - at >= entry; ++i, at += entry) {
     if (number(at, 2) != orientation_tag) continue;
-    // The value of one number stands in the entry, at the front of its four bytes: u8, u16 or u32.
+    // The value of a single number is in the entry itself, at the front of its four bytes: u8, u16 or u32.
     const uint32_t type = number(at + 2, 2);
     const size_t size = type == 1 ? 1 : type == 3 ? 2 : type == 4 ? 4 : 0;
     if (size == 0 || number(at + 4, 4) != 1) return 1;

@@ -17,7 +17,7 @@ constexpr std::array unread_extensions = {
     "dng",  "cr2",  "cr3", "nef",  "arw", "orf", "raf", "rw2", "raw", "dcm",         // cameras, medicine
 };
 
-// Without its dot, in lower case; nothing for names without one, and for those that are nothing else (".png").
+// The extension without its dot, in lower case; empty for names without one, and for names like ".png".
 std::string extension_of(std::string_view name) {
   const std::string_view file = name.substr(name.rfind('/') + 1);
   const size_t dot = file.rfind('.');

@@ -34,8 +34,8 @@ void rgb_from_cmyk(const uint8_t* in, int width, uint8_t* out) {
   }
 }
 
-// libjpeg keeps the tables of one picture for the next, which may come without; then a damaged file's pixels would depend
-// on the file before it. So tables are taken away before each picture, and their memory is lent to the next ones: libjpeg
+// libjpeg keeps the tables of one picture for the next, which may lack them; then a damaged file's pixels would depend on
+// the file before it. So tables are removed before each picture, and their memory is reused for the next ones: libjpeg
 // itself frees it only with the whole handle.
 class TableMemory {
  public:
@@ -69,7 +69,7 @@ class TableMemory {
     return memory;
   }
 
-  std::vector<void*> free_[2];  // Huffman tables, quantisation tables; never more than libjpeg has places
+  std::vector<void*> free_[2];  // Huffman tables, quantisation tables; never more than libjpeg has slots
   void* (*alloc_small_)(j_common_ptr, int, size_t) = nullptr;
 };
 
@@ -104,7 +104,7 @@ struct JpegDecoder::State {
   JpegTiles tiles;
   std::vector<uint8_t> row;  // one decoded row, wider than the region by margins and alignment
   unsigned row_start = 0;    // the image column where it begins
-  PixelBuffer whole;         // where a region has to be cut out of the whole picture
+  PixelBuffer whole;         // for regions that must be cut out of the whole picture
 };
 
 void JpegDecoder::State::read_header(std::span<const uint8_t> bytes, int shrink) {
@@ -188,8 +188,8 @@ bool JpegDecoder::State::lacks_scans() const {
   return false;
 }
 
-// Decodes the tiles that the region touches. False when there are none, or something is wrong with them: then the whole
-// file says what.
+// Decodes the tiles that the region touches. False when there are none, or they are faulty: then decoding the whole
+// file reports the fault.
 bool JpegDecoder::State::decode_tiles(std::span<const uint8_t> bytes, const DecodeRequest& request, PixelBuffer& out) {
   if (request.region == nullptr || !tiles.cut(bytes, *request.region, request.max_pixels)) return false;
   const Rect& region = tiles.region();
@@ -216,7 +216,7 @@ bool JpegDecoder::State::decode_tiles(std::span<const uint8_t> bytes, const Deco
 
 bool JpegDecoder::State::decode(std::span<const uint8_t> bytes, const DecodeRequest& request, int shrink, PixelBuffer& out) {
   if (shrink == 1 && decode_tiles(bytes, request, out)) return false;
-  // Whatever happens, the handle is ready for the next image.
+  // The handle is always ready for the next image afterwards.
   struct Abort {
     jpeg_decompress_struct& info;
     ~Abort() { jpeg_abort_decompress(&info); }
@@ -235,7 +235,7 @@ bool JpegDecoder::State::decode(std::span<const uint8_t> bytes, const DecodeRequ
       start(region);
       read_rows(region, target.pixels.data());
       guessed = guesses(), lacking = !errors.ended && lacks_scans();
-      // Reads on to the end marker: a whole decode finds that it is missing.
+      // Reads on to the end marker, to notice when it is missing.
       if (wanted == nullptr) jpeg_finish_decompress(&info);
     });
     if (!ok) throw_error(errors, bytes.size());
@@ -245,7 +245,7 @@ bool JpegDecoder::State::decode(std::span<const uint8_t> bytes, const DecodeRequ
   if (request.region == nullptr) {
     attempt(nullptr, out);
   } else if (!attempt(request.region, out)) {
-    // The second time all data are read, and a region of a complete picture is one of a picture that may not be.
+    // The second pass reads all data, and treats the picture as possibly incomplete.
     const bool ended = errors.ended;
     attempt(nullptr, whole);
     errors.ended = ended;

@@ -14,7 +14,7 @@ namespace flowrun::io {
 // upsampling, gray replicated, CMYK taken as Adobe stores it (inverted). EXIF rotation is not applied, as in Pillow.
 // Keeps its handle and buffers between images: one object per thread.
 //
-// A request that keeps truncated files gets what libjpeg makes of the data there are: coarser or gray where they end,
+// A request that keeps truncated files gets libjpeg's result for the available data: coarser or gray after their end,
 // as Pillow's with ImageFile.LOAD_TRUNCATED_IMAGES. Corrupt data are an Error all the same.
 //
 // Throws Error on what is not a JPEG and on corrupt data, TruncatedError where the file ends too early, and, before
@@ -30,8 +30,8 @@ class JpegDecoder {
   // OUT becomes H W 3 of the whole image.
   void decode(std::span<const uint8_t> bytes, PixelBuffer& out);
 
-  // OUT becomes the REGION's H W 3: the pixels that the whole decode has there, for less time. Data after the region's
-  // last row is not looked at, so faults there are not found. Throws Error when the region is not inside the image.
+  // OUT becomes the REGION's H W 3: the same pixels as a whole decode, in less time. Data after the region's last row
+  // is not read, so faults there are not found. Throws Error when the region is not inside the image.
   void decode(std::span<const uint8_t> bytes, const Rect& region, PixelBuffer& out);
 
   // With SHRINK 2, 4 or 8 of 1/2, 1/4 or 1/8 of each side, rounded up, made by smaller DCTs: other pixels than a resize

@@ -83,7 +83,7 @@ class Walk {
         interval_ = u16(segment, 0);
         return true;
       case 0xee:
-        // Adobe's mark of pictures that are no YCbCr (0), or of none that libjpeg knows in three components.
+        // Adobe's mark of pictures that are not YCbCr (0), or of a kind that libjpeg doesn't know in three components.
         if (starts_with(segment, "Adobe") && segment.size() >= 12 && segment[11] != 1) is_direct_ = true;
         return true;
       default:
@@ -190,7 +190,7 @@ class Walk {
   }
   uint64_t shared_blocks() const { return ceil_div(width_, 8u * across_) * ceil_div(height_, 8u * down_); }
 
-  // Over the coded data, up to the next marker that is no restart.
+  // Skips the coded data, up to the next marker that is not a restart marker.
   bool pass_codes(uint64_t units) {
     uint64_t restarts = interval_ == 0 ? 0 : ceil_div(units, interval_) - 1;
     for (uint8_t expected = 0; at_ < bytes_.size();) {

@@ -21,7 +21,7 @@ namespace {
 constexpr uint8_t marker_prefix = 0xff;
 enum Marker : uint8_t { sof0 = 0xc0, sof1 = 0xc1, rst0 = 0xd0, rst7 = 0xd7, eoi = 0xd9, sos = 0xda, dri = 0xdd };
 
-// What the header says of the one scan.
+// The header's values for the only scan.
 struct Layout {
   int width = 0, height = 0;
   size_t size_at = 0;  // of the frame header's height, which its width follows
@@ -170,7 +170,7 @@ bool JpegTiles::find_tiles(std::span<const uint8_t> bytes, size_t begin, size_t 
 }
 
 // libjpeg looks some bytes ahead, and where it sees a marker there, it decodes the MCU once more in a slower way; it does
-// the same near the end of the file. So there are zeros before the markers, and behind the end.
+// the same near the end of the file. So there are zeros before the markers, and after the end.
 void JpegTiles::assemble(std::span<const uint8_t> bytes, const Grid& grid, const Rect& tiles) {
   constexpr size_t behind = 8 * 64 * 10;  // for an MCU of ten blocks, the largest there is
   const Layout& layout = grid.layout;
@@ -284,7 +284,7 @@ std::vector<uint8_t> tile_jpeg(std::span<const uint8_t> bytes, const TileOptions
   Transcoder transcoder;
   if (!guarded(transcoder.errors, [&] { transcoder.run(bytes, options.tiles_per_row); })) libjpeg::throw_error(transcoder.errors, bytes.size());
   std::vector<uint8_t> tiled(transcoder.data, transcoder.data + transcoder.size);
-  // Damaged data can decode to coefficients that no file holds.
+  // Damaged data can decode to coefficients that can't be encoded.
   JpegDecoder decoder;
   PixelBuffer before, after;
   decoder.decode(bytes, before);

@@ -7,21 +7,21 @@
 #include "io/codec/image.h"
 
 // Tiled JPEGs: plain JPEGs with restart markers every few MCUs. The entropy-coded data between two of them can be decoded
-// by itself, so a region costs what its tiles cost, not all the rows above and beside it.
+// alone, so a region costs only its tiles, not all the rows above and beside it.
 
 namespace flowrun::io {
 
 // Makes, of a tiled JPEG, the smaller JPEG of the tiles that a region touches. Keeps its buffers: one object per thread.
 class JpegTiles {
  public:
-  // Whether there is something to gain: BYTES is one baseline or extended sequential scan, its restart interval divides
-  // the MCUs of a row, all markers are where they should be, and some tile before the region's end is not touched. Then
-  // jpeg() decodes, at region(), to the pixels that the whole decode has in REGION, in every bit: one pixel around it is
-  // part of it, where there is one. Faults outside the touched tiles are not found. Never throws on what BYTES hold, nor
-  // on a region outside the image or on more than MAX_PIXELS: false leaves it to the decoder to say what is wrong.
+  // Whether tiles help: BYTES is one baseline or extended sequential scan, its restart interval divides the MCUs of a
+  // row, all markers are where they should be, and some tile before the region's end is not touched. Then jpeg()
+  // decodes, at region(), to the same pixels as the whole decode in REGION, in every bit: one pixel around it is
+  // included, if there is one. Faults outside the touched tiles are not found. Never throws on what BYTES hold, nor on a
+  // region outside the image or on more than MAX_PIXELS: for these it returns false, and the decoder reports the fault.
   bool cut(std::span<const uint8_t> bytes, const Rect& region, int64_t max_pixels);
 
-  // Has `padding` bytes that don't belong to the data before each marker, of which libjpeg warns.
+  // It has `padding` bytes before each marker, which don't belong to the data; libjpeg warns of them.
   std::span<const uint8_t> jpeg() const { return {out_.data(), size_}; }
   static constexpr int padding = 8;
   const Rect& region() const { return region_; }

@@ -16,16 +16,18 @@ namespace {
 // Bytes that libjpeg passed over before it found MARKER.
 bool are_stray_bytes(const jpeg_decompress_struct& info, const ErrorManager& errors, int count, int marker) {
   constexpr int first_restart = 0xd0, last_restart = 0xd7, end_of_image = 0xd9;
-  // Padding, or another program's data: between two segments, and before the end, when the last scan has all its blocks.
+  // Bytes between two segments, and before the end when the last scan has all its blocks, are padding or another
+  // program's data.
   if (marker == end_of_image || !errors.behind_codes) return true;
   if (marker >= first_restart && marker <= last_restart) return count == errors.padding;
-  // Behind a scan's blocks zeros are padding too. Others may be codes that were not read: the sign of damaged ones before.
+  // Zeros after a scan's blocks are padding, too. Other bytes may be codes that were not read, because earlier codes are
+  // damaged.
   const uint8_t* const end = info.src->next_input_byte;
   return count <= end - errors.begin && std::all_of(end - count, end, [](uint8_t byte) { return byte == 0; });
 }
 
-// The whole list of libjpeg's warnings (JWRN_ in jerror.h), and whether every pixel is right all the same: as the file's
-// writer had it, and as all programs on libjpeg read it. Where it is not, data are lost or guessed.
+// The whole list of libjpeg's warnings (JWRN_ in jerror.h), and whether every pixel is right nevertheless: as the file's
+// writer had it, and as all programs on libjpeg read it. If not, data are lost or guessed.
 bool is_harmless(const jpeg_decompress_struct& info, const ErrorManager& errors) {
   const auto& number = errors.base.msg_parm.i;
   switch (errors.base.msg_code) {
@@ -43,13 +45,13 @@ bool is_harmless(const jpeg_decompress_struct& info, const ErrorManager& errors)
     case JWRN_HUFF_BAD_CODE:   // what follows a wrong code is guessed
     case JWRN_ARITH_BAD_CODE:  // the same
     case JWRN_MUST_RESYNC:     // restart markers are missing, and blocks with them
-    case JWRN_TOO_MUCH_DATA:   // this program's own fault
+    case JWRN_TOO_MUCH_DATA:   // a bug of this program
     default:
       return false;
   }
 }
 
-// libjpeg tells what it reads by messages that nobody prints.
+// libjpeg's trace messages tell what it reads; they are not printed.
 void note_segment(ErrorManager& errors) {
   switch (errors.base.msg_code) {
     case JTRC_SOS:

@@ -4,15 +4,15 @@
 #include <cstdint>
 #include <cstdio>  // jpeglib.h needs it
 #include <span>
-// jerror.h has the codes of what jpeglib.h says libjpeg can do.
+// jerror.h has the codes of libjpeg's messages.
 // clang-format off
-#include <jpeglib.h>
 #include <jerror.h>
+#include <jpeglib.h>
 // clang-format on
 
 #include "io/error.h"
 
-// What every use of libjpeg needs. For io/jpeg*.cpp alone.
+// Shared by all uses of libjpeg. For io/jpeg*.cpp only.
 
 namespace flowrun::io::libjpeg {
 
@@ -24,13 +24,13 @@ struct ErrorManager {
   char message[JMSG_LENGTH_MAX];
   const uint8_t* begin;  // of what is read
   int padding;           // bytes that were put before restart markers
-  bool behind_codes;     // what was read last is a scan, not a segment
+  bool behind_codes;     // the last thing read is a scan, not a segment
   bool keep_truncated;   // data that end too early are no error
   bool ended;            // the data ended too early
 };
 
-// Makes warnings that mean lost or guessed data errors; those that leave every pixel right are passed over: libjpeg.cpp has
-// the table. No padding, nothing truncated is kept.
+// Turns warnings of lost or guessed data into errors, and ignores those that leave every pixel right: libjpeg.cpp has the
+// table. By default no padding is expected, and truncated data are an error.
 void set_up(ErrorManager& errors);
 
 // Makes INFO read BYTES, which must live as long as it reads. Messages go to ERRORS.
@@ -47,7 +47,7 @@ bool guarded(ErrorManager& errors, const Body& body) {
   return true;
 }
 
-// What went wrong in decoding that many bytes: an Error, or a TruncatedError.
+// Throws the fault of decoding that many bytes: an Error, or a TruncatedError.
 [[noreturn]] void throw_error(const ErrorManager& errors, size_t bytes);
 
 }  // namespace flowrun::io::libjpeg

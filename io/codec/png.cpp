@@ -18,7 +18,7 @@ namespace flowrun::io {
 namespace {
 
 // libpng reports errors by a callback that must not return. It jumps back to guarded(), over frames of libpng and of the
-// body only: neither holds an object with a destructor, and what the body has done so far is told by members.
+// body only: neither holds an object with a destructor, and members tell how far the body came.
 struct PngReader {
   explicit PngReader(std::span<const uint8_t> file);
   ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
@@ -29,7 +29,7 @@ struct PngReader {
   png_infop info = nullptr;
   std::span<const uint8_t> bytes;
   size_t at = 0;
-  bool ended = false;      // libpng asked for more than there is
+  bool ended = false;      // libpng asked for more bytes than there are
   bool wrong_sum = false;  // of the pixels' data
   bool complete = false;   // all rows are there
   png_uint_32 rows = 0;    // read so far
@@ -43,8 +43,8 @@ struct PngReader {
   std::longjmp(reader->jump, 1);
 }
 
-// Warnings of libpng leave every pixel right (unknown or damaged ancillary chunks), but for one fault that it finds behind
-// the last row, in zlib's words.
+// Warnings of libpng leave every pixel right (unknown or damaged ancillary chunks), except one fault that it finds after
+// the last row, reported in zlib's words.
 void on_warning(png_structp png, png_const_charp text) {
   if (std::strstr(text, "incorrect data check") != nullptr) static_cast<PngReader*>(png_get_error_ptr(png))->wrong_sum = true;
 }
@@ -78,7 +78,7 @@ PngReader::PngReader(std::span<const uint8_t> file) : bytes(file) {
   png = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, fail, on_warning);
   if (png == nullptr) throw Error("libpng has another version than its header");
   info = png_create_info_struct(png);
-  // Chunks that don't change the pixels as Pillow reads them are passed over unread, however large.
+  // Chunks that don't change the pixels in Pillow are skipped unread, of any size.
   static const png_byte unread[] = "bKGD\0cHRM\0eXIf\0gAMA\0hIST\0iCCP\0iTXt\0oFFs\0pCAL\0pHYs\0sBIT\0sCAL\0sPLT\0sRGB\0tEXt\0tIME\0tRNS\0zTXt";
   const bool ok = guarded(*this, [&] {
     png_set_read_fn(png, this, take);
@@ -92,7 +92,8 @@ PngReader::PngReader(std::span<const uint8_t> file) : bytes(file) {
   throw_error(*this);
 }
 
-// How the chunks end. `open` is without IEND, but no chunk is cut: Pillow reads it, when all rows are there.
+// The state of the chunks at the end. `open`: IEND is missing, but no chunk is cut; Pillow reads it if all rows are
+// there.
 enum class End { proper, open, in_pixels, behind_pixels };
 
 End find_end(std::span<const uint8_t> bytes) {
@@ -114,22 +115,22 @@ End find_end(std::span<const uint8_t> bytes) {
   return has_pixels ? End::open : End::in_pixels;
 }
 
-// Behind the last row, where libpng has read on to the end, or failed to: true where the file is cut off there.
+// Called after the last row, when libpng has read to the end or failed: true if the file is cut off there.
 bool is_cut_behind(const PngReader& reader) { return reader.ended && find_end(reader.bytes) == End::behind_pixels; }
 
 void check_sum(const PngReader& reader) {
   if (reader.wrong_sum) throw Error("broken PNG of " + std::to_string(reader.bytes.size()) + " bytes: IDAT: incorrect data check");
 }
 
-// Whether libpng failed behind the last row, which it has handed out then.
+// Whether libpng failed after the last row, which it has delivered by then.
 bool failed_behind_rows(const PngReader& reader) {
   constexpr int passes = 7;
   return png_get_current_row_number(reader.png) == png_get_image_height(reader.png, reader.info) &&
          (png_get_interlace_type(reader.png, reader.info) == PNG_INTERLACE_NONE || png_get_current_pass_number(reader.png) == passes);
 }
 
-// Of a file that is cut libpng is asked to inflate byte by byte, which is slow: else it does so only when it has read all
-// that it asked for. Checksums of the pixels' chunks are left to zlib's.
+// For a truncated file libpng inflates byte by byte, which is slow: otherwise it inflates only when it has read all that
+// it asked for. Checksums of the pixels' chunks are left to zlib's.
 void set_up_reading(PngReader& reader, bool whole) {
   if (find_end(reader.bytes) == End::in_pixels) png_set_compression_buffer_size(reader.png, 1);
   if (whole) png_set_crc_action(reader.png, PNG_CRC_QUIET_USE, PNG_CRC_NO_CHANGE);
@@ -259,7 +260,7 @@ Found decode_png(std::span<const uint8_t> bytes, const DecodeRequest& request, P
   } catch (const TruncatedError&) {
     throw;
   } catch (const Error&) {
-    // A checksum of pixels, maybe: the whole tells whether they are right all the same.
+    // It may be a checksum of pixels: the whole data tell whether they are right nevertheless.
     DecodeRequest all = request;
     all.region = nullptr;
     PixelBuffer whole;

@@ -19,10 +19,10 @@ void write_png(const std::filesystem::path& path, const ImageView& image);
 // Decodes PNG to H W 3 RGB of the request's region, equal to Pillow's open().convert("RGB") in every bit: palettes are
 // looked up, gray is stretched and replicated, alpha is left out, of 16 bits the upper 8 are taken unless the request has a
 // range. (One difference: Pillow cuts gray of 16 bits off at 255.) SCRATCH keeps its memory between calls. A file that ends
-// too early is a TruncatedError unless the request keeps it: then what is missing is black. After a region's last row
-// nothing is looked at. Throws Error on what is not a PNG and on corrupt data, and as checked_region().
+// too early is a TruncatedError unless the request keeps it: then missing rows are black. Nothing after a region's last row
+// is read. Throws Error on what is not a PNG and on corrupt data, and as checked_region().
 //
-// The chunks behind the last row are judged as Pillow does: checksums of chunks are not compared there, nor those of the
+// The chunks after the last row are judged as Pillow does: checksums of chunks are not compared there, nor those of the
 // pixels' chunks, whose data have a sum of their own, and the end may be missing.
 Found decode_png(std::span<const uint8_t> bytes, const DecodeRequest& request, PixelBuffer& scratch, PixelBuffer& out);
 

@@ -12,13 +12,13 @@
 
 namespace flowrun::io {
 
-// Makes samples of more than 8 bits 8-bit ones, and remembers the smallest and largest.
+// Converts samples of more than 8 bits to 8 bits, and remembers the smallest and largest.
 class SampleScale {
  public:
   explicit SampleScale(const std::optional<SampleRange>& range) : range_(range) {}
 
   // COUNT samples of T, STEP of them from one to the next, at any address. Without a range they are u16, whose upper byte
-  // is taken. With one its ends become 0 and 255, what lies outside the nearer of them, and what is no number 0.
+  // is taken. With one its ends become 0 and 255, values outside are clipped, and NaN becomes 0.
   template <class T>
   void convert(const uint8_t* in, size_t count, size_t step, uint8_t* out, size_t out_step) {
     const double scale = range_ ? 255 / (range_->high - range_->low) : 0;

@@ -19,7 +19,7 @@ namespace {
 
 using Bytes = std::span<const uint8_t>;
 
-// libtiff on bytes in memory. What it has to say goes to the first error's text, never to stderr.
+// libtiff on bytes in memory. Its messages go to the first error's text, never to stderr.
 class TiffFile {
  public:
   explicit TiffFile(Bytes bytes) : bytes_(bytes) {
@@ -29,9 +29,9 @@ class TiffFile {
     TIFFOpenOptionsSetErrorHandlerExtR(options.get(), on_error, this);
     TIFFOpenOptionsSetWarningHandlerExtR(options.get(), on_warning, this);
     TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), most);
-    // m: by read and seek alone, whose bounds are checked here.
+    // m: only by read and seek, whose bounds are checked here.
     tiff_.reset(TIFFClientOpenExt("TIFF", "rm", this, read, write, seek, close, size, nullptr, nullptr, options.get()));
-    // libtiff makes do without values that it can't read, and takes a palette's indices for gray.
+    // libtiff ignores values that it can't read, and treats a palette's indices as gray.
     if (!tiff_ || ended_) fail();
   }
   TiffFile(const TiffFile&) = delete;
@@ -39,7 +39,7 @@ class TiffFile {
 
   TIFF* get() const { return tiff_.get(); }
   bool ended() const { return ended_; }
-  // The next strip or tile is judged by itself.
+  // The next strip or tile is judged separately.
   void forget() { ended_ = false, message_[0] = '\0'; }
   bool holds(uint64_t offset, uint64_t count) const { return offset <= bytes_.size() && count <= bytes_.size() - offset; }
 
@@ -94,7 +94,7 @@ class TiffFile {
 
   Bytes bytes_;
   uint64_t at_ = 0;
-  bool ended_ = false;  // libtiff wanted more than there is
+  bool ended_ = false;  // libtiff asked for more bytes than there are
   char message_[160] = "";
   std::unique_ptr<TIFF, Close> tiff_;
 };
@@ -298,7 +298,7 @@ class BlockReader {
     }
   }
 
-  // False: the file ends before it does, and is kept.
+  // False: the file ends within it, and truncated files are kept.
   bool read_block(uint32_t index, bool tiled, int rows) {
     file_.forget();
     const auto wanted = static_cast<tmsize_t>(row_bytes_ * static_cast<size_t>(tiled ? block_height_ : rows));
@@ -390,7 +390,7 @@ void colour(const TiffFile& file, const Layout& layout, const PixelBuffer& parts
   }
 }
 
-// YCbCr with coarser chroma, which libtiff makes RGB by itself: the whole, as it is stored.
+// YCbCr with coarser chroma, which libtiff itself converts to RGB: the whole picture, as it is stored.
 void decode_by_libtiff(const TiffFile& file, const Rect& region, PixelBuffer& out) {
   TIFFRGBAImage image;
   char why[1024] = "";

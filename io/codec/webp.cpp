@@ -15,7 +15,7 @@ namespace {
 
 using Bytes = std::span<const uint8_t>;
 
-// The file's own size, which its first chunk tells, says more than libwebp's status: that calls some corrupt data short.
+// The file's size in its first chunk is more reliable than libwebp's status, which calls some corrupt data short.
 bool ends_too_early(Bytes bytes) {
   const uint64_t told = uint64_t{bytes[4]} | uint64_t{bytes[5]} << 8 | uint64_t{bytes[6]} << 16 | uint64_t{bytes[7]} << 24;
   return told + 8 > bytes.size();
@@ -56,7 +56,7 @@ bool decode_complete(Bytes bytes, const Rect& region, int width, int height, Pix
   return true;
 }
 
-// The rows there are, the others black. False: libwebp refuses it.
+// The available rows, the others black. False: libwebp refuses it.
 bool decode_cut(Bytes bytes, int width, int height, PixelBuffer& out) {
   out.reshape(height, width, 3);
   WebPDecBuffer buffer = rgb_buffer(out);

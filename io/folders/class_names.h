@@ -1,4 +1,4 @@
-// Labels as people write them, made numbers.
+// Converts written labels to numbers.
 #pragma once
 
 #include <cstdint>

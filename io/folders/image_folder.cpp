@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What names one folder holds, sorted by bytes: std::string compares as unsigned char whatever the locale.
+// The names in one folder, sorted by bytes: std::string compares as unsigned char in any locale.
 struct Listing {
   std::vector<std::string> folders;
   std::vector<std::string> images;
@@ -29,7 +29,7 @@ Listing list(const fs::path& folder) {
   std::error_code error;
   for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator(); it.increment(error)) {
     std::string name = it->path().filename().string();
-    std::error_code dangling;  // a link to nowhere is no folder; reading it will say what is wrong
+    std::error_code dangling;  // a dangling link is not a folder; reading it will report the fault
     if (it->is_directory(dangling)) {
       (is_tool_folder(name) ? listing.tool_folders : listing.folders).push_back(std::move(name));
     } else if (name.starts_with('.')) {
@@ -101,8 +101,7 @@ class Lister {
     }
   }
 
-  /// A single class folder that holds folders alone lies around the class folders: these are the classes. Pictures keep
-  /// their order.
+  /// If a single class folder holds only folders, these are the classes. Pictures keep their order.
   bool take_folders_below() {
     if (out_.classes.size() != 1 || out_.nested.size() < 2 || !out_.strays.empty()) return false;
     const size_t prefix = out_.classes[0].size() + 1;
@@ -114,8 +113,8 @@ class Lister {
     return true;
   }
 
-  /// Appends what is in the folder PATH (from the root) and below. A folder that links lead to again is passed over, so
-  /// that nothing goes round for ever; but it may lie in several class folders.
+  /// Appends what is in the folder PATH (from the root) and below. A folder that links reach again is skipped, to avoid
+  /// endless loops; but it may be in several class folders.
   void collect(const std::string& path, const std::string& class_folder, int label, const std::function<void(const Listing&)>& look = {}) {
     const fs::path real = fs::canonical(out_.root / path);
     const auto [place, is_new] = seen_.try_emplace(real, class_folder);
@@ -151,7 +150,7 @@ class Lister {
                 (out_.first_passed_over.empty() ? "" : ", " + out_.first_passed_over + " for one"));
   }
 
-  /// Sizes, several at a time: of a million files on a server each takes its way there and back.
+  /// Sizes, several at a time: on a server each of a million files costs a round trip.
   void measure() {
     constexpr size_t some = 256, team = 8;
     const size_t pieces = (out_.files.size() + some - 1) / some;
@@ -166,7 +165,7 @@ class Lister {
   }
 
   ImageFolder out_;
-  std::map<fs::path, std::string> seen_;  // the class folder from which each was reached last; empty: the root
+  std::map<fs::path, std::string> seen_;  // the class folder from which each folder was reached last; empty: the root
   bool first_is_picture_ = false;
 };
 
@@ -176,7 +175,7 @@ void check_is_folder(const fs::path& path) {
   if (fs::is_directory(status)) return;
   if (fs::exists(status)) throw Error(path.string() + " is a file; an image folder is needed");
   if (status.type() != fs::file_type::not_found) throw system_error("examine", path, error.value());
-  // Goes up to what exists and tells what that holds.
+  // Goes up to an existing folder and lists its contents.
   fs::path parent = path;
   while (parent.has_parent_path() && parent != parent.parent_path() && !fs::is_directory(parent, error)) {
     parent = parent.parent_path();

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Names and labels of all samples, for a call that goes on where another stopped.
+/// Names and labels of all samples, for a call that continues where another stopped.
 uint64_t fingerprint(const PackSource& source) {
   uint64_t hash = source.names.size();
   const auto mix = [&](const std::string& text) {

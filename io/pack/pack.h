@@ -41,20 +41,19 @@ struct PackReport {
   uint64_t tiled = 0;         // in this call
   CutPictures cut;            // in this call
   uint64_t found = 0;         // samples that an earlier call, which was stopped, had packed
-  bool was_complete = false;  // nothing was to do
+  bool was_complete = false;  // there was nothing to do
   LabelKind labels = LabelKind::none;
   int64_t classes = 0;
 };
 
-// Packs FROM (one folder of images, or shards and folders of shards) into the folder TO. What it writes depends on
-// images and options, not on threads. Each shard appears whole under its name; a journal holds what is complete, so
-// that a call that was stopped, called again with the same options, goes on there. At the end everything is read again
-// and compared; the index is written last. Image files of samples keep their bytes unless they are resized
-// or tiled.
+// Packs FROM (one folder of images, or shards and folders of shards) into the folder TO. Its output depends on images
+// and options, not on threads. Each shard appears complete under its name; a journal lists what is complete, so that a
+// repeated call with the same options continues there. At the end everything is read again and compared; the index is
+// written last. Image files of samples keep their bytes unless they are resized or tiled.
 //
 // Throws Error, naming the file, when an image's header can't be read or, with resize, the image; when TO holds
-// something else, a pack with other options or of other images, or is being written by another program; and when what
-// was read again differs.
+// something else, a pack with other options or of other images, or is being written by another program; and when the
+// data read again differ.
 PackReport pack(const std::vector<std::string>& from, const std::filesystem::path& to, const PackOptions& options);
 
 }  // namespace flowrun::io

@@ -47,7 +47,7 @@ struct Packer {
     pixels.reshape(pixels.height, pixels.width, 1);
   }
 
-  /// False when the file is damaged: it stays as it is then, and its damage is met in training.
+  /// False when the file is damaged: it stays unchanged then, and training meets the damage.
   static bool tile(std::vector<uint8_t>& bytes, int tiles_per_row) {
     try {
       bytes = tile_jpeg(bytes, {tiles_per_row});

@@ -16,9 +16,9 @@ struct PackedAs {
   std::optional<SampleRange> cut;
 };
 
-// What pack does to one image. BYTES, as they were read, become what is written. Every image's header is read, so that
-// one which is none is found now. Images whose shortest side is no longer than options.resize keep their size. Any
-// thread. Throws Error without the file's name.
+// Packs one image: BYTES become the bytes to write. Every image's header is read, so that other files are found now.
+// Images whose shortest side is at most options.resize keep their size. Any thread. Throws Error without the file's
+// name.
 PackedAs pack_image(std::vector<uint8_t>& bytes, const PackOptions& options);
 
 }  // namespace flowrun::io

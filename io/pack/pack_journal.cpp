@@ -48,8 +48,8 @@ std::string text_of(const fs::path& path) {
   return {bytes.begin(), bytes.end()};
 }
 
-/// Files that were not complete when their program was killed. Only for the holder of the journal's lock: nobody else writes
-/// then, on whatever machine.
+/// Removes files that were incomplete when their program was killed. Only for the holder of the journal's lock: no other
+/// process writes then, on any machine.
 void remove_leftovers(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
@@ -122,7 +122,7 @@ void PackJournal::read_blocks() {
                        parse_hex(line["hashes"].get<std::string>(), block.hashes) && !block.hashes.empty();
     if (!whole) throw Error(path_.string() + " is damaged: remove " + folder_.string() + " and pack again");
     block.name = line["name"].get<std::string>(), block.bytes = line["bytes"].get<uint64_t>();
-    // A shard that was removed or is not whole: from there on, again.
+    // A shard that was removed or is incomplete: packing repeats from there on.
     std::error_code error;
     if (!block.name.empty() && fs::file_size(folder_ / block.name, error) != block.bytes) break;
     blocks_.push_back(std::move(block));

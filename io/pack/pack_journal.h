@@ -17,12 +17,12 @@ struct PackedBlock {
   std::vector<uint64_t> hashes;  // of each sample's image as it was written
 };
 
-// What of a pack is complete: a file of JSON lines in the output folder, the first of which says what is packed and how.
-// Held open and locked, so that two programs don't write one folder. When all is done it is replaced by pack.json, which
-// says the same without the blocks.
+// The journal of a pack: a file of JSON lines in the output folder that lists what is complete. The first line says what
+// is packed and how. Held open and locked, so that two programs don't write one folder. At the end it is replaced by
+// pack.json, which has the same contents without the blocks.
 class PackJournal {
  public:
-  // Makes FOLDER. Throws Error when it holds other things, or a pack whose HEADER differs, naming what differs.
+  // Makes FOLDER. Throws Error when it holds other files, or a pack whose HEADER differs, naming the difference.
   PackJournal(std::filesystem::path folder, nlohmann::ordered_json header);
 
   bool complete() const { return complete_; }

@@ -13,15 +13,15 @@
 
 namespace flowrun::io {
 
-// One sample on its way.
+// One sample in work.
 struct PackedSample {
   std::vector<uint8_t> image;  // as it will be read again
-  std::vector<uint8_t> chunk;  // what goes into the shard: image and label as members, compressed if wished
+  std::vector<uint8_t> chunk;  // the content of the shard: image and label as members, optionally compressed
   bool encoded_anew = false, tiled = false;
   std::optional<SampleRange> cut;  // as in PackedAs
 };
 
-// Where samples go, in their order, from the first that the journal lacks.
+// Destination of samples, in their order, from the first that the journal lacks.
 class PackOutput {
  public:
   virtual ~PackOutput() = default;
@@ -30,7 +30,7 @@ class PackOutput {
   virtual void finish() = 0;
 };
 
-// The name a sample is written under: a file that is JPEG now says so.
+// The name of a written sample: its extension says JPEG if it was converted.
 std::string packed_name(const PackSource& source, size_t sample, bool encoded_anew);
 
 std::unique_ptr<PackOutput> open_pack_output(const PackSource& source, const std::filesystem::path& to, const PackOptions& options,

@@ -46,7 +46,7 @@ std::string tidy_name(std::string_view name, const std::string& where) {
   return out;
 }
 
-/// Takes off the folders that all names share, as shard_scan.h does for classes: what is left is as in a folder.
+/// Removes the folders that all names share, as shard_scan.h does for classes: the rest is as in a folder.
 void strip_shared_folder(std::vector<std::string>& names) {
   std::string shared = names[0].substr(0, names[0].rfind('/') + 1);
   for (const std::string& name : names) {
@@ -81,7 +81,7 @@ class RandomShards final : public ShardSource {
   ShardReader reader_;
 };
 
-/// Shards whose frames are too large to go back and forth in.
+/// Shards whose frames are too large for random access.
 class ForwardShards final : public ShardSource {
  public:
   ForwardShards(ShardIndex index, std::vector<fs::path> shards) : ShardSource(index, shards), index_(std::move(index)), shards_(std::move(shards)) {}
@@ -117,7 +117,7 @@ class ForwardShards final : public ShardSource {
   std::unique_ptr<Open> open_;
 };
 
-/// Keys end at the first dot: a file's other dots become "_", and a key that is taken gets a number.
+/// Keys end at the first dot: a file's other dots become "_", and a key that is already used gets a number.
 void make_keys(std::vector<std::string>& names) {
   std::unordered_set<std::string> taken;
   for (std::string& name : names) {

@@ -9,7 +9,7 @@
 
 namespace flowrun::io {
 
-// What is packed, sample by sample.
+// The input of a pack, sample by sample.
 class PackSource {
  public:
   virtual ~PackSource() = default;
@@ -28,10 +28,10 @@ class PackSource {
   std::vector<std::filesystem::path> roots;  // where it lies
 };
 
-// A folder of images, or shards: whichever FROM holds. Reads the shards through once, to know what they hold.
+// A folder of images, or shards, depending on FROM. Reads the shards once, to list their contents.
 std::unique_ptr<PackSource> open_pack_source(const std::vector<std::string>& from, const PackOptions& options);
 
-// Where the first dot behind the last slash is: what lies before is the sample's key. The end when there is none.
+// The position of the first dot after the last slash: the sample's key ends there. The end if there is none.
 size_t key_size(std::string_view name);
 
 }  // namespace flowrun::io

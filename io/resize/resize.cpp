@@ -216,7 +216,7 @@ void Resizer::resize(const ImageView& source, int height, int width, Filter filt
     throw Error("cannot resize " + std::to_string(source.width) + "x" + std::to_string(source.height) + " pixels of " + std::to_string(channels) +
                 " channels to " + std::to_string(width) + "x" + std::to_string(height));
   }
-  // Pillow leaves a pass away when that size stays, and takes the vertical one first on extremely tall images.
+  // Pillow omits a pass when that size stays, and does the vertical pass first on extremely tall images.
   const bool across = source.width != width;
   const bool down = source.height != height;
   const bool down_first = source.height > static_cast<int64_t>(source.width) * 100 && height < source.height;

@@ -11,7 +11,7 @@ namespace flowrun::io {
 enum class Filter { bilinear, bicubic };
 
 struct ResizeKernels;
-// The fastest that this processor runs: AVX-512 VNNI, AVX2, or null, which stands for loops that run anywhere.
+// The fastest kernels that this processor runs: AVX-512 VNNI, AVX2, or null for the portable loops.
 const ResizeKernels* best_resize_kernels();
 
 // Resizes 8-bit images of 1 or 3 channels, equal to Pillow 12's Image.resize((width, height), filter) in every bit: the
@@ -26,8 +26,8 @@ class Resizer {
   Resizer(Resizer&&) noexcept;
   Resizer& operator=(Resizer&&) noexcept;
 
-  // OUT takes height x width x channels bytes and must not overlap SOURCE. FLIP mirrors the result left-right, for
-  // free. Throws Error on an empty size or another number of channels.
+  // OUT needs room for height x width x channels bytes and must not overlap SOURCE. FLIP mirrors the result left-right,
+  // at no cost. Throws Error on an empty size or another number of channels.
   void resize(const ImageView& source, int height, int width, Filter filter, bool flip, uint8_t* out);
 
  private:

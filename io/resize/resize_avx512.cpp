@@ -67,7 +67,7 @@ FLOWRUN_TARGET inline FourRows filter_pixel(const RowsPass& pass, int x) {
 
 template <int unrolled>
 FLOWRUN_TARGET void filter_four_rows(const RowsPass& given) {
-  const RowsPass pass = given;  // a copy: what is written could be the pass itself, for all that the compiler knows
+  const RowsPass pass = given;  // a copy: the compiler can't know that the output doesn't overlap the pass
   for (int block = 0; block < pass.output; block += 4) {
     const int place = std::min(block, pass.output - 4);
     const int x = pass.flip ? pass.output - 1 - place : place, step = pass.flip ? -1 : 1;

@@ -11,7 +11,7 @@
 
 namespace flowrun::io {
 
-// For each output position of a pass, which inputs it takes and how much of each.
+// For each output position of a pass, its inputs and their weights.
 struct ResizeTable {
   int input = 0;
   int output = 0;
@@ -22,7 +22,7 @@ struct ResizeTable {
   std::vector<int32_t> coefficients;  // output x taps, in 1 / 2^22
   std::vector<double> weights;        // scratch, and below
   std::vector<int32_t> shifted;
-  // The same for kernels: taps in fours, of which none lies outside the input. No fours: kernels can't take it.
+  // The same for kernels: taps in fours, none of them outside the input. No fours: kernels can't be used.
   int fours = 0;
   std::vector<int> packed_first;
   std::vector<uint8_t> packed;  // output x fours, each in the kernel's own form
@@ -61,7 +61,7 @@ struct ResizeKernels {
   void (*filter_column)(const ColumnPass& pass);
 };
 
-// Those that this processor runs, the fastest first. Empty where there are none: resize.cpp has loops for any machine.
+// The kernels that this processor runs, the fastest first. It may be empty: resize.cpp has loops for any machine.
 std::span<const ResizeKernels* const> resize_kernels();
 
 }  // namespace flowrun::io

@@ -6,7 +6,7 @@
 
 #include "io/resize/resize_kernels.h"
 
-// What the kernels for x86-64 share. AVX2 is part of what each of them needs.
+// Shared by the kernels for x86-64, all of which need AVX2.
 
 namespace flowrun::io {
 

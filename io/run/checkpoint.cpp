@@ -116,7 +116,7 @@ void remove_tree(const fs::path& directory) {
   if (error) throw system_error("remove", directory, error.value());
 }
 
-// A removal that is killed half-way must not leave something called step-N.
+// A removal that is killed half-way must not leave a folder called step-N.
 void remove_checkpoint(const fs::path& root, const Found& checkpoint) {
   const fs::path hidden = root / (".step-" + std::to_string(checkpoint.step) + ".tmp-old");
   remove_tree(hidden);
@@ -157,7 +157,7 @@ T value_of(const Json& object, const char* key, bool (Json::*is_right)() const n
 CheckpointWriter::CheckpointWriter(fs::path root, int64_t step) : root_(std::move(root)), step_(step) {
   if (step < 0) throw Error("a checkpoint cannot have the negative step " + std::to_string(step));
   std::error_code error;
-  // A run directory that was removed is not made again: what else was in it is gone.
+  // A run directory that was removed is not made again: its other contents are gone.
   if (fs::create_directory(root_, error)) fsync_directory(root_.has_parent_path() ? root_.parent_path() : ".");
   if (error) throw system_error("create directory", root_, error.value());
   for (const fs::directory_entry& entry : list(root_)) {
@@ -208,7 +208,8 @@ void CheckpointWriter::write_manifest(const Json& extra) {
   Json manifest = {{"format", format_name}, {"version", format_version}, {"step", step_}};
   manifest["files"] = std::move(files);
   manifest["extra"] = extra;
-  // Read back before hashing, so that what replacement characters and float printing changed is hashed as it is read.
+  // Parsed back before hashing, so that the hash covers what a reader gets after replacement characters and float
+  // printing.
   manifest = Json::parse(json_text(manifest));
   manifest["xxh3_64"] = hash_of(json_text(manifest));
   add_json(manifest_name, manifest);
@@ -220,7 +221,7 @@ fs::path CheckpointWriter::commit(const Json& extra) {
   fs::path final_path = root_ / ("step-" + std::to_string(step_));
   std::error_code ignored;
   if (fs::exists(final_path, ignored)) {
-    // Exchanged in one move; where the file system cannot do that, the older one steps aside first.
+    // Exchanged in one move; if the file system cannot do that, the older one is renamed first.
     if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, final_path.c_str(), RENAME_EXCHANGE) != 0) {
       remove_checkpoint(root_, {step_, final_path});
       if (::rename(temporary_.c_str(), final_path.c_str()) != 0) throw system_error("create", final_path, errno);

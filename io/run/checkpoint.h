@@ -12,7 +12,7 @@
 #include "io/run/safetensors.h"
 
 // Checkpoints are directories ROOT/step-N of safetensors and JSON files plus manifest.json, which lists every file with
-// its size and XXH3-64. They are written under a hidden name, fsynced and renamed: what is called step-N is whole.
+// its size and XXH3-64. They are written under a hidden name, fsynced and renamed: a folder called step-N is complete.
 
 namespace flowrun::io {
 
@@ -25,12 +25,12 @@ struct CheckpointFile {
 struct Manifest {
   int64_t step = 0;
   std::vector<CheckpointFile> files;  // sorted by name
-  nlohmann::json extra;               // what the writer gave to commit()
+  nlohmann::json extra;               // the argument of commit()
 };
 
-// Writes one checkpoint. At most one writer may exist per ROOT at a time: a new one removes what killed writers left.
-// Every function throws Error when the disk is full or fails; then, as when the writer goes away without commit(), its
-// temporary directory is removed and all earlier checkpoints are as they were. Not for several threads at once.
+// Writes one checkpoint. At most one writer may exist per ROOT at a time: a new one removes leftovers of killed
+// writers. Every function throws Error when the disk is full or fails. Then, and when the writer is destroyed without
+// commit(), its temporary directory is removed and earlier checkpoints are unchanged. Not for several threads at once.
 class CheckpointWriter {
  public:
   // Creates ROOT when it is missing, but not the folder that it is in.
@@ -55,16 +55,16 @@ class CheckpointWriter {
   std::vector<CheckpointFile> files_;
 };
 
-// Removes all but the COUNT newest complete checkpoints of ROOT, and never JUST_WRITTEN, which may be older than others
-// when a run was resumed further back. Complete here: every file is there in its size (no hashes). Incomplete ones
-// stay.
+// Removes all but the COUNT newest complete checkpoints of ROOT, but never JUST_WRITTEN, which may be older than others
+// when a run was resumed further back. A checkpoint is complete here if every file is there in its size (no hashes).
+// Incomplete ones stay.
 void keep_newest_checkpoints(const std::filesystem::path& root, size_t count, const std::filesystem::path& just_written);
 
 // Reads the manifest and verifies the size and hash of every file. Throws Error naming the first that is wrong.
 Manifest open_checkpoint(const std::filesystem::path& directory);
 
 // The checkpoint of the highest step that open_checkpoint accepts; none when there is none or no ROOT. For every newer
-// one that was passed over, SKIPPED (when given) gets a sentence saying why.
+// one that was skipped, SKIPPED (if given) gets a sentence with the reason.
 std::optional<std::filesystem::path> newest_complete_checkpoint(const std::filesystem::path& root, std::vector<std::string>* skipped = nullptr);
 
 // Whether any checkpoint of ROOT is complete as keep_newest_checkpoints() has it: sizes, no hashes.

@@ -111,14 +111,14 @@ RunDirectory::RunDirectory(const fs::path& out, bool resume) : paths_(out) {
 
 void RunDirectory::hold(bool resume) {
   const fs::path& out = paths_.root;
-  // One that gave up opening a run here may have removed the folder before it was locked.
+  // A process that gave up opening a run here may have removed the folder before it was locked.
   for (int attempt = 0; attempt == 0 || (attempt < 8 && !in_place()); ++attempt) {
     make_directories(out, made_);
     lock_ = lock_directory(out);
   }
   for (const fs::directory_entry& entry : fs::directory_iterator(out)) before_.insert(entry.path().filename().string());
   listed_ = true;
-  // Asked only under the lock: of two that start at once, one must lose.
+  // Checked only under the lock: of two processes that start at once, one must lose.
   if (!resume && holds_run(out)) {
     const bool saved = has_checkpoint(paths_.checkpoints);
     throw Error(out.string() + " holds a run already" +
@@ -138,7 +138,7 @@ bool RunDirectory::in_place() const {
 void RunDirectory::undo() const noexcept {
   try {
     std::error_code ignored;
-    if (listed_ && in_place()) {  // else nothing tells what was there before
+    if (listed_ && in_place()) {  // otherwise the earlier contents are unknown
       for (auto it = fs::directory_iterator(paths_.root, ignored); !ignored && it != fs::directory_iterator(); it.increment(ignored)) {
         const std::string name = it->path().filename().string();
         if (!before_.contains(name) && is_run_file(name)) (void)::unlink(it->path().c_str());
@@ -147,7 +147,7 @@ void RunDirectory::undo() const noexcept {
     // rmdir: what is not empty stays.
     for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) (void)::rmdir(folder->c_str());
   } catch (const std::exception&) {
-    // No memory for a name: then it stays.
+    // Without memory for a name the file stays.
   }
 }
 

@@ -26,26 +26,26 @@ struct RunPaths {
   std::filesystem::path log;          // log.txt
 };
 
-// Whether any file of a run is in the directory, with something in it: one that was broken off while it opened is none.
+// Whether the directory has any non-empty file of a run: a run that was interrupted while it opened doesn't count.
 bool holds_run(const std::filesystem::path& directory);
 
-// Whether a process is writing into it. False where the file system has no locks.
+// Whether a process is writing into it. False if the file system has no locks.
 bool is_locked(const std::filesystem::path& directory);
 
 // Whether a run writes a file or folder of that name, RELATIVE to its directory. Pictures, whose names a pipeline
 // chooses, are not among them.
 bool is_run_file(const std::filesystem::path& relative);
 
-// The lock on a directory that is there, held by this process alone while the object lives; it goes with the process,
-// even when that is killed. Where the file system has no locks, nothing is locked. Throws Error when another has it.
+// The exclusive lock on an existing directory, held while the object lives; it ends with the process, even when that is
+// killed. If the file system has no locks, nothing is locked. Throws Error when another process has it.
 FileDescriptor lock_directory(const std::filesystem::path& directory);
 
-// The directory that one run writes into, held by this process alone while the object lives.
+// The directory that one run writes into, locked for this process while the object lives.
 class RunDirectory {
  public:
   // Without RESUME creates OUT (parents too) and refuses one that holds a run already; with RESUME refuses one that
-  // holds none, and removes what killed processes left half-written. Both refuse one that another process is writing.
-  // Throws Error naming the fix; then whatever this call made is gone again.
+  // holds none, and removes half-written files of killed processes. Both refuse one that another process is writing.
+  // Throws Error naming the fix; then everything this call made is removed.
   RunDirectory(const std::filesystem::path& out, bool resume);
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
@@ -53,11 +53,11 @@ class RunDirectory {
 
   const RunPaths& paths() const { return paths_; }
 
-  // Whether the directory still stands under its name, and not another one in its place.
+  // Whether the directory still exists under its name, and was not replaced by another.
   bool in_place() const;
 
   // For a run that could not be opened: removes the run's files that were not there before, and the folders that this
-  // object made, parents too, where they are empty. Whatever else is there stays. Any thread.
+  // object made, parents too, if they are empty. Everything else stays. Any thread.
   void undo() const noexcept;
 
  private:
@@ -71,9 +71,9 @@ class RunDirectory {
 };
 
 // Appends JSON objects to a file, one per line, each handed to the system at once, so that readers never see half a
-// line for long. Opening drops a last line that a killed writer left torn. NaN and infinities become null, bytes that
-// are no UTF-8 the replacement character. Any thread may append. Throws Error when the disk is full or fails; the file
-// then ends with the last whole line. Throws Error, too, when somebody has removed the file.
+// line for long. Opening drops a torn last line of a killed writer. NaN and infinities become null, bytes that are not
+// UTF-8 the replacement character. Any thread may append. Throws Error when the disk is full or fails; the file then
+// ends with the last whole line. Also throws Error when the file was removed.
 class JsonLines {
  public:
   explicit JsonLines(std::filesystem::path path);

@@ -37,7 +37,7 @@ struct flock whole_file() {
   return lock;
 }
 
-// A lock of this kind alone is told with the process that holds it.
+// Only this kind of lock reveals the process that holds it.
 int64_t process_that_locks(const fs::path& file) {
   const FileDescriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
   if (!fd) throw system_error("open", file, errno);
@@ -70,12 +70,12 @@ int64_t start_of_process(int64_t pid) {
 }
 
 RunHolder::RunHolder(fs::path file) : file_(std::move(file)) {
-  // It appears under its name with all in it, and locked.
+  // It appears under its name complete and locked.
   const fs::path temporary = file_.parent_path() / (".process.json.tmp-" + std::to_string(getpid()) + "-0");
   fd_ = FileDescriptor(::open(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
   if (!fd_) throw system_error("create", file_, errno);
   struct flock lock = whole_file();
-  (void)fcntl(fd_.get(), F_SETLK, &lock);  // on a file system without locks nobody can ask
+  (void)fcntl(fd_.get(), F_SETLK, &lock);  // on a file system without locks the holder can't be found
   const std::string text = json_text(nlohmann::ordered_json{{"pid", getpid()}, {"host", host_name()}, {"start", start_of_process(getpid())}}) + "\n";
   write_all(fd_.get(), std::as_bytes(std::span(text)), file_);
   if (::rename(temporary.c_str(), file_.c_str()) != 0) {

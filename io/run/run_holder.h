@@ -6,8 +6,8 @@
 
 #include "io/file.h"
 
-// The process that writes a run directory: a file names it, locked by that process while it lives. A number in a file alone proves
-// nothing: processes end, their numbers are given to others, and anybody can write one.
+// The process that writes a run directory: a file names it, locked by that process while it lives. A process number in a file
+// proves nothing: processes end, their numbers are reused, and anybody can write one.
 
 namespace flowrun::io {
 
@@ -24,11 +24,11 @@ class RunHolder {
   FileDescriptor fd_;
 };
 
-// A process that can't become another one: signals reach this one or nobody.
+// A handle on a process, which can't refer to a later one: signals reach this process or none.
 class HeldProcess {
  public:
-  // The process that FILE names, when the kernel says that it holds FILE's lock, and it is the one that started then, on
-  // this host. Throws Error that says why there is none.
+  // The process that FILE names, if the kernel confirms that it holds FILE's lock, and if it started at that time on
+  // this host. Throws Error with the reason otherwise.
   explicit HeldProcess(const std::filesystem::path& file);
 
   int64_t pid() const { return pid_; }

@@ -202,7 +202,7 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Tensor
 
 namespace {
 
-// Throws Error on files of weights in other formats, with the command that makes a safetensors file of them.
+// Throws Error on files of weights in other formats, with the command that converts them to safetensors.
 void refuse_other_formats(std::span<const std::byte> bytes, const std::string& where) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), std::min<size_t>(bytes.size(), 4096));
   const bool zip = text.starts_with("PK\x03\x04"),

@@ -15,7 +15,7 @@
 
 namespace flowrun::io {
 
-// A tensor in C order, owned by someone else. An empty shape is a scalar.
+// A tensor in C order, owned elsewhere. An empty shape is a scalar.
 struct TensorEntry {
   std::string name;
   std::string dtype;  // "F64" "F32" "F16" "BF16" "I64" "I32" "I16" "I8" "U64" "U32" "U16" "U8" "BOOL" "F8_E4M3" …
@@ -34,7 +34,7 @@ size_t dtype_size(std::string_view dtype);
 // give the same bytes. Throws Error when a name occurs twice, a dtype is unknown, or data does not fit dtype x shape.
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorEntry> entries, const TensorMetadata& metadata = {});
 
-// The same bytes into SINK, for those who hash or count them on the way. WHERE is named in errors.
+// Writes the same bytes to SINK, for hashing or counting them. WHERE is named in errors.
 void stream_safetensors(const std::string& where, std::span<const TensorEntry> entries, const TensorMetadata& metadata, const ByteSink& sink);
 
 // A safetensors file mapped read-only. Everything is checked on opening: sizes, dtypes, duplicate keys, overlaps,

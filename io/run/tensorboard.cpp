@@ -87,7 +87,7 @@ std::string as_record(const std::string& event) {
 constexpr size_t length_bytes = 8;
 constexpr size_t crc_bytes = 4;
 
-// Where the last whole record ends. Only lengths and their checksums are looked at.
+// The end of the last complete record. Only lengths and their checksums are read.
 int64_t end_of_records(int fd, int64_t size) {
   int64_t end = 0;
   while (true) {

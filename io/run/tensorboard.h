@@ -17,7 +17,7 @@ namespace flowrun::io {
 // handed to the system at once. Any thread may write. Throws Error when the disk is full or fails.
 class EventWriter {
  public:
-  // Appends when the file exists, as after a resume; drops a last record that a killed writer left torn.
+  // Appends when the file exists, as after a resume; drops a torn last record of a killed writer.
   explicit EventWriter(std::filesystem::path path);
 
   // WALL_TIME in seconds since 1970.
@@ -41,9 +41,9 @@ std::shared_ptr<EventWriter> shared_event_writer(const std::filesystem::path& di
 // "events.out.tfevents.SECONDS.flowrun".
 std::string event_file_name(int64_t seconds);
 
-// For resuming at STEP: drops from the event files of this program in DIRECTORY the events of greater steps, and whatever
-// is behind a torn or damaged record, which no reader gets past. What was reported up to the step is kept. Returns how
-// many files were changed. No writer may be open on them.
+// For resuming at STEP: drops from the event files of this program in DIRECTORY the events of greater steps, and
+// everything after a torn or damaged record, where readers stop. Events up to the step are kept. Returns how many files
+// were changed. No writer may be open on them.
 size_t truncate_events(const std::filesystem::path& directory, int64_t step);
 
 // CRC-32C (Castagnoli) as TFRecords store it, rotated and offset.

@@ -18,7 +18,7 @@ class ByteStream {
   virtual size_t read(uint8_t* out, size_t size) = 0;
 };
 
-// Reads until SIZE bytes are there or the stream ends; says how many there are.
+// Reads until SIZE bytes are there or the data end; returns their number.
 size_t read_fully(ByteStream& stream, uint8_t* out, size_t size);
 
 class SpanStream final : public ByteStream {

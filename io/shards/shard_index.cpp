@@ -57,7 +57,7 @@ uint64_t checksum_of(std::span<const uint8_t> bytes) {
   return XXH3_64bits_withSeed(bytes.data() + sizeof header, bytes.size() - sizeof header, XXH3_64bits(&header, sizeof header));
 }
 
-/// Takes records from the front; what is asked for was counted before.
+/// Takes entries from the front; the caller has counted them before.
 class Cursor {
  public:
   Cursor(std::span<const uint8_t> bytes, std::string where) : bytes_(bytes), where_(std::move(where)) {}
@@ -76,7 +76,7 @@ class Cursor {
     return out;
   }
   bool at_end() const { return bytes_.empty(); }
-  /// Damage that the checksum missed was written so.
+  /// Faults under a right checksum were written by a faulty program.
   void check(bool holds) const {
     if (!holds) throw Error(where_ + " contradicts itself: run flowrun index again");
   }
@@ -86,7 +86,7 @@ class Cursor {
   std::string where_;
 };
 
-/// Whether the counts of the header make a file of this size.
+/// Whether the counts of the header match the file's size.
 bool counts_fit(const Header& header, size_t size) {
   uint64_t left = size - sizeof header;
   const auto take = [&](uint64_t count, size_t record) {
@@ -98,7 +98,7 @@ bool counts_fit(const Header& header, size_t size) {
          take(header.classes, sizeof(uint32_t)) && left == header.names;
 }
 
-/// Frames of a shard follow one another, in the file and in what they hold.
+/// Frames of a shard are contiguous, in the file and in the archive.
 void take_frames(Cursor& cursor, const Shard& shard, std::vector<ZstdFrame>& frames) {
   uint64_t end = 0, content = 0;
   for (uint64_t i = 0; i < shard.frames; ++i) {

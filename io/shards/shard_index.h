@@ -9,14 +9,14 @@
 
 #include "io/shards/zstd_frames.h"
 
-// Where each image of a set of tar shards lies: one binary file beside them. With it any sample can be read at any time,
-// so order, resume and ranks are the same for shards as for a folder, and no shuffle buffer is needed.
+// The index of a set of tar shards: one binary file beside them, with the place of each image. With it any sample can be
+// read at any time, so order, resume and ranks are the same for shards as for a folder, and no shuffle buffer is needed.
 
 namespace flowrun::io {
 
 inline constexpr const char* shard_index_name = "index.flowrun";
 
-/// Where labels come from: nowhere, members .cls or .json, or folders in the members' names.
+/// The source of labels: none, members .cls or .json, or folders in the members' names.
 enum class LabelKind : uint32_t { none, cls, json, folder };
 const char* label_kind_name(LabelKind kind);
 
@@ -51,7 +51,7 @@ struct ShardIndex {
   void add(ShardSample sample, std::string_view name);
   /// One more than the largest label.
   int64_t class_count() const;
-  /// Whether the labels were written as numbers: then the classes' names, if there are any, are these.
+  /// Whether the labels were written as numbers: then these are the classes' names, if there are any.
   bool numbers() const;
 };
 
@@ -61,12 +61,12 @@ std::vector<uint8_t> encode_shard_index(const ShardIndex& index);
 /// Checks everything: checksum, sizes, and that every sample lies in its shard. Throws Error "WHERE …".
 ShardIndex parse_shard_index(std::span<const uint8_t> bytes, const std::string& where);
 
-/// The index file that PATH, a folder of shards or the file itself, means.
+/// The index file for PATH, which is a folder of shards or the file itself.
 std::filesystem::path shard_index_path(const std::filesystem::path& path);
 
 uint64_t hash_of(std::span<const uint8_t> bytes);
 
-/// Hash of the first and the last 64 KiB of an open file: tells another shard at once, without reading all of it.
+/// Hash of the first and the last 64 KiB of an open file: detects another shard at once, without reading all of it.
 uint64_t shard_fingerprint(int fd, uint64_t size, const std::filesystem::path& path);
 
 /// Reads exactly SIZE bytes at OFFSET, or throws Error; any thread.

@@ -1,4 +1,4 @@
-// Scanned shards to one index: which labels there are.
+// Scanned shards to one index: the labels.
 #include <algorithm>
 #include <charconv>
 #include <map>

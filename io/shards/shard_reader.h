@@ -16,17 +16,17 @@ class ShardReader {
   // PATH: a folder of shards with its index, or the index file. Throws Error, saying what to do, when there is no index,
   // when a shard is missing, and when a shard's size, begin or end is not what was indexed.
   explicit ShardReader(const std::filesystem::path& path);
-  // The same for an index that is at hand; shards are found from FOLDER.
+  // The same for a given index; shards are found from FOLDER.
   ShardReader(ShardIndex index, const std::filesystem::path& folder);
 
   const ShardIndex& index() const { return index_; }
   // "shard.tar: member"
   std::string key(size_t sample) const;
 
-  // The image's bytes; OUT keeps its capacity. VERIFY compares their hash with the index. Throws Error when they were
-  // changed or can't be read.
+  // The image's bytes; OUT keeps its capacity. VERIFY compares their hash with the index. Throws Error when the shard
+  // was changed or can't be read.
   void read(size_t sample, bool verify, std::vector<uint8_t>& out) const;
-  // Asks the kernel for the sample, which will be read soon, and does not wait for it.
+  // Asks the kernel to read ahead a sample that is needed soon, and does not wait.
   void prefetch(size_t sample) const;
 
  private:

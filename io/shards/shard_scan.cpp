@@ -77,7 +77,7 @@ std::string without_nan(std::string_view json) {
   return out;
 }
 
-// What describes a picture in other words may be anything, so a fault is only that there is no label.
+// A JSON member may hold any other description, so only a missing label is a fault.
 std::optional<std::string> parse_json_label(std::span<const uint8_t> bytes) {
   try {
     const auto json = parse_strict_json(without_nan(text_of(bytes)), "");
@@ -92,7 +92,7 @@ std::optional<std::string> parse_json_label(std::span<const uint8_t> bytes) {
   return {};
 }
 
-/// Puts members together.
+/// Combines members into samples.
 class Grouper {
  public:
   Grouper(TarReader& reader, const std::string& where, const std::string& image) : reader_(reader), where_(where), image_(image) {}
@@ -130,7 +130,7 @@ class Grouper {
     if (!labels && !image) return;
     const std::string about = where_ + ": " + name.name;
     if (member.kind == TarMember::Kind::link) throw Error(about + " is a link; write the shard with tar --dereference --hard-dereference");
-    // By what the archive says, before anything is read: compressed, a few bytes can hold gigabytes.
+    // Checked by the archive's header, before anything is read: a few compressed bytes can hold gigabytes.
     const uint64_t most = image ? largest_image : name.suffix == "cls" ? largest_cls : largest_json;
     if (member.size > most) throw Error(about + " has " + std::to_string(member.size) + " bytes, too many for " + (image ? "an image" : "a label"));
     image ? take_image(member, name) : take_label(name, about);
@@ -144,7 +144,7 @@ class Grouper {
     label = name.suffix == "cls" ? parse_cls(bytes_, about) : parse_json_label(bytes_);
   }
 
-  /// Of several pictures (x.jpg, x.mask.png) the one with nothing between key and extension.
+  /// The image among several pictures (x.jpg, x.mask.png): the one with nothing between key and extension.
   void take_image(const TarMember& member, const MemberName& name) {
     const bool plain = name.suffix.find('.') == std::string::npos;
     if (!sample_.image.empty() && plain == plain_) {
@@ -177,7 +177,7 @@ class Grouper {
   std::vector<uint8_t> bytes_;
 };
 
-/// Gives back what was read to look at it.
+/// Returns the bytes that were read for detection.
 class PeekedStream final : public ByteStream {
  public:
   explicit PeekedStream(ByteStream& stream) : stream_(stream) { size_ = read_fully(stream, first_, sizeof first_); }
@@ -240,7 +240,7 @@ ScannedShard scan_shard(ByteStream& stream, const std::string& where, const std:
 
 namespace {
 
-/// Tells how far it is.
+/// Reports progress.
 class CountedFile final : public ByteStream {
  public:
   CountedFile(const fs::path& path, const std::function<void(uint64_t)>& progress) : file_(path), progress_(progress) {}

@@ -11,7 +11,7 @@ namespace flowrun::io {
 
 namespace {
 
-// Where POSIX puts what in a header.
+// The layout of a header in POSIX.
 struct Field {
   size_t offset, size;
 };
@@ -28,7 +28,7 @@ std::string_view text_of(std::span<const uint8_t> header, Field field) {
   return text.substr(0, text.find('\0'));
 }
 
-// Octal between blanks, or base 256 where the first bit is set. Nothing when it is neither, negative or too large.
+// Octal between blanks, or base 256 where the first bit is set. Empty when it is neither, negative or too large.
 std::optional<uint64_t> number_of(std::span<const uint8_t> header, Field field) {
   const std::span<const uint8_t> bytes = header.subspan(field.offset, field.size);
   uint64_t value = 0;
@@ -49,7 +49,7 @@ std::optional<uint64_t> number_of(std::span<const uint8_t> header, Field field) 
   return value;
 }
 
-// Of all bytes, the checksum itself counted as blanks. Some old programs added them up as signed.
+// Sum of all bytes, with the checksum itself counted as blanks. Some old programs added signed bytes.
 bool checksum_fits(std::span<const uint8_t> header) {
   const std::optional<uint64_t> written = number_of(header, checksum_field);
   uint64_t sum = 0;
@@ -153,7 +153,7 @@ std::string TarReader::name_of(const Block& block, const std::string& long_name,
   }
   if (!long_name.empty()) return long_name;
   std::string name(text_of(block, name_field));
-  // GNU's own format (magic "ustar  ") has other things where POSIX has the prefix.
+  // GNU's own format (magic "ustar  ") has other fields in place of the POSIX prefix.
   const std::string_view prefix = text_of(block, prefix_field);
   if (std::memcmp(block.data() + magic_field.offset, "ustar\0", 6) == 0 && !prefix.empty()) name = std::string(prefix) + "/" + name;
   return name;
@@ -202,7 +202,7 @@ bool TarReader::next(TarMember& member) {
     }
     if (type == 'M') fail(header, "a continuation of an archive in several volumes");
     const bool is_link = type == '1' || type == '2';
-    // Directories and links claim sizes at times, but have no data.
+    // Headers of directories and links sometimes give sizes, but have no data.
     const bool has_data = !(type >= '1' && type <= '6');
     const bool is_file = type == '0' || type == '7' || (type == '\0' && !name_.ends_with('/'));
     left_ = has_data ? size_of(block, records) : 0;
@@ -274,7 +274,7 @@ std::string pax_record(std::string_view key, std::string_view value) {
   return std::to_string(length) + " " + std::string(key) + "=" + std::string(value) + "\n";
 }
 
-// The slash at which NAME can be cut into prefix and name; npos when it can't.
+// The slash at which NAME can be split into prefix and name; npos if it can't.
 size_t cut_of(std::string_view name) {
   if (name.size() <= name_field.size) return 0;
   const size_t first = name.size() - name_field.size - 1;

@@ -1,4 +1,4 @@
-// Tar archives, member by member, with the place of each member's data: what random access needs and no library tells
+// Tar archives, member by member, with the place of each member's data, which random access needs and no library gives
 // (libarchive reads forward only). Reads v7, ustar, GNU (long names, large sizes) and pax; writes ustar, and pax where
 // ustar has no room.
 #pragma once
@@ -18,7 +18,7 @@ namespace flowrun::io {
 inline constexpr size_t tar_block = 512;
 
 struct TarMember {
-  enum class Kind { file, link };  // directories, devices and the like are passed over
+  enum class Kind { file, link };  // directories, devices and the like are skipped
   std::string name;                // as written: it may begin with "/" or hold ".."
   Kind kind = Kind::file;
   uint64_t offset = 0;  // of the data, from the begin of the stream
@@ -32,11 +32,11 @@ class TarReader {
  public:
   TarReader(ByteStream& stream, std::string where);
 
-  // The next file or link; false at the end. Passes over data that was not read.
+  // The next file or link; false at the end. Skips data that was not read.
   bool next(TarMember& member);
 
-  // The data of the file that next() gave, once. OUT keeps its capacity, and grows with what is there, not with what
-  // the header claims.
+  // The data of the file that next() returned, once. OUT keeps its capacity, and grows with what is there, not with
+  // what the header claims.
   void read(std::vector<uint8_t>& out);
 
  private:
@@ -67,11 +67,11 @@ class TarReader {
 // Appends the headers of a file: mode 644, owner and time 0, so that the same files give the same archive. Its data
 // follows, then append_tar_padding(). Throws Error on an empty name and on one with a zero byte.
 void append_tar_header(std::vector<uint8_t>& out, std::string_view name, uint64_t size);
-// Zeros up to a whole block after SIZE bytes of data.
+// Appends zeros up to a whole block after SIZE bytes of data.
 void append_tar_padding(std::vector<uint8_t>& out, uint64_t size);
-// The same for a whole file.
+// Appends a whole file.
 void append_tar_file(std::vector<uint8_t>& out, std::string_view name, std::span<const uint8_t> data);
-// What ends an archive: two zero blocks.
+// Appends the end of an archive: two zero blocks.
 inline constexpr size_t tar_end = 2 * tar_block;
 
 }  // namespace flowrun::io

@@ -53,7 +53,7 @@ size_t ZstdStream::read(uint8_t* out, size_t size) {
       if (ended && !in_frame_) return 0;
     }
     if (!in_frame_) frame_ = {.offset = consumed_, .content_offset = produced_}, in_frame_ = true;
-    // Without input it still gives what it holds back.
+    // Without input it still flushes buffered output.
     ZSTD_inBuffer input{buffer_.data(), end_, begin_};
     ZSTD_outBuffer output{out, size, 0};
     const size_t left = ZSTD_decompressStream(decompressor(context_), &output, &input);

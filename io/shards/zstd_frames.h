@@ -7,7 +7,7 @@
 
 #include "io/shards/byte_stream.h"
 
-// Zstandard data as a row of frames, each of which can be decompressed alone: random access goes by frames.
+// Zstandard data as a sequence of frames, each of which can be decompressed alone: random access is by frame.
 
 namespace flowrun::io {
 
@@ -18,7 +18,7 @@ struct ZstdFrame {
   uint64_t content_size = 0;
 };
 
-// Whether a file that begins so is compressed by zstd.
+// Whether a file with these first bytes is compressed by zstd.
 bool looks_like_zstd(std::span<const uint8_t> first_bytes);
 
 // Decompresses forward and notes where frames lie; empty and skippable ones are left out. Frames whose window is larger
@@ -31,7 +31,7 @@ class ZstdStream final : public ByteStream {
   ZstdStream& operator=(const ZstdStream&) = delete;
 
   size_t read(uint8_t* out, size_t size) override;
-  // Those that were read to their end.
+  // The frames that were read to their end.
   const std::vector<ZstdFrame>& frames() const { return frames_; }
 
  private:

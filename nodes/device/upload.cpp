@@ -60,7 +60,7 @@ struct Upload {
     const at::NoGradGuard no_grad;
     const ImageBatch& in = *port.image;
     CopyStream copies(device_);
-    // On the host the bytes are read where they are.
+    // On the host the bytes are read in place.
     Tensor there;
     if (!device_.is_cpu()) there = send_batch(in.pixels.data(), {in.images, in.height, in.width, in.channels}, at::kByte, device_);
     if (port.label && !port.label->values.empty()) send_labels(*port.label, in.images, *port.labels);

@@ -11,7 +11,7 @@
 namespace flowrun {
 namespace {
 
-/// What one stream tells of each head.
+/// The results of each head on one stream.
 class Tally {
  public:
   void add(const Predictions& group) {

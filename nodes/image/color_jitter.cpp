@@ -38,10 +38,10 @@ struct ColorJitter {
   }
 
  private:
-  /// What was drawn, for the ledger.
+  /// The drawn values, for the ledger.
   uint64_t jitter(uint8_t* pixels, int64_t count, Rng rng) const {
     if (!rng.chance(params.p)) return 1;
-    // All is drawn, whether it is used or not: a strength of 0 changes nothing else.
+    // All values are drawn, whether used or not: a strength of 0 must not change the others.
     std::array<int, 4> order = {0, 1, 2, 3};
     for (uint32_t i = 3; i > 0; --i) std::swap(order[i], order[rng.below(i + 1)]);
     const auto factor = [&](double strength) { return rng.uniform(std::max(0.0, 1 - strength), 1 + strength); };

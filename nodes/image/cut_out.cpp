@@ -45,7 +45,7 @@ struct CutOut {
   }
 
  private:
-  /// What was drawn, for the ledger.
+  /// The drawn values, for the ledger.
   uint64_t cut(Ports& port, int view, Rng rng) const {
     const int height = port.out->pixels.height, width = port.out->pixels.width;
     const int y = static_cast<int>(rng.below(static_cast<uint32_t>(height))), x = static_cast<int>(rng.below(static_cast<uint32_t>(width)));

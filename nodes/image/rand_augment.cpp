@@ -57,7 +57,7 @@ struct RandAugment {
     Rng rng = context.rng();
     io::PixelBuffer before;
     for (int64_t i = 0; i < params.operations; ++i) {
-      rng.seek(image::first_draw(view) + 16 * static_cast<uint32_t>(i));  // whatever the ones before took
+      rng.seek(image::first_draw(view) + 16 * static_cast<uint32_t>(i));  // independent of the draws before
       const auto operation = static_cast<image::Operation>(rng.below(image::kOperations));
       const bool applied = rng.chance(params.p), negate = rng.chance(0.5);
       const double magnitude = std::clamp(params.magnitude + params.deviation * rng.normal(), 0.0, 10.0);

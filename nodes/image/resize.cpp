@@ -72,7 +72,7 @@ struct Resize {
     return {region.views.empty() ? region.rect : region.views[static_cast<size_t>(view)], region.oriented};
   }
 
-  /// Height and width of what a picture becomes.
+  /// Height and width of the resized picture.
   std::pair<int, int> size_of(const io::ImageView& source) const {
     int height = static_cast<int>(params.size), width = height;
     if (params.fit == "shortest") {

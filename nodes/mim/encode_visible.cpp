@@ -12,8 +12,8 @@ struct EncodeVisible {
                                  .brief = "The student's pass: only the visible patches enter the encoder.",
                                  .scope = Scope::device,
                                  .details =
-                                     "Ends with the encoder's final layer norm; registers are dropped. With several masks per image each mask is "
-                                     "a pass of its own. A drop_path of the encoder acts here, drawn from this node's stream.",
+                                     "Ends with the encoder's final layer norm; registers are dropped. With several masks per image each mask is a "
+                                     "pass of its own. A drop_path of the encoder acts here, drawn from this node's random stream.",
                                  .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
@@ -42,7 +42,7 @@ struct EncodeVisible {
     tokens.width = static_cast<double>(shape.width), tokens.class_token = cls, tokens.prefix = static_cast<double>(shape.prefix);
   }
 
-  /// What is drawn on the host can't be recorded.
+  /// Numbers drawn on the host can't be recorded.
   int64_t variant(const GroupContext&) const { return params.model->drops() ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {

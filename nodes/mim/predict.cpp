@@ -11,7 +11,7 @@ struct Predict {
                                  .scope = Scope::device,
                                  .details =
                                      "The model decides whether regions see each other: see model.predictor, model.cross_predictor and "
-                                     "model.conv_predictor. The model's random numbers come from this node's stream.",
+                                     "model.conv_predictor. The model's random numbers come from this node's random stream.",
                                  .repeats = true};
   struct Ports {
     In<VisibleTokens> tokens{"tokens", "From mim.encode_visible."};
@@ -42,7 +42,7 @@ struct Predict {
     prediction.held = 3;  // the loss makes two more of its size
   }
 
-  /// Every group is drawn other numbers, of which a recording would repeat the first.
+  /// Every group has its own random numbers; a recording would repeat those of the first.
   int64_t variant(const GroupContext&) const { return params.model->draws() ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {

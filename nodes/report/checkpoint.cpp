@@ -19,7 +19,8 @@ struct Checkpoint {
           "checkpoints/step-N holds NAME.safetensors for each model and node, and a manifest with sizes and hashes. It appears whole or not "
           "at all. Also written when a run ends, and when it is stopped by a signal. A state that holds NaN or infinity stops the run instead; "
           "earlier checkpoints stay. An encoder's file loads in timm with all keys matched.",
-      // Behind the metrics: a kill between the two must not lose a line of metrics.jsonl, which a resumed run writes again.
+      // After the metrics: a kill between the two must not lose a line of metrics.jsonl; a resumed run writes the lines
+      // after its checkpoint again.
       .moment = Moment::save};
   struct Ports {
     void describe(auto&) {}

@@ -53,7 +53,7 @@ struct Health {
       param("min_rank", min_rank, not_negative, "Least effective rank of the features.");
       param("max_cosine", max_cosine, Range{-1, 1}, "Largest mean cosine between the features of different images.");
       param("min_target_std", min_target_std, not_negative, "Least standard deviation of the targets over images.");
-      // Standardised targets have variance 1; no image is predicted to a thousandth of it from its other half.
+      // Standardised targets have variance 1; no image can be predicted to a thousandth of it from its other half.
       param("min_loss", min_loss, not_negative, "Least loss of a block: below it, its target counts as constant. 0: the loss is not checked.");
     }
     std::optional<ParamFault> check() const {
@@ -93,7 +93,7 @@ struct Health {
     report("_agreement", values.agreement), report("_target_std", values.target_std);
     if (context.step < params.from) return;
     const auto found = health::findings(values, {params.min_std, params.min_rank, params.max_cosine, params.min_target_std, params.min_loss});
-    // The verdict of rank 0: what follows from it, all do together.
+    // The verdict of rank 0: all ranks act on it together.
     const int64_t verdict = ranks::most(context.run, context.run.rank > 0 ? 0 : found.empty() ? healthy : collapsing, "the verdict");
     context.report(name_ + "_ok", verdict == healthy ? 1 : 0);
     judge(verdict, values, found, context);
@@ -135,7 +135,7 @@ struct Health {
       const Tensor all = at::cat(features_);
       out.std = std_of(features_);
       out.most_rank = static_cast<double>(std::min(all.size(0), all.size(1)));
-      // The singular values of what is not finite don't exist; std says what is wrong.
+      // Features that are not finite have no singular values; std reports the fault.
       out.rank = std::isfinite(*out.std) ? health::effective_rank(all) : 0;
       out.cosine = health::mean_cosine(all);
     }
@@ -162,7 +162,7 @@ struct Health {
     return out.empty() ? "losses only" : out;
   }
 
-  /// Speaks when the verdict differs from the last one.
+  /// Logs when the verdict differs from the last one.
   void judge(int64_t verdict, const health::Values& values, const std::vector<std::string>& found, StepContext& context) {
     if (verdict == judged_[0]) return;
     judged_[0] = verdict;
@@ -175,7 +175,7 @@ struct Health {
     judged_[1] = 1;
   }
 
-  /// What there is to look at afterwards.
+  /// Writes the files to inspect afterwards.
   void keep(const health::Values& values, const std::vector<std::string>& found, const StepContext& context) const {
     const std::filesystem::path root = context.run.directory, checkpoint = write_checkpoint(root / "collapse", context, NotFinite::keep);
     if (checkpoint.empty()) return;

@@ -55,7 +55,7 @@ struct Metrics {
   Params params;
 
   void open(const OpenContext& context) {
-    // A run that goes on from a checkpoint takes the lines up to its step as written.
+    // A run that continues from a checkpoint assumes that the lines up to its step are written.
     before_checkpoint_.emplace(context.run, [this, name = context.name] {
       try {
         settle();
@@ -100,7 +100,7 @@ struct Metrics {
   void finish(StepContext&) { settle(); }
 
  private:
-  /// All that is known at the step itself: what the device has yet to say is on its way.
+  /// The values known at the step itself: values from the device follow later.
   struct Line {
     const RunInfo* run;
     int64_t step;
@@ -140,7 +140,7 @@ struct Metrics {
     if (!waiting_) return;
     Line line = std::move(*waiting_);
     waiting_.reset();
-    // Where this rank has failed alone, nobody adds up the loss with it any more.
+    // If only this rank has failed, the others no longer add up the loss with it.
     if (line.losses && (line.run->ranks == nullptr || line.run->ranks->together())) add_losses(line);
     nlohmann::ordered_json out = {{"step", line.step}, {"epoch", line.epoch}};
     if (const auto loss = line.reports.find("loss"); loss != line.reports.end()) out["loss"] = loss->second;
@@ -178,7 +178,7 @@ struct Metrics {
   std::shared_ptr<io::EventWriter> events_;
   std::optional<BeforeCheckpoint> before_checkpoint_;
   std::optional<Line> waiting_;
-  Reports found_;  // read since the last step, and not told yet
+  Reports found_;  // read since the last step, and not reported yet
   Tensor loss_, per_part_;
   bool has_value_ = true;
   std::vector<int64_t> parts_;

@@ -14,7 +14,7 @@ struct Classify {
       .brief = "Whole images through an encoder and a classifier: one score per class, to train both or to evaluate them.",
       .scope = Scope::device,
       .details =
-          "All patches enter. With train, gradients are recorded and a drop_path of the encoder acts, drawn from this node's stream; without, "
+          "All patches enter. With train, gradients are recorded and a drop_path of the encoder acts, drawn from this node's random stream; without, "
           "neither. Scores are float32.",
       .repeats = true};
   struct Ports {
@@ -45,7 +45,7 @@ struct Classify {
     plan.out["logits"] = Planned::of({plan.group.images, static_cast<double>(params.classifier->out_width())}, "float32", 4);
   }
 
-  /// What is drawn on the host can't be recorded.
+  /// Numbers drawn on the host can't be recorded.
   int64_t variant(const GroupContext&) const { return params.train && params.encoder->drops() ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {

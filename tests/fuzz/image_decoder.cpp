@@ -8,7 +8,7 @@ using namespace flowrun::io;
 using namespace flowrun::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static ImageDecoder decoder;  // one for all: what a picture leaves behind must not show in the next
+  static ImageDecoder decoder;  // one for all: a picture must not affect the next one
   const std::span bytes(data, size);
   Draws below(bytes);
   DecodeOptions options{.apply_orientation = below(2) == 0, .keep_truncated = below(2) == 0, .max_pixels = max_pixels};

@@ -1,4 +1,4 @@
-// Whatever bytes an index holds: an index or an Error; and what is taken is written as it was.
+// Any bytes as an index: an index or an Error; an accepted index is written back unchanged.
 #include <cstdlib>
 
 #include "io/error.h"

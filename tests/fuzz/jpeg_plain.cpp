@@ -1,4 +1,4 @@
-// Any bytes, which plain_jpeg() goes over: of what it takes libjpeg finds the end.
+// Any bytes for plain_jpeg(): libjpeg must find the end of every file that it accepts.
 #include "io/codec/jpeg_plain.h"
 
 #include "io/codec/image_format.h"

@@ -1,4 +1,4 @@
-// What the harnesses of pictures share.
+// Shared by the harnesses of pictures.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace flowrun::fuzz {
 
-inline constexpr int64_t max_pixels = 1 << 16;  // a header must not make them take gigabytes
+inline constexpr int64_t max_pixels = 1 << 16;  // a header must not make them allocate gigabytes
 
 inline void require(bool holds, const char* what) {
   if (holds) return;

@@ -1,4 +1,4 @@
-// Whatever bytes a pipeline file holds: faults with places, or a pipeline; and a text of bounded size that shows the faults.
+// Any bytes as a pipeline file: faults with places, or a pipeline; and a text of bounded size that shows the faults.
 #include "graph/compose/pipeline.h"
 
 #include <cstdlib>
@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Value pipeline = load_pipeline(source, {set.find('\0') == std::string::npos ? set : "a=1"}, faults);
   if (faults.empty() && pipeline.is(Value::Kind::object)) validate(pipeline, faults);
   const std::string text = faults.render(), inside = "json.exception";
-  const bool is_quoted = source->text.find(inside) != std::string::npos;  // what a library says inside is not to be shown
+  const bool is_quoted = source->text.find(inside) != std::string::npos;  // messages of libraries must not be shown
   if (text.size() > 60 * (2 * size + 6000) || (!is_quoted && text.find(inside) != std::string::npos)) std::abort();
   return 0;
 }

@@ -1,4 +1,4 @@
-// Whatever bytes a shard holds, plain or compressed: an index of it or an Error, and every sample inside it.
+// Any bytes as a shard, plain or compressed: an index or an Error, with every sample inside the shard.
 #include "io/shards/tar.h"
 
 #include <cstdlib>
@@ -32,7 +32,7 @@ void scan(std::span<const uint8_t> bytes) {
 
 }  // namespace
 
-// The first byte says whether checksums are made right.
+// The first byte tells whether checksums are corrected.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   std::vector<uint8_t> bytes(data + 1, data + size);

@@ -1,5 +1,5 @@
-// The few functions of CUDA's runtime that nodes/lib/tensor/cuda/nvjpeg.cpp calls, on two devices that are the host's memory. Work
-// waits in its stream until somebody synchronises, so who forgets to reads old bytes.
+// The few functions of CUDA's runtime that nodes/lib/tensor/cuda/nvjpeg.cpp calls, on two fake devices in the host's memory. Work
+// waits in its CUDA stream until the caller synchronises, so code that forgets to synchronise reads old bytes.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -1,5 +1,5 @@
-// A device that computes on the host, and writes down in which order it is asked to copy, to record and to wait. Copies from
-// page-locked memory may be left for later, as a busy GPU does.
+// A device that computes on the host, and logs the order of its copies, recorded events and waits. Copies from page-locked
+// memory may be left for later, as a busy GPU does.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -16,7 +16,7 @@ struct Diary {
   std::vector<std::string> lines;
   c10::StreamId stream = 0;  // the current one
   int64_t events = 0;
-  int64_t busy = 0;  // how often it says that an event isn't over, when it is asked
+  int64_t busy = 0;  // how often it reports that an event isn't over
   bool copies_later = false;
   struct Copy {
     const void* from;
@@ -32,8 +32,8 @@ void do_copies();
 /// How often the host was made to wait for the device, by the diary's lines.
 int64_t host_waits();
 
-/// While it lives, batches lie in memory that this device takes for page-locked. What is freed is given out again at once, unless a
-/// copy that isn't done reads it: as LibTorch's cache has it.
+/// While it lives, batches are in memory that this device treats as page-locked. Freed memory is reused at once, unless an
+/// unfinished copy reads it, as in LibTorch's cache.
 class FakePinnedMemory {
  public:
   FakePinnedMemory();

@@ -1,6 +1,6 @@
-// libnvjpeg.so.13 by libjpeg-turbo, as far as nodes/lib/tensor/cuda/nvjpeg.cpp uses it, strict about what its documentation asks for:
-// the device, buffers before steps, steps in order, regions inside the picture. At the edges of a region within the picture,
-// its pixels are wrong, as those of versions before 13.3 are. Its GPU reads no Huffman codes of progressive JPEGs.
+// libnvjpeg.so.13 by libjpeg-turbo, as far as nodes/lib/tensor/cuda/nvjpeg.cpp uses it, strict about its documented requirements: the
+// device, buffers before steps, steps in order, regions inside the picture. At the edges of a region within the picture, its
+// pixels are wrong, as those of versions before 13.3 are. Its GPU reads no Huffman codes of progressive JPEGs.
 #include <atomic>
 #include <nvjpeg.h>
 #include <vector>
@@ -61,7 +61,7 @@ nvjpegStatus_t destroy(T* object) {
   return --count, ok;
 }
 
-/// In `pixels`, what the neighbours outside the region would have told.
+/// Spoils pixels in `pixels` that depend on neighbours outside the region.
 void spoil_edges(PixelBuffer& pixels, const Rect& region, const ImageInfo& info) {
   constexpr int reach = 4;
   for (int y = 0; y < region.height; ++y) {

@@ -1,4 +1,4 @@
-// A plug-in whose nodes misbehave when told to: what the tests of status, stall report, profile, trace and replay look for.
+// A plug-in whose nodes misbehave on request, for the tests of status, stall report, profile, trace and replay.
 #include <atomic>
 #include <chrono>
 #include <csignal>

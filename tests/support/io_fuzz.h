@@ -10,8 +10,8 @@
 
 namespace flowrun::io::test {
 
-// Runs PARSE on COUNT mutations of SEED, each drawn from a generator of its own; counts those that it takes. Anything but
-// an Error that it throws is a failure.
+// Runs PARSE on COUNT mutations of SEED, each drawn from a generator of its own; counts the accepted ones. Any exception
+// but Error is a failure.
 template <class Mutate, class Parse>
 int count_taken(const std::vector<uint8_t>& seed, uint32_t stream, int count, Mutate&& mutate, Parse&& parse) {
   int taken = 0;

@@ -14,7 +14,7 @@
 
 namespace flowrun::io::test {
 
-// Smooth waves with noise and hard edges: what resizing and chroma upsampling are sensitive to.
+// Smooth waves with noise and hard edges, to which resizing and chroma upsampling are sensitive.
 inline PixelBuffer make_image(int height, int width, int channels, uint32_t seed) {
   std::mt19937 random(seed);
   PixelBuffer image;

@@ -1,4 +1,4 @@
-// The one list of what nodes/kernels is tested and timed on: each kernel beside the ATen composition that it replaces.
+// The list of cases for tests and timings of nodes/kernels: each kernel beside the ATen composition that it replaces.
 #pragma once
 
 #include <ATen/core/Tensor.h>

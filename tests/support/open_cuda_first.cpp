@@ -1,5 +1,5 @@
-// Opens the CUDA module before the first test. LibTorch asks for CUDA at a process's first backward pass, and keeps the answer:
-// behind a test on the CPU there would be none.
+// Opens the CUDA module before the first test. LibTorch looks for CUDA at a process's first backward pass, and keeps the
+// answer: after a test on the CPU it would find none.
 #include <gtest/gtest.h>
 
 #include "nodes/lib/host/device/cuda_module.h"

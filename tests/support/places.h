@@ -1,4 +1,4 @@
-// Where the clone lies that the tests were built from.
+// The path of the source tree that the tests were built from.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// Runs one sample node by itself, found by its type as a pipeline would.
+// Runs a single sample node, found by its type as in a pipeline.
 #pragma once
 
 #include <gtest/gtest.h>

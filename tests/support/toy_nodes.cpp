@@ -20,11 +20,11 @@ struct Numbers {
   static constexpr const char* type_name = "Numbers";
   std::array<double, 256> values{};
   int64_t images = 0;
-  size_t claimed = 0;  // bytes that it says it takes
+  size_t claimed = 0;  // its reported bytes
   size_t bytes() const { return sizeof *this + claimed; }
 };
 
-/// Has to be released: reading it after that, or twice without a new value, shows.
+/// Must be released: a read after that, or a second read without a new value, is detected.
 struct Dot {
   static constexpr const char* type_name = "Dot";
   double value = 0;

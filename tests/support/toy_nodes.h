@@ -1,5 +1,5 @@
 // Toy pipelines: nodes over plain numbers whose results show every change of order, and a helper that runs a pipeline
-// as the command line does and keeps all that can be compared.
+// as the command line does and keeps all comparable results.
 //
 //   toy.numbers    source      n samples; `bad` lists those that fail; reading one takes `storage_us` unless it was asked for
 //   toy.noise      sample      adds a random number, and enters it in the ledger
@@ -77,7 +77,7 @@ CheckedPipeline checked(const std::string& text, const std::vector<std::string>&
 /// The rendered faults of a text, empty when there are none.
 std::string faults_of(const std::string& text, const std::vector<std::string>& sets = {});
 
-/// What two runs of the same mathematics must share.
+/// The results that two runs of the same mathematics must share.
 void expect_equal(const ToyRun& expected, const ToyRun& actual);
 
 EngineOptions serial();

@@ -34,7 +34,7 @@ struct RunArgs {
   uint64_t jitter = 0;
   std::string trace;  // file; empty: none
   int64_t trace_calls = 200'000;
-  // Of a variant that runs beside others in one process.
+  // For a variant that runs beside others in one process.
   std::string name;             // in front of its lines
   InputTaker* takes = nullptr;  // its input
 };
@@ -46,8 +46,8 @@ struct SweepArgs {
   bool quiet = false, json = false;
   bool share = false;
   bool trust = false;                 // as PipelineArgs::trust, for all variants
-  int64_t memory_mib = 0;             // for what is side by side; 0: what is free
-  std::vector<std::string> together;  // the variants that this process runs side by side: for `sweep` itself
+  int64_t memory_mib = 0;             // memory for runs side by side; 0: the free memory
+  std::vector<std::string> together;  // the variants that this process runs side by side; set by `sweep` itself
 };
 
 struct CheckArgs {
@@ -77,7 +77,7 @@ struct DiffArgs {
 struct ExportArgs {
   std::string from, to;
   std::string model;  // of a checkpoint's; empty: the teacher, else the student
-  int64_t heads = 0;  // 0: as the width tells
+  int64_t heads = 0;  // 0: from the width
   bool allow_partial = false;
   bool json = false;
 };
@@ -112,8 +112,8 @@ struct ProfileArgs {
   double seconds = 10;
   int64_t steps = 0;  // 0: by time
   std::vector<std::string> stubs;
-  int64_t skip = 0, images = 0;  // for benchmarks: counts just these many images behind the first; 0: by time
-  bool upload = false;           // with the device nodes that use no model
+  int64_t skip = 0, images = 0;  // for benchmarks: counts exactly this many images after the first; 0: by time
+  bool upload = false;           // include the device nodes that use no model
   bool input_only = false;
   bool leaks = false;
   bool json = false;
@@ -183,28 +183,28 @@ struct PackArgs {
 int run(const RunArgs& args);
 /// Runs the variants of a sweep file one after the other, or side by side where they share their input.
 int sweep(const SweepArgs& args);
-/// Shows what the process that writes into a run directory is doing.
+/// Shows the present work of the process that writes into a run directory.
 int top(const TopArgs& args);
 int check(const CheckArgs& args);
 int expand(const PipelineArgs& args);
 int draw(const DrawArgs& args);
-/// What two pipelines differ in: values, random streams, whether checkpoints fit, speed.
+/// Compares two pipelines: values, random streams, whether checkpoints fit, speed.
 int diff(const DiffArgs& args);
 /// Writes the encoder of a file of weights in any known layout, a checkpoint or a run directory for timm.
 int export_weights(const ExportArgs& args);
-/// A page of what a run directory holds; also of a run that goes on.
+/// Writes a page about a run directory; the run may still be going.
 int report(const ReportArgs& args);
 /// Statistics of the masks that a node of the pipeline draws, and a picture of them; reads no image.
 int mask_report(const MaskReportArgs& args);
-/// Where a pipeline's time goes, or that of its host side alone (source, sample and batch nodes).
+/// Measures where a pipeline's time goes, or that of its host side alone (source, sample and batch nodes).
 int profile(const ProfileArgs& args);
-/// What the pipeline would give on other machines.
+/// Forecasts a pipeline's speed on other machines.
 int advise(const AdviseArgs& args);
-/// What a run on many machines would need and give; runs nothing.
+/// Plans a run on many machines; runs nothing.
 int plan(const PlanArgs& args);
-/// What a sample of a run became, node by node, and the ledger of its step.
+/// Shows a sample of a run, node by node, and the ledger of its step.
 int replay(const ReplayArgs& args);
-/// Ledgers of a run once more, compared with its metrics.
+/// Repeats ledgers of a run, and compares them with its metrics.
 int verify(const VerifyArgs& args);
 /// Writes the index of tar shards, which source.shards needs.
 int index_shards(const IndexArgs& args);

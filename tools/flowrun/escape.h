@@ -1,4 +1,4 @@
-// One function for each format that words of a user, or of a file, are put into.
+// Escapes text of users or files: one function for each output format.
 #pragma once
 
 #include <string>
@@ -6,9 +6,9 @@
 
 namespace flowrun::tool {
 
-/// Text between tags of HTML or SVG, or in an attribute between quotes.
+/// For text between tags of HTML or SVG, or in an attribute between quotes.
 std::string xml_text(std::string_view text);
-/// A path in the address of a link: percent-encoded, so that nothing ends an attribute or begins a query.
+/// For a path in the address of a link: percent-encoded, so that no character ends an attribute or begins a query.
 std::string url_path(std::string_view path);
 /// A string of Graphviz's language, with its quotes.
 std::string dot_string(std::string_view text);

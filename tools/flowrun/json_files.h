@@ -1,4 +1,4 @@
-// JSON that a run wrote, or is writing: what can't be read counts as not there.
+// Reads JSON that a run wrote, or is writing: unreadable files count as missing.
 #pragma once
 
 #include <filesystem>
@@ -8,10 +8,10 @@
 
 namespace flowrun::tool {
 
-/// What nests deeper than anything that a run writes is left out: copying it would take the stack.
+/// Values nested deeper than any that a run writes are dropped: copying them would overflow the stack.
 inline bool not_too_deep(int depth, nlohmann::ordered_json::parse_event_t, nlohmann::ordered_json&) { return depth < 64; }
 
-/// The object in the file; null when there is none, or the file is none (a device would never end).
+/// The object in the file; null when there is none, or it is not a regular file (reading a device would never end).
 inline nlohmann::ordered_json read_json(const std::filesystem::path& path) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored)) return nullptr;
@@ -21,13 +21,13 @@ inline nlohmann::ordered_json read_json(const std::filesystem::path& path) {
   return value.is_object() ? value : nlohmann::ordered_json();
 }
 
-/// The words at `key` of an object; `otherwise` where there are none.
+/// The string at `key` of an object; `otherwise` if there is none.
 inline std::string words_at(const nlohmann::ordered_json& object, const char* key, const std::string& otherwise = "") {
   if (!object.is_object() || !object.contains(key) || !object[key].is_string()) return otherwise;
   return object[key].get<std::string>();
 }
 
-/// Hands `take` the objects of a file, one per line. Lines that are none, such as a torn last one, are passed over.
+/// Hands `take` the objects of a file, one per line. Other lines, such as a torn last one, are skipped.
 template <class Take>
 void each_line(const std::filesystem::path& path, Take&& take) {
   std::error_code ignored;

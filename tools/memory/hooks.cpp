@@ -1,6 +1,6 @@
-// Loaded ahead of the C library by `flowrun profile --leaks`: takes malloc's place and counts, per node, the bytes that it
-// allocated and nobody has freed yet. Who frees them doesn't matter: each block remembers whose it is. It stands in front
-// of the block, where its bytes begin.
+// Loaded ahead of the C library by `flowrun profile --leaks`: replaces malloc and counts, per node, the bytes that it
+// allocated and that are not freed yet. Any node may free them: each block remembers its node in a header before its
+// bytes.
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
@@ -25,7 +25,7 @@ struct Header {
   void* block;  // as the C library gave it
   size_t bytes;
   uint64_t owner;
-  uint64_t check;  // mark ^ address: blocks from before this library was there have none
+  uint64_t check;  // mark ^ address: blocks from before this library was loaded have none
 };
 static_assert(sizeof(Header) == 32 && sizeof(Header) % alignof(max_align_t) == 0);
 
@@ -65,7 +65,7 @@ void* allocate_aligned(size_t alignment, size_t bytes) {
 
 extern "C" {
 
-/// What this thread allocates from now on is the node's; -1: no node's; -2: the profile's own.
+/// Memory that this thread allocates from now on belongs to the node; -1: to no node; -2: to the profile itself.
 void flowrun_memory_enter(int node) { owner = owner_of(node); }
 /// Its bytes that are in use.
 int64_t flowrun_memory_live(int node) { return live[owner_of(node)].load(std::memory_order_relaxed); }

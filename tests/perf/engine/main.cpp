@@ -1,6 +1,6 @@
 // perf_engine [messages] [repeats]: what the engine costs per message and node, beside a bare oneTBB flow graph and a
-// hand-written loop. All variants take turns within each repeat, so that the machine's moods meet all of them; what is
-// printed are ratios between neighbours. See tests/perf/README.md.
+// hand-written loop. All variants take turns within each repeat, so that the machine's variations affect all of them;
+// it prints ratios between neighbours. See tests/perf/README.md.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -113,7 +113,7 @@ double tbb_diamond(int64_t messages, int threads) {
   return seconds;
 }
 
-/// What nobody needs a framework for: each thread takes its share, and calls one function after the other.
+/// The loop without a framework: each thread takes its share, and calls one function after the other.
 double loop(int64_t messages, int threads, int calls) {
   const auto share = [=](int64_t begin, int64_t end) {
     double sum = 0;

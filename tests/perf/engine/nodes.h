@@ -1,4 +1,4 @@
-// The least a node can do, once: both twins and the loop call it, so that what differs is what moves the messages.
+// The smallest work of a node, called by both twins and the loop, so that only moving the messages differs.
 #pragma once
 
 #include <cstdint>

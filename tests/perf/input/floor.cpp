@@ -1,4 +1,4 @@
-// Hand-written loops over photographs, without a graph: what the input side is measured against.
+// Hand-written loops over photographs, without a graph: the baseline of the input side.
 //
 //   perf_input LIST MODE [THREADS [SIDE]]   a contender of tools/bench: for every line on its standard input it goes through
 //                                      the list once and answers with a line of JSON

@@ -1,5 +1,5 @@
-// A plug-in for tools/bench: writes down which region of which sample the pipeline takes, so that others can take the
-// same; and reads uploaded images, since a pipeline whose outputs nobody reads is refused.
+// A plug-in for tools/bench: logs the region that the pipeline chooses for each sample, so that other contenders can
+// use the same; and reads uploaded images, since a pipeline with unread outputs is refused.
 #include <cstdio>
 #include <mutex>
 

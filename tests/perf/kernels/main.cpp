@@ -28,7 +28,7 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// What has to be read or written at least: inputs, outputs, and gradients of both.
+/// The least bytes to read and write: inputs, outputs, and gradients of both.
 double bytes_of(const KernelCase& one, const KernelCase::Tensors& inputs, const KernelCase::Tensors& results) {
   double bytes = 0;
   const bool trained = std::count(one.trained.begin(), one.trained.end(), true) > 0;

@@ -1,4 +1,4 @@
-// How long processes take to add up three words: Gloo's ring and Ranks::sum, in turns.
+// Measures how long processes take to add up three words: Gloo's ring and Ranks::sum, in turns.
 //   perf_ranks WORLD [CALLS = 200] [REPEATS = 21] [DELAY = 0]
 // Gloo's messages are held for DELAY microseconds on their way, as a network would: where that is far more than a message
 // takes a core, what is measured is how many follow one another, on any number of cores.

@@ -143,7 +143,7 @@ class Step {
     lap();
   }
 
-  /// Whether or not the host is the limit: that is what is measured.
+  /// Records even if the host is not the limit: the benchmark measures recordings.
   void record() {
     std::vector<Tensor> all;
     for (const model::Parameters* parameters : {&student_.parameters(), &predictor_.parameters()}) {

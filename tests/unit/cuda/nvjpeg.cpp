@@ -1,5 +1,5 @@
-// nodes/lib/tensor/cuda/nvjpeg.cpp itself, with a CUDA runtime and an nvJPEG that are neither (tests/support/fake_*.cpp): what it asks
-// them for, in which order, and what it leaves behind.
+// nodes/lib/tensor/cuda/nvjpeg.cpp on a fake CUDA runtime and a fake nvJPEG (tests/support/fake_*.cpp): its calls, their order, and
+// what it leaves behind.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <string>

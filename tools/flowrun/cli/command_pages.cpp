@@ -12,7 +12,7 @@ namespace {
 const char *const done = "done", *const failed = "it failed: the message says why",
                   *const wrong = "the pipeline or the command line is wrong; nothing was run";
 
-/// What the declarations don't hold: the chapter that explains a command, and what its exit statuses mean beside the usual.
+/// Facts that the declarations lack: the chapter that explains a command, and the meaning of its special exit statuses.
 struct Chapter {
   std::string title, link;  // from docs
   std::map<int, std::string> statuses{};
@@ -59,7 +59,7 @@ std::string in_cell(std::string text) {
   return text;
 }
 
-/// What a value may be; CLI11 says "INT:INT in [1 - 1024]", "TEXT:{bash,zsh}".
+/// The allowed values; CLI11 says "INT:INT in [1 - 1024]", "TEXT:{bash,zsh}".
 std::string value_text(const CLI::Option& option) {
   if (option.get_items_expected_max() == 0) return "flag";
   std::string text = option.get_type_name();

@@ -1,4 +1,4 @@
-// completion: scripts with which shells complete flowrun's words, made from its own command line.
+// completion: shell scripts that complete flowrun's commands and options, made from its own command line.
 #include <iostream>
 
 #include "graph/text/error.h"
@@ -15,7 +15,7 @@ std::vector<std::string> command_names(const CLI::App& app) {
   return names;
 }
 
-/// As they are typed: --set, -o. Hidden ones are left out.
+/// Options as they are typed: --set, -o. Hidden ones are left out.
 std::vector<std::string> option_names(const CLI::App& command) {
   std::vector<std::string> names;
   for (const CLI::Option* option : command.get_options()) {

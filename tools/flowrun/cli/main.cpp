@@ -25,7 +25,7 @@ const char* const about =
     "  flowrun check pretrain.json                   finds every fault, runs nothing\n"
     "  flowrun help                                  the node types";
 
-/// Words that are neither a command nor a file, and near a command.
+/// Suggests a command for a word that is neither a command nor a file.
 void refuse_misspelt_command(const std::string& word, const CLI::App& app) {
   std::error_code ignored;
   if (word.find_first_of("./") != std::string::npos || std::filesystem::exists(word, ignored)) return;
@@ -47,7 +47,7 @@ std::vector<std::string> arguments(int argc, char** argv, const CLI::App& app) {
   return {words.rbegin(), words.rend()};  // CLI11 takes them from the back
 }
 
-/// CLI11's words, and which option may have been meant.
+/// CLI11's message, with the option that may have been meant.
 int wrong_words(const CLI::App& app, const CLI::ParseError& error) {
   const int status = app.exit(error) == 0 ? 0 : exit_pipeline;
   const std::string what = error.what();
@@ -120,14 +120,14 @@ int status_of(int argc, char** argv) {
   }
 }
 
-/// Runs before the libraries' own initialisers, which take a good part of a second: SIGUSR1 may come while they do.
+/// Runs before the libraries' own initialisers, which take part of a second: SIGUSR1 may come meanwhile.
 __attribute__((section(".preinit_array"), used)) void (*const before_all)() = calm_signals;
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const int status = status_of(argc, argv);
-  if (threads_left_behind()) {  // they may use what would be destroyed now
+  if (threads_left_behind()) {  // they may use objects that would be destroyed now
     std::cout.flush();
     std::fflush(nullptr);
     _exit(status);

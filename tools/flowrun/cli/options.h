@@ -1,4 +1,4 @@
-// The command line's words: one function per chapter adds its subcommands. Only these files include CLI11.
+// The command line: one function per chapter adds its subcommands. Only these files include CLI11.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -20,7 +20,7 @@ int completion(const CLI::App& app, const std::string& shell);
 
 /// A subcommand whose --help ends with an example.
 CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& about, const std::string& example);
-/// What runs when the subcommand was given. `args` live as long as the command.
+/// Sets the function to run for the subcommand. `args` live as long as the command.
 template <class Args, class Run>
 void on_command(CLI::App& command, std::shared_ptr<Args> args, int& status, Run run) {
   command.callback([args, run, &status] { status = run(*args); });

@@ -1,4 +1,4 @@
-// Data sets: shards and their indexes.
+// Commands on data sets: shards and their indexes.
 #include <algorithm>
 #include <thread>
 

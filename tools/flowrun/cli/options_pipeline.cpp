@@ -1,4 +1,4 @@
-// Before a run: what a pipeline is.
+// Commands before a run, on pipelines.
 #include "tools/flowrun/cli/options.h"
 #include "tools/flowrun/pipeline/devices.h"
 

@@ -1,4 +1,4 @@
-// After a run: what came of it.
+// Commands after a run, on its results.
 #include "tools/flowrun/cli/options.h"
 
 namespace flowrun::tool {

@@ -1,4 +1,4 @@
-// A pipeline that runs, or is measured.
+// Commands that run or measure a pipeline.
 #include "tools/flowrun/cli/options.h"
 
 namespace flowrun::tool {

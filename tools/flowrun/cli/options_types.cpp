@@ -1,4 +1,4 @@
-// The node and model types, in every form.
+// Commands on node and model types.
 #include "tools/flowrun/cli/command_pages.h"
 #include "tools/flowrun/cli/options.h"
 

@@ -46,7 +46,7 @@ std::string label_text(io::LabelKind kind, int64_t classes) {
 uint64_t total_bytes(const std::vector<fs::path>& files) {
   uint64_t total = 0;
   for (const fs::path& file : files) {
-    std::error_code error;  // reading says what is wrong
+    std::error_code error;  // reading it reports the fault
     const uintmax_t size = fs::file_size(file, error);
     if (!error) total += size;
   }

@@ -1,4 +1,4 @@
-// Devices that plans are made for, by their makers' numbers. None of them is a measurement.
+// Devices to plan for, with their makers' numbers. None of the numbers is a measurement.
 #pragma once
 
 #include <string>

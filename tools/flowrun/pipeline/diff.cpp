@@ -1,4 +1,4 @@
-// diff: what two pipelines differ in, and what stays the same in spite of it.
+// diff: the differences of two pipelines, and the parts that stay the same.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -48,7 +48,7 @@ void add_changes(const ordered_json& a, const ordered_json& b, const std::string
   }
 }
 
-/// Of models or nodes: those that only one side has, and what differs in the others.
+/// For models or nodes: those that only one side has, and the differences of the others.
 ordered_json section_changes(const ordered_json& a, const ordered_json& b, const char* section) {
   ordered_json out = ordered_json::array();
   const ordered_json none = ordered_json::object();
@@ -68,7 +68,7 @@ ordered_json section_changes(const ordered_json& a, const ordered_json& b, const
   return out;
 }
 
-/// Why the values of host nodes differ between the sides; an empty reason: they are the same for every sample.
+/// The reasons why outputs of host nodes differ between the sides; an empty reason: they are the same for every sample.
 class Values {
  public:
   Values(const Side& a, const Side& b) : a_(a), b_(b) {
@@ -107,12 +107,12 @@ class Values {
   std::map<std::string, std::string> reasons_;
 };
 
-/// Which models' checkpoints go over, and whether a run may.
+/// The models whose checkpoints fit the other pipeline, and whether a run can be resumed.
 ordered_json checkpoints(const Side& a, const Side& b) {
   ordered_json fits = ordered_json::array(), differ = ordered_json::array();
   const ordered_json none = ordered_json::object();
   const ordered_json left = a.resolved.value("models", none), right = b.resolved.value("models", none);
-  // A model is what its parameters say, and those of the models that it refers to.
+  // A model is defined by its parameters and by those of the models that it refers to.
   const auto same = [&](const auto& self, const std::string& name) -> bool {
     if (!left.contains(name) || !right.contains(name) || left[name] != right[name]) return false;
     for (const auto& [key, value] : left[name].items()) {
@@ -146,8 +146,8 @@ ordered_json compare(const Side& a, const Side& b) {
   return out;
 }
 
-/// Both in turns, so that what else the machine does falls on both. The turns tell how far to trust the mean: a change
-/// that differs by more than a fifth between them, or cores that others had, say nothing about the pipelines.
+/// Measures both in turns, so that other load affects both. The turns show how reliable the mean is: if the change
+/// differs by more than a fifth between them, or other programs had the cores, the result is meaningless.
 ordered_json speeds(const DiffArgs& args) {
   constexpr int turns = 3;
   double rates[2] = {1, 1}, least = INFINITY, most = 0, delayed = 0;

@@ -86,7 +86,7 @@ std::string dot(const CheckedPipeline& p) {
   return out.str();
 }
 
-/// What a drawing shows; of a run's directory with shares of the time.
+/// The content of a drawing; for a run's directory with shares of the time.
 nlohmann::ordered_json graph_json(const DrawArgs& args, const CheckedPipeline& p) {
   using nlohmann::ordered_json;
   const ordered_json stats = read_json(io::RunPaths(args.pipeline.file).stats);
@@ -118,7 +118,7 @@ nlohmann::ordered_json graph_json(const DrawArgs& args, const CheckedPipeline& p
   return out;
 }
 
-/// A run is drawn from its directory, coloured by where its time went.
+/// Draws a run from its directory, coloured by each node's share of the time.
 std::string svg(const DrawArgs& args, const CheckedPipeline& pipeline) {
   const std::filesystem::path stats = io::RunPaths(args.pipeline.file).stats;
   if (!std::filesystem::exists(stats)) return graph_svg(pipeline);

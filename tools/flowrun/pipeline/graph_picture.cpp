@@ -29,7 +29,7 @@ std::string number(double value) {
   return text;
 }
 
-/// A node, or a place where an edge passes a layer.
+/// A node, or the point where an edge crosses a layer.
 struct Cell {
   int node = -1;
   int layer = 0;
@@ -152,7 +152,7 @@ class Layout {
     }
   }
 
-  /// The stream that trains stands at the left; the others follow in the order of their sources.
+  /// The training stream is at the left; the others follow in the order of their sources.
   void order() {
     const auto stream = [&](int cell) {
       while (cells[static_cast<size_t>(cell)].node < 0) cell = cells[static_cast<size_t>(cell)].up[0];
@@ -215,7 +215,7 @@ class Layout {
     return (cells[static_cast<size_t>(left)].width + cells[static_cast<size_t>(right)].width) / 2 + apart;
   }
 
-  /// Each layer in turn as near to its neighbours as its order and the widths let it.
+  /// Moves each layer as near to its neighbours as its order and the widths allow.
   void place() {
     for (const auto& layer : layers) {
       double at = 0;
@@ -327,7 +327,7 @@ class Picture {
   }
 
  private:
-  /// Light colours are attributes, which every program that shows SVG knows; on a dark page a browser takes these instead.
+  /// Light colours are attributes, which every SVG viewer supports; on a dark page a browser uses these instead.
   static constexpr const char* style = R"(<style>
 @media (prefers-color-scheme: dark) {
   .flowrun-graph .page { fill: #17181b; }
@@ -358,7 +358,7 @@ class Picture {
     return "class=\"" + kind + "\" " + attributes.at(kind);
   }
 
-  /// Words on lines: with a rim of the ground's colour, drawn first, so that they can be read.
+  /// Text on lines has an outline in the background colour, drawn first, so that it is readable.
   static std::string words_on_lines(const std::string& kind, const std::string& place, const std::string& words) {
     const std::string size = kind == "title" ? "10" : "9", text = place + ">" + xml_text(words) + "</text>";
     return "<text class=\"halo\" fill=\"#f7f7f8\" stroke=\"#f7f7f8\" stroke-width=\"3\" stroke-linejoin=\"round\" font-size=\"" + size + "\" " +
@@ -382,7 +382,7 @@ class Picture {
           << words_on_lines("title", "x=\"16\" y=\"" + number(from + 13) + "\"", band_titles[layout_.band_of_layer[l]]) << "\n";
   }
 
-  /// Where on its rim a box meets an edge: side by side in the order of where they come from or go to.
+  /// The points where edges meet a box: side by side, in the order of their other ends.
   double meets(int cell, const Edge& edge, bool below) const {
     const Cell& at = layout_.cells[static_cast<size_t>(cell)];
     std::vector<std::pair<double, const Edge*>> others;
@@ -425,7 +425,7 @@ class Picture {
           << look("head") << " d=\"M" << number(x) << ',' << number(y + 5) << " l-3.5,-7 h7 z\"/></g>\n";
   }
 
-  /// What travels, on the last stretch of the edge, where no other label is; else only the tooltip says it.
+  /// Labels an edge with its type, on its last segment, if no other label is there; otherwise only the tooltip has it.
   void label(const Edge& edge, double x0, double x1, double y0, double y1) {
     std::string ports;
     for (const std::string& port : edge.ports) ports += (ports.empty() ? "" : ", ") + port;

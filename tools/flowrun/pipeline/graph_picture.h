@@ -1,4 +1,4 @@
-// A pipeline's graph as an SVG picture, laid out here: no other program is needed.
+// A pipeline's graph as an SVG picture, with its own layout: no other program is needed.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -12,7 +12,7 @@ namespace flowrun::tool {
 
 struct Loaded {
   Diagnostics faults;
-  Value pipeline;                          // as far as it could be read
+  Value pipeline;                          // as much as could be read
   std::optional<CheckedPipeline> checked;  // without faults
 };
 

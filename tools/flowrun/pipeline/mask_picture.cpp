@@ -78,7 +78,7 @@ class Picture {
 /// How often each patch is visible, or a target: dark is often. The scale goes from the rarest to the commonest.
 void heat_map(Picture& picture, double x, const char* title, const std::vector<double>& values) {
   const auto [least, most] = std::minmax_element(values.begin(), values.end());
-  // Small differences are chance, and not to be blown up.
+  // Small differences are chance, and must not be exaggerated.
   const double range = std::max(*most - *least, 0.1), low = std::max(0.0, (*least + *most - range) / 2);
   std::vector<Colour> colours;
   for (const double value : values) colours.push_back(mix(low_colour, high_colour, std::round((value - low) / range * shades) / shades));

@@ -1,4 +1,4 @@
-// mask-report: draws the masks of a pipeline without reading any image, and says what they are like.
+// mask-report: draws the masks of a pipeline without reading any image, and prints their statistics.
 #include "tools/flowrun/pipeline/mask_report.h"
 
 #include <algorithm>
@@ -61,7 +61,7 @@ std::vector<CheckedNode*> ancestors(CheckedPipeline& pipeline, const CheckedNode
   return out;
 }
 
-/// Side of the images in a stack: what the nearest node says that gives its pictures a size.
+/// Side of the images in a stack, from the nearest node that sets the size of its pictures.
 std::optional<int> stacked_size(CheckedPipeline& pipeline, const CheckedNode& stack) {
   for (CheckedNode* node : ancestors(pipeline, stack, Image::type_name)) {
     const nlohmann::ordered_json params = write_params(node->node->params());
@@ -71,7 +71,7 @@ std::optional<int> stacked_size(CheckedPipeline& pipeline, const CheckedNode& st
   return {};
 }
 
-/// Side of the images that all encoders of the pipeline take.
+/// Side of the images for all encoders of the pipeline.
 std::optional<int> encoder_size(CheckedPipeline& pipeline) {
   std::set<int> sizes;
   for (CheckedModel& model : pipeline.models) {
@@ -98,7 +98,7 @@ Setting setting_of(CheckedPipeline& pipeline, const CheckedNode& node, int size)
   throw PipelineError("error: " + node.name + ": no node upstream stacks images to groups");
 }
 
-/// Where the node reads and writes: its ports' objects, made here.
+/// The objects of the node's ports, made here.
 class Harness {
  public:
   Harness(CheckedNode& node, const Setting& setting) : node_(node) {

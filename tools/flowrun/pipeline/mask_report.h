@@ -17,11 +17,11 @@ struct DrawnMasks {
 
 /// The nodes that draw masks.
 std::vector<CheckedNode*> mask_nodes(CheckedPipeline& pipeline);
-/// `size` of the images in pixels; 0: as the pipeline says. Throws PipelineError where the masks depend on more than that,
-/// RunError where they can't be drawn. Once per loaded pipeline and node.
+/// `size` of the images in pixels; 0: from the pipeline. Throws PipelineError if the masks depend on more than that,
+/// RunError if they can't be drawn. Once per loaded pipeline and node.
 DrawnMasks draw_masks(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size = 0);
 
-/// What passes see of an image, group by group.
+/// The numbers of tokens that passes see of an image, group by group.
 struct MaskSizes {
   struct Group {
     int64_t visible, regions, patches;

@@ -17,7 +17,7 @@ std::vector<bool> input_side(const CheckedPipeline& all, int source, bool on_dev
 }
 
 void mark_ancestors(const CheckedPipeline& pipeline, std::vector<bool>& marked) {
-  for (size_t n = pipeline.nodes.size(); n-- > 0;) {  // every node stands behind what it reads
+  for (size_t n = pipeline.nodes.size(); n-- > 0;) {  // every node comes after its inputs
     if (!marked[n]) continue;
     for (const PortSource& from : pipeline.nodes[n].sources) {
       if (from.node >= 0) marked[static_cast<size_t>(from.node)] = true;

@@ -1,4 +1,4 @@
-// plan: what a run on many machines would need and give, before there is one.
+// plan: the needs and the speed of a run on many machines, before it exists.
 #include "tools/flowrun/pipeline/plan.h"
 
 #include <algorithm>
@@ -20,17 +20,17 @@ using nlohmann::ordered_json;
 
 constexpr double moment_bytes = 8, float_bytes = 4;
 
-/// Of a run directory: its pipeline, and what its statistics say in place of assumptions.
+/// For a run directory: its pipeline, and its statistics in place of assumptions.
 PlanArgs with_statistics(PlanArgs args) {
   if (!std::filesystem::is_directory(args.pipeline.file)) return args;
   const std::string run = args.pipeline.file;
   args.pipeline.file = io::RunPaths(run).pipeline.string();
   const auto found = study_of_run(run, args.pipeline.trust);
   if (!found) throw PipelineError("error: " + run + " has no statistics to plan from: is the run over, and did it report three times?");
-  // On a GPU the device's thread is not busy while the GPU is: there the rate of the whole run is what is known.
+  // On a GPU the device's thread is not busy while the GPU is: only the rate of the whole run is known.
   const bool on_cpu = found->device.starts_with("cpu");
   if (args.device_rate == 0) args.device_rate = on_cpu ? 1 / found->times->device : found->whole.rate();
-  // Busy data threads: what waits for files takes a thread too.
+  // Busy data threads: waiting for files occupies a thread, too.
   if (args.cores_ms == 0) args.cores_ms = 1e3 * (found->times->host_cpu + found->times->host_waiting);
   return args;
 }
@@ -121,7 +121,7 @@ class Plan {
     out.optimizer_seconds = 7 * float_bytes * trained / (1e9 * device_.memory_gbs);
     out.update_seconds = out.optimizer_seconds + 3 * float_bytes * averaged() / (1e9 * device_.memory_gbs);
     out.seconds_per_image = (forward_ + backward_) / (peak_ * args_.utilisation);
-    // A rate that was measured has the update in it.
+    // A measured rate includes the update.
     if (args_.device_rate > 0) out.seconds_per_image = std::max(0.0, 1 / args_.device_rate - out.update_seconds / out.batch);
     out.backward_share = backward_ / std::max(1.0, forward_ + backward_);
     out.gradient_bytes = float_bytes * trained;

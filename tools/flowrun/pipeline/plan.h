@@ -1,4 +1,4 @@
-// plan: its numbers as JSON, and those in words.
+// The numbers of a plan as JSON, and as text.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -41,7 +41,7 @@ double mean_bytes(CheckedNode& source, uint64_t seed) {
   return sum / static_cast<double>(count);
 }
 
-/// A source that is told where its files are.
+/// A source with a location of files.
 bool names_files(CheckedNode& source) {
   const auto params = write_params(source.node->params());
   return std::any_of(params.begin(), params.end(),

@@ -1,4 +1,5 @@
-// What a plan needs to know of a pipeline: its models opened without values, its masks drawn, its data looked at.
+// The facts that a plan needs about a pipeline: its models are opened without values, its masks drawn, its data
+// inspected.
 #pragma once
 
 #include <functional>
@@ -36,7 +37,7 @@ struct PlannedPort {
 };
 
 struct PlanFacts {
-  /// `precision`: where the pipeline leaves it to the device.
+  /// `precision`: used if the pipeline leaves it to the device.
   PlanFacts(const PlanArgs& args, const std::string& precision);
 
   CheckedPipeline pipeline;
@@ -62,7 +63,7 @@ struct PlanFacts {
 
   /// Bytes of the rows that a pass sees of an image: masks of an image, views of a picture.
   double rows() const { return static_cast<double>(views * masks.repeats); }
-  /// Mean over the masks that were drawn: operations of an image, forward; those that have a backward pass.
+  /// Mean over the drawn masks: operations of an image, forward; and those with a backward pass.
   double forward() const { return mean_flops(false); }
   double forward_trained() const { return mean_flops(true); }
   /// Bytes that a group keeps at most, between its first node and the end of its backward pass.

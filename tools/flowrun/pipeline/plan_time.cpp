@@ -6,7 +6,7 @@
 namespace flowrun::tool {
 namespace {
 
-/// Largest bucket of c10d's Reducer: the last one leaves when the backward pass is over.
+/// Largest bucket of c10d's Reducer: the last one is exchanged when the backward pass is over.
 constexpr double bucket_bytes = 25 << 20;
 
 }  // namespace
@@ -29,7 +29,7 @@ StepTime step_time(const StepModel& model, int64_t world) {
     const double early = 1 - std::min(bucket_bytes, model.gradient_bytes) / std::max(1.0, model.gradient_bytes);
     out.hidden = std::min(out.exchange * early, model.group * model.seconds_per_image * model.backward_share);
     out.gather = model.sharded ? ring_seconds(world, model.gradient_bytes, bandwidth) / 2 : 0;
-    // Of recursive doubling: in each round a word that one is ready, and the numbers.
+    // Messages of recursive doubling: in each round one that a rank is ready, and one with the numbers.
     out.agreement = 2 * std::ceil(std::log2(n)) * model.latency;
   }
   const double machines = std::max(1.0, n / static_cast<double>(model.per_machine));

@@ -27,7 +27,7 @@ struct StepTime {
   double exchange = 0, hidden = 0;  // all-reduce; what the backward pass of the last group covers
   double gather = 0;                // of weights that other ranks have updated
   double agreement = 0;
-  double host = 0, storage = 0;  // what the input of a step takes, beside the rest
+  double host = 0, storage = 0;  // time of a step's input, which overlaps with the rest
   double device() const { return compute + update + exchange - hidden + gather + agreement; }
   double total() const;
 };
@@ -39,7 +39,7 @@ double ring_seconds(int64_t world, double bytes, double bandwidth);
 /// Images a second over those of `world` devices that work alone.
 double efficiency(const StepModel& model, int64_t world);
 
-/// What takes most of a step beside passes over images: "the exchange", "the update", …; empty when nothing does.
+/// The largest cost of a step besides passes over images: "the exchange", "the update", …; empty: none is large.
 struct Loss {
   std::string what;
   double share = 0;  // of the step

@@ -24,9 +24,9 @@ std::string fixed(double value) {
 struct Axis {
   double from = 0, to = 1, step = 1;
 
-  /// About so many round numbers.
+  /// About that many round numbers.
   Axis(double low, double high, int ticks, bool whole) {
-    // Values that differ in their last digits alone are one value: no ticks fit between them.
+    // Values that differ only in their last digits count as one value: no ticks fit between them.
     if (!(high - low > 1e-9 * std::max(std::abs(low), std::abs(high)))) {
       const double around = low == 0 ? 1 : std::abs(low) * 0.1;
       low -= around, high += around;
@@ -66,7 +66,7 @@ void axes(std::ostream& out, const Axis& x, const Axis& y) {
       << "\"/>\n";
 }
 
-/// Where values are missing the line is broken.
+/// The line has a gap where values are missing.
 void curve(std::ostream& out, const Curve& curve, int colour, const Axis& x, const Axis& y) {
   std::string line, back, band;
   bool pen = false, wide = false;

@@ -9,7 +9,7 @@
 
 namespace flowrun::tool {
 
-/// A curve of any length in bounded memory: neighbouring points are put together when there are too many. Points come in
+/// A curve of any length in bounded memory: neighbouring points are merged when there are too many. Points must come in
 /// the order of x.
 class Curve {
  public:
@@ -34,8 +34,8 @@ class Curve {
   double sum_ = 0, last_ = 0;
 };
 
-/// A figure with one line per curve, over steps; where many points were put together, with the band of their values. It
-/// carries its points for the report's script, which shows them under the pointer.
+/// A figure with one line per curve, over steps; merged points have a band of their values. It includes its points for
+/// the report's script, which shows them under the pointer.
 std::string line_chart(const std::string& title, const std::vector<std::pair<std::string, const Curve*>>& curves);
 
 /// Four digits, short.

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The file of weights that `from` means: itself, or a model of a checkpoint, or of a run's newest checkpoint.
+/// The file of weights for `from`: the file itself, or a model of a checkpoint, or of a run's newest checkpoint.
 fs::path weights_file(const fs::path& from, const std::string& model) {
   if (!fs::is_directory(from)) return from;
   fs::path checkpoint = from;

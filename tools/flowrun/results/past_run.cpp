@@ -57,7 +57,7 @@ std::string what_is_edited(const ordered_json& stored) {
   return "";
 }
 
-/// The file that a sample lies in, by the key that its source gives it: the path itself, "shard: name", "image with labels".
+/// The file of a sample, by the key that its source gives it: the path itself, "shard: name", "image with labels".
 fs::path file_of(const std::string& key) {
   std::error_code ignored;
   for (const size_t length : {key.size(), key.find(": "), key.find(" with ")}) {
@@ -104,7 +104,7 @@ RepeatedRun::RepeatedRun(PastRun& past, RepeatOptions options) : past_(past), op
     if (std::find(options_.nodes.begin(), options_.nodes.end(), name) != options_.nodes.end()) wanted[n] = true;
   }
   mark_ancestors(past.pipeline, wanted);
-  // Device nodes that use no model may write to the ledger too.
+  // Device nodes that use no model may also write to the ledger.
   const int source = past.pipeline.training_source;
   const std::vector<bool> marked = input_side(past.pipeline, source, /*on_device=*/true, wanted);
   pipeline_ = part_of(std::move(past.pipeline), source, marked);

@@ -1,4 +1,4 @@
-// A run looked at afterwards: what its directory tells, and any of its steps once more as far as the host goes.
+// A finished run: the contents of its directory, and the repetition of any of its steps, as far as the host's nodes.
 #pragma once
 
 #include <map>
@@ -9,13 +9,13 @@
 
 namespace flowrun::tool {
 
-/// What metrics.jsonl has of a step.
+/// The values of a step in metrics.jsonl.
 struct ReportedStep {
   uint64_t ledger = 0;
   double epoch = 0;  // passed after it
 };
 
-/// What a run directory tells. Reading doesn't disturb a run that goes on.
+/// The contents of a run directory. Reading doesn't disturb a run that goes on.
 struct PastRun {
   /// Throws PipelineError when `run` holds no run, or one that doesn't train, or needs plug-ins that are not trusted.
   PastRun(const std::filesystem::path& run, bool trust);
@@ -24,10 +24,10 @@ struct PastRun {
   CheckedPipeline pipeline;               // as it was resolved
   std::map<int64_t, ReportedStep> steps;  // by number; those that were reported
   Replaced replaced;                      // of quarantine.jsonl
-  std::string edited;                     // what is wrong with the resolved pipeline; empty: nothing
+  std::string edited;                     // the fault of the resolved pipeline; empty: none
   std::string every;                      // of the node that reports
   std::optional<DataRecord> data;         // none: an older version of flowrun made the run
-  int64_t other_data_until = 0;           // steps up to here were made with data that have been exchanged since
+  int64_t other_data_until = 0;           // steps up to here were made with data that have changed since
 
   /// "step 7 was not reported: …"
   std::string not_reported(int64_t step) const;
@@ -35,24 +35,24 @@ struct PastRun {
 
 struct RepeatOptions {
   int threads = 0;                   // 0: as the pipeline says
-  std::vector<std::string> nodes{};  // that are run beside those of the ledger
+  std::vector<std::string> nodes{};  // run in addition to those of the ledger
   Tap tap{};
   std::function<void(int64_t step)> on_step{};
 };
 
-/// Repeats steps of a run on the host. Samples that fail now and did not in the run are replaced, as many as there are,
-/// and listed. Opens the source: throws as Engine does.
+/// Repeats steps of a run on the host. Samples that fail now but did not in the run are replaced, without limit, and
+/// listed. Opens the source: throws as Engine does.
 class RepeatedRun {
  public:
   RepeatedRun(PastRun& past, RepeatOptions options);
 
   /// The ledgers of these steps. Throws RunError.
   std::map<int64_t, uint64_t> ledgers(int64_t first_step, int64_t last_step);
-  /// As above, where other places than in the run begin with a substitute.
+  /// As above, but with other places than in the run that begin with a substitute.
   std::map<int64_t, uint64_t> ledgers(int64_t first_step, int64_t last_step, const Replaced& replaced);
   /// Samples that failed in the steps repeated last.
   const std::vector<BadSample>& failed() const { return failed_; }
-  /// The likeliest reason why a step's ledger is another now. Call it when the step was the one repeated last.
+  /// The likeliest reason why a step's ledger differs now. Call it for the step repeated last.
   std::string reason(int64_t step) const;
 
   /// How names and sizes of the data differ from the run's; empty: they don't.

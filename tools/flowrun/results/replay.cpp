@@ -1,4 +1,4 @@
-// replay: one sample of a run once more, as far as the host takes it.
+// replay: repeats one sample of a run, as far as the host's nodes.
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -155,7 +155,8 @@ class Replay {
     return out;
   }
 
-  /// The sample itself stands in its place, even if it failed there; then, unless it fails again, what stood there in the run.
+  /// Puts the sample itself into its place, even if it failed there; then, unless it fails again, the sample that stood there
+  /// in the run.
   void repeat() {
     collector_.watch(again_, shown(), sample_, use_.position);
     Replaced replaced = past_.replaced;
@@ -179,7 +180,7 @@ class Replay {
     collector_.drop_groups();
     error_ = error + "\n  sample " + std::to_string(sample_) + " of " + again_.source().name + ": " + again_.source().node->key(sample_) +
              "\n  epoch " + std::to_string(epoch_) + ", step " + std::to_string(step_);
-    // Behind the nodes that were asked for it is no error of theirs.
+    // A failure after the nodes asked for is not an error of theirs.
     const std::vector<bool> asked = shown();
     for (size_t n = 0; n < asked.size(); ++n) {
       if (asked[n] && error.starts_with(again_.pipeline().nodes[n].name + ": ")) status_ = exit_failed;
@@ -281,7 +282,7 @@ class Replay {
   Use use_;
   int64_t step_ = 0;
   uint64_t found_ = 0;
-  std::string broken_, error_;  // why the step, why the sample came to no end
+  std::string broken_, error_;  // why the step or the sample could not be completed
   bool mended_ = false;
   ordered_json result_;
   int status_ = 0;

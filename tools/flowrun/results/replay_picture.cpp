@@ -54,12 +54,12 @@ void draw_box(io::PixelBuffer& canvas, const io::Rect& box, const io::Rect& pict
 
 std::optional<io::PixelBuffer> whole_picture(const std::vector<uint8_t>& file, const std::vector<Shown::Boxes>& regions) {
   io::PixelBuffer pixels, out;
-  // As the regions count it; without any, as people see it.
+  // In the orientation of the regions; without regions, as EXIF turns it.
   const bool oriented = regions.empty() || regions[0].oriented;
   try {
     io::ImageDecoder().decode(file, {.region = {}, .apply_orientation = oriented, .keep_truncated = true}, pixels);
   } catch (const io::Error&) {
-    return {};  // this may be what is looked into
+    return {};  // its fault may be the subject of the replay
   }
   const int side = std::max(pixels.height, pixels.width);
   if (side > largest) {
@@ -101,7 +101,7 @@ std::vector<io::PixelBuffer> tiles_of(const PictureRow& row, int view) {
   return out;
 }
 
-/// In the gutter around a part.
+/// Draws a frame in the gutter around a part.
 void frame(io::PixelBuffer& canvas, int top, int left, int height, int width, const Colour& colour) {
   const io::Rect ring{left - box_line, top - box_line, width + 2 * box_line, height + 2 * box_line};
   draw_box(canvas, ring, {0, 0, canvas.width, canvas.height}, colour);

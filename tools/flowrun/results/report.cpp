@@ -21,9 +21,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr size_t most_picture_bytes = 4 << 20;  // of all pictures together, as they lie on disk
+constexpr size_t most_picture_bytes = 4 << 20;  // of all pictures together, in their stored size
 
-/// As a reader wants to see it.
+/// A number as readers expect it.
 std::string shown(const ordered_json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_number_float()) return short_number(value.get<double>());
@@ -57,7 +57,7 @@ std::string base64(const std::vector<uint8_t>& bytes) {
 
 class Page {
  public:
-  /// `folder`: where the page will lie; its links lead from there.
+  /// `folder`: the folder of the page, from which its links start.
   Page(const RunFacts& facts, const std::filesystem::path& folder, bool trust) : f_(facts), trust_(trust) {
     const auto way =
         std::filesystem::absolute(facts.paths.root).lexically_normal().lexically_relative(std::filesystem::absolute(folder).lexically_normal());
@@ -144,7 +144,7 @@ class Page {
     if (!inside.empty()) out_ << "<section><h2>" << title << "</h2>\n" << inside << "</section>\n";
   }
 
-  /// The metrics whose names begin so, as one chart.
+  /// The metrics whose names begin with the prefix, as one chart.
   std::string chart(const std::string& title, const std::string& prefix, std::set<std::string>& drawn) {
     std::vector<std::pair<std::string, const Curve*>> curves;
     for (const auto& [name, curve] : f_.metrics) {
@@ -213,7 +213,7 @@ class Page {
     section("Samples", inside.str());
   }
 
-  /// Of the pipeline, not of what the run drew: the first groups of its first epoch.
+  /// Masks of the pipeline, not those of the run: the first groups of its first epoch.
   void masks() {
     constexpr int64_t groups = 32;
     std::ostringstream inside;
@@ -226,7 +226,7 @@ class Page {
           inside << "<p class=\"quiet\">No statistics: " << xml_text(error.what()) << "</p>\n";
         }
       }
-    } catch (const std::exception&) {  // the graph says why
+    } catch (const std::exception&) {  // the graph's section gives the reason
     }
     section("Masks", inside.str());
   }
@@ -297,7 +297,7 @@ class Page {
     section("Samples that failed", inside.str());
   }
 
-  /// Beside the page, so that it works wherever the directory is.
+  /// Relative to the page, so that it works in any place.
   std::string link(const std::filesystem::path& path) const {
     const std::string name = path.lexically_relative(f_.paths.root).generic_string();
     return "<a href=\"" + base_ + url_path(name) + "\">" + xml_text(name) + "</a>";

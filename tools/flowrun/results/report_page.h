@@ -1,4 +1,5 @@
-// What every report begins and ends with. Nothing is fetched: it opens from a file, on a machine without a network.
+// The begin and end of every report. It loads nothing from the network: it opens from a file, on a machine without a
+// network.
 #pragma once
 
 namespace flowrun::tool {

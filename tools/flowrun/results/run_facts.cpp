@@ -91,7 +91,7 @@ void RunFacts::list_files() {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(paths.root, ignored)) {
     const std::string name = entry.path().filename().string();
-    // What a link points to outside of the run is not the run's.
+    // The target of a link outside of the run does not belong to the run.
     const bool inside = !entry.is_symlink(ignored) || is_below(entry.path(), paths.root);
     if (entry.path().extension() == ".png" && inside && entry.is_regular_file(ignored)) pictures.push_back(entry.path());
     if (name.starts_with("failed-step-")) failed_steps.push_back(entry.path());

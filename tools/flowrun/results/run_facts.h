@@ -1,4 +1,5 @@
-// What a run directory tells, in bounded memory, as far as it is there: also of a run that goes on or was killed.
+// The contents of a run directory, read in bounded memory; files may be missing, as in a run that goes on or was
+// killed.
 #pragma once
 
 #include <filesystem>
@@ -17,7 +18,7 @@ struct RunFacts {
   explicit RunFacts(const std::filesystem::path& run);
 
   io::RunPaths paths;
-  nlohmann::ordered_json pipeline, result, stats;  // null: not there
+  nlohmann::ordered_json pipeline, result, stats;  // null: missing
   int64_t last_step = 0;
   std::map<std::string, Curve> metrics;                                    // over steps
   int64_t lines = 0;                                                       // of metrics.jsonl

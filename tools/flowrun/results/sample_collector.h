@@ -1,4 +1,4 @@
-// What the nodes make of one sample, kept while its step is repeated.
+// Keeps the outputs of nodes for one sample while its step is repeated.
 #pragma once
 
 #include <map>
@@ -22,16 +22,16 @@ class SampleCollector {
     std::vector<Output> outputs;
   };
 
-  /// From here on keeps what `sample` becomes at this position of the epoch, and its group. `shown` says of which nodes
-  /// of the pipeline.
+  /// From here on keeps the outputs for `sample` at this position of the epoch, and for its group, of the nodes in
+  /// `shown`.
   void watch(const RepeatedRun& again, std::vector<bool> shown, uint64_t sample, uint64_t position);
   void look_away() { watching_ = false; }
   /// The tap: any thread.
   void see(const Tapped& tapped);
-  /// What the group made is another sample's.
+  /// The group's outputs belong to another sample.
   void drop_groups();
 
-  /// By node, in the pipeline's order. Once the repetition is over.
+  /// The outputs by node, in the pipeline's order. Call it once the repetition is over.
   const std::map<int, Seen>& seen() const { return seen_; }
   uint64_t in_group() const { return in_group_; }
 

@@ -1,11 +1,11 @@
-// Where a sample of a run's source stood in an epoch.
+// The places of a sample of a run's source in an epoch.
 #pragma once
 
 #include "tools/flowrun/results/past_run.h"
 
 namespace flowrun::tool {
 
-/// The index of a sample that is given by its index, or by the key that its source gives it. Throws PipelineError.
+/// The index of a sample, given by its index or by the key that its source gives it. Throws PipelineError.
 uint64_t find_sample(const CheckedNode& source, const std::string& text);
 
 /// One place of a sample.
@@ -21,7 +21,7 @@ class Places {
  public:
   Places(const RepeatedRun& again, const PastRun& past, uint64_t epoch);
 
-  /// Which sample was tried there, after so many failures.
+  /// The sample tried there after that many failures.
   uint64_t at(uint64_t position, uint32_t attempt) const;
   /// All places of a sample, its own first. Throws PipelineError when it has none in this epoch.
   std::vector<Use> uses(uint64_t sample) const;

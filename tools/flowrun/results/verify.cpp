@@ -1,4 +1,4 @@
-// verify: the ledgers of a run once more, to see that its data are still what they were.
+// verify: repeats the ledgers of a run, to check that its data are unchanged.
 #include <algorithm>
 #include <cstdio>
 #include <iostream>

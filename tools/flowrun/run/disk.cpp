@@ -21,12 +21,12 @@ namespace {
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-/// Checkpoints of one run: the most that lie there while it goes on, and those that stay.
+/// Checkpoints of one run: the largest number during the run, and the number that stays.
 struct Count {
   int64_t at_once = 0, stay = 0;
 };
 
-/// How many there are at most, where the length of the run isn't known (`run` null).
+/// The largest number if the length of the run isn't known (`run` null).
 Count count_checkpoints(const ordered_json& resolved, const RunInfo* run) {
   Count most;
   for (const auto& node : resolved.at("nodes")) {
@@ -54,7 +54,7 @@ double bytes_under(const fs::path& folder) {
   return sum;
 }
 
-/// On the disk where `folder` is, or will be. None where it isn't known: some network disks don't say.
+/// The free bytes on the disk of `folder`, which may not exist yet. None if unknown: some network disks don't tell.
 std::optional<double> free_bytes(const fs::path& folder) {
   std::error_code error;
   fs::path there = fs::absolute(folder);
@@ -71,7 +71,7 @@ std::string in_words(double bytes) {
 
 constexpr const char* instead = " left: free some space, keep fewer (report.checkpoint's keep), or choose another --out";
 
-/// What the checkpoints of one variant take.
+/// The disk space of one variant's checkpoints.
 struct Need {
   double one = 0;  // bytes of each
   Count count;
@@ -98,7 +98,7 @@ std::optional<double> checkpoint_bytes(CheckedPipeline& pipeline) {
   return sum;
 }
 
-/// `exact`: opens the data, which tell the length of the run. Otherwise, in no time, at most.
+/// `exact`: opens the data, which give the length of the run. Otherwise returns an upper bound at once.
 Need need_of(const Variant& variant, const fs::path& out, bool exact) {
   Need need;
   try {
@@ -155,7 +155,7 @@ void require_room(const std::vector<Variant>& variants, const fs::path& out, boo
   const std::optional<double> free = free_bytes(out);
   if (!free) return;
   Sum sum;
-  for (const bool exact : {false, true}) {  // the exact number takes its time, and is seldom needed
+  for (const bool exact : {false, true}) {  // the exact number takes time, and is seldom needed
     sum = sum_of(variants, out, beside, exact);
     if (sum.stay + sum.more - sum.there <= *free) return;
   }

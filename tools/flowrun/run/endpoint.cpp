@@ -76,7 +76,7 @@ void Endpoint::serve(std::function<std::string()> page) {
 }
 
 void Endpoint::accept_all() {
-  // Some at a time: those that are open go on in between.
+  // A few at a time: open connections continue in between.
   for (size_t n = 0; n < most_connections; ++n) {
     io::FileDescriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket && (errno == EMFILE || errno == ENFILE) && !connections_.empty()) {
@@ -86,11 +86,11 @@ void Endpoint::accept_all() {
     if (!socket) return;
     if (connections_.size() >= most_connections) connections_.erase(connections_.begin());
     connections_.push_back({std::move(socket), Clock::now() + time_for_one, "", ""});
-    if (!advance(connections_.back())) connections_.pop_back();  // mostly all that it asks is there already
+    if (!advance(connections_.back())) connections_.pop_back();  // usually its whole request is there already
   }
 }
 
-/// Reads and writes what can be at once. False: the connection is done with.
+/// Reads and writes as much as possible without waiting. False: the connection is finished.
 bool Endpoint::advance(Connection& c) const {
   while (c.answer.empty()) {
     char bytes[4096];

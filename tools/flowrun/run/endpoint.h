@@ -11,12 +11,12 @@
 
 namespace flowrun::tool {
 
-/// Answers http://127.0.0.1:PORT/metrics. One thread serves all connections without waiting for any: each has a minute in
-/// all, however many bytes it sends; where too many are open, the oldest makes room. So no client keeps another from its
-/// answer, or a run from its end.
+/// Answers http://127.0.0.1:PORT/metrics. One thread serves all connections without waiting for any: each has one minute
+/// in all, however many bytes it sends; if too many are open, the oldest is closed. So no client blocks another's answer,
+/// or the end of a run.
 class Endpoint {
  public:
-  /// Takes the port. Throws RunError when that is taken.
+  /// Opens the port. Throws RunError when it is in use.
   explicit Endpoint(int port);
   ~Endpoint();
   Endpoint(const Endpoint&) = delete;

@@ -15,7 +15,7 @@
 namespace flowrun::tool {
 namespace {
 
-/// What is wrong with the header of a file; empty: nothing, or it can't be told.
+/// The fault of a file's header; empty: none, or unknown.
 std::string fault_of(const std::string& path) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored)) return "";
@@ -54,7 +54,7 @@ void check_source(const CheckedNode& source) {
 }  // namespace
 
 void check_evaluation_files(const CheckedPipeline& pipeline) {
-  if (pipeline.training_source < 0) return;  // it comes to them at once
+  if (pipeline.training_source < 0) return;  // the evaluation reads them at once
   for (size_t n = 0; n < pipeline.nodes.size(); ++n) {
     const CheckedNode& node = pipeline.nodes[n];
     if (node.scope() == Scope::source && static_cast<int>(n) != pipeline.training_source) check_source(node);

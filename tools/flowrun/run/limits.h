@@ -1,4 +1,4 @@
-// What limits a run, from the engine's statistics over a stretch of time.
+// The bottleneck of a run, from the engine's statistics over a period of time.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -11,14 +11,15 @@ namespace flowrun::tool {
 struct Limits {
   struct Side {
     double busy = 0;
-    std::string node;  // that takes most of it; empty: none was called
+    std::string node;  // with the largest share; empty: none was called
     double share = 0;
   };
   Side data, device;
   double starved = 0;  // the device had nothing to do
   int threads = 1;     // for data
 
-  /// Who waits for whom, and for which node: "data threads, most of it fault (97 %); the device waits 81 %".
+  /// The side that limits, its largest node, and the waiting of the other side: "data threads, most of it fault (97 %);
+  /// the device waits 81 %".
   std::string text() const;
 };
 

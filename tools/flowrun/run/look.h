@@ -1,4 +1,4 @@
-// A look at a run that may never begin.
+// Opens a run only for inspection.
 #pragma once
 
 #include <functional>
@@ -7,8 +7,8 @@
 
 namespace flowrun::tool {
 
-/// Opens the pipeline on the CPU with one data thread and without a line of output, and hands the engine to `look`. Throws what
-/// opening it throws.
+/// Opens the pipeline on the CPU with one data thread and without a line of output, and hands the engine to `look`. Throws the
+/// exceptions of opening it.
 void look_into(CheckedPipeline& pipeline, const std::function<void(Engine&)>& look);
 
 }  // namespace flowrun::tool

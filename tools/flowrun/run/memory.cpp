@@ -9,7 +9,7 @@
 namespace flowrun::tool {
 namespace {
 
-/// The number in a file, or behind a word of it; none where there is no such file, or it says "max".
+/// The number in a file, or after a word in it; none if there is no such file, or it says "max".
 std::optional<size_t> number_in(const std::string& path, const std::string& behind = "") {
   std::ifstream file(path);
   std::string word;
@@ -20,7 +20,8 @@ std::optional<size_t> number_in(const std::string& path, const std::string& behi
   return value;
 }
 
-/// What the control group of this process leaves; files that it keeps in memory give way. As containers see it, at the root.
+/// The memory that the Linux control group of this process leaves; cached files don't count. As containers see it, at the
+/// root.
 size_t left_in_group(const std::string& limit, const std::string& used, const std::string& details, const std::string& files) {
   const auto most = number_in(limit), taken = number_in(used);
   if (!most || !taken) return SIZE_MAX;

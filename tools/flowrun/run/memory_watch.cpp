@@ -12,7 +12,7 @@ namespace {
 
 constexpr double mib = 1 << 20;
 
-/// A multiple of the epoch, where that is shorter.
+/// A multiple of the epoch, if the epoch is shorter.
 int64_t steps_between_looks(const RunInfo& run) {
   constexpr int64_t least = 100, most = 1000;
   const int64_t epoch = std::max<int64_t>(1, run.steps_per_epoch);

@@ -1,4 +1,4 @@
-// Whether a run's memory grows without end.
+// Watches whether a run's memory grows without end.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,11 @@ namespace flowrun::tool {
 /// Anonymous memory of this process that is in RAM (RssAnon), bytes. Files that are mapped don't count.
 int64_t own_memory();
 
-/// Looks at a run's memory now and then and warns, once, when it grows without end.
+/// Reads a run's memory from time to time and warns, once, when it grows without end.
 ///
-/// It looks at the end of each epoch, but every 100 to 1000 steps. The memory grows when each of eight looks found more
-/// than the one before, the later four at least half as much more as the four before; 64 MiB and 5 % together.
+/// It reads at the end of each epoch, but at least 100 and at most 1000 steps apart. The memory grows when each of
+/// eight readings is larger than the one before, the later four grew at least half as much as the earlier four, and all
+/// together by 64 MiB and 5 %.
 class MemoryWatch {
  public:
   MemoryWatch(std::filesystem::path run, bool plugins) : run_(std::move(run)), plugins_(plugins) {}

@@ -25,7 +25,7 @@ Monitor::Monitor(const Engine& engine, Options options)
     watch(stop);
   });
   if (options_.directory.empty()) return;
-  struct sigaction action {};  // stays: somebody may still ask while the process ends
+  struct sigaction action {};  // not removed: a query may still come while the process ends
   action.sa_handler = ask;
   action.sa_flags = SA_RESTART;
   sigaction(SIGUSR1, &action, nullptr);
@@ -71,7 +71,7 @@ void Monitor::write_status(const ordered_json& status) const {
 
 void Monitor::watch(const std::stop_token& stop) {
   int answered = asked.load();
-  Clock::rep reported = 0;  // the move after which a stall was reported
+  Clock::rep reported = 0;  // the progress after which a stall was reported
   while (!stop.stop_requested()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     if (const int now = asked.load(); now != answered) answered = now, write_status(status());

@@ -1,5 +1,4 @@
-// A thread that looks after a run from outside: it answers those who ask what the run is doing, and speaks up when
-// nothing moves.
+// A thread that watches a run: it answers queries about the run's state, and reports when there is no progress.
 #pragma once
 
 #include <atomic>
@@ -15,17 +14,17 @@
 
 namespace flowrun::tool {
 
-/// On SIGUSR1 writes status.json and status.txt into the run directory (`flowrun top` asks in this way). After
-/// `stall_after` seconds without progress the log gets the same in words, once per stall. An endpoint answers in
+/// On SIGUSR1 it writes status.json and status.txt into the run directory (`flowrun top` uses this). After
+/// `stall_after` seconds without progress the log gets the same text, once per stall. An endpoint answers in
 /// Prometheus' text format.
 class Monitor {
  public:
   struct Options {
-    std::filesystem::path directory;     // empty: of another rank; only stalls are told, in the log
+    std::filesystem::path directory;     // empty: not rank 0; only stalls are reported, in the log
     double stall_after = 0;              // seconds; 0: never
     std::unique_ptr<Endpoint> endpoint;  // may be null
   };
-  /// Starts the thread, and says in process.json whom to ask. Throws Error.
+  /// Starts the thread, and names this process in process.json. Throws Error.
   Monitor(const Engine& engine, Options options);
   ~Monitor();
   Monitor(const Monitor&) = delete;
@@ -55,7 +54,7 @@ class Monitor {
 /// The names inside the run directory.
 inline constexpr const char *status_json_name = "status.json", *status_text_name = "status.txt", *process_name = "process.json";
 
-/// A status (Engine::status_json, with what Monitor adds) in words.
+/// A status (Engine::status_json, with Monitor's additions) as text.
 std::string status_text(const nlohmann::ordered_json& status);
 /// A label's value between its quotes, as Prometheus' text format has it.
 std::string prometheus_label(const std::string& text);

@@ -58,7 +58,7 @@ void Progress::above(const std::function<void()>& write) {
   terminal_.above(write);
 }
 
-/// Over some seconds, which follow changes without jumping.
+/// The rate over some seconds, which follows changes without jumping.
 void Progress::look(const Engine& engine, const StepContext& context, bool always) {
   const double passed = context.seconds - looked_seconds_;
   if (looked_images_ >= 0 && !always && passed < (terminal_.redraws() ? 2 : 9)) return;
@@ -98,7 +98,7 @@ void Progress::step(const Engine& engine, const StepContext& context) {
 
 void Progress::evaluating(const std::string& source, int64_t done, int64_t total) {
   const std::lock_guard lock(mutex_);
-  looked_images_ = -1, looked_seconds_ = std::max(looked_seconds_, 1e-9);  // its time is not that of the steps
+  looked_images_ = -1, looked_seconds_ = std::max(looked_seconds_, 1e-9);  // its time doesn't count for the steps
   if (!due(false)) return;
   const std::string text = print("evaluating: %lld of %lld images of ", static_cast<long long>(done), static_cast<long long>(total)) + source;
   show(text, [&] { return std::vector<TerminalLine>{{bar(ratio(done, total)) + text, "1"}}; });

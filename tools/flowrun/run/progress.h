@@ -1,4 +1,4 @@
-// How far a run is, on a terminal: lines with bars, drawn in place. Elsewhere: a line now and then.
+// The progress of a run. On a terminal: lines with bars, drawn in place. Elsewhere: a line every few seconds.
 #pragma once
 
 #include <chrono>
@@ -16,17 +16,17 @@ namespace flowrun::tool {
 /// Any thread.
 class Progress {
  public:
-  /// `name`: of one run among several, whose lines follow each other even on a terminal; empty: the only one.
+  /// `name`: of one run among several, whose lines are not drawn in place even on a terminal; empty: the only run.
   explicit Progress(bool quiet, std::string name = "") : name_(std::move(name)), quiet_(quiet), terminal_(name_.empty()) {}
   ~Progress() { clear(); }
 
   /// After a step.
   void step(const Engine& engine, const StepContext& context);
-  /// While an evaluation passes a stream.
+  /// Called while an evaluation passes a stream.
   void evaluating(const std::string& source, int64_t done, int64_t total);
-  /// While something else than a run goes on.
+  /// Shows the progress of other work than a run.
   void working(const std::string& what, int64_t done, int64_t total, const char* unit);
-  /// Writes something else to the terminal, which this must not tear.
+  /// Writes other text to the terminal, without tearing it.
   void above(const std::function<void()>& write);
   void clear();
 
@@ -45,10 +45,10 @@ class Progress {
   Clock::time_point next_{}, begun_{};
   std::string what_;
   int64_t begun_at_ = 0;
-  // What the last look at the statistics found, over the time since the one before.
+  // The last reading of the statistics, over the time since the one before.
   nlohmann::ordered_json looked_;
   double looked_seconds_ = 0, rate_ = 0;
-  int64_t looked_images_ = -1;  // -1: what came since doesn't count
+  int64_t looked_images_ = -1;  // -1: steps since then don't count
   Limits limits_;
 };
 

@@ -47,7 +47,7 @@ void Records::evaluation(const std::string& node, const EvaluationContext& conte
 }
 
 void Records::quarantine(const BadSample& bad, const RunInfo& run) {
-  // Epoch after epoch it is met again.
+  // It is met again in every epoch.
   if (named_.insert(bad.key).second) {
     log_warning((bad.kept ? "kept a sample: " : "replaced a sample that failed: ") + bad.key + "\n  " + bad.error);
   }
@@ -75,7 +75,7 @@ void Records::finish(const Engine* engine, ordered_json result) {
   each_line(evaluations(), [&](ordered_json entry) {
     const std::string node = words_at(entry, "node");
     const bool known = !result.contains(node) || (result[node].is_object() && result[node].contains("history"));
-    if (node.empty() || !known) return;  // a line that no run wrote
+    if (node.empty() || !known) return;  // a line from another source than a run
     entry.erase("node");
     auto history = result.contains(node) ? result[node]["history"] : ordered_json::array();
     history.push_back(entry);

@@ -1,4 +1,4 @@
-// What a run writes into its directory beside what its nodes write.
+// Writes the run's own files into its directory, besides those of its nodes.
 #pragma once
 
 #include <filesystem>
@@ -13,17 +13,17 @@
 
 namespace flowrun::tool {
 
-/// Each call writes at once. On the device's thread, but finish().
+/// Each call writes at once. Call on the device's thread, except finish().
 class Records {
  public:
   explicit Records(const io::RunPaths& paths) : paths_(paths) {}
 
   void evaluation(const std::string& node, const EvaluationContext& context);
   void quarantine(const BadSample& bad, const RunInfo& run);
-  /// What was in a step whose loss, say, was not finite: to look at, or to leave out.
+  /// Lists the samples of a failed step (with a loss that is not finite, for example), to inspect or to leave out.
   void failed_step(int64_t step, const std::vector<StepSample>& samples);
-  /// stats.json, result.md, then result.json: last, so that its presence says that all is there. What is made of them
-  /// (report.html) comes behind.
+  /// stats.json, result.md, then result.json: last, so that its presence means that all are complete. report.html,
+  /// which is made from them, comes later.
   void finish(const Engine* engine, nlohmann::ordered_json result);
 
  private:

@@ -95,7 +95,7 @@ void cut_records(const io::RunPaths& paths, std::optional<int64_t> point) {
   const int64_t step = point.value_or(0);
   io::truncate_json_lines(paths.metrics, step);
   io::truncate_json_lines(paths.quarantine, step);
-  // The evaluation of the checkpoint's own step is made again.
+  // The evaluation of the checkpoint's own step is repeated.
   io::truncate_json_lines(paths.root / "evaluations.jsonl", point ? step - 1 : -1);
   io::truncate_events(paths.root, step);
 }

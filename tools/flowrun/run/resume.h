@@ -1,4 +1,4 @@
-// What a run directory says about the run it holds.
+// Reads the state of a run from its directory, for a resume.
 #pragma once
 
 #include <filesystem>
@@ -13,18 +13,18 @@ namespace flowrun::tool {
 /// The resolved pipeline that the run began with. Throws RunError when it is missing.
 nlohmann::ordered_json stored_pipeline(const io::RunPaths& paths);
 
-/// Fills what `run` leaves open ("auto", 0) with what the run began with, so that it goes on in the same way on a machine
-/// of other size.
+/// Replaces values that `run` leaves open ("auto", 0) by those that the run began with, so that it continues in the same
+/// way on a machine of another size.
 void adopt(RunParams& run, const nlohmann::ordered_json& stored);
 
-/// Throws PipelineError, listing the differences, unless both pipelines compute the same. `places`: data must lie in the
-/// same places, too; else they are compared themselves.
+/// Throws PipelineError, listing the differences, unless both pipelines compute the same. `places`: data must also be in
+/// the same places; otherwise the data themselves are compared.
 void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_json& now, bool places);
 
 /// The newest complete checkpoint, if there is one.
 std::optional<ResumePoint> resume_point(const io::RunPaths& paths);
 
-/// Cuts off what the run's files hold behind the step of a checkpoint; nothing: all of it.
+/// Cuts the run's files back to the step of a checkpoint; without one: empties them.
 void cut_records(const io::RunPaths& paths, std::optional<int64_t> point);
 
 }  // namespace flowrun::tool

@@ -49,7 +49,7 @@ std::string opening_line(const RunInfo& run, const RunParams& params, const std:
 /// The lines of this run go to its log.txt while this lives.
 class RunLog {
  public:
-  /// `beside`: of this thread and those of its engine, since other runs go on in this process.
+  /// `beside`: only lines of this thread and those of its engine, since other runs go on in this process.
   RunLog(LogTarget target, bool beside) : beside_(beside) { set(std::make_shared<const LogTarget>(std::move(target))); }
   ~RunLog() { set(nullptr); }
   RunLog(const RunLog&) = delete;
@@ -75,7 +75,7 @@ EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& o
   return options;
 }
 
-/// What a run that is not opened to its end made of its directory is removed.
+/// Removes everything that a run which failed to open made in its directory.
 class Undo {
  public:
   explicit Undo(Opening& opening) : opening_(opening) {}
@@ -103,7 +103,7 @@ class Undo {
   const io::RunDirectory* directory_ = nullptr;
 };
 
-/// Whether what the run wrote is still where it belongs. Seldom asked: on a network it costs a message.
+/// Whether the run's files are still in place. Checked rarely: on a network file system it costs a message.
 class Place {
  public:
   explicit Place(const std::optional<io::RunDirectory>& directory) : directory_(directory) {}
@@ -111,11 +111,11 @@ class Place {
   std::string text() const {
     return directory_->paths().root.string() + " was removed, moved or emptied while the run wrote into it: its results are lost, or lie elsewhere";
   }
-  /// Why the run failed: what was found in its folder's place says more than where that showed first.
+  /// Why the run failed: a folder that was removed or replaced explains more than the error where it first showed.
   std::string reason(const std::string& error) const {
     return !is_lost() || error.find(text()) != std::string::npos ? error : text() + "\n  " + error;
   }
-  /// After a step. Throws RunError.
+  /// Called after a step. Throws RunError.
   void step() {
     const auto now = std::chrono::steady_clock::now();
     if (now < next_) return;
@@ -128,14 +128,14 @@ class Place {
   std::chrono::steady_clock::time_point next_{};
 };
 
-/// A minute, or what FLOWRUN_REPORT_SECONDS says.
+/// One minute, or FLOWRUN_REPORT_SECONDS.
 std::chrono::milliseconds report_limit() {
   const char* const text = std::getenv("FLOWRUN_REPORT_SECONDS");
   const double seconds = text == nullptr ? 60 : std::strtod(text, nullptr);
   return std::chrono::milliseconds(seconds > 0 && seconds < 1e6 ? static_cast<int64_t>(1000 * seconds) : 60'000);
 }
 
-/// A page is no reason for a run not to end.
+/// The page must not keep a run from ending.
 void report_in_time(const std::filesystem::path& out) {
   const auto limit = report_limit();
   if (runs_within(limit, [out] { try_report(out); })) return;
@@ -149,7 +149,7 @@ std::string stopped_text(const io::RunPaths& paths, int64_t steps) {
   return text + "; there is no checkpoint to go on from (report.checkpoint writes them)";
 }
 
-/// The first rank's last words: results first, since nothing that follows may keep them back.
+/// The final messages of rank 0: results first, since later work must not delay them.
 void conclude(Records& records, const Engine& engine, const ordered_json& result, std::optional<Monitor>& monitor, const io::RunPaths& paths) {
   records.finish(&engine, result);
   report_in_time(paths.root);
@@ -158,8 +158,8 @@ void conclude(Records& records, const Engine& engine, const ordered_json& result
   if (result["status"] == "stopped") log_info(stopped_text(paths, result["steps"]));
 }
 
-/// The record of the data that a resumed run goes on with. Throws PipelineError on other data than it began with, unless
-/// these are accepted.
+/// The description of the data that a resumed run continues with. Throws PipelineError on other data than it began with,
+/// unless these are accepted.
 DataRecord compare_data(const RunArgs& args, const CheckedPipeline& pipeline, const io::RunPaths& paths, int64_t from, bool first,
                         const ordered_json& sources) {
   std::optional<DataRecord> record = DataRecord::read(paths, from);
@@ -176,7 +176,7 @@ DataRecord compare_data(const RunArgs& args, const CheckedPipeline& pipeline, co
   return *record;
 }
 
-/// One rank's run; the only one's, mostly.
+/// The run of one rank; usually the only one.
 int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& opening) {
   const bool first = ranks == nullptr || ranks->launch().rank == 0;
   std::optional<TraceFile> trace;
@@ -210,7 +210,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   const int64_t from = from_checkpoint ? options.resume->step : 0;
   options.on_data = [&](const ordered_json& sources, const std::function<void(const DataChange&)>& changed) {
     if (args.resume) data = compare_data(args, pipeline, paths, from, first, sources);
-    // Not before it is known that the run goes on: a resume that is refused loses nothing.
+    // Only once it is certain that the run continues: a refused resume must lose nothing.
     if (args.resume && first) cut_records(paths, from_checkpoint ? std::optional(from) : std::nullopt);
     if (const auto change = data.last_change()) changed(*change);
   };
@@ -235,7 +235,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   engine = std::make_unique<Engine>(pipeline, std::move(options));
   if (first) require_room(*engine, resolved, out);
   if (first) check_evaluation_files(pipeline);
-  // Data that were moved are looked for in their new place when the run is looked at again.
+  // Later commands on the run look for moved data in their new place.
   const bool moved = args.resume && what_matters(stored) != what_matters(resolved);
   if ((!args.resume || moved) && first) io::write_file_atomic(paths.pipeline, json_text(resolved, 2) + "\n");
   data.set(*engine);
@@ -275,7 +275,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
 }  // namespace
 
 int run(const RunArgs& args) {
-  std::signal(SIGPIPE, SIG_IGN);  // who reads our output, or another rank, may be gone: the run goes on, or fails with a reason
+  std::signal(SIGPIPE, SIG_IGN);  // the reader of the output, or another rank, may be gone: the run goes on, or fails with a reason
   catch_stop_signals();
   Opening opening(/*alone=*/args.name.empty());
   Launch launch = find_launch([](const char* name) { return std::getenv(name); });

@@ -19,7 +19,7 @@ std::filesystem::path run_folder(const RunArgs& args) {
   std::filesystem::path last = base;
   for (int n = 1;; ++n) {
     const std::filesystem::path next = n == 1 ? base : std::filesystem::path(base.string() + "-" + std::to_string(n));
-    const bool opens = !args.resume && io::is_locked(next);  // a run of another process that has nothing to show yet
+    const bool opens = !args.resume && io::is_locked(next);  // a run of another process without results yet
     if (!io::holds_run(next) && !opens) return args.resume ? last : next;
     last = next;
   }

@@ -1,4 +1,4 @@
-// What the ranks of a run agree on before it begins.
+// The agreements of ranks before a run begins.
 #pragma once
 
 #include <filesystem>
@@ -10,15 +10,16 @@
 
 namespace flowrun::tool {
 
-/// Throws PipelineError where this process is one of several ranks: `what` ("a sweep") is one process. `instead`: what to do.
+/// Throws PipelineError if this process is one of several ranks, because `what` ("a sweep") needs a single process.
+/// `instead`: the fix.
 void require_one_process(const std::string& what, const std::string& instead);
 
-/// Throws PipelineError where a pipeline trains as one of `world` ranks that don't know each other: gradients are exchanged
-/// only where ranks have found each other.
+/// Throws PipelineError if a pipeline trains as one of `world` ranks that are not connected: only connected ranks exchange
+/// gradients.
 void refuse_training_ranks(const CheckedPipeline& pipeline, int world);
 
-/// The run's directory. The first rank decides where, and whether the run is resumed (then args.resume is set); after a
-/// restart all go on with what is there. Collective; `ranks` null: the only one.
+/// The run's directory. Rank 0 decides on it, and whether the run is resumed (then args.resume is set); after a restart
+/// all continue the existing run. Collective; `ranks` null: the only one.
 std::filesystem::path agreed_folder(RunArgs& args, Ranks* ranks);
 
 /// All ranks must run the same pipeline: throws PipelineError that says what differs from rank 0's. Collective.

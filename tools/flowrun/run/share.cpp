@@ -20,7 +20,7 @@ namespace {
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-/// A variant's pipeline, and what of it makes the groups: the nodes that see samples, the stacks included.
+/// A variant's pipeline, and its stage that makes groups: the nodes that see samples, including the stacks.
 struct Side {
   CheckedPipeline pipeline;
   ordered_json resolved;
@@ -31,7 +31,7 @@ struct Side {
     if (pipeline.training_source >= 0) key = describe_stage();
   }
 
-  /// Whether another run can take what the batch node gives.
+  /// Whether another run can take the outputs of the batch node.
   static bool gives(const CheckedNode& node) {
     const auto& ports = node.ports;
     const auto fits = [](const PortDoc& port) { return port.input || (port.type->copy != nullptr && port.in_place == nullptr); };
@@ -64,8 +64,8 @@ struct Side {
   }
 };
 
-/// What several variants, the first of whose is `first`, have in common: the stage, and the batch nodes behind it that are
-/// equal in all. Those are told how long the run is, so that must be equal too.
+/// The common nodes of several variants, of which `first` is one: the stage, and the batch nodes after it that are equal
+/// in all. Batch nodes know the length of the run, so that must be equal, too.
 std::vector<bool> common_nodes(const Side& first, const std::vector<const Side*>& others) {
   std::vector<bool> marked = first.stage;
   const RunParams& run = first.pipeline.run;
@@ -110,7 +110,7 @@ std::vector<const Side*> pointers(const std::vector<Side>& sides) {
   return out;
 }
 
-/// What a run keeps in the host's memory. A variant that can't be opened takes nothing; its run says why.
+/// The host memory of a run. A variant that can't be opened counts as zero; its run will report why.
 Footprint footprint_of(const Variant& variant) {
   Footprint out;
   try {
@@ -126,7 +126,7 @@ Footprint footprint_of(const Variant& variant) {
 
 std::string mib(size_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
 
-/// The groups of variants that could run side by side, cut where memory ends. The leader takes what the first one's groups do.
+/// The sets of variants that could run side by side, limited by memory. The leader needs as much as the first one's groups.
 std::vector<std::vector<size_t>> fit(const std::vector<Variant>& variants, const std::vector<size_t>& group, size_t memory) {
   std::vector<std::vector<size_t>> out;
   const size_t free = memory > 0 ? memory : available_memory();
@@ -149,7 +149,7 @@ std::vector<std::vector<size_t>> fit(const std::vector<Variant>& variants, const
   return out;
 }
 
-/// One variant, on this thread. What it throws has left no run behind.
+/// Runs one variant, on this thread. If it throws, it has left no run behind.
 int run_beside(const Variant& variant, const fs::path& out, const SweepArgs& args, InputTaker& takes) {
   try {
     RunArgs run_args = variant_args(variant, out, args);
@@ -162,13 +162,13 @@ int run_beside(const Variant& variant, const fs::path& out, const SweepArgs& arg
   }
 }
 
-/// The common nodes as a pipeline of its own.
+/// The common nodes as a separate pipeline.
 CheckedPipeline leader_of(Side first, const std::vector<bool>& marked) {
   const int source = first.pipeline.training_source;
   CheckedPipeline leader = part_of(std::move(first.pipeline), source, marked);
   leader.run.device = "cpu";
   leader.run.precision = "fp32";
-  if (leader.run.max_bad > 0) leader.run.max_bad = INT64_MAX;  // each variant counts for itself
+  if (leader.run.max_bad > 0) leader.run.max_bad = INT64_MAX;  // each variant counts separately
   device_runtime().resolve(leader.run);
   return leader;
 }
@@ -220,7 +220,7 @@ int run_together(const std::vector<Variant>& variants, const fs::path& out, cons
     try {
       if (const auto steps = input.wait_for_takers()) leader.repeat(steps->first, steps->last);
     } catch (const std::exception&) {
-      // The variants that came so far fail with it.
+      // The variants that have joined so far fail with it.
     }
     input.end(std::nullopt);
   }

@@ -12,7 +12,7 @@
 namespace flowrun::tool {
 namespace {
 
-std::atomic<int> opening{0};  // runs of this process that end at once
+std::atomic<int> opening{0};  // runs of this process that a signal ends at once
 
 void ask_to_stop(int signal) {
   stop_requested().store(true);

@@ -1,4 +1,4 @@
-// Signals: which end a run, and how.
+// The signals that end a run, and how.
 #pragma once
 
 #include <atomic>
@@ -12,8 +12,8 @@ class RunDirectory;
 
 namespace flowrun::tool {
 
-/// For every command, before main(): a limit on file sizes becomes an error that can be told, and SIGUSR1, by which a run is asked
-/// what it does, ends nothing.
+/// For every command, before main(): reaching a limit on file sizes becomes an error that can be reported, and SIGUSR1, which
+/// queries a run's state, ends no process.
 void calm_signals();
 
 /// From now on SIGINT, SIGTERM, SIGUSR2 and SIGHUP set stop_requested(). SIGHUP that was ignored when the program began
@@ -34,10 +34,10 @@ class Opening {
   Opening(const Opening&) = delete;
   Opening& operator=(const Opening&) = delete;
 
-  /// `make` makes the directory, or returns null; the signal waits for it. It lives until forget() or end().
+  /// `make` makes the directory, or returns null; the signal handler waits for it. It lives until forget() or end().
   void made(const std::function<const io::RunDirectory*()>& make);
   void forget();
-  /// From here on the run stops by itself, after a step.
+  /// From here on a signal makes the run stop after a step.
   void end();
 
  private:

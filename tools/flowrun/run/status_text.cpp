@@ -1,4 +1,4 @@
-// What a run is doing, in words and in Prometheus' text format.
+// The state of a run, as text and in Prometheus' format.
 #include <algorithm>
 #include <cinttypes>
 #include <cmath>
@@ -61,7 +61,7 @@ std::string queue_lines(const ordered_json& status) {
   return text;
 }
 
-/// While things move: where the time goes, in one sentence.
+/// For a run with progress: where the time goes, in one sentence.
 std::string usual_reason(const ordered_json& status) {
   double device_busy = 0;
   std::pair<double, std::string> host{0, ""}, device{0, ""};
@@ -79,7 +79,7 @@ std::string usual_reason(const ordered_json& status) {
   return print("the device was idle %.0f %% of the time so far; data threads spend most of theirs in ", 100 * (1 - share)) + host.second + "\n";
 }
 
-/// Who keeps the oldest unfinished step: in one sentence.
+/// For a stalled run: the node that delays the oldest unfinished step, in one sentence.
 std::string reason(const ordered_json& status) {
   const ordered_json* longest = nullptr;
   bool device_works = false;

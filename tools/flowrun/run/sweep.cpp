@@ -1,5 +1,5 @@
-// sweep: a list of variants of one pipeline, each run by a process of its own or several by one, and a table of what came
-// of them.
+// sweep: a list of variants of one pipeline, each run by a process of its own or several by one, and a table of the
+// results.
 #include <algorithm>
 #include <atomic>
 #include <csignal>
@@ -91,7 +91,7 @@ bool is_done(const fs::path& run) {
 std::atomic<pid_t> child{0};
 std::atomic<bool> stopping{false};
 
-/// Ctrl-C reaches the child by itself; other signals are sent to this process alone.
+/// Ctrl-C also reaches the child; other signals are sent only to this process.
 void pass_on(int signal) {
   stopping = true;
   if (const pid_t to = child.load(); to > 0) kill(to, signal);
@@ -121,7 +121,7 @@ int run_process(std::vector<std::string> words, const SweepArgs& args) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : exit_failed;
 }
 
-/// What in a folder no run wrote. Pictures are a run's when its pipeline names them.
+/// The files in a folder that no run wrote. Pictures belong to a run if its pipeline names them.
 std::vector<std::string> foreign_files(const fs::path& run) {
   std::set<std::string> pictures;
   const ordered_json pipeline = read_json(io::RunPaths(run).pipeline);
@@ -138,7 +138,7 @@ std::vector<std::string> foreign_files(const fs::path& run) {
   return out;
 }
 
-/// A run that was broken off before its first checkpoint, and nothing else. Throws RunError where the folder isn't that.
+/// Checks that the folder holds only a run that was interrupted before its first checkpoint. Throws RunError otherwise.
 void require_own_run(const fs::path& run) {
   const std::string instead = "; move it away, or give another --out";
   if (!fs::exists(io::RunPaths(run).pipeline))
@@ -151,7 +151,8 @@ void require_own_run(const fs::path& run) {
 
 bool goes_on(const fs::path& run) { return io::newest_complete_checkpoint(io::RunPaths(run).checkpoints).has_value(); }
 
-/// Makes room for a variant's run that begins at its first step. The folder itself stays: it carries the lock.
+/// Clears the folder for a variant's run that begins at its first step. The folder itself stays, because it carries the
+/// lock.
 void make_room(const fs::path& run) {
   const io::FileDescriptor lock = io::lock_directory(run);
   require_own_run(run);
@@ -168,7 +169,7 @@ int run_alone(const Variant& variant, const fs::path& out, const SweepArgs& args
   return run_process(std::move(words), args);
 }
 
-/// In a process of their own too: what it took is free again when it ends.
+/// Also in a separate process: its memory is free again when it ends.
 int run_round(const std::vector<Variant>& variants, const fs::path& out, const SweepArgs& args) {
   std::vector<std::string> names;
   for (const Variant& variant : variants) names.push_back(variant.name);
@@ -271,7 +272,7 @@ RunArgs variant_args(const Variant& variant, const fs::path& out, const SweepArg
   run.quiet = args.quiet;
   run.threads = args.threads;
   run.resume = goes_on(out);
-  if (!run.resume && io::holds_run(out)) make_room(out);  // broken off before its first checkpoint: nothing is lost
+  if (!run.resume && io::holds_run(out)) make_room(out);  // interrupted before its first checkpoint: nothing is lost
   return run;
 }
 
@@ -291,7 +292,7 @@ int sweep(const SweepArgs& args) {
   const bool is_new = !fs::exists(out);
   if (is_new) require_room(file.variants, out, args.share);  // a sweep that is refused makes no folder
   fs::create_directories(out);
-  const io::FileDescriptor lock = io::lock_directory(out);  // of two sweeps at once, one
+  const io::FileDescriptor lock = io::lock_directory(out);  // only one of two sweeps at once
   io::remove_dead_temporaries(out);
   std::vector<Variant> left;
   for (const Variant& variant : file.variants) {

@@ -1,4 +1,4 @@
-// What the two ways to run a sweep share.
+// Shared by the two ways of running a sweep.
 #pragma once
 
 #include <filesystem>
@@ -14,8 +14,8 @@ struct Variant {
   PipelineArgs pipeline;
 };
 
-/// How `variant` is run into `out`: goes on from a checkpoint; a run that was broken off before its first one is removed,
-/// under its lock. Throws RunError where the folder holds anything else.
+/// The arguments for running `variant` into `out`: continues from a checkpoint; a run that was interrupted before its
+/// first checkpoint is removed, under its lock. Throws RunError if the folder holds anything else.
 RunArgs variant_args(const Variant& variant, const std::filesystem::path& out, const SweepArgs& args);
 
 }  // namespace flowrun::tool

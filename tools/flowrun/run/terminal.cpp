@@ -26,11 +26,11 @@ std::string cut(const std::string& text, size_t width) {
   return text.substr(0, at);
 }
 
-/// In one piece, so that nothing comes between.
+/// Writes in one piece, so that no other output comes between.
 void put(const std::string& text) {
   for (size_t at = 0; at < text.size();) {
     const ssize_t written = write(STDERR_FILENO, text.data() + at, text.size() - at);
-    if (written < 0) return;  // progress that can't be shown is no reason to end a run
+    if (written < 0) return;  // failing to show progress must not end a run
     at += static_cast<size_t>(written);
   }
 }
@@ -54,7 +54,7 @@ size_t Terminal::width() const {
   return width > 0 ? width : 80;
 }
 
-/// Moves to where the lines begin and clears from there. They may have wrapped, if the window is narrower now.
+/// Moves to the begin of the lines and clears from there. They may have wrapped, if the window is narrower now.
 std::string Terminal::erasure() {
   if (disturbed.exchange(false)) lines_.clear();
   if (lines_.empty()) return "";

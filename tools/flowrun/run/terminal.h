@@ -16,7 +16,7 @@ struct TerminalLine {
 /// On standard error. One thread at a time.
 class Terminal {
  public:
-  /// `alone`: nobody else draws on it.
+  /// `alone`: no other object draws on it.
   explicit Terminal(bool alone = true);
 
   /// Whether lines can be drawn over: it is a terminal, and TERM names one that moves its cursor.
@@ -24,13 +24,13 @@ class Terminal {
   /// In columns, as the window is now.
   size_t width() const;
 
-  /// In place of what stands there; what is too wide is cut.
+  /// Replaces the drawn lines; lines that are too wide are cut.
   void draw(std::vector<TerminalLine> lines);
   void clear();
-  /// Has `write` write something else above what stands there.
+  /// Lets `write` write other text above the drawn lines.
   void above(const std::function<void()>& write);
 
-  /// A signal handler has written: what stands there is out of reach.
+  /// A signal handler has written: the drawn lines can no longer be replaced.
   static std::atomic<bool> disturbed;
 
  private:

@@ -1,4 +1,4 @@
-// top: what a running process does, on the machine that it runs on.
+// top: the present work of a running process on this machine.
 #include <csignal>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -47,7 +47,7 @@ io::HeldProcess find_process(const fs::path& run) {
   }
 }
 
-/// Its answer; nothing when it ended before.
+/// Its answer; empty when it ended before.
 std::optional<ordered_json> ask(const fs::path& run, const io::HeldProcess& process) {
   const ordered_json before = read_json(run / status_json_name);
   if (!process.signal(SIGUSR1)) return std::nullopt;

@@ -1,4 +1,4 @@
-// advise: what a pipeline would give with other cores, threads or devices; and whether such forecasts hold.
+// advise: forecasts a pipeline's speed with other cores, threads or devices, and checks such forecasts.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -18,7 +18,7 @@
 namespace flowrun::tool {
 namespace {
 
-/// How far forecasts were off at most, where other guests took up to 5 % of the machine: tests/perf/README.md.
+/// The largest error of forecasts, when other guests took up to 5 % of the machine: tests/perf/README.md.
 constexpr double forecast_error = 0.15;
 
 using nlohmann::ordered_json;
@@ -42,7 +42,7 @@ std::vector<Variant> variants(const Setting& now, const AdviseArgs& args) {
                               {"a device twice as fast", {now.cores, now.threads, 2}}};
   if (args.cores > 0 || args.device_scale != 1 || args.data_threads > 0) {
     Setting asked{args.cores > 0 ? args.cores : now.cores, now.threads, args.device_scale};
-    // Threads follow the cores, if nothing else is said.
+    // By default threads follow the cores.
     asked.threads = args.data_threads > 0 ? args.data_threads : std::max(1.0, now.threads + asked.cores - now.cores);
     char name[128];
     std::snprintf(name, sizeof name, "%.0f cores, %.0f data threads, device %.3g times as fast", asked.cores, asked.threads, asked.device_speed);
@@ -87,7 +87,8 @@ ordered_json forecast_json(const StudyResult& study, const Forecaster& forecaste
   return out;
 }
 
-/// One trial: the pipeline as it is and in another way, in turns; and what the other should give if the one gives `now`.
+/// One trial: the pipeline unchanged and changed, in turns; and the forecast of the changed one if the unchanged one
+/// reaches `now`.
 struct Tried {
   std::string name;
   std::function<Comparison(double seconds)> run;
@@ -162,7 +163,7 @@ Comparison in_turns(const Study& now, const Study& other, const MeasureOptions& 
   return {images[0] / seconds[0], images[1] / seconds[1]};
 }
 
-/// What can be tried on this machine: either side slowed down, and other groups.
+/// Changes that can be tried on this machine: either side slowed down, and other groups.
 std::vector<Tried> trials(const Study& study, const Forecaster& forecaster, const std::optional<Regrouping>& regrouping, int threads) {
   std::vector<Tried> out;
   const auto slowed = [&](const char* name, double host, double device) {
@@ -200,7 +201,7 @@ int advise(const AdviseArgs& args) {
   if (checked.training_source < 0) throw PipelineError("error: no stream trains: nothing to forecast");
   const Study study([&] { return load_checked(pipeline); }, {.threads = args.threads, .seconds = args.seconds});
   const bool of_run = pipeline.file != args.pipeline.file;
-  // With other values it would be another run.
+  // With other values it would be a different run.
   const bool measures = !of_run || args.measure || args.verify || args.groups > 0 || args.threads > 0 || !pipeline.sets.empty();
   std::optional<StudyResult> found;
   if (!measures && !(found = study_of_run(args.pipeline.file, pipeline.trust))) {

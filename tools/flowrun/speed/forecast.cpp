@@ -9,12 +9,13 @@ Forecaster::Forecaster(const Measurement& whole, const Measurement* input, const
     : measured_{cores, static_cast<double>(whole.threads)} {
   if (input != nullptr) {
     const auto images = static_cast<double>(input->images);
-    // What nodes take beyond their time on a core, and beyond what other programs took from them: files, or sleep.
+    // The time of nodes beyond their time on a core, and beyond the time lost to other programs: waiting for files, or
+    // sleep.
     const double beyond = input->sum(false, &NodeTimes::busy) - input->sum(false, &NodeTimes::cpu) - input->delayed;
     times_.host_waiting = std::max(0.0, beyond) / images;
     times_.host_cpu = input->sum(false, &NodeTimes::cpu) / images;
     times_.host_nodes = times_.host_cpu;
-    // What the engine itself takes between nodes is the data threads' time too, when nothing else keeps them waiting.
+    // The engine's own time between nodes also counts for the data threads, when nothing else keeps them waiting.
     const double threads_cpu = std::min(input->cpu_seconds, input->seconds * input->threads) / images;
     times_.host_cpu = std::max(times_.host_cpu, threads_cpu);
   }
@@ -41,12 +42,12 @@ Forecaster Forecaster::contending(double contention) const {
 
 namespace {
 
-/// Seconds of an image when host and device share the cores. What the host does beyond the cores that the device leaves to
-/// it holds the device up: an operation is over when the last of its threads is.
+/// Seconds of an image when host and device share the cores. Work of the host beyond the cores that the device leaves
+/// delays the device: an operation ends when its last thread does.
 double seconds_on_cores(const ServiceTimes& times, const Setting& setting) {
   if (times.device <= 0 || times.device_cpu <= 0) return times.host_cpu / setting.cores;
   const double busy = times.device / std::max(1.0, setting.device_speed);
-  const double resting = times.device / setting.device_speed - busy;  // a slower one keeps no core busier
+  const double resting = times.device / setting.device_speed - busy;  // a slower side keeps no core busier
   const double taken = std::min(times.device_cpu / times.device, setting.cores), left = setting.cores - taken;
   const double contention = times.contention > 0 ? times.contention : 1 / taken;
   return (busy + resting + contention * (times.host_cpu - taken * resting)) / (1 + contention * left);
@@ -86,7 +87,7 @@ Forecast Forecaster::slowed(double host, double device) const {
   ServiceTimes times = times_;
   times.host_cpu += (host - 1) * times_.host_nodes;
   Forecast out = bound(times, {measured_.cores, measured_.threads, 1 / device});
-  // What the measured run took beyond its bound stays as it is: sleep and work without pause add nothing to it.
+  // The measured run's time beyond its bound is kept: sleep and continuous work add nothing to it.
   const double beyond = (1 / reached_ - 1) / bound(times_, measured_).images_per_second;
   out.images_per_second = 1 / (1 / out.images_per_second + beyond);
   return out;

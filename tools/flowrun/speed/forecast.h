@@ -1,6 +1,6 @@
-// What a pipeline would give on other cores, threads or devices, from measured service times. The bounds are those of a
-// closed network of two stations that share cores (operational analysis: Denning and Buzen, 1978): the slower station,
-// or the cores together; what the measured run reached of its own bound is taken to stay.
+// Forecasts a pipeline's speed on other cores, threads or devices, from measured service times. The bounds are those of
+// a closed network of two stations that share cores (operational analysis: Denning and Buzen, 1978): the slower
+// station, or the cores together; the share of its bound that the measured run reached is assumed to stay.
 #pragma once
 
 #include <string>
@@ -16,7 +16,8 @@ struct ServiceTimes {
   double host_cpu = 0, host_waiting = 0;
   double host_nodes = 0;  // of host_cpu: inside nodes, not between them
   double device = 0, device_cpu = 0;
-  /// Seconds by which a second of the host's work holds up a device that has all cores; 0: not measured, as if it gave way.
+  /// Seconds by which a second of the host's work delays a device that uses all cores; 0: not measured, as if there were no
+  /// delay.
   double contention = 0;
 };
 
@@ -40,13 +41,14 @@ class Forecaster {
   Forecaster(const ServiceTimes& times, const Setting& measured, double rate);
 
   Forecast at(const Setting& setting) const;
-  /// On the measured machine, were nodes of the host or the device to take this many times as long.
+  /// The forecast on the measured machine, if nodes of the host or the device took this many times as long.
   Forecast slowed(double host, double device) const;
-  /// Were the device's time of an image this many times as long; one group at a time: without overlap of the two sides.
+  /// The forecast if the device's time of an image were this many times as long; one group at a time: without overlap
+  /// of the two sides.
   Forecast regrouped(double device, bool one_at_a_time) const;
   const Setting& measured() const { return measured_; }
   const ServiceTimes& times() const { return times_; }
-  /// What the measured run reached of its bound; 1: all of it.
+  /// The share of its bound that the measured run reached.
   double reached() const { return reached_; }
 
  private:

@@ -39,7 +39,7 @@ Regrouping::Regrouping(const PipelineArgs& pipeline, int64_t groups, const Study
   memory_ = checked.run.memory_mib << 20;
   const int64_t other = other_size(now_, group_);
   if (other == 0) throw PipelineError("error: --groups: a batch of " + std::to_string(now_.size) + " has no other size of groups to forecast from");
-  // What ran lately, both alike: so what else the machine does falls on both.
+  // The latest measurements of both, so that other load affects both alike.
   const auto device_time = [&](int64_t group) {
     std::fprintf(stderr, "measuring the device side with groups of %lld for %g s\n", static_cast<long long>(group), seconds);
     const PipelineArgs args = with_group(group);

@@ -1,4 +1,4 @@
-// What a pipeline would give with another number of groups in a batch.
+// Forecasts a pipeline's speed with another number of groups in a batch.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -12,14 +12,14 @@ namespace flowrun::tool {
 /// each image. The two follow from the device's side alone with two sizes of groups; the host's times stay.
 class Regrouping {
  public:
-  /// Measures both sizes; shows on stderr what goes on. Throws PipelineError where the batch can't be cut so.
+  /// Measures both sizes; reports progress on stderr. Throws PipelineError if the batch can't be divided that way.
   Regrouping(const PipelineArgs& pipeline, int64_t groups, const StudyResult& study, double seconds);
 
   /// Group size, calls a step, records and bytes in flight, images a second.
   nlohmann::ordered_json forecast(const StudyResult& study, const Forecaster& forecaster) const;
   /// The pipeline with that many groups.
   const PipelineArgs& changed() const { return changed_; }
-  /// Forecast of images a second, were the pipeline as it is to give `now`.
+  /// Forecast of images a second, if the unchanged pipeline gives `now`.
   double scaled(double now, const Forecaster& forecaster) const;
 
  private:

@@ -64,7 +64,7 @@ MemoryReading read_memory(size_t nodes, int64_t images) {
   return out;
 }
 
-/// Readings are taken by the clock, and a machine stalls: growth is by images passed, not by readings.
+/// Readings are taken by the clock, and a machine may stall: so growth is computed per image, not per reading.
 std::vector<Leak> find_leaks(const std::vector<MemoryReading>& readings) {
   std::vector<Leak> out;
   if (readings.size() < least_readings) return out;

@@ -1,4 +1,4 @@
-// Which node's memory grows, for a profile: in a process that tools/memory was loaded into.
+// Finds the node whose memory grows, for a profile: in a process with tools/memory loaded.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,13 @@ void require_memory_hooks();
 /// From here on memory is counted for nodes, by their index.
 void count_memory();
 
-/// At one moment: bytes in use that each node allocated; the last is what no node did.
+/// A reading: bytes in use that each node allocated; the last entry is memory of no node.
 struct MemoryReading {
   int64_t images = 0;  // passed so far
   std::vector<int64_t> bytes;
   int64_t process = 0;  // own_memory()
 };
-/// What this thread allocates after it, until the next node runs, isn't counted.
+/// Memory that this thread allocates after this call, until the next node runs, isn't counted.
 MemoryReading read_memory(size_t nodes, int64_t images);
 
 /// A node whose memory grows as long as the readings go on: the least in each quarter of the images is more than that in the
@@ -32,7 +32,7 @@ struct Leak {
 };
 std::vector<Leak> find_leaks(const std::vector<MemoryReading>& readings);
 
-/// What a measurement with MeasureOptions::leaks found.
+/// The result of a measurement with MeasureOptions::leaks.
 nlohmann::ordered_json memory_json(const Measurement& measured);
 void print_memory(const nlohmann::ordered_json& memory);
 

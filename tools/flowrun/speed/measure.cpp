@@ -17,7 +17,7 @@ namespace {
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-/// What is read at the beginning and at the end of the time that counts.
+/// The values read at the beginning and at the end of the measured time.
 struct Reading {
   double seconds;  // since the engine began
   double cpu_seconds, delayed;
@@ -108,13 +108,13 @@ void run_in_scratch(Engine& engine) {
   try {
     engine.run();
   } catch (const RunError& error) {
-    // The folder that it names is gone by then.
+    // The folder that it names no longer exists then.
     const std::string text = error.what();
     throw RunError(text.substr(0, text.find("\n  replay:")));
   }
 }
 
-/// The turns of a comparison. The first part of each doesn't count: until then buffers still hold what was made before.
+/// The turns of a comparison. The first part of each doesn't count: buffers still hold earlier data then.
 class Turns {
  public:
   Turns(Slowdown& slowdown, double host, double device, double seconds) : slowdown_(slowdown), host_(host), device_(device), turn_(seconds / turns) {}
@@ -159,8 +159,8 @@ double Measurement::sum(bool device, double NodeTimes::*what) const {
   return total;
 }
 
-/// All nodes lose their core to other programs alike, but only the source waits for the storage: it is what its time on
-/// a core falls short, beyond the others' loss.
+/// All nodes lose their core to other programs alike, but only the source waits for the storage: this is its time off
+/// the core beyond the others' loss.
 double Measurement::waiting_for_storage() const {
   double source_busy = 0, source_cpu = 0;
   for (const NodeTimes& node : nodes) {

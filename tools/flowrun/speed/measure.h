@@ -1,4 +1,4 @@
-// Runs a pipeline for a while, whole or in part, and reads the engine's statistics: what profile and advise go by.
+// Runs a pipeline for a while, whole or in part, and reads the engine's statistics, for profile and advise.
 #pragma once
 
 #include <string>
@@ -9,13 +9,12 @@
 
 namespace flowrun::tool {
 
-/// How to run it. A measurement trains in a folder of its own, which is gone afterwards, and leaves out checkpoints and
-/// evaluations.
+/// How to run it. A measurement trains in a temporary folder, and leaves out checkpoints and evaluations.
 struct MeasureOptions {
   int threads = 0;               // data threads; 0: the pipeline's
-  double seconds = 10;           // what counts, after warming up
+  double seconds = 10;           // measured time, after warming up
   int64_t steps = 0;             // or that many steps; 0: by time
-  int64_t skip = 0, images = 0;  // or just these many images behind the first
+  int64_t skip = 0, images = 0;  // or exactly this many images after the first
   double warm_up = 0.5;          // seconds
   std::vector<std::string> stubs;
   bool leaks = false;  // also read the memory of nodes; see require_memory_hooks()
@@ -46,7 +45,7 @@ struct Measurement {
   double rate() const { return static_cast<double>(images) / seconds; }
   /// Summed over the nodes of the host's side (source, sample, batch), or of the device's.
   double sum(bool device, double NodeTimes::*what) const;
-  /// Of the data threads' time: what the source spent waiting for its files.
+  /// Share of the data threads' time that the source spent waiting for its files.
   double waiting_for_storage() const;
 };
 
@@ -57,8 +56,8 @@ struct Comparison {
   double as_it_is, changed;  // images per second
 };
 
-/// The pipeline as it is, and with nodes of the host or the device that take so many times as long, in turns within one
-/// run: what else the machine does falls on both.
+/// The pipeline unchanged, and with nodes of the host or the device slowed by these factors, in turns within one run,
+/// so that other load affects both.
 Comparison compare(CheckedPipeline pipeline, const MeasureOptions& options, double host, double device);
 
 }  // namespace flowrun::tool

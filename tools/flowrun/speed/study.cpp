@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// What trains, without checkpoints: those are as rare as the user wants, and would fill the disk here.
+/// The pipeline without checkpoints: these are as rare as the user wants, and would fill the disk here.
 CheckedPipeline training_side(CheckedPipeline all) {
   const int source = all.training_source;
   std::vector<bool> keep(all.nodes.size());
@@ -36,7 +36,7 @@ CheckedPipeline training_side(CheckedPipeline all) {
   return part_of(std::move(all), source, keep);
 }
 
-/// The host's nodes that the device's read: replayed, they leave the device alone.
+/// The host's nodes that the device's nodes read: when replayed, only the device works.
 std::vector<std::string> last_host_nodes(const CheckedPipeline& pipeline) {
   std::set<std::string> names;
   for (const CheckedNode& node : pipeline.nodes) {

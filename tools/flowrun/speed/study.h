@@ -1,4 +1,4 @@
-// A pipeline measured whole and in halves, and what that says: what profile prints and advise forecasts from.
+// A pipeline measured whole and in halves, and the conclusions: the basis of profile and advise.
 #pragma once
 
 #include <filesystem>
@@ -11,7 +11,7 @@ namespace flowrun::tool {
 
 struct StudyOptions {
   int threads = 0;      // data threads; 0: the pipeline's
-  double seconds = 10;  // for all that is measured together
+  double seconds = 10;  // for all measurements together
   int64_t steps = 0;    // of the whole; 0: by time
   std::vector<std::string> stubs;
   bool leaks = false;
@@ -24,14 +24,14 @@ struct StudyResult {
   double cores;
   std::string device;
   int64_t intra_op;
-  std::optional<ServiceTimes> times;  // of a run that is over; else the halves tell
+  std::optional<ServiceTimes> times;  // of a run that is over; else from the halves
   double contention = 0;              // see ServiceTimes
 
-  /// Shares of their time; parked: of data threads that had no batch to fill.
+  /// Shares of the data threads' time; parked: without a batch to fill.
   double device_busy() const;
   double data_busy() const;
   double parked_share() const;
-  /// Of the device: no batch was there.
+  /// Share of the device's time without a batch.
   double starved_share() const;
   /// Complete batches that wait for the device, on average (Little's law).
   double waiting_batches() const;
@@ -46,21 +46,21 @@ struct StudyResult {
   std::string cores_verdict() const;
 };
 
-/// What the statistics of a run that has ended tell. None if it wrote too few: its metrics must have three rates, and its
+/// A study from the statistics of a finished run. None if it wrote too few: its metrics must have three rates, and its
 /// statistics must be of this version. `trust`: plug-ins that the run's folder names are loaded.
 std::optional<StudyResult> study_of_run(const std::filesystem::path& run, bool trust);
 
 class Study {
  public:
-  /// `load`: the pipeline, afresh for each measurement.
+  /// `load`: loads the pipeline anew for each measurement.
   Study(std::function<CheckedPipeline()> load, StudyOptions options) : load_(std::move(load)), options_(std::move(options)) {}
-  /// Shows on stderr what goes on.
+  /// Reports progress on stderr.
   StudyResult run() const;
   /// The whole, in other ways.
   Measurement measure_whole(const MeasureOptions& options) const;
   /// The whole, as it is and slowed down.
   Comparison compare_slowed(const MeasureOptions& options, double host, double device) const;
-  /// The device's side alone, replaying what the host gave it first.
+  /// The device's side alone, with the host's first outputs replayed.
   Measurement measure_device(MeasureOptions options) const;
 
  private:

@@ -65,7 +65,7 @@ class Losses {
   std::optional<double> loss_;
 };
 
-/// Writes events one by one; holds nothing but what is in flight at the moment of the trace that it has come to.
+/// Writes events one by one; holds only groups and samples in flight at the current moment of the trace.
 class Writer {
  public:
   Writer(std::ostream& out, const Engine& engine, const CheckedPipeline& pipeline, const std::filesystem::path& metrics)
@@ -164,7 +164,7 @@ class Writer {
     last_step_ = -1;
   }
 
-  /// One call of a node, or a fold: the part of a node of the level above that takes a record.
+  /// One call of a node, or a fold: a call of a node of the level above on a record.
   void call(const Event& event, int tid) {
     const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(event.node)];
     const bool fold = event.level != step_level && (node.scope() >= Scope::step || (event.level == sample_level && node.scope() >= Scope::batch));
@@ -227,7 +227,7 @@ class Writer {
     if (!fresh && !found->second.begun) found->second = point;
   }
 
-  /// The flow goes on to this call. Its first call is written when there is a second, so no flow lacks an end.
+  /// Continues the flow to this call. Its first call is written when there is a second, so every flow has an end.
   void pass(int which, int64_t index, Point point) {
     Flow& flow = flows_[which];
     const auto [found, fresh] = flow.points.try_emplace(index, point);
@@ -351,7 +351,7 @@ void TraceFile::write(const Engine& engine, const CheckedPipeline& pipeline, con
   size_t calls = 0, lost = 0;
   for (const TraceTrack& track : engine.stats().tracks()) calls += track.events.size(), lost += track.lost;
   file_.close();
-  file_.open(path_, std::ios::trunc);  // only now: what was there before stays when a run doesn't begin
+  file_.open(path_, std::ios::trunc);  // only now: an older file stays when a run doesn't begin
   Writer(file_, engine, pipeline, metrics).write("flowrun " + engine.info().directory);
   file_.close();
   if (!file_) return log_warning("the trace " + path_.string() + " is incomplete: no space left?");

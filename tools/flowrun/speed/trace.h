@@ -1,4 +1,4 @@
-// What every thread of a run did, call by call, as a file for ui.perfetto.dev.
+// Writes the calls of every thread of a run to a file for ui.perfetto.dev.
 #pragma once
 
 #include <filesystem>
@@ -12,11 +12,11 @@ namespace flowrun::tool {
 /// group's calls by another, up to its step. Counters: the groups in flight, images per second, the loss.
 class TraceFile {
  public:
-  /// Opens the file, so that a run doesn't find at its end that it can't. Throws PipelineError.
+  /// Opens the file early, so that a run doesn't fail at its end. Throws PipelineError.
   explicit TraceFile(std::filesystem::path path);
 
-  /// Once the run has ended, before the engine is gone. `metrics` is where the losses are. What goes wrong is logged: a
-  /// run doesn't fail for its trace.
+  /// Call once the run has ended, before the engine is destroyed. `metrics` is the file with the losses. Errors are
+  /// logged: they don't fail the run.
   void write(const Engine& engine, const CheckedPipeline& pipeline, const std::filesystem::path& metrics);
 
  private:

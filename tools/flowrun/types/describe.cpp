@@ -31,7 +31,7 @@ std::string range_text(const Range& range) {
   return "";
 }
 
-/// What a value may be: "number, 0 to 1", "bicubic | bilinear", "model (vit), reads".
+/// The allowed values: "number, 0 to 1", "bicubic | bilinear", "model (vit), reads".
 std::string kind_text(const ParamDoc& param) {
   if (!param.choices.empty()) return join(param.choices, " | ");
   std::string text = param.kind;
@@ -45,7 +45,7 @@ std::string default_text(const ParamDoc& param) {
   return param.kind == "object" ? "" : param.initial;
 }
 
-/// Members of objects stand behind their object, with their path as name.
+/// Members of objects follow their object, with their path as name.
 void flatten(const std::vector<ParamDoc>& params, const std::string& prefix, std::vector<ParamDoc>& out) {
   for (ParamDoc param : params) {
     param.name = prefix + param.name;

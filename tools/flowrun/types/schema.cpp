@@ -95,7 +95,7 @@ ordered_json model_schema(const ModelType& type) {
   return out;
 }
 
-/// By "type", so that an editor complains of the one thing that is wrong and not of all types.
+/// Selected by "type", so that an editor reports only the actual fault, not one for each type.
 ordered_json by_type(const std::vector<std::pair<std::string, ordered_json>>& schemas) {
   ordered_json out = {{"type", "object"}, {"required", {"type"}}};
   out["properties"]["type"]["enum"] = ordered_json::array();

@@ -14,7 +14,7 @@ void find(void* library, const char* name, Function*& function) {
 CudaModule load() {
   CudaModule module;
 #if FLOWRUN_WITH_CUDA
-  // Asking the driver first costs nothing on machines without one.
+  // Looking for the driver first costs nothing on machines without one.
   void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (driver == nullptr) return module.missing = "no NVIDIA driver (libcuda.so.1) on this machine", module;
   dlclose(driver);

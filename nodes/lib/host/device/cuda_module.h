@@ -13,34 +13,33 @@ namespace kernels {
 struct Backend;
 }
 
-/// Which of the machine's GPUs is this rank's, where each rank has one: its place among the ranks here. Set before anything
-/// is opened.
+/// The GPU of this rank, if each rank has one: its index among the ranks of this machine. Set it before anything is opened.
 inline std::atomic<int>& gpu_of_rank() {
   static std::atomic<int> gpu{0};
   return gpu;
 }
 
-/// libflowrun_cuda.so, beside the program: what needs CUDA's own libraries. It is not linked, because it brings gigabytes
-/// of them along; opened at the first get().
+/// libflowrun_cuda.so, beside the program: the code that needs CUDA's own libraries. It is not linked, because these are
+/// gigabytes; the first get() opens it.
 struct CudaModule {
-  std::string missing;  // why there is no CUDA; empty when there is
+  std::string missing;  // why there is no CUDA; empty: there is
   int (*devices)() = nullptr;
   void (*enter)(int device) = nullptr;
-  /// Any thread: what it allocates, and where it copies, is of that device.
+  /// Any thread: its allocations and copies then use that device.
   void (*set_device)(int device) = nullptr;
   void (*leave)() = nullptr;
   void (*range_push)(const char*, int64_t) = nullptr;
   void (*range_pop)() = nullptr;
-  /// Points at an intrusive_ptr<c10d::Store>; writes an intrusive_ptr<c10d::Backend>. Throws what c10d throws.
+  /// Points at an intrusive_ptr<c10d::Store>; writes an intrusive_ptr<c10d::Backend>. Throws c10d's exceptions.
   void (*nccl)(const void* store, int rank, int world, double timeout, void* backend) = nullptr;
 
   PinnedMemory pinned;
   int64_t (*synchronisations)() = nullptr;
   const kernels::Backend* (*kernels)() = nullptr;
-  /// The current stream's work is done; what it takes from here on is the next graph's measure.
+  /// The work of the current CUDA stream is done; memory that it takes from here on measures the next graph.
   void (*graph_prepare)() = nullptr;
-  /// Between begin and end the current stream is recorded. All three throw what c10 throws; after end has thrown, or after begin,
-  /// the current stream and its memory are as if nothing had been tried.
+  /// Between begin and end the current CUDA stream is recorded. All three throw c10's exceptions; after end or begin has thrown,
+  /// the current CUDA stream and its memory are as if nothing had been tried.
   void* (*graph_begin)() = nullptr;
   void (*graph_end)(void* graph) = nullptr;
   void (*graph_play)(void* graph) = nullptr;

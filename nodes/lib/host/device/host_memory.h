@@ -1,5 +1,5 @@
-// Where batches lie on the host. A GPU copies by itself from memory that is page-locked, so that is where they lie when a
-// run trains on one. No tensors here.
+// Memory of batches on the host. A GPU copies from page-locked memory without the host's help, so batches use it when a
+// run trains on a GPU. No tensors here.
 #pragma once
 
 #include <atomic>
@@ -11,9 +11,10 @@
 
 namespace flowrun {
 
-/// Who gives page-locked memory. Set before the first batch of a run and left as it is; any thread may then call it.
+/// The allocator of page-locked memory. Set before the first batch of a run, and not changed afterwards; any thread may
+/// then call it.
 struct PinnedMemory {
-  void* (*allocate)(size_t bytes) = nullptr;  // throws when there is none
+  void* (*allocate)(size_t bytes) = nullptr;  // throws when there is no more
   bool (*free)(void* memory) = nullptr;       // false: not its memory
 };
 
@@ -22,7 +23,7 @@ inline std::atomic<const PinnedMemory*>& pinned_memory() {
   return memory;
 }
 
-/// For std::vector. New elements are left as they are: whoever makes room fills it.
+/// Allocator for std::vector. New elements stay uninitialised: the caller fills them.
 template <class T>
 struct BatchAllocator {
   using value_type = T;

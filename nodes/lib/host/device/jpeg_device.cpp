@@ -29,7 +29,7 @@ const JpegDevice& find_device() {
 
 void register_jpeg_device(const JpegDevice& device) { registered() = &device; }
 
-/// A decoder that nobody else has, until the end of the scope.
+/// A decoder for exclusive use, until the end of the scope.
 struct JpegDecoders::Lease {
   explicit Lease(const JpegDecoders& decoders) : all(decoders), decoder(take(decoders)) {}
   ~Lease() {
@@ -55,7 +55,7 @@ struct JpegDecoders::Lease {
     }
   }
 
-  /// Whether the file was one for the device.
+  /// Whether the device decoded the file.
   bool took(JpegStatus status) const {
     if (status == JpegStatus::failed) throw FatalNodeError(std::string("the GPU can't decode: ") + all.device_->why(decoder));
     return status == JpegStatus::done;
@@ -65,7 +65,7 @@ struct JpegDecoders::Lease {
   void* const decoder;
 };
 
-// The first one is made at once: so a device that doesn't work is found before anything runs.
+// The first decoder is made at once, so that a device that doesn't work is found before anything runs.
 JpegDecoders::JpegDecoders(int64_t huffman_pixels) : device_(&find_device()), huffman_pixels_(huffman_pixels) { idle_.push_back(make()); }
 
 JpegDecoders::~JpegDecoders() {

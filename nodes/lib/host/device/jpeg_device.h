@@ -1,5 +1,5 @@
-// JPEG decoding on a device, for nodes that want the pixels on the host: nvJPEG (nodes/lib/tensor/cuda/nvjpeg.cpp), or what a test
-// puts in its place.
+// JPEG decoding on a device, for nodes that need the pixels on the host: nvJPEG (nodes/lib/tensor/cuda/nvjpeg.cpp), or a test's
+// replacement.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,12 @@ namespace flowrun {
 enum class JpegStatus : int {
   done,
   declined,  // not a file for this device, or a broken one
-  failed,    // the device itself: why() says what happened
+  failed,    // the device failed: why() gives the reason
 };
 
-/// Plain functions, since they may lie in a module that is opened at run time. They throw nothing.
+/// Plain functions, since they may be in a module that is opened at run time. They throw nothing.
 struct JpegDevice {
-  /// A decoder on that GPU with a stream and buffers of its own. Pictures of more than `huffman_pixels` have their Huffman
+  /// A decoder on that GPU with its own CUDA stream and buffers. Pictures of more than `huffman_pixels` have their Huffman
   /// codes read by the device, others by the host. Null if it can't be made: `why`, of `room` bytes, says why not.
   void* (*make)(int gpu, int64_t huffman_pixels, char* why, size_t room);
   void (*destroy)(void* decoder);
@@ -35,16 +35,16 @@ struct JpegDevice {
 /// In place of nvJPEG; the last one registered wins. Before anything is opened.
 void register_jpeg_device(const JpegDevice& device);
 
-/// Decodes with as many of the device's decoders as there are threads at it at the same time.
+/// Decodes with one of the device's decoders for each thread that decodes at the same time.
 class JpegDecoders final : public io::JpegBackend {
  public:
-  /// On this rank's GPU. Throws std::runtime_error, which says what is missing, if there is none, or no nvJPEG.
+  /// Opens this rank's GPU. Throws std::runtime_error that says what is missing if there is no GPU or no nvJPEG.
   explicit JpegDecoders(int64_t huffman_pixels);
   ~JpegDecoders() override;
   JpegDecoders(const JpegDecoders&) = delete;
   JpegDecoders& operator=(const JpegDecoders&) = delete;
 
-  /// Throws FatalNodeError where the device fails.
+  /// Throws FatalNodeError if the device fails.
   bool decode(std::span<const uint8_t> bytes, const io::ImageInfo& info, const io::Rect& region, io::PixelBuffer& out) const override;
 
  private:

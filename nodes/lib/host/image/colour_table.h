@@ -12,9 +12,9 @@ namespace flowrun::image {
 
 class ColourTable {
  public:
-  /// A text file with "class red green blue" a line, each 0 to 255; what stands behind them (a name) and lines that
-  /// begin with # are passed over. Throws io::Error, with file and line, on anything else, a colour that is there twice
-  /// and a file without colours.
+  /// A text file with "class red green blue" a line, each 0 to 255; text after them (a name) and lines that begin with
+  /// # are ignored. Throws io::Error, with file and line, on anything else, a colour that is there twice and a file
+  /// without colours.
   static ColourTable read(const std::filesystem::path& path);
 
   /// H W 3 colours become H W 1 classes. Throws io::Error naming the first colour that the table lacks, and its place.

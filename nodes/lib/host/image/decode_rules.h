@@ -1,4 +1,4 @@
-// What image.decode, image.jpeg_decode and image.nvjpeg_decode share.
+// Shared by image.decode, image.jpeg_decode and image.nvjpeg_decode.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,7 @@
 
 namespace flowrun::image {
 
-/// A warning that a node gives once, on one of all ranks: that a picture has 16 bits a sample, of which it takes the upper 8.
+/// A warning that a node gives once, on one rank only: a picture has 16 bits a sample, and the upper 8 are taken.
 class DeepRemark {
  public:
   explicit DeepRemark(const OpenContext& context) : node_(context.name), ranks_(context.run.ranks) {}
@@ -33,11 +33,11 @@ struct DecodeRules {
   int64_t least_side = 0;                   // above 0: DCT scaling, down to this
   int64_t max_megapixels = 178;
   std::optional<io::SampleRange> range;   // of samples with more than 8 bits
-  DeepRemark* remark = nullptr;           // said once, where there is no range
+  DeepRemark* remark = nullptr;           // given once, if there is no range
   const io::JpegBackend* jpeg = nullptr;  // decodes what it can in place of libjpeg
 };
 
-/// Of decoders that take files of all formats.
+/// Rules of decoders for all formats.
 struct DecodePorts {
   In<Bytes> bytes{"bytes", "A JPEG, PNG, WebP, GIF or TIFF file."};
   In<Region> region{"region", "What to decode; without it, everything.", optional};
@@ -63,7 +63,7 @@ std::optional<ParamFault> check_range(const std::vector<double>& range);
 std::optional<io::SampleRange> range_of(const std::vector<double>& range);
 
 /// Decodes `file`, or the region of it, into `out`. Throws NodeError, FatalNodeError where the rules want it, and
-/// io::Error; tells the context of a picture that was kept although it ends too early. Any thread.
+/// io::Error; reports to the context a picture that was kept although it ends too early. Any thread.
 void decode(const Bytes& file, const Region* region, const DecodeRules& rules, const SampleContext& context, Image& out);
 
 }  // namespace flowrun::image

@@ -91,7 +91,7 @@ double cubic(double v1, double v2, double v3, double v4, double d) {
   return v2 + d * (p2 + d * (p3 + d * p4));
 }
 
-/// One pixel at (x, y) of the input, which lies inside. Rows and columns outside repeat the border.
+/// One pixel at (x, y), which is inside the input. Rows and columns outside repeat the border.
 void sample(const PixelBuffer& in, double x, double y, uint8_t* out) {
   const int column = static_cast<int>(std::floor(x - 0.5)), row = static_cast<int>(std::floor(y - 0.5));
   const double dx = x - 0.5 - column, dy = y - 0.5 - row;

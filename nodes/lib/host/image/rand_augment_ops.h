@@ -31,13 +31,14 @@ inline constexpr int kOperations = 15;
 /// timm's name: "AutoContrast", "PosterizeIncreasing", …
 std::string_view operation_name(Operation operation);
 
-/// What the operation takes at a magnitude of 0 to 10: degrees, bits kept, threshold, what is added, factor of blending,
-/// shear, or shift as a share of the side. `negate` is the coin of those that have two directions; others ignore it.
+/// The operation's argument at a magnitude of 0 to 10: degrees, bits kept, threshold, added value, factor of blending,
+/// shear, or shift as a share of the side. `negate` is the coin of operations with two directions; others ignore it.
 double argument(Operation operation, double magnitude, bool negate);
 
 using Colour = std::array<uint8_t, 3>;
 
-/// `out` is another buffer. Shears, shifts and rotations are resampled bicubically; what comes from outside is `fill`.
+/// `out` must be another buffer. Shears, shifts and rotations are resampled bicubically; pixels from outside are
+/// `fill`.
 void apply(Operation operation, double argument, const Colour& fill, const io::PixelBuffer& in, io::PixelBuffer& out);
 
 }  // namespace flowrun::image

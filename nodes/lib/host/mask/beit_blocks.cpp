@@ -58,7 +58,7 @@ void hide_blocks(const BeitBlocks& options, int64_t count, Rng rng, uint8_t* map
   if (options.exact) hide_rest(count - hidden, static_cast<size_t>(options.grid) * static_cast<size_t>(options.grid), rng, map);
 }
 
-/// How much of each image to hide, with a spread.
+/// The number of patches to hide in each image, with a spread.
 std::vector<int64_t> spread_counts(const BeitBlocks& options, const Rng& group, int64_t images) {
   const int64_t patches = int64_t{options.grid} * options.grid, masked = share_of(images, options.masked_share);
   std::vector<int64_t> order(static_cast<size_t>(images)), counts(static_cast<size_t>(images));

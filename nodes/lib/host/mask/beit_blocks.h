@@ -8,12 +8,12 @@ namespace flowrun::mask {
 
 struct BeitBlocks {
   int grid = 14;
-  int64_t count = 75;  // patches to hide; rarely more are missing than a few
+  int64_t count = 75;  // patches to hide; the result rarely falls short by more than a few
   int64_t min_block = 16;
   double aspect = 0.3;  // least of height over width; the largest is its inverse; log-uniform
-  bool exact = false;   // what is missing is hidden by lot
+  bool exact = false;   // the missing patches are hidden at random
   // Share of the patches to hide when spread_high > 0: the masked images (masked_share of all) take one each of as many
-  // equal parts of [low, high], by lot; the others are whole.
+  // equal parts of [low, high], in random order; the others are not masked.
   double spread_low = 0, spread_high = 0, masked_share = 0.5;
 };
 

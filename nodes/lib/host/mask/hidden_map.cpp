@@ -14,7 +14,7 @@ constexpr int64_t most_rows = (int64_t{1} << 32) / draws_per_row - 1;
 
 size_t patches_of(const Masks& masks) { return static_cast<size_t>(masks.grid) * static_cast<size_t>(masks.grid); }
 
-/// Indices of the row's patches that are hidden, or are not; `count` of them by lot, ascending.
+/// Indices of the row's patches that are hidden, or are not; a random `count` of them, ascending.
 void append_list(const uint8_t* map, size_t patches, bool hidden, int64_t count, Rng rng, std::vector<int64_t>& list) {
   thread_local std::vector<int64_t> items;
   items.clear();

@@ -1,6 +1,6 @@
-// From maps of what is hidden to the lists of visible and target patches: the end of every generator whose targets are
-// the hidden patches, as one region. Random numbers are addressed by row = image * repeats + repeat, so that no mask
-// depends on the others but through what a group has in common.
+// From maps of hidden patches to lists of visible and target patches: the last stage of every generator whose targets
+// are the hidden patches, as one region. Random numbers are addressed by row = image * repeats + repeat, so that masks
+// depend on each other only through the group's common counts.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ Rng row_rng(const Rng& group, int64_t row, uint32_t draw = 0);
 /// floor(share of count), where 0.1 of 30 is 3 although the product is a bit less.
 int64_t share_of(int64_t count, double share);
 
-/// Puts `count` of the items, by lot, at the front; a larger count leaves those of a smaller one where they are.
+/// Puts a random `count` of the items at the front; a larger count leaves those of a smaller one in place.
 void draw_lots(std::vector<int64_t>& items, int64_t count, Rng& rng);
 
 /// Gives `out` its shape and a map of zeros for the generator to mark (rows N, 1: hidden). Throws std::runtime_error
@@ -27,9 +27,9 @@ void draw_lots(std::vector<int64_t>& items, int64_t count, Rng& rng);
 void start_maps(int grid, int64_t images, int64_t repeats, Masks& out);
 uint8_t* map_of_row(Masks& masks, int64_t row);
 
-/// Makes the lists from the map: visible = not hidden, targets = hidden, at most `most_targets` of them (by lot). Rows
-/// with more than the smallest count of the group are cut to it, by lot. `keep_map`: rows may differ in their counts,
-/// so the map stays. Throws std::runtime_error when a row has no visible patch.
+/// Makes the lists from the map: visible = not hidden, targets = hidden, at most `most_targets` of them, chosen at
+/// random. Rows with more than the smallest count of the group are cut to it at random. `keep_map`: rows may differ in
+/// their counts, so the map stays. Throws std::runtime_error when a row has no visible patch.
 void fill_lists(const Rng& group, int64_t most_targets, bool keep_map, Masks& out);
 
 }  // namespace flowrun::mask

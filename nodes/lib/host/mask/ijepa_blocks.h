@@ -1,5 +1,5 @@
-// I-JEPA's multi-block masks as its code draws them (src/masks/multiblock.py of the public repository), whatever the
-// paper says: what differs is kept, since published numbers come from it. Pure.
+// I-JEPA's multi-block masks as its code draws them (src/masks/multiblock.py of the public repository), even where the
+// paper differs, since published numbers come from the code. Pure.
 //
 //   sizes      one uniform number gives area and aspect, so that they are fully correlated; a side as long as the grid
 //              or longer becomes one shorter than it

@@ -1,4 +1,4 @@
-// The parameters that both of I-JEPA's masks have.
+// The parameters of both of I-JEPA's masks.
 #pragma once
 
 #include <optional>

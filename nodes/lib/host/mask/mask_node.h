@@ -1,4 +1,4 @@
-// What the mask nodes share with each other, besides their maths.
+// Shared by the mask nodes, besides their maths.
 #pragma once
 
 #include <initializer_list>
@@ -25,7 +25,7 @@ inline int grid_of(const ImageBatch& batch, int64_t patch) {
   return batch.height / static_cast<int>(patch);
 }
 
-/// The fault of the first of these lists that is not two numbers, the smaller first.
+/// The fault of the first of these lists that does not hold two numbers, the smaller first.
 inline std::optional<ParamFault> check_ranges(std::initializer_list<std::pair<const char*, const std::vector<double>*>> ranges) {
   for (const auto& [name, range] : ranges) {
     if (range->size() != 2 || (*range)[0] > (*range)[1]) return ParamFault{name, std::string(name) + " must be two numbers, the smaller first"};

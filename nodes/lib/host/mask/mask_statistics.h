@@ -1,4 +1,4 @@
-// What masks are like, over many groups: how much the student sees, how much it predicts, how far apart they are. Pure.
+// Statistics of masks over many groups: visible share, predicted share, distance between them. Pure.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ struct Spread {
 };
 
 struct MaskSummary {
-  // Share of all regions that have this height and width. Only of full rectangles: no entry stands for the others.
+  // Share of all regions that have this height and width. Only of full rectangles: other regions have no entry.
   std::map<std::pair<int, int>, double> sizes;
   Spread seen;                                            // K / N, over groups
   Spread target;                                          // patches in at least one region / N, over masks
@@ -28,8 +28,8 @@ struct MaskSummary {
   bool mostly_rectangles() const;
 };
 
-/// Where masks have a map, what it hides are the targets and the rest is visible; else the lists count. A patch in two
-/// regions is one target patch.
+/// If masks have a map, its hidden patches are the targets and the rest is visible; else the lists count. A patch in
+/// two regions is one target patch.
 class MaskStatistics {
  public:
   /// Throws std::runtime_error when the grid changes.

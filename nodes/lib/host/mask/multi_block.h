@@ -40,12 +40,12 @@ struct BlockMasks {
 /// Takes draws 0 to 63 of `rng`.
 BlockSizes draw_sizes(const MultiBlock& options, Rng rng);
 
-/// Image i has draws 64 (i + 1) to 64 (i + 1) + 63 for itself, so that an image's masks do not depend on the others'
-/// but through K. An image with fewer than min_keep visible patches is drawn again, up to 20 times; then
+/// Image i has draws 64 (i + 1) to 64 (i + 1) + 63 for itself, so that an image's masks depend on the others' only
+/// through K. An image with fewer than min_keep visible patches is drawn again, up to 20 times; then
 /// std::runtime_error.
 void draw_masks(const MultiBlock& options, const Rng& rng, int64_t images, BlockMasks& out);
 
-/// Hands what was drawn to a node's output, and takes its memory for the next group.
+/// Moves the drawn masks to a node's output, and takes its memory for the next group.
 void take(BlockMasks& drawn, const MultiBlock& options, int64_t images, Masks& out);
 
 }  // namespace flowrun::mask

@@ -1,4 +1,4 @@
-// Patches hidden by lot (MAE, appendix A.1), also in square units (SimMIM, section 3.2). Pure.
+// Random patches hidden (MAE, appendix A.1), also in square units (SimMIM, section 3.2). Pure.
 #pragma once
 
 #include "nodes/lib/host/mask/hidden_map.h"
@@ -10,7 +10,7 @@ struct RandomPatches {
   double ratio = 0.75;  // share that is hidden
   double kept = 0;      // CrossMAE: share of all patches that become targets; 0: all that are hidden
 };
-/// int(N (1 - ratio)) patches stay visible. Throws std::runtime_error when that is none, or nothing is hidden.
+/// int(N (1 - ratio)) patches stay visible. Throws std::runtime_error when no patch is visible, or none hidden.
 void draw_random_patches(const RandomPatches& options, const Rng& group, int64_t images, Masks& out);
 
 struct RandomUnits {

@@ -10,7 +10,7 @@ namespace {
 
 std::string grid_text(int grid) { return std::to_string(grid) + "x" + std::to_string(grid) + " patches"; }
 
-/// Marks what the squares show; then, by lot, as many more or fewer as it takes to come to `keep`.
+/// Marks the patches in the squares as visible; then adds or removes random patches until `keep` are visible.
 void show_squares(const SquareBlocks& options, int64_t centres, int64_t keep, Rng rng, uint8_t* map) {
   const int grid = options.grid, before = options.length / 2;
   const auto patches = static_cast<size_t>(grid) * static_cast<size_t>(grid);
@@ -18,7 +18,7 @@ void show_squares(const SquareBlocks& options, int64_t centres, int64_t keep, Rn
     const int centre = static_cast<int>(rng.below(static_cast<uint32_t>(patches)));
     for (int dy = 0; dy < options.length; ++dy) {
       for (int dx = 0; dx < options.length; ++dx) {
-        // A square at the edge is pressed onto it, as in data2vec's code.
+        // A square that crosses the edge is moved inside, as in data2vec's code.
         const int y = std::clamp(centre / grid + dy - before, 0, grid - 1), x = std::clamp(centre % grid + dx - before, 0, grid - 1);
         map[y * grid + x] = 0;
       }

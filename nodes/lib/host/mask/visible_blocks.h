@@ -1,5 +1,5 @@
-// The other way round: blocks say what is visible, the rest is hidden. Squares at random places (data2vec 2.0), and one
-// rectangle that may wrap around the edges (CAPI, Franca). Pure.
+// Inverse masks: blocks are visible, the rest is hidden. Squares at random places (data2vec 2.0), and one rectangle
+// that may wrap around the edges (CAPI, Franca). Pure.
 #pragma once
 
 #include "nodes/lib/host/mask/hidden_map.h"

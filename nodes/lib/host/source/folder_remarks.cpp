@@ -9,7 +9,7 @@
 namespace flowrun::source {
 namespace {
 
-/// Names of files that are usual beside pictures: no warning counts them.
+/// Names of files that are usual beside pictures: warnings don't count them.
 bool is_expected(const std::string& extension) {
   static constexpr std::array expected = {".txt", ".json", ".jsonl", ".csv", ".tsv",  ".md", ".xml", ".yaml", ".yml", ".db",
                                           ".ini", ".log",  ".html",  ".py",  ".toml", ".sh", ".pdf", ".mat",  ".rst"};

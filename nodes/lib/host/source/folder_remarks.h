@@ -8,8 +8,8 @@
 
 namespace flowrun::source {
 
-/// Sentences for warnings: pictures that were passed over, and, where labels are read, one class alone, folders that lie
-/// one too deep, and pictures that have two classes.
+/// Texts of warnings: pictures that were passed over, and, if labels are read, a single class, folders one level too
+/// deep, and pictures with two classes.
 std::vector<std::string> remarks(const io::ImageFolder& folder, bool labels_read);
 
 }  // namespace flowrun::source

@@ -73,7 +73,7 @@ class Names {
   std::string root_;
 };
 
-/// A line of the list: the path, and the label behind it.
+/// A line of the list: the path, and the label after it.
 struct Entry {
   std::string path, label;
   bool has_label = false;
@@ -102,7 +102,7 @@ class Reader {
   }
 
  private:
-  /// Takes note of the columns if the line names them.
+  /// Stores the columns if the line names them.
   bool is_header(std::string_view line) {
     static constexpr std::array paths = {"path",  "file",       "filename", "file_name", "filepath", "file_path",
                                          "image", "image_path", "img",      "img_path",  "picture"};

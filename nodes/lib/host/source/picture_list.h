@@ -1,4 +1,4 @@
-// Lists of pictures as people have them: one path a line, with or without a label, or a table.
+// Lists of pictures in the usual forms: one path a line, with or without a label, or a table.
 #pragma once
 
 #include <filesystem>
@@ -10,7 +10,7 @@ namespace flowrun::source {
 
 struct PictureList {
   std::vector<size_t> samples;      // indices of the names that are listed, ascending
-  std::vector<std::string> labels;  // what the list says of each; empty: it has no labels
+  std::vector<std::string> labels;  // the label of each; empty: the list has no labels
 };
 
 /// Reads a list of some of `names`, which are paths from `root`.

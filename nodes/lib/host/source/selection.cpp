@@ -60,7 +60,7 @@ std::vector<size_t> at_places(const std::vector<size_t>& from, const std::vector
   return out;
 }
 
-/// The labels of a list are the labels.
+/// Labels of a list replace those of the source.
 void label_as_listed(Candidates& candidates, const PictureList& list) {
   if (list.labels.empty()) return;
   io::ClassNames named = io::name_classes(list.labels);
@@ -69,7 +69,7 @@ void label_as_listed(Candidates& candidates, const PictureList& list) {
   for (size_t i = 0; i < list.samples.size(); ++i) candidates.labels[list.samples[i]] = named.labels[i];
 }
 
-/// Labels become places in the table that was given.
+/// Labels become places in the given table.
 void number_as_given(Candidates& candidates, const std::vector<std::string>& given) {
   if (candidates.classes.empty()) throw io::Error("classes are given, but " + candidates.without_labels);
   std::vector<bool> occurs(candidates.classes.size());

@@ -1,4 +1,4 @@
-// Which of its samples a source gives: lists, low-shot draws and splits.
+// Selects the samples that a source gives: lists, low-shot draws and splits.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,13 @@
 
 namespace flowrun::source {
 
-/// What there is to choose from, by index.
+/// The candidates, by index.
 struct Candidates {
-  std::vector<std::string_view> names;  // what lists name; owned by someone else
+  std::vector<std::string_view> names;  // the names that lists use; owned elsewhere
   std::vector<int> labels;              // -1: none
   std::vector<std::string> classes;     // names by label; empty: there are no labels
   bool numbers = false;                 // the names are numbers, as the labels were
-  std::string without_labels;           // what to say of these when labels are needed and there are none
+  std::string without_labels;           // the message when labels are needed and there are none
   std::filesystem::path root;           // that the names are relative to
 };
 
@@ -38,7 +38,7 @@ std::vector<size_t> take_per_class(const Candidates& candidates, const std::vect
 /// all; "kept" has the others. The draw depends on the seed and the count alone.
 std::vector<size_t> part_indices(size_t count, const std::string& part, double share, uint64_t seed);
 
-/// The parameters of it, and what they choose: in the order list, per_class, part, limit.
+/// The parameters of a selection, applied in the order list, per_class, part, limit.
 struct Selection {
   std::string list, part = "all";
   std::vector<std::string> classes;

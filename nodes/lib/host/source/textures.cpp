@@ -10,7 +10,7 @@ namespace {
 
 constexpr double tau = 2 * std::numbers::pi;
 
-/// What one picture of a class has of its own. Lengths are in pixels of a picture of 24.
+/// The random properties of one picture of a class. Lengths are in pixels of a picture of 24.
 struct Look {
   double angle, phase_u, phase_v, centre_x, centre_y, stretch;
   uint32_t cells;  // seed of the blocks

@@ -1,4 +1,4 @@
-// What travels between host nodes. No tensors here.
+// The types that travel between host nodes. No tensors here.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +32,7 @@ struct Label {
   static void plan(const PlannedGroup& group, Planned& out);
 };
 
-/// A rectangle of the whole picture, pixels; or several, of which `rect` is the smallest around all.
+/// A rectangle of the whole picture, in pixels; or several, with `rect` the smallest rectangle around all.
 struct Region {
   static constexpr const char* type_name = "region";
   io::Rect rect;
@@ -56,7 +56,7 @@ struct Image {
   static void plan(const PlannedGroup& group, Planned& out);
 };
 
-/// For nodes whose output is InPlace: gives `out` what `in` holds, unless they are the same object.
+/// For nodes whose output is InPlace: copies `in` to `out`, unless they are the same object.
 template <class T>
 void change_in_place(const T& in, T& out) {
   if (&in != &out) out = in;
@@ -65,8 +65,8 @@ void change_in_place(const T& in, T& out) {
 /// The images of a group: B H W 3 u8; of pictures with several views B counts the views, those of a picture side by
 /// side. Places are written by several threads, each its own.
 ///
-/// Page-locked bytes go back after the last reader: a device may still be copying them, and their cache gives them out again
-/// only when it is done. Other memory stays for the next group.
+/// Page-locked memory is returned after the last reader: a device may still be copying it, and its cache reuses it only when
+/// the copy is done. Other memory stays for the next group.
 struct ImageBatch {
   static constexpr const char* type_name = "images";
   BatchBytes pixels;
@@ -149,8 +149,8 @@ struct LabelBatch {
   std::once_flag once_;
 };
 
-/// What the student sees and what it predicts. Token index = row * grid + column. An image may have several masks,
-/// which share the teacher's pass: row = image * repeats + repeat.
+/// The patches that the student sees and those that it predicts. Token index = row * grid + column. An image may have
+/// several masks, which share the teacher's pass: row = image * repeats + repeat.
 struct Masks {
   static constexpr const char* type_name = "masks";
   int grid = 0;

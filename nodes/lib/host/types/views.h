@@ -1,4 +1,4 @@
-// What nodes share to take each view of a picture by itself.
+// Shared by nodes that process each view of a picture separately.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace flowrun::image {
 
-/// The random numbers of one view: a place of its own in the sample's draws. View 0 gets what a picture of one view
-/// gets. No node may take more than 1024 draws for a view.
+/// The random numbers of one view, at a place of its own in the sample's draws. View 0 gets the numbers of a picture
+/// with one view. No node may take more than 1024 draws for a view.
 inline uint32_t first_draw(int view) { return 1024 * static_cast<uint32_t>(view); }
 inline Rng rng_of(const SampleContext& context, int view) {
   Rng rng = context.rng();
@@ -18,7 +18,7 @@ inline Rng rng_of(const SampleContext& context, int view) {
   return rng;
 }
 
-/// What was drawn for one view: the same draw of another view is another entry.
+/// The ledger entry of one view: equal draws of different views are different entries.
 inline void add_to_ledger(const SampleContext& context, int view, uint64_t drawn) {
   context.ledger.add(view == 0 ? drawn : hash_bytes(&drawn, sizeof drawn, static_cast<uint64_t>(view)));
 }
@@ -30,7 +30,8 @@ inline void require_rgb(const io::PixelBuffer& image) {
   if (image.channels != 3) throw NodeError("colours can't be changed of an image of " + std::to_string(image.channels) + " channels");
 }
 
-/// For nodes of colours: `change` takes each view (its pixels, how many, its random numbers) and says what it drew.
+/// For nodes of colours: calls `change` for each view (its pixels, their number, its random numbers), which returns
+/// what it drew.
 template <class Change>
 void change_colours(const Image& in, Image& out, const SampleContext& context, Change&& change) {
   require_rgb(in.pixels);
@@ -40,7 +41,7 @@ void change_colours(const Image& in, Image& out, const SampleContext& context, C
   }
 }
 
-/// For nodes that take `what`, of which a picture has one. Ends the run where there are several views.
+/// For nodes that take `what`, of which a picture has one. Ends the run if there are several views.
 inline void require_one_view(int views, const std::string& what) {
   if (views == 1) return;
   throw FatalNodeError(what + " is for one view of a picture, but " + std::to_string(views) +

@@ -1,4 +1,4 @@
-// What the kernels share: types, vectors of four elements, sums over a warp and over what blocks have found.
+// Shared by the kernels: types, vectors of four elements, sums over a warp and over partial sums of blocks.
 //
 // A lane of a warp takes VEC elements at a time: four where width and addresses allow it, else one. Nothing is __restrict__:
 // some kernels read what the same thread has just written, and some write over what they read.
@@ -108,7 +108,7 @@ inline int64_t processors() {
   return count > 0 ? count : 1;
 }
 
-/// Where the sums of column [0, width), [width, 2 width), [2 width, 3 width) go; null: nowhere.
+/// Destinations for the sums of columns [0, width), [width, 2 width), [2 width, 3 width); null: not stored.
 template <class Out>
 struct Columns {
   Out* to[3];

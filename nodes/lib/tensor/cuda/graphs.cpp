@@ -22,9 +22,9 @@ int64_t bytes(int64_t c10::CachingAllocator::Stat::*what, const c10::CachingAllo
   return of[static_cast<size_t>(Kind::AGGREGATE)].*what;
 }
 
-/// Makes room for a graph. Recorded work has memory of its own, as much as the same work takes when it is submitted, and other
-/// shapes are still submitted: throws where the GPU hasn't room for both. The first graph takes the room, later ones share it, but
-/// may want some more.
+/// Makes room for a graph. Recorded work has its own memory, as much as the same work needs when it is submitted, and other shapes
+/// are still submitted: throws if the GPU hasn't room for both. The first graph allocates the room; later graphs share it, but may
+/// need some more.
 void make_room() {
   using c10::CachingAllocator::Stat;
   const auto stats = allocator::getDeviceStats(c10::cuda::current_device());
@@ -45,8 +45,8 @@ void make_room() {
   throw std::runtime_error(text);
 }
 
-/// All graphs of a thread share their memory: they are played one behind the other, and what one leaves for others to read
-/// is read before the next is played. Runs in one process have a thread each, and may play at the same time.
+/// All graphs of a thread share their memory: they are played one after the other, and the results of one are read before
+/// the next is played. Runs in one process have one thread each, and may play at the same time.
 at::cuda::MempoolId_t pool() {
   static thread_local const at::cuda::MempoolId_t id = at::cuda::graph_pool_handle();
   return id;
@@ -55,7 +55,7 @@ at::cuda::MempoolId_t pool() {
 void quietly(const std::function<void()>& work) {
   try {
     work();
-  } catch (...) {  // the first failure is the one to tell of
+  } catch (...) {  // the first failure is the one to report
   }
 }
 
@@ -67,7 +67,7 @@ void abandon() {
   // The first of two throws where LibTorch came that far itself; the pool is then the graph's to release.
   quietly([&] { allocator::endAllocateToPool(device, pool()), allocator::releasePool(device, pool()); });
   quietly([&] { host->end_allocate_to_pool(pool()), host->release_pool(pool()); });
-  cudaGetLastError();  // or the next call would report it once more
+  cudaGetLastError();  // otherwise the next call would report it again
 }
 
 }  // namespace
@@ -81,7 +81,7 @@ void flowrun_cuda_graph_prepare() {
   bytes_before = bytes(&c10::CachingAllocator::Stat::current, allocator::getDeviceStats(device).allocated_bytes);
 }
 
-/// Other threads go on allocating and asking for events meanwhile: the mode is this thread's.
+/// Other threads continue to allocate and to query events meanwhile: the mode applies to this thread only.
 void* flowrun_cuda_graph_begin() {
   make_room();
   auto graph = std::make_unique<at::cuda::CUDAGraph>();

@@ -13,7 +13,7 @@ void run(const Arguments& arguments) {
   C10_CUDA_CHECK(launch(arguments, c10::cuda::getCurrentCUDAStream().stream()));
 }
 
-/// The scratch memory is given back at once: who gets it next writes to it on the same stream, so later.
+/// The scratch memory is freed at once: its next user writes to it on the same CUDA stream, so later.
 template <class Arguments>
 void run_with_scratch(const Arguments& arguments) {
   const c10::DataPtr scratch = c10::cuda::CUDACachingAllocator::get()->allocate(scratch_bytes(arguments));

@@ -16,8 +16,8 @@ cudaError_t launch(const SquaredErrorGradient& arguments, cudaStream_t stream);
 cudaError_t launch(const AddNorm& arguments, cudaStream_t stream);
 cudaError_t launch(const BiasGelu& arguments, cudaStream_t stream);
 
-/// Those that add up over rows: every block writes what it has found into the scratch memory, of at least this many bytes
-/// and aligned to 256, and a second kernel adds that up in a fixed order. So equal launches give equal bits.
+/// Kernels that add up over rows: every block writes its partial sums into the scratch memory, of at least this many
+/// bytes and aligned to 256, and a second kernel adds them up in a fixed order. So equal launches give equal bits.
 size_t scratch_bytes(const SquaredError& arguments);
 size_t scratch_bytes(const AddNormBackward& arguments);
 size_t scratch_bytes(const BiasGeluBackward& arguments);

@@ -1,5 +1,5 @@
-// libflowrun_cuda.so: what needs CUDA's own headers and libraries. Opened by nodes/lib/tensor/device/runtime.cpp when a run asks
-// for the GPU; loading it brings libtorch_cuda in, whose operators then serve every tensor on the device.
+// libflowrun_cuda.so: the code that needs CUDA's own headers and libraries. nodes/lib/tensor/device/runtime.cpp opens it when a
+// run asks for the GPU; this loads libtorch_cuda, whose operators then serve every tensor on the device.
 #include <ATen/core/CachingHostAllocator.h>
 #include <atomic>
 #include <c10/core/AllocatorConfig.h>
@@ -17,7 +17,7 @@ namespace {
 
 std::atomic<int64_t> synchronisations{0};
 
-/// LibTorch tells of every operation that makes the host wait, as a warning. Those are counted, others passed on.
+/// LibTorch warns of every operation that makes the host wait. These warnings are counted, others passed on.
 class CountSynchronisations final : public c10::WarningHandler {
   void process(const c10::Warning& warning) override {
     if (warning.msg().find("synchronizing CUDA operation") == std::string::npos) return c10::WarningHandler::process(warning);
@@ -67,10 +67,11 @@ int flowrun_cuda_devices() { return c10::cuda::device_count(); }
 
 void flowrun_cuda_set_device(int device) { c10::cuda::set_device(static_cast<c10::DeviceIndex>(device)); }
 
-/// On the device's thread: all its work goes to one stream of its own, not to the legacy stream that orders everything.
+/// On the device's thread: all its work goes to one CUDA stream of its own, not to the legacy stream, which orders
+/// everything.
 void flowrun_cuda_enter(int device) {
-  // Masks change the shapes of most tensors from step to step: blocks that can grow are used again for any of them. Who sets
-  // LibTorch's own variable knows better.
+  // Masks change the shapes of most tensors from step to step: segments that can grow are reused for all of them. LibTorch's
+  // own environment variable has precedence.
   if (std::getenv("PYTORCH_CUDA_ALLOC_CONF") == nullptr && std::getenv("PYTORCH_ALLOC_CONF") == nullptr) {
     c10::CachingAllocator::setAllocatorSettings("expandable_segments:True");
   }
@@ -100,7 +101,8 @@ void flowrun_cuda_leave() { c10::cuda::getCurrentCUDAStream().synchronize(); }
 
 /// See CudaModule::nccl.
 void flowrun_cuda_nccl(const void* store, int rank, int world, double timeout, void* backend) {
-  // Training's stream has the highest priority: with less, an exchange would begin when training leaves room, at its end.
+  // The CUDA stream of training has the highest priority, and so must this one: otherwise an exchange would begin only
+  // when training leaves room, at its end.
   const auto options = c10d::ProcessGroupNCCL::Options::create(/*is_high_priority_stream=*/true);
   options->timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout * 1000));
   *static_cast<c10::intrusive_ptr<c10d::Backend>*>(backend) =

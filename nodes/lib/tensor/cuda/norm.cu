@@ -87,8 +87,8 @@ __global__ void add_norm(AddNorm a) {
   }
 }
 
-/// Formulas: see cpu_loops.h. What is added up over rows goes into accumulators [3, width] of each warp: in shared memory,
-/// or, where that is too small, in global memory, which then is the result of the warp.
+/// Formulas: see cpu_loops.h. Sums over rows go into accumulators [3, width] of each warp: in shared memory, or, if that
+/// is too small, in global memory, which then holds the warp's result.
 template <class S, class B, class N, int VEC>
 __global__ void add_norm_backward(AddNormBackward a, Accumulation<S>* partial, bool shared) {
   using A = Accumulation<S>;
@@ -154,7 +154,7 @@ __global__ void add_norm_backward(AddNormBackward a, Accumulation<S>* partial, b
   }
 }
 
-/// How the backward pass is cut up.
+/// The division of the backward pass into blocks.
 struct Plan {
   int64_t blocks, warps, partials;
   size_t shared;  ///< bytes; 0: the accumulators are in global memory

@@ -63,7 +63,7 @@ const Library& library() {
 
 void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
-  cudaGetLastError();  // or the next call would report it once more
+  cudaGetLastError();  // otherwise the next call would report it again
   throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
 }
 
@@ -77,7 +77,7 @@ nvjpegHandle_t handle(int gpu) {
   static auto* const handles = new std::map<int, nvjpegHandle_t>;
   const std::lock_guard lock(mutex);
   nvjpegHandle_t& made = (*handles)[gpu];
-  // What is not quite a JPEG is for libjpeg to judge. Interpolated chroma is what libjpeg makes too.
+  // libjpeg judges files that are not quite JPEGs. It interpolates chroma, too.
   constexpr unsigned flags = NVJPEG_FLAGS_BITSTREAM_STRICT | NVJPEG_FLAGS_UPSAMPLING_WITH_INTERPOLATION;
   if (made == nullptr) check(library().CreateEx(NVJPEG_BACKEND_DEFAULT, nullptr, nullptr, flags, &made), "nvjpegCreateEx");
   return made;
@@ -105,7 +105,8 @@ struct Buffer {
 cudaError_t allocate_device(void** memory, size_t bytes) { return cudaMalloc(memory, bytes); }
 cudaError_t allocate_host(void** memory, size_t bytes) { return cudaHostAlloc(memory, bytes, cudaHostAllocDefault); }
 
-/// nvJPEG decodes in three steps: codes on the host (or prepared there for the GPU), to the device, and there to pixels.
+/// nvJPEG decodes in three stages: Huffman codes on the host (or prepared there for the GPU), transfer to the device,
+/// and pixels there.
 class Decoder {
  public:
   Decoder(int gpu, int64_t huffman_pixels) : gpu_(gpu), huffman_pixels_(huffman_pixels) {}
@@ -113,11 +114,11 @@ class Decoder {
   void open() {
     check(cudaSetDevice(gpu_), "cudaSetDevice");
     handle_ = handle(gpu_);
-    // Behind everything that trains.
+    // With lower priority than all training.
     int least = 0, greatest = 0;
     check(cudaDeviceGetStreamPriorityRange(&least, &greatest), "cudaDeviceGetStreamPriorityRange");
     check(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, least), "cudaStreamCreateWithPriority");
-    // Whoever waits leaves its core to others.
+    // A waiting thread leaves its core to others.
     check(cudaEventCreateWithFlags(&done_, cudaEventBlockingSync | cudaEventDisableTiming), "cudaEventCreateWithFlags");
     check(library().JpegStreamCreate(handle_, &jpeg_), "nvjpegJpegStreamCreate");
     check(library().DecodeParamsCreate(handle_, &params_), "nvjpegDecodeParamsCreate");
@@ -195,14 +196,14 @@ class Decoder {
   std::string why;
 
  private:
-  /// A way to read Huffman codes.
+  /// One way of reading Huffman codes.
   struct Codes {
     nvjpegBackend_t read_by;
     nvjpegJpegDecoder_t decoder = nullptr;
     nvjpegJpegState_t state = nullptr;
   };
 
-  /// Whatever the host's part of the work says against a file, libjpeg has the last word.
+  /// If the host's part of the work rejects a file, libjpeg decides.
   static bool takes(nvjpegStatus_t status) {
     if (status == NVJPEG_STATUS_ALLOCATOR_FAILURE) throw std::runtime_error("no memory for nvJPEG");
     return status == NVJPEG_STATUS_SUCCESS;

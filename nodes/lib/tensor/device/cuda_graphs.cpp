@@ -45,7 +45,7 @@ class CudaGraphs final : public Recorder {
   }
 
  private:
-  /// One that has a time.
+  /// An event with timing.
   static c10::Event recorded() {
     c10::Event event(at::kCUDA, c10::EventFlag::BACKEND_DEFAULT);
     const c10::impl::VirtualGuardImpl guard(at::kCUDA);

@@ -12,7 +12,7 @@ constexpr int channels = 3;
 #if defined(__x86_64__)
 // Eight pixels at a time; AVX2 alone has no fused multiply-add, so products are rounded. Returns how many were done.
 __attribute__((target("avx2"))) int64_t normalise_avx2(const uint8_t* in, int64_t pixels, const float* scale, const float* shift, float* out) {
-  // Where the bytes of a channel lie in the first sixteen, and in the last sixteen, of twenty-four.
+  // The positions of a channel's bytes in the first sixteen, and in the last sixteen, of twenty-four.
   alignas(16) static constexpr int8_t places[channels][2][16] = {
       {{0, 3, 6, 9, 12, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}, {-1, -1, -1, -1, -1, -1, 10, 13, -1, -1, -1, -1, -1, -1, -1, -1}},
       {{1, 4, 7, 10, 13, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}, {-1, -1, -1, -1, -1, 8, 11, 14, -1, -1, -1, -1, -1, -1, -1, -1}},

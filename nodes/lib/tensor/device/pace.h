@@ -1,4 +1,4 @@
-// How far the host may run ahead of a device that works on its own.
+// Limits how far the host may run ahead of the device.
 #pragma once
 
 #include <cstddef>
@@ -13,16 +13,17 @@ struct Event;
 
 namespace flowrun {
 
-/// Called once a group on the device's thread. The device always has work ahead of it, but never more than a few groups: what
-/// they need (batches in page-locked memory above all) is bounded, and a failure is met soon. While it waits, the
-/// thread sleeps: data threads need the cores.
+/// Called once a group on the device's thread. The device always has work queued, but never more than a few groups: their
+/// memory (mainly batches in page-locked memory) is bounded, and a failure is noticed soon. A waiting thread sleeps: data
+/// threads need the cores.
 class Pace {
  public:
   explicit Pace(size_t ahead = 3);
   Pace(Pace&&) noexcept;
   Pace& operator=(Pace&&) noexcept;
   ~Pace();
-  /// All work of a group is submitted to the current stream of `device`. Returns when no more than `ahead` groups are left to do.
+  /// All work of a group is submitted to the current CUDA stream of `device`. Returns when no more than `ahead` groups are
+  /// unfinished.
   void submitted(at::Device device);
 
  private:

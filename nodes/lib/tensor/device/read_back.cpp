@@ -19,11 +19,11 @@ ReadBack::ReadBack(const Tensor& values) {
   event_->record(c10::impl::VirtualGuardImpl(values.device().type()).getStream(values.device()));
 }
 
-/// The device must not write where somebody else's memory is by then.
+/// Waits, because the device must not write to memory that has a new owner by then.
 ReadBack::~ReadBack() {
   try {
     values();
-  } catch (const std::exception&) {  // the device is lost: whatever is asked of it next says so
+  } catch (const std::exception&) {  // the device is lost: the next call reports it
   }
 }
 

@@ -1,4 +1,4 @@
-// Numbers of a GPU that the host wants to see, but not at once.
+// Values of a GPU that the host needs, but not at once.
 #pragma once
 
 #include <memory>
@@ -12,11 +12,11 @@ struct Event;
 
 namespace flowrun {
 
-/// A copy of a tensor on the host. A GPU makes it when it comes to it, and the host goes on meanwhile; on the CPU it is
-/// there at once. Device's thread only.
+/// A copy of a tensor on the host. A GPU makes it in its turn, and the host continues meanwhile; on the CPU it is there
+/// at once. Device's thread only.
 class ReadBack {
  public:
-  /// Submits the copy, behind all that the current stream has. `values`: contiguous.
+  /// Submits the copy, after all work of the current CUDA stream. `values`: contiguous.
   explicit ReadBack(const Tensor& values);
   /// Waits for the copy.
   ~ReadBack();
@@ -25,13 +25,13 @@ class ReadBack {
 
   /// Whether values() may have to wait.
   bool waits() const { return event_ != nullptr; }
-  /// The values, in the host's memory, which is this object's. Waits for the copy; throws what c10 throws when the device is lost.
+  /// The values, in host memory that this object owns. Waits for the copy; throws c10's exception when the device is lost.
   const Tensor& values();
 
  private:
   BatchBytes bytes_;
   Tensor host_;
-  std::unique_ptr<c10::Event> event_;  // null: the copy is made
+  std::unique_ptr<c10::Event> event_;  // null: the copy is done
 };
 
 }  // namespace flowrun

@@ -19,13 +19,13 @@
 namespace flowrun::recording {
 namespace {
 
-/// What nodes say while work is recorded.
+/// The nodes' calls while work is recorded.
 struct Session {
   std::vector<std::function<void()>> after_play, on_failure;
   std::vector<Tensor> results;
-  bool keeps = false;                             // what the work changes, as it was
+  bool keeps = false;                             // whether old values of changed tensors are kept
   std::vector<std::pair<Tensor, Tensor>> before;  // place, values
-  std::string trouble;                            // why they are not kept
+  std::string trouble;                            // why a recording can't be compared
 };
 
 thread_local Session* session = nullptr;
@@ -63,8 +63,8 @@ std::vector<Tensor> copies(const std::vector<Tensor>& tensors) {
   return out;
 }
 
-/// Root of the summed squares of the difference over that of `a`; infinite where something is no number. The host waits for the
-/// device once.
+/// Root of the summed squares of the difference over that of `a`; infinite if there is a NaN. The host waits for the device
+/// once.
 double difference(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   const at::NoGradGuard no_grad;
   if (a.empty()) return 0;
@@ -80,8 +80,8 @@ void restore(const std::vector<std::pair<Tensor, Tensor>>& before) {
   for (const auto& [place, values] : before) place.copy_(values);
 }
 
-/// Sums that a GPU takes in any order differ in their last bits from one time to the next; bf16 has 8 of them, and attention's
-/// backward pass adds in it.
+/// Sums that a GPU adds in any order differ in their last bits between runs; bf16 has 8 bits, and attention's backward pass
+/// adds in bf16.
 double tolerance(at::Device device) { return at::autocast::is_autocast_enabled(device.type()) ? 1e-2 : 2e-3; }
 
 std::string refusal(const std::vector<Tensor>& submitted, const std::vector<Tensor>& played) {
@@ -93,7 +93,7 @@ std::string refusal(const std::vector<Tensor>& submitted, const std::vector<Tens
   return text;
 }
 
-/// FLOWRUN_TEST_FAIL_CAPTURE=N spoils the first N recordings as a careless node would: the host looks at a value.
+/// FLOWRUN_TEST_FAIL_CAPTURE=N makes the first N recordings fail, as a careless node would: the host reads a value.
 void spoil(const Session& recorded) {
   static int left = [] {
     const char* const value = std::getenv("FLOWRUN_TEST_FAIL_CAPTURE");
@@ -118,7 +118,7 @@ class Writing {
 };
 thread_local int64_t Writing::last_ = 0;
 
-/// Throws what goes wrong.
+/// Throws on failure.
 std::unique_ptr<Recording> write_down(Recorder& recorder, const std::function<void()>& work) {
   std::unique_ptr<Recording> recording;
   refresh_casts();
@@ -131,12 +131,12 @@ std::unique_ptr<Recording> write_down(Recorder& recorder, const std::function<vo
   } catch (...) {
     try {
       recording = recorder.end();
-    } catch (const std::exception&) {  // the first failure is the one to tell of
+    } catch (const std::exception&) {  // the first failure is the one to report
     }
     SideStream::forget();
     throw;
   }
-  SideStream::forget();  // what waits for its events is recorded, too
+  SideStream::forget();  // work that waits for its events is recorded, too
   return recorder.end();
 }
 
@@ -194,7 +194,7 @@ Recorder* recorder(const std::string& device) {
 
 namespace {
 
-/// A pass that was submitted: its results, its time, and how to undo it.
+/// A submitted pass: its results, its time, and the values to undo it.
 struct Submitted {
   Session session{.keeps = true};
   std::vector<Tensor> results;
@@ -213,8 +213,8 @@ void submit(Recorder& recorder, const std::function<void()>& work, Submitted& ou
   }
 }
 
-// Where the device takes longer than the host, the host is ahead anyway, and a recording only costs memory.
-// FLOWRUN_TEST_RECORD_ALWAYS records all the same, to try what else is said of recordings.
+// If the device takes longer than the host, the host is ahead anyway, and a recording only costs memory.
+// FLOWRUN_TEST_RECORD_ALWAYS records nevertheless, for tests of recordings.
 constexpr double host_is_the_limit = 0.7;
 
 std::string no_gain(const PassTime& time) {

@@ -49,7 +49,7 @@ class TensorRuntime final : public DeviceRuntime {
     const auto device = cuda_ ? at::kCUDA : at::kCPU;
     at::autocast::set_autocast_dtype(device, at::kBFloat16);
     at::autocast::set_autocast_enabled(device, run.precision == "bf16");
-    // The cache would keep casts of weights that the update then changes.
+    // The cache would keep casts of weights from before the update.
     at::autocast::set_autocast_cache_enabled(false);
   }
 
@@ -66,7 +66,7 @@ class TensorRuntime final : public DeviceRuntime {
     if (cuda_) CudaModule::get().range_pop();
   }
 
-  /// Page-locked memory belongs to the current GPU: without one set, each rank would make itself known to the first.
+  /// Page-locked memory belongs to the current GPU: without this, every rank would open a context on the first GPU.
   void enter_data_thread() override {
     set_threads(1);
     if (pinned_memory() != nullptr) CudaModule::get().set_device(local_rank_);
@@ -103,13 +103,13 @@ class TensorRuntime final : public DeviceRuntime {
     context.setSDPUseCuDNN(false);
   }
 
-  /// Of this thread. LibTorch gives a thread at its first question the number that was set last, by whatever thread: so it
-  /// is asked first.
+  /// The number of this thread. At a thread's first query LibTorch returns the number set last by any thread: so it is
+  /// queried first.
   static void set_threads(int count) {
     if (at::get_num_threads() != count) at::set_num_threads(count);
   }
 
-  static thread_local bool cuda_;  // of the device's thread: runs in one process may differ
+  static thread_local bool cuda_;  // for the device's thread: runs in one process may differ
   static thread_local Pace pace_;
   int local_rank_ = 0, local_world_ = 1;
   std::atomic<int64_t> waits_of_recordings_{0};

@@ -1,4 +1,4 @@
-// Values of the host, brought to the device without a wait.
+// Copies values of the host to the device without a wait.
 #pragma once
 
 #include "nodes/lib/host/device/host_memory.h"
@@ -6,12 +6,12 @@
 
 namespace flowrun {
 
-/// A copy on `device` of values that lie in page-locked memory, or on the CPU anywhere: submitted to the current stream. The
+/// A copy on `device` of values in page-locked memory (on the CPU: in any memory), submitted to the current CUDA stream. The
 /// memory's cache keeps it until the copy is done, so it may be freed at once, but not written to.
 Tensor send_batch(const void* values, at::IntArrayRef shape, at::ScalarType type, at::Device device);
 
-/// The same of values in any memory, which may be written to at once: they are moved to page-locked memory first. For what is
-/// small.
+/// The same for values in any memory, which may be written to at once: they are copied to page-locked memory first. For small
+/// tensors.
 Tensor send(const void* values, at::IntArrayRef shape, at::ScalarType type, at::Device device);
 /// On the CPU the tensor itself.
 Tensor send(const Tensor& host, at::Device device);

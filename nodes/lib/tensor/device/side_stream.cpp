@@ -10,7 +10,7 @@
 namespace flowrun {
 namespace {
 
-/// One per thread that submits, and so one per device.
+/// One per submitting thread, and so one per device.
 struct Side {
   c10::Stream stream;
   std::shared_ptr<c10::Event> last;  // the newest work
@@ -23,7 +23,7 @@ std::optional<Side>& side() {
 
 c10::Stream current(at::Device device) { return c10::impl::VirtualGuardImpl(device.type()).getStream(device); }
 
-/// The device with its number, which tensors have and settings need not.
+/// The device with its index, which tensors have and settings may lack.
 at::Device numbered(at::Device device) {
   return device.has_index() ? device : at::Device(device.type(), c10::impl::VirtualGuardImpl(device.type()).getDevice().index());
 }
@@ -57,11 +57,11 @@ SideStream::SideStream(at::Device device, const std::vector<Tensor>& reads) {
   guard_ = std::make_unique<Guard>(side()->stream);
 }
 
-/// What failed on the way is waited for like what didn't.
+/// Failed work is waited for like successful work.
 SideStream::~SideStream() {
   try {
     if (!arrived_) arrival();
-  } catch (const std::exception&) {  // the device is lost: whatever is asked of it next says so
+  } catch (const std::exception&) {  // the device is lost: the next call reports it
   }
 }
 

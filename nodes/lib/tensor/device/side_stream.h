@@ -1,5 +1,5 @@
-// Work that a GPU may do beside the main stream of the device's thread: the teacher's pass, copies of batches. On the CPU
-// there is one order of work, and everything here does nothing.
+// CUDA streams besides the main CUDA stream of the device's thread: for the teacher's pass, and for copies of batches. On
+// the CPU there is one order of work, and all of this does nothing.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,13 @@ struct Event;
 
 namespace flowrun {
 
-/// The end of work on a side stream. Travels with what that work made; copies are the same event. Device's thread only.
+/// The end of work on a side stream. Travels with the results of that work; copies are the same event. Device's thread
+/// only.
 class Arrival {
  public:
-  /// The current stream goes on only when the work is done; `made` is then safe to read, and to free. The host doesn't
-  /// wait. An event of recorded work is no event outside of it: what is behind the recording is behind its side stream, too,
-  /// so there is nothing to wait for.
+  /// The current CUDA stream continues only when the work is done; `made` is then safe to read, and to free. The host
+  /// doesn't wait. An event of recorded work is not an event outside of it: work after the recording is after its side
+  /// stream, too, so there is nothing to wait for.
   void wait(const Tensor& made) const;
 
  private:
@@ -28,24 +29,25 @@ class Arrival {
   int64_t recording_ = 0;              // recording::number() when it was made
 };
 
-/// While it lives, what this thread submits goes to the side stream of `device`, behind all that the current stream has so
-/// far. One at a time; device's thread only.
+/// While it lives, work of this thread is submitted to the side stream of `device`, after all present work of the current
+/// CUDA stream. One at a time; device's thread only.
 class SideStream {
  public:
-  /// `reads`: made on the current stream; their memory is not given away before the side stream is done with it.
+  /// `reads`: tensors made on the current CUDA stream; their memory is not reused before the side stream is done with
+  /// it.
   SideStream(at::Device device, const std::vector<Tensor>& reads);
   ~SideStream();
   SideStream(const SideStream&) = delete;
   SideStream& operator=(const SideStream&) = delete;
 
-  /// Of all that is submitted; the last call.
+  /// The end of all submitted work; must be the last call.
   Arrival arrival();
 
-  /// The current stream goes on only when all work on the side stream of `device` is done: before something is written
-  /// that such work may read, such as the teacher's weights.
+  /// The current CUDA stream continues only when all work on the side stream of `device` is done: call it before
+  /// writing to memory that such work may read, such as the teacher's weights.
   static void join(at::Device device);
-  /// Nothing on the side stream has to be waited for any more. Where recording begins and ends: what is recorded and what
-  /// isn't can't wait for each other, but are one behind the other.
+  /// From here on nothing waits for present work of the side stream. Called when recording begins and ends: recorded and
+  /// other work can't wait for each other, but run one after the other.
   static void forget();
 
  private:
@@ -54,8 +56,9 @@ class SideStream {
   bool arrived_ = false;
 };
 
-/// While it lives, what this thread submits goes to a stream of `device` for copies from the host, which waits for nothing:
-/// a batch is copied while the main stream is at work on those before it. One at a time; device's thread only.
+/// While it lives, work of this thread is submitted to a CUDA stream of `device` for copies from the host, which waits for
+/// nothing: a batch is copied while the main CUDA stream works on the batches before it. One at a time; device's thread
+/// only.
 class CopyStream {
  public:
   explicit CopyStream(at::Device device);
@@ -63,7 +66,8 @@ class CopyStream {
   CopyStream(const CopyStream&) = delete;
   CopyStream& operator=(const CopyStream&) = delete;
 
-  /// Back to the main stream, which goes on only when the copies are done: `copied` are then safe to read there, and to free.
+  /// Returns to the main CUDA stream, which continues only when the copies are done: `copied` are then safe to read there,
+  /// and to free.
   void end(const std::vector<Tensor>& copied);
 
  private:

@@ -28,20 +28,19 @@ std::unordered_map<const c10::TensorImpl*, Cast>& casts() {
   return all;
 }
 
-/// The parameter of a cast, if there still is one.
+/// The parameter of a cast, if it still exists.
 Tensor parameter_of(const Cast& cast) {
   auto impl = cast.of.lock();
   return impl ? Tensor(std::move(impl)) : Tensor();
 }
 
-/// The values of a cast in place of the parameter, whose gradient comes back in its own type.
+/// The cast in place of the parameter; the gradient returns in the parameter's type.
 struct InPlaceOf : torch::autograd::Function<InPlaceOf> {
   static Tensor forward(AutogradContext*, const Tensor&, const Tensor& values) { return values.detach(); }
   static variable_list backward(AutogradContext*, const variable_list& gradients) { return {gradients[0].to(at::kFloat), Tensor()}; }
 };
 
-/// Undefined where none may be made: in a recording a new one would be made again at each play, and its memory would be others' in
-/// between.
+/// Undefined where no cast may be made: a recording would make a new cast at each play, and its memory would be reused in between.
 Tensor current_cast(const Tensor& parameter, at::ScalarType type) {
   const at::NoGradGuard no_grad;
   const auto found = casts().find(parameter.unsafeGetTensorImpl());

@@ -1,5 +1,5 @@
-// What a device has to offer for nodes/lib/tensor/kernels/kernels.h: plain memory in, plain memory out. C++17 and free of LibTorch,
-// because nvcc reads it too.
+// The functions that a device must implement for nodes/lib/tensor/kernels/kernels.h: plain memory in, plain memory out. C++17 and
+// free of LibTorch, because nvcc reads it too.
 //
 // All arrays are dense, row after row, unless a stride is named; sizes and strides count elements. Sums and statistics are
 // taken in the accumulation type: double for f64, else float. No call with zero rows.
@@ -62,7 +62,7 @@ struct SquaredErrorGradient {
   void* out;  ///< as prediction
 };
 
-/// sum = x + branch + bias; out = weight (sum - mean) / sqrt(var + eps) + shift. Without a branch x is what is normed.
+/// sum = x + branch + bias; out = weight (sum - mean) / sqrt(var + eps) + shift. Without a branch x is normed.
 struct AddNorm {
   const void *x, *branch, *bias;  ///< [rows, width] twice, [width]; branch and bias may be null
   const void *weight, *shift;     ///< [width]; these and the bias in the accumulation type
@@ -74,7 +74,7 @@ struct AddNorm {
   void *mean, *rstd;  ///< [rows], accumulation type
 };
 
-/// Backwards; what null is of the results is not wanted.
+/// The backward pass; results that are null are not computed.
 struct AddNormBackward {
   const void *sum, *mean, *rstd, *weight;  ///< of the forward pass
   const void* out_gradient;                ///< out_type
@@ -103,7 +103,7 @@ struct BiasGeluBackward {
   void* bias_gradient;  ///< [width], accumulation type; may be null
 };
 
-/// On CUDA they run on the current stream of the current device; they throw what c10 throws. Thread-safe.
+/// On CUDA they run on the current CUDA stream of the current device, and throw c10's exceptions. Thread-safe.
 struct Backend {
   void (*target_rows)(const TargetRows&);
   void (*patch_rows)(const PatchRows&);

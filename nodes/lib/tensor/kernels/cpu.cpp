@@ -23,10 +23,10 @@ const Loops& loops() {
 #endif
 }
 
-/// Rows or elements that are worth a thread.
+/// The fewest rows or elements that are worth a thread.
 int64_t grain(int64_t per_row) { return std::max<int64_t>(1, 32768 / std::max<int64_t>(1, per_row)); }
 
-/// Calls loop(begin, end, sums, scratch) on ranges of rows, one for each thread, and writes the sums of what they add up,
+/// Calls loop(begin, end, sums, scratch) on ranges of rows, one for each thread, and writes the totals of their sums,
 /// [columns].
 template <class Loop>
 void over_rows_summing(int64_t rows, int64_t columns, int64_t per_row, const Loop& loop, std::vector<double>& sums) {

@@ -5,9 +5,9 @@
 
 namespace flowrun::kernels {
 
-/// Sums over rows are taken per thread, then added up in the threads' order: they depend on the number of threads, on nothing else.
+/// Sums over rows are taken per thread, then added up in the threads' order: they depend only on the number of threads.
 const Backend& cpu_backend();
-/// Takes their place; null: nothing does. For tests that record what is called, before anything runs.
+/// Replaces the CPU's backend; null: no replacement. For tests that record the calls; set before anything runs.
 inline const Backend* instead_of_cpu_backend = nullptr;
 
 /// Loops over rows [begin, end). `sums` and `scratch` [n, width]: what backward passes add up over rows, in double, and

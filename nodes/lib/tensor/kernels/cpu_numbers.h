@@ -1,5 +1,5 @@
-// Numbers as the loops of cpu_loops.h have them: types, conversions, the normal distribution. Compiled with them, so what is
-// said there holds here.
+// Numbers for the loops of cpu_loops.h: types, conversions, the normal distribution. Compiled with them, so the rules there
+// hold here.
 #pragma once
 
 #include <cstdint>

@@ -222,7 +222,7 @@ std::optional<Tensor> optional(const Tensor& x) { return x.defined() ? std::opti
 
 /// Outputs: what is normed, and with a branch the sum.
 struct AddNormFunction : torch::autograd::Function<AddNormFunction> {
-  /// Numbers of inputs as needs_input_grad() counts: those that are not there take none.
+  /// Numbers of inputs as needs_input_grad() counts: missing inputs have none.
   enum Input : size_t { kX, kWeight, kShift, kBranch, kBias };
 
   static variable_list forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& shift,
@@ -244,7 +244,7 @@ struct AddNormFunction : torch::autograd::Function<AddNormFunction> {
     const int64_t branch = context->saved_data["branch"].toInt(), width = sum.size(-1);
     const bool bias_wanted = context->saved_data["bias"].toBool() && context->needs_input_grad(kBias);
     const Tensor sum_gradient = gradients.size() > 1 && gradients[1].defined() ? gradients[1].to(sum.scalar_type()).contiguous() : Tensor();
-    if (!gradients[0].defined()) {  // what is normed has no reader
+    if (!gradients[0].defined()) {  // the normed output has no reader
       const Tensor of_bias = bias_wanted && sum_gradient.defined() ? sum_gradient.reshape({-1, width}).sum(0) : Tensor();
       return {sum_gradient, {}, {}, branch >= 0 ? sum_gradient : Tensor(), of_bias, {}, {}};
     }

@@ -1,10 +1,10 @@
-// What a training step does between its matrix products, in one pass over memory each; on the CPU and on CUDA the same,
-// by the memory that the tensors lie in.
+// The operations of a training step between its matrix products, each in one pass over memory; the same on the CPU and
+// on CUDA, chosen by the device of the tensors.
 //
 // Tensors are float32, bfloat16 or float64, parameters float32 or float64. Sums and statistics are taken in float32, or
 // float64 if the tensors are. All functions record gradients where grad mode is on, unless they say otherwise; a second
 // derivative is refused by autograd. They may run concurrently. On the CPU they use LibTorch's threads: sums over rows
-// depend on their number, and on nothing else. std::invalid_argument is thrown for types and shapes that don't fit.
+// depend only on their number. std::invalid_argument is thrown for types and shapes that don't fit.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,7 @@ struct Stream {
   Tensor bias;         ///< [D], to be added too, with the branch only; undefined: nothing
   bool spend = false;  ///< whether the branch's memory may take the sum, where no gradient is recorded
 
-  /// x + branch + bias, which the stream then is.
+  /// x + branch + bias, which becomes the stream.
   const Tensor& sum();
 };
 
@@ -50,7 +50,7 @@ Tensor add_norm(Stream& stream, const Tensor& weight, const Tensor& shift, doubl
 
 /// gelu(x weight^T + bias), exact: x [.., D], weight [H, D] of the same type, bias [H] -> [.., H].
 ///
-/// What is kept for the backward pass is the derivative of gelu in place of its argument, rounded to x's type.
+/// The derivative of gelu is kept for the backward pass in place of its argument, rounded to x's type.
 Tensor linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias);
 
 /// The type that autocast, where it is on, gives to the operands of a matrix product; else that of x.

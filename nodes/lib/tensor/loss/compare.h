@@ -1,4 +1,4 @@
-// What every loss between a prediction and a target does around its formula.
+// The common part of all losses between a prediction and a target.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace flowrun::loss {
 
-/// What a loss between a prediction and a target reads and gives.
+/// The ports of a loss between a prediction and a target.
 struct Ports {
   In<Prediction> prediction{"prediction", "B R M O."};
   In<Target> target{"target", "B R M O, without gradient."};
@@ -17,7 +17,7 @@ struct Ports {
   void describe(auto& port) { port(prediction, target, loss); }
 };
 
-/// How a loss counts beside others, and against its width.
+/// The weight of a loss among others, and its scaling by the width.
 struct Weighting {
   double weight = 1;
   std::string scale = "mean";
@@ -29,13 +29,13 @@ struct Weighting {
   static const Choices& scales();
 };
 
-/// Refuses shapes or parts that don't fit, with both named.
+/// Refuses shapes or parts that don't fit, and names both.
 void check_pair(const Prediction& prediction, const Target& target);
 
 /// Fills `out` with the loss and its value per part, weighted.
 void compare(const Prediction& prediction, const Target& target, Options options, const Weighting& weighting, Loss& out);
 
-/// What the value is multiplied with for a width of `width`.
+/// The factor of the value for a width of `width`.
 double factor(const Weighting& weighting, int64_t width);
 
 }  // namespace flowrun::loss

@@ -21,14 +21,14 @@ struct Options {
 };
 
 /// Mean over all elements (cosine: over all tokens and parts), a scalar; float32, or float64 if the inputs are. The squared
-/// error has no gradient for the target. `parts` gets what per_part() returns, for mse from the same pass.
+/// error has no gradient for the target. `parts` gets the result of per_part(), for mse from the same pass.
 Tensor value(const Tensor& prediction, const Tensor& target, const Options& options, Tensor* parts = nullptr);
 
 /// The mean of each part's slice of the last axis, [parts], on the inputs' device, without gradient.
 Tensor per_part(const Tensor& prediction, const Tensor& target, const Options& options);
 
 /// The mean squared error without its value: 0 forwards, but backwards bit for bit the gradient that the backward pass
-/// of the value hands on. For steps whose loss nobody reads (the Bootleg paper calls it the no-forward loss).
+/// of the value hands on. For steps whose loss is not read (the Bootleg paper calls it the no-forward loss).
 Tensor mse_without_value(const Tensor& prediction, const Tensor& target);
 
 }  // namespace flowrun::loss

@@ -8,7 +8,7 @@
 
 namespace flowrun::eval {
 
-/// Says before the run what would end it: images without classes. For the ports `train` and `test`.
+/// Refuses images without classes before the run. For the ports `train` and `test`.
 inline void require_classes(const OpenContext& context) {
   for (const char* port : {"train", "test"}) {
     const SourceData* const data = context.input(port);
@@ -28,7 +28,7 @@ class Collected {
     values_.push_back(group.values_BD);
     labels_.push_back(group.labels_B);
   }
-  /// Of all ranks, in the order of the stream; what was added is forgotten. Collective.
+  /// The features of all ranks, in the order of the stream; added features are dropped. Collective.
   struct All {
     Tensor values_ND, labels_N;
   };

@@ -20,7 +20,7 @@ class CollectedPatches {
     pixels_.push_back(cut_maps(group.maps_BHW, group.grid));
     per_image_ = group.grid * group.grid;
   }
-  /// Of all ranks, in the order of the stream; what was added is forgotten. Collective.
+  /// The patches of all ranks, in the order of the stream; added patches are dropped. Collective.
   Patches take(const RunInfo& run) {
     const Tensor features = ranks::rows(run, features_, "gathering patches");
     return {features, ranks::rows(run, pixels_, "gathering label maps"), ranks::most(run, per_image_, "comparing patches")};
@@ -31,7 +31,7 @@ class CollectedPatches {
   int64_t per_image_ = 0;
 };
 
-/// Refuses label maps of which a score would say nothing, and logs what is doubtful about others.
+/// Refuses label maps that would give a meaningless score, and logs warnings about doubtful ones.
 inline void check_label_maps(const Patches& train, const Patches& test, const RunInfo& run) {
   const LabelHistogram known = LabelHistogram::of_maps(train.pixels_NF), asked = LabelHistogram::of_maps(test.pixels_NF);
   require_classes(known, "train");

@@ -23,7 +23,7 @@ std::string number(double value, const char* format = "%.3g") {
 double mean_std(const Tensor& x_ND) { return x_ND.to(at::kDouble).std(at::OptionalIntArrayRef{0}, /*unbiased=*/true, false).mean().item<double>(); }
 
 double effective_rank(const Tensor& x_ND) {
-  // On the host: a few thousand rows, and no wait for a solver library to be loaded on the device.
+  // On the host: there are a few thousand rows, and loading a solver library on the device takes time.
   const Tensor values = at::linalg_svdvals(x_ND.to(at::kCPU, at::kDouble));
   const double sum = values.sum().item<double>();
   if (sum == 0) return 1;
@@ -35,7 +35,7 @@ double mean_cosine(const Tensor& x_ND) {
   const Tensor x = x_ND.to(at::kDouble);
   const auto n = static_cast<double>(x.size(0));
   const Tensor unit = x.div(at::linalg_vector_norm(x, 2, {1}, /*keepdim=*/true).clamp_min(1e-12));
-  // The sum over all pairs is the square of the sum; the pairs of a row with itself go.
+  // The sum over all pairs is the square of the sum; pairs of a row with itself are subtracted.
   const Tensor sum = unit.sum(0), own = unit.mul(unit).sum();
   return sum.mul(sum).sum().sub(own).item<double>() / (n * (n - 1));
 }

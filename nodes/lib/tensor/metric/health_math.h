@@ -1,4 +1,4 @@
-// Numbers that show whether features collapse: whether all images are coming to look the same. No graph knowledge.
+// Measures of collapse: whether the features of all images become equal. No graph knowledge.
 #pragma once
 
 #include <optional>
@@ -22,7 +22,7 @@ double mean_cosine(const Tensor& x_ND);
 /// Mean over all leading axes of the cosine between rows (the last axis) of two tensors; a scalar on their device.
 Tensor agreement(const Tensor& a, const Tensor& b);
 
-/// What was measured of what is connected.
+/// The measurements of the connected inputs.
 struct Values {
   std::optional<double> std, rank, cosine;  // of pooled features
   double most_rank = 0;                     // min(N, D)
@@ -35,7 +35,7 @@ struct Limits {
   double min_std, min_rank, max_cosine, min_target_std, min_loss;
 };
 
-/// What is wrong, in words; empty: nothing.
+/// The faults, in words; empty: none.
 std::vector<std::string> findings(const Values& values, const Limits& limits);
 
 }  // namespace flowrun::health

@@ -26,10 +26,11 @@ class LabelHistogram {
   std::array<int64_t, 256> counts_{};
 };
 
-/// Throws std::invalid_argument when fewer than two classes are left: a mean over one says nothing. `what` names the maps.
+/// Throws std::invalid_argument when fewer than two classes are left: a mean over one is meaningless. `what` names the
+/// maps.
 void require_classes(const LabelHistogram& maps, const std::string& what);
 
-/// Warnings for the user: values that are far apart, classes of test that train has not. Empty: nothing.
+/// Warnings for the user: values that are far apart, classes of test that train lacks. Empty: none.
 std::vector<std::string> doubts(const LabelHistogram& train, const LabelHistogram& test);
 
 }  // namespace flowrun::eval

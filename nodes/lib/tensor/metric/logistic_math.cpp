@@ -17,7 +17,7 @@
 namespace flowrun::eval {
 namespace {
 
-/// The objective of one fit. Rows pass in chunks, so that the scores of a million rows need not be held.
+/// The objective of one fit. Rows are processed in chunks, to limit the memory of their scores.
 class Objective {
  public:
   Objective(const Tensor& x_ND, const Tensor& target_N, int64_t classes, double penalty)

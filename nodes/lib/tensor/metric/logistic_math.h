@@ -17,14 +17,14 @@ struct Standardiser {
 
 struct Logistic {
   Tensor weights_CD, bias_C;  ///< float64; C counts the classes that the train rows hold
-  Tensor classes_C;           ///< int64, ascending: what the rows stand for
+  Tensor classes_C;           ///< int64, ascending: the classes of the rows
   double objective = 0;       ///< mean cross-entropy + |weights|^2 / (2 c n), as scikit-learn scales it
   int64_t iterations = 0;
   bool converged = false;
 
   /// Classes of the rows of x_ND (float64), int64. Of equal scores the smaller class wins.
   Tensor predict(const Tensor& x_ND) const;
-  /// Share of rows that predict() gets right.
+  /// Share of rows that predict() classifies correctly.
   double accuracy(const Tensor& x_ND, const Tensor& labels) const;
 };
 

@@ -1,4 +1,4 @@
-// Patches of images with a label for every pixel: what segmentation by frozen features works on. No graph knowledge.
+// Patches of images with a label for every pixel, the data of segmentation by frozen features. No graph knowledge.
 #pragma once
 
 #include <cstdint>

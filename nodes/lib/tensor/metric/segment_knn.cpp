@@ -31,7 +31,7 @@ Tensor similarity(const Tensor& queries_MD, const Tensor& keys_ND, Metric metric
 /// Votes of labels [M, K, F], those of `ignored` left out: counts [M, F, classes] int.
 Tensor count_votes(const Tensor& labels_MKF, int64_t classes) {
   const Tensor votes = labels_MKF.to(at::kLong), counts = votes.ne(ignored);
-  // The last column takes what doesn't count.
+  // The last column collects votes that don't count.
   const Tensor slot = at::where(counts, votes, at::ones_like(votes).mul(classes)).transpose(1, 2);
   const Tensor all = at::zeros({votes.size(0), votes.size(2), classes + 1}, votes.options().dtype(at::kInt));
   return all.scatter_add(2, slot, at::ones_like(slot, all.options())).narrow(2, 0, classes);
@@ -70,7 +70,7 @@ std::vector<Tensor> knn_confusions(const Patches& train, const Patches& test, co
   const at::NoGradGuard no_grad;
   const Float32 precision;
   const int64_t most = *std::max_element(ks.begin(), ks.end()), pixels = test.pixels_NF.size(1);
-  // Votes take pixels x classes counters a query.
+  // Votes need pixels x classes counters a query.
   const int64_t chunk = std::clamp<int64_t>((int64_t{1} << 26) / (pixels * (classes + most)), 1, 1024);
   const Tensor modal_N = modes(train.pixels_NF);
   std::vector<Tensor> counts(ks.size(), at::zeros({classes, classes}, modal_N.options()));

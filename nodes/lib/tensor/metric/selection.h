@@ -1,4 +1,4 @@
-// On which images evaluations choose their hyper-parameters.
+// The images on which evaluations choose their hyper-parameters.
 #pragma once
 
 #include <string>

@@ -27,15 +27,15 @@ struct Sweep {
 
   /// Scores [B, H, C] of the rows, with the running statistics.
   Tensor scores(const Tensor& x_BD) const;
-  /// Per head the share of rows named right.
+  /// Per head the share of rows classified correctly.
   std::vector<double> accuracy(const Tensor& x_ND, const Tensor& labels) const;
 };
 
 /// Trains all heads from `start_CD` and zero biases: batch norm without affine (PyTorch's BatchNorm1d: biased variance
 /// in the batch, unbiased in the running one), mean cross-entropy, AdamW whose decay leaves the bias alone, learning
 /// rates rising linearly over the warm-up and falling along half a cosine to 0. `order(epoch)` gives the rows of an
-/// epoch (int64, host); what doesn't fill a batch at its end is left out, unless the epoch is smaller than a batch.
-/// Gradients are written out, so there is no graph; all heads share one product per batch.
+/// epoch (int64, host); a partial batch at its end is left out, unless the epoch is smaller than a batch. Gradients are
+/// written out, so there is no graph; all heads share one product per batch.
 Sweep train_sweep(const Tensor& train_ND, const Tensor& labels, const Tensor& start_CD, const SweepOptions& options,
                   const std::function<Tensor(int64_t epoch)>& order);
 

@@ -8,7 +8,7 @@
 
 namespace flowrun::model {
 
-/// What the linear layer sees.
+/// The input of the linear layer.
 ///   mean   the mean of the patches' raw output of the last block, after a layer norm of the classifier's own (MAE's fine-tuning)
 ///   cls    the class token after the encoder's final layer norm
 enum class Pooling { mean, cls };
@@ -47,7 +47,7 @@ class Classifier final : public Head {
 };
 
 /// Scores [B, classes] of images [B, C, H, W] in at least float32. `drop_path` of draw_drop_path, or undefined. With
-/// Pooling::mean the encoder's final norm has no share, so it gets no gradient. Throws std::invalid_argument if pooling
+/// Pooling::mean the encoder's final norm is not used, so it gets no gradient. Throws std::invalid_argument if pooling
 /// is cls and there is no class token.
 Tensor classify(const Encoder& encoder, const Classifier& classifier, const Tensor& images_BCHW, const Tensor& drop_path);
 

@@ -15,12 +15,12 @@ struct ConvPredictorConfig {
   int64_t groups = 16;
   int64_t kernel = 3;       ///< odd
   int64_t out_width = 768;  ///< O
-  double noise = 0.01;      ///< deviation of what stands at hidden positions
+  double noise = 0.01;      ///< standard deviation of the noise at hidden positions
 };
 
 /// The visible patches take their places in the grid, hidden places get Gaussian noise; then, `depth` times, a grouped
-/// convolution, a layer norm over channels without gain (eps 1e-5) and GELU, added to what came in where widths agree;
-/// at last a linear layer. The class token is not used.
+/// convolution, a layer norm over channels without gain (eps 1e-5) and GELU, added to its input if the widths agree; a
+/// linear layer comes last. The class token is not used.
 class ConvPredictor final : public Predictor {
  public:
   /// Throws std::invalid_argument unless the groups divide both widths and the kernel is odd.
@@ -31,7 +31,7 @@ class ConvPredictor final : public Predictor {
   bool draws() const override { return config_.noise > 0; }
   std::optional<Cost> cost(const Pass& pass) const override;
 
-  /// The noise depends on in.noise, the shape and the kind of device alone. [B, R, M, O].
+  /// The noise depends only on in.noise, the shape and the kind of device. [B, R, M, O].
   Tensor predict(const PredictorInputs& in) const override;
   /// The same with the grid's content given: x_BND [B, N, D] -> [B, N, O].
   Tensor decode(const Tensor& x_BND) const;

@@ -13,7 +13,7 @@ struct Block {
 };
 
 /// A block over `rows` tokens whose queries, projection and MLP take the last `out` of them. Kept: the input of each norm
-/// and layer, the layers' copies in the type of products, and what the attention attends with.
+/// and layer, the layers' copies in the type of products, and queries, keys and values of the attention.
 Cost block_cost(const Block& block, double rows, double out) {
   const double d = block.width, h = block.hidden, e = block.element;
   Cost cost;

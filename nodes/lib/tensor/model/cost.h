@@ -13,7 +13,7 @@ namespace flowrun::model {
 /// `element`: bytes of a number in products, 4, or 2 under bf16. What stays float32 (the residual stream, norms) takes 4.
 ///
 /// `blocks` blocks of an encoder over `patches` of an image's patches and the tokens before them. A pass without
-/// gradients keeps nothing: take `working` alone.
+/// gradients keeps nothing: use only `working`.
 Cost encoder_cost(const VitConfig& config, double patches, int64_t blocks, int element);
 Cost classifier_cost(const ClassifierConfig& config);
 /// `prefix`: tokens that the encoder hands on beside the visible patches (1: class token, or 0); of a cross predictor

@@ -22,7 +22,7 @@ constexpr std::array wrappers = {"module.", "model.", "student.", "teacher.", "t
                                  // torch.compile, FSDP
                                  "_orig_mod.", "_fsdp_wrapped_module."};
 
-/// Takes off what training programs put before every name.
+/// Removes prefixes that training programs put before every name.
 std::string strip_wrappers(std::string name) {
   for (bool found = true; found;) {
     found = false;
@@ -40,7 +40,8 @@ bool is_ignored(const std::string& name) {
   return std::regex_match(name, others);
 }
 
-/// Of a training checkpoint with both sides: the side that is evaluated. Empty: the file has one model.
+/// The prefix of the model that is evaluated, in a training checkpoint with student and teacher. Empty: the file has
+/// one model.
 std::string side_to_take(const NamedTensors& tensors) {
   const auto has = [&](const char* prefix) {
     return std::any_of(tensors.begin(), tensors.end(), [&](const auto& entry) { return entry.first.starts_with(prefix); });
@@ -105,7 +106,7 @@ void join_attention(NamedTensors& tensors) {
   }
 }
 
-/// Adds what LoRA trained to the weights, so that the file is of a plain encoder.
+/// Merges LoRA's additions into the weights, so that the file holds a plain encoder.
 void merge_lora(NamedTensors& tensors, double scale) {
   for (auto it = tensors.begin(); it != tensors.end();) {
     const std::string name = it->first;

@@ -1,4 +1,4 @@
-// Weights of vision transformers under other projects' names, as timm's names, which ours are.
+// Converts other projects' names of weights of vision transformers to timm's names, which Flowrun uses.
 #pragma once
 
 #include <map>
@@ -12,33 +12,33 @@ namespace flowrun::model {
 
 using NamedTensors = std::map<std::string, Tensor>;
 
-/// A file of weights. `notes` is what Flowrun writes beside them: "heads", "norm_eps", "lora_scale".
+/// A file of weights. `notes` holds the values that Flowrun writes beside them: "heads", "norm_eps", "lora_scale".
 struct WeightsFile {
   NamedTensors tensors;
   std::map<std::string, double> notes;
 };
 
-/// Whose names a file has. `automatic` looks at the names.
+/// The project whose names a file has. `automatic` detects it from the names.
 ///   timm         also Flowrun's own checkpoints, MAE's (decoder_* is left out), I-JEPA's and DINOv2's: they differ by
 ///                prefixes ("module.", "backbone."), register_tokens, mask_token, block chunks. Of a training checkpoint with
 ///                student and teacher (DINOv2's) the teacher is taken, without its heads
 ///   huggingface  ViT, ViT-MAE (its decoder is left out), DINOv2, DINOv2 with registers and I-JEPA of transformers: query, key and value apart
 enum class Layout { automatic, timm, huggingface };
 
-/// What a file holds, in timm's names; what LoRA trained is added to the weights.
+/// The contents of a file, in timm's names, with LoRA's additions merged into the weights.
 struct Imported {
   NamedTensors tensors;
-  std::vector<std::string> ignored;  ///< known to be no part of an encoder: decoder, heads, mask token
+  std::vector<std::string> ignored;  ///< known not to belong to an encoder: decoder, heads, mask token
   std::map<std::string, double> notes;
 };
 Imported to_timm_names(const WeightsFile& file, Layout layout);
 
-/// The architecture that the tensors have. Throws std::invalid_argument that names the tensor that is missing or odd,
-/// and when the number of heads is neither given (> 0), nor noted in the file, nor that of a published ViT of this width
-/// (heads 64 wide; 80 for ViT-H and 88 for ViT-g).
+/// The architecture that the tensors have. Throws std::invalid_argument that names a missing or odd tensor, and when the
+/// number of heads is neither given (> 0), nor noted in the file, nor that of a published ViT of this width (heads 64
+/// wide; 80 for ViT-H and 88 for ViT-g).
 VitConfig infer_config(const Imported& imported, int64_t heads);
 
-/// What became of a file.
+/// The result of importing a file.
 struct ImportReport {
   int64_t matched = 0, parameters = 0;  ///< of the model
   std::vector<std::string> missing;     ///< of the model, not in the file

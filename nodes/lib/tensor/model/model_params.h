@@ -10,7 +10,7 @@
 
 namespace flowrun {
 
-/// "blocks" and "out" of the predictors: what is predicted, and how wide it is.
+/// "blocks" and "out" of the predictors: the blocks to predict, and the width of the output.
 struct PredictorOutput {
   std::vector<int64_t> blocks;
   int64_t out = 0;
@@ -24,7 +24,8 @@ struct PredictorOutput {
   int64_t width(int64_t encoder_width) const { return out > 0 ? out : static_cast<int64_t>(blocks.size()) * encoder_width; }
 };
 
-/// The seed of a model's initial weights: models of different names begin differently, whatever else there is.
+/// The seed of a model's initial weights: models of different names have different initial weights, independent of
+/// other models.
 uint64_t weight_seed(const OpenContext& context);
 
 /// Throws NodeError when the training data have more classes than a head, as far as the labels' table is known.

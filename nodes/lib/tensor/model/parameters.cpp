@@ -19,8 +19,8 @@ constexpr double kCut = 2.0;
 
 thread_local bool shapes_only = false;
 
-/// Calls draw(i, bits) for i in 0, 4, 8, … with the four words of one Philox block: number i of a parameter is made of
-/// the block that holds draw i, whatever came before.
+/// Calls draw(i, bits) for i in 0, 4, 8, … with the four words of one Philox block: number i of a parameter is made
+/// from the block that holds draw i, independent of earlier draws.
 template <typename Draw>
 void for_each_four(const Rng& rng, int64_t count, Draw draw) {
   for (int64_t i = 0; i < count; i += 4) {

@@ -11,7 +11,7 @@
 
 namespace flowrun::model {
 
-/// What a parameter is, as far as its first values are concerned.
+/// The kind of a parameter, which decides its initial values.
 enum class Init {
   linear,    ///< weight of a linear layer, [out, in]
   residual,  ///< weight of the last linear layer of a sub-block (attention projection, fc2), [out, in]
@@ -42,7 +42,7 @@ struct Parameter {
   double value_at_first = 0;  ///< of a constant; or the deviation of Init::normal
 };
 
-/// While it lives, the Parameters that this thread makes have shapes but no values and take no memory: to look at a model.
+/// While it lives, Parameters made by this thread have shapes but no values, and need no memory: for inspecting a model.
 /// Drawing, copying and moving values does nothing for them; passes can't be run.
 class ShapesOnly {
  public:
@@ -83,8 +83,8 @@ class Parameters {
   /// Number of scalars in all parameters.
   int64_t count() const;
 
-  /// Draws all values. Those of a parameter depend on (seed, family, its name, its shape, scheme) alone: not on what
-  /// else there is, nor on order, device or threads. Drawn in float64, then rounded to the parameter's type.
+  /// Draws all values. The values of a parameter depend only on (seed, family, its name, its shape, scheme): not on
+  /// other parameters, order, device or threads. Drawn in float64, then rounded to the parameter's type.
   void initialise(uint64_t seed, InitScheme scheme = InitScheme::ijepa);
 
   /// Copies values by name. Throws std::invalid_argument unless names and shapes are the same on both sides.
@@ -95,9 +95,9 @@ class Parameters {
   /// Moves every value. Gradients and handles taken before keep the old storage.
   void to(at::Device device, at::ScalarType dtype);
   void set_requires_grad(bool on);
-  /// Gradients for what an optimiser trains: all, or where there are additions of LoRA, those alone.
+  /// Enables gradients of the parameters that an optimizer trains: all, or only LoRA's additions if there are any.
   void set_trainable();
-  /// Forgets the gradients: the next backward pass allocates fresh ones.
+  /// Drops the gradients: the next backward pass allocates new ones.
   void zero_grad();
 
  private:

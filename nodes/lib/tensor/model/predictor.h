@@ -7,7 +7,7 @@
 
 namespace flowrun::model {
 
-/// What every kind of predictor may use.
+/// The inputs of every kind of predictor.
 struct PredictorInputs {
   Tensor cls_B1D;                ///< undefined without a class token
   Tensor patch_BKD;              ///< visible patches after the encoder's final norm

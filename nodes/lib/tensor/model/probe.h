@@ -10,14 +10,14 @@
 
 namespace flowrun::model {
 
-/// What one head is.
+/// The kind of a head.
 ///   linear           batch norm without affine, then a linear layer                                    x [B, D]
 ///   attentive        V-JEPA's attentive classifier of depth 1: a learned query attends to all tokens   x [B, S, D]
 ///   segment_linear   a linear layer on each patch token                                                x [B, N, D]
 ///   segment_block    one transformer block over the patch tokens before that layer                     x [B, N, D]
 enum class ProbeKind { linear, attentive, segment_linear, segment_block };
 
-/// The label of pixels that have none.
+/// The label of pixels without a class.
 inline constexpr int64_t kIgnored = 255;
 
 /// The names above; throws std::invalid_argument that lists them.
@@ -26,15 +26,15 @@ ProbeKind probe_kind(std::string_view name);
 struct ProbeConfig {
   ProbeKind kind = ProbeKind::linear;
   int64_t classes = 0;
-  int64_t width = 0;                ///< D of what comes in
+  int64_t width = 0;                ///< D of the input
   int64_t attention_heads = 1;      ///< of attentive and segment_block
   double mlp_ratio = 4;             ///< of attentive and segment_block
   double norm_eps = 1e-6;           ///< of layer norms
   std::vector<double> lrs, decays;  ///< head h has lrs[h / decays.size()] and decays[h % decays.size()]
 };
 
-/// All heads begin with the same weights, so they differ by learning rate and decay alone. Thread rule as for Vit, but
-/// for move_statistics().
+/// All heads have the same initial weights, so they differ only by learning rate and decay. Thread rule as for Vit,
+/// except for move_statistics().
 class Probe final : public Module {
  public:
   static constexpr const char* kind = "probe";
@@ -56,14 +56,15 @@ class Probe final : public Module {
 
   /// Batch norm of features that a linear head takes, by the running statistics. eps 1e-6.
   Tensor normalise(const Tensor& x_BD) const;
-  /// By the batch's own statistics: mean and (unbiased, as PyTorch's) variance [2, D] are for move_statistics().
+  /// The same by the batch's own statistics: mean and (unbiased, as PyTorch's) variance [2, D] are for
+  /// move_statistics().
   struct Normalised {
     Tensor x_BD, statistics_2D;
   };
   Normalised normalise_by_itself(const Tensor& x_BD) const;
   /// Moves the running statistics to those of a batch, with momentum 0.1.
   void move_statistics(const Tensor& statistics_2D);
-  /// Running mean and variance [D]; undefined but for linear.
+  /// Running mean and variance [D]; only for linear, otherwise undefined.
   Tensor running_mean() const { return buffers_.size() > 0 ? buffers_[0] : Tensor(); }
   Tensor running_variance() const { return buffers_.size() > 0 ? buffers_[1] : Tensor(); }
 

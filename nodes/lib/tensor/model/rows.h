@@ -7,7 +7,8 @@ namespace flowrun::model {
 
 /// Rows of each image: x_BND [B, N, D] (or a row slice of a longer sequence), index [B, …] int64 -> [B, …, D].
 ///
-/// Throws std::out_of_range for an index outside [0, N) if the indices are on the host; on a device they are trusted.
+/// Throws std::out_of_range for an index outside [0, N) if the indices are on the host; on a device they are not
+/// checked.
 Tensor gather_rows(const Tensor& x_BND, const Tensor& index);
 
 /// The same where an image has several rows of indices, side by side: index [B r, …] -> [B r, …, D].

@@ -18,14 +18,15 @@ namespace {
 /// [B, S, D] -> [B, H, S, E], a view.
 Tensor to_heads(const Tensor& x_BSD, int64_t heads) { return x_BSD.unflatten(-1, {heads, x_BSD.size(-1) / heads}).transpose(1, 2); }
 
-/// The first axis, which is made of heads `each` wide, with zeros up to `wide` in each: a layer's weight gives them then.
+/// Pads the first axis, which consists of heads `each` wide, with zeros up to `wide` in each: a layer with that weight
+/// then outputs padded heads.
 Tensor wider_rows(const Tensor& weight, int64_t each, int64_t wide) {
   if (each == wide) return weight;
   const Tensor heads = weight.unflatten(0, {-1, each});
   return (weight.dim() == 1 ? at::constant_pad_nd(heads, {0, wide - each}) : at::constant_pad_nd(heads, {0, 0, 0, wide - each})).flatten(0, 1);
 }
 
-/// The same of the second axis: a layer's weight then takes them, and passes over the zeros' places.
+/// The same for the second axis: a layer with that weight then accepts padded heads, and ignores the zeros.
 Tensor wider_columns(const Tensor& weight, int64_t each, int64_t wide) {
   if (each == wide) return weight;
   return at::constant_pad_nd(weight.unflatten(1, {-1, each}), {0, wide - each}).flatten(1, 2);
@@ -79,7 +80,7 @@ Blocks::Places Blocks::add_block(Parameters& parameters, int64_t block) const {
   return place;
 }
 
-/// A is drawn, B is zero: at first the addition is nothing.
+/// A is drawn, B is zero: the addition is zero at first.
 size_t Blocks::add_lora(Parameters& parameters, const std::string& name, int64_t out, int64_t block) const {
   const size_t place = parameters.add(name + ".lora_a", {config_.lora_rank, config_.width}, Init::kaiming, static_cast<int>(block) + 1);
   parameters.add(name + ".lora_b", {out, config_.lora_rank}, Init::zeros);
@@ -97,7 +98,7 @@ Stream Blocks::branch(const Parameters& p, const Tensor& x, const Tensor& in, co
   return {.x = x, .branch = at::linear(in, weight), .bias = p[bias], .spend = true};
 }
 
-/// Stochastic depth, and what is read out of a branch.
+/// Stochastic depth, and the tap of a branch.
 void Blocks::finish(Stream& stream, const Tensor* keep, Tensor* tapped) {
   if (!keep && !tapped) return;
   if (stream.bias.defined()) stream.branch = stream.branch.add(stream.bias), stream.bias.reset();

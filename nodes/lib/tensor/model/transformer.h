@@ -15,15 +15,15 @@ namespace flowrun::model {
 struct BlocksConfig {
   int64_t depth = 12, width = 384, heads = 6;
   double mlp_ratio = 4, norm_eps = 1e-6;
-  double layer_scale = 0;  ///< first value of the gains behind both sub-blocks (CaiT, DINOv2); 0: none
+  double layer_scale = 0;  ///< initial value of the gains after both sub-blocks (CaiT, DINOv2); 0: none
   int64_t lora_rank = 0;   ///< rank of the trained addition to qkv and proj (LoRA); 0: none
   double lora_alpha = 16;  ///< the addition weighs lora_alpha / lora_rank
-  /// A head is computed as if its width were a multiple of this, with zeros in the places more: fast attention kernels take such
-  /// widths alone, and pad each query, key and value otherwise. 0: 8 where a GPU computes in half precision, else 1.
+  /// A head is computed as if its width were a multiple of this, with zeros in the places more: fast attention kernels need such
+  /// widths, and pad each query, key and value otherwise. 0: 8 where a GPU computes in half precision, else 1.
   int64_t head_multiple = 0;
 };
 
-/// What can be read out of a block (data2vec calls them targets types; Bootleg compares them).
+/// The tensors that can be read from a block (data2vec calls them target types; Bootleg compares them).
 enum class Tap {
   output,     ///< the residual stream behind the block
   middle,     ///< the residual stream between attention and MLP
@@ -43,16 +43,16 @@ class Blocks {
   Blocks(Parameters& parameters, const BlocksConfig& config);
 
   struct Options {
-    /// Stochastic depth: what the branches of attention and MLP are multiplied with, [B, 1, 1] each (0, or 1 over the
-    /// chance of staying); null: both stay.
+    /// Stochastic depth: factors of the attention branch and the MLP branch, [B, 1, 1] each (0, or 1 over the chance of
+    /// staying); null: both stay.
     const Tensor* attention_keep = nullptr;
     const Tensor* mlp_keep = nullptr;
-    /// Where to put what `tap` names, [B, S, D]; null: nowhere.
+    /// Destination of the tensor that `tap` names, [B, S, D]; null: not stored.
     Tensor* tapped = nullptr;
     Tap tap = Tap::output;
   };
 
-  /// Takes the stream [B, S, D] through block `block` (from 0). What the MLP adds is left for the next norm to add.
+  /// Takes the stream [B, S, D] through block `block` (from 0). The next norm adds the MLP's output.
   void run(const Parameters& parameters, int64_t block, kernels::Stream& stream, const Options& options) const;
   void run(const Parameters& parameters, int64_t block, kernels::Stream& stream) const { run(parameters, block, stream, Options()); }
 
@@ -63,7 +63,7 @@ class Blocks {
   int64_t depth() const { return config_.depth; }
 
  private:
-  /// Where a block's parameters are. A bias stands behind its weight.
+  /// Indices of a block's parameters. A bias follows its weight.
   struct Places {
     size_t norm1, qkv, proj, ls1, norm2, fc1, fc2, ls2;
     size_t qkv_lora, proj_lora;  // A [rank, in]; B [out, rank] stands behind it

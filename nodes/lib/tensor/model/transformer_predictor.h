@@ -12,7 +12,7 @@ namespace flowrun::model {
 struct TransformerPredictorConfig {
   int64_t grid = 14;            ///< patches per side
   int64_t encoder_width = 384;  ///< D
-  int64_t width = 192;          ///< P; the paper takes D / 2
+  int64_t width = 192;          ///< P; D / 2 in the paper
   int64_t depth = 10;
   int64_t heads = 16;
   int64_t registers = 4;
@@ -22,7 +22,7 @@ struct TransformerPredictorConfig {
   bool joint = false;  ///< all regions in one sequence, in place of one sequence for each
 };
 
-/// Predicts each region by itself, from registers, class token, visible patches and one mask token per target patch
+/// Predicts each region separately, from registers, class token, visible patches and one mask token per target patch
 /// (appendix of the Bootleg paper): regions are separate entries of the batch and never see each other. `joint` puts
 /// the mask tokens of all regions into one sequence, those that two regions share twice.
 ///

@@ -1,4 +1,4 @@
-// The vision transformer that is trained (student), copied (teacher) and evaluated.
+// The vision transformer: trained as the student, copied as the teacher, and evaluated.
 #pragma once
 
 #include <memory>
@@ -25,7 +25,7 @@ struct VitConfig {
   double norm_eps = 1e-6;
   int64_t channels = 3;
   bool learned_positions = false;  ///< a table that is trained, in place of the sine-cosine one
-  double layer_scale = 0;          ///< first value of the gains behind the sub-blocks; 0: none
+  double layer_scale = 0;          ///< initial value of the gains after the sub-blocks; 0: none
   double drop_path = 0;            ///< chance that a branch of the last block is left out, rising linearly from 0 at the first
   int64_t lora_rank = 0;           ///< of what is added to the attention's weights; 0: none
   double lora_alpha = 16;
@@ -75,9 +75,9 @@ class Vit final : public Encoder {
   Tokens encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK, const Options& options) const;
   Tokens encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK) const { return encode_visible(images_BCHW, visible_BK, Options()); }
 
-  /// The teacher's pass: what `tap` names of blocks (1-based, increasing), patch rows only: [B, N, D] each, views of
-  /// the whole sequence. Blocks after the last one asked for do not run. With `norm_last` the final layer norm is
-  /// applied to the output of the last block of the model, if that is asked for.
+  /// The teacher's pass: the tensor that `tap` names, of blocks (1-based, increasing), patch rows only: [B, N, D] each,
+  /// views of the whole sequence. Blocks after the last one asked for do not run. With `norm_last` the final layer norm
+  /// is applied to the output of the last block of the model, if that is asked for.
   std::vector<Tensor> hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap = Tap::output,
                              bool norm_last = false) const override;
 
@@ -104,7 +104,7 @@ class Vit final : public Encoder {
 
 /// What timm's VisionTransformer(class_token, reg_tokens, no_embed_class=True, num_classes=0, init_values where there is
 /// layer scale) loads with all keys matched: the parameters, LoRA's additions merged, and the position table as
-/// pos_embed [1, N, D]. Shares storage with the model where nothing is merged.
+/// pos_embed [1, N, D]. Shares storage with the model if nothing is merged.
 std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit);
 
 }  // namespace flowrun::model

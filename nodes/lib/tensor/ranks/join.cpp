@@ -1,4 +1,4 @@
-// Meeting the other ranks: the store through which they find each other, and the process groups (PyTorch's c10d).
+// Joining the other ranks: the store through which they find each other, and the process groups (PyTorch's c10d).
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
@@ -26,9 +26,9 @@
 #include "nodes/lib/tensor/ranks/group.h"
 #include "nodes/lib/tensor/ranks/pulse.h"
 
-/// In place of the C library's, for the whole process: addresses stay numbers. c10d's sockets ask for the names of all they
-/// connect to or accept, for log lines, and the thread that serves the store waits for the answers: a name server that is slow
-/// or can't be reached holds up all ranks, seconds at a time (pytorch/pytorch issue 159007).
+/// Replaces the C library's function in the whole process: addresses stay numbers. c10d's sockets look up the name of every
+/// peer, for log lines, and the thread that serves the store waits for the answers: a slow or unreachable name server delays
+/// all ranks, seconds at a time (pytorch/pytorch issue 159007).
 extern "C" int getnameinfo(const sockaddr* address, socklen_t length, char* host, socklen_t host_room, char* service, socklen_t service_room,
                            int flags) {
   static const auto of_libc = reinterpret_cast<decltype(&getnameinfo)>(dlsym(RTLD_NEXT, "getnameinfo"));
@@ -41,10 +41,10 @@ namespace {
 using c10d::Store;
 using std::chrono::milliseconds;
 
-/// Longer than a third of a year is for ever, and clocks can't count to it.
+/// Longer than a third of a year counts as for ever: clocks can't count further.
 milliseconds timeout_of(const Launch& launch) { return milliseconds(static_cast<int64_t>(std::min(launch.timeout, 1e7) * 1000)); }
 
-constexpr milliseconds grace{2000};  // within which c10d itself says what is wrong
+constexpr milliseconds grace{2000};  // within which c10d itself reports what is wrong
 
 /// Whether a socket may be bound to what the name stands for, so that other machines still reach it: a number, or a name with one
 /// address that isn't this machine's loop (Debian gives a machine's own name 127.0.1.1).
@@ -66,7 +66,7 @@ std::optional<int> listen_at(const std::string& host, int port) {
   if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0 || found == nullptr) return {};
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> all(found, &::freeaddrinfo);
   if (!is_for_all(host, *found)) return {};
-  // "localhost" may be both ::1 and 127.0.0.1: whoever connects tries both.
+  // "localhost" may be both ::1 and 127.0.0.1: clients try both.
   for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
     const int yes = 1, fd = ::socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) continue;
@@ -101,7 +101,7 @@ class Group final : public TensorRanks {
   }
 
   ~Group() override {
-    // The others find out that this rank has left, and ask why.
+    // The others notice that this rank has left, and ask for the reason.
     gradients_.reset(), control_.reset();
     if (has_failed_ && launch().hosts_store) until_all_know(store_, launch());
   }
@@ -244,7 +244,7 @@ class Group final : public TensorRanks {
       try {
         absent = diagnosis(asking_, launch()) + "; ";
       } catch (const std::exception&) {
-        // The error itself must do.
+        // Only the error itself is known then.
       }
       throw RankError("the ranks met, but can't connect: " + absent + place_of(launch()) + ": " + first_line(error.what()) +
                       "\n  GLOO_SOCKET_IFNAME (and NCCL_SOCKET_IFNAME) name the network interface to use");
@@ -253,13 +253,13 @@ class Group final : public TensorRanks {
 
   void add_nccl(c10d::ProcessGroup& group, const c10::intrusive_ptr<Store>& store) const;
 
-  /// An all-reduce of a GPU whose peer is gone never ends, and whoever waits for its stream waits with it: the end of the run,
-  /// until NCCL's watchdog ends the process.
+  /// A GPU's all-reduce whose peer is gone never ends, and everything that waits for its CUDA stream hangs with it, until
+  /// NCCL's watchdog ends the process.
   void abandon_exchange() noexcept {
     if (!gradients_ || !exchanges_on_gpu_) return;
     try {
       gradients_->abort();
-    } catch (const std::exception&) {  // the failure itself is told already
+    } catch (const std::exception&) {  // the failure itself is reported already
     }
   }
 
@@ -276,7 +276,7 @@ class Group final : public TensorRanks {
 
   void add_up(Tensor mine);
 
-  c10::intrusive_ptr<Store> store_, asking_;  // the second for diagnoses alone: it may be left waiting
+  c10::intrusive_ptr<Store> store_, asking_;  // the second only for diagnoses: it may be left waiting
   std::optional<Pulse> pulse_;
   c10::intrusive_ptr<c10d::ProcessGroup> control_, gradients_;
   int64_t sums_ = 0;
@@ -292,7 +292,7 @@ void Group::add_up(Tensor mine) {
   const int whole = static_cast<int>(std::bit_floor(static_cast<unsigned>(world)));
   // Every message of the last 2^24 sums has a tag of its own; Gloo keeps tags of messages apart from those of collectives.
   const int tag = static_cast<int>(sums_++ % (1 << 24)) * 64;
-  constexpr int in = 62, out = 63;  // of ranks beyond; the others are rounds
+  constexpr int in = 62, out = 63;  // for ranks beyond; other tags are rounds
   struct Arrival {
     Tensor values;
     c10::intrusive_ptr<c10d::Work> work;
@@ -318,7 +318,7 @@ void Group::add_up(Tensor mine) {
     return;
   }
   const bool stands_for_another = rank + whole < world;
-  // Gloo's sender waits until the receiver has asked: all is asked for at once.
+  // Gloo's sender waits until the receiver has asked: so all receives are posted at once.
   std::vector<Arrival> rounds;
   std::optional<Arrival> other;
   if (stands_for_another) other = expect(rank + whole, in);

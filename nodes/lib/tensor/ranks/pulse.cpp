@@ -29,7 +29,7 @@ std::string failures(Store& store, const Launch& launch) {
   return out;
 }
 
-/// The other ranks that did not show themselves between two looks.
+/// The other ranks whose heartbeat did not change between two readings.
 std::vector<int> silent(const std::vector<std::string>& before, const std::vector<std::string>& after, const Launch& launch) {
   std::vector<int> out;
   for (int rank = 0; rank < launch.world; ++rank) {
@@ -74,7 +74,7 @@ void Pulse::beat() {
     try {
       store_->set(key("pulse", launch_.rank), bytes(now));
     } catch (const std::exception&) {
-      return;  // nobody there to tell
+      return;  // no other rank to tell
     }
     lock.lock();
     wakes_.wait_for(lock, interval, [&] { return over_; });
@@ -102,7 +102,7 @@ std::string ask_all(Store& store, const Launch& launch) {
     if (!failed.empty()) return failed;
     std::this_thread::sleep_for(milliseconds(500));
   }
-  // A live rank shows itself in every interval; on a busy machine it may miss some.
+  // A live rank beats in every interval; on a busy machine it may miss some.
   const std::vector<std::string> before = pulses(store, launch);
   std::vector<std::string> after;
   std::vector<int> lost;
@@ -162,7 +162,7 @@ void until_all_know(const c10::intrusive_ptr<Store>& store, const Launch& launch
   try {
     runs_within(20 * interval + patience, [store, launch] { watch_until_all_know(*store, launch); });
   } catch (const std::exception&) {
-    // Nothing is left to be read.
+    // No rank still has to read.
   }
 }
 

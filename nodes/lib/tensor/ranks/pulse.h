@@ -1,4 +1,4 @@
-// What ranks show each other through the store while they train, and what that says when an exchange fails.
+// Heartbeats: ranks publish their place in the store while they train, for the diagnosis of a failed exchange.
 #pragma once
 
 #include <c10/util/intrusive_ptr.h>
@@ -15,10 +15,10 @@ class Store;
 
 namespace flowrun::ranks {
 
-/// Shows the others, once a second, that this process lives and where it is.
+/// Publishes, once a second, that this process lives and where it is.
 class Pulse {
  public:
-  /// `store`: a connection that nobody else uses.
+  /// `store`: a connection for this object only.
   Pulse(c10::intrusive_ptr<c10d::Store> store, const Launch& launch);
   ~Pulse();
   Pulse(const Pulse&) = delete;
@@ -39,14 +39,14 @@ class Pulse {
   std::thread thread_;
 };
 
-/// A call of the store has no end of its own where the process that serves it stands still. So each of these has one, and leaves
-/// a thread behind with its connection where it must.
+/// A call of the store never returns if the process that serves it hangs. So each of these functions has a time limit, and
+/// abandons a thread with its connection if it must.
 
 /// Tells the others why this rank ends.
 void tell_failure(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch, const std::string& why) noexcept;
 
-/// Names the ranks that failed or were silent lately, or else the place of each. Takes some seconds. `store`: a connection that
-/// nobody else uses.
+/// Names the ranks that failed or were silent lately, or else the place of each rank. Takes some seconds. `store`: a connection
+/// for this call only.
 std::string diagnosis(const c10::intrusive_ptr<c10d::Store>& store, const Launch& launch);
 
 /// The rank that serves the store, and the reason for its silence, for messages.

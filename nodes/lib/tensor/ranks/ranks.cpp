@@ -38,7 +38,7 @@ struct Shape {
   }
 };
 
-/// c10d advises to say when all parameters are used. That is up to the pipeline, and finding out costs little.
+/// c10d advises to declare when all parameters are used. That depends on the pipeline, and finding out costs little.
 class NoAdvice final : public c10::WarningHandler {
  public:
   void process(const c10::Warning& warning) override {
@@ -49,7 +49,7 @@ class NoAdvice final : public c10::WarningHandler {
 class Reduced final : public GradientExchange {
  public:
   Reduced(const RunInfo& run, std::vector<Tensor> parameters, std::vector<std::string> names) : ranks_(of(run)) {
-    // Gradients come in the reverse order: so do the buckets.
+    // Gradients become ready in reverse order; so the buckets are reversed.
     std::reverse(parameters.begin(), parameters.end());
     std::reverse(names.begin(), names.end());
     std::unordered_map<size_t, std::string> named;
@@ -57,7 +57,7 @@ class Reduced final : public GradientExchange {
     const auto [buckets, limits] = c10d::compute_bucket_assignment_by_size(
         parameters, {static_cast<size_t>(c10d::kDefaultFirstBucketBytes), static_cast<size_t>(c10d::kDefaultBucketBytesCap)});
     const std::vector<bool> sparse(parameters.size(), false);
-    // Which parameters a loss reaches is not asked of the user: those that it doesn't are found in its graph.
+    // Users need not declare which parameters a loss reaches: unreached ones are found in its graph.
     reducer_ =
         std::make_unique<c10d::Reducer>(std::move(parameters), buckets, ranks_.gradient_group(run.device), sparse, c10d::kDefaultBucketBytesCap,
                                         /*find_unused_parameters=*/true, /*gradient_as_bucket_view=*/false, std::move(named),
@@ -122,7 +122,7 @@ void average(const RunInfo& run, const std::vector<Tensor>& tensors, const std::
   }
 }
 
-/// Where the tensors of each owner lie when they are put one behind the other.
+/// The offsets of each owner's tensors when they are concatenated.
 class Rows {
  public:
   struct Part {
@@ -136,7 +136,7 @@ class Rows {
       parts_[owner].push_back({i, sizes[owner], tensors[i].numel()});
       longest_ = std::max(longest_, sizes[owner] += tensors[i].numel());
     }
-    // As much of each rank at a time as makes a bucket of all.
+    // Each rank's share of a piece, so that the shares of all ranks fill a bucket.
     piece_ = std::clamp<int64_t>((int64_t{32} << 20) / 4 / world, 1, std::max<int64_t>(longest_, 1));
   }
   int64_t longest() const { return longest_; }

@@ -1,5 +1,5 @@
-// What nodes do together with the other ranks of a run, on tensors. All of it is collective: every rank calls the same, in
-// the same order, on the device's thread. In a run of one process each is the identity.
+// Collective operations on tensors, for nodes. Every rank must make the same calls in the same order, on the device's
+// thread. In a run of one process each is the identity.
 #pragma once
 
 #include <functional>
@@ -21,10 +21,10 @@ int64_t most(const RunInfo& run, int64_t mine, const std::string& what);
 /// The rows of all ranks, rank after rank: [n, …] with the same trailing axes and type, n may differ, also be 0 (then `mine` may be
 /// undefined; if it is so on all ranks, the result is). On the device of the run. Throws RankError.
 Tensor rows(const RunInfo& run, const Tensor& mine, const std::string& what);
-/// The same of groups of rows, which it takes: `mine` is empty then.
+/// The same for lists of rows, which it consumes: `mine` is empty afterwards.
 Tensor rows(const RunInfo& run, std::vector<Tensor>& mine, const std::string& what);
 
-/// Gives every rank each tensor as its owner has it, in place; `owners` are ranks. The same shapes on all, one type. Throws
+/// Copies each tensor from its owner to every rank, in place; `owners` are ranks. The same shapes on all, one type. Throws
 /// RankError.
 void share(const RunInfo& run, const std::vector<Tensor>& tensors, const std::vector<int>& owners, const std::string& what);
 /// On rank 0 the tensors that the owners have, in the host's memory; on the others nothing. `mine` is undefined where another
@@ -32,10 +32,10 @@ void share(const RunInfo& run, const std::vector<Tensor>& tensors, const std::ve
 std::vector<Tensor> gather_to_first(const RunInfo& run, const std::vector<Tensor>& mine, const std::vector<Tensor>& like,
                                     const std::vector<int>& owners, const std::string& what);
 
-/// `work` will be done by all ranks before rank 0 looks at the run's state; it is collective. For nodes whose state lies on
-/// several ranks, in open().
+/// All ranks will do `work` before rank 0 reads the run's state; it is collective. For nodes whose state is spread over
+/// several ranks; call it in open().
 void on_snapshot(const RunInfo& run, std::function<void()> work);
-/// Does that work. False: it can't be done any more, since this rank has failed and the others don't know yet. Throws
+/// Does that work. False: it is no longer possible, since this rank has failed and the others don't know yet. Throws
 /// RankError.
 bool prepare_snapshot(const RunInfo& run);
 
@@ -49,7 +49,7 @@ class GradientExchange {
   virtual void backward(const Tensor& loss, bool last) = 0;
 };
 
-/// In a run of one process it only runs the passes. `parameters`: those that want a gradient, in the order of the forward
+/// In a run of one process it only runs the passes. `parameters`: those that need a gradient, in the order of the forward
 /// pass.
 std::unique_ptr<GradientExchange> gradient_exchange(const RunInfo& run, std::vector<Tensor> parameters, std::vector<std::string> names);
 

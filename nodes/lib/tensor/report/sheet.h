@@ -1,4 +1,4 @@
-// The picture of a contact sheet: what the crops are, what the student sees of them, what it has to predict.
+// The picture of a contact sheet: the crops, the patches that the student sees, and the patches that it predicts.
 #pragma once
 
 #include <array>
@@ -16,15 +16,15 @@ inline constexpr Colour paper = {255, 255, 255}, hidden_colour = {225, 225, 225}
 inline constexpr Colour region_colours[] = {{230, 159, 0}, {86, 180, 233}, {0, 158, 115}, {204, 121, 167},
                                             {213, 94, 0},  {0, 114, 178},  {240, 228, 66}};
 
-/// `a` with so much of `b`. What is hidden from the student keeps 12 % of its colour.
+/// `a` blended with that share of `b`. Hidden patches keep 12 % of their colour.
 Colour wash(const Colour& a, const Colour& b, int percent);
-/// A patch of which these regions are to be predicted.
+/// A patch that belongs to these target regions.
 Colour tinted(Colour colour, const std::vector<int>& regions);
 inline constexpr int hidden_percent = 88;
 
-/// One column for each of the first `count` images; rows: the crop; the crop with what is hidden from the student
-/// washed out; the crop with every target region in a colour of its own. Without masks, the first row alone. Small
-/// images are enlarged to about `side` pixels, each pixel a square. H W 3.
+/// One column for each of the first `count` images; rows: the crop; the crop with hidden patches washed out; the crop
+/// with every target region in a colour of its own. Without masks, the first row alone. Small images are enlarged to
+/// about `side` pixels, each pixel a square. H W 3.
 io::PixelBuffer contact_sheet(const ImageBatch& images, const Masks* masks, int64_t count, int side);
 
 }  // namespace flowrun

@@ -17,7 +17,7 @@
 namespace flowrun {
 namespace {
 
-/// Of all runs of the process, in the order in which they were made.
+/// For all runs of the process, in the order in which they were made.
 struct PutOff {
   std::mutex mutex;
   std::vector<const BeforeCheckpoint*> all;
@@ -35,8 +35,8 @@ std::string head_of(const std::string& name) {
   return name.substr(begin, name.find('.', begin) - begin);
 }
 
-/// The first array that is not finite, or "". Heads of a probe compete, and one that is lost only loses: it counts when none
-/// is left.
+/// The first array that is not finite, or "". Heads of a probe compete, and a head that diverges only loses: it counts when
+/// no head is left.
 std::string first_not_finite(const State& state) {
   std::set<std::string> heads, lost;
   std::string of_head;

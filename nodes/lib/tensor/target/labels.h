@@ -1,4 +1,4 @@
-// What nodes that train on labels ask of them.
+// Checks of labels, for nodes that train on them.
 #pragma once
 
 #include <string>

@@ -49,7 +49,7 @@ Tensor erase(const Tensor& images_BCHW, const std::vector<std::optional<io::Rect
 Tensor mix_images(const Tensor& images_BCHW, const Mix& mix);
 
 /// lambda y + (1 - lambda) flip(y), [B, classes] float32, where y is 1 - smoothing + smoothing / classes at the label
-/// and smoothing / classes elsewhere. A row whose label is no class holds no 1 - smoothing: check before.
+/// and smoothing / classes elsewhere. A row whose label is not a class has no 1 - smoothing: check before.
 Tensor mix_labels(const Tensor& labels_B, int64_t classes, double smoothing, double lambda);
 
 }  // namespace flowrun::supervised

@@ -8,8 +8,8 @@
 
 namespace flowrun::mim {
 
-/// Over what a target is standardised: the features of a token (layer norm without gain), the patches of an image
-/// (instance norm, data2vec), or not at all.
+/// The axis over which a target is standardised: the features of a token (layer norm without gain), the patches of an
+/// image (instance norm, data2vec), or none.
 enum class Over { features, tokens, none };
 
 struct ZScore {
@@ -22,7 +22,7 @@ struct ZScore {
 /// is.
 Tensor z_score(const Tensor& x, const ZScore& options = {});
 
-/// How several taps become one target: side by side, or their mean or sum.
+/// How several taps are merged into one target: side by side, or their mean or sum.
 enum class Merge { concat, mean, sum };
 
 struct TargetOptions {

@@ -1,4 +1,4 @@
-// What travels between device nodes: tensors on the device, freed when the last reader is done.
+// The types that travel between device nodes: tensors on the device, freed when the last reader is done.
 #pragma once
 
 #include <vector>
@@ -39,12 +39,12 @@ struct DeviceMasks {
   static void plan(const PlannedGroup& group, Planned& out) { Masks::plan(group, out); }
 };
 
-/// The smallest and the largest class among labels, as the host has seen them: then nobody has to ask the device.
+/// The smallest and the largest class among labels, as read on the host, so that no node has to ask the device.
 struct ClassRange {
   bool known = false;
   int64_t least = 0, most = -1;  // none at all: most < least
 
-  /// Where it isn't known, looks at the labels, for which the host waits; `ignored` is no class.
+  /// Reads the labels if the range isn't known, for which the host waits; `ignored` is not a class.
   ClassRange of(const Tensor& labels, int64_t ignored = INT64_MIN) const;
 };
 
@@ -81,7 +81,7 @@ struct Logits {
   void release() { values_BC.reset(); }
 };
 
-/// What the softmax of the scores should be: rows sum to 1.
+/// The target of the softmax of the scores: rows sum to 1.
 struct SoftLabels {
   static constexpr const char* type_name = "soft labels";
   Tensor values_BC;
@@ -109,10 +109,10 @@ struct Prediction {
 };
 struct Target {
   static constexpr const char* type_name = "target";
-  Tensor values;               // may still be in the making, on another stream
+  Tensor values;               // may still be computed, on another CUDA stream
   std::vector<int64_t> parts;  // names of the slices: block numbers
   Arrival arrival;
-  /// The values, for the current stream.
+  /// The values, safe to read on the current CUDA stream.
   const Tensor& ready() const {
     arrival.wait(values);
     return values;
@@ -124,7 +124,7 @@ struct Target {
 struct Loss {
   static constexpr const char* type_name = "loss";
   Tensor value;
-  bool has_value = true;  // false: it has a gradient, but its value is 0 and means nothing
+  bool has_value = true;  // false: it has a gradient, but its value is 0 and meaningless
   Tensor per_part;
   std::vector<int64_t> parts;
   void release() { value.reset(), per_part.reset(); }
@@ -144,12 +144,12 @@ struct EvalTokens {
   void release() { tokens_BSD.reset(), labels_B.reset(), maps_BHW.reset(); }
 };
 
-/// What H heads on frozen representations say of images whose truth is known.
+/// Predictions of H heads on frozen representations, for images with known truth.
 struct Predictions {
   static constexpr const char* type_name = "predictions";
   Tensor named_BH;  // int64 classes of the images
   Tensor labels_B;
-  Tensor confusion_HCC;  // of segmenting heads instead: pixels by truth and by what they are called
+  Tensor confusion_HCC;  // of segmenting heads instead: pixels by truth and by predicted class
   void release() { named_BH.reset(), labels_B.reset(), confusion_HCC.reset(); }
 };
 

@@ -26,7 +26,7 @@ State to_state(const std::vector<std::pair<std::string, Tensor>>& tensors) {
 
 Tensor to_tensor(const StateArray& array) {
   for (const auto& [type, text] : dtypes) {
-    // from_blob asks for writable memory; nobody writes.
+    // from_blob needs writable memory, but nothing writes to it.
     if (array.dtype == text) {
       return at::from_blob(
           const_cast<void*>(array.data.get()), array.shape, [keep = array.data](void*) {}, at::TensorOptions(type));
@@ -37,7 +37,7 @@ Tensor to_tensor(const StateArray& array) {
 
 bool is_finite(const StateArray& array) {
   if (!array.dtype.starts_with('F') || array.bytes == 0) return true;
-  // NaN comes through both.
+  // NaN propagates through both.
   const auto [least, most] = at::aminmax(to_tensor(array));
   return std::isfinite(least.item<double>()) && std::isfinite(most.item<double>());
 }

@@ -1,4 +1,4 @@
-// Faults of pipelines, found before anything runs; and what lowering makes of a valid one.
+// Faults of pipelines, found before anything runs; and the lowering of a valid one.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,5 @@
-// Pipeline files come from outside: whatever bytes they hold, the answer is a list of faults or a checked pipeline,
-// never a crash or another exception. Mutations are seeded, so that a failure can be repeated.
+// Pipeline files come from outside: for any bytes the result is a list of faults or a checked pipeline, never a crash
+// or another exception. Mutations are seeded, so that a failure can be repeated.
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 

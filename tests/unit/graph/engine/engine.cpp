@@ -113,7 +113,7 @@ TEST(Ledger, StaysWhenUnrelatedNodesAreAdded) {
   for (const auto& [name, bytes] : before.models()) EXPECT_EQ(after.models().at(name), bytes) << name;
 }
 
-// Nodes that lead to nothing that learns are not part of the ledger.
+// Nodes that lead to no model that learns are not part of the ledger.
 TEST(Ledger, LeavesOutWhatOnlyReports) {
   const ToyRun before = run_toy(training, serial());
   std::string text = training;
@@ -141,7 +141,7 @@ TEST(Ledger, FollowsTheStreamNameNotTheNodeName) {
   EXPECT_EQ(before.models(), pinned.models());
 }
 
-// A rank works on whole groups of every step; what the ranks enter in their ledgers adds up to what one alone enters.
+// A rank works on whole groups of every step; the ledgers of all ranks add up to that of a single process.
 TEST(Ranks, LedgersAddUp) {
   for (const int world : {2, 4}) {
     const ToyRun alone = run_toy(training, serial());
@@ -447,7 +447,7 @@ TEST(Statistics, CountEveryCall) {
   EXPECT_GE(nodes["learn"]["p95"].get<double>(), nodes["learn"]["p50"].get<double>());
 }
 
-/// Remembers which threads the engine announced for what.
+/// Remembers the threads that the engine announced, and their purpose.
 struct Watch final : DeviceRuntime {
   std::mutex mutex;
   std::set<std::thread::id> device, data;

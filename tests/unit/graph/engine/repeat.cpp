@@ -1,4 +1,4 @@
-// Steps of a run once more, out of their order, and a look at what the nodes make of them.
+// Repeats steps of a run, out of order, and observes the outputs of nodes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <mutex>

@@ -1,4 +1,4 @@
-// What a report is told of the samples of a step: the list must be what the engine really ran.
+// The list of a step's samples for reports: it must equal what the engine really ran.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <set>

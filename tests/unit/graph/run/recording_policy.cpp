@@ -9,7 +9,7 @@ namespace {
 
 using Choice = RecordingPolicy::Choice;
 
-/// What becomes of the next group of that shape, if every recording is good.
+/// The decision on the next group of that shape, if every recording is good.
 Choice next(RecordingPolicy& policy, const std::string& shape) {
   const RecordingPolicy::Decision decision = policy.next(shape);
   if (decision.choice == Choice::record) policy.recorded(shape);

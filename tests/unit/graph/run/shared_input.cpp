@@ -1,4 +1,4 @@
-// Runs that share their input equal what they are alone, however the others end.
+// Runs that share their input equal separate runs, however the others end.
 #include "graph/run/shared_input.h"
 
 #include <gmock/gmock.h>
@@ -19,7 +19,7 @@ std::string changed(const std::string& from, const std::string& to) {
   return text.replace(text.find(from), from.size(), to);
 }
 
-/// The leader's; what it does on the device is nobody else's. Without a mask, the others have their own.
+/// The leader's pipeline; its device nodes are its own. Without a mask, the others have their own masks.
 std::string input(bool mask) {
   if (mask) return training;
   std::string text = changed(R"(, "mask": "mask" })", " }");

@@ -1,4 +1,4 @@
-// Parsers of bytes from outside: whatever the bytes, the answer is a value or an Error, in bounded memory. Mutations are
+// Parsers of bytes from outside: for any bytes the result is a value or an Error, in bounded memory. Mutations are
 // seeded, so that a failure can be repeated; the sanitizer presets run the same tests.
 #include <gtest/gtest.h>
 #include <random>

@@ -126,7 +126,7 @@ TEST_F(ImageDecoderFiles, TruncationIsToldApartAndKept) {
       EXPECT_THROW(decoder_.decode(bytes, {}, out), TruncatedError) << name;
       try {
         EXPECT_TRUE(decoder_.decode(bytes, {.keep_truncated = true}, out).truncated) << name;
-        // What was in the buffer before must not show.
+        // The buffer's earlier contents must not show.
         std::fill(out.pixels.begin(), out.pixels.end(), 77);
         decoder_.decode(bytes, {.keep_truncated = true}, out);
         ImageDecoder().decode(bytes, {.keep_truncated = true}, again);
@@ -176,8 +176,8 @@ TEST_F(ImageDecoderFiles, OneFormatsDecoderNamesTheOther) {
   }
 }
 
-// What is shown of a picture that is shrunk while decoding, in pixels of the whole: to the left and above exact, and
-// never less than what was asked for.
+// The area shown of a picture that is shrunk while decoding, in pixels of the whole: exact to the left and above, and
+// never less than the request.
 TEST(ImageDecoder, ShrinksWhileBothSidesSuffice) {
   const Bytes bytes = test::encode_odd_jpeg(make_image(181, 250, 3, 1), {2, 2});
   ImageDecoder decoder;

@@ -95,7 +95,7 @@ TEST(PlainJpeg, LostPartsAreSeen) {
   EXPECT_FALSE(plain_jpeg(lost).empty()) << "one scan of all colours is a picture, if a coarse one";
 }
 
-// Whatever is changed: nothing is read outside, and what is called plain has its end.
+// After any change nothing is read outside, and a file called plain has its end marker.
 TEST(PlainJpeg, DamagedFilesThatArePlainAreNotCutOff) {
   const auto damage = [](const Bytes& seed, std::mt19937& random) {
     Bytes bytes = seed;

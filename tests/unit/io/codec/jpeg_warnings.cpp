@@ -1,4 +1,4 @@
-// Faults that libjpeg warns of: those that lose nothing are passed over, and the pixels are Pillow's; others are errors.
+// Faults that libjpeg warns of: faults that lose nothing are ignored, and the pixels equal Pillow's; others are errors.
 #include <gmock/gmock.h>
 #include <map>
 

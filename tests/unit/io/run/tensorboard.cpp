@@ -86,7 +86,7 @@ TEST(TensorBoard, EventsBehindAStepAreCut) {
     EventWriter(dir / "three").scalar("loss", 2, 0.25F, 1);
   }
   EXPECT_EQ(get_file(dir / name), get_file(dir / "three"));
-  // A torn tail, a damaged record, another program's file, one that is none.
+  // A torn tail, a damaged record, another program's file, a file that is not an event file.
   const std::string whole = get_file(dir / name);
   put_file(dir / name, whole + whole.substr(0, 9));
   put_file(dir / "events.out.tfevents.1.host", write("foreign", {9}));

@@ -1,4 +1,4 @@
-// Shards and their index from outside: whatever the bytes, the answer is a value or an Error. tests/fuzz goes deeper.
+// Shards and their index from outside: for any bytes the result is a value or an Error. tests/fuzz goes deeper.
 #include <gtest/gtest.h>
 #include <random>
 

@@ -1,4 +1,4 @@
-// What every registered type promises, whoever wrote it.
+// The promises of every registered type.
 #include <filesystem>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>

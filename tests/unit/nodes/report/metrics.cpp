@@ -35,7 +35,7 @@ class Reporter {
     std::filesystem::remove_all(folder_);
   }
 
-  /// What consumers of the step are told.
+  /// The values that consumers of the step get.
   Reports step(int64_t step, double loss) {
     Loss message;
     message.parts = {3, 5};
@@ -60,7 +60,7 @@ class Reporter {
     Reports reports;
     write_checkpoint(folder_ / "checkpoints", at(step, reports), NotFinite::refuse);
   }
-  /// What was done since this was asked last.
+  /// The calls since the last query.
   std::vector<std::string> done() const { return std::exchange(test::diary().lines, {}); }
   std::string text() const {
     std::ifstream in(folder_ / "metrics.jsonl");

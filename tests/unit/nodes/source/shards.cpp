@@ -13,7 +13,7 @@ namespace {
 
 namespace test_io = io::test;
 
-/// What a source gives, sample by sample.
+/// The outputs of a source, sample by sample.
 std::vector<std::pair<std::vector<uint8_t>, int64_t>> samples(const std::string& type, const std::string& params) {
   const auto node = test::make_node(type, params);
   const RunInfo run;

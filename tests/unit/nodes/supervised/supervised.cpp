@@ -33,7 +33,7 @@ Tensor normal(at::IntArrayRef shape, uint64_t item) {
 
 model::VitConfig encoder_config() { return {.image = kSide, .patch = 4, .width = 24, .depth = 2, .heads = 3, .registers = 2}; }
 
-/// First values would leave some terms at nothing.
+/// Initial values would leave some terms at zero.
 void shake(model::Parameters& parameters, uint64_t item) {
   const at::NoGradGuard no_grad;
   for (const model::Parameter& parameter : parameters) parameter.value.mul_(3).add_(normal(parameter.value.sizes(), ++item), 0.1);

@@ -1,5 +1,5 @@
 // Acceptance of the other mask generators: figures of their papers and of simulations of their code, made apart from
-// this one, and what every generator promises.
+// this one, and the promises of every generator.
 #include <algorithm>
 #include <cmath>
 #include <functional>

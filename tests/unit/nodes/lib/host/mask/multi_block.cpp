@@ -1,4 +1,4 @@
-// Acceptance of the masks: the figures of the paper's table of mask shapes and rates, and what masks promise.
+// Acceptance of the masks: the figures of the paper's table of mask shapes and rates, and the promises of masks.
 #include "nodes/lib/host/mask/multi_block.h"
 
 #include <algorithm>

@@ -10,7 +10,7 @@
 namespace flowrun {
 namespace {
 
-/// What the registered source emits for a sample.
+/// The output of the registered source for a sample.
 std::pair<std::vector<uint8_t>, int64_t> emit(const char* split, uint64_t sample, uint64_t run_seed = 0) {
   const auto node = test::make_node("source.synthetic", std::string("{\"split\": \"") + split + "\"}");
   Bytes bytes;

@@ -1,4 +1,4 @@
-// What the host does with a batch while the device has not copied it yet.
+// The host's accesses to a batch that the device has not copied yet.
 #include <ATen/ops/zeros.h>
 #include <cstring>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What a recording is worth, and what it costs the host: on a device that only writes down what it is asked to do.
+// The value of a recording, and its cost for the host: on a device that only logs its calls.
 #include "nodes/lib/tensor/device/recording.h"
 
 #include <ATen/autocast_mode.h>

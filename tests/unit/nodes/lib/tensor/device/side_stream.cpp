@@ -1,4 +1,4 @@
-// What is submitted where, and who waits for whom: on a device that only writes down what it is asked to do.
+// The CUDA streams of submitted work, and what waits for what: on a device that only logs its calls.
 #include "nodes/lib/tensor/device/side_stream.h"
 
 #include <ATen/ops/ones.h>

@@ -1,4 +1,4 @@
-// Sums over ranks that are threads of this process, which meet on the loopback.
+// Sums over ranks that are threads of this process, connected over the loopback.
 #include <arpa/inet.h>
 #include <cstdlib>
 #include <dlfcn.h>

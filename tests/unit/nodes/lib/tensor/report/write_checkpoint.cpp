@@ -22,7 +22,7 @@ class WriteCheckpoint : public testing::Test {
   ~WriteCheckpoint() override { std::filesystem::remove_all(folder_); }
 
   using Tensors = std::vector<std::pair<std::string, std::vector<float>>>;
-  /// What was said of a model "probe" that is `tensors`; empty: it was written.
+  /// The error for a model "probe" with `tensors`; empty: it was written.
   std::string refusal(int64_t step, const Tensors& tensors, NotFinite values = NotFinite::refuse) {
     std::vector<std::pair<std::string, Tensor>> named;
     for (const auto& [name, numbers] : tensors) named.emplace_back(name, at::tensor(numbers));
