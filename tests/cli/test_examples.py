@@ -46,7 +46,7 @@ class Examples(support.Folder):
             done = subprocess.run(command, capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
-    def test_installed_headers_are_all_that_a_plugin_needs(self):
+    def test_installed_headers_are_all_that_plugins_need(self):
         installed, moved = self.folder / "installed", self.folder / "moved"
         done = subprocess.run(["cmake", "--install", support.FLOWRUN.parents[1], "--prefix", installed], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
@@ -58,6 +58,15 @@ class Examples(support.Folder):
         done = subprocess.run([moved / "bin/flowrun", "plugin/pipeline.json", "--out", "run"], cwd=self.folder, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(len(self.history("run")), 10)
+        # A model of a new kind, and a node that takes any model with its face: two files, and none of Flowrun's.
+        self.build_example(self.folder / "models", f"-DCMAKE_PREFIX_PATH={moved}", source=EXAMPLES / "custom_model")
+        self.flowrun("models/pipeline.json", "--out", "models/run")
+        self.assertGreater(self.result("models/run")["knn"]["accuracy"], 0.1)
+        # The engine and the file of checkpoints know it as any other: a wrong face is named, weights come in.
+        err = self.flowrun("check", "models/pipeline.json", "--set", "known_projected.model=encoder", status=2).stderr
+        self.assertIn('known_projected: model must be a head, but "encoder" is a vit', err)
+        err = self.flowrun("models/pipeline.json", "--set", "projector.weights=models/pipeline.json", "--out", "x", status=1).stderr
+        self.assertIn("projector: models/pipeline.json: ", err)
 
     def build(self, name, text, *flags):
         (self.folder / f"{name}.cpp").write_text(text)

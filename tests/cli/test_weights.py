@@ -64,6 +64,51 @@ class Weights(support.Folder):
         said = self.evaluate({"file": "encoder.safetensors", "heads": 5}, "c", status=1).stderr
         self.assertIn("5 heads do not divide the width 24", said)
 
+    def test_every_model_takes_given_weights(self):
+        """What a run has made of each model is what another begins with; names and shapes are those of the model."""
+        self.train()
+        last = sorted((self.folder / "run/checkpoints").glob("step-*"), key=lambda p: int(p.name[5:]))[-1]
+        pipeline = support.training_pipeline(epochs=1, steps=1)
+        pipeline["nodes"]["update"]["lr"] = {"start": 0, "max": 0, "final": 0}
+        pipeline["nodes"]["save"]["every"] = "1 step"
+        for name in ("student", "predictor"):
+            pipeline["models"][name]["weights"] = str(last / f"{name}.safetensors")
+        self.flowrun(self.write(pipeline, "again.json"), "--out", "again")
+        for name in ("student", "predictor"):
+            self.assertEqual((self.folder / f"again/checkpoints/step-1/{name}.safetensors").read_bytes(), (last / f"{name}.safetensors").read_bytes())
+        log = (self.folder / "again/log.txt").read_text()
+        self.assertIn("student: ", log)
+        self.assertIn("predictor.safetensors: all ", log)
+        for name, file, said in (("predictor", last / "student.safetensors", "it is of another kind of model, or of another size"),
+                                 ("student", last / "predictor.safetensors", "patch_embed.proj.weight"),
+                                 ("predictor", "missing.safetensors", "cannot open missing.safetensors")):
+            err = self.flowrun("again.json", "--set", f"models.{name}.weights={file}", "--out", "x", status=1).stderr
+            self.assertIn(f"{name}: ", err)
+            self.assertIn(said, err)
+        err = self.flowrun("again.json", "--set", "models.predictor.width=32", "--out", "x", status=1).stderr
+        self.assertIn("predictor.safetensors", err)
+
+    def test_a_frozen_model_is_trained_by_nobody(self):
+        pipeline = support.training_pipeline(epochs=1)
+        pipeline["models"]["student"] |= {"frozen": True, "drop_path": 0.5}
+        self.write(pipeline)
+        err = self.flowrun("pipeline.json", "--out", "x", status=1).stderr
+        self.assertIn("update: the model student is frozen", err)
+        # Without it among the models of the update it runs, stays as it was, and drops nothing.
+        pipeline["nodes"]["update"]["models"] = ["predictor"]
+        pipeline["nodes"]["save"]["every"] = "1 step"
+        self.flowrun(self.write(pipeline), "--out", "run")
+        steps = sorted((self.folder / "run/checkpoints").glob("step-*"))
+        self.assertEqual(len({(step / "student.safetensors").read_bytes() for step in steps}), 1)
+        self.assertEqual(len({(step / "predictor.safetensors").read_bytes() for step in steps}), len(steps))
+        pipeline["models"]["student"]["drop_path"] = 0
+        self.flowrun(self.write(pipeline), "--out", "plain")
+        self.assertEqual(self.history("plain"), self.history("run"))
+        pipeline["models"]["teacher"]["of"] = "student"
+        pipeline["nodes"]["ema"] |= {"from": "predictor", "to": "student"}
+        err = self.flowrun(self.write(pipeline), "--out", "y", status=1).stderr
+        self.assertIn("ema: the model student is frozen", err)
+
     def safetensors(self, path, tensors):
         header, data = {}, b""
         for name, (shape, values) in tensors.items():
