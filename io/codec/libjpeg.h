@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <cstdio>  // jpeglib.h needs it
 #include <span>
-// jerror.h has the codes of libjpeg's messages.
+// jerror.h, which has the codes of libjpeg's messages, needs jpeglib.h before it.
 // clang-format off
-#include <jerror.h>
 #include <jpeglib.h>
+#include <jerror.h>
 // clang-format on
 
 #include "io/error.h"
