@@ -14,14 +14,14 @@ namespace flowrun {
 
 /// A part, or the pipeline itself as what holds the first parts.
 struct Part {
-  std::string name;               // by which it was first used
-  const Value* value = nullptr;   // checked: an object with "nodes"
-  const Value* parts = nullptr;   // those it names itself; null: none
-  const Part* outer = nullptr;    // of a part that is written within another or a pipeline: that one
-  std::vector<std::string> in;    // its input ports
-  std::vector<std::string> let;   // its parameters
+  std::string name;              // by which it was first used
+  const Value* value = nullptr;  // checked: an object with "nodes"
+  const Value* parts = nullptr;  // those it names itself; null: none
+  const Part* outer = nullptr;   // of a part that is written within another or a pipeline: that one
+  std::vector<std::string> in;   // its input ports
+  std::vector<std::string> let;  // its parameters
   bool sound = false;
-  Value owned;                    // of a part with a file of its own
+  Value owned;  // of a part with a file of its own
 
   /// "view takes: image, area (must be given), size = 224": for messages.
   std::string takes() const;

@@ -224,7 +224,8 @@ class Expander {
     } else if (in && in->is(Kind::object)) {
       for (const Member& port : in->members) add_input(use, outer, siblings, port, ports);
     } else if (in) {
-      faults_.error(in->where, use.name + ": in must be \"node\", \"node.port\", \"node.*\" or an object from input to source, not " + kind_name(in->kind));
+      faults_.error(in->where,
+                    use.name + ": in must be \"node\", \"node.port\", \"node.*\" or an object from input to source, not " + kind_name(in->kind));
       return;
     }
     std::vector<std::string> open;
@@ -295,7 +296,8 @@ class Expander {
     for (size_t i = first; i < flat_.size(); ++i) names.push_back(flat_[i].key.substr(use.prefix.size()));
     for (const Member& pin : pins->members) {
       if (std::find(names.begin(), names.end(), pin.key) == names.end()) {
-        faults_.error(pin.key_where, use.name + ": the part has no node \"" + pin.key + "\"", did_you_mean(pin.key, names) + "there are: " + join(names));
+        faults_.error(pin.key_where, use.name + ": the part has no node \"" + pin.key + "\"",
+                      did_you_mean(pin.key, names) + "there are: " + join(names));
       } else if (!pin.value.is(Kind::string)) {
         faults_.error(pin.value.where, use.name + ": the stream of " + pin.key + " must be a string: the name that keys its random numbers");
       }

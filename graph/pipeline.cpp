@@ -80,7 +80,8 @@ class Loader {
     const Value* extends = root.find("extends");
     for (const char* ports : {"in", "out"}) {
       if (const Value* found = extends ? nullptr : root.find(ports)) {
-        faults_.error(found->where, "a file with ports is a part of pipelines, not a pipeline", "name it in the \"parts\" of a pipeline, and use it there");
+        faults_.error(found->where, "a file with ports is a part of pipelines, not a pipeline",
+                      "name it in the \"parts\" of a pipeline, and use it there");
         return {};
       }
     }
@@ -106,9 +107,11 @@ class Loader {
     Value* object = owner(pipeline, path);
     if (!object) return;
     size_t at = first_;
-    if (const std::string& param = path.parts[at]; uses_part(*object) && at + 1 < path.parts.size() && !object->find(param) && param != "in" && param != "streams") {
+    if (const std::string& param = path.parts[at];
+        uses_part(*object) && at + 1 < path.parts.size() && !object->find(param) && param != "in" && param != "streams") {
       const std::string& user = path.parts[at - 1];
-      return faults_.error(path.where, "can't set \"" + path.text() + "\": " + user + " leaves " + param + " to the part", "set " + user + "." + param + " as a whole");
+      return faults_.error(path.where, "can't set \"" + path.text() + "\": " + user + " leaves " + param + " to the part",
+                           "set " + user + "." + param + " as a whole");
     }
     for (; at + 1 < path.parts.size(); ++at) {
       Value* next = step_into(*object, path.parts[at]);
@@ -188,7 +191,8 @@ class Loader {
       Value* all = section(base, "parts", object.where);
       for (const Member& member : object.members) {
         if (all->find(member.key)) {
-          faults_.error(member.key_where, "there is a part \"" + member.key + "\" already", "give it another name, and swap the nodes that shall use it");
+          faults_.error(member.key_where, "there is a part \"" + member.key + "\" already",
+                        "give it another name, and swap the nodes that shall use it");
         } else {
           all->put(member.key, member.key_where, member.value);
         }

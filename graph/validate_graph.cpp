@@ -173,7 +173,8 @@ class Connector {
     if (const Value* ports = parts_.find(name.node)) {
       if (ports->is(Kind::string)) return known(owner, n, ports->string + (name.has_port ? "." + name.port : ""), where);
       if (name.has_port && !ports->find(name.port)) {
-        faults_.error(where, owner + ": " + name.node + " has no output \"" + name.port + "\"", did_you_mean(name.port, ports->keys()) + provides(name.node));
+        faults_.error(where, owner + ": " + name.node + " has no output \"" + name.port + "\"",
+                      did_you_mean(name.port, ports->keys()) + provides(name.node));
         return false;
       }
       return is_sound(text);
@@ -566,7 +567,7 @@ class Connector {
 
   std::vector<const Value*> objects_;
   PartPorts parts_;
-  std::map<std::string, bool> sound_;                                                // of texts
+  std::map<std::string, bool> sound_;                                                 // of texts
   std::map<std::tuple<const Value*, std::string, std::string>, PortSource> of_part_;  // by the input's name and type
   const std::vector<std::string>& broken_;
   CheckedPipeline& p_;

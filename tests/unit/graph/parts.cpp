@@ -23,7 +23,8 @@ class Parts : public testing::Test {
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     directory_ = name;
     std::filesystem::create_directory(directory_ / "parts");
-    put("parts/view.json", R"({ "about": "a crop", "in": ["image", "bytes"], "out": { "image": "flip" }, "let": { "size": 8, "p": "$size", "area": null },
+    put("parts/view.json",
+        R"({ "about": "a crop", "in": ["image", "bytes"], "out": { "image": "flip" }, "let": { "size": 8, "p": "$size", "area": null },
       "nodes": { "crop": { "type": "C", "in": "in.bytes", "area": "$area" },
                  "view": { "type": "V", "in": { "image": "in.image", "region": "crop.region" }, "size": "$size" },
                  "flip": { "type": "F", "in": "view.*", "p": "p=${p}" } } })");
@@ -145,7 +146,8 @@ TEST_F(Parts, FilesAreSmall) {
 }
 
 TEST_F(Parts, LetGrowsWithinTheBoundOfPipelines) {
-  put("grow.json", R"({ "parts": { "big": { "let": { "a": [1, 1, 1, 1, 1, 1, 1, 1, 1, 1], "b": ["$a", "$a", "$a", "$a", "$a", "$a", "$a", "$a", "$a", "$a"],
+  put("grow.json",
+      R"({ "parts": { "big": { "let": { "a": [1, 1, 1, 1, 1, 1, 1, 1, 1, 1], "b": ["$a", "$a", "$a", "$a", "$a", "$a", "$a", "$a", "$a", "$a"],
       "c": ["$b", "$b", "$b", "$b", "$b", "$b", "$b", "$b", "$b", "$b"], "d": ["$c", "$c", "$c", "$c", "$c", "$c", "$c", "$c", "$c", "$c"] },
       "nodes": { "n": { "type": "N", "d": "$d" }, "m": { "type": "N", "d": ["$d", "$d", "$d", "$d", "$d", "$d", "$d", "$d", "$d"] } } } },
     "nodes": { "x": { "use": "big" }, "y": { "use": "big" }, "z": { "use": "big" }, "u": { "use": "big" }, "v": { "use": "big" }, "w": { "use": "big" },
@@ -169,7 +171,8 @@ std::string with_parts() {
     "loss":    { "type": "toy.add", "in": { "a": "learn", "b": "teach" } },)";
   const size_t device = text.find(both);
   EXPECT_NE(device, std::string::npos);
-  text.replace(device, both.size(), R"("device": { "use": "two_models", "in": { "numbers": "stack", "mask": "mask" }, "first": "student", "second": "teacher" },)");
+  text.replace(device, both.size(),
+               R"("device": { "use": "two_models", "in": { "numbers": "stack", "mask": "mask" }, "first": "student", "second": "teacher" },)");
   const size_t update = text.find(R"("in": "loss", "model")");
   EXPECT_NE(update, std::string::npos);
   text.replace(update, 12, R"("in": "device")");
@@ -196,7 +199,7 @@ TEST(PartsRun, TheResolvedFormIsFlatAndRunsTheSame) {
   EXPECT_FALSE(resolved.contains("parts"));
   EXPECT_FALSE(resolved.contains("ports"));
   EXPECT_EQ(resolved["nodes"]["two/noise"]["stream"], "two");
-  EXPECT_EQ(resolved["nodes"]["device/learn"]["in"], (json{{"numbers", "stack.numbers"}, {"mask", "mask.mask"}}));
+  EXPECT_EQ(json(resolved["nodes"]["device/learn"]["in"]), (json{{"numbers", "stack.numbers"}, {"mask", "mask.mask"}}));
   EXPECT_EQ(resolved["nodes"]["both"]["in"]["a"], "one/noise.number");
   CheckedPipeline again = checked(resolved.dump());
   EXPECT_EQ(resolved_json(again), resolved);

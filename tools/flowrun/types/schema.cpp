@@ -128,7 +128,8 @@ ordered_json part_schema() {
           {"properties",
            {{"about", text},
             {"in", {{"type", "array"}, {"items", text}, {"description", "Inputs; its nodes read them as in.NAME"}}},
-            {"out", {{"anyOf", {text, strings_by_name("Output to NODE or NODE.PORT")}}, {"description", "The node whose outputs are the part's, or a map"}}},
+            {"out",
+             {{"anyOf", {text, strings_by_name("Output to NODE or NODE.PORT")}}, {"description", "The node whose outputs are the part's, or a map"}}},
             {"let", {{"type", "object"}, {"description", "Parameters with their defaults; null: must be given"}}},
             {"parts", {{"$ref", "#/$defs/parts"}}},
             {"nodes", {{"type", "object"}, {"additionalProperties", {{"$ref", "#/$defs/node"}}}}}}}};
