@@ -266,19 +266,27 @@ class Connector {
     if (!known(node(n).name, n, text, where)) return;
     const PortDoc& wanted = ports(n)[input];
     const PortSource found = output(text, wanted);
-    const std::string name = PortName(text).node;
+    const std::string meant = behind(text), name = PortName(meant).node;
     if (found.port == several) {
       faults_.error(where, node(n).name + ": " + name + " has several outputs of type " + wanted.type->name + "; say which", provides(name));
       return;
     }
     if (!fits(found, wanted)) {
-      const std::string given = found.port < 0 ? "" : ", but " + text + " is " + ports(found.node)[found.port].type->name;
+      const std::string given = found.port < 0 ? "" : ", but " + meant + " is " + ports(found.node)[found.port].type->name;
       faults_.error(where, node(n).name + ": input " + wanted.name + " takes " + wanted.type->name + given,
                     found.port < 0 ? provides(name) : takes(n));
       return;
     }
     node(n).sources[input] = found;
     failed_.erase({n, input});
+  }
+
+  /// What a port of a part stands for, as far as that is one port or node.
+  std::string behind(const std::string& text) {
+    const PortName name(text);
+    const Value* ports = parts_.find(name.node);
+    if (!ports || (!ports->is(Kind::string) && !name.has_port)) return text;
+    return behind(ports->is(Kind::string) ? ports->string + (name.has_port ? "." + name.port : "") : ports->find(name.port)->string);
   }
 
   /// What `text`, whose names are known, gives an input. Port -1: nothing of its type; `several`: more than one.

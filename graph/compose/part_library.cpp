@@ -129,9 +129,11 @@ class PartChecker {
     for (const Member& node : nodes.members) {
       for (const Value* text : references(node.value)) read.insert(text->string);
     }
-    const bool all = read.contains("in") || read.contains("in.*") ||
-                     std::any_of(read.begin(), read.end(), [](const std::string& text) { return text.find('$') != std::string::npos; });
-    for (size_t i = 0; i < part_.in.size() && !all; ++i) {
+    // What reads something unknown may mean the input; that is told where the part is used.
+    const bool in_doubt = std::any_of(read.begin(), read.end(), [&](const std::string& text) {
+      return head_of(text) == "in" ? !contains(part_.in, text.substr(std::min<size_t>(3, text.size()))) : !nodes.find(head_of(text));
+    });
+    for (size_t i = 0; i < part_.in.size() && !in_doubt; ++i) {
       if (read.contains("in." + part_.in[i])) continue;
       fault(part_.value->find("in")->items[i].where, "nothing reads the input \"" + part_.in[i] + "\"",
             "read it as \"in." + part_.in[i] + "\", or remove it");

@@ -134,7 +134,10 @@ class Loader {
       Value* item = step_into(*object, last);
       if (!item) return faults_.error(path.where, "can't set \"" + path.text() + "\": the list has no element " + last);
       *item = value;
-    } else if ((last == "type" || last == "use") && at == first_) {
+    } else if (last == "use" && at == first_ && uses_part(*object)) {
+      faults_.error(path.where, "can't set \"" + path.text() + "\": parameters belong to their part",
+                    "use \"swap\", which takes the new part with all its parameters");
+    } else if (last == "type" && at == first_) {
       faults_.error(path.where, "can't set \"" + path.text() + "\": parameters belong to their type",
                     "use \"swap\", which takes the new type with all its parameters");
     } else {

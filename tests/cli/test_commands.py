@@ -67,7 +67,8 @@ class Commands(support.Folder):
         paths = sorted([*(support.ROOT / "pipelines").rglob("*.json"), *(support.ROOT / "examples").glob("*.json")])
         self.assertGreaterEqual(len(paths), 3)
         for path in paths:
-            self.assertIn("no faults", self.flowrun("check", path).stdout)
+            if path.parent.name != "parts":
+                self.assertIn("no faults", self.flowrun("check", path).stdout)
             schema.validate(json.loads(path.read_text()))
         # It also says no.
         wrong = json.loads((support.ROOT / "pipelines/pretrain.json").read_text())

@@ -190,7 +190,7 @@ class Plan(support.Folder):
         planned = 0
         for path in sorted(files):
             text = json.loads(path.read_text())
-            if "variants" in text or "base" in text:
+            if "variants" in text or "base" in text or path.parent.name == "parts":
                 continue
             done = subprocess.run([support.FLOWRUN, "plan", path, "--images", "10000000", "--json"], cwd=self.folder, text=True, capture_output=True)
             if done.returncode != 0 and ("no stream trains" in done.stderr or ".safetensors" in done.stderr or "weights" in done.stderr):

@@ -107,6 +107,44 @@ ordered_json by_type(const std::vector<std::pair<std::string, ordered_json>>& sc
   return out;
 }
 
+ordered_json strings_by_name(const char* description) {
+  return {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}, {"description", description}};
+}
+
+/// A node that uses a part: its parameters are the part's let.
+ordered_json use_schema() {
+  const ordered_json text = {{"type", "string"}};
+  ordered_json out = {{"type", "object"}, {"required", {"use"}}, {"not", {{"required", {"type"}}}}};
+  ordered_json& p = out["properties"];
+  p["use"] = {{"type", "string"}, {"description", "A name of \"parts\""}};
+  p["in"] = {{"anyOf", {text, strings_by_name("Input of the part to NODE or NODE.PORT")}}, {"description", "NODE, NODE.PORT, NODE.*, or a map"}};
+  p["after"] = {{"anyOf", {text, {{"type", "array"}, {"items", text}}}}, {"description", "Nodes that come before the first of the part"}};
+  p["stream"] = {{"type", "string"}, {"description", "What its nodes' streams begin with; default: its own name"}};
+  p["streams"] = strings_by_name("Node of the part to the name that keys its random numbers");
+  return out;
+}
+
+ordered_json part_schema() {
+  const ordered_json text = {{"type", "string"}};
+  return {{"type", "object"},
+          {"required", {"nodes"}},
+          {"additionalProperties", false},
+          {"properties",
+           {{"about", text},
+            {"in", {{"type", "array"}, {"items", text}, {"description", "Inputs; its nodes read them as in.NAME"}}},
+            {"out",
+             {{"anyOf", {text, strings_by_name("Output to NODE or NODE.PORT")}}, {"description", "The node whose outputs are the part's, or a map"}}},
+            {"let", {{"type", "object"}, {"description", "Parameters with their defaults; null: must be given"}}},
+            {"parts", {{"$ref", "#/$defs/parts"}}},
+            {"nodes", {{"type", "object"}, {"additionalProperties", {{"$ref", "#/$defs/node"}}}}}}}};
+}
+
+ordered_json parts_schema() {
+  return {{"type", "object"},
+          {"additionalProperties", {{"if", {{"type", "object"}}}, {"then", {{"$ref", "#/$defs/part"}}}, {"else", {{"type", "string"}}}}},
+          {"description", "Parts by name: a file, relative to this one, or the part itself"}};
+}
+
 ordered_json whole_schema() {
   std::vector<std::pair<std::string, ordered_json>> nodes, models;
   for (const NodeType* type : node_types()) nodes.emplace_back(type->info.type, node_schema(*type));
@@ -124,6 +162,7 @@ ordered_json whole_schema() {
         {"run", object_schema(document_params(run_set))},
         {"let", {{"type", "object"}, {"description", "Values that \"$name\" stands for"}}},
         {"plugins", {{"type", "array"}, {"items", {{"type", "string"}}}, {"description", "Shared libraries, relative to this file"}}},
+        {"parts", {{"$ref", "#/$defs/parts"}}},
         {"models", {{"type", "object"}, {"additionalProperties", {{"$ref", "#/$defs/model"}}}}},
         {"nodes", {{"type", "object"}, {"additionalProperties", node}}},
         {"resolved", {{"type", "object"}}}}}};
@@ -133,16 +172,20 @@ ordered_json whole_schema() {
                             {"properties",
                              {{"extends", {{"type", "string"}, {"description", "Pipeline file, relative to this one"}}},
                               {"about", {{"type", "string"}}},
+                              {"parts", {{"$ref", "#/$defs/parts"}}},
                               {"swap", {{"type", "object"}, {"description", "New type and all parameters; in and after stay"}}},
                               {"set", {{"type", "object"}, {"description", "Path to new value of what is there"}}},
                               {"add", {{"type", "object"}, {"description", "New nodes and models"}}},
                               {"drop", {{"type", "array"}, {"items", {{"type", "string"}}}}}}}};
+  const ordered_json has_ports = {{"anyOf", {{{"required", {"in"}}}, {{"required", {"out"}}}}}};
+  ordered_json without_extends = {{"if", has_ports}, {"then", {{"$ref", "#/$defs/part"}}}, {"else", std::move(pipeline)}};
+  ordered_json node_or_use = {{"if", {{"required", {"use"}}}}, {"then", use_schema()}, {"else", by_type(nodes)}};
   return {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
           {"title", "Flowrun pipeline"},
           {"if", {{"required", {"extends"}}}},
           {"then", std::move(extension)},
-          {"else", std::move(pipeline)},
-          {"$defs", {{"node", by_type(nodes)}, {"model", by_type(models)}}}};
+          {"else", std::move(without_extends)},
+          {"$defs", {{"node", std::move(node_or_use)}, {"model", by_type(models)}, {"part", part_schema()}, {"parts", parts_schema()}}}};
 }
 
 }  // namespace

@@ -12,10 +12,27 @@ namespace {
 
 const std::string seed_text = toy::training;
 
+/// Parts in a part, with everything that a use of one can say.
+const std::string parts_text = R"({
+  "let": { "q": 2 },
+  "parts": { "pair": { "in": ["x"], "out": { "left": "one", "right": "two.number" }, "let": { "s": null, "t": "$s" },
+    "parts": { "turn": { "in": ["y"], "out": "turn", "nodes": { "turn": { "type": "toy.noise", "in": "in.y" } } } },
+    "nodes": { "one": { "use": "turn", "in": "in" }, "two": { "use": "turn", "in": { "y": "one" }, "after": "one", "stream": "${t}" } } } },
+  "nodes": {
+    "numbers": { "type": "toy.numbers", "n": 50 },
+    "a":       { "use": "pair", "in": "numbers", "s": "t", "streams": { "two/turn": "u" } },
+    "b":       { "use": "pair", "in": { "x": "a.left" }, "s": "v${q}", "after": "a" },
+    "both":    { "type": "toy.join", "in": { "a": "b.left", "b": "b.right" } },
+    "stack":   { "type": "toy.stack", "in": "both", "size": 12, "group": 3 },
+    "look":    { "type": "toy.look", "in": "stack" }
+  }
+})";
+
 /// Words that mean something where they don't belong.
 const std::vector<std::string> words = {"\"type\"", "\"in\"",    "\"toy.sum\"", "\"numbers\"", "\"sum.*\"", "\"$n\"",  "\"${n}\"",
                                         "null",     "true",      "1e999",       "-1",          "{}",        "[]",      "[[[[",
-                                        "}}",       "\"a.b.c\"", "\"extends\"", "\"\"",        "\xff\xfe",  "\\u0000", "0.5"};
+                                        "}}",       "\"a.b.c\"", "\"extends\"", "\"\"",        "\xff\xfe",  "\\u0000", "0.5",
+                                        "\"use\"",  "\"pair\"",  "\"in.x\"",    "\"$$\"",      "\"one.*\""};
 
 std::string mutate(std::string text, Rng& rng) {
   const uint32_t changes = 1 + rng.below(4);
@@ -42,10 +59,11 @@ std::string mutate(std::string text, Rng& rng) {
 }
 
 TEST(Fuzz, PipelineTextsGiveFaultsOrAPipeline) {
+  ASSERT_EQ(toy::faults_of(parts_text), "");
   int valid = 0, parsed = 0;
   for (uint64_t i = 0; i < 40'000; ++i) {
     Rng rng(1, hash_text("fuzz"), 0, i);
-    const auto source = std::make_shared<Source>(Source{"fuzz.json", mutate(seed_text, rng)});
+    const auto source = std::make_shared<Source>(Source{"fuzz.json", mutate(i % 2 == 0 ? seed_text : parts_text, rng)});
     Diagnostics faults;
     try {
       const Value value = load_pipeline(source, {}, faults);
