@@ -122,7 +122,7 @@ class Walk {
     return true;
   }
 
-  // Codes are counted as libjpeg does: one of all ones is none.
+  // Codes are counted as libjpeg does: a code of all ones is not valid.
   bool read_huffman_tables(Bytes segment) {
     while (!segment.empty()) {
       constexpr size_t lengths = 16, most_symbols = 256;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The layout is the journey of the data, and stays so: who may include whom, one node type per file, short headers.
+"""The layout follows the data, and stays so: includes between layers, one node type per file, short headers.
 
     check_layout.py SOURCE_TREE
 """
@@ -7,7 +7,8 @@ import pathlib
 import re
 import sys
 
-# What a folder may include of the project, and of libraries (as prefixes; anything else of a library is a fault).
+# The includes that a folder may have, from the project and from libraries (as prefixes; other headers of a library are
+# a fault).
 PROJECT = {
     "graph": {"graph"},
     "io": {"io"},
@@ -20,9 +21,10 @@ LIBRARIES = {
     "nodes": ("ATen/", "c10/", "torch/", "nlohmann/"),
     "tools": ("nlohmann/", "CLI/"),
 }
-# Whole-library headers cost seconds in every file that sees them.
+# Whole-library headers cost seconds in every file that includes them.
 WIDE = re.compile(r"^(torch/torch\.h|torch/extension\.h|ATen/ATen\.h|torch/nn)")
-# Names of files need not be UTF-8, of which nlohmann's dump() throws: these say how JSON is written. One for each ground layer.
+# Names of files need not be UTF-8, for which nlohmann's dump() throws: these files write JSON safely. One for each ground
+# layer.
 JSON_WRITERS = {"graph/json_text.h", "io/json_text.h"}
 MAX_HEADER_LINES = 300
 MODEL_FOLDERS = {"resource"}

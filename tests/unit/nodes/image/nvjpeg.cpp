@@ -1,4 +1,4 @@
-// nvJPEG beside libjpeg-turbo, where there is a GPU; and that its library is the one we know, where there is none.
+// nvJPEG beside libjpeg-turbo, on a machine with a GPU; without one, that its library has all functions.
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
