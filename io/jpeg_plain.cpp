@@ -28,7 +28,7 @@ class Walk {
  public:
   explicit Walk(Bytes bytes) : bytes_(bytes) {}
 
-  // Where the end marker ends; 0: not plain.
+  // The position after the end marker; 0: not plain.
   size_t end() {
     if (!starts_with(bytes_, "\xff\xd8")) return 0;
     at_ = 2;

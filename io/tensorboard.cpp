@@ -127,7 +127,7 @@ class Fields {
     }
     return 0;
   }
-  // Of a varint.
+  // The value of a varint.
   uint64_t value() const { return value_; }
 
  private:

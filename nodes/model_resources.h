@@ -96,7 +96,7 @@ struct PredictorOutput {
 /// places.
 void check_masks(const DeviceMasks& masks, int64_t grid, const std::string& owner);
 
-/// Where tensors of the run live.
+/// The device of the run's tensors.
 at::Device torch_device(const RunInfo& run);
 
 /// The seed of a model's initial weights: models of different names have different initial weights, independent of
@@ -106,7 +106,7 @@ uint64_t weight_seed(const OpenContext& context);
 /// Throws NodeError when the training data have more classes than a head, as far as the labels' table is known.
 void require_classes(const RunInfo& run, int64_t classes);
 
-/// What "init" of a model may be; see model::InitScheme.
+/// The choices of a model's "init"; see model::InitScheme.
 const Choices& init_choices();
 
 }  // namespace flowrun

@@ -12,7 +12,7 @@
 
 namespace flowrun::model {
 
-/// Of one image (of one row, where images have several masks). Counts may be means over masks, so they are not
+/// The cost of one image (of one row, if images have several masks). Counts may be means over masks, so they are not
 /// integers.
 struct Cost {
   double flops = 0;    ///< of the forward pass; the backward pass has twice as many
