@@ -1,4 +1,5 @@
-# Packages: Debian's where they are well kept, LibTorch and oneTBB from the virtual environment that tools/setup makes.
+# Packages: Debian's if they are well maintained, LibTorch and oneTBB from the virtual environment that tools/setup
+# makes.
 find_package(Threads REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(spdlog REQUIRED)

@@ -1,7 +1,7 @@
 # LibTorch from the wheel in FLOWRUN_VENV, as target `torch`.
 #
 # The wheel's own TorchConfig.cmake stops where there is no CUDA toolkit, though CPU code needs none. So the target is
-# made here. Only libtorch_cpu and libc10 are linked: libtorch_cuda (and the gigabytes it loads) comes in with
+# made here. Only libtorch_cpu and libc10 are linked: libtorch_cuda (and the gigabytes it loads) is loaded by
 # flowrun_cuda, the module that `run.device: cuda` opens at run time.
 set(FLOWRUN_TORCH "${FLOWRUN_SITE}/torch")
 if(NOT EXISTS "${FLOWRUN_TORCH}/lib/libtorch_cpu.so")
@@ -12,7 +12,7 @@ add_library(torch INTERFACE)
 target_include_directories(torch SYSTEM INTERFACE "${FLOWRUN_TORCH}/include")
 target_link_directories(torch INTERFACE "${FLOWRUN_TORCH}/lib")
 target_link_libraries(torch INTERFACE "${FLOWRUN_TORCH}/lib/libtorch_cpu.so" "${FLOWRUN_TORCH}/lib/libc10.so")
-# The folders of libraries are CMake's to write (and to change when it installs); they hold for libraries of libraries, too.
+# CMake writes the folders of libraries (and changes them when it installs); they apply to indirect libraries, too.
 target_link_options(torch INTERFACE "LINKER:--disable-new-dtags" "LINKER:-rpath-link,${FLOWRUN_SITE}/nvidia/cu13/lib")
 
 find_program(FLOWRUN_NVCC nvcc HINTS /usr/local/cuda/bin ENV CUDA_HOME PATH_SUFFIXES bin)
@@ -27,7 +27,8 @@ else()
   message(STATUS "CUDA support is left out: ${FLOWRUN_CUDA}, nvcc ${FLOWRUN_NVCC}")
 endif()
 
-# What the module flowrun_cuda links. Its libraries register the GPU's operators by being loaded, so none is dropped.
+# The libraries of the module flowrun_cuda. They register the GPU's operators by being loaded, so the linker must drop
+# none.
 if(FLOWRUN_WITH_CUDA)
   if(NOT EXISTS "${FLOWRUN_SITE}/nvidia/cu13/include/nvjpeg.h")
     message(FATAL_ERROR "no nvJPEG in ${FLOWRUN_SITE}: run tools/setup again")

@@ -85,7 +85,7 @@ void StreamRun::deliver_sample(SampleRecord& lane, Worker& worker) {
     enter(fold.node, entry);
   }
   for (size_t t = 0; t + 1 < plan.tasks.size(); ++t) {
-    // The source stands for the sample's identity.
+    // The source's entry is the sample's identity.
     const int node = plan.node_of(static_cast<int>(t));
     enter(node, node == segment_.stream->source ? lane.ledger[t] + lane.sample + 1 : lane.ledger[t]);
     if (!lane.remarks[t].empty()) list_sample(lane, pipeline_.nodes[static_cast<size_t>(node)].name + ": " + lane.remarks[t], true);

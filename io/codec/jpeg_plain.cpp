@@ -28,7 +28,7 @@ class Walk {
  public:
   explicit Walk(Bytes bytes) : bytes_(bytes) {}
 
-  // Where the end marker ends; 0: not plain.
+  // The position after the end marker; 0: not plain.
   size_t end() {
     if (!starts_with(bytes_, "\xff\xd8")) return 0;
     at_ = 2;
@@ -122,7 +122,7 @@ class Walk {
     return true;
   }
 
-  // Codes are counted as libjpeg does: one of all ones is none.
+  // Codes are counted as libjpeg does: a code of all ones is not valid.
   bool read_huffman_tables(Bytes segment) {
     while (!segment.empty()) {
       constexpr size_t lengths = 16, most_symbols = 256;

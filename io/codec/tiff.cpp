@@ -111,7 +111,7 @@ struct Layout {
   size_t used = 1;             // bands that pixels are made of
   bool is_multiplied = false;  // by alpha, which is the last of them
   bool is_inverted = false;    // 0 is white
-  bool is_planar = false;      // each band by itself
+  bool is_planar = false;      // bands are stored separately
   std::string odd;             // why it is not read
 };
 

@@ -16,7 +16,7 @@ ImageInfo read_tiff_info(std::span<const uint8_t> bytes);
 // Pillow's open().convert("RGB") in every bit. The extra band is dropped; if it is alpha that the colours were multiplied by,
 // they are divided by it. Bands without a meaning are gray (1 or 2) or RGB (3 or 4).
 //
-// Of u16 samples the upper byte is taken, unless the request has a range; other numbers (signed, 32 bits and more, floating
+// The upper byte of u16 samples is taken, unless the request has a range; other numbers (signed, 32 bits and more, floating
 // point) are an Error without one, which tells the smallest and largest. A file that ends too early is a TruncatedError
 // unless the request keeps it: then strips and tiles that are cut are black. Data outside a region is not read. Throws
 // Error on other kinds of TIFF and on corrupt data, and as checked_region().

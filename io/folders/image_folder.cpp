@@ -92,7 +92,7 @@ class Lister {
     });
     if (out_.files.size() == before) return;
     out_.classes.push_back(name);
-    // Of a single class folder: are its folders the classes?
+    // If there is a single class folder, its folders may be the classes.
     if (out_.classes.size() > 1 || own > 0) return out_.nested.clear();
     for (const std::string& folder : below) {
       const std::string prefix = name + "/" + folder + "/";

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 class FolderSource final : public PackSource {
  public:
   explicit FolderSource(const fs::path& path) : folder_(list_image_folder(path)) {
-    // Where some pictures lie beside the class folders, none has a class.
+    // If some pictures are beside the class folders, no picture has a class.
     const bool flat = !folder_.strays.empty();
     for (const ImageFile& file : folder_.files) names.push_back(file.path), labels.push_back(flat ? -1 : file.label);
     if (!flat) classes = folder_.classes;

@@ -108,7 +108,7 @@ class Fields {
  public:
   explicit Fields(std::string_view message) : rest_(message) {}
 
-  // The next field's number, or 0: there is none, or the rest is no protocol buffer.
+  // The next field's number, or 0: there is none, or the rest is not a protocol buffer.
   uint64_t next() {
     uint64_t key = 0;
     if (rest_.empty() || !varint(key)) return 0;
@@ -127,7 +127,7 @@ class Fields {
     }
     return 0;
   }
-  // Of a varint.
+  // The value of a varint.
   uint64_t value() const { return value_; }
 
  private:

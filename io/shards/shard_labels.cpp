@@ -96,7 +96,7 @@ ClassNames read_labels(const std::vector<ScannedShard>& scans, LabelKind kind, c
   return name_classes(texts);
 }
 
-/// Numbers have names where each folder stands for one number, and the numbers are the places of the sorted folders.
+/// Numbers have names if each folder has one number, and the numbers are the places of the sorted folders.
 bool folders_name_labels(const ShardIndex& index, const std::vector<std::string>& folders, std::string_view shared) {
   return !folders.empty() && std::all_of(index.samples.begin(), index.samples.end(), [&](const ShardSample& sample) {
     return sample.label >= 0 && static_cast<size_t>(sample.label) < folders.size() &&

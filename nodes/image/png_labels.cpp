@@ -29,12 +29,12 @@ struct PngLabels {
     int64_t max_megapixels = 178;
     void describe(auto& param) {
       param("colors", colors, "Text file of the classes that RGB colours stand for; empty: the PNG holds classes.");
-      param("map", map, Range{0, 255}, "Pairs of numbers: a value of the file, and the class that it stands for. [255, 1]: masks of 0 and 255.");
+      param("map", map, Range{0, 255}, "Pairs of numbers: a value of the file, and its class. [255, 1]: masks of 0 and 255.");
       param("ignore", ignore, Range{0, 255}, "Classes that count as unlabelled, after map.");
       param("max_megapixels", max_megapixels, positive, "Larger pictures are an error, found before memory is allocated.");
     }
     std::optional<ParamFault> check() const {
-      if (map.size() % 2 != 0) return ParamFault{"map", "map must be made of pairs: a value, and the class that it stands for"};
+      if (map.size() % 2 != 0) return ParamFault{"map", "map must consist of pairs: a value, and its class"};
       return {};
     }
   };

@@ -84,7 +84,7 @@ struct Resize {
     return {height, width};
   }
 
-  /// Of a picture that was shrunk while decoding, the pixels nearest to the region's.
+  /// For a picture that was shrunk while decoding: the pixels nearest to the region's.
   static io::ImageView cut_out(const Image& image, const Region& region, io::PixelBuffer& buffer) {
     const io::Rect &all = image.covers.rect, &rect = region.rect;
     if (region.oriented != image.covers.oriented) {

@@ -162,7 +162,7 @@ struct Metrics {
     for (int64_t i = 1; i < means.numel(); ++i) found("loss_block_" + std::to_string(line.parts[static_cast<size_t>(i - 1)]), mean[i]);
   }
 
-  /// Which rank the others waited for since the last report, and how much more time it took than the mean.
+  /// The rank that the others waited for since the last report, and how much more time it needed than the mean.
   void compare_ranks(const StepContext& context, nlohmann::ordered_json& line) {
     if (context.run.ranks == nullptr) return;
     const double own = context.view.own_seconds();

@@ -16,7 +16,7 @@ struct Synthetic {
           "brightness and grain. A picture depends on seed, split and index alone, not on the run's seed; train and test never share one."};
   struct Ports {
     Out<Bytes> bytes{"bytes", "A gray JPEG."};
-    Out<Label> label{"label", "0 to 9, in turn."};
+    Out<Label> label{"label", "0 to 9, in rotation."};
     void describe(auto& port) { port(bytes, label); }
   };
   struct Params {

@@ -1,4 +1,4 @@
-"""What the tests of the command line share: running flowrun on pipelines in a folder of their own."""
+"""Shared by the tests of the command line: running flowrun on pipelines in a temporary folder."""
 import json
 import os
 import pathlib
@@ -15,8 +15,8 @@ SHARED = pathlib.Path(os.environ.get("FLOWRUN_SHARED", ROOT.parent / "shared"))
 PHOTOGRAPHS = SHARED / "data/imagenet-sample"
 CIFAR10 = SHARED / "data/cifar10-jpeg.tar.xz"
 
-# Comparisons of measured times hold on a machine that does nothing else: set FLOWRUN_MEASURE there. Elsewhere such tests
-# look at what does not depend on time.
+# Comparisons of measured times need an otherwise idle machine: set FLOWRUN_MEASURE there. Elsewhere such tests check
+# only results that do not depend on time.
 MEASURES = bool(os.environ.get("FLOWRUN_MEASURE"))
 
 needs_photographs = unittest.skipUnless(PHOTOGRAPHS.is_dir(), f"no photographs in {PHOTOGRAPHS}")
@@ -43,7 +43,7 @@ def unpack_cifar10(folder, count, classes=10):
 
 
 def images(count=64, size=48):
-    """Source of drawn images, and their way to a batch."""
+    """Source of drawn images, and the nodes up to the batch."""
     return {
         "files": {"type": "source.synthetic", "images": count, "size": size},
         "crop": {"type": "image.random_crop", "in": "files"},
@@ -112,7 +112,7 @@ def probe_pipeline(kind, **run):
         nodes[f"{prefix}{seen}"] = {"type": f"eval.{seen}", "in": f"{upload}.*", "model": "encoder"}
         if prefix:
             nodes[f"{prefix}named"] = {"type": "eval.predict", "in": {seen: f"{prefix}{seen}"}, "model": "probe"}
-    nodes["known"]["seed"] = 7  # other pictures than those that train
+    nodes["known"]["seed"] = 7  # other pictures than the training pictures
     nodes["update"] = {"type": "train.probe", "in": {seen: seen}, "model": "probe"}
     nodes["metrics"] = {"type": "report.metrics", "every": "1 step", "tensorboard": False}
     nodes["save"] = {"type": "report.checkpoint", "after": "update", "every": "1 epoch", "keep": 2}
@@ -142,7 +142,7 @@ class Folder(unittest.TestCase):
         return subprocess.Popen([FLOWRUN, *map(str, args)], cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
     def flowrun(self, *args, status=0, **options):
-        """Runs to the end; fails with what was printed unless the exit status is as said."""
+        """Runs to the end; fails with the output unless the exit status is `status`."""
         done = subprocess.run([FLOWRUN, *map(str, args)], cwd=self.folder, text=True, capture_output=True, timeout=600, **options)
         self.assertEqual(done.returncode, status, f"flowrun {' '.join(map(str, args))}\n{done.stdout}\n{done.stderr}")
         return done
@@ -157,7 +157,7 @@ class Folder(unittest.TestCase):
         return [json.loads(line) for line in (self.folder / out / "metrics.jsonl").read_text().splitlines()]
 
     def history(self, out):
-        """What must be equal between runs that are the same: per step the ledger, and the loss to its last bit."""
+        """The values that equal runs must share: per step the ledger, and the loss to its last bit."""
         return [(line["step"], line["ledger"], line.get("loss")) for line in self.metrics(out)]
 
     def result(self, out):

@@ -118,7 +118,7 @@ class BadInput(support.Folder):
         self.write(self.pipeline(epochs=50, max_bad=2))
         err = self.flowrun("pipeline.json", "--out", "run", status=1).stderr
         self.assertIn("more than run.max_bad = 2", err)
-        # Three files stay three, however many epochs meet them; the log names each once, and the list all places.
+        # Three bad files count as three in any number of epochs; the log names each once, and the list all places.
         err = self.flowrun("pipeline.json", "--out", "three", "--set", "run.max_bad=3").stderr
         self.assertEqual(err.count("replaced a sample that failed"), 3)
         self.assertGreater(len((self.folder / "three/quarantine.jsonl").read_text().splitlines()), 20)

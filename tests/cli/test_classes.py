@@ -1,4 +1,4 @@
-"""Classes are names: labels of two sides mean the same, and what is doubtful about them is said."""
+"""Classes are names: labels of two sides mean the same, and doubtful ones give warnings."""
 import json
 import random
 
@@ -56,7 +56,7 @@ class Classes(support.Folder):
         said = self.knn(status=2)
         self.assertIn("error: unseen: the classes cow, dog of val are not among the classes of train, which are ant, bee", said)
         self.assertIn("known.classes", said)
-        # Listed by the side that trains, it is known.
+        # If the training side lists it, it is known.
         accuracy, _ = self.knn(known={"classes": ["bee", "ant", "cow", "dog"]})
         self.assertEqual(accuracy, 4 / 12)
 
@@ -95,7 +95,7 @@ class Classes(support.Folder):
         self.assertIn("one has one class, ant", self.knn("two", train="one", val="one")[1])
 
     def test_labels_are_not_asked_for_where_nobody_reads_them(self):
-        """Pretraining takes every picture, wherever it lies."""
+        """Pretraining uses every picture, in any place."""
         self.classes("train", ["ant"])
         picture(self.folder / "train/preview.png", (0, 0, 0), 1)
         pipeline = support.data_pipeline(epochs=1)
@@ -161,7 +161,7 @@ class Classes(support.Folder):
         self.write(pipeline)
         self.flowrun("pipeline.json", "--out", "run", "--quiet")
         self.assertEqual(self.result("run")["knn"]["accuracy"], 1)
-        # Numbers against names are counted off, and said.
+        # Numbers are matched with names by position, with a warning.
         self.shards("numbers", [(f"{stem}.{end}", data) for stem, jpeg in jpegs.items()
                                 for end, data in (("jpg", jpeg), ("cls", b"1" if stem[0] == "b" else b"2"))])
         pipeline["nodes"]["unseen"]["path"] = "numbers"

@@ -1,4 +1,4 @@
-"""The commands that run nothing: what they print is what the declarations say."""
+"""The commands that run nothing: their output agrees with the declarations."""
 import json
 import os
 import re
@@ -70,7 +70,7 @@ class Commands(support.Folder):
             if path.parent.name != "parts":
                 self.assertIn("no faults", self.flowrun("check", path).stdout)
             schema.validate(json.loads(path.read_text()))
-        # It also says no.
+        # It also rejects wrong files.
         wrong = json.loads((support.ROOT / "pipelines/pretrain.json").read_text())
         wrong["nodes"]["mask"]["regionz"] = 4
         with self.assertRaises(jsonschema.ValidationError):
@@ -143,7 +143,7 @@ class Commands(support.Folder):
 
     @unittest.skipUnless(shutil.which("rsvg-convert"), "needs rsvg-convert (librsvg2-bin)")
     def test_a_drawing_is_the_same_in_programs_that_are_no_browsers(self):
-        """Boxes, lines and arrows, looked for in what librsvg paints: where only style sheets say colours, all is black."""
+        """Boxes, lines and arrows must be in librsvg's rendering: if only style sheets set colours, all is black."""
         self.flowrun("draw", support.ROOT / "pipelines/pretrain.json", "-o", "graph.svg")
         for path in (self.folder / "graph.svg", support.ROOT / "docs/pretrain.svg"):
             subprocess.run(["rsvg-convert", "-o", self.folder / "graph.png", path], check=True)
@@ -201,7 +201,7 @@ class Commands(support.Folder):
         self.assertNotIn("share", printed["draw pipeline.json"]["nodes"][0])
         self.assertEqual(printed["report run"], {"report": "run/report.html"})
         self.assertEqual((printed["export run"]["timm"]["embed_dim"], printed["export run"]["timm"]["depth"]), (24, 2))
-        # Those that are not here are in the tests of shards and of live runs.
+        # Other commands are in the tests of shards and of live runs.
         names = [line.split()[0] for line in self.flowrun("--help").stdout.split("Subcommands:")[1].splitlines() if line.strip()]
         without = [name for name in names if "--json" not in self.flowrun(name, "--help").stdout]
         self.assertEqual(without, ["run", "expand", "schema", "doc", "completion"])

@@ -1,4 +1,4 @@
-"""tools/compare: a table of methods over seeds, that goes on where it stopped."""
+"""tools/compare: a table of methods over seeds; a repeated call continues."""
 import json
 import shutil
 import subprocess

@@ -1,13 +1,13 @@
-"""What holds for every node type and for every shipped pipeline, whoever wrote it."""
+"""Promises of every node type and of every shipped pipeline."""
 import json
 import re
 
 import support
 
-# The time of a run, and what says where it ran.
+# Values that depend on the time or place of a run.
 NOT_THE_SAME = {"log.txt", "stats.json", "report.html", "result.json", "metrics.jsonl", "pipeline.resolved.json"}
 
-# Settings that make a shipped pipeline a matter of seconds; None: its data are not ours to ship, so it is only checked.
+# Settings with which a shipped pipeline runs for seconds; None: we can't ship its data, so it is only checked.
 SMALL = {
     "pipelines/quickstart.json": ["files.images=320", "run.epochs=1", "known.images=250", "unseen.images=250", "metrics.every=1 step", "save.every=1 epoch"],
     "pipelines/optimizers/sgd.json": ["files.images=320", "run.epochs=1", "known.images=250", "unseen.images=250", "metrics.every=1 step", "save.every=1 epoch"],
@@ -36,7 +36,7 @@ def shipped():
 
 
 def squares():
-    """Images as an evaluation sees them: the shortest side resized, a square from the middle."""
+    """Images for an evaluation: the shortest side resized, a square from the middle."""
     return {
         "run": {"epochs": 2, "device": "cpu"},
         "nodes": {
@@ -80,7 +80,7 @@ def attentive_probe():
 
 
 def many_masks():
-    """data2vec 2.0 in small: several masks of an image, convolutions over noise, two losses."""
+    """A small data2vec 2.0: several masks per image, convolutions over noise, two losses."""
     pipeline = support.training_pipeline(epochs=1)
     target = {"type": "mim.hidden_targets", "in": "upload.*", "model": "teacher", "blocks": [1, 2], "tap": "mlp", "zscore": {"over": "tokens"},
               "merge": "mean", "zscore_merged": True}
@@ -100,7 +100,7 @@ def many_masks():
 
 
 def cross_attention():
-    """CrossMAE in small, with stochastic depth."""
+    """A small CrossMAE with stochastic depth."""
     pipeline = support.training_pipeline(epochs=1)
     pipeline["models"]["student"] |= {"drop_path": 0.3, "layer_scale": 0.1, "positions": "learned"}
     pipeline["models"]["predictor"] = {"type": "model.cross_predictor", "encoder": "student", "out": 48, "depth": 2, "width": 16, "heads": 2}
@@ -146,7 +146,7 @@ def supervised():
     return pipeline
 
 
-# Pipelines of this test, for types that no shipped pipeline uses, or none that runs here.
+# Pipelines of this test, for types that no shipped pipeline uses, or only pipelines that can't run here.
 OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients, supervised]
 
 
@@ -167,13 +167,13 @@ class Conformance(support.Folder):
         self.assertEqual(self.registered() - used, set(), "no pipeline uses these")
 
     def outputs(self, out):
-        """{file: bytes} of what a run leaves that must not depend on how it was run."""
+        """{file: bytes} of a run's files that must not depend on how it was run."""
         root = self.folder / out
         return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*")
                 if path.is_file() and path.name not in NOT_THE_SAME and "tfevents" not in path.name}
 
     def accuracies(self, out):
-        """What evaluations found, without how long they took."""
+        """Results of evaluations, without their durations."""
         return {name: [entry["accuracy"] for entry in found["history"]] for name, found in self.result(out).items()
                 if isinstance(found, dict) and "history" in found}
 
@@ -183,7 +183,7 @@ class Conformance(support.Folder):
         runs = [(path, SMALL[name]) for name, path in paths.items() if SMALL[name] is not None]
         for path, small in [*runs, *((self.folder / self.write(make(), f"{make.__name__}.json"), []) for make in OWN)]:
             with self.subTest(path.name):
-                # One thread inside operations: the order of a float sum is theirs to choose with more.
+                # One thread inside operations: with more, the order of float sums may change.
                 settings = [part for text in [*small, "run.device=cpu", "run.intra_op=1"] for part in ("--set", text)]
                 serial, threads = f"{path.stem}-serial", f"{path.stem}-threads"
                 self.flowrun(path, *settings, "--serial", "--out", serial)

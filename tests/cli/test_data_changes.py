@@ -1,4 +1,4 @@
-"""Data that changed between a run and its resume: refused with both numbers, or gone on with in the open."""
+"""Data that changed between a run and its resume: refused with both numbers, or accepted explicitly."""
 import json
 import shutil
 
@@ -51,7 +51,7 @@ class Changes(support.Folder):
         change = self.data()["changes"][0]
         self.assertEqual((change["after_step"], change["epochs_done"]), (5, 1))
         self.assertAlmostEqual(change["progress"], 5 / 12)
-        # What came after can be made again, what was before can't.
+        # Steps after the change can be repeated, steps before it can't.
         self.assertIn("ledgers are those of the run", self.flowrun("verify", "run", "--steps", "6:17").stdout)
         self.assertIn("step 3 was made with other data", self.flowrun("verify", "run", "--step", 3, status=2).stderr)
         replayed = json.loads(self.flowrun("replay", "run", "--sample", 20, "--epoch", 2, "--json").stdout)
@@ -109,7 +109,7 @@ class Changes(support.Folder):
         self.assertIn("raise run.max_bad", said)
         self.resume("--set", "run.max_bad=2")
         self.assertEqual(self.result("run")["status"], "done")
-        # The count is kept over a resume.
+        # The count survives a resume.
         (self.folder / "data/08.jpg").write_bytes(b"")
         self.flowrun("pipeline.json", "--out", "stopped", "--quiet", "--set", "run.max_bad=3", "--set", "run.steps=6")
         self.flowrun("pipeline.json", "--out", "stopped", "--quiet", "--resume", "--set", "run.max_bad=2", status=1)
@@ -130,7 +130,7 @@ class Changes(support.Folder):
         plain = json.loads(json.dumps(pipeline))
         self.write(pipeline | {"nodes": {**nodes, "sink": {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}}}})
         self.assertIn("label", self.flowrun("pipeline.json", "--out", "no", "--quiet", status=1).stderr)
-        # With classes: training goes on, and the end says what failed.
+        # With classes: training continues, and the failure is reported at the end.
         for part in ("a", "b"):
             self.pictures(f"val/{part}", range(2, 6)) if (self.folder / "val").exists() else None
         for name in ("known", "unseen"):

@@ -1,4 +1,4 @@
-"""The first promise: what a sample becomes depends on (seed, epoch, sample, node name) alone."""
+"""The first promise: the outputs for a sample depend only on (seed, epoch, sample, node name)."""
 import support
 
 
@@ -30,7 +30,7 @@ class Determinism(support.Folder):
     def test_another_node_changes_nothing(self):
         pipeline = support.training_pipeline()
         history, weights = self.reference(pipeline)
-        # Another reader of the same crops with random numbers of its own, on the way to its own stack.
+        # Another reader of the same crops, with its own random numbers and its own stack.
         pipeline["nodes"]["aside"] = {"type": "image.random_flip", "in": "view"}
         pipeline["nodes"]["aside_batch"] = {"type": "batch.stack", "in": "aside", "size": 16, "group": 8}
         pipeline["nodes"]["aside_sheet"] = {"type": "report.contact_sheet", "in": {"image": "aside_batch"}, "file": "aside.png"}

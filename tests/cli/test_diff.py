@@ -1,4 +1,4 @@
-"""flowrun diff: what it calls the same is the same in the runs' ledgers, and what it calls other is not."""
+"""flowrun diff: nodes that it calls the same have equal ledgers in runs, others have not."""
 import copy
 import json
 
@@ -58,7 +58,7 @@ class Diff(support.Folder):
         self.assertIn("mask", deeper["same_values"])
 
     def test_runs_agree(self):
-        """A run's ledger has crops, pixels and masks: it stays where diff says that all host nodes do, and only there."""
+        """A run's ledger has crops, pixels and masks: it is equal exactly if diff says that all host nodes are."""
         for change, same in (({"ema": {"decay": 0.5}}, True), ({"mask": {"regions": 2}}, False), ({"flip": {"p": 0.25}}, False)):
             pipeline = training_pipeline(steps=3)
             self.flowrun(self.write(pipeline), "--out", "one")

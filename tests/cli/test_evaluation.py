@@ -1,4 +1,4 @@
-"""Evaluations of frozen encoders: what they choose on, what they leave, and that they leave training alone."""
+"""Evaluations of frozen encoders: the images they choose on, their files, and that they don't affect training."""
 import json
 import unittest
 
@@ -55,7 +55,7 @@ class Evaluation(support.Folder):
         self.assertFalse((self.folder / "plain/result.md").exists(), "nothing was evaluated")
 
     def test_pools_are_what_they_say(self):
-        """Nearest neighbours by class token, by mean and by both differ, and need what they need."""
+        """Nearest neighbours by class token, by mean and by both differ, and require the right encoders."""
         pipeline = with_evaluations(epochs=1)
         for name in ("logistic", "probe"):
             del pipeline["nodes"][name]
@@ -132,7 +132,7 @@ class Evaluation(support.Folder):
             nodes[f"{name}_pixels"] = {"type": "eval.pixels", "in": f"{name}_upload.*"}
             if name != "all":
                 nodes[f"{name}_knn"] = {"type": "eval.knn", "in": {"train": f"{name}_pixels", "test": "all_pixels"}, "k": [1], "at": "start"}
-        # An image is its own neighbour: nearly all that vote are right about themselves.
+        # An image is its own neighbour: nearly all votes of images for themselves are right.
         nodes["disjoint"] = {"type": "eval.knn", "in": {"train": "kept_pixels", "test": "held_pixels"}, "k": [1], "at": "start"}
         self.write({"nodes": nodes})
         self.flowrun("pipeline.json", "--out", "out")

@@ -22,12 +22,12 @@ class Examples(support.Folder):
         self.assertTrue((self.folder / "t02_crops_and_masks/contact_sheet.png").stat().st_size > 1000)
         losses = [line["loss"] for line in self.metrics("t03_train")]
         self.assertLess(losses[-1], losses[0])
-        # The data of an ablation that changes masks alone is the same in every crop; here flips and resizes change too.
+        # An ablation that changes only masks keeps every crop; here flips and resizes change, too.
         self.assertNotEqual([ledger for _, ledger, _ in self.history("t03_train")], [ledger for _, ledger, _ in self.history("t04_ablation")])
 
     def test_custom_node_out_of_tree(self):
         self.build_example(self.folder / "plugin")
-        # The plug-in's path is relative to the file that names it, not to the folder one stands in.
+        # The plug-in's path is relative to the file that names it, not to the working folder.
         self.flowrun("plugin/pipeline.json", "--out", "run")
         self.assertEqual(len(self.history("run")), 10)
         resolved = json.loads((self.folder / "run/pipeline.resolved.json").read_text())

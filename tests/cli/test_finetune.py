@@ -12,7 +12,7 @@ SIZE, CLASSES = 24, ("across", "along", "checked")
 
 
 def picture(kind, size, draw):
-    """Stripes of two colours, or both ways: what can't be told from colours alone."""
+    """Stripes of two colours, in two directions: colours alone don't tell the classes apart."""
     colours = [tuple(draw.randrange(256) for _ in range(3)) for _ in range(2)]
     period, phase = draw.choice((4, 6)), draw.randrange(12)
     image = Image.new("RGB", (size, size))

@@ -1,4 +1,4 @@
-"""A folder of all that data sets contain: formats, orientations, wrong names, files that end too early."""
+"""A folder of everything found in data sets: formats, orientations, wrong names, files that end too early."""
 import io
 import json
 import random
@@ -84,7 +84,7 @@ class Formats(support.Folder):
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def runs_alike(self, pipeline, name=""):
-        """Serial, and on one and four threads: the same ledgers and the same list of what was replaced or kept."""
+        """Serial, and on one and four threads: the same ledgers and the same list of replaced and kept samples."""
         self.write(pipeline)
         serial = f"serial{name}"
         self.flowrun("pipeline.json", "--serial", "--out", serial)

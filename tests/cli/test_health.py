@@ -85,7 +85,7 @@ class Health(support.Folder):
         pipeline = self.pipeline()
         pipeline["nodes"]["health"].update({"min_std": 100, "from": 60})
         del pipeline["nodes"]["health"]["in"]["loss"]
-        # Names order what nothing else does, but metrics write what the reports of the same step found.
+        # Names decide the order of otherwise unordered nodes, but metrics write the results of the same step's reports.
         pipeline["nodes"]["a_first"] = pipeline["nodes"].pop("metrics")
         self.flowrun(self.write(pipeline), "--out", "run", "--quiet")
         self.assertIn("health: collapsing: features hardly vary over the images (std 0.", self.log("run"))

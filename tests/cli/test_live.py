@@ -32,7 +32,7 @@ def with_fault(scope, **params):
 
 
 class Screen:
-    """What is written to a terminal of any width; `frames` are what stood there before each redraw."""
+    """The output on a terminal of any width; `frames` are its contents before each redraw."""
 
     def __init__(self):
         self.rows, self.x, self.y, self.frames = [[]], 0, 0, []
@@ -72,7 +72,7 @@ class Screen:
 
 class Terminal(Folder):
     def on_terminal(self, pipeline, columns=100, **environment):
-        """Runs it with a terminal as standard error. What was written, and the screen at the end."""
+        """Runs it with a terminal as standard error. Returns the output, and the screen at the end."""
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         env = {**os.environ, "TERM": "xterm", "NO_COLOR": "", **environment}
@@ -217,7 +217,7 @@ class Live(Folder):
         self.assertEqual(process.wait(60), 0, "the signal ends nothing")
 
     def test_the_signal_ends_no_program_that_begins(self):
-        """It is sent by an initialiser of a library, before main()."""
+        """An initialiser of a library sends it, before main()."""
         for sent, status in ((signal.SIGUSR1, 0), (signal.SIGXFSZ, 0), (signal.SIGUSR2, -signal.SIGUSR2)):
             environment = {**os.environ, "LD_PRELOAD": FAULT_NODES, "FAULT_SIGNAL": str(int(sent))}
             self.flowrun("--version", status=status, env=environment)
@@ -251,7 +251,7 @@ class Live(Folder):
         self.begin(pipeline, "--prometheus", port)
         self.wait_for(lambda: self.steps() >= 1, "a step")
         self.assertIn('flowrun_node_calls_total{node="input/fault-1",scope="sample"} ', self.scrape(port)[1])
-        # No name gets there that would have to be escaped.
+        # No name that would need escaping gets there.
         for name in ('a"b', "a\\b", "a\nb", "a}b", "é"):
             nodes[name] = nodes["metrics"]
             said = self.flowrun("check", self.write(pipeline, "odd.json"), status=2).stderr
@@ -287,7 +287,7 @@ class Live(Folder):
         for request, status in ((b"GET / HTTP/1.1\r\n\r\n", 404), (b"POST /metrics HTTP/1.1\r\n\r\n", 405), (b"GET /metrics?a=b HTTP/1.0\n\n", 200),
                                 (b"HEAD /metrics HTTP/1.1\r\n\r\n", 200), (b"x" * 20000, 431), (b"\0\r\n\r\n", 405)):
             self.assertEqual(self.scrape(port, request)[0], status, request[:40])
-        # Nor does one that sends a byte now and then, or one that reads nothing, keep a run from its end.
+        # A client that sends single bytes, or reads nothing, can't block the end of a run either.
         slow = socket.create_connection(("127.0.0.1", port))
         self.addCleanup(slow.close)
         slow.sendall(b"GET /metrics HTTP/1.1\r\nX: ")

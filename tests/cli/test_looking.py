@@ -1,4 +1,4 @@
-"""Looking at files and folders of others: nothing is run, followed out of the folder, taken for markup, or read for ever."""
+"""Reading foreign files and folders: no code is run, no link followed out of the folder, no text taken for markup, and no read is endless."""
 import json
 import os
 import pathlib
@@ -11,7 +11,7 @@ import support
 
 class Looking(support.Folder):
     def run_folder(self, name="run", **files):
-        """A folder that says it is a run's."""
+        """A folder that claims to be a run's."""
         folder = self.folder / name
         (folder / "checkpoints").mkdir(parents=True)
         pipeline = {**support.data_pipeline(), "resolved": {"version": "0.1.0", "hash": ""}}
@@ -20,7 +20,7 @@ class Looking(support.Folder):
             (folder / file.replace("__", ".")).write_text(text)
         return folder
 
-    # ---- code of others
+    # ---- foreign code
 
     def test_plugins_of_a_run_folder_need_trust(self):
         folder = self.run_folder(metrics__jsonl='{"step":1,"loss":1,"ledger":"0000000000000001"}\n')
@@ -51,7 +51,7 @@ class Looking(support.Folder):
         self.write(pipeline)
         self.flowrun("check", "pipeline.json")
 
-    # ---- files that are none
+    # ---- things that are not regular files
 
     def test_pipeline_files_that_are_no_files(self):
         os.mkfifo(self.folder / "fifo")
@@ -112,7 +112,7 @@ class Looking(support.Folder):
         self.assertIn("own.png", page)
         self.assertNotIn("link.png", page)
 
-    # ---- texts that are too much
+    # ---- texts that are too large
 
     def test_many_faults_and_long_lines_are_cut(self):
         nodes = {f"n{index}": {"type": "image.random_flip", "in": "nowhere", f"unknown_{'x' * 60}": 1} for index in range(3000)}

@@ -1,4 +1,4 @@
-"""flowrun mask-report: the figures of shipped masks, the shape of what it prints, its picture and its errors."""
+"""flowrun mask-report: the figures of shipped masks, the format of its output, its picture and its errors."""
 import json
 import statistics
 import xml.etree.ElementTree as xml
@@ -17,7 +17,7 @@ class MaskReport(support.Folder):
         report = self.report(PRETRAIN, "--groups", 1500)
         self.assertEqual(list(report), ["sizes", "seen", "target", "adjacency", "distance", "row_visibility", "column_visibility"])
         self.assertEqual(list(report["seen"]), ["mean", "sd", "min", "max"])
-        # What the paper's table says of 256 images; the shares of 1,500 size draws scatter by a point.
+        # The values of the paper's table for 256 images; the shares of 1,500 size draws scatter by a point.
         self.assertEqual(set(report["sizes"]), {"5x6", "6x5", "5x7", "7x5", "6x6"})
         for size, share in {"5x6": 0.188, "6x5": 0.187, "5x7": 0.200, "7x5": 0.201, "6x6": 0.224}.items():
             self.assertAlmostEqual(report["sizes"][size], share, delta=0.035, msg=size)
@@ -65,7 +65,7 @@ class MaskReport(support.Folder):
     def test_size_of_the_images(self):
         pipeline = support.data_pipeline()
         self.assertEqual(len(self.report(self.write(pipeline))["row_visibility"]), 6, "from image.resize")
-        # Without a resize nothing says it, unless there is an encoder.
+        # Without a resize the size is unknown, unless there is an encoder.
         del pipeline["nodes"]["view"]
         pipeline["nodes"]["flip"]["in"] = "decode"
         failed = self.flowrun("mask-report", self.write(pipeline), status=2)

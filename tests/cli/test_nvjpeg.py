@@ -32,13 +32,13 @@ class Nvjpeg(support.Folder):
         return pipeline
 
     def run_it(self, pipeline, out, *options, device="", status=0):
-        """Runs it; what was printed to stderr."""
+        """Runs it and returns stderr."""
         self.write(pipeline)
         environment = {**os.environ, "FLOWRUN_JPEG_DEVICE": device, "FLOWRUN_JPEG_LOG": str(self.folder / f"{out}.decoders")}
         return self.flowrun("pipeline.json", *options, "--out", out, status=status, env=environment).stderr
 
     def decoders(self, out):
-        """What each decoder of a run did."""
+        """The log of each decoder of a run."""
         found = re.findall(r"gpu (\d+) huffman (\d+) decoded (\d+) declined (\d+)", (self.folder / f"{out}.decoders").read_text())
         return [collections.namedtuple("Decoder", "gpu huffman decoded declined")(*map(int, numbers)) for numbers in found]
 
@@ -56,7 +56,7 @@ class Nvjpeg(support.Folder):
                 self.assertEqual(self.history(out), self.history(f"cpu-{orientation}"))
                 decoders = self.decoders(out)
                 self.assertLessEqual(len(decoders), threads, "as many as decode at the same time")
-                # Two epochs; and the first sample again, to see what memory it takes.
+                # Two epochs; and the first sample once more, for measuring memory.
                 self.assertIn(sum(decoder.decoded for decoder in decoders) - 2 * JPEGS, range(3))
                 self.assertEqual(sum(decoder.declined for decoder in decoders), 0, "CMYK, PNG and WebP never come to it")
             pipeline["nodes"]["decode"]["in"] = "files"

@@ -97,7 +97,7 @@ class Paper(support.Folder):
         return [int(line["ledger"], 16) for line in self.metrics(out)]
 
     def test_swapping_masks_leaves_the_ledger_of_the_crops(self):
-        """A ledger is a sum. What a mask adds must be the same beside other crops: then crops add the same beside any mask."""
+        """A ledger is a sum. A mask's summand must be the same beside other crops: then the crops' summand is the same beside any mask."""
         none = {"mask": None, "sheet": None}
         other = {"crop": {"type": "image.random_crop", "in": "files", "area": [0.1, 0.3]}}
         here, there = self.ledgers(none, "none"), self.ledgers(none | other, "none-other")

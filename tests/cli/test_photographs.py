@@ -37,7 +37,7 @@ class Photographs(support.Folder):
                      "--set", "run.epochs=6", "--out", "run")
         metrics = self.metrics("run")
         self.assertEqual([line["step"] for line in metrics], [1, 2])
-        # Targets are standardised, so a predictor that knows nothing has a loss of one.
+        # Targets are standardised, so an untrained predictor has a loss of one.
         self.assertAlmostEqual(metrics[0]["loss"], 1, delta=0.25)
         self.assertLess(metrics[1]["loss"], metrics[0]["loss"])
         parts = [metrics[0][f"loss_block_{block}"] for block in (1, 4, 8, 12)]

@@ -1,4 +1,4 @@
-"""What `flowrun plan` says is what a hand count says; it opens models and masks, and needs neither GPUs nor data."""
+"""`flowrun plan` agrees with a count by hand; it opens models and masks, and needs neither GPUs nor data."""
 import json
 import math
 import os
@@ -64,10 +64,10 @@ class Plan(support.Folder):
         self.assertEqual(shapes["encode.tokens"], ("8 x 10 x 24 float32", 4 * 8 * 10 * 24))
         self.assertEqual(shapes["predict.prediction"], ("8 x 1 x 27 x 48 float32", 4 * 8 * 27 * 48))
         self.assertEqual(shapes["targets.target"], shapes["predict.prediction"])
-        self.assertNotIn("files.label", shapes, "nobody reads it")
+        self.assertNotIn("files.label", shapes, "no node reads it")
 
     def test_memory_is_what_a_run_takes(self):
-        """For each image of a group: all else is the same for small and for large groups. The plan is on the safe side."""
+        """Bytes for each image of a group: the rest is the same for small and for large groups. The plan is on the safe side."""
         pipeline = json.loads((support.ROOT / "pipelines/pretrain.json").read_text())
         pipeline["nodes"]["files"] = {"type": "source.synthetic", "images": 32}
         pipeline["nodes"]["mask"] = {"type": "mask.random", "in": "batch", "patch": 16, "ratio": 0.75}
@@ -80,7 +80,7 @@ class Plan(support.Folder):
         for size in (8, 32):
             sets = [f"--set=nodes.batch.{what}={size}" for what in ("size", "group")]
             planned.append(self.plan("pipeline.json", *sets)["memory"]["activations"])
-            # What is freed goes back to the system at once, so the peak is that of what is in use.
+            # Freed memory returns to the system at once, so the peak is that of the memory in use.
             process = self.start("pipeline.json", *sets, "--out", f"of-{size}", "--quiet", env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"})
             with process.stdout, process.stderr:
                 _, status, usage = os.wait4(process.pid, 0)
@@ -107,13 +107,13 @@ class Plan(support.Folder):
         given = plan["input"]
         self.assertAlmostEqual(given["cores_per_machine"], given["images_per_second_per_machine"] * 0.006)
         self.assertAlmostEqual(given["bytes_per_second_per_machine"], given["images_per_second_per_machine"] * 110 * 1024)
-        # 112 cores at 6 ms an image are less than eight GPUs take.
+        # 112 cores at 6 ms an image prepare less than eight GPUs need.
         self.assertAlmostEqual(plan["images_per_second"], 112 / 0.006)
         self.assertIn("the cores of the hosts", plan["breaks_first"])
         self.assertAlmostEqual(plan["hours"], 375000 * 2048 / plan["images_per_second"] / 3600)
 
     def test_a_step_is_added_up(self):
-        # 64 ranks, 32 images each, at rates that are stated: the numbers by hand.
+        # 64 ranks, 32 images each, at given rates: the numbers by hand.
         plan = self.pretrain("--world", 64, "--set", "nodes.batch.group=32", "--bandwidth", 20, "--device-rate", 5000, "--latency", 10)
         gradients = 4 * (21591552 + 4820352)
         ring = 2 * 63 / 64 * gradients / 20e9

@@ -26,7 +26,7 @@ class Profile(Folder):
         self.assertFalse((self.folder / "runs").exists(), "a profile writes nothing")
 
     def test_a_folder_smaller_than_a_batch(self):
-        """Its samples come again within a batch: it is the speed that is asked for."""
+        """Its samples are repeated within a batch: only the speed matters."""
         for index in range(5):
             path = self.folder / f"few/{index}.jpg"
             path.parent.mkdir(exist_ok=True)
@@ -120,14 +120,14 @@ class Profile(Folder):
             self.assertGreater(forecasts["one more data thread"]["gain"], 0.3)
             self.assertLess(forecasts["a device twice as fast"]["gain"], 0.3)
             self.assertGreater(asked["images_per_second"], forecasts["one more data thread"]["images_per_second"])
-            # Two threads, tried: a node that sleeps has room for them.
+            # Two threads, measured: a sleeping node has room for them.
             measured = self.whole(pipeline, "--threads", 2, "--seconds", 3)["images_per_second"]
             self.assertLess(abs(measured / forecasts["one more data thread"]["images_per_second"] - 1), 0.5)
         text = self.flowrun("advise", name, "--threads", 1, "--seconds", 3).stdout
         self.assertRegex(text, r"one more data thread +\d+ +\+\d+ %")
 
     def record_times(self, out):
-        """Times as a run may have them, in place of those that were measured: fault takes 10 ms a sample, others little."""
+        """Typical times of a run, in place of measured ones: fault takes 10 ms a sample, others little."""
         path = self.folder / out / "stats.json"
         stats = json.loads(path.read_text())
         for name, node in stats["nodes"].items():
@@ -155,7 +155,7 @@ class Profile(Folder):
         self.assertGreater(forecasts["one more data thread"], 0.3)
         self.assertLess(forecasts["a device twice as fast"], 0.1)
         self.assertIn("by its own statistics", self.flowrun("advise", "run", "--trust").stdout)
-        # A value changed, or a directory without statistics: the run doesn't tell.
+        # A changed value, or a directory without statistics: the run has no answer.
         self.assertIn("measuring the whole", self.flowrun("advise", "run", "--trust", "--set", "crop.area=[0.5, 1]", "--seconds", 1).stderr)
         (self.folder / "run/stats.json").unlink()
         done = self.flowrun("advise", "run", "--trust", "--seconds", 1, "--json")
@@ -234,7 +234,7 @@ class Profile(Folder):
 
     @needs_photographs
     def test_samples_allocate_nothing(self):
-        """What libjpeg takes for each image by malloc is not counted; and steps, of which there are few, may allocate."""
+        """libjpeg's malloc calls for each image are not counted; and the few steps may allocate."""
         library = self.preloaded("count_allocations")
         nodes = {"files": {"type": "source.folder", "path": str(PHOTOGRAPHS)}, "crop": {"type": "image.random_crop", "in": "files"},
                  "decode": {"type": "image.decode", "in": {"bytes": "files", "region": "crop"}},

@@ -1,4 +1,4 @@
-"""The main job: what a student learns without labels helps to tell the classes apart. A smaller run of quickstart.json."""
+"""The main job: features learned without labels help to tell the classes apart. A smaller run of quickstart.json."""
 import json
 
 import support
@@ -11,7 +11,8 @@ class Quickstart(support.Folder):
         result = self.result("run")
         knn, linear = ([entry["accuracy"] for entry in result[name]["history"]] for name in ("knn", "linear"))
         pixels_knn, pixels_linear = result["pixels_knn"]["accuracy"], result["pixels_linear"]["accuracy"]
-        # Seen with seeds 0 to 3: kNN rises by 0.2 to 0.28, 0.06 to 0.1 above pixels; the margins leave room for other sums.
+        # Observed with seeds 0 to 3: kNN rises by 0.2 to 0.28, 0.06 to 0.1 above pixels; the margins leave room for other
+        # sums.
         self.assertGreater(knn[-1], knn[0] + 0.10)
         self.assertGreater(linear[-1], linear[0] + 0.03)
         self.assertGreater(knn[-1], pixels_knn + 0.03)

@@ -44,7 +44,7 @@ def pipeline(**run):
 
 
 def faulty(kind, **run):
-    """One whose seventh sample throws or hangs."""
+    """A pipeline whose seventh sample throws or hangs."""
     if "FLOWRUN_FAULT_NODES" not in os.environ:
         raise unittest.SkipTest("FLOWRUN_FAULT_NODES names no plug-in")
     out = pipeline(**run)
@@ -74,7 +74,7 @@ def failing_evaluations():
 
 class Ranks(support.Folder):
     def ranks(self, world, *args, environments=None):
-        """Starts them as torchrun would; each one's process."""
+        """Starts ranks as torchrun would; returns their processes."""
         port = self.port = free_port()
         out = []
         for rank in range(world):
@@ -149,7 +149,8 @@ class Ranks(support.Folder):
         self.assertTrue(all(rank in range(4) for rank in slowest), slowest)
 
     def test_linear_probes_train_the_same(self):
-        # Batch norm: each group by itself; the running statistics take the groups of all ranks in their order.
+        # Batch norm normalises each group separately; the running statistics are moved by the groups of all ranks in
+        # order.
         probe = support.probe_pipeline("linear", epochs=2, rank_timeout=30)
         probe["nodes"]["batch"]["group"] = 8
         self.write(probe)
@@ -190,7 +191,7 @@ class Ranks(support.Folder):
         for world in (1, 2, 4):
             for name in ("whole", "sharded"):
                 self.ended(self.ranks(world, f"{name}.json", "--out", f"{name}-{world}"))
-            # Each parameter is updated from the same numbers, whoever does it.
+            # Each parameter is updated from the same numbers, on any rank.
             self.assertEqual(self.history(f"whole-{world}"), self.history(f"sharded-{world}"))
             self.assertEqual(self.last_checkpoint(f"whole-{world}"), self.last_checkpoint(f"sharded-{world}"))
         for world in (2, 4):
@@ -325,7 +326,7 @@ class Ranks(support.Folder):
         time.sleep(2)  # once a second a rank says where it is
         processes[1].send_signal(signal.SIGSTOP)
         text, _ = self.ended(processes[:1], status=1)[0], processes[1].kill()
-        # Which rank, what it was doing last, what the other was doing, how, for which node, at which step.
+        # The message names both ranks, their places, the collective, the node and the step.
         self.assertRegex(text, r"rank 1 is gone \(last seen (at|after) [^)]+\)")
         self.assertRegex(text, r"found out by rank 0 at (\w+: [^,]+, step \d+|the end of step \d+|agreeing to stop or go on) \(all-(reduce|gather)\): ")
 
@@ -363,7 +364,7 @@ class Ranks(support.Folder):
         self.assertFalse((self.folder / "runs").exists())
 
     def test_rank_0_that_stands_still_is_named(self):
-        """It holds the store, through which the others find out what is wrong."""
+        """Rank 0 holds the store, through which the others diagnose failures."""
         self.write(without_evaluations(epochs=500))
         processes = self.ranks(2, "pipeline.json", "--set", "run.rank_timeout=3", "--out", "run")
         self.wait_for_lines("run", 3, processes)

@@ -1,5 +1,5 @@
-"""Work that is recorded once and played again gives what it gives when it is submitted: the same bits. A plug-in stands for
-the GPU: it writes down each operation with its memory, and does it again when it is played."""
+"""Work that is recorded once and played gives the same bits as submitted work. A plug-in replaces
+the GPU: it logs each operation with its memory, and repeats it when it is played."""
 import json
 import os
 import shutil
@@ -22,7 +22,7 @@ def pipeline(**run):
 @unittest.skipUnless(PLUGIN, "FLOWRUN_TAPE_PLUGIN names no plug-in")
 class Recording(support.Folder):
     def both(self, pipeline, **environment):
-        """The run with and without recordings is the same; what the first says of them."""
+        """Runs with and without recordings are equal; returns the first one's statistics of them."""
         said = {}
         for name in ("off", "on"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
@@ -45,7 +45,7 @@ class Recording(support.Folder):
         self.assertEqual(self.history("serial"), self.history("on"))
 
     def test_few_are_kept(self):
-        """Where there is room for two shapes, the frequent ones are played."""
+        """With room for two shapes, the frequent ones are played."""
         all_kept, _ = self.both(pipeline())
         counts, _ = self.both(pipeline(), FLOWRUN_TAPES="2")
         self.assertLess(counts["played"], all_kept["played"])
@@ -62,7 +62,7 @@ class Recording(support.Folder):
         self.assertGreater(counts["played"], counts["submitted"])
 
     def test_what_is_read_now_and_then_is_submitted(self):
-        """report.health reads at its steps alone: their groups are submitted, others are played and keep no memory for it."""
+        """report.health reads only at its steps: their groups are submitted, others are played and keep no memory for it."""
         whole = pipeline()
         whole["nodes"]["health"] = {"type": "report.health", "every": "4 steps",
                                     "in": {"tokens": "encode", "prediction": "predict", "target": "targets"}}
@@ -72,7 +72,7 @@ class Recording(support.Folder):
         self.assertGreater(counts["played"], 0)
 
     def test_bf16(self):
-        """Weights are cast once a step; what is played reads the new casts."""
+        """Weights are cast once a step; played work reads the new casts."""
         counts, _ = self.both(pipeline(precision="bf16", steps=24))
         self.assertGreater(counts["played"], 0)
 
@@ -106,7 +106,7 @@ class Recording(support.Folder):
         self.assertEqual((counts["played"], counts["recorded"]), (0, 0))
 
     def test_a_failed_capture_costs_one_shape(self):
-        """The host looks at a value while work is recorded: that shape is submitted, the others are recorded as ever."""
+        """The host reads a value while work is recorded: that shape is submitted, the others are still recorded."""
         counts, said = self.both(pipeline(), FLOWRUN_TEST_FAIL_CAPTURE="1")
         self.assertGreater(counts["played"], 0)
         self.assertNotIn("why_not", counts)
@@ -120,7 +120,7 @@ class Recording(support.Folder):
         self.assertEqual(said.count("kernel by kernel from here on"), 1)
 
     def test_wrong_recordings_are_refused(self):
-        """Those that leave part of the work out, and those that can't be played at all; after three of them nothing is recorded."""
+        """Recordings that omit part of the work, or can't be played at all; after three of them nothing is recorded."""
         for kind, reason in (("forgets", "differ"), ("fails", "this tape can't be played")):
             with self.subTest(kind):
                 counts, said = self.both(pipeline(steps=24), FLOWRUN_TAPE=kind)
@@ -129,7 +129,7 @@ class Recording(support.Folder):
                 self.assertRegex(said, f"warning: work on groups is submitted kernel by kernel.*{reason}")
 
     def test_resumed(self):
-        """What was recorded is recorded again; the run goes on as one that records nothing."""
+        """Shapes are recorded again; the run continues as one without recordings."""
         whole = pipeline()
         self.flowrun("run", self.write(whole), "--out", "whole", "--set", "run.cuda_graphs=off")
         self.flowrun("run", self.write(whole), "--out", "parts", "--set", "run.steps=32")
@@ -143,7 +143,7 @@ class Recording(support.Folder):
         self.assertRegex(self.flowrun("profile", "pipeline.json", "--steps", "30").stdout, r"\d+ were played as recordings of others and \d+ submitted")
 
     def test_node_that_does_not_repeat(self):
-        """A node between the models whose work can't be recorded: everything is submitted, and the run's statistics say why."""
+        """A node between the models can't be recorded: everything is submitted, and the run's statistics give the reason."""
         probe = support.probe_pipeline("linear", steps=4)
         probe["plugins"] = [PLUGIN]
         self.flowrun("run", self.write(probe), "--out", "probe")

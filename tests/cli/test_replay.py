@@ -47,7 +47,7 @@ class Replay(support.Folder):
         return {(node["node"], output["port"]): (output["shape"], output["hash"]) for node in replayed["nodes"] for output in node["outputs"]}
 
     def differs(self, out, *reasons):
-        """The steps whose ledgers are others now; every reason given contains one of these."""
+        """The steps whose ledgers differ now; every reason given contains one of these."""
         result = self.verify(out, "--steps", "1:1000000", status=1)
         wrong = [step for step in result["steps"] if not step["equal"]]
         for step in wrong:
@@ -77,7 +77,7 @@ class Replay(support.Folder):
             self.assertEqual(outputs["batch", "image"], outputs["flip", "image"])  # the stack holds the pixels of the flip
 
     def test_the_pictures_are_those_of_the_run_s_contact_sheet(self):
-        """The run itself drew its first group: view, what is visible, what is to be predicted."""
+        """The run itself drew its first group: view, visible patches, target regions."""
         pipeline = support.training_pipeline()
         pipeline["nodes"]["sheet"] = {"type": "report.contact_sheet", "in": {"image": "batch", "mask": "mask"}, "side": 240}
         self.run_pipeline(pipeline, "run")
@@ -183,7 +183,7 @@ class Replay(support.Folder):
         self.assertEqual(self.outputs(replayed)["aside_batch", "image"], self.outputs(replayed)["aside", "image"])
 
     def test_device_nodes_that_draw_are_repeated(self):
-        """Mixing writes what it draws to the ledger, behind the upload."""
+        """Mixing adds its draws to the ledger, after the upload."""
         self.make_data(40)
         pipeline = self.folder_pipeline(epochs=2)
         del pipeline["nodes"]["mask"], pipeline["nodes"]["sheet"]
@@ -236,12 +236,12 @@ class Replay(support.Folder):
         text = self.flowrun("replay", "run", "--sample", lines[0]["key"], "--epoch", lines[0]["epoch"], status=1)
         self.assertIn("in the run it failed, and was replaced by sample ", text.stdout)
         self.assertIn(f"error: {lines[0]['error']}\n  sample {lines[0]['sample']} of files: {lines[0]['key']}\n  epoch 0, step 1\n", text.stderr)
-        # It fails behind the node that is asked for.
+        # It fails after the node that is asked for.
         self.replay("run", lines[0]["sample"], 0, "--node", "files")
         self.mend(lines[0])
 
     def mend(self, line):
-        """Files that can be read by now: the run is still what it was."""
+        """Files that were repaired since: the replay still equals the run."""
         for path in self.data.glob("class0/bad*.jpg"):
             Image.effect_noise((50, 50), 60).convert("RGB").save(path)
         self.all_equal("run", same_data=False)
@@ -252,7 +252,7 @@ class Replay(support.Folder):
         self.assertTrue(replayed["ledger"]["equal"])
 
     def test_substitutes_stand_where_the_run_had_them(self):
-        """Few good samples for many bad ones: substitutes that are left out of their own epoch, or fail themselves."""
+        """Few good samples for many bad ones: substitutes that are not in their own epoch, or fail themselves."""
         self.make_data(30)
         for index in range(20):
             (self.data / f"class0/bad{index}.jpg").write_bytes(b"no picture")
@@ -310,7 +310,7 @@ class Replay(support.Folder):
         self.run_pipeline(self.folder_pipeline(), "run")
         kept = (self.data / "class1/39.jpg").read_bytes()
         (self.data / "class1/39.jpg").unlink()
-        # Other numbers of samples have other orders: nothing of the run can be made again.
+        # Other numbers of samples have other orders: nothing of the run can be repeated.
         for command in ("verify", "run"), ("replay", "run", "--sample", 0, "--epoch", 0):
             err = self.flowrun(*command, status=2).stderr
             self.assertRegex(err, r"error: the data are not those of the run.*\n  files: 40 samples, \d+ bytes then; 39 samples, \d+ bytes now")

@@ -1,4 +1,4 @@
-"""report.html: one file that needs nothing else, for runs in every state."""
+"""report.html: one self-contained file, for runs in every state."""
 import html.parser
 import json
 import os
@@ -16,7 +16,7 @@ VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
 class Page(html.parser.HTMLParser):
-    """Every element is closed in its order; nothing is fetched."""
+    """Every element is closed in order; nothing is loaded from the network."""
 
     def __init__(self, text):
         super().__init__()

@@ -106,7 +106,7 @@ class Resume(support.Folder):
         self.kill_ten_times(pipeline)
 
     def test_killed_while_it_opens(self):
-        """Before there is anything to resume from, it can be started again as it was."""
+        """Before the first checkpoint, the run can be started again unchanged."""
         self.write(support.data_pipeline())
         for attempt in range(8):
             out = self.folder / f"run-{attempt}"
@@ -189,7 +189,7 @@ class Resume(support.Folder):
         self.assert_equal_runs("full")
 
     def test_weights_that_are_not_finite_become_no_checkpoint(self):
-        # The rate of the last update is beyond float32, and nobody looks at a loss after it.
+        # The rate of the last update is beyond float32, and no later loss would show it.
         pipeline = support.training_pipeline()
         pipeline["nodes"]["update"].update(schedule="linear", warmup_epochs=2.75, lr={"start": 1e-4, "max": 2e-3, "final": 1e39})
         pipeline["nodes"]["metrics"]["every"] = "1000 steps"
@@ -205,7 +205,7 @@ class Resume(support.Folder):
         self.assertIn("resumed after step 10", (self.folder / "run/log.txt").read_text())
         self.flowrun("pipeline.json", "--out", "run", "--resume", "--set", "run.steps=11")
         self.assertTrue((self.folder / "run/checkpoints/step-11").is_dir())
-        # The same where only the end of the run writes one.
+        # The same if only the end of the run writes a checkpoint.
         done = self.flowrun("pipeline.json", "--out", "end", "--set", "save.every=1000 steps", status=1)
         self.assertIn("there is none before it", done.stderr)
         self.assertFalse(list((self.folder / "end").glob("checkpoints/*")))

@@ -1,4 +1,4 @@
-"""What flowrun must never do: remove what it has not made, signal strangers, call a run done whose results are lost."""
+"""Never allowed: removing foreign files, signalling foreign processes, calling a run done whose results are lost."""
 import fcntl
 import json
 import os
@@ -15,7 +15,7 @@ from support import data_pipeline, training_pipeline
 
 class Safety(support.Folder):
     def tree(self):
-        """Everything in the test's folder but the pipelines, and what is in the files."""
+        """Everything in the test's folder except the pipelines, with the contents of files."""
         return {str(path.relative_to(self.folder)): path.read_bytes() if path.is_file() else None
                 for path in sorted(self.folder.rglob("*")) if path.suffix != ".json" or path.parent != self.folder}
 
@@ -162,7 +162,7 @@ class Safety(support.Folder):
     def test_a_sweep_begins_its_own_broken_runs_again(self):
         name = self.sweep()
         self.flowrun("base.json", "--out", "whole")
-        # Broken off before its first checkpoint, with another pipeline then.
+        # Interrupted before its first checkpoint, with another pipeline at that time.
         self.flowrun("base.json", "--out", "out/student", "--set", "update.lr.max=1e30", "--set", "update.lr.start=1e30", status=1)
         (self.folder / "out/student/.status.json.tmp-1-7").write_text("torn")
         self.assertEqual(list((self.folder / "out/student/checkpoints").iterdir()), [])
@@ -204,7 +204,7 @@ class Safety(support.Folder):
         start = int(pathlib.Path(f"/proc/{stranger.pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
 
         def planted(folder, content, locked=None):
-            """A folder of somebody else, locked as a live run's is."""
+            """A foreign folder, locked like a live run's."""
             run = self.folder / folder
             (run / "checkpoints").mkdir(parents=True)
             (run / "pipeline.resolved.json").write_text("{}")
@@ -236,7 +236,7 @@ class Safety(support.Folder):
         self.assertIn("is not running", self.flowrun("top", "run", status=1).stderr)
         self.assertIsNone(stranger.poll())
 
-    # What killed processes leave
+    # Leftovers of killed processes
 
     def test_leftovers_of_dead_processes_go_at_a_resume(self):
         self.write(training_pipeline())
@@ -289,13 +289,13 @@ class Safety(support.Folder):
         done = self.flowrun("pipeline.json", *many, "--out", "a/run", status=1)
         self.assertRegex(done.stderr, r"the checkpoints of this run take [\d.]+ GiB \(2000000001 at once, [\d.]+ MiB each\), but the disk of a/run has only")
         self.assertFalse((self.folder / "a").exists())
-        # What is said of one is what one takes.
+        # The number given for one checkpoint is its true size.
         self.flowrun("pipeline.json", "--out", "run")
         one = max((self.folder / "run/checkpoints").iterdir(), key=lambda path: int(path.name[5:]))
         size = sum(path.stat().st_size for path in one.iterdir()) / 2**20
         said = float(done.stderr.split(" at once, ")[1].split(" MiB")[0])
         self.assertAlmostEqual(said, size, delta=0.1 + 0.1 * size)
-        # Few steps write few, however many may be kept.
+        # Few steps write few checkpoints, even if many may be kept.
         self.flowrun("pipeline.json", "--set", "save.keep=2000000000", "--out", "few")
 
     def test_the_last_step_is_reported(self):

@@ -97,7 +97,7 @@ class Segmentation(support.Folder):
         self.assertIn("update: a label is 9, but the probe has classes 0 to 1", failed.stderr)
 
     def test_masks_of_0_and_255(self):
-        """As most tools write them: 255 stands for no class here, so one class is left, of which a mean says nothing."""
+        """As most tools write them: 255 means no class here, so one class is left, and a mean over it is meaningless."""
         chance = random.Random(1)
         for part, count in (("train", 8), ("test", 4)):
             for name in ("images", "labels"):

@@ -73,7 +73,7 @@ class Shards(support.Folder):
             self.assertEqual(self.ledgers(f"{name}-s", kind="shards", path="shards", **part), self.ledgers(f"{name}-f", **part))
 
     def test_tiled_files_have_the_same_pixels(self):
-        """Restart markers make regions cheaper; ledgers, which hold the pixels, stay. Other formats stay as they are."""
+        """Restart markers make regions cheaper; ledgers, which hold the pixels, stay. Other formats are not changed."""
         for index, path in enumerate(sorted(self.data.rglob("*.jpg"))):
             noise = Image.effect_noise((140 + index % 30, 130 + index % 20), 60).convert("RGB" if index % 5 else "L")
             noise.save(path, quality=70, subsampling=index % 3, progressive=index % 4 == 0)
@@ -149,7 +149,7 @@ class Shards(support.Folder):
         self.assertEqual((done["samples"], done["labels"], done["classes"]), (120, "cls", 3))
 
     def test_names_with_dots(self):
-        """WebDataset cuts names at their first dot; packing keeps samples apart all the same."""
+        """WebDataset cuts names at their first dot; packing still keeps samples apart."""
         shutil.rmtree(self.data / "class1")
         shutil.rmtree(self.data / "class2")
         for name in ("a.b.jpg", "a.c.jpg", "a_b.jpg", "a.jpg", "a.jpeg"):
@@ -312,7 +312,7 @@ class Shards(support.Folder):
         self.flowrun("index", "shards", "--quiet")
         self.flowrun("pipeline.json", "--out", "again")
 
-    # ---- shards of others
+    # ---- shards from other programs
 
     def foreign(self, name, members):
         path = self.folder / "theirs" / name
@@ -339,7 +339,7 @@ class Shards(support.Folder):
         done = self.flowrun("index", "theirs", "--quiet")
         self.assertEqual(done.stdout, "theirs/index.flowrun: 120 samples in 3 shards, labels from .json, 3 classes\n")
         expected = self.ledgers("plain", kind="shards", path="theirs")
-        # zstd's program writes one frame; several, as pzstd does, put images into two of them.
+        # The zstd program writes one frame; with several frames, as pzstd writes them, an image can span two.
         content = plain.read_bytes()
         pieces = [subprocess.run(["zstd", "-q", "-c"], input=content[at : at + 5000], capture_output=True, check=True).stdout
                   for at in range(0, len(content), 5000)]

@@ -1,4 +1,4 @@
-"""flowrun sweep: variants run as they would alone, and go on where they were stopped."""
+"""flowrun sweep: variants equal separate runs, and continue where they were stopped."""
 import json
 import signal
 import time
@@ -66,7 +66,7 @@ class Sweep(support.Folder):
                                           r"[\d.]+ GiB left: free some space")
             self.assertNotIn("variant 1 of 2", done.stderr)
             self.assertFalse((self.folder / "parent").exists())
-        # Finished variants take no more room, and short runs write few checkpoints, however many may be kept.
+        # Finished variants need no more room, and short runs write few checkpoints, even if many may be kept.
         name = self.sweep({"a": {}, "b": {"mask.regions": 1}}, set={"save.keep": many["save.keep"]})
         self.flowrun("sweep", name, "--out", "out")
 
@@ -82,7 +82,7 @@ class Sweep(support.Folder):
         self.fail("it does not happen within a minute")
 
     def assert_alone(self, run, pipeline, *sets):
-        """What --share made of a variant is what the run alone makes: ledgers, losses, checkpoints, evaluations, quarantine."""
+        """A variant under --share equals the separate run: ledgers, losses, checkpoints, evaluations, quarantine."""
         alone = run.replace("/", "-") + "-alone"
         self.flowrun(pipeline, *(word for each in sets for word in ("--set", each)), "--quiet", "--out", alone)
         self.assertEqual(self.history(run), self.history(alone))

@@ -86,7 +86,7 @@ class TensorBoard(support.Folder):
         self.assertEqual([event.step for event in events.Images("sheet")], [50])
 
     def test_a_sheet_that_was_drawn_ahead_of_a_stop(self):
-        """Batches are made ahead of the steps: a run that stops before the sheet's step has drawn it already."""
+        """Batches are made ahead of the steps: a run that stops before the sheet's step may have drawn it already."""
         pipeline = support.training_pipeline(epochs=3)
         pipeline["nodes"]["metrics"]["tensorboard"] = True
         for step in range(1, 13):

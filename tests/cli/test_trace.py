@@ -1,4 +1,4 @@
-"""flowrun --trace: the file is what ui.perfetto.dev reads, and what it says agrees with stats.json."""
+"""flowrun --trace: ui.perfetto.dev can read the file, and it agrees with stats.json."""
 import collections
 import json
 import shutil

@@ -29,7 +29,7 @@ def read_png(path):
 
 
 def pipeline(count, labels=False):
-    """Every node that takes each view by itself; the sheet shows the pixels as the batch holds them."""
+    """Every node that processes each view separately; the sheet shows the pixels as the batch holds them."""
     chain = [
         ("view", {"type": "image.resize", "in": {"image": "decode", "region": "crop"}, "size": 32}),
         ("flip", {"type": "image.random_flip"}),
@@ -92,7 +92,7 @@ class Views(support.Folder):
         self.assertEqual(self.history("whole"), self.history("around"))
 
     def test_labels_are_repeated_for_the_views(self):
-        """The first views, stacked alone, find themselves among three views of each picture, with the labels of those."""
+        """The first views, stacked alone, equal the first of three views of each picture, with their labels."""
         nodes = {"files": {"type": "source.synthetic", "images": 40, "size": 48}}
         for name, count in (("three", 3), ("one", 1)):
             nodes |= {

@@ -1,4 +1,4 @@
-"""Weights go out and come in: export, model.pretrained, and what they say when something does not fit."""
+"""Weights out and in: export, model.pretrained, and their messages when something does not fit."""
 import json
 import struct
 import subprocess
@@ -35,7 +35,7 @@ class Weights(support.Folder):
                 run = self.train(tag, **student)
                 printed = self.flowrun("export", tag, f"{tag}.safetensors").stdout
                 count = len(self.names(f"{tag}.safetensors"))
-                matched = count if "positions" in student else count - 1  # the fixed table is no parameter
+                matched = count if "positions" in student else count - 1  # the fixed table is not a parameter
                 self.assertIn(f"matched {matched} of {matched} parameters", printed)
                 self.assertIn("timm VisionTransformer(img_size=24, patch_size=4, embed_dim=24, depth=2, num_heads=2", printed)
                 self.evaluate({"file": f"{tag}.safetensors"}, f"{tag}-exported")

@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const ImageInfo info = read_image_info(bytes);
     if (info.format != ImageFormat::jpeg || int64_t{info.width} * info.height > max_pixels) return 0;
     const Rect region{below(info.width), below(info.height), 1, 1};
-    JpegTiles().cut(bytes, region, max_pixels);  // of bytes that nobody has checked
+    JpegTiles().cut(bytes, region, max_pixels);  // unchecked bytes
     decoder.decode(bytes, whole);
     tiled = tile_jpeg(bytes, {4 * below(5)});
   } catch (const Error&) {

@@ -1,4 +1,6 @@
 // Any bytes as a list of pictures, and as a table of colours: what is listed is there, or an Error.
+#include "nodes/lib/host/source/picture_list.h"
+
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -10,7 +12,6 @@
 #include "io/error.h"
 #include "io/file.h"
 #include "nodes/lib/host/image/colour_table.h"
-#include "nodes/lib/host/source/picture_list.h"
 
 using namespace flowrun;
 

@@ -1,4 +1,4 @@
-"""Classification with frozen features in PyTorch's own words: classify_check.py FILE.safetensors
+"""Classification with frozen features in plain PyTorch: classify_check.py FILE.safetensors
 
 FILE holds train [n, D], train_labels [n], test [m, D], test_labels [m] (as floats); metadata k, temperature, lambda.
 Prints the accuracy of the weighted kNN vote, then of the ridge regression.

@@ -17,7 +17,7 @@ from timm.models.vision_transformer import VisionTransformer
 
 
 def mixed(images, labels, classes, smoothing, case):
-    """timm's Mixup with the numbers it would have drawn."""
+    """timm's Mixup with given draws."""
     mixup = Mixup(mixup_alpha=0.8, cutmix_alpha=1.0, label_smoothing=smoothing, num_classes=classes)
     mixup._params_per_batch = lambda: (float(case[0]), bool(case[1]))
     centre = iter(int(value) for value in case[2:])

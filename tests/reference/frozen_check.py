@@ -26,7 +26,7 @@ def logistic(x, y, options):
 
 
 def probe(x, y, start, order, options):
-    """One head, as anybody would write it."""
+    """One head, written in the obvious way."""
     total, batch, warmup = len(order) * (len(x) // int(options["batch"])), int(options["batch"]), int(options["warmup"])
     norm = torch.nn.BatchNorm1d(x.shape[1], eps=1e-6, momentum=0.1, affine=False, dtype=torch.float64)
     head = torch.nn.Linear(x.shape[1], len(start), dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What report.health measures, in NumPy's words: health_check.py FILE.safetensors
+"""The measures of report.health in NumPy: health_check.py FILE.safetensors
 
 FILE holds x [n, D], prediction and target [B, R, M, O]. Prints the mean standard deviation over rows, RankMe, the mean
 cosine between different rows, and the mean cosine between rows of prediction and target.

@@ -73,7 +73,7 @@ def losses(prediction, goal):
 
 
 class CrossPredictor(nn.Module):
-    """CrossMAE's decoder as its paper has it."""
+    """CrossMAE's decoder as in its paper."""
 
     def __init__(self, maps, width, depth, heads, out):
         super().__init__()
@@ -143,7 +143,7 @@ class ScaledBlock(nn.Module):
 
 
 class ScaledVit(Encoder):
-    """With layer scale and learned positions; all that can be read out of a block."""
+    """With layer scale and learned positions; with all taps of a block."""
 
     def __init__(self):
         super().__init__(image=GRID * PATCH, patch=PATCH, width=D, depth=2, heads=3, registers=2)

@@ -48,7 +48,7 @@ class Finding(Exception):
     pass
 
 
-def call(*args, timeout=600):  # a machine may do much besides
+def call(*args, timeout=600):  # the machine may have much other load
     try:
         return subprocess.run([flowrun, *map(str, args)], cwd=work, capture_output=True, timeout=timeout)
     except subprocess.TimeoutExpired as error:
@@ -124,7 +124,7 @@ def changed(data, words=()):
 
 
 def small_pipelines():
-    """A step of them takes no time."""
+    """Makes a step of them fast."""
     evaluated = support.training_pipeline()
     evaluated["nodes"].update(support.frozen_streams())
     evaluated["nodes"]["knn"] = {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}, "at": ["start", "end"]}

@@ -1,9 +1,9 @@
-"""Small changes of pipelines, most of which leave them right: numbers, choices, parameters that may be missing, names and order."""
+"""Small changes of pipelines, most of which keep them valid: numbers, choices, parameters that may be missing, names and order."""
 import json
 
 
 class Gentle:
-    """`chance` draws; `schema` is docs/pipeline.schema.json, which tells the choices of a parameter and what may be missing."""
+    """`chance` draws; `schema` is docs/pipeline.schema.json, which has the choices of a parameter and the required ones."""
 
     def __init__(self, chance, schema):
         self.chance = chance

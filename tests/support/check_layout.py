@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The layout is the journey of the data, and stays so: who may include whom, one node type per file, short headers.
+"""The layout follows the data, and stays so: includes between layers, one node type per file, short headers.
 
     check_layout.py SOURCE_TREE
 """
@@ -45,9 +45,10 @@ LIBRARIES = {
 # Headers of C++ and of C, and of POSIX and Linux.
 STANDARD = re.compile(r"^[a-z_]+$")
 SYSTEM = ("sys/", "netinet/", "arpa/", "sanitizer/", "unistd.h", "fcntl.h", "dlfcn.h", "poll.h", "netdb.h", "immintrin.h", "emmintrin.h", "x86intrin.h")
-# Whole-library headers cost seconds in every file that sees them.
+# Whole-library headers cost seconds in every file that includes them.
 WIDE = re.compile(r"^(torch/torch\.h|torch/extension\.h|ATen/ATen\.h|torch/nn)")
-# Names of files need not be UTF-8, of which nlohmann's dump() throws: these say how JSON is written. One for each ground layer.
+# Names of files need not be UTF-8, for which nlohmann's dump() throws: these files write JSON safely. One for each ground
+# layer.
 JSON_WRITERS = {"graph/text/json_text.h", "io/json_text.h"}
 MAX_HEADER_LINES = 300
 

@@ -50,7 +50,7 @@ def changed_since_lint(root):
 
 
 def dependencies(root, build):
-    """What each source file was made of at the last build, by its path: paths relative to the root."""
+    """The dependencies of each source file at the last build, by its path: paths relative to the root."""
     out, done = {}, subprocess.run(["ninja", "-C", build, "-t", "deps"], capture_output=True, text=True)
     for block in done.stdout.split("\n\n"):
         paths = [pathlib.Path(os.path.normpath(pathlib.Path(build) / line.strip())) for line in block.splitlines()[1:]]
@@ -61,11 +61,11 @@ def dependencies(root, build):
 
 
 def to_lint(paths, root, changed, made_of):
-    """Those of the paths whose faults may be new."""
+    """The paths that may have new faults."""
     if changed is None or {".clang-tidy", "tests/support/check_style.py"} & changed:
         return paths
     name = lambda path: str(path.relative_to(root))
-    # Of a file that was never built it isn't known what it includes.
+    # The includes of a file that was never built are unknown.
     return [path for path in paths if name(path) not in made_of or made_of[name(path)] & changed]
 
 

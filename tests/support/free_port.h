@@ -1,4 +1,4 @@
-// A port on the loopback that nobody has at the moment.
+// A port on the loopback that is free at the moment.
 #pragma once
 
 #include <arpa/inet.h>

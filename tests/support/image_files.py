@@ -79,7 +79,7 @@ smooth("RGB").save("jpeg-restart.jpg", restart_marker_blocks=2)
 jpeg = open("jpeg-RGB-420.jpg", "rb").read()
 open("jpeg-scan-header.jpg", "wb").write(jpeg.replace(b"\0\x3f\0", bytes(3), 1))
 open("jpeg-stray-bytes.jpg", "wb").write(jpeg[:2] + jpeg[2:].replace(b"\xff\xdb", b"stray\xff\xdb"))
-# PNG as writers and downloads leave it: without its end, and with a wrong checksum of its pixels.
+# Faulty PNGs of writers and downloads: without an end, and with a wrong checksum of the pixels.
 png = open("png-2-8.png", "rb").read()
 open("png-no-end.png", "wb").write(png[:-12])
 open("png-checksum.png", "wb").write(png[:-16] + bytes(255 - byte for byte in png[-16:-12]) + png[-12:])
@@ -93,7 +93,7 @@ smooth("RGB").save("gif-animation.gif", save_all=True, append_images=[smooth("RG
 
 
 def moved_gif(name, canvas, place, **options):
-    """The frame stands at PLACE of a CANVAS."""
+    """The frame is at PLACE of a CANVAS."""
     image = smooth("RGB").quantize(30)
     image.save(name, **options)
     data = bytearray(open(name, "rb").read())

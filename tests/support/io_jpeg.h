@@ -19,7 +19,7 @@ struct OddJpeg {
   bool arithmetic = false;  // coding
 };
 
-// Of 3 channels RGB; 4 are CMYK, stored as YCCK.
+// 3 channels are RGB; 4 are CMYK, stored as YCCK.
 inline std::vector<uint8_t> encode_odd_jpeg(const PixelBuffer& image, const OddJpeg& kind) {
   jpeg_compress_struct info{};
   jpeg_error_mgr errors{};

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the ten slowest tests of a JUnit file that ctest wrote, and what all took together: slowest.py FILE"""
+"""Prints the ten slowest tests of a JUnit file of ctest, and the time of all: slowest.py FILE"""
 import sys
 import xml.etree.ElementTree as xml
 

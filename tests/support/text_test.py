@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs a text test: pipelines, and what flowrun says of them, word for word.
+"""Runs a text test: pipelines, and flowrun's exact messages about them.
 
     text_test.py FLOWRUN FILE.test [--update]
 
@@ -17,7 +17,7 @@ A .test file holds cases, each a set of files, a command and what it must print:
 
 Files stay for the cases below them; each .test file has a folder of its own. A section that is left out must be empty
 (stderr, stdout) or zero (exit). `...` as a line stands for any lines, `<*>` for anything within a line.
---update writes what was printed into the file: read the difference before you commit it.
+--update writes the output into the file: read the difference before you commit it.
 """
 import pathlib
 import re
@@ -27,7 +27,7 @@ import tempfile
 
 
 def parse(text):
-    """[{name, parts: [(kind, argument, body)]}]; what stands before the first case is kept as it is."""
+    """[{name, parts: [(kind, argument, body)]}]; text before the first case is kept unchanged."""
     head, *cases = re.split(r"^=== ", text, flags=re.M)
     out = []
     for case in cases:

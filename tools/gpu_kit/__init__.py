@@ -1,1 +1,1 @@
-"""The parts of tools/gpu: what goes to a GPU, what is checked there, within which limits, and what its results say."""
+"""The parts of tools/gpu: the kit, the checks, their time limits, and the report."""

@@ -1,4 +1,4 @@
-"""Checks in boxes of time: what is known is on the disk at once, and no check can hold up or take down the others."""
+"""Checks with time limits: results are on the disk at once, and no check can delay or break the others."""
 import ctypes
 import io
 import json
@@ -27,7 +27,7 @@ class Summary:
 
 
 def read_lines(file):
-    """A file that is being written, or was broken off, ends in a part of a line."""
+    """A file that is being written, or was interrupted, ends in a partial line."""
     lines = []
     for text in pathlib.Path(file).read_text().splitlines() if pathlib.Path(file).exists() else []:
         try:
@@ -38,7 +38,7 @@ def read_lines(file):
 
 
 class Log:
-    """What this process and its children print goes to a file as well, line by line."""
+    """Copies the output of this process and its children to a file, line by line."""
 
     def __init__(self, file):
         self.copier = subprocess.Popen(["tee", "-a", file], stdin=subprocess.PIPE, start_new_session=True)
@@ -59,7 +59,7 @@ class Log:
 
 
 class Archive:
-    """What a folder's runs have written so far, in one file: complete at any moment, for readers and after a kill."""
+    """Archives the files of a folder's runs: the archive is complete at any moment, for readers and after a kill."""
 
     ENDINGS = (".jsonl", ".json", ".txt", ".md")
     LEFT_OUT = ("data.json",)  # names of all images
@@ -85,7 +85,7 @@ class Archive:
             os.replace(new, self.file)
 
     def add(self, tar, path):
-        """Files may grow, or go, while they are read."""
+        """Files may grow, or vanish, while they are read."""
         try:
             data = path.read_bytes()[-self.MOST:]
         except OSError:
@@ -103,13 +103,13 @@ _libc = ctypes.CDLL(None)
 
 
 def end_with_parent():
-    """In a new process: whoever kills the plan ends it, too."""
+    """In a new process, which ends when the plan is killed."""
     pr_set_pdeathsig = 1
     _libc.prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def side_by_side(summary, archive, boxes):
-    """Boxes of (name, seconds, command) at the same time. Returns the commands' exit statuses."""
+    """Runs commands (name, seconds, command) at the same time, each within its seconds. Returns their exit statuses."""
     # Not in threads: the kernel counts a thread's end as the parent's.
     running = [Box(summary, *one) for one in boxes]
     while not all([one.ended() for one in running]):
@@ -124,7 +124,7 @@ class Box:
     def __init__(self, summary, name, limit, command):
         self.summary, self.name, self.limit, self.status = summary, name, limit, None
         self.started = time.monotonic()
-        # timeout leads a process group of its own, which holds all that the command starts.
+        # timeout leads its own process group, which holds all processes of the command.
         command = ["timeout", "-k", "2", f"{limit:.1f}", *map(str, command)]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=end_with_parent)
 

@@ -1,4 +1,4 @@
-"""What every check has: where it runs, how it starts programs, and how it says what it found."""
+"""Shared by all checks: paths, starting programs, and reporting results."""
 import dataclasses
 import json
 import os
@@ -13,7 +13,7 @@ from gpu_kit import box, places
 
 @dataclasses.dataclass
 class Settings:
-    """Of a whole run; each check is a process of its own that reads them from a file."""
+    """Settings of a whole run; each check is a separate process that reads them from a file."""
 
     device: str  # cuda, or cpu in a rehearsal
     rehearse: bool
@@ -37,7 +37,7 @@ class Settings:
 
 @dataclasses.dataclass
 class Run:
-    """What a training run wrote."""
+    """The files of a training run."""
 
     done: bool
     folder: pathlib.Path
@@ -64,7 +64,7 @@ def apart(a, b):
     return max(abs(x - y) / abs(y) for x, y in zip(a, b)), steps[0] if steps else 0
 
 
-HOPELESS = 3  # exit status of a check behind which no other could run
+HOPELESS = 3  # exit status of a check after which no other can run
 
 
 class Check:
@@ -88,7 +88,7 @@ class Check:
         return self.limit - (time.monotonic() - self.started)
 
     def say(self, holds, what, check="", **values):
-        """holds: true, false, or none for a fact that nothing is asked of."""
+        """holds: true, false, or none for a fact without a requirement."""
         check = (check or self.name) + self.label
         self.failed |= holds is False
         self.summary.write(check, **({} if holds is None else {"holds": holds}), what=what, **values)
@@ -120,7 +120,7 @@ class Check:
                                   stdout=log, stderr=subprocess.STDOUT).returncode
 
     def result(self, name, *words, **more):
-        """What a program prints as JSON, behind whatever else it prints; {} if there is none."""
+        """The JSON that a program prints after other output; {} if there is none."""
         self.call(name, *words, **more)
         text = self.text_file(name).read_text()
         try:
@@ -154,11 +154,11 @@ class Check:
         return file
 
     def changes(self, *sets):
-        """Words of flowrun's command line; a check that is made again has changes of its own."""
+        """Arguments of flowrun's command line; a repeated check has changes of its own."""
         return [word for one in (*sets, *self.sets) for word in ("--set", one)]
 
     def train(self, name, pipeline, *sets, **more):
-        """A run to its end. One that fails is said to."""
+        """Runs to the end, and reports a failure."""
         folder = self.out / f"{name}{self.label}"
         shutil.rmtree(folder, ignore_errors=True)
         if self.rehearse:

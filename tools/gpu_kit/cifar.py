@@ -1,4 +1,4 @@
-"""CIFAR-10 within a time: as many epochs as fit, chosen by how fast the first seconds were, with kNN and linear accuracy."""
+"""CIFAR-10 within a time limit: as many epochs as fit, by the speed of the first seconds, with kNN and linear accuracy."""
 import json
 import pathlib
 import shutil
@@ -38,7 +38,7 @@ def command(check, pipeline, sets, out, *more):
 
 
 def seconds_an_epoch(check, pipeline, sets):
-    """From the first seconds of a run that is thrown away."""
+    """The speed, from the first seconds of a run that is discarded."""
     folder = check.out / "cifar-pilot"
     shutil.rmtree(folder, ignore_errors=True)
     sets = [*sets, "knn.at=end", "linear.at=end", "metrics.every=10 steps", "run.epochs=100000"]
@@ -92,7 +92,7 @@ def say_evaluations(check, folder, seen):
 
 
 def run(check, base, seconds, changes=None, resume=False):
-    """seconds: of the whole run, also of what another call goes on with."""
+    """seconds: of the whole run, including the part that another call continues."""
     images = data(check)
     if images is None:
         return check.skip(f"there is no {check.places.cifar.name}" if not check.places.cifar.exists() else "the images were not unpacked in time")

@@ -1,4 +1,4 @@
-"""Checks of the machine and of single kernels: what is there, whether Flowrun starts, the case table, plain torch."""
+"""Checks of the machine and of single kernels: versions, whether Flowrun starts, the case table, plain torch."""
 import ctypes
 import importlib.metadata
 import json
@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 def driver():
-    """What nvidia-smi says of the GPU, or why it says nothing."""
+    """nvidia-smi's line about the GPU, or the reason why there is none."""
     query = ["name", "driver_version", "memory.total", "clocks.max.sm"]
     try:
         out = subprocess.run(["nvidia-smi", f"--query-gpu={','.join(query)}", "--format=csv,noheader,nounits"], capture_output=True, text=True, timeout=8)
@@ -82,7 +82,7 @@ def kernels(check):
 
 
 def sanitizer(check):
-    """Slow: only behind kernels that failed."""
+    """Slow: only after kernels that failed."""
     if check.needs_gpu():
         test_program(check, "sanitizer", "Kernels.CudaGivesTheSame", "the case table of kernels under compute-sanitizer", "compute-sanitizer",
                      CUDA_LAUNCH_BLOCKING="1")

@@ -1,4 +1,4 @@
-"""tools/gpu pack: what a machine with a GPU, Python, torch and a driver needs to run Flowrun, as small as it gets."""
+"""tools/gpu pack: the files that a machine with a GPU, Python, torch and a driver needs to run Flowrun, as small as possible."""
 import lzma
 import pathlib
 import re
@@ -20,7 +20,7 @@ FOREIGN = ("/torch/", "/nvidia/")
 
 
 def libraries(program):
-    """Name and path of what a program loads and other machines may lack."""
+    """Name and path of the libraries of a program that other machines may lack."""
     out = subprocess.run(["ldd", program], check=True, text=True, stdout=subprocess.PIPE).stdout
     for line in out.splitlines():
         words = line.split()

@@ -1,4 +1,4 @@
-"""Where programs, pipelines, data and libraries lie: unpacked from a kit, or in a source tree that has been built."""
+"""Paths of programs, pipelines, data and libraries: unpacked from a kit, or in a built source tree."""
 import dataclasses
 import hashlib
 import importlib.util
@@ -31,7 +31,7 @@ class Places:
 
 
 def work_folder():
-    """In memory, since a machine's disk may be slow or small; else among the temporary files. Containers may forbid programs there."""
+    """A folder in memory, since a machine's disk may be slow or small; else a temporary folder. Containers may forbid programs there."""
     memory = pathlib.Path("/dev/shm")
     if os.access(memory, os.W_OK) and not os.statvfs(memory).f_flag & os.ST_NOEXEC and shutil.disk_usage(memory).free > 2 << 30:
         return memory / "flowrun-gpu"
@@ -39,7 +39,7 @@ def work_folder():
 
 
 def unpack(archive, folder):
-    """Skips what is there. A broken-off unpacking leaves nothing behind under the final name."""
+    """Skips existing files. An interrupted unpacking leaves nothing under the final name."""
     if folder.exists():
         return
     partial = folder.with_name(folder.name + ".partial")

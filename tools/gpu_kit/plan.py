@@ -1,4 +1,4 @@
-"""Which checks run in which order and for how long: quarters of an hour on a GPU (plans 1 to 5), or checks by name."""
+"""The order and the time limits of checks: quarters of an hour on a GPU (plans 1 to 5), or checks by name."""
 import os
 import pathlib
 import shutil
@@ -50,7 +50,7 @@ PLANS = {
     5: [(10, ["load"]), (100, ["compiled-s"]), (150, ["compiled-b"]), (None, ["compiled-l"])],
 }
 EARLY = ["load", "kernels", "training", "same", "graphs", "precision", "race", "capture"]  # of plan 1's first 130 s
-# A check that failed is made again, each time with less that can be to blame.
+# A failed check is repeated, each time with fewer possible causes.
 VARIANTS = {"no-graphs": ["run.cuda_graphs=off"], "no-side-stream": ["targets.side_stream=false"]}
 TRAINS = ["training", "same", "graphs", "precision", "race", "pretrain", "profile", "cifar"]
 
@@ -69,7 +69,7 @@ class Runner:
         return [sys.executable, places.SCRIPTS / "gpu", "check", name, "--settings", self.file, "--limit", f"{limit:.1f}", *more]
 
     def box(self, limit, *names, label="", sets=()):
-        """Checks side by side. Returns their exit statuses; 0: all that a check asks for holds."""
+        """Runs checks side by side. Returns their exit statuses; 0: all requirements of the check hold."""
         if self.settings.rehearse:
             limit = max(limit, 90)  # other work may share the machine
         more = ["--label", label, *(word for one in sets for word in ("--set", one))] if label else []
@@ -80,7 +80,7 @@ class Runner:
 
 
 def run_check(name, settings_file, limit, label, sets):
-    """In a process of its own."""
+    """Runs in a separate process."""
     if name == os.environ.get("FLOWRUN_TEST_HANG"):  # tests/cli/test_gpu_plan.py: neither ends nor can be asked to
         os.execvp("sh", ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"])
     check = Check(Settings.read(settings_file), name, limit, sets, label)

@@ -110,7 +110,7 @@ def dali(items, kind, threads, side):
                                         mean=[255 * m for m in MEAN], std=[255 * s for s in STD])
 
     def run():
-        # A pipeline of its own for each pass: one that stays would read ahead while the others are measured.
+        # A new pipeline for each pass: a lasting one would read ahead while the others are measured.
         pipe = definition()
         pipe.build()
         begin, done = time.perf_counter(), 0

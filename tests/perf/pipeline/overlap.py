@@ -30,7 +30,7 @@ def pipelines(folder, steps):
     metrics = {"type": "report.metrics", "in": "loss", "every": f"{steps // 4} steps", "tensorboard": False}
     nodes = base["nodes"]
     whole = {**base, "nodes": {name: nodes[name] for name in TRAINING} | {"metrics": metrics}}
-    # Input is much faster: it takes all steps of the epoch, so that the start weighs little.
+    # Input is much faster: it runs all steps of the epoch, so that the start weighs little.
     count = {**metrics, "in": {"image": "batch"}, "every": "40 steps"}
     half_input = {**base, "models": {}, "run": {"epochs": 1}, "nodes": {name: nodes[name] for name in INPUT} | {"metrics": count}}
     half_training = {**whole, "nodes": {**whole["nodes"], "files": {"type": "source.synthetic", "images": 50000, "size": 8}}}

@@ -1,4 +1,4 @@
-"""What the statistics that every run keeps cost: the same runs by a flowrun that has them compiled out, in turns.
+"""Measures the cost of the statistics that every run keeps: the same runs with a flowrun without them, in turns.
 
     python tests/perf/stats/overhead.py [--repeats 100] [--images 4000]
 
@@ -53,7 +53,7 @@ def chain_ns(perf_engine):
 
 
 def quiet(seconds):
-    """The fifth quickest of twenty: what else a machine does only ever adds time."""
+    """The fifth fastest of twenty: other load on a machine only adds time."""
     return statistics.quantiles(seconds, n=4)[0]
 
 

@@ -24,7 +24,7 @@ struct PlannedPass {
   std::string node, model;
   bool trained = false;  // a backward pass follows
   double parameters = 0;
-  /// Of an image.
+  /// Counts of one image.
   std::function<Cost(const MaskCounts&)> cost;
 };
 
@@ -70,7 +70,7 @@ struct PlanFacts {
   double activations() const;
   int64_t trained() const;
   int64_t parameters() const;
-  /// Of the trained parameters, those whose states one rank keeps at most.
+  /// The largest number of trained parameters whose states one rank keeps.
   int64_t kept(int64_t world) const;
 
  private:

@@ -55,7 +55,7 @@ class RepeatedRun {
   /// The likeliest reason why a step's ledger differs now. Call it for the step repeated last.
   std::string reason(int64_t step) const;
 
-  /// How names and sizes of the data differ from the run's; empty: they don't.
+  /// The differences of names and sizes of the data from the run's; empty: none.
   const std::string& changed_data() const { return changed_data_; }
   const CheckedPipeline& pipeline() const { return pipeline_; }  // of what is repeated
   const CheckedNode& source() const { return pipeline_.nodes[static_cast<size_t>(pipeline_.training_source)]; }

@@ -18,7 +18,7 @@ ordered_json number_schema(const char* type, const Range& range) {
   return out;
 }
 
-/// Of the value itself.
+/// The schema of the value itself.
 ordered_json value_schema(const ParamDoc& param) {
   if (!param.choices.empty()) return {{"enum", param.choices}};
   if (param.kind == "true or false") return {{"type", "boolean"}};

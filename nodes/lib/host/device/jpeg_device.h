@@ -24,7 +24,7 @@ struct JpegDevice {
   /// codes read by the device, others by the host. Null if it can't be made: `why`, of `room` bytes, says why not.
   void* (*make)(int gpu, int64_t huffman_pixels, char* why, size_t room);
   void (*destroy)(void* decoder);
-  // Of one decoder, by one thread at a time:
+  // For one decoder, by one thread at a time:
   /// Reads the header; `bytes` must stay until decode() is done.
   JpegStatus (*info)(void* decoder, const uint8_t* bytes, size_t size, int* width, int* height);
   /// The region, which lies inside the picture, to `out` on the host: H W 3 RGB.

@@ -21,7 +21,7 @@ void check(const io::ImageInfo& info, const DecodeRules& rules) {
   }
 }
 
-/// Of several regions the smallest must keep `least` pixels a side; the decoder looks at the rectangle around them.
+/// With several regions the smallest must keep `least` pixels a side; the decoder only knows the rectangle around them.
 int64_t least_around(const Region& region, int64_t least) {
   if (region.views.empty()) return least;
   const int around = std::min(region.rect.width, region.rect.height);

@@ -28,7 +28,7 @@ struct BlockSizes {
   int background;     // side of the square
 };
 
-/// Of one group. Indices are row * grid + column.
+/// The masks of one group. Indices are row * grid + column.
 struct BlockMasks {
   BlockSizes sizes{};
   int64_t visible_count = 0;     // K: the smallest number of visible patches in the group

@@ -85,7 +85,7 @@ __device__ inline void store(T* to, const Accumulation<T> (&from)[VEC]) {
 inline bool aligned(const void* pointer, size_t size) { return reinterpret_cast<uintptr_t>(pointer) % (4 * size) == 0; }
 
 inline size_t size_of(Type type) { return type == Type::f32 ? 4 : type == Type::bf16 ? 2 : 8; }
-/// Of the accumulation type.
+/// An array of the accumulation type.
 inline size_t wide_size(Type type) { return type == Type::f64 ? 8 : 4; }
 
 /// The sum over the warp's lanes, in all of them.

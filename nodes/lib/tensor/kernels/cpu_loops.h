@@ -95,8 +95,8 @@ void add_norm_of(const AddNorm& a, int64_t begin, int64_t end) {
   }
 }
 
-/// Of the norm y = weight n + shift, n = (x - mean) rstd, with g the gradient of y:
-/// dx = rstd (weight g - mean(weight g) - n mean(weight g n)), dweight = sum g n, dshift = sum g.
+/// For the norm y = weight n + shift, n = (x - mean) rstd, with g the gradient of y: dx = rstd (weight g - mean(weight
+/// g) - n mean(weight g n)), dweight = sum g n, dshift = sum g.
 template <class S, class B, class N>
 void add_norm_backward_of(const AddNormBackward& a, int64_t begin, int64_t end, double* sums, void* scratch) {
   using A = Accumulation<S>;

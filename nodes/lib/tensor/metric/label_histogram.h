@@ -12,9 +12,9 @@ namespace flowrun::eval {
 /// Pixels by class.
 class LabelHistogram {
  public:
-  /// Of label maps, any shape, u8; 255 is no class.
+  /// The histogram of label maps, any shape, u8; 255 is no class.
   static LabelHistogram of_maps(const Tensor& maps);
-  /// Of a confusion [classes, classes] whose rows are the truth: pixels without a class are not in it.
+  /// The histogram from a confusion [classes, classes] whose rows are the truth: it lacks pixels without a class.
   static LabelHistogram of_confusion(const Tensor& counts_CC);
 
   /// The classes that occur, ascending.

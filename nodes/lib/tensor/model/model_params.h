@@ -34,7 +34,7 @@ void require_classes(const RunInfo& run, int64_t classes);
 /// Draws the first values and moves the model to the device of the run.
 void begin(model::Module& module, const OpenContext& context, const std::string& init = "ijepa");
 
-/// What "init" of a model may be; see model::InitScheme.
+/// The choices of a model's "init"; see model::InitScheme.
 const Choices& init_choices();
 
 }  // namespace flowrun

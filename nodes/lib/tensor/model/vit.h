@@ -102,8 +102,8 @@ class Vit final : public Encoder {
   Tensor table_ND_;  // sine-cosine
 };
 
-/// What timm's VisionTransformer(class_token, reg_tokens, no_embed_class=True, num_classes=0, init_values where there is
-/// layer scale) loads with all keys matched: the parameters, LoRA's additions merged, and the position table as
+/// The tensors that timm's VisionTransformer(class_token, reg_tokens, no_embed_class=True, num_classes=0, init_values
+/// with layer scale) loads with all keys matched: the parameters, LoRA's additions merged, and the position table as
 /// pos_embed [1, N, D]. Shares storage with the model if nothing is merged.
 std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit);
 

@@ -46,7 +46,7 @@ milliseconds timeout_of(const Launch& launch) { return milliseconds(static_cast<
 
 constexpr milliseconds grace{2000};  // within which c10d itself reports what is wrong
 
-/// Whether a socket may be bound to what the name stands for, so that other machines still reach it: a number, or a name with one
+/// Whether a socket may be bound to the address of the name, so that other machines still reach it: a number, or a name with one
 /// address that isn't this machine's loop (Debian gives a machine's own name 127.0.1.1).
 bool is_for_all(const std::string& host, const addrinfo& found) {
   const bool is_number = ::inet_pton(AF_INET, host.c_str(), std::array<char, sizeof(in_addr)>().data()) == 1 ||

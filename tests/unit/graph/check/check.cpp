@@ -120,7 +120,7 @@ TEST(Lower, OutputsInPlaceShareASlotWithTheirInputWhereItHasOneReader) {
       "look": {"type": "toy.look", "in": "stack"}}})");
     return lower(pipeline).streams[0].level[sample_level].slots.size();
   };
-  EXPECT_EQ(slots_per_sample("numbers"), 4u) << "two readers: nobody may change what numbers gave";
+  EXPECT_EQ(slots_per_sample("numbers"), 4u) << "two readers: no node may change the output of numbers";
   EXPECT_EQ(slots_per_sample("one"), 3u) << "numbers and one share; one has two readers";
 }
 

@@ -259,7 +259,7 @@ TEST(BadSample, TooManyEndTheRunAtTheSamePlace) {
   const std::string text = failing(0.2);
   const ToyRun expected = run_toy(text, serial(), {"run.max_bad=20"});
   EXPECT_THAT(expected.error, HasSubstr("more than run.max_bad = 20 samples failed"));
-  std::set<std::string> files;  // each counts once, however often it comes
+  std::set<std::string> files;  // each counts once, however often it recurs
   for (const std::string& line : expected.quarantine) files.insert(line.substr(line.find(' ')));
   EXPECT_EQ(files.size(), 21u);
   EXPECT_GT(expected.quarantine.size(), files.size());

@@ -25,7 +25,7 @@ std::vector<Choice> next(RecordingPolicy& policy, const std::string& shape, int 
 TEST(Recorder, RecordsAtTheSecondSight) {
   RecordingPolicy policy(8);
   EXPECT_EQ(next(policy, "a", 4), (std::vector{Choice::submit, Choice::record, Choice::play, Choice::play}));
-  EXPECT_EQ(next(policy, "b"), Choice::submit) << "each shape by itself";
+  EXPECT_EQ(next(policy, "b"), Choice::submit) << "each shape is counted separately";
 }
 
 TEST(Recorder, OnlyRarerShapesMakeRoom) {

@@ -12,7 +12,7 @@ TEST(Diagnostics, ShowLineAndCaret) {
                                                       "first\n\tse\xc3\xbc"
                                                       "cond x\nlast"});
   Diagnostics faults;
-  faults.error({source, 15, 1}, "here", "mend it\nor not");
+  faults.error({source, 15, 1}, "here", "fix it\nor not");
   faults.error({source, 7, 7}, "word");
   faults.error({source, 18, 1}, "in the last line");
   faults.error({source, 9999, 5}, "behind the end");
@@ -21,7 +21,7 @@ TEST(Diagnostics, ShowLineAndCaret) {
             "a.json:2:2: error: word\n\tse\xc3\xbc"
             "cond x\n\t^^^^^^\n"
             "a.json:2:10: error: here\n\tse\xc3\xbc"
-            "cond x\n\t       ^\n  mend it\n  or not\n"
+            "cond x\n\t       ^\n  fix it\n  or not\n"
             "a.json:3:1: error: in the last line\nlast\n^\n"
             "a.json:3:5: error: behind the end\nlast\n    ^\n"
             "error: nowhere\n5 errors; nothing was run");

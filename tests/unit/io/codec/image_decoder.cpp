@@ -120,7 +120,7 @@ TEST_F(ImageDecoderFiles, TruncationIsToldApartAndKept) {
     for (const double part : {0.6, 0.9}) {
       const Bytes bytes(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(static_cast<double>(whole.size()) * part));
       PixelBuffer out, again;
-      // Of several frames or pages the first may be whole, and what is cut from a small PNG may be its end alone.
+      // With several frames or pages the first may be complete, and a cut in a small PNG may only remove its end.
       if (name == "gif-animation.gif" || name == "tiff-pages.tif") continue;
       if (part == 0.9 && name.starts_with("png-") && whole.size() - bytes.size() <= 12) continue;
       EXPECT_THROW(decoder_.decode(bytes, {}, out), TruncatedError) << name;
@@ -135,7 +135,7 @@ TEST_F(ImageDecoderFiles, TruncationIsToldApartAndKept) {
         expect_regions_equal_whole(name, bytes, {.keep_truncated = true}, 10);
         const std::string file = std::to_string(part) + name;
         test::put_file(dir_ / file, std::string(bytes.begin(), bytes.end()));
-        // Of palettes they are the first colour there; of CMYK in several scans Pillow gives nothing.
+        // For palettes they are Pillow's first colour; for CMYK in several scans Pillow gives nothing.
         const bool same = name.starts_with("png-2") || name.starts_with("png-6") || name.starts_with("png-4") || name.starts_with("jpeg-");
         if (name == "jpeg-CMYK-444-progressive.jpg") continue;
         if (same) cut.push_back(file);

@@ -144,7 +144,7 @@ TEST(JpegTiles, TilingTwiceChangesNothing) {
   EXPECT_EQ(tile_jpeg(once), once);
 }
 
-// Where a marker is missing or another one, the decoder gets the file as it is, and says what is wrong with it.
+// If a marker is missing or wrong, the decoder gets the unchanged file, and reports its fault.
 TEST(JpegTiles, WrongMarkersAreLeftToTheDecoder) {
   Bytes bytes;
   encode_jpeg(make_image(160, 160, 3, 1).view(), 85, bytes);

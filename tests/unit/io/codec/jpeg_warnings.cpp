@@ -192,7 +192,7 @@ for path in pathlib.Path().glob('*.jpg'):
     }
     decoder.decode(tile_jpeg(change.after, {4}), region_pixels);
     EXPECT_TRUE(region_pixels.pixels == after.pixels) << "other pixels with tiles";
-    // What decoders that don't check may have is the file without such faults, but for what stands behind a scan's codes.
+    // Decoders without checks may get the file without such faults, except bytes after a scan's codes.
     if (name.starts_with("jfif") || name.starts_with("stray-at-the-end") || name == "progressive-zeros-behind-scans") continue;
     EXPECT_TRUE(plain_jpeg(change.after).empty()) << "called plain";
   }

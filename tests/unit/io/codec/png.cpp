@@ -26,7 +26,7 @@ TEST(Png, PillowReadsTheSamePixels) {
   }
 }
 
-// What Pillow writes, and an interlaced file made by hand; NAME.raw holds the values as a label map has them.
+// Files written by Pillow, and an interlaced file made by hand; NAME.raw holds the values of the label map.
 constexpr const char* kLabelFiles = R"(
 import random, struct, zlib
 from PIL import Image

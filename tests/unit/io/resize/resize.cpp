@@ -52,7 +52,7 @@ for i, line in enumerate(open('list')):
   return results;
 }
 
-// What this processor can run, and the loops that any can.
+// The kernels of this processor, and the portable loops.
 std::vector<const ResizeKernels*> all_kernels() {
   std::vector<const ResizeKernels*> all(resize_kernels().begin(), resize_kernels().end());
   all.push_back(nullptr);

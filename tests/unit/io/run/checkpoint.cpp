@@ -265,7 +265,7 @@ TEST(Checkpoint, KilledAtAnyMomentTheNewestIsWholeAndNeverOlder) {
     kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFSIGNALED(status)) << "the writer failed by itself";
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the writer failed before the kill";
     for (const std::string& name : names_in(dir.path())) torn += name.starts_with(".") ? 1 : 0;
     std::vector<std::string> skipped;
     const auto newest = newest_complete_checkpoint(dir.path(), &skipped);

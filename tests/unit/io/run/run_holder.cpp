@@ -105,7 +105,7 @@ TEST(RunHolder, TemporariesOfTheDeadAreRemoved) {
   fs::create_directory(dir / (".folder.tmp-" + std::to_string(dead) + "-0"));
   EXPECT_EQ(remove_dead_temporaries(dir.path()), 1);
   EXPECT_FALSE(fs::exists(dir / gone));
-  // What this program writes is known again.
+  // The program recognises its own file.
   const pid_t writer = fork();
   if (writer == 0) {
     auto* const file = new AtomicFile(dir / "b.json");

@@ -1,4 +1,4 @@
-// nvJPEG beside libjpeg-turbo, where there is a GPU; and that its library is the one we know, where there is none.
+// nvJPEG beside libjpeg-turbo, on a machine with a GPU; without one, that its library has all functions.
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -93,7 +93,7 @@ TEST_F(Nvjpeg, PixelsAreThoseOfLibjpegWithinLevels) {
     std::printf("%-20s mean %.3f, beyond 4 levels %.4f, most %d\n", name.c_str(), found.mean, found.far, found.most);
     EXPECT_TRUE(!is_common || (found.mean < 1 && found.far < 0.01)) << name;
   };
-  // Of the coarse samplings libjpeg repeats chroma, nvJPEG interpolates it.
+  // For coarse samplings libjpeg repeats chroma, nvJPEG interpolates it.
   for (const auto& [name, bytes] : files())
     compare(name, bytes, std::string(name) != "4:1:1" && std::string(name) != "4:1:0" && std::string(name) != "4:4:0");
   const auto photographs = io::test::photographs();
@@ -138,7 +138,7 @@ TEST_F(Nvjpeg, ThreadsDontDisturbEachOther) {
   EXPECT_EQ(wrong, 0);
 }
 
-// How much of the damage that libjpeg finds passes is for the log; that the GPU works afterwards is what must hold.
+// The share of damage that passes is only logged; the GPU must work afterwards.
 TEST_F(Nvjpeg, DamageIsSurvived) {
   io::JpegDecoder libjpeg;
   std::mt19937 random(3);

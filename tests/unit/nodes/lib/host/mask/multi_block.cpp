@@ -52,7 +52,7 @@ TEST(MultiBlock, RatesAndPlacesOfAThousandGroups) {
     EXPECT_NEAR(static_cast<double>(by_row[r]) / all, static_cast<double>(by_row[13 - r]) / all, 0.01) << "row " << r;
     EXPECT_NEAR(static_cast<double>(by_column[r]) / all, static_cast<double>(by_column[13 - r]) / all, 0.01) << "column " << r;
   }
-  // What an independent simulation of the algorithm gave; the rim, and the middle.
+  // Results of an independent simulation of the algorithm: the rim, and the middle.
   EXPECT_NEAR(static_cast<double>(by_row[0]) / all, 0.344, 0.006);
   EXPECT_NEAR(static_cast<double>(by_row[6]) / all, 0.221, 0.006);
 }

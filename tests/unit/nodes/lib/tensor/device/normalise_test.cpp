@@ -9,7 +9,7 @@
 namespace flowrun {
 namespace {
 
-// What the upload to a GPU does, operation by operation.
+// The upload to a GPU, operation by operation.
 TEST(Normalise, EqualsTheTensorOperations) {
   const std::vector<float> scale = {1 / (255 * 0.229f), 1 / (255 * 0.224f), 1 / (255 * 0.225f)}, shift = {-2.1179f, -2.0357f, -1.8044f};
   std::mt19937 random(1);  // NOLINT(cert-msc51-cpp)

@@ -93,7 +93,7 @@ TEST(Classify, RefusesFeaturesOfTwoWidths) {
   EXPECT_THROW(ridge_accuracy(train, labels, test, asked, 0.1), std::invalid_argument);
 }
 
-/// Of a run in bf16, whose products may be TF32 on a GPU.
+/// As in a run in bf16, whose products may be TF32 on a GPU.
 TEST(Classify, IsFloat32WhateverThePrecision) {
   at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
   at::autocast::set_autocast_enabled(at::kCPU, true);

@@ -35,7 +35,7 @@ TEST(Segment, VotesOfPixels) {
                             0, 2, 255, 255},
                            {3, 4});
   const Tensor modal = at::tensor({2, 0, 2}, at::kLong), all = at::tensor({0, 1, 2}, at::kLong).view({1, 3});
-  // 2 by two to one; a tie of three, the smallest wins; one vote beside two that don't count; nobody votes: modal 2.
+  // 2 by two to one; a tie of three, the smallest wins; one vote beside two that don't count; no vote: modal 2.
   EXPECT_TRUE(vote(labels, modal, all, 3).equal(at::tensor({2, 0, 1, 2}, at::kLong).view({1, 4})));
 }
 

@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(Layouts, Import,
                                          "huggingface_ijepa"),
                          [](const auto& info) { return std::string(info.param); });
 
-/// What Flowrun itself exports, in memory.
+/// Flowrun's own export, in memory.
 WeightsFile exported(const Vit& vit) {
   WeightsFile file;
   for (const auto& [name, tensor] : timm_state(vit)) file.tensors.emplace(name, tensor);

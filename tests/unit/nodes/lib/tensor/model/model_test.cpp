@@ -170,7 +170,7 @@ TEST(Blocks, LastRowsAreTheRowsOfTheWhole) {
   EXPECT_LT(max_error(last.sum(), whole.sum().narrow(1, 5, 4)), 1e-6);
 }
 
-/// What the stack makes of x, and the gradients of its parameters.
+/// The output of the stack for x, and the gradients of its parameters.
 std::vector<Tensor> stack_with(int64_t head_multiple, const Tensor& x, int64_t last_rows) {
   Parameters parameters;
   const Blocks blocks(parameters, {.depth = 2, .width = 48, .heads = 4, .lora_rank = 2, .head_multiple = head_multiple});

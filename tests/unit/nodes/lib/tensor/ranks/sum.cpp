@@ -89,7 +89,8 @@ TEST(Addresses, StayNumbers) {
 
 TEST(SumOverRanks, OfOneIsNothing) { EXPECT_EQ(join_ranks(Launch{}), nullptr); }
 
-/// Worlds in which the one that is late is a partner in a round, one that is folded in, and one that stands for another.
+/// Worlds in which the late rank is a partner in a round, a rank beyond the power of two, and the partner of such a
+/// rank.
 class LateRank : public testing::TestWithParam<std::pair<int, int>> {};
 
 TEST_P(LateRank, IsNamedWithItsPlace) {
