@@ -10,7 +10,7 @@
 
 namespace flowrun {
 
-/// The cost of one image (of one row, if images have several masks). Counts may be means over masks, so they are not
+/// Of one image (of one row, where images have several masks). Counts may be means over masks, so they are not
 /// integers.
 ///
 /// Counted are the products of the linear layers and of the attention, with two operations for a multiplication and its
