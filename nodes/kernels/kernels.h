@@ -39,7 +39,7 @@ struct Stream {
   Tensor x;
   Tensor branch;       ///< [.., D], to be added to x; undefined: nothing
   Tensor bias;         ///< [D], to be added too, with the branch only; undefined: nothing
-  bool spend = false;  ///< whether the branch's memory may take the sum, where no gradient is recorded
+  bool spend = false;  ///< whether the sum may be written to the branch's memory, if no gradient is recorded
 
   /// x + branch + bias, which becomes the stream.
   const Tensor& sum();

@@ -55,7 +55,7 @@ class Probe {
   void initialise(uint64_t seed);
   void to(at::Device device, at::ScalarType dtype);
 
-  /// Batch norm of features that a linear head takes, by the running statistics. eps 1e-6.
+  /// Batch norm of features for a linear head, by the running statistics. eps 1e-6.
   Tensor normalise(const Tensor& x_BD) const;
   /// The same by the batch's own statistics: mean and (unbiased, as PyTorch's) variance [2, D] are for
   /// move_statistics().
@@ -69,8 +69,8 @@ class Probe {
   const Tensor& running_mean() const { return mean_D_; }
   const Tensor& running_variance() const { return variance_D_; }
 
-  /// Scores of one head: [B, classes], of segmenting heads [B, classes, g, g] for g x g patches. A linear head takes
-  /// features that are normalised.
+  /// Scores of one head: [B, classes], of segmenting heads [B, classes, g, g] for g x g patches. A linear head needs
+  /// normalised features.
   Tensor scores(int64_t head, const Tensor& x) const;
 
   /// Mean cross-entropy in at least float32. labels [B]; of segmenting heads label maps [B, H, W], to whose size the

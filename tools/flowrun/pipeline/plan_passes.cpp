@@ -98,11 +98,11 @@ void PlanFacts::find_passes() {
     if (pass.cost) {
       passes.push_back(std::move(pass));
     } else {
-      notes.push_back(node.name + " (" + type + "): what it does is not counted");
+      notes.push_back(node.name + " (" + type + "): its cost is not counted");
     }
   }
   for (size_t m = 0; m < resources.size(); ++m) {
-    if (dynamic_cast<ProbeResource*>(resources[m].get())) notes.push_back(models[m].name + ": what its heads do is not counted");
+    if (dynamic_cast<ProbeResource*>(resources[m].get())) notes.push_back(models[m].name + ": the cost of its heads is not counted");
   }
 }
 
