@@ -247,7 +247,7 @@ bool StreamRun::quarantine(StepRecord& step) {
     fail({step.step, samples_until(step.step) - 1, 0, false,
           bad.error + "\n  sample " + std::to_string(bad.sample) + ": " + bad.key + "\n  epoch " + std::to_string(bad.epoch) + ", step " +
               std::to_string(step.step) + "\n  more than run.max_bad = " + std::to_string(options_.max_bad) +
-              " samples failed; quarantine.jsonl lists them. Repair or delete the files, or raise run.max_bad: --resume takes another number"});
+              " samples failed; quarantine.jsonl lists them. Repair or delete the files, or raise run.max_bad: --resume accepts another number"});
     return false;
   }
   return true;

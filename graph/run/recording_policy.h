@@ -21,8 +21,8 @@ class RecordingPolicy {
   /// `capacity`: how many recordings are kept.
   explicit RecordingPolicy(size_t capacity) : capacity_(capacity) {}
 
-  /// A group of this shape is next. The second group of a shape is recorded, later ones are played. Where there is no room, a
-  /// shape takes the place of the rarest one, if that is rarer than itself.
+  /// A group of this shape is next. The second group of a shape is recorded, later ones are played. If there is no room, a
+  /// shape replaces the rarest one, if that is rarer than itself.
   Decision next(const std::string& shape);
   /// Whether the recording made now is compared with submitted work: the first three, and then every sixteenth.
   bool compares() const { return made_ < 3 || made_ % 16 == 0; }

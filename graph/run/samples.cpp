@@ -123,7 +123,8 @@ std::string StreamRun::cure(const SampleRecord& lane) const {
   return "\n  repair or delete the file, or set run.max_bad to let that many samples be replaced";
 }
 
-/// A sample failed: the run fails, or a keyed substitute takes the place, so that the batch stays full and the same.
+/// A sample failed: the run fails, or a keyed substitute replaces it, so that the batch stays full and the same on
+/// every machine.
 void StreamRun::replace_sample(SampleRecord& lane, Worker& worker) {
   const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(level(sample_level).node_of(lane.failed_task()))];
   const std::string error = node.name + ": " + lane.error();

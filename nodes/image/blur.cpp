@@ -48,7 +48,7 @@ struct Blur {
     const int kernel_size = params.kernel_size > 0 ? static_cast<int>(params.kernel_size) : 2 * (side / 20) + 1;
     if (kernel_size / 2 >= side) {
       throw NodeError("the image is " + std::to_string(out.width) + "x" + std::to_string(out.height) +
-                      ", too small for kernel_size = " + std::to_string(kernel_size) + "; put an image.resize before it or take a smaller kernel");
+                      ", too small for kernel_size = " + std::to_string(kernel_size) + "; put an image.resize before it or use a smaller kernel");
     }
     for (int view = 0; view < out.views; ++view) {
       Rng rng = image::rng_of(context, view);

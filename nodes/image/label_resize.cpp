@@ -14,7 +14,7 @@ struct LabelResize {
       .details = "Equal to Pillow's Image.resize with NEAREST in every pixel. With a region connected, the map is cut to it first."};
   struct Ports {
     In<LabelMap> label_map{"label_map", "H W u8, of the whole picture."};
-    In<Region> region{"region", "The part to take, in pixels of the whole picture.", optional};
+    In<Region> region{"region", "The part to cut out, in pixels of the whole picture.", optional};
     Out<LabelMap> out{"label_map", "size size u8."};
     void describe(auto& port) { port(label_map, region, out); }
   };

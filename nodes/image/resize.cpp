@@ -20,7 +20,7 @@ struct Resize {
           "decoding whole or by region makes no difference. Each of several regions becomes a view of its own."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8."};
-    In<Region> region{"region", "The part to take, in pixels of the whole picture.", optional};
+    In<Region> region{"region", "The part to cut out, in pixels of the whole picture.", optional};
     Out<Image> out{"image", "size size 3 u8, or the shortest side is size; a view for each region."};
     void describe(auto& port) { port(image, region, out); }
   };

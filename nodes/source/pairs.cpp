@@ -32,7 +32,7 @@ struct Pairs {
       param.movable().required("images", images, "Folder of the images; relative to where the program is started.");
       param.movable().required("labels", labels, "Folder of the label maps, with the same subfolders.");
       param("suffix", suffix, "Ending of a label map's name, in place of the image's extension.");
-      param.movable()("list", list, "File of the images to take, one path relative to the folder of images a line; empty: all.");
+      param.movable()("list", list, "File that lists the images to use, one path relative to the folder of images a line; empty: all.");
       param("part", part, source::Selection::parts(),
             "all, or what is left after setting images aside, or those set aside: two sources share one folder.");
       param("holdout", holdout, Range{1e-3, 0.9}, "Share of the images that is set aside, when part is not all.");

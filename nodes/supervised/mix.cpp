@@ -16,7 +16,7 @@ struct SupervisedMix {
       .details =
           "As timm's RandomErasing and Mixup in batch mode, the augmentation of DeiT's and MAE's fine-tuning. A group is mixed with itself in "
           "reverse order by one lambda: mixup adds, cutmix pastes a box, and lambda is then the share that the box leaves. With both, a fair coin "
-          "decides for each group. Erased rectangles are filled with a normal number per value (timm's pixel mode, which MAE takes) or with 0, the "
+          "decides for each group. Erased rectangles are filled with a normal number per value (timm's pixel mode, which MAE uses) or with 0, the "
           "mean. Lambda, boxes and rectangles are drawn on the host from this node's random stream and enter the ledger; the noise is drawn on the "
           "device by a key of that random stream. Labels are looked at in epoch 0, in which each image passes once."};
   struct Ports {

@@ -287,7 +287,7 @@ class Safety(support.Folder):
         self.write(training_pipeline())
         many = ["--set", "run.epochs=2000000000", "--set", "save.every=1 steps", "--set", "save.keep=2000000000"]
         done = self.flowrun("pipeline.json", *many, "--out", "a/run", status=1)
-        self.assertRegex(done.stderr, r"the checkpoints of this run take [\d.]+ GiB \(2000000001 at once, [\d.]+ MiB each\), but the disk of a/run has only")
+        self.assertRegex(done.stderr, r"the checkpoints of this run need [\d.]+ GiB \(2000000001 at once, [\d.]+ MiB each\), but the disk of a/run has only")
         self.assertFalse((self.folder / "a").exists())
         # The number given for one checkpoint is its true size.
         self.flowrun("pipeline.json", "--out", "run")

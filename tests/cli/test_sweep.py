@@ -62,7 +62,7 @@ class Sweep(support.Folder):
         name = self.sweep({"a": {}, "b": {"mask.regions": 1}}, set=many)
         for more in ([], ["--share"]):
             done = self.flowrun("sweep", name, "--out", "parent/out", *more, status=1)
-            self.assertRegex(done.stderr, r"the checkpoints of the 2 variants that are to run take [\d.]+ GiB, but the disk of parent/out has only "
+            self.assertRegex(done.stderr, r"the checkpoints of the 2 variants that are to run need [\d.]+ GiB, but the disk of parent/out has only "
                                           r"[\d.]+ GiB left: free some space")
             self.assertNotIn("variant 1 of 2", done.stderr)
             self.assertFalse((self.folder / "parent").exists())
@@ -185,7 +185,7 @@ class Sweep(support.Folder):
         pipeline["models"]["student"].update(width=96)  # 0.23 million weights: 0.9 MiB, five times with the teacher
         name = self.shared_sweep({"a": {}, "b": {"mask.regions": 1}, "c": {"mask.regions": 2}}, pipeline)
         done = self.flowrun("sweep", name, "--share", "--quiet", "--memory", 12)
-        self.assertRegex(done.stderr, r"^side by side the 3 variants with the same input take 1[4-9] MiB, and 12 MiB are free: they run in 2 rounds\n")
+        self.assertRegex(done.stderr, r"^side by side the 3 variants with the same input need 1[4-9] MiB, and 12 MiB are free: they run in 2 rounds\n")
         self.assertIn("variant 1 to 2 of 3: a, b\nsharing ", done.stderr)
         self.assertIn("variant 3 of 3: c\n", done.stderr)
         self.assertEqual(done.stdout.count("| done |"), 3)

@@ -94,7 +94,7 @@ struct Source {
     std::vector<int64_t> bad;
     void describe(auto& param) {
       param("n", n, not_negative, "How many samples.");
-      param("storage_us", storage_us, not_negative, "What reading one takes that was not asked for before, microseconds.");
+      param("storage_us", storage_us, not_negative, "Microseconds of reading a number that was not requested before.");
       param("bad", bad, "Samples that fail.");
     }
   };
@@ -224,9 +224,9 @@ struct Stack {
     void describe(auto& param) {
       param("size", size, Range{1, 4096}, "Of a step.");
       param("group", group, Range{1, 256}, "Of a group.");
-      param("claim_mib", claim_mib, not_negative, "What a group says it takes.");
+      param("claim_mib", claim_mib, not_negative, "The reported memory of a group, MiB.");
       param("fail_step", fail_step, not_negative, "Fails in this step; 0: never.");
-      param("fail_fold", fail_fold, Range{-1}, "Fails to take this sample; -1: none.");
+      param("fail_fold", fail_fold, Range{-1}, "Fails to fold this sample; -1: none.");
     }
   };
   Params params;

@@ -248,7 +248,7 @@ class Plan {
       out.emplace_back("evaluations are not counted");
       break;
     }
-    out.emplace_back("what reports and checkpoints take is not counted");
+    out.emplace_back("the cost of reports and checkpoints is not counted");
     return out;
   }
 

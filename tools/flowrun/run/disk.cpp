@@ -147,7 +147,7 @@ void require_room(Engine& engine, const ordered_json& resolved, const fs::path& 
   if (count == 0 || !free) return;
   const auto one = static_cast<double>(engine.footprint().saved), all = one * static_cast<double>(count);
   if (all - bytes_under(io::RunPaths(run).checkpoints) <= *free) return;
-  throw RunError("the checkpoints of this run take " + in_words(all) + " (" + std::to_string(count) + " at once, " + in_words(one) +
+  throw RunError("the checkpoints of this run need " + in_words(all) + " (" + std::to_string(count) + " at once, " + in_words(one) +
                  " each), but the disk of " + run.string() + " has only " + in_words(*free) + instead);
 }
 
@@ -160,7 +160,7 @@ void require_room(const std::vector<Variant>& variants, const fs::path& out, boo
     if (sum.stay + sum.more - sum.there <= *free) return;
   }
   const std::string of = variants.size() == 1 ? "the variant that is" : "the " + std::to_string(variants.size()) + " variants that are";
-  throw RunError("the checkpoints of " + of + " to run take " + in_words(sum.stay + sum.more) + ", but the disk of " + out.string() + " has only " +
+  throw RunError("the checkpoints of " + of + " to run need " + in_words(sum.stay + sum.more) + ", but the disk of " + out.string() + " has only " +
                  in_words(*free) + instead);
 }
 

@@ -143,7 +143,7 @@ std::vector<std::vector<size_t>> fit(const std::vector<Variant>& variants, const
     out.back().push_back(v);
   }
   if (out.size() > 1) {
-    std::fprintf(stderr, "side by side the %zu variants with the same input take %s, and %s are free: they run in %zu rounds\n", group.size(),
+    std::fprintf(stderr, "side by side the %zu variants with the same input need %s, and %s are free: they run in %zu rounds\n", group.size(),
                  mib(all).c_str(), mib(free).c_str(), out.size());
   }
   return out;

@@ -28,7 +28,7 @@ struct Variant {
   Setting setting;
 };
 
-/// `flowrun advise` of a run directory takes its pipeline.
+/// `flowrun advise` of a run directory uses its pipeline.
 PipelineArgs pipeline_of(const PipelineArgs& args) {
   PipelineArgs out = args;
   if (std::filesystem::is_directory(out.file)) out.file = io::RunPaths(out.file).pipeline.string();

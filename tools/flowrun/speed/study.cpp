@@ -154,7 +154,7 @@ std::optional<StudyResult> study_of_run(const std::filesystem::path& run, bool t
   whole.seconds = images / rates[rates.size() / 2];  // of training: the median step knows nothing of starts and evaluations
   whole.cpu_seconds = stats["cpu_seconds"].get<double>() * whole.seconds / stats["seconds"].get<double>();
   out.times.emplace();
-  // On the CPU the device's thread takes a core at least; what is left is the host's, as far as that was busy.
+  // On the CPU the device's thread uses at least one core; the rest belongs to the host, as far as that was busy.
   const double host = whole.sum(false, &NodeTimes::busy) / images, cpu = whole.cpu_seconds / images;
   out.times->device = whole.sum(true, &NodeTimes::busy) / images;
   out.times->host_cpu = out.times->host_nodes = std::clamp(cpu - (pipeline.run.device == "cpu" ? out.times->device : 0), 0.0, host);
@@ -171,7 +171,7 @@ double StudyResult::waiting_batches() const {
   double waited = 0;
   for (const NodeTimes& node : whole.nodes) {
     if (node.scope == Scope::device) {
-      waited = node.wait_device;  // the first device node is the one that takes what the host gives
+      waited = node.wait_device;  // the first device node is the one that reads the host's outputs
       break;
     }
   }

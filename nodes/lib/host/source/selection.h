@@ -48,8 +48,8 @@ struct Selection {
   void describe(auto& param) {
     param.movable()(
         "list", list,
-        "File of the images to take, one a line: its path in the folder or its name in the shard, and possibly a label; or a .csv or .tsv table. "
-        "Empty: all.");
+        "File that lists the images to use, one a line: its path in the folder or its name in the shard, and possibly a label; or a .csv or .tsv "
+        "table. Empty: all.");
     param("classes", classes,
           "The classes by label; empty: those that the data have, sorted. A class of the data that is not listed is an error; a listed one need not "
           "occur.");

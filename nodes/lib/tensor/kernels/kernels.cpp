@@ -41,7 +41,7 @@ Type type_of(at::ScalarType type) {
   if (type == at::kFloat) return Type::f32;
   if (type == at::kBFloat16) return Type::bf16;
   if (type == at::kDouble) return Type::f64;
-  throw std::invalid_argument(std::string("the kernels take float32, bfloat16 and float64, not ") + at::toString(type));
+  throw std::invalid_argument(std::string("the kernels need float32, bfloat16 or float64, not ") + at::toString(type));
 }
 
 at::ScalarType accumulation(at::ScalarType type) { return type == at::kDouble ? at::kDouble : at::kFloat; }

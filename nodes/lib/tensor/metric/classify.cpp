@@ -22,7 +22,7 @@ void require_one_width(const Tensor& train_ND, const Tensor& test_ND) {
   const int64_t train = train_ND.size(1), test = test_ND.size(1);
   if (train == test) return;
   throw std::invalid_argument("the features of train are " + std::to_string(train) + " wide, those of test " + std::to_string(test) +
-                              ": both take pictures of one size, through the same encoder");
+                              ": both need pictures of one size, through the same encoder");
 }
 
 Tensor normalised(const Tensor& x_ND) { return x_ND.div(at::linalg_vector_norm(x_ND, 2, {-1}, /*keepdim=*/true).clamp_min(1e-12)); }

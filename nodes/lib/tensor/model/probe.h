@@ -54,7 +54,7 @@ class Probe final : public Module {
   /// linear: weights normal 0.01 (MAE). Others: normal 0.02, with fc2 of attentive over sqrt(2) (V-JEPA). Biases 0.
   void initialise(uint64_t seed);
 
-  /// Batch norm of features that a linear head takes, by the running statistics. eps 1e-6.
+  /// Batch norm of features for a linear head, by the running statistics. eps 1e-6.
   Tensor normalise(const Tensor& x_BD) const;
   /// The same by the batch's own statistics: mean and (unbiased, as PyTorch's) variance [2, D] are for
   /// move_statistics().
@@ -68,8 +68,8 @@ class Probe final : public Module {
   Tensor running_mean() const { return buffers_.size() > 0 ? buffers_[0] : Tensor(); }
   Tensor running_variance() const { return buffers_.size() > 0 ? buffers_[1] : Tensor(); }
 
-  /// Scores of one head: [B, classes], of segmenting heads [B, classes, g, g] for g x g patches. A linear head takes
-  /// features that are normalised.
+  /// Scores of one head: [B, classes], of segmenting heads [B, classes, g, g] for g x g patches. A linear head needs
+  /// normalised features.
   Tensor scores(int64_t head, const Tensor& x) const;
 
   /// Mean cross-entropy in at least float32. labels [B]; of segmenting heads label maps [B, H, W], to whose size the

@@ -57,8 +57,8 @@ bool is_for_all(const std::string& host, const addrinfo& found) {
   return (ntohl(reinterpret_cast<const sockaddr_in*>(found.ai_addr)->sin_addr.s_addr) >> 24) != 127;
 }
 
-/// A socket that takes connections at that address alone. Nothing where the address is not this machine's, or several: then c10d
-/// takes them at all. Throws RankError when the port is taken.
+/// A socket that accepts connections only at that address. None if the address is not this machine's, or if there are several:
+/// then c10d accepts them at all addresses. Throws RankError when the port is in use.
 std::optional<int> listen_at(const std::string& host, int port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -215,7 +215,8 @@ class Group final : public TensorRanks {
     return in_time<Store>(timeout_of(launch()) + grace, [store = store_] { return store->clone(); });
   }
 
-  /// c10d waits for a store that takes connections and is silent as long as it is. `make` holds what it uses. Throws RankError.
+  /// c10d waits for ever for a store that accepts connections but is silent. `make` must own everything it uses. Throws
+  /// RankError.
   template <class T>
   c10::intrusive_ptr<T> in_time(milliseconds limit, std::function<c10::intrusive_ptr<T>()> make) const {
     const auto made = std::make_shared<c10::intrusive_ptr<T>>();
@@ -285,8 +286,8 @@ class Group final : public TensorRanks {
 };
 
 /// Recursive doubling: in each round two ranks whose numbers differ in one bit add up what both have, so the rounds are log2 of
-/// the world, where Gloo's ring takes 2 (world - 1). Ranks beyond the largest power of two give their numbers to one below
-/// and get the sum back. Of integers, any order gives the same sum.
+/// the world, where Gloo's ring needs 2 (world - 1). Ranks beyond the largest power of two give their numbers to one below and
+/// get the sum back. Of integers, any order gives the same sum.
 void Group::add_up(Tensor mine) {
   const int rank = launch().rank, world = launch().world;
   const int whole = static_cast<int>(std::bit_floor(static_cast<unsigned>(world)));

@@ -57,7 +57,7 @@ Bytes picture(int height, int width, int channels, ChromaSampling sampling) {
 }
 
 TEST(Fuzz, JpegWholeAndByRegion) {
-  JpegDecoder decoder(1 << 22);  // a mutated header must not make it take gigabytes
+  JpegDecoder decoder(1 << 22);  // a mutated header must not make it allocate gigabytes
   int taken = 0;
   for (const auto& [seed, stream] :
        {std::pair(picture(40, 50, 3, ChromaSampling::s420), 1), std::pair(picture(33, 17, 1, ChromaSampling::s444), 2)}) {
@@ -98,7 +98,7 @@ TEST(Fuzz, PngLabels) {
       taken += count_taken(seed, static_cast<uint32_t>(10 + 2 * channels + repaired), 4000, [&](Bytes bytes) {
         if (repaired) repair_checksums(bytes);
         PixelBuffer out;
-        decode_png_labels(bytes, out, 1 << 20);  // a mutated header must not make it take gigabytes
+        decode_png_labels(bytes, out, 1 << 20);  // a mutated header must not make it allocate gigabytes
         EXPECT_EQ(out.pixels.size(), out.view().bytes());
       });
     }

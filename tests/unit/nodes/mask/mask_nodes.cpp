@@ -92,7 +92,7 @@ TEST(MaskNodes, ErrorsNameTheFix) {
     EXPECT_THAT(error_of(type, "{}", {.size = 220}), testing::HasSubstr("images of 220x220 are not a square grid of patches of 16")) << type;
   }
   EXPECT_THAT(error_of("mask.random", R"({"ratio": 1})"), testing::HasSubstr("hides 196 of 196 patches: some must be hidden and some visible"));
-  EXPECT_THAT(error_of("mask.units", R"({"unit": 48})"), testing::HasSubstr("no whole number of units of 48: change unit"));
+  EXPECT_THAT(error_of("mask.units", R"({"unit": 48})"), testing::HasSubstr("not a whole number of units of 48: change unit"));
   EXPECT_THAT(error_of("mask.blockwise", R"({"count": 8})"), testing::HasSubstr("fewer than min_block = 16: make min_block smaller"));
   EXPECT_THAT(error_of("mask.blockwise", R"({"ratio": 1})"), testing::HasSubstr("196 of 196 patches are to be hidden"));
   EXPECT_THAT(error_of("mask.inverse_block", "{}", {.size = 64}), testing::HasSubstr("make length smaller"));

@@ -99,7 +99,7 @@ TEST(WeightCasts, SeeUpdateAverageAndRestore) {
   EXPECT_TRUE(is_current(teacher));
 }
 
-/// A weight that is dropped takes its cast along, and what comes to lie in its place is cast itself.
+/// A dropped weight drops its cast, and a new weight at its address gets its own cast.
 TEST(WeightCasts, FollowNoOtherTensor) {
   const Autocast on;
   for (int i = 0; i < 100; ++i) {
