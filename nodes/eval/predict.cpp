@@ -31,8 +31,8 @@ struct Predict {
     const at::NoGradGuard no_grad;
     model::Probe& probe = *params.model;
     const bool linear = probe.config().kind == model::ProbeKind::linear;
-    if (linear && !port.features) throw NodeError("a linear probe takes features: connect an eval.features");
-    if (!linear && !port.tokens) throw NodeError("this kind of probe takes tokens: connect an eval.tokens");
+    if (linear && !port.features) throw NodeError("a linear probe needs features: connect an eval.features");
+    if (!linear && !port.tokens) throw NodeError("this kind of probe needs tokens: connect an eval.tokens");
     if (probe.segments()) return segment(probe, *port.tokens, *port.predictions);
     Predictions& out = *port.predictions;
     out.labels_B = linear ? port.features->labels_B : port.tokens->labels_B;

@@ -107,8 +107,8 @@ struct TrainProbe {
   /// What the heads take, and the truth.
   std::pair<Tensor, Tensor> input(const Ports& port, const model::Probe& probe) {
     const bool linear = probe.config().kind == model::ProbeKind::linear;
-    if (linear && !port.features) throw NodeError("a linear probe takes features: connect an eval.features");
-    if (!linear && !port.tokens) throw NodeError("this kind of probe takes tokens: connect an eval.tokens");
+    if (linear && !port.features) throw NodeError("a linear probe needs features: connect an eval.features");
+    if (!linear && !port.tokens) throw NodeError("this kind of probe needs tokens: connect an eval.tokens");
     const Tensor labels = linear ? port.features->labels_B : probe.segments() ? port.tokens->maps_BHW : port.tokens->labels_B;
     if (!labels.defined()) {
       throw NodeError(probe.segments() ? "there are no label maps: connect them to batch.stack, device.upload and eval.tokens"

@@ -111,7 +111,7 @@ class Evaluation(support.Folder):
         for change, words in {
             "probe.classes=7": "probe: classes is 7, but the training data have 10, from fine stripes to blocks; set classes",
             "probe.width=48": "what comes in is 24 wide, but the probe was made for 48: set the probe's width",
-            "probe.kind=attentive": "update: this kind of probe takes tokens: connect an eval.tokens",
+            "probe.kind=attentive": "update: this kind of probe needs tokens: connect an eval.tokens",
         }.items():
             failed = self.flowrun("pipeline.json", "--set", change, "--set", "heads.at=end", "--out", change, status=1)
             self.assertIn(words, failed.stderr)
