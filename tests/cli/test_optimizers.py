@@ -13,7 +13,8 @@ UPDATES = {
     "lars": {"type": "train.lars", "lr": {"start": 0.1, "max": 0.3}, "eta": 0.02, "lr_scaling": "none", "weight_decay": 1e-3},
 }
 
-SMALL = ["run.steps=40", "run.device=cpu", "run.intra_op=1", "files.images=640", "known.images=250", "unseen.images=250", "update.warmup_epochs=0"]
+SMALL = ["run.steps=20", "run.device=cpu", "run.intra_op=1", "files.images=640", "known.images=50", "unseen.images=50", "known_batch.size=50",
+         "unseen_batch.size=50", "metrics.every=1 step", "update.warmup_epochs=0"]
 
 
 def update_of(name, pipeline):
@@ -73,7 +74,7 @@ class Optimizers(support.Folder):
 
     @unittest.skipUnless(test_recording.PLUGIN, "FLOWRUN_TAPE_PLUGIN names no plug-in")
     def test_recorded_work_gives_the_same_bits(self):
-        for name, precision in (("sgd", "bf16"), ("lars", "bf16"), ("lars", "fp32")):
+        for name, precision in (("sgd", "fp32"), ("lars", "bf16")):
             whole = update_of(name, test_recording.pipeline(precision=precision, steps=24))
             whole["nodes"]["update"].update(clip=0.5, norm_every="2 steps")
             counts, _ = self.both(whole)
