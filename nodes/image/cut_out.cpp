@@ -64,7 +64,7 @@ struct CutOut {
   static void cover(io::PixelBuffer& image, int view, int top, int left, int bottom, int right, const uint8_t* colour) {
     for (int y = top; y < bottom; ++y) {
       for (int x = left; x < right; ++x) {
-        const auto place = static_cast<size_t>((y * image.width + x) * image.channels);
+        const int place = (y * image.width + x) * image.channels;
         std::copy_n(colour, image.channels, image.at(view) + place);
       }
     }

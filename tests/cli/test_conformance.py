@@ -10,7 +10,8 @@ NOT_THE_SAME = {"log.txt", "stats.json", "report.html", "result.json", "metrics.
 # Settings with which a shipped pipeline runs for seconds; None: we can't ship its data, so it is only checked.
 SMALL = {
     "pipelines/quickstart.json": ["files.images=320", "run.epochs=1", "known.images=250", "unseen.images=250", "metrics.every=1 step", "save.every=1 epoch"],
-    "pipelines/optimizers/sgd.json": ["files.images=320", "run.epochs=1", "known.images=250", "unseen.images=250", "metrics.every=1 step", "save.every=1 epoch"],
+    **{f"pipelines/optimizers/{name}.json": ["files.images=320", "run.epochs=1", "known.images=250", "unseen.images=250", "metrics.every=1 step", "save.every=1 epoch"]
+       for name in ("lars", "sgd")},
     "pipelines/masks.json": ["files.images=64", "files.size=32", "batch.size=16"],
     "pipelines/views.json": ["files.images=16", "files.size=48", "let.batch=8"],
     "pipelines/cifar10.json": None,

@@ -3,7 +3,7 @@
 FOLDER/optimizers_<dtype>.safetensors holds, for parameters of several shapes and STEPS steps from 1:
     first/<parameter>, gradient<step>/<parameter>, lr
     after<step>/<case>/<parameter>, state/<case>/<parameter>     after each step, and the momentum after the last
-SGD is PyTorch's.
+SGD is PyTorch's; LARS is written from its formulas, tensor by tensor.
 """
 
 import sys
@@ -20,6 +20,13 @@ SGD = {
     "sgd_momentum": dict(momentum=0.9),
     "sgd_momentum_decay": dict(momentum=0.9, weight_decay=DECAY),
     "sgd_nesterov": dict(momentum=0.8, weight_decay=DECAY, nesterov=True),
+}
+LARS = {
+    "lars": dict(form="decoupled", eta=0.001, decay=DECAY),
+    "lars_plain": dict(form="decoupled", eta=0.05, decay=0.0),
+    "lars_classic": dict(form="classic", eta=0.01, decay=DECAY),
+    "lars_clip": dict(form="clip", eta=0.02, decay=DECAY),
+    "lars_clipped": dict(form="clip", eta=2.0, decay=DECAY),
 }
 
 
@@ -49,6 +56,33 @@ def run_sgd(first, gradients, **options):
     return history, {name: buffer for name, buffer in buffers.items() if buffer is not None}
 
 
+def lars_direction(w, g, lr, form, eta, decay):
+    if w.ndim == 1:
+        return g
+    w_norm, g_norm = w.norm(), g.norm()
+    if form == "clip":
+        if w_norm == 0 or g_norm == 0:
+            return g
+        ratio = eta * w_norm / (g_norm + decay * w_norm + 1e-8)
+        return (g + decay * w) * (torch.ones(()) if lr == 0 else torch.clamp(ratio / lr, max=1))
+    direction = g + decay * w
+    norm = direction.norm()
+    return direction if w_norm == 0 or norm == 0 else direction * (eta * w_norm / norm)
+
+
+def run_lars(first, gradients, form, eta, decay, momentum=0.9):
+    values = {name: value.clone() for name, value in first.items()}
+    momenta, history = {}, []
+    for lr, gradient in zip(LRS, gradients):
+        for name, w in values.items():
+            step = lars_direction(w, gradient[name], lr, form, eta, decay)
+            step = lr * step if form == "classic" else step
+            momenta[name] = step if name not in momenta else momentum * momenta[name] + step
+            values[name] = w - (1 if form == "classic" else lr) * momenta[name]
+        history.append(dict(values))
+    return history, momenta
+
+
 def main():
     folder = sys.argv[1]
     for dtype in (torch.float32, torch.float64):
@@ -59,6 +93,7 @@ def main():
         for step, gradient in enumerate(gradients, 1):
             out |= {f"gradient{step}/{name}": value for name, value in gradient.items()}
         runs = {case: run_sgd(first, gradients, **options) for case, options in SGD.items()}
+        runs |= {case: run_lars(first, gradients, **options) for case, options in LARS.items()}
         for case, (history, state) in runs.items():
             for step, values in enumerate(history, 1):
                 out |= {f"after{step}/{case}/{name}": value for name, value in values.items()}

@@ -48,7 +48,7 @@ void add_defaults_of(nlohmann::ordered_json& pipeline, const char* section, Find
 nlohmann::ordered_json stored_pipeline(const io::RunPaths& paths) {
   std::vector<uint8_t> text;
   io::read_file(paths.pipeline, text);
-  auto out = io::parse_strict_json({reinterpret_cast<const char*>(text.data()), text.size()}, paths.pipeline.string());
+  nlohmann::ordered_json out = io::parse_strict_json({reinterpret_cast<const char*>(text.data()), text.size()}, paths.pipeline.string());
   add_defaults_of(out, "models", [](const std::string& type) { return find_model_type(type); });
   add_defaults_of(out, "nodes", [](const std::string& type) { return find_node_type(type); });
   return out;

@@ -13,8 +13,9 @@ std::vector<int> distances(const std::vector<uint8_t>& visible, int grid) {
   std::vector<int> out(visible.size(), far);
   const auto relax = [&](int y, int x, int from_y, int from_x) {
     if (from_y < 0 || from_x < 0 || from_y >= grid || from_x >= grid) return;
-    int& value = out[static_cast<size_t>(y * grid + x)];
-    value = std::min(value, out[static_cast<size_t>(from_y * grid + from_x)] + 1);
+    const int to = y * grid + x, from = from_y * grid + from_x;
+    int& value = out[static_cast<size_t>(to)];
+    value = std::min(value, out[static_cast<size_t>(from)] + 1);
   };
   for (int i = 0; i < grid * grid; ++i) {
     if (visible[static_cast<size_t>(i)]) out[static_cast<size_t>(i)] = 0;

@@ -31,8 +31,9 @@ class Image {
       const int left = static_cast<int>(rng.below(static_cast<uint32_t>(grid - width + 1)));
       for (int y = top; y < top + height; ++y) {
         for (int x = left; x < left + width; ++x) {
-          *targets++ = y * grid + x;
-          covered_[static_cast<size_t>(y * grid + x)] = 1;
+          const int patch = y * grid + x;
+          *targets++ = patch;
+          covered_[static_cast<size_t>(patch)] = 1;
         }
       }
     }
@@ -42,7 +43,8 @@ class Image {
     std::fill(map_.begin(), map_.end(), uint8_t{0});
     for (int y = top; y < top + sizes_.background; ++y) {
       for (int x = left; x < left + sizes_.background; ++x) {
-        const auto i = static_cast<size_t>(y * grid + x);
+        const int patch = y * grid + x;
+        const auto i = static_cast<size_t>(patch);
         map_[i] = !covered_[i];
         count += map_[i];
       }
@@ -59,7 +61,8 @@ class Image {
       int y = by_columns ? i % grid : i / grid, x = by_columns ? i / grid : i % grid;
       if (corner & 1) y = grid - 1 - y;
       if (corner & 2) x = grid - 1 - x;
-      uint8_t& seen = map_[static_cast<size_t>(y * grid + x)];
+      const int patch = y * grid + x;
+      uint8_t& seen = map_[static_cast<size_t>(patch)];
       surplus -= seen;
       seen = 0;
     }

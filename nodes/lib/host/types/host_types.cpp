@@ -16,7 +16,7 @@ uint64_t hash_of(const std::vector<T>& items, uint64_t seed = 0) {
 }
 
 void show_pixels(Shown& out, const uint8_t* values, int height, int width, int channels, int views) {
-  Shown::Pixels& pixels = out.pixels.emplace();
+  Shown::Pixels& pixels = out.pixels.emplace(Shown::Pixels{});
   pixels.height = height, pixels.width = width, pixels.channels = channels, pixels.views = views;
   const auto size = static_cast<size_t>(height) * static_cast<size_t>(width) * static_cast<size_t>(channels) * static_cast<size_t>(views);
   if (size > 0) pixels.values.assign(values, values + size);
@@ -71,7 +71,7 @@ void Label::plan(const PlannedGroup&, Planned& out) { out = Planned::of({1}, "in
 
 void Region::show(Shown& out, int64_t, int64_t) const {
   const std::vector<io::Rect> all = views.empty() ? std::vector{rect} : views;
-  Shown::Boxes& boxes = out.boxes.emplace();
+  Shown::Boxes& boxes = out.boxes.emplace(Shown::Boxes{});
   boxes.oriented = oriented;
   auto listed = nlohmann::ordered_json::array();
   for (const io::Rect& box : all) {

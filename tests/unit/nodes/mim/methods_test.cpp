@@ -14,6 +14,7 @@
 #include "nodes/lib/tensor/model/cross_predictor.h"
 #include "nodes/lib/tensor/model/random.h"
 #include "nodes/lib/tensor/model/rows.h"
+#include "nodes/lib/tensor/model/transformer_predictor.h"
 #include "nodes/lib/tensor/model/vit.h"
 #include "nodes/lib/tensor/target/hog.h"
 #include "nodes/lib/tensor/target/normalised.h"

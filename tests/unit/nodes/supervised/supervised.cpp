@@ -13,6 +13,7 @@
 
 #include "nodes/lib/tensor/loss/classification.h"
 #include "nodes/lib/tensor/model/classifier.h"
+#include "nodes/lib/tensor/model/vit.h"
 #include "nodes/lib/tensor/target/mix_math.h"
 #include "nodes/lib/tensor/types/device_types.h"
 #include "support/run_node.h"

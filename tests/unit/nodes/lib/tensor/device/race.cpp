@@ -8,6 +8,7 @@
 #include "nodes/lib/host/types/host_types.h"
 #include "nodes/lib/tensor/device/send.h"
 #include "nodes/lib/tensor/device/side_stream.h"
+#include "nodes/lib/tensor/device/torch_device.h"
 #include "nodes/lib/tensor/model/vit.h"
 #include "support/fake_device.h"
 

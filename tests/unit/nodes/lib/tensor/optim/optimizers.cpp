@@ -1,4 +1,4 @@
-// SGD against PyTorch's, and what holds for the optimizer of every rule.
+// SGD against PyTorch's, LARS against its formulas, and what holds for the optimizer of every rule.
 #include <ATen/ops/equal.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/ones_like.h>
@@ -9,9 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "nodes/lib/tensor/optim/adamw_math.h"
+#include "nodes/lib/tensor/optim/lars_rule.h"
 #include "nodes/lib/tensor/optim/optimizer.h"
 #include "nodes/lib/tensor/optim/sgd_rule.h"
+#include "nodes/lib/tensor/optim/adamw_math.h"
 #include "support/torch_reference.h"
 
 namespace flowrun::train {
@@ -34,8 +35,19 @@ std::vector<Case> cases() {
   const auto sgd = [](const std::string& name, SgdOptions options, double weight_decay) {
     return Case{name, std::make_shared<SgdRule>(options), {.everything = true}, weight_decay};
   };
-  return {sgd("sgd", {.momentum = 0}, 0), sgd("sgd_decay", {.momentum = 0}, decay), sgd("sgd_momentum", {}, 0), sgd("sgd_momentum_decay", {}, decay),
-          sgd("sgd_nesterov", {.momentum = 0.8, .nesterov = true}, decay)};
+  const auto lars = [](const std::string& name, LarsForm form, double eta, double weight_decay) {
+    return Case{name, std::make_shared<LarsRule>(LarsOptions{.form = form, .eta = eta}), {}, weight_decay};
+  };
+  return {sgd("sgd", {.momentum = 0}, 0),
+          sgd("sgd_decay", {.momentum = 0}, decay),
+          sgd("sgd_momentum", {}, 0),
+          sgd("sgd_momentum_decay", {}, decay),
+          sgd("sgd_nesterov", {.momentum = 0.8, .nesterov = true}, decay),
+          lars("lars", LarsForm::decoupled, 0.001, decay),
+          lars("lars_plain", LarsForm::decoupled, 0.05, 0),
+          lars("lars_classic", LarsForm::classic, 0.01, decay),
+          lars("lars_clip", LarsForm::clip, 0.02, decay),
+          lars("lars_clipped", LarsForm::clip, 2, decay)};
 }
 
 /// Parameters with the reference's first values.
@@ -129,7 +141,7 @@ std::string name_of(const testing::TestParamInfo<Optimizers::ParamType>& info) {
 INSTANTIATE_TEST_SUITE_P(Rules, Optimizers, testing::Combine(testing::Range<size_t>(0, cases().size()), testing::Values("float32", "float64")),
                          name_of);
 
-Parameters two_parameters() {
+Parameters few_parameters() {
   Parameters parameters;
   parameters.add("weight", {2, 2}, model::Init::ones);
   parameters.add("norm.bias", {2}, model::Init::ones);
@@ -140,7 +152,7 @@ Parameters two_parameters() {
 
 /// One step without slope: what decays shrinks.
 std::vector<std::string> decaying(Decayed decayed) {
-  Parameters parameters = two_parameters();
+  Parameters parameters = few_parameters();
   Optimizer optimizer(std::make_shared<SgdRule>(), decayed);
   optimizer.add("m", parameters);
   for (const model::Parameter& parameter : parameters) parameter.value.mutable_grad() = at::zeros_like(parameter.value);
@@ -161,8 +173,19 @@ TEST(Optimizer, DecaysWhatItIsToldTo) {
   EXPECT_THAT(decaying({.tokens = false, .everything = true}), testing::ElementsAre("weight", "norm.bias"));
 }
 
+TEST(Optimizer, LarsScalesTokensThatDoNotDecay) {
+  Parameters parameters = few_parameters();
+  Optimizer optimizer(std::make_shared<LarsRule>(LarsOptions{.eta = 0.01}), {.tokens = false});
+  optimizer.add("m", parameters);
+  for (const model::Parameter& parameter : parameters) parameter.value.mutable_grad() = at::ones_like(parameter.value).mul(2);
+  optimizer.step(0.5, 10);
+  EXPECT_NEAR(parameters.get("weight").max().item<double>(), 1 - 0.5 * 0.01, 1e-7) << "as long as eta |w|, whatever the decay";
+  EXPECT_NEAR(parameters.get("cls_token").max().item<double>(), 1 - 0.5 * 0.01, 1e-7);
+  EXPECT_NEAR(parameters.get("norm.bias").max().item<double>(), 1 - 0.5 * 2, 1e-7) << "the gradient as it is";
+}
+
 TEST(Optimizer, RatesAndPartsArePerParameter) {
-  Parameters parameters = two_parameters();
+  Parameters parameters = few_parameters();
   Optimizer optimizer(std::make_shared<SgdRule>());
   optimizer.add("m", parameters, 0.5, {1, 0.1, 1}, {true, true, false});
   for (const model::Parameter& parameter : parameters) parameter.value.mutable_grad() = at::ones_like(parameter.value);
@@ -176,7 +199,7 @@ TEST(Optimizer, RatesAndPartsArePerParameter) {
 }
 
 TEST(Optimizer, RefusesStatesOfAnotherRule) {
-  Parameters parameters = two_parameters();
+  Parameters parameters = few_parameters();
   Optimizer sgd(std::make_shared<SgdRule>());
   sgd.add("m", parameters);
   EXPECT_THROW(sgd.restore("m.weight.exp_avg", at::ones({2, 2})), std::invalid_argument);

@@ -28,7 +28,7 @@ class WriteCheckpoint : public testing::Test {
     for (const auto& [name, numbers] : tensors) named.emplace_back(name, at::tensor(numbers));
     const Snapshot snapshot = {{"probe", to_state(named)}, {"other", to_state({{"step", at::tensor(std::vector<int64_t>{-1, step})}})}};
     Reports reports;
-    const SnapshotView view(snapshot);
+    const test::SnapshotView view(snapshot);
     const StepContext context{.run = run_,
                               .view = view,
                               .step = step,
