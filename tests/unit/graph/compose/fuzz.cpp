@@ -21,7 +21,7 @@ const std::string parts_text = R"({
   "nodes": {
     "numbers": { "type": "toy.numbers", "n": 50 },
     "a":       { "use": "pair", "in": "numbers", "s": "t", "streams": { "two/turn": "u" } },
-    "b":       { "use": "pair", "in": { "x": "a.left" }, "s": "v${q}", "after": "a" },
+    "b":       { "use": "pair", "in": { "x": "a.right" }, "s": "v${q}", "after": "a" },
     "both":    { "type": "toy.join", "in": { "a": "b.left", "b": "b.right" } },
     "stack":   { "type": "toy.stack", "in": "both", "size": 12, "group": 3 },
     "look":    { "type": "toy.look", "in": "stack" }
