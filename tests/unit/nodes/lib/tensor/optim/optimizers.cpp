@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "nodes/lib/tensor/optim/adamw_math.h"
 #include "nodes/lib/tensor/optim/lars_rule.h"
 #include "nodes/lib/tensor/optim/optimizer.h"
 #include "nodes/lib/tensor/optim/sgd_rule.h"
-#include "nodes/lib/tensor/optim/adamw_math.h"
 #include "support/torch_reference.h"
 
 namespace flowrun::train {
