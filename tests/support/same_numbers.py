@@ -42,10 +42,22 @@ ALWAYS = {"run.device": "cpu", "run.precision": "fp32", "run.intra_op": 1, "run.
 SYNTHETIC = {"type": "source.synthetic", "images": 64, "size": 64}
 
 
+# Names of settings before pipelines had parts.
+BEFORE_PARTS = {"select_images.batch": "select_batch.size", "unseen_images.batch": "unseen_batch.size"}
+
+
+def has_parts(root):
+    return (root / "pipelines/parts").exists()
+
+
 def shipped(name, changes=None, **settings):
     """A case of a pipeline of a source tree: (root) -> pipeline. Dots in settings are written as two underlines."""
     sets = ALWAYS | {key.replace("__", "."): value for key, value in settings.items()}
-    return lambda root: {"extends": str(root / "pipelines" / name), **(changes or {}), "set": sets}
+
+    def pipeline(root):
+        own = sets if has_parts(root) else {BEFORE_PARTS.get(key, key): value for key, value in sets.items()}
+        return {"extends": str(root / "pipelines" / name), **(changes or {}), "set": own}
+    return pipeline
 
 
 def pretraining(name, **settings):
@@ -57,9 +69,12 @@ def pretraining(name, **settings):
 
 def own(make):
     """A case of test_conformance.py, on the CPU."""
-    def pipeline(_):
+    def pipeline(root):
         made = make()
         made["run"] |= {"device": "cpu", "precision": "fp32", "intra_op": 1}
+        for node in made["nodes"].values():
+            if node["type"] == "loss.sum" and not has_parts(root):  # inputs were no lists then
+                node["in"] = dict(zip(("first", "second", "third", "fourth"), node["in"]["losses"]))
         return made
     return pipeline
 
@@ -67,7 +82,7 @@ def own(make):
 QUICKSTART = {"run__epochs": 2, "files__images": 320, "known__images": 200, "unseen__images": 200, "known_batch__size": 50, "unseen_batch__size": 50,
               "metrics__every": "1 step", "knn__at": ["start", "1 epoch", "end"], "save__every": "1 epoch"}
 PROBE = {"run__epochs": 3, "let__path": "data", "let__weights": "encoder.safetensors", "let__classes": 3, "let__size": 24, "let__resize": 24,
-         "batch__size": 32, "batch__group": 16, "select_batch__size": 25, "unseen_batch__size": 25, "crop__area": [0.3, 1], "metrics__every": "1 step",
+         "batch__size": 32, "batch__group": 16, "select_images__batch": 25, "unseen_images__batch": 25, "crop__area": [0.3, 1], "metrics__every": "1 step",
          "result__at": ["start", "end"]}
 
 CASES = {
