@@ -176,7 +176,7 @@ class Expander {
     move_into(nodes, use.source);
     Substitution(&let, visited_, all_faults_).apply(nodes);
     if (all_faults_.count() != before) return stopped_ = true, Ends{};  // the other parts would say the same
-    const Ends ends = expand_nodes(use, nodes);
+    Ends ends = expand_nodes(use, nodes);
     check_streams(use, first);
     return ends;
   }
@@ -256,7 +256,8 @@ class Expander {
     move_into(ports, use.source);
     if (out && out->is(Kind::string)) ports.string = use.prefix + ports.string;
     for (Member& port : ports.members) port.value.string = use.prefix + port.value.string;
-    ports_.put(use.prefix.substr(0, use.prefix.size() - 1), ports.where, std::move(ports));
+    const Location where = ports.where;
+    ports_.put(use.prefix.substr(0, use.prefix.size() - 1), where, std::move(ports));
   }
 
   /// The part's let, with what is given in place of its defaults.
