@@ -80,7 +80,7 @@ class Weights(support.Folder):
         self.assertIn("student: ", log)
         self.assertIn("predictor.safetensors: all ", log)
         for name, file, said in (("predictor", last / "student.safetensors", "parameter \"reg_token\" is [1, 4, 16], not [1, 1, 24]"),
-                                 ("student", last / "predictor.safetensors", "patch_embed.proj.weight"),
+                                 ("student", last / "predictor.safetensors", "parameter \"reg_token\" is [1, 1, 24], not [1, 4, 16]"),
                                  ("predictor", "missing.safetensors", "cannot open missing.safetensors")):
             err = self.flowrun("again.json", "--set", f"models.{name}.weights={file}", "--out", "x", status=1).stderr
             self.assertIn(f"{name}: ", err)

@@ -117,7 +117,7 @@ void LabelMap::plan(const PlannedGroup& group, Planned& out) {
 
 void LabelMapBatch::show(Shown& out, int64_t place, int64_t) const {
   show_part(out, *this, place);
-  out.empty = images == 0;
+  out.empty = images == 0 || height == 0;
 }
 void LabelMapBatch::plan(const PlannedGroup& group, Planned& out) { out = Planned::of({group.images, group.side, group.side, 1}, "uint8", 1); }
 
