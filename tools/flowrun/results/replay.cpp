@@ -19,6 +19,10 @@ namespace {
 
 using nlohmann::ordered_json;
 
+bool gives_anything(const CheckedNode& node) {
+  return std::any_of(node.ports.begin(), node.ports.end(), [](const PortDoc& port) { return !port.input; });
+}
+
 /// Of those that lead to training: what is drawn for a group (masks), and the nodes of samples that no other such node reads.
 std::vector<std::string> last_nodes(const CheckedPipeline& pipeline) {
   const std::vector<bool> trains = lower(pipeline).trains;
@@ -30,7 +34,7 @@ std::vector<std::string> last_nodes(const CheckedPipeline& pipeline) {
     if (node.scope() <= Scope::sample) {
       for (const PortSource& from : node.sources) read.insert(from.node);
       nodes.push_back(n);
-    } else if (node.scope() == Scope::batch && !node.node->grouping()) {
+    } else if (node.scope() == Scope::batch && !node.node->grouping() && gives_anything(node)) {
       nodes.push_back(n);
     }
   }
