@@ -48,7 +48,7 @@ class FineTune(support.Folder):
         settings = {
             "let.path": "data", "let.weights": self.weights, "let.classes": len(CLASSES), "let.size": SIZE, "let.resize": SIZE,
             "run.epochs": 40, "run.device": "cpu", "run.precision": "fp32", "run.intra_op": 1, "run.memory_mib": 64,
-            "crop.area": "[0.5, 1]", "batch.size": 16, "batch.group": 8, "unseen_batch.size": 25, "result.at": '["start", "end"]',
+            "crop.area": "[0.5, 1]", "batch.size": 16, "batch.group": 8, "unseen_images.batch": 25, "result.at": '["start", "end"]',
             "update.lr.max": 4e-3, "update.lr_scaling": "none", "update.warmup_epochs": 1, "metrics.every": "1 step", "save.every": "5 epochs",
             **{key.replace("__", "."): value for key, value in sets.items()}}
         self.flowrun(EVAL / f"{name}.json", *(part for key, value in settings.items() for part in ("--set", f"{key}={value}")), "--out", out, *more)
