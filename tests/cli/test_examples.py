@@ -104,7 +104,7 @@ class Examples(support.Folder):
             } }"""
         for name, text, said in (("old", node % ("report.odd", "{contract.number - 1, contract.layout}"), "it was built against other headers (contract "),
                                  ("layout", node % ("report.odd", "{contract.number, 7}"), "but other layouts"),
-                                 ("twice", node % ("report.metrics", "contract"), "it defines the type report.metrics, which is there already")):
+                                 ("twice", node % ("report.metrics", "contract"), "it defines the type report.metrics, which exists already")):
             pipeline = support.data_pipeline()
             pipeline["plugins"] = [self.build(name, text)]
             err = self.flowrun("check", self.write(pipeline), status=2).stderr
