@@ -14,7 +14,7 @@ namespace {
 using Kind = Value::Kind;
 
 const std::vector<std::string> part_keys = {"about", "in", "out", "let", "nodes", "parts"};
-// What a node that uses a part says beside the part's parameters.
+// The keys of a node that uses a part, beside the part's parameters.
 const std::vector<std::string> reserved = {"type", "use", "in", "after", "stream", "streams"};
 
 bool contains(const std::vector<std::string>& list, const std::string& word) { return std::find(list.begin(), list.end(), word) != list.end(); }
@@ -129,7 +129,7 @@ class PartChecker {
     for (const Member& node : nodes.members) {
       for (const Value* text : references(node.value)) read.insert(text->string);
     }
-    // What reads something unknown may mean the input; that is told where the part is used.
+    // A node that reads an unknown name may mean the input; the fault is reported at the use of the part.
     const bool in_doubt = std::any_of(read.begin(), read.end(), [&](const std::string& text) {
       return head_of(text) == "in" ? !contains(part_.in, text.substr(std::min<size_t>(3, text.size()))) : !nodes.find(head_of(text));
     });

@@ -1,4 +1,4 @@
-// The ports of parts, once the parts stand for their nodes.
+// The ports of parts after their expansion into nodes.
 #pragma once
 
 #include <string>
@@ -18,7 +18,7 @@ struct PortName {
   std::string port;
 };
 
-/// What expand_parts() leaves under "ports": "large" are a part's outputs, "large/in" its inputs. Each stands for the ports
+/// The "ports" that expand_parts() leaves: "large" are a part's outputs, "large/in" its inputs. Each stands for the ports
 /// of nodes or of other parts, never for itself.
 class PartPorts {
  public:
@@ -39,7 +39,7 @@ class PartPorts {
     const std::string* text;
     Location where;
   };
-  /// Every port, and where what it stands for was written.
+  /// Every port, with the place that connects it.
   std::vector<Port> all() const {
     std::vector<Port> out;
     if (!ports_) return out;

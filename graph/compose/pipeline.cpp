@@ -254,7 +254,7 @@ class Loader {
     return false;
   }
 
-  /// What was changed in a part is gone with the node that used it.
+  /// Changes inside a part go with the node that used it.
   void forget_inner(const std::string& name) {
     std::erase_if(inner_, [&](const InnerChange& change) { return change.part == name; });
   }

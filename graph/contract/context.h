@@ -120,7 +120,7 @@ struct StepSample {
   std::string key;
 };
 
-/// What step nodes may ask of the run while it goes on; on the device's thread alone.
+/// The running run as step nodes see it; only on the device's thread.
 class RunView {
  public:
   virtual ~RunView() = default;

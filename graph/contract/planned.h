@@ -1,4 +1,4 @@
-// What nodes and types tell of a run before it runs, from sizes alone: for `flowrun plan`.
+// Shapes and costs that nodes and types compute from sizes alone, for `flowrun plan`.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct Cost {
   Cost times(double count) const { return {flops * count, saved * count, working * count}; }
 };
 
-/// What masks leave of an image.
+/// The patches of an image that masks leave.
 struct MaskCounts {
   double visible = 0;  ///< K
   double regions = 0;  ///< R

@@ -1,5 +1,5 @@
 // The processes that train together, each with a rank. Their number and addresses come from the launcher; their
-// communication goes through the layer that owns tensors (nodes/ranks), as device.h does for devices.
+// communication goes through the layer that owns tensors (nodes/lib/tensor/ranks), as device.h does for devices.
 #pragma once
 
 #include <cstdint>

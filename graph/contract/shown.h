@@ -1,4 +1,4 @@
-// A value as people look at it again: what its type tells of it. Included where values are shown, not by every node.
+// A value as people look at it again, described by its type. Included where values are shown, not by every node.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ struct ShownMask {
   std::vector<std::vector<int>> regions;
 };
 
-/// What `T::show(Shown&, place, samples)` fills in: the part of one sample, which has `place` among the `samples` of a group
+/// Filled in by `T::show(Shown&, place, samples)`: the part of one sample, which has `place` among the `samples` of a group
 /// (0 of 1 for a value of a single sample). What doesn't apply stays empty. A copy: it outlives the value.
 struct Shown {
   struct Box {

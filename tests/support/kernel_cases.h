@@ -1,4 +1,4 @@
-// The list of cases for tests and timings of nodes/kernels: each kernel beside the ATen composition that it replaces.
+// The list of cases for tests and timings of nodes/lib/tensor/kernels: each kernel beside the ATen composition that it replaces.
 #pragma once
 
 #include <ATen/core/Tensor.h>

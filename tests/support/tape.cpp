@@ -1,5 +1,5 @@
 // A plug-in that records on the CPU, so that everything around CUDA graphs runs without a GPU: each operation that
-// LibTorch's dispatcher sees, and each kernel of nodes/kernels, is logged with the memory it reads and writes, and
+// LibTorch's dispatcher sees, and each kernel of nodes/lib/tensor/kernels, is logged with the memory it reads and writes, and
 // repeated on that memory when the tape is played. As on a GPU, the host can't read values meanwhile.
 //
 // FLOWRUN_TAPE: "fails" (a tape can't be played), "forgets" (its last steps are missing); FLOWRUN_TAPES: how many are kept.

@@ -1,4 +1,4 @@
-// What flows through the ports of the training stream, and which models its nodes run: nodes and types tell it themselves.
+// The shapes at the ports of the training stream, and the models that its nodes run, as nodes and types describe them.
 #include <nlohmann/json.hpp>
 
 #include "nodes/lib/tensor/model/encoder.h"

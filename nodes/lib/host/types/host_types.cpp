@@ -1,4 +1,4 @@
-// What values of the host tell of themselves, to `flowrun replay` and `flowrun plan`.
+// Descriptions of the values of the host, for `flowrun replay` and `flowrun plan`.
 #include "nodes/lib/host/types/host_types.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Where tensors of a run live.
+// The device of a run's tensors.
 #pragma once
 
 #include <c10/core/Device.h>

@@ -1,4 +1,4 @@
-// What a pass of each model costs, counted from its shapes.
+// The cost of a pass of each model, counted from its shapes.
 #pragma once
 
 #include "nodes/lib/tensor/model/classifier.h"

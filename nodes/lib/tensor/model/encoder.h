@@ -1,4 +1,4 @@
-// The face of models that make tokens of images: what nodes that take any encoder know of it.
+// The face of models that make tokens of images.
 #pragma once
 
 #include <vector>
@@ -28,7 +28,7 @@ struct Tokens {
   std::vector<Tensor> maps_BSD;  ///< each block's raw output, all tokens; only if asked for
 };
 
-/// What an encoder sees of images: all patches, or those of visible_BK [B, K] (int64, as many rows as images or a multiple:
+/// The patches of images that an encoder sees: all, or those of visible_BK [B, K] (int64, as many rows as images or a multiple:
 /// several masks per image, side by side).
 struct Seen {
   Tensor visible_BK;  ///< undefined: the whole image
@@ -50,7 +50,7 @@ class Encoder : public Module {
   /// Tokens of images [B, C, image, image], after the final layer norm.
   virtual Tokens encode(const Tensor& images_BCHW, const Seen& seen, const EncodeOptions& options) const = 0;
 
-  /// What `tap` names of blocks (1-based, increasing), patch rows only: [B, N, D] each. Blocks after the last one asked for
+  /// The values that `tap` names of blocks (1-based, increasing), patch rows only: [B, N, D] each. Blocks after the last one asked for
   /// do not run. With `norm_last` the final layer norm is applied to the output of the last block of the model, if that is
   /// asked for.
   virtual std::vector<Tensor> hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last) const = 0;

@@ -1,4 +1,4 @@
-// What model types of pipelines share: parameters, checks, first values.
+// Shared by model types of pipelines: parameters, checks, initial values.
 #pragma once
 
 #include <optional>
@@ -31,7 +31,7 @@ uint64_t weight_seed(const OpenContext& context);
 /// Throws NodeError when the training data have more classes than a head, as far as the labels' table is known.
 void require_classes(const RunInfo& run, int64_t classes);
 
-/// Draws the first values and moves the model to the device of the run.
+/// Draws the initial values and moves the model to the device of the run.
 void begin(model::Module& module, const OpenContext& context, const std::string& init = "ijepa");
 
 /// The choices of a model's "init"; see model::InitScheme.

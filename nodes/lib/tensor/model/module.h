@@ -1,4 +1,4 @@
-// What every model is: parameters, buffers, and what can be done with both.
+// The base of every model: parameters and buffers, saved, restored, copied and moved.
 #pragma once
 
 #include <memory>
@@ -31,7 +31,7 @@ class Buffers {
   std::vector<std::pair<std::string, Tensor>> list_;
 };
 
-/// A model of a pipeline, on the device of the run. A class of its own says what it computes (one class for each model),
+/// A model of a pipeline, on the device of the run. A class of its own computes its passes (one class for each model),
 /// and derives from a face that nodes ask for by Ref<>: Encoder, Head, Predictor, or this where any model does.
 ///
 /// Passes may run concurrently. Only nodes that declared the access touch a model, and the engine orders them.
@@ -65,7 +65,7 @@ class Module : public Resource {
  protected:
   /// A model of the same configuration, whose values nobody has set.
   virtual std::unique_ptr<Module> fresh() const = 0;
-  /// What is saved besides for readers of the file, by name: computed tables, and numbers the shapes don't tell ("@heads").
+  /// Arrays that are saved besides for readers of the file, by name: computed tables, and numbers the shapes don't tell ("@heads").
   virtual std::vector<std::pair<std::string, Tensor>> notes() const { return {}; }
 
   Parameters parameters_;

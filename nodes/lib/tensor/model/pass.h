@@ -1,4 +1,4 @@
-// What a pass through a model sees: for plans, not for measurements.
+// The tokens that a pass through a model sees: for plans, not for measurements.
 #pragma once
 
 #include <cstdint>

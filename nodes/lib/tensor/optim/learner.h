@@ -1,4 +1,4 @@
-// What every optimizer does around its rule: backward passes, exchange of gradients, schedules, clipping, shards, state.
+// The shared part of all optimizers, around their rules: backward passes, exchange of gradients, schedules, clipping, shards, state.
 #pragma once
 
 #include <functional>
@@ -28,7 +28,7 @@ struct LearningRate {
   }
 };
 
-/// What an optimizer's page says of shared parameters whose defaults are its own.
+/// Texts of an optimizer's page for shared parameters whose defaults are its own.
 struct LearnerWords {
   const char* lr;
   const char* warmup_epochs;
@@ -88,7 +88,7 @@ class Learner {
   std::unique_ptr<ranks::GradientExchange> exchange_;
 };
 
-/// What the nodes of all optimizers have beside info, Params and open().
+/// The common members of all optimizers' nodes beside info, Params and open().
 struct LearnerNode {
   struct Ports {
     In<Loss> loss{"loss", "What to minimise."};

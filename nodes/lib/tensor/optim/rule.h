@@ -7,7 +7,7 @@
 
 namespace flowrun::train {
 
-/// What a rule keeps of each parameter from step to step. It is zero before the parameter's first update.
+/// State that a rule keeps of each parameter from step to step. It is zero before the parameter's first update.
 struct StateSlot {
   const char* name;     ///< the last part of its name in checkpoints: "student.norm.weight.exp_avg"
   bool scalar = false;  ///< one float32; otherwise of the parameter's shape and type

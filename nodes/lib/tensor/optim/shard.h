@@ -27,7 +27,7 @@ class Shards {
   void share(const RunInfo& run) const;
   /// The states of all, on rank 0 in its host's memory; `own` is the optimizer's state() here. Throws RankError.
   void gather(const RunInfo& run, const std::vector<std::pair<std::string, Tensor>>& own);
-  /// What was gathered last: names and tensors as the optimizer's state(). Throws std::logic_error if nothing was since forget().
+  /// The last gathered state: names and tensors as the optimizer's state(). Throws std::logic_error if nothing was since forget().
   const std::vector<std::pair<std::string, Tensor>>& gathered() const;
   void forget() { gathered_.clear(), whole_ = false; }
 

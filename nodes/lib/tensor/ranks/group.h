@@ -1,4 +1,4 @@
-// The process groups of a run, for nodes/ranks alone: c10d's headers take long to compile.
+// The process groups of a run, for nodes/lib/tensor/ranks alone: c10d's headers take long to compile.
 #pragma once
 
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
