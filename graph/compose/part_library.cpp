@@ -153,15 +153,7 @@ std::string head_of(const std::string& text) { return text.substr(0, text.find('
 std::vector<const Value*> references(const Value& node) {
   std::vector<const Value*> out;
   for (const char* key : {"in", "after"}) {
-    const Value* value = node.find(key);
-    if (!value) continue;
-    if (value->is(Kind::string)) out.push_back(value);
-    for (const Value& item : value->items) {
-      if (item.is(Kind::string)) out.push_back(&item);
-    }
-    for (const Member& member : value->members) {
-      if (member.value.is(Kind::string)) out.push_back(&member.value);
-    }
+    if (const Value* value = node.find(key)) each_text(*value, [&](const Value& text) { out.push_back(&text); });
   }
   return out;
 }

@@ -61,6 +61,14 @@ class PartLibrary {
 /// The name before the first dot.
 std::string head_of(const std::string& text);
 
+/// Calls visit(string) for the strings among connections: "node", a list of such, or an object from port to one of both.
+template <class V>
+void each_text(V& connections, const auto& visit) {
+  if (connections.is(Value::Kind::string)) return visit(connections);
+  for (auto& item : connections.items) each_text(item, visit);
+  for (auto& member : connections.members) each_text(member.value, visit);
+}
+
 /// The strings of a node's "in" and "after".
 std::vector<const Value*> references(const Value& node);
 

@@ -105,10 +105,7 @@ class Expander {
     Value node = member.value;
     if (!scope.outer || !node.is(Kind::object)) return node;
     if (Value* in = node.find("in")) {
-      if (in->is(Kind::string)) in->string = full_text(scope, siblings, member.key, *in);
-      for (Member& port : in->members) {
-        if (port.value.is(Kind::string)) port.value.string = full_text(scope, siblings, member.key, port.value);
-      }
+      each_text(*in, [&](Value& text) { text.string = full_text(scope, siblings, member.key, text); });
     }
     set_stream(scope, member.key, node);
     return node;

@@ -78,6 +78,21 @@ TEST_F(Parts, StreamsAreKeyedByTheFullNameUnlessPinned) {
   EXPECT_EQ(p["small/flip"]["stream"], "large/flip");
 }
 
+TEST_F(Parts, ListsOfConnectionsGetFullNames) {
+  put("sums.json", R"({ "parts": { "sum": { "in": ["loss"], "out": "total", "nodes": {
+                          "other": { "type": "O", "in": "in.loss" },
+                          "total": { "type": "T", "in": { "losses": ["in.loss", "other.loss"] } } } } },
+      "nodes": { "loss": { "type": "L" }, "sum": { "use": "sum", "in": "loss" },
+                 "all": { "type": "A", "in": { "losses": ["sum", "loss"] }, "after": "sum" } } })");
+  const json p = nodes("sums.json");
+  EXPECT_EQ(p["sum/total"]["in"], json::parse(R"({ "losses": ["sum/in.loss", "sum/other.loss"] })"));
+  EXPECT_EQ(p["all"]["after"], json::parse(R"(["sum/total"])")) << "other is read, so total alone is last";
+  put("sums.json", R"({ "parts": { "sum": { "out": "total", "nodes": { "total": { "type": "T", "in": { "losses": ["los"] } } } } },
+      "nodes": { "sum": { "use": "sum" } } })");
+  load("sums.json");
+  EXPECT_THAT(faults_, HasSubstr("total: no node or port \"los\" in the part sum"));
+}
+
 TEST_F(Parts, StandWithinParts) {
   put("both.json", R"({ "parts": { "pair": "parts/pair.json" }, "nodes": { "files": { "type": "S" },
     "a": { "use": "pair", "in": "files", "streams": { "two/turn": "second" } }, "b": { "use": "pair", "in": "files", "stream": "a" },
