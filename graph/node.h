@@ -5,7 +5,7 @@
 //     struct Ports { In<Image> image{"image", "…"}; Out<Image> out{"image", "…"};
 //                    void describe(auto& port) { port(image, out); } };
 //     struct Params { double p = 0.5; void describe(auto& param) { param("p", p, Range{0, 1}, "Chance of a flip."); } };
-//     Params params;
+//     Params params;  // a node without parameters declares neither
 //     void run(Ports& port, const SampleContext& context) const;  // pure: same inputs, same context, same bytes
 //   };
 //   FLOWRUN_NODE(RandomFlip)

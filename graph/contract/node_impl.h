@@ -38,6 +38,24 @@ struct PortLister {
   }
 };
 
+/// The parameters of a type that declares none.
+struct NoParams {
+  void describe(auto&) {}
+};
+
+template <class T>
+auto& params_of(T& declared) {
+  if constexpr (requires { declared.params; }) {
+    return declared.params;
+  } else {
+    static_assert(!requires { typename T::Params; }, "the type declares Params, but has no member `Params params;`");
+    static NoParams none;
+    return none;
+  }
+}
+template <class T>
+using ParamsOf = std::remove_reference_t<decltype(params_of(std::declval<T&>()))>;
+
 template <class N>
 class NodeOf final : public Node {
  public:
@@ -134,7 +152,7 @@ class NodeOf final : public Node {
   }
 
   N node_;
-  ParamSetOf<typename N::Params> set_{node_.params};
+  ParamSetOf<ParamsOf<N>> set_{params_of(node_)};
 };
 
 template <class N>
@@ -145,8 +163,8 @@ NodeType node_type() {
   PortLister lister;
   ports.describe(lister);
   type.ports = std::move(lister.ports);
-  typename N::Params params;
-  ParamSetOf<typename N::Params> set(params);
+  ParamsOf<N> params;
+  ParamSetOf<ParamsOf<N>> set(params);
   type.params = document_params(set);
   type.folds = requires(N & n, typename N::Ports & p, const FoldContext& c) { n.fold(p, c); };
   type.reads_at_times = requires(const N& n, const FoldContext& c) { n.reads(c); };
@@ -168,13 +186,13 @@ class ModelOf final : public Model {
 
  private:
   M model_;
-  ParamSetOf<typename M::Params> set_{model_.params};
+  ParamSetOf<ParamsOf<M>> set_{params_of(model_)};
 };
 
 template <class M>
 ModelType model_type() {
-  typename M::Params params;
-  ParamSetOf<typename M::Params> set(params);
+  ParamsOf<M> params;
+  ParamSetOf<ParamsOf<M>> set(params);
   return {M::info, document_params(set), [] { return std::unique_ptr<Model>(new ModelOf<M>()); }};
 }
 

@@ -25,11 +25,6 @@ struct Accuracy {
     In<DeviceLabels> label{"label", "Classes."};
     void describe(auto& port) { port(logits, label); }
   };
-  struct Params {
-    void describe(auto&) {}
-  };
-  Params params;
-
   void fold(Ports& port, const FoldContext&) {
     const at::NoGradGuard no_grad;
     const Tensor scores_BC = port.logits->values_BC.to(at::kFloat);

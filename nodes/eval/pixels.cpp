@@ -13,11 +13,6 @@ struct Pixels {
     Out<Features> features{"features", "B D, D = 3 H W."};
     void describe(auto& port) { port(image, label, features); }
   };
-  struct Params {
-    void describe(auto&) {}
-  };
-  Params params;
-
   void run(Ports& port, const GroupContext&) const {
     port.features->values_BD = port.image->images_BCHW.flatten(1);
     if (port.label) port.features->labels_B = port.label->labels_B, port.features->range = port.label->range;

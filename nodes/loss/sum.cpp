@@ -16,11 +16,6 @@ struct Sum {
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(losses, loss); }
   };
-  struct Params {
-    void describe(auto&) {}
-  };
-  Params params;
-
   void run(Ports& port, const GroupContext&) const {
     *port.loss = port.losses[0];
     for (size_t i = 1; i < port.losses.size(); ++i) {

@@ -16,11 +16,6 @@ struct ClassPrediction {
     Out<Prediction> prediction{"prediction", "B 1 1 D."};
     void describe(auto& port) { port(tokens, prediction); }
   };
-  struct Params {
-    void describe(auto&) {}
-  };
-  Params params;
-
   void plan(NodePlan& plan) const { plan.out["prediction"] = Planned::of({plan.group.rows, 1, 1, plan.in["tokens"].width}, "float32", 4); }
 
   void run(Ports& port, const GroupContext&) const {

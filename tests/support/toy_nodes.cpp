@@ -156,10 +156,6 @@ struct Join {
     Out<Number> out{"number", "The result."};
     void describe(auto& port) { port(a, b, out); }
   };
-  struct Params {
-    void describe(auto&) {}
-  };
-  Params params;
   void run(Ports& port, const SampleContext&) const { port.out->value = port.a->value * 1.25 + port.b->value; }
 };
 FLOWRUN_NODE(Join);
@@ -301,10 +297,6 @@ struct Add {
     Out<Dot> out{"dot", "The result."};
     void describe(auto& port) { port(a, b, out); }
   };
-  struct Params {
-    void describe(auto&) {}
-  };
-  Params params;
   void run(Ports& port, const GroupContext&) {
     if (!port.a->live || !port.b->live) throw NodeError("a value was released before it was read");
     port.out->value = port.a->value - 0.3 * port.b->value;
@@ -321,10 +313,6 @@ struct Total {
     Out<Dot> out{"dot", "The result."};
     void describe(auto& port) { port(dots, last, out); }
   };
-  struct Params {
-    void describe(auto&) {}
-  };
-  Params params;
   void run(Ports& port, const GroupContext&) {
     double sum = port.last ? port.last->value : 0;
     for (size_t i = 0; i < port.dots.size(); ++i) {
@@ -343,10 +331,6 @@ struct Totals {
     InList<Dot> dots{"dots", "Of each group.", optional};
     void describe(auto& port) { port(dots); }
   };
-  struct Params {
-    void describe(auto&) {}
-  };
-  Params params;
   void fold(Ports& port, const FoldContext&) {
     for (size_t i = 0; i < port.dots.size(); ++i) sum_ = std::sin(sum_) + port.dots[i].value;
   }
@@ -421,10 +405,6 @@ struct Count {
     In<Number> loss{"loss", "Summed.", optional};
     void describe(auto& port) { port(loss); }
   };
-  struct Params {
-    void describe(auto&) {}
-  };
-  Params params;
   void run(Ports& port, StepContext& context) {
     state_[0] += 1;
     state_[1] = state_[1] * 0.7 + (port.loss ? port.loss->value : 1);
@@ -469,10 +449,6 @@ struct Look {
     In<Numbers> in{"numbers", "Any."};
     void describe(auto& port) { port(in); }
   };
-  struct Params {
-    void describe(auto&) {}
-  };
-  Params params;
   void fold(Ports& port, const FoldContext&) { seen_ += port.in->images; }
 
  private:
