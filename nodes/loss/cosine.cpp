@@ -4,22 +4,11 @@
 namespace flowrun {
 namespace {
 
-struct Cosine {
-  static constexpr NodeInfo info{.type = "loss.cosine",
-                                 .brief = "One minus the cosine between prediction and target, token by token and block by block.",
-                                 .scope = Scope::device,
-                                 .details = "In float32; the length of both does not matter.",
-                                 .repeats = true};
-  using Ports = loss::Ports;
-  struct Params {
-    loss::Weighting weighting;
-    void describe(auto& param) { weighting.describe(param); }
-  };
-  Params params;
-
-  void run(Ports& port, const GroupContext&) const {
-    loss::compare(*port.prediction, *port.target, {.kind = loss::Kind::cosine}, params.weighting, *port.loss);
-  }
+struct Cosine : loss::Compare<Cosine> {
+  static constexpr NodeInfo info = loss::info({.type = "loss.cosine",
+                                               .brief = "One minus the cosine between prediction and target, token by token and block by block.",
+                                               .details = "In float32; the length of both does not matter."});
+  static loss::Options options() { return {.kind = loss::Kind::cosine}; }
 };
 
 FLOWRUN_NODE(Cosine);

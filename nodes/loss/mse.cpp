@@ -5,31 +5,28 @@
 namespace flowrun {
 namespace {
 
-struct Mse {
-  static constexpr NodeInfo info{
-      .type = "loss.mse",
-      .brief = "Mean squared error over all elements: every block, region and patch weighs the same.",
-      .scope = Scope::device,
-      .details =
-          "In float32. The error of each block is reported beside it. With value_every, the other steps compute only the gradient, bit for bit the "
-          "same: the squared differences are never computed. Metrics must then report at the same steps, and a loss that is not finite is noticed at "
-          "the next of them.",
-      .repeats = true};
-  using Ports = loss::Ports;
-  struct Params {
-    std::string value_every = "1 step";
-    loss::Weighting weighting;
-    void describe(auto& param) {
-      param("value_every", value_every,
-            "At which steps the loss has a value: \"20 steps\", and at the run's last; at the others it has a gradient only.");
-      weighting.describe(param);
-    }
-    std::optional<ParamFault> check() const {
-      if (!Period::parse(value_every)) return ParamFault{"value_every", Period::fault("value_every", value_every)};
-      return {};
-    }
-  };
-  Params params;
+struct MseParams : loss::Weighting {
+  std::string value_every = "1 step";
+  void describe(auto& param) {
+    param("value_every", value_every,
+          "At which steps the loss has a value: \"20 steps\", and at the run's last; at the others it has a gradient only.");
+    Weighting::describe(param);
+  }
+  std::optional<ParamFault> check() const {
+    if (!Period::parse(value_every)) return ParamFault{"value_every", Period::fault("value_every", value_every)};
+    return {};
+  }
+};
+
+struct Mse : loss::Compare<Mse, MseParams> {
+  static constexpr NodeInfo info = loss::info(
+      {.type = "loss.mse",
+       .brief = "Mean squared error over all elements: every block, region and patch weighs the same.",
+       .details =
+           "In float32. The error of each block is reported beside it. With value_every, the other steps compute only the gradient, bit for bit the "
+           "same: the squared differences are never computed. Metrics must then report at the same steps, and a loss that is not finite is "
+           "noticed at the next of them."});
+  static loss::Options options() { return {.kind = loss::Kind::mse}; }
 
   void open(const OpenContext&) { every_ = *Period::parse(params.value_every); }
 
@@ -39,11 +36,9 @@ struct Mse {
   }
 
   void run(Ports& port, const GroupContext& context) const {
-    if (variant(context) == 1) {
-      return loss::compare(*port.prediction, *port.target, {.kind = loss::Kind::mse}, params.weighting, *port.loss);
-    }
+    if (variant(context) == 1) return Compare::run(port, context);
     loss::check_pair(*port.prediction, *port.target);
-    const double scale = loss::factor(params.weighting, port.target->values.size(-1));
+    const double scale = loss::factor(params, port.target->values.size(-1));
     const Tensor root = loss::mse_without_value(port.prediction->values, port.target->ready());
     port.loss->value = scale == 1.0 ? root : root.mul(scale);
     port.loss->has_value = false;

@@ -1,4 +1,4 @@
-// The common part of all losses between a prediction and a target.
+// The common part of all losses between a prediction and a target. A node derives from Compare.
 #pragma once
 
 #include <string>
@@ -8,14 +8,6 @@
 #include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun::loss {
-
-/// The ports of a loss between a prediction and a target.
-struct Ports {
-  In<Prediction> prediction{"prediction", "B R M O."};
-  In<Target> target{"target", "B R M O, without gradient."};
-  Out<Loss> loss{"loss", "A scalar."};
-  void describe(auto& port) { port(prediction, target, loss); }
-};
 
 /// The weight of a loss among others, and its scaling by the width.
 struct Weighting {
@@ -37,5 +29,29 @@ void compare(const Prediction& prediction, const Target& target, Options options
 
 /// The factor of the value for a width of `width`.
 double factor(const Weighting& weighting, int64_t width);
+
+/// The description of a loss node: losses run on the device, and their work can be recorded.
+constexpr NodeInfo info(NodeInfo description) {
+  description.scope = Scope::device, description.repeats = true;
+  return description;
+}
+
+/// The common members of the nodes of these losses. A node adds its `info` and `Options options() const`, called for every group,
+/// and names its parameters if it has more than the weighting. Throws NodeError for shapes or parts that don't fit.
+template <class Node, class P = Weighting>
+struct Compare {
+  struct Ports {
+    In<Prediction> prediction{"prediction", "B R M O."};
+    In<Target> target{"target", "B R M O, without gradient."};
+    Out<Loss> loss{"loss", "A scalar."};
+    void describe(auto& port) { port(prediction, target, loss); }
+  };
+  using Params = P;
+  Params params;
+
+  void run(Ports& port, const GroupContext&) const {
+    compare(*port.prediction, *port.target, static_cast<const Node&>(*this).options(), params, *port.loss);
+  }
+};
 
 }  // namespace flowrun::loss
