@@ -5,7 +5,7 @@
 namespace flowrun {
 namespace {
 
-struct Blockwise {
+struct Blockwise : mask::MaskNode<Blockwise> {
   static constexpr NodeInfo info{
       .type = "mask.blockwise",
       .brief = "BEiT's masks: blocks of random size and aspect, until enough is hidden.",
@@ -17,18 +17,16 @@ struct Blockwise {
           "exact hides random single patches until the count is met, and no map is needed. With spread only masked_share of the images is masked, "
           "each with a ratio of its own, evenly over the range, as iBOT and DINOv2 do (min_block 4); the lists have no targets then, only the map "
           "has. The masks enter the ledger."};
-  struct Ports {
-    In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
-    Out<Masks> mask{"mask", "Visible B K, targets B 1 M, and the map of all that is hidden where counts may differ."};
-    void describe(auto& port) { port(image, mask); }
+  struct Ports : mask::Ports {
+    Ports() : mask::Ports("Visible B K, targets B 1 M, and the map of all that is hidden where counts may differ.") {}
   };
-  struct Params {
-    int64_t patch = 16, count = 0, min_block = 16;
+  struct Params : mask::PatchParam {
+    int64_t count = 0, min_block = 16;
     double ratio = 0.4, aspect = 0.3, masked_share = 0.5;
     std::vector<double> spread;
     bool exact = false;
     void describe(auto& param) {
-      param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
+      PatchParam::describe(param);
       param("count", count, not_negative, "Patches to hide, for one grid (BEiT: 75 of 14 x 14); 0: by ratio.");
       param("ratio", ratio, Range{0, 1}, "Share of the patches to hide (MaskFeat: 0.4, data2vec: 0.6).");
       param("min_block", min_block, positive, "Smallest area of a block, patches.");
@@ -48,8 +46,8 @@ struct Blockwise {
   };
   Params params;
 
-  void run(Ports& port, const GroupContext& context) const {
-    mask::BeitBlocks options{.grid = mask::grid_of(*port.image, params.patch),
+  void draw(int grid, const GroupContext& context, Masks& out) const {
+    mask::BeitBlocks options{.grid = grid,
                              .count = params.count,
                              .min_block = params.min_block,
                              .aspect = params.aspect,
@@ -60,8 +58,7 @@ struct Blockwise {
     } else {
       options.spread_low = params.spread[0], options.spread_high = params.spread[1];
     }
-    mask::draw_beit_blocks(options, context.rng(), context.images, *port.mask);
-    mask::add_to_ledger(*port.mask, context.ledger);
+    mask::draw_beit_blocks(options, context.rng(), context.images, out);
   }
 
  private:

@@ -5,7 +5,7 @@
 namespace flowrun {
 namespace {
 
-struct CyclicBlock {
+struct CyclicBlock : mask::MaskNode<CyclicBlock> {
   static constexpr NodeInfo info{
       .type = "mask.cyclic_block",
       .brief = "One visible block that wraps around the edges, so that every patch is visible equally often; the rest is hidden.",
@@ -15,39 +15,29 @@ struct CyclicBlock {
           "count in its last rows, then shifted around both axes. Without roll it is CAPI's inverse block, whose middle is visible far more often "
           "than its rim. The ratio is drawn once per group, so that all its images have as many visible patches. predicted is the share of the "
           "hidden patches that become targets, chosen at random (CAPI: ratio 0.65, predicted 0.05). The masks enter the ledger."};
-  struct Ports {
-    In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
-    Out<Masks> mask{"mask", "Visible B K, and the hidden patches as one region B 1 M."};
-    void describe(auto& port) { port(image, mask); }
-  };
-  struct Params {
-    int64_t patch = 16;
+  struct Params : mask::PatchParam {
     std::vector<double> ratio = {0.75, 0.75};
     double aspect = 0.5, predicted = 1;
     bool roll = true;
     void describe(auto& param) {
-      param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
+      PatchParam::describe(param);
       param("ratio", ratio, Range{0, 1}, "Smallest and largest share of the patches that is hidden; one draw per group.");
       param("aspect", aspect, Range{0.01, 1}, "Smallest height over width of the block; the largest is its inverse (Franca: 0.3).");
       param("roll", roll, "Shift the block around both axes.");
       param("predicted", predicted, Range{0, 1}, "Share of the hidden patches that become targets; at least one does.");
     }
-    std::optional<ParamFault> check() const {
-      if (ratio.size() != 2 || ratio[0] > ratio[1]) return ParamFault{"ratio", "ratio must be two numbers, the smaller first"};
-      return {};
-    }
+    std::optional<ParamFault> check() const { return mask::check_ranges({{"ratio", &ratio}}); }
   };
   Params params;
 
-  void run(Ports& port, const GroupContext& context) const {
-    const mask::RolledBlock options{.grid = mask::grid_of(*port.image, params.patch),
+  void draw(int grid, const GroupContext& context, Masks& out) const {
+    const mask::RolledBlock options{.grid = grid,
                                     .ratio_low = params.ratio[0],
                                     .ratio_high = params.ratio[1],
                                     .aspect = params.aspect,
                                     .roll = params.roll,
                                     .predicted = params.predicted};
-    mask::draw_rolled_block(options, context.rng(), context.images, *port.mask);
-    mask::add_to_ledger(*port.mask, context.ledger);
+    mask::draw_rolled_block(options, context.rng(), context.images, out);
   }
 };
 

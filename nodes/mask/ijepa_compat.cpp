@@ -5,7 +5,7 @@
 namespace flowrun {
 namespace {
 
-struct IjepaCompat {
+struct IjepaCompat : mask::MaskNode<IjepaCompat> {
   static constexpr NodeInfo info{
       .type = "mask.ijepa_compat",
       .brief = "I-JEPA's multi-block masks as its code draws them, defects included, to reproduce its results.",
@@ -17,16 +17,12 @@ struct IjepaCompat {
           "is dropped, so that it may overlap targets. All images are cut to the smallest count of the group from behind, so the bottom is seen "
           "least. Sizes are seeded by the count of groups of the process alone: the same for every seed and on every rank. Positions are random as "
           "elsewhere. For new work use mask.rectangles, or mask.ijepa_fixed. The masks enter the ledger."};
-  struct Ports {
-    In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
-    Out<Masks> mask{"mask", "Visible B K and targets B R M."};
-    void describe(auto& port) { port(image, mask); }
-  };
+  using Ports = mask::RegionPorts;
   using Params = mask::IjepaParams;
   Params params;
 
-  void run(Ports& port, const GroupContext& context) const {
-    const mask::IjepaBlocks options{.grid = mask::grid_of(*port.image, params.patch),
+  void draw(int grid, const GroupContext& context, Masks& out) const {
+    const mask::IjepaBlocks options{.grid = grid,
                                     .regions = static_cast<int>(params.regions),
                                     .size_low = params.size[0],
                                     .size_high = params.size[1],
@@ -40,8 +36,7 @@ struct IjepaCompat {
         static_cast<int64_t>(context.group % static_cast<uint64_t>(context.groups * context.run.world)) - context.groups * context.run.rank;
     const auto counter = static_cast<uint64_t>((context.step - 1) * context.groups + in_step);
     const Rng sizes(0, hash_text("mask.ijepa_compat"), 0, counter);
-    mask::draw_ijepa_blocks(options, sizes, context.rng(), context.images, *port.mask);
-    mask::add_to_ledger(*port.mask, context.ledger);
+    mask::draw_ijepa_blocks(options, sizes, context.rng(), context.images, out);
   }
 };
 

@@ -5,7 +5,7 @@
 namespace flowrun {
 namespace {
 
-struct IjepaFixed {
+struct IjepaFixed : mask::MaskNode<IjepaFixed> {
   static constexpr NodeInfo info{
       .type = "mask.ijepa_fixed",
       .brief = "I-JEPA's multi-block masks as its paper means them, without the defects of its code.",
@@ -14,16 +14,12 @@ struct IjepaFixed {
           "The ranges are I-JEPA's; area and aspect of a group's regions are drawn independently (both uniform), positions reach every row and "
           "column, and images with more visible patches than the group's smallest count lose them from a random corner inwards, as in "
           "mask.rectangles. Unlike there all regions have the same orientation. Sizes differ between ranks. The masks enter the ledger."};
-  struct Ports {
-    In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
-    Out<Masks> mask{"mask", "Visible B K and targets B R M."};
-    void describe(auto& port) { port(image, mask); }
-  };
+  using Ports = mask::RegionPorts;
   using Params = mask::IjepaParams;
   Params params;
 
-  void run(Ports& port, const GroupContext& context) const {
-    const mask::MultiBlock options{.grid = mask::grid_of(*port.image, params.patch),
+  void draw(int grid, const GroupContext& context, Masks& out) const {
+    const mask::MultiBlock options{.grid = grid,
                                    .regions = static_cast<int>(params.regions),
                                    .size_low = params.size[0],
                                    .size_high = params.size[1],
@@ -34,10 +30,7 @@ struct IjepaFixed {
                                    .background_high = params.context[1],
                                    .min_keep = static_cast<int>(params.min_keep),
                                    .alternate = false};
-    thread_local mask::BlockMasks drawn;
-    mask::draw_masks(options, context.rng(), context.images, drawn);
-    mask::take(drawn, options, context.images, *port.mask);
-    mask::add_to_ledger(*port.mask, context.ledger);
+    mask::draw_multi_block(options, context.rng(), context.images, out);
   }
 };
 

@@ -5,7 +5,7 @@
 namespace flowrun {
 namespace {
 
-struct Noise {
+struct Noise : mask::MaskNode<Noise> {
   static constexpr NodeInfo info{
       .type = "mask.noise",
       .brief = "ColorMAE's masks: the patches with the highest values of filtered noise are visible.",
@@ -15,17 +15,11 @@ struct Noise {
           "- G2 W, purple the rest W - (G1 W - G2 W), red the low-pass G1 W, blue the rest W - G1 W. The method's code crops its patterns from "
           "a bank that is not described; here each image has a pattern of its own, and the widths of the filters are parameters. The masks "
           "enter the ledger."};
-  struct Ports {
-    In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
-    Out<Masks> mask{"mask", "Visible B K, and the hidden patches as one region B 1 M."};
-    void describe(auto& port) { port(image, mask); }
-  };
-  struct Params {
-    int64_t patch = 16;
+  struct Params : mask::PatchParam {
     std::string colour = "green";
     double sigma1 = 1, sigma2 = 2, ratio = 0.75;
     void describe(auto& param) {
-      param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
+      PatchParam::describe(param);
       param("colour", colour, colours(), "Which frequencies make the pattern: a band, low, high, or all but a band.");
       param("sigma1", sigma1, Range{0.1, 64}, "Standard deviation of G1, patches.");
       param("sigma2", sigma2, Range{0.1, 64}, "Standard deviation of G2, patches; not used by red and blue.");
@@ -39,15 +33,11 @@ struct Noise {
   };
   Params params;
 
-  void run(Ports& port, const GroupContext& context) const {
+  void draw(int grid, const GroupContext& context, Masks& out) const {
     const auto colour = std::find(colours().begin(), colours().end(), params.colour) - colours().begin();
-    const mask::FilteredNoise options{.grid = mask::grid_of(*port.image, params.patch),
-                                      .colour = static_cast<mask::NoiseColour>(colour),
-                                      .sigma1 = params.sigma1,
-                                      .sigma2 = params.sigma2,
-                                      .ratio = params.ratio};
-    mask::draw_filtered_noise(options, context.rng(), context.images, *port.mask);
-    mask::add_to_ledger(*port.mask, context.ledger);
+    const mask::FilteredNoise options{
+        .grid = grid, .colour = static_cast<mask::NoiseColour>(colour), .sigma1 = params.sigma1, .sigma2 = params.sigma2, .ratio = params.ratio};
+    mask::draw_filtered_noise(options, context.rng(), context.images, out);
   }
 
  private:

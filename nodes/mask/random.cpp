@@ -5,7 +5,7 @@
 namespace flowrun {
 namespace {
 
-struct Random {
+struct Random : mask::MaskNode<Random> {
   static constexpr NodeInfo info{
       .type = "mask.random",
       .brief = "MAE's masks: random patches hidden.",
@@ -15,16 +15,10 @@ struct Random {
           "about a hidden patch, so the task is easy: with targets that are features, not pixels, training can collapse. kept is CrossMAE's: only so "
           "many of the hidden patches become targets (Fu et al., 2024; with ratio 0.75, kept 0.25 predicts one hidden patch in three). The masks "
           "enter the ledger."};
-  struct Ports {
-    In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
-    Out<Masks> mask{"mask", "Visible B K, and the hidden patches as one region B 1 M."};
-    void describe(auto& port) { port(image, mask); }
-  };
-  struct Params {
-    int64_t patch = 16;
+  struct Params : mask::PatchParam {
     double ratio = 0.75, kept = 0;
     void describe(auto& param) {
-      param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
+      PatchParam::describe(param);
       param("ratio", ratio, Range{0, 1}, "Share of the patches that is hidden.");
       param("kept", kept, Range{0, 1}, "Share of all patches that become targets, a random part of the hidden ones; 0: all of these.");
     }
@@ -35,10 +29,8 @@ struct Random {
   };
   Params params;
 
-  void run(Ports& port, const GroupContext& context) const {
-    const mask::RandomPatches options{.grid = mask::grid_of(*port.image, params.patch), .ratio = params.ratio, .kept = params.kept};
-    mask::draw_random_patches(options, context.rng(), context.images, *port.mask);
-    mask::add_to_ledger(*port.mask, context.ledger);
+  void draw(int grid, const GroupContext& context, Masks& out) const {
+    mask::draw_random_patches({.grid = grid, .ratio = params.ratio, .kept = params.kept}, context.rng(), context.images, out);
   }
 };
 

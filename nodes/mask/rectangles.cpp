@@ -5,7 +5,7 @@
 namespace flowrun {
 namespace {
 
-struct Rectangles {
+struct Rectangles : mask::MaskNode<Rectangles> {
   static constexpr NodeInfo info{
       .type = "mask.rectangles",
       .brief = "Bootleg's masks: rectangular target regions; the rest of a background square is visible.",
@@ -15,17 +15,13 @@ struct Rectangles {
           "fewest: the others lose patches from a random corner inwards. So the number depends on the group's size (256 in the paper: 29 % "
           "visible). The default ranges are fitted to the paper's table of shapes on a 14 x 14 grid; on a grid of 4 x 4 or smaller they "
           "must be given. The masks enter the ledger."};
-  struct Ports {
-    In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
-    Out<Masks> mask{"mask", "Visible B K and targets B R M."};
-    void describe(auto& port) { port(image, mask); }
-  };
-  struct Params {
-    int64_t patch = 16, regions = 4, min_keep = 10;
+  using Ports = mask::RegionPorts;
+  struct Params : mask::PatchParam {
+    int64_t regions = 4, min_keep = 10;
     std::vector<double> size = {0.163, 0.180}, aspect = {2.0 / 3.0, 3.0 / 2.0}, background = {0.85, 1.0};
     bool alternate = true;
     void describe(auto& param) {
-      param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
+      PatchParam::describe(param);
       param("regions", regions, Range{1, 16}, "Target regions of an image.");
       param("size", size, Range{0, 1}, "Smallest and largest share of the patches in a region.");
       param("aspect", aspect, Range{0.01, 100}, "Smallest and largest height over width of a region; log-uniform.");
@@ -37,9 +33,11 @@ struct Rectangles {
   };
   Params params;
 
-  void run(Ports& port, const GroupContext& context) const {
-    const ImageBatch& batch = *port.image;
-    const int grid = grid_of(batch);
+  void draw(int grid, const GroupContext& context, Masks& out) const {
+    if (grid <= 4 && params.size == Params{}.size) {
+      throw NodeError("a grid of " + std::to_string(grid) + "x" + std::to_string(grid) +
+                      " patches is too small for the default sizes: set size and aspect");
+    }
     const mask::MultiBlock options{.grid = grid,
                                    .regions = static_cast<int>(params.regions),
                                    .size_low = params.size[0],
@@ -50,20 +48,7 @@ struct Rectangles {
                                    .background_high = params.background[1],
                                    .min_keep = static_cast<int>(params.min_keep),
                                    .alternate = params.alternate};
-    thread_local mask::BlockMasks drawn;
-    mask::draw_masks(options, context.rng(), context.images, drawn);
-    mask::take(drawn, options, context.images, *port.mask);
-    mask::add_to_ledger(*port.mask, context.ledger);
-  }
-
- private:
-  int grid_of(const ImageBatch& batch) const {
-    const int grid = mask::grid_of(batch, params.patch);
-    if (grid <= 4 && params.size == Params{}.size) {
-      throw NodeError("a grid of " + std::to_string(grid) + "x" + std::to_string(grid) +
-                      " patches is too small for the default sizes: set size and aspect");
-    }
-    return grid;
+    mask::draw_multi_block(options, context.rng(), context.images, out);
   }
 };
 

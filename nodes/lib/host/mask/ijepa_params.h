@@ -8,12 +8,12 @@
 
 namespace flowrun::mask {
 
-struct IjepaParams {
-  int64_t patch = 16, regions = 4, min_keep = 10;
+struct IjepaParams : PatchParam {
+  int64_t regions = 4, min_keep = 10;
   std::vector<double> size = {0.15, 0.2}, aspect = {0.75, 1.5}, context = {0.85, 1.0};
 
   void describe(auto& param) {
-    param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
+    PatchParam::describe(param);
     param("regions", regions, Range{1, 16}, "Target regions of an image.");
     param("size", size, Range{0, 1}, "Smallest and largest share of the patches in a region.");
     param("aspect", aspect, Range{0.01, 100}, "Smallest and largest height over width of a region.");

@@ -1,4 +1,4 @@
-// Shared by the mask nodes, besides their maths.
+// The common part of all mask nodes. A node derives from MaskNode.
 #pragma once
 
 #include <initializer_list>
@@ -39,5 +39,37 @@ inline void add_to_ledger(const Masks& masks, const LedgerEntry& ledger) {
   ledger.add(hash_bytes(masks.targets.data(), masks.targets.size() * sizeof(int64_t), /*seed=*/1));
   if (!masks.map.empty()) ledger.add(hash_bytes(masks.map.data(), masks.map.size(), /*seed=*/2));
 }
+
+/// The ports of a mask node. The default is for masks whose hidden patches are one region.
+struct Ports {
+  In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
+  Out<Masks> mask;
+  explicit Ports(const char* masks = "Visible B K, and the hidden patches as one region B 1 M.") : mask("mask", masks) {}
+  void describe(auto& port) { port(image, mask); }
+};
+
+/// Of masks with several target regions.
+struct RegionPorts : Ports {
+  RegionPorts() : Ports("Visible B K and targets B R M.") {}
+};
+
+/// The first parameter of every mask node.
+struct PatchParam {
+  int64_t patch = 16;
+  void describe(auto& param) { param("patch", patch, positive, "Side of a patch, pixels; as the encoder's."); }
+};
+
+/// The common members of the mask nodes. A node adds its `info`, `params` with a PatchParam among them, other Ports if it needs them,
+/// and `void draw(int grid, const GroupContext&, Masks& out) const`: the masks of a group of images with grid x grid patches. Any
+/// thread; all random numbers come from the context. Throws NodeError as grid_of() does.
+template <class Node>
+struct MaskNode {
+  using Ports = mask::Ports;
+  void run(mask::Ports& port, const GroupContext& context) const {
+    const Node& node = static_cast<const Node&>(*this);
+    node.draw(grid_of(*port.image, node.params.patch), context, *port.mask);
+    add_to_ledger(*port.mask, context.ledger);
+  }
+};
 
 }  // namespace flowrun::mask

@@ -124,7 +124,9 @@ void draw_masks(const MultiBlock& options, const Rng& rng, int64_t images, Block
   }
 }
 
-void take(BlockMasks& drawn, const MultiBlock& options, int64_t images, Masks& out) {
+void draw_multi_block(const MultiBlock& options, const Rng& rng, int64_t images, Masks& out) {
+  thread_local BlockMasks drawn;  // its memory and that of `out` change places
+  draw_masks(options, rng, images, drawn);
   out.grid = options.grid, out.images = images, out.repeats = 1;
   out.visible_count = drawn.visible_count, out.regions = options.regions, out.region_size = drawn.region_size;
   out.visible.swap(drawn.visible);

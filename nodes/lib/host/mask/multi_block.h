@@ -45,7 +45,7 @@ BlockSizes draw_sizes(const MultiBlock& options, Rng rng);
 /// std::runtime_error.
 void draw_masks(const MultiBlock& options, const Rng& rng, int64_t images, BlockMasks& out);
 
-/// Moves the drawn masks to a node's output, and takes its memory for the next group.
-void take(BlockMasks& drawn, const MultiBlock& options, int64_t images, Masks& out);
+/// The same masks as the output of a node. Any thread; the memory of `out` is used again.
+void draw_multi_block(const MultiBlock& options, const Rng& rng, int64_t images, Masks& out);
 
 }  // namespace flowrun::mask

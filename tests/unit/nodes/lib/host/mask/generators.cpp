@@ -39,9 +39,7 @@ void draw_compat(const Rng& group, uint64_t counter, int64_t images, Masks& out)
 
 void draw_fixed(const Rng& group, uint64_t, int64_t images, Masks& out) {
   const MultiBlock options{.size_low = 0.15, .size_high = 0.2, .aspect_low = 0.75, .aspect_high = 1.5, .log_aspect = false, .alternate = false};
-  BlockMasks drawn;
-  draw_masks(options, group, images, drawn);
-  take(drawn, options, images, out);
+  draw_multi_block(options, group, images, out);
 }
 
 template <auto function, class Options>
