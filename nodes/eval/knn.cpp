@@ -7,7 +7,7 @@
 namespace flowrun {
 namespace {
 
-struct Knn {
+struct Knn : eval::OnFeatures<Knn> {
   static constexpr NodeInfo info{
       .type = "eval.knn",
       .brief = "Accuracy of a weighted k-nearest-neighbour vote on frozen features.",
@@ -15,10 +15,8 @@ struct Knn {
       .details =
           "Features are L2-normalised, similarity is the cosine, a vote weighs exp(similarity / temperature): the protocol of Wu et al. and "
           "DINO. Reports accuracy in 0..1 for the first k and, where there are several, accuracy_kN for each. Trains nothing."};
-  struct Ports {
-    In<Features> train{"train", "Features of the images that vote."};
-    In<Features> test{"test", "Features of the images to classify."};
-    void describe(auto& port) { port(train, test); }
+  struct Ports : OnFeatures::Ports {
+    Ports() : OnFeatures::Ports("Features of the images that vote.", "Features of the images to classify.") {}
   };
   struct Params {
     std::vector<int64_t> k = {20};
@@ -35,27 +33,19 @@ struct Knn {
   Params params;
 
   void open(const OpenContext& context) {
-    eval::require_classes(context);
+    OnFeatures::open(context);
     const SourceData* const train = context.input("train");
     const int64_t most = *std::max_element(params.k.begin(), params.k.end());
     if (train == nullptr || static_cast<uint64_t>(most) <= train->count) return;
     throw NodeError("k is " + std::to_string(most) + ", but only " + std::to_string(train->count) + " images of train can vote; lower k");
   }
 
-  void fold(Ports& port, const FoldContext&) {
-    if (port.train) train_.add(*port.train);
-    if (port.test) test_.add(*port.test);
-  }
-  void run(Ports&, EvaluationContext& context) {
-    const auto train = train_.take(context.run), test = test_.take(context.run);
+  void score(const eval::LabelledFeatures& train, const eval::LabelledFeatures& test, EvaluationContext& context) const {
     const std::vector<double> accuracy =
         eval::knn_accuracy(train.values_ND, train.labels_N, test.values_ND, test.labels_N, params.k, params.temperature);
     context.report("accuracy", accuracy[0]);
     for (size_t i = 0; accuracy.size() > 1 && i < accuracy.size(); ++i) context.report("accuracy_k" + std::to_string(params.k[i]), accuracy[i]);
   }
-
- private:
-  eval::Collected train_, test_;
 };
 
 FLOWRUN_NODE(Knn);

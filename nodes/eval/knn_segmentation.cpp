@@ -10,7 +10,7 @@ namespace {
 
 const char* metric_name(eval::Metric metric) { return metric == eval::Metric::cosine ? "cosine" : "l2"; }
 
-struct KnnSegmentation {
+struct KnnSegmentation : eval::OnPatches<KnnSegmentation> {
   static constexpr NodeInfo info{
       .type = "eval.knn_segmentation",
       .brief = "Segmentation by the nearest patches of labelled images.",
@@ -21,10 +21,8 @@ struct KnnSegmentation {
           "pixels don't vote, which is our choice). k and metric are chosen by mIoU on train images set aside, then all train images are searched. "
           "Exact search in float32. Reports miou (mean IoU over the classes that truth or prediction hold, all pixels pooled), pixel_accuracy, "
           "classes (how many the mean is over), k and selection_miou, and notes the metric. Trains nothing."};
-  struct Ports {
-    In<EvalTokens> train{"train", "Tokens of the images that vote, with label maps."};
-    In<EvalTokens> test{"test", "Tokens of the images to segment, with label maps."};
-    void describe(auto& port) { port(train, test); }
+  struct Ports : OnPatches::Ports {
+    Ports() : OnPatches::Ports("Tokens of the images that vote, with label maps.") {}
   };
   struct Params {
     std::vector<int64_t> k = {1, 3, 10, 30};
@@ -46,13 +44,7 @@ struct KnnSegmentation {
   };
   Params params;
 
-  void fold(Ports& port, const FoldContext&) {
-    if (port.train) train_.add(*port.train);
-    if (port.test) test_.add(*port.test);
-  }
-
-  void run(Ports&, EvaluationContext& context) {
-    eval::Patches train = train_.take(context.run), test = test_.take(context.run);
+  void score(eval::Patches train, eval::Patches test, EvaluationContext& context) const {
     eval::check_label_maps(train, test, context.run);
     const int64_t classes = eval::class_count(train, test);
     const eval::Standardiser standard(train.features_ND);
@@ -94,8 +86,6 @@ struct KnnSegmentation {
     const eval::HeldOut images = eval::hold_out(train.images(), params.selection.holdout, seed);
     return best(train.of_images(images.rest).labelled(), train.of_images(images.held), classes);
   }
-
-  eval::CollectedPatches train_, test_;
 };
 
 FLOWRUN_NODE(KnnSegmentation);

@@ -5,7 +5,7 @@
 namespace flowrun {
 namespace {
 
-struct LinearProbe {
+struct LinearProbe : eval::OnFeatures<LinearProbe> {
   static constexpr NodeInfo info{
       .type = "eval.linear",
       .brief = "Accuracy of a linear classifier on frozen features, fitted in closed form.",
@@ -13,31 +13,15 @@ struct LinearProbe {
       .details =
           "Ridge regression from standardised features to one-hot classes, in float64: no learning rate to choose and no random numbers. "
           "Reports accuracy in 0..1. It is a lower bound of what a tuned probe with SGD reaches."};
-  struct Ports {
-    In<Features> train{"train", "Features to fit on."};
-    In<Features> test{"test", "Features to classify."};
-    void describe(auto& port) { port(train, test); }
-  };
   struct Params {
     double lambda = 1e-3;
     void describe(auto& param) { param("lambda", lambda, Range{1e-12, 1e6}, "Penalty of the squared weights, per image."); }
   };
   Params params;
 
-  void open(const OpenContext& context) { eval::require_classes(context); }
-
-  void fold(Ports& port, const FoldContext&) {
-    if (port.train) train_.add(*port.train);
-    if (port.test) test_.add(*port.test);
+  void score(const eval::LabelledFeatures& train, const eval::LabelledFeatures& test, EvaluationContext& context) const {
+    context.report("accuracy", eval::ridge_accuracy(train.values_ND, train.labels_N, test.values_ND, test.labels_N, params.lambda));
   }
-  void run(Ports&, EvaluationContext& context) {
-    const auto train = train_.take(context.run), test = test_.take(context.run);
-    const double accuracy = eval::ridge_accuracy(train.values_ND, train.labels_N, test.values_ND, test.labels_N, params.lambda);
-    context.report("accuracy", accuracy);
-  }
-
- private:
-  eval::Collected train_, test_;
 };
 
 FLOWRUN_NODE(LinearProbe);

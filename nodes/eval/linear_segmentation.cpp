@@ -8,7 +8,7 @@
 namespace flowrun {
 namespace {
 
-struct LinearSegmentation {
+struct LinearSegmentation : eval::OnPatches<LinearSegmentation> {
   static constexpr NodeInfo info{
       .type = "eval.linear_segmentation",
       .brief = "Segmentation by a multinomial logistic regression on the features of patches.",
@@ -18,21 +18,13 @@ struct LinearSegmentation {
           "equally frequent ones), and train patches that are mostly unlabelled are left out; the fit is that of eval.logistic; all pixels of a "
           "patch get the same class. C is chosen by mIoU on train images set aside, then all train images are fitted again. Reports miou, "
           "pixel_accuracy and classes as eval.knn_segmentation, c, selection_miou and the iterations of the last fit."};
-  struct Ports {
-    In<EvalTokens> train{"train", "Tokens of the images to fit on, with label maps."};
-    In<EvalTokens> test{"test", "Tokens of the images to segment, with label maps."};
-    void describe(auto& port) { port(train, test); }
+  struct Ports : OnPatches::Ports {
+    Ports() : OnPatches::Ports("Tokens of the images to fit on, with label maps.") {}
   };
   using Params = eval::LogisticParams;
   Params params;
 
-  void fold(Ports& port, const FoldContext&) {
-    if (port.train) train_.add(*port.train);
-    if (port.test) test_.add(*port.test);
-  }
-
-  void run(Ports&, EvaluationContext& context) {
-    eval::Patches train = train_.take(context.run), test = test_.take(context.run);
+  void score(eval::Patches train, eval::Patches test, EvaluationContext& context) const {
     eval::check_label_maps(train, test, context.run);
     const int64_t classes = eval::class_count(train, test);
     const eval::Standardiser standard(train.features_ND);
@@ -47,7 +39,7 @@ struct LinearSegmentation {
       const eval::Patches all = train.labelled();
       choice.fit = eval::fit_logistic(all.features_ND, eval::modes(all.pixels_NF), choice.c, params.lbfgs(), &choice.fit);
     }
-    const eval::SegmentScores scores = score(choice.fit, test, classes);
+    const eval::SegmentScores scores = scores_of(choice.fit, test, classes);
     context.report("miou", scores.miou);
     context.report("pixel_accuracy", scores.pixel_accuracy);
     context.report("classes", static_cast<double>(scores.classes));
@@ -63,7 +55,7 @@ struct LinearSegmentation {
     double c = 0, miou = -1;
   };
 
-  static eval::SegmentScores score(const eval::Logistic& fit, const eval::Patches& patches, int64_t classes) {
+  static eval::SegmentScores scores_of(const eval::Logistic& fit, const eval::Patches& patches, int64_t classes) {
     const Tensor named_NF = fit.predict(patches.features_ND).unsqueeze(1).expand_as(patches.pixels_NF);
     return eval::segment_scores(eval::confusion(patches.pixels_NF, named_NF, classes));
   }
@@ -77,13 +69,11 @@ struct LinearSegmentation {
     eval::Logistic last;
     for (const double c : cs) {
       last = eval::fit_logistic(fit_on.features_ND, labels, c, params.lbfgs(), last.classes_C.defined() ? &last : nullptr);
-      const double miou = score(last, select_on, classes).miou;
+      const double miou = scores_of(last, select_on, classes).miou;
       if (miou > choice.miou) choice = {last, c, miou};
     }
     return choice;
   }
-
-  eval::CollectedPatches train_, test_;
 };
 
 FLOWRUN_NODE(LinearSegmentation);

@@ -5,7 +5,7 @@
 namespace flowrun {
 namespace {
 
-struct LogisticProbe {
+struct LogisticProbe : eval::OnFeatures<LogisticProbe> {
   static constexpr NodeInfo info{
       .type = "eval.logistic",
       .brief = "Accuracy of a multinomial logistic regression on frozen features, its penalty chosen on images set aside.",
@@ -14,11 +14,6 @@ struct LogisticProbe {
           "Minimises C x sum of cross-entropies + |weights|^2 / 2 by L-BFGS in float64, as scikit-learn's LogisticRegression does; the bias is "
           "not penalised. The best C is fitted again on all train images. With select_on = test the accuracy is that of the best C on the "
           "test images. Reports accuracy in 0..1, the chosen c, its selection_accuracy and the iterations of the last fit."};
-  struct Ports {
-    In<Features> train{"train", "Features to fit on."};
-    In<Features> test{"test", "Features to classify."};
-    void describe(auto& port) { port(train, test); }
-  };
   struct Params : eval::LogisticParams {
     bool standardize = true;
     void describe(auto& param) {
@@ -28,15 +23,7 @@ struct LogisticProbe {
   };
   Params params;
 
-  void open(const OpenContext& context) { eval::require_classes(context); }
-
-  void fold(Ports& port, const FoldContext&) {
-    if (port.train) train_.add(*port.train);
-    if (port.test) test_.add(*port.test);
-  }
-
-  void run(Ports&, EvaluationContext& context) {
-    const auto train = train_.take(context.run), test = test_.take(context.run);
+  void score(const eval::LabelledFeatures& train, const eval::LabelledFeatures& test, EvaluationContext& context) const {
     Tensor train_ND = train.values_ND.to(at::kDouble), test_ND = test.values_ND.to(at::kDouble);
     const Tensor train_labels = train.labels_N, test_labels = test.labels_N;
     if (params.standardize) {
@@ -53,9 +40,6 @@ struct LogisticProbe {
     context.report("iterations", static_cast<double>(best.fit.iterations));
     context.note("selected_on", params.selection.on);
   }
-
- private:
-  eval::Collected train_, test_;
 };
 
 FLOWRUN_NODE(LogisticProbe);

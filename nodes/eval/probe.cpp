@@ -9,7 +9,7 @@
 namespace flowrun {
 namespace {
 
-struct Probe {
+struct Probe : eval::OnFeatures<Probe> {
   static constexpr NodeInfo info{
       .type = "eval.probe",
       .brief = "Accuracy of a linear classifier on frozen features, trained with AdamW for a grid of learning rates and decays at once.",
@@ -20,11 +20,6 @@ struct Probe {
           "along half a cosine to 0. Batches come in an order keyed by the run's seed and the node's name. The paper gives the number of heads but "
           "not the grid; the default is our choice. The head that is best on the selection images is reported: its accuracy in 0..1 on the test "
           "images, selection_accuracy, lr and weight_decay."};
-  struct Ports {
-    In<Features> train{"train", "Features to fit on."};
-    In<Features> test{"test", "Features to classify."};
-    void describe(auto& port) { port(train, test); }
-  };
   struct Params {
     std::vector<double> lrs = {3e-4, 1e-3, 3e-3, 1e-2, 3e-2}, decays = {0, 5e-4, 1e-3, 1e-2, 5e-2};
     int64_t epochs = 20, batch = 1024;
@@ -47,18 +42,13 @@ struct Probe {
   Params params;
 
   void open(const OpenContext& context) {
-    eval::require_classes(context);
+    OnFeatures::open(context);
     stream_ = context.stream;
   }
 
-  void fold(Ports& port, const FoldContext&) {
-    if (port.train) train_.add(*port.train);
-    if (port.test) test_.add(*port.test);
-  }
-
-  void run(Ports&, EvaluationContext& context) {
-    const auto [train_ND, train_labels] = train_.take(context.run);
-    const auto [test_ND, test_labels] = test_.take(context.run);
+  void score(const eval::LabelledFeatures& train, const eval::LabelledFeatures& test, EvaluationContext& context) const {
+    const auto& [train_ND, train_labels] = train;
+    const auto& [test_ND, test_labels] = test;
     const int64_t classes = std::max(train_labels.max().item<int64_t>(), test_labels.max().item<int64_t>()) + 1;
     const auto rows = eval::selection_rows(params.selection, context.run.seed, train_ND, train_labels, test_ND, test_labels);
     if (rows.fit_ND.size(0) < 2) throw NodeError("a batch norm can't be trained on " + std::to_string(rows.fit_ND.size(0)) + " image");
@@ -93,7 +83,6 @@ struct Probe {
   }
 
   uint64_t stream_ = 0;
-  eval::Collected train_, test_;
 };
 
 FLOWRUN_NODE(Probe);

@@ -3,6 +3,7 @@
 
 #include "graph/contract/context.h"
 #include "graph/text/error.h"
+#include "nodes/lib/tensor/metric/train_test.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
@@ -21,25 +22,39 @@ inline void require_classes(const OpenContext& context) {
   }
 }
 
+/// The features of a stream, row by row.
+struct LabelledFeatures {
+  Tensor values_ND;  ///< float32
+  Tensor labels_N;   ///< int64, none negative
+};
+
 class Collected {
  public:
+  using Group = Features;
   void add(const Features& group) {
     if (!group.labels_B.defined()) throw NodeError("the features have no labels: connect label from the source to batch.stack and device.upload");
     values_.push_back(group.values_BD);
     labels_.push_back(group.labels_B);
   }
   /// The features of all ranks, in the order of the stream; added features are dropped. Collective.
-  struct All {
-    Tensor values_ND, labels_N;
-  };
-  All take(const RunInfo& run) {
-    All all{ranks::rows(run, values_, "gathering features"), ranks::rows(run, labels_, "gathering labels")};
+  LabelledFeatures take(const RunInfo& run) {
+    LabelledFeatures all{ranks::rows(run, values_, "gathering features"), ranks::rows(run, labels_, "gathering labels")};
     if (all.labels_N.min().item<int64_t>() < 0) throw NodeError("an image has no class: evaluations of classes need class folders");
     return all;
   }
 
  private:
   std::vector<Tensor> values_, labels_;
+};
+
+/// The common members of evaluations on features and classes. A node adds its `info` and
+/// `void score(const LabelledFeatures& train, const LabelledFeatures& test, EvaluationContext&) const`; see TrainTest.
+template <class Node>
+struct OnFeatures : TrainTest<Node, Collected> {
+  struct Ports : TrainTestPorts<Features> {
+    explicit Ports(const char* train = "Features to fit on.", const char* test = "Features to classify.") : TrainTestPorts(train, test) {}
+  };
+  void open(const OpenContext& context) { require_classes(context); }
 };
 
 }  // namespace flowrun::eval

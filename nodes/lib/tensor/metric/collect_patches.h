@@ -7,6 +7,7 @@
 #include "graph/text/error.h"
 #include "nodes/lib/tensor/metric/label_histogram.h"
 #include "nodes/lib/tensor/metric/patches.h"
+#include "nodes/lib/tensor/metric/train_test.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
@@ -14,6 +15,7 @@ namespace flowrun::eval {
 
 class CollectedPatches {
  public:
+  using Group = EvalTokens;
   void add(const EvalTokens& group) {
     if (!group.maps_BHW.defined()) throw NodeError("there are no label maps: connect them to batch.stack, device.upload and eval.tokens");
     features_.push_back(group.patches_BND().flatten(0, 1));
@@ -29,6 +31,15 @@ class CollectedPatches {
  private:
   std::vector<Tensor> features_, pixels_;
   int64_t per_image_ = 0;
+};
+
+/// The common members of evaluations on patches and label maps. A node adds its `info`, Ports with a description of train, and
+/// `void score(Patches train, Patches test, EvaluationContext&) const`; see TrainTest.
+template <class Node>
+struct OnPatches : TrainTest<Node, CollectedPatches> {
+  struct Ports : TrainTestPorts<EvalTokens> {
+    explicit Ports(const char* train) : TrainTestPorts(train, "Tokens of the images to segment, with label maps.") {}
+  };
 };
 
 /// Refuses label maps that would give a meaningless score, and logs warnings about doubtful ones.
