@@ -76,9 +76,22 @@ class Examples(support.Folder):
         self.assertEqual(done.returncode, 0, done.stderr)
         return f"./{name}.so"
 
-    def test_the_nodes_of_the_page_work(self):
+    def page_blocks(self):
+        """The code of the page: that which quotes files of the tree, with their paths, and the rest."""
         page = (support.ROOT / "docs/writing-a-node.md").read_text()
-        nodes = [block for block in re.findall(r"```cpp\n(.*?)```", page, re.S) if "FLOWRUN_NODE" in block]
+        blocks = [(support.ROOT / path if path else None, text)
+                  for path, text in re.findall(r"(?:`(nodes/\S+\.cpp)`:\n\n)?```cpp\n(.*?)```", page, re.S)]
+        quotes = [(path, text) for path, text in blocks if path and path.exists()]
+        return quotes, [text for path, text in blocks if (path, text) not in quotes]
+
+    def test_the_page_quotes_nodes_as_they_are(self):
+        quotes, _ = self.page_blocks()
+        self.assertEqual([path.name for path, _ in quotes], ["l1.cpp", "random.cpp", "linear.cpp"])
+        for path, text in quotes:
+            self.assertIn(text, path.read_text(), path)
+
+    def test_the_nodes_of_the_page_work(self):
+        nodes = [text for text in self.page_blocks()[1] if "FLOWRUN_NODE" in text]
         self.assertEqual(len(nodes), 2)
         pipeline = support.data_pipeline(epochs=1)
         pipeline["plugins"] = [self.build(f"node{index}", text) for index, text in enumerate(nodes)]
