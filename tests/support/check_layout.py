@@ -130,7 +130,7 @@ def check_nodes(path, text):
 
 def check_self_description(path, text):
     """plan and replay ask nodes and types, and mention none."""
-    if not re.match(r"tools/flowrun/\w+/(plan|replay|sample_)\w*\.(h|cpp)$", str(path)):
+    if not re.match(r"tools/(app|flowrun)/\w+/(plan|replay|sample_)\w*\.(h|cpp)$", str(path)):
         return
     for line, content in enumerate(text.splitlines(), 1):
         if re.search(r"(host|device)_types\.h|::type_name", content) or re.search(r'"(source|image|mask|batch|device|mim|supervised|loss|train|eval|report)\.\w', content):

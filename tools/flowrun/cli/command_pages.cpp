@@ -6,7 +6,7 @@
 #include "graph/text/error.h"
 #include "io/file.h"
 
-namespace flowrun::tool {
+namespace flowrun::cli {
 namespace {
 
 const char *const done = "done", *const failed = "it failed: the message says why",
@@ -145,4 +145,4 @@ int command_pages(const CLI::App& app, const std::string& folder) {
   return 0;
 }
 
-}  // namespace flowrun::tool
+}  // namespace flowrun::cli

@@ -4,9 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
-namespace flowrun::tool {
+namespace flowrun::cli {
 
 /// One page per subcommand of `app`, and README.md, which lists them.
 int command_pages(const CLI::App& app, const std::string& folder);
 
-}  // namespace flowrun::tool
+}  // namespace flowrun::cli

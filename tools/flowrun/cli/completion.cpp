@@ -4,7 +4,7 @@
 #include "graph/text/error.h"
 #include "tools/flowrun/cli/options.h"
 
-namespace flowrun::tool {
+namespace flowrun::cli {
 namespace {
 
 std::string joined(const std::vector<std::string>& words) { return join(words, " "); }
@@ -104,4 +104,4 @@ int completion(const CLI::App& app, const std::string& shell) {
   return 0;
 }
 
-}  // namespace flowrun::tool
+}  // namespace flowrun::cli

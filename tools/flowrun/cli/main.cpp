@@ -10,13 +10,15 @@
 #include "graph/contract/version.h"
 #include "graph/text/error.h"
 #include "graph/text/json_text.h"
+#include "tools/app/exit.h"
+#include "tools/app/run/signals.h"
 #include "tools/flowrun/cli/options.h"
-#include "tools/flowrun/run/signals.h"
 
 namespace {
 
 using namespace flowrun;
-using namespace flowrun::tool;
+using namespace flowrun::app;
+using namespace flowrun::cli;
 
 const char* const about =
     "Trains vision models without labels. A JSON file defines the training as a graph of nodes.\n"

@@ -1,6 +1,6 @@
 #include "tools/flowrun/cli/options.h"
 
-namespace flowrun::tool {
+namespace flowrun::cli {
 
 CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& about, const std::string& example) {
   CLI::App& command = *app.add_subcommand(name, about);
@@ -8,7 +8,7 @@ CLI::App& add_command(CLI::App& app, const std::string& name, const std::string&
   return command;
 }
 
-void add_pipeline(CLI::App& command, PipelineArgs& args) {
+void add_pipeline(CLI::App& command, app::PipelineArgs& args) {
   command.add_option("pipeline", args.file, "Pipeline file (JSON)")->required();
   command
       .add_option("--set", args.sets, "PATH=VALUE: changes one value, as nodes' \"set\" does (mask.regions=1, run.epochs=2, seed=3); may be repeated")
@@ -26,4 +26,4 @@ void add_plugins(CLI::App& command, std::vector<std::string>& plugins) {
 
 void add_json(CLI::App& command, bool& json) { command.add_flag("--json", json, "As JSON"); }
 
-}  // namespace flowrun::tool
+}  // namespace flowrun::cli

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "tools/flowrun/commands.h"
+#include "tools/app/load/load.h"
 
-namespace flowrun::tool {
+namespace flowrun::cli {
 
 void add_pipeline_commands(CLI::App& app, int& status);  // before a run: check, expand, draw, …
 void add_run_commands(CLI::App& app, int& status);       // run, profile
@@ -26,9 +26,9 @@ void on_command(CLI::App& command, std::shared_ptr<Args> args, int& status, Run 
   command.callback([args, run, &status] { status = run(*args); });
 }
 
-void add_pipeline(CLI::App& command, PipelineArgs& args);
+void add_pipeline(CLI::App& command, app::PipelineArgs& args);
 void add_trust(CLI::App& command, bool& trust);
 void add_plugins(CLI::App& command, std::vector<std::string>& plugins);
 void add_json(CLI::App& command, bool& json);
 
-}  // namespace flowrun::tool
+}  // namespace flowrun::cli

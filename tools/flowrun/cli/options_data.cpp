@@ -3,8 +3,9 @@
 #include <thread>
 
 #include "tools/flowrun/cli/options.h"
+#include "tools/flowrun/cli/pack.h"
 
-namespace flowrun::tool {
+namespace flowrun::cli {
 namespace {
 
 void add_labels(CLI::App& command, std::string& labels) {
@@ -70,4 +71,4 @@ void add_data_commands(CLI::App& app, int& status) {
   add_pack(app, status);
 }
 
-}  // namespace flowrun::tool
+}  // namespace flowrun::cli

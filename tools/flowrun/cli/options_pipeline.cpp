@@ -1,9 +1,16 @@
 // Commands before a run, on pipelines.
+#include "tools/app/draw/draw.h"
+#include "tools/app/draw/masks.h"
+#include "tools/app/load/check.h"
+#include "tools/app/load/diff.h"
+#include "tools/app/plan/devices.h"
+#include "tools/app/plan/plan.h"
 #include "tools/flowrun/cli/options.h"
-#include "tools/flowrun/pipeline/devices.h"
 
-namespace flowrun::tool {
+namespace flowrun::cli {
 namespace {
+
+using namespace app;
 
 void add_check(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "check", "Finds every fault of a pipeline; runs nothing", "flowrun check pretrain.json");
@@ -99,4 +106,4 @@ void add_pipeline_commands(CLI::App& app, int& status) {
   add_plan(app, status);
 }
 
-}  // namespace flowrun::tool
+}  // namespace flowrun::cli

@@ -1,8 +1,14 @@
 // Commands after a run, on its results.
+#include "tools/app/results/export.h"
+#include "tools/app/results/replay.h"
+#include "tools/app/results/report.h"
+#include "tools/app/results/verify.h"
 #include "tools/flowrun/cli/options.h"
 
-namespace flowrun::tool {
+namespace flowrun::cli {
 namespace {
+
+using namespace app;
 
 void add_export(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "export", "Writes an encoder's weights for timm", "flowrun export runs/pretrain encoder.safetensors");
@@ -66,4 +72,4 @@ void add_result_commands(CLI::App& app, int& status) {
   add_report(app, status);
 }
 
-}  // namespace flowrun::tool
+}  // namespace flowrun::cli

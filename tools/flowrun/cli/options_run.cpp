@@ -1,8 +1,15 @@
 // Commands that run or measure a pipeline.
+#include "tools/app/run/run.h"
+#include "tools/app/run/sweep.h"
+#include "tools/app/run/top.h"
+#include "tools/app/speed/advise.h"
+#include "tools/app/speed/profile.h"
 #include "tools/flowrun/cli/options.h"
 
-namespace flowrun::tool {
+namespace flowrun::cli {
 namespace {
+
+using namespace app;
 
 void add_run(CLI::App& app, int& status) {
   CLI::App& command =
@@ -121,4 +128,4 @@ void add_run_commands(CLI::App& app, int& status) {
   add_advise(app, status);
 }
 
-}  // namespace flowrun::tool
+}  // namespace flowrun::cli

@@ -1,8 +1,9 @@
 // Commands on node and model types.
 #include "tools/flowrun/cli/command_pages.h"
+#include "tools/flowrun/cli/describe.h"
 #include "tools/flowrun/cli/options.h"
 
-namespace flowrun::tool {
+namespace flowrun::cli {
 namespace {
 
 void add_help(CLI::App& app, int& status) {
@@ -51,4 +52,4 @@ void add_type_commands(CLI::App& app, int& status) {
   add_completion(app, status);
 }
 
-}  // namespace flowrun::tool
+}  // namespace flowrun::cli

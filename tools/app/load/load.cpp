@@ -1,0 +1,35 @@
+#include "tools/app/load/load.h"
+
+#include <filesystem>
+
+#include "graph/check/plugins.h"
+#include "graph/compose/pipeline.h"
+
+namespace flowrun::app {
+
+Loaded load(const PipelineArgs& args) {
+  Loaded out;
+  out.pipeline = load_pipeline(args.file, args.sets, out.faults);
+  if (!out.pipeline.is(Value::Kind::object)) return out;
+  const size_t before = out.faults.count();
+  load_plugins(out.pipeline, args.trust, out.faults);
+  if (out.faults.count() != before) return out;  // their types would be unknown
+  CheckedPipeline checked = validate(out.pipeline, out.faults);
+  if (out.faults.empty()) out.checked = std::move(checked);
+  return out;
+}
+
+CheckedPipeline load_checked(const PipelineArgs& args) {
+  Loaded loaded = load(args);
+  if (!loaded.checked) throw PipelineError(loaded.faults.render());
+  return std::move(*loaded.checked);
+}
+
+void open_plugins(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    const std::string fault = open_plugin(std::filesystem::absolute(path).string());
+    if (!fault.empty()) throw PipelineError("error: the plug-in can't be loaded: " + fault);
+  }
+}
+
+}  // namespace flowrun::app

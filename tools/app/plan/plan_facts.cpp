@@ -1,0 +1,192 @@
+#include "tools/app/plan/plan_facts.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "graph/contract/log.h"
+#include "graph/contract/planned.h"
+#include "graph/contract/shown.h"
+#include "graph/run/bind.h"
+#include "nodes/lib/tensor/model/module.h"
+#include "nodes/lib/tensor/optim/shard.h"
+#include "tools/app/load/load.h"
+
+namespace flowrun::app {
+namespace {
+
+constexpr int64_t groups_drawn = 64;
+constexpr uint64_t files_read = 64;
+
+/// Bytes of a few samples, spread over the source, on average.
+double mean_bytes(CheckedNode& source, uint64_t seed) {
+  std::vector<void*> objects;
+  std::vector<PortSlot> slots;
+  for (const PortDoc& port : source.ports) {
+    slots.push_back({static_cast<int>(objects.size()), false});
+    objects.push_back(port.type->make());
+  }
+  const uint64_t size = source.node->size(), count = std::min(size, files_read);
+  double sum = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    uint64_t unused = 0;
+    source.node->run(Call{objects.data(), nullptr, slots.data()}, SampleContext{seed, source.stream, 0, i * size / count, i, LedgerEntry(&unused)});
+    for (size_t p = 0; p < objects.size(); ++p) {
+      if (source.ports[p].type->show == nullptr) continue;
+      Shown shown;
+      source.ports[p].type->show(objects[p], shown, 0, 1);
+      sum += static_cast<double>(shown.file.size());
+    }
+  }
+  for (size_t p = 0; p < objects.size(); ++p) source.ports[p].type->destroy(objects[p]);
+  return sum / static_cast<double>(count);
+}
+
+/// A source with a location of files.
+bool names_files(CheckedNode& source) {
+  const auto params = write_params(source.node->params());
+  return std::any_of(params.begin(), params.end(),
+                     [](const auto& value) { return value.is_string() && value.template get<std::string>().find('/') != std::string::npos; }) ||
+         params.contains("path");
+}
+
+}  // namespace
+
+PlanFacts::PlanFacts(const PlanArgs& args, const std::string& automatic) : pipeline(load_checked(args.pipeline)) {
+  precision = pipeline.run.precision == "auto" ? automatic : pipeline.run.precision;
+  if (pipeline.training_source < 0) throw PipelineError("error: no stream trains: there is no run to plan");
+  element = precision == "bf16" ? 2 : 4;
+  const Silence silence;
+  for (CheckedNode& node : pipeline.nodes) {
+    if (const auto cut = node.node->grouping(); cut && node.feeds == std::vector<int>{pipeline.training_source}) grouping = *cut, stack = node.name;
+  }
+  open_source(args);
+  open_models();
+  draw();
+  ask_nodes();
+}
+
+void PlanFacts::open_source(const PlanArgs& args) {
+  CheckedNode& node = pipeline.nodes[static_cast<size_t>(pipeline.training_source)];
+  source = node.name;
+  reads_storage = names_files(node);
+  images = args.images, images_from = "stated";
+  try {
+    RunInfo run;
+    run.seed = pipeline.seed;
+    node.node->open({run, node.name, node.stream});
+    if (node.node->size() == 0) throw NodeError("there are no samples");
+    if (args.images == 0) images = static_cast<int64_t>(node.node->size()), images_from = "data";
+    file_bytes = mean_bytes(node, pipeline.seed);
+  } catch (const std::exception& error) {
+    const std::string why = source + " can't be opened (" + error.what() + ")";
+    if (args.images == 0) throw PipelineError("error: " + why + ": say with --images how many images there are");
+    notes.push_back(why + ": " + std::to_string(args.images) + " images are stated");
+  }
+  if (args.file_kib > 0) file_bytes = args.file_kib * 1024;
+  if (images < grouping.size) {
+    throw PipelineError("error: " + source + " has " + std::to_string(images) + " images, fewer than the batch of " + std::to_string(grouping.size));
+  }
+  steps_per_epoch = images / grouping.size;
+  steps = pipeline.run.epochs * steps_per_epoch;
+  if (pipeline.run.steps > 0) steps = std::min(steps, pipeline.run.steps);
+}
+
+void PlanFacts::open_models() {
+  const model::ShapesOnly shapes;
+  RunInfo run;
+  run.seed = pipeline.seed;
+  for (CheckedModel& model : pipeline.models) {
+    bind_models(model.model->params(), pipeline.models, resources);
+    guard(model.name, [&] { resources.push_back(model.model->open({run, model.name, 0})); });
+    const auto* const opened = dynamic_cast<model::Module*>(resources.back().get());
+    models.push_back({model.name, model.type->info.type, 0, 0});
+    if (opened) models.back().parameters = opened->parameters().count();
+  }
+  for (CheckedNode& node : pipeline.nodes) {
+    bind_models(node.node->params(), pipeline.models, resources);
+    for (const ModelUse& use : node.uses) {
+      auto* const opened = dynamic_cast<model::Module*>(resources[static_cast<size_t>(use.model)].get());
+      if (!node.type->stateful || use.access != Models::Access::writes || !opened) continue;
+      opened->parameters().set_trainable();
+      int64_t& trained = models[static_cast<size_t>(use.model)].trained = 0;
+      for (const model::Parameter& parameter : opened->parameters()) {
+        if (!parameter.value.requires_grad()) continue;
+        trained += parameter.value.numel();
+        trained_sizes.push_back(parameter.value.numel());
+      }
+      sharded = sharded || write_params(node.node->params()).value("shard", false);
+    }
+  }
+}
+
+/// Also how many views there are of a picture.
+void PlanFacts::draw() {
+  for (const int n : pipeline.nodes_of(pipeline.training_source)) {
+    NodePlan plan;
+    const CheckedNode& node = pipeline.nodes[static_cast<size_t>(n)];
+    if (node.scope() <= Scope::sample) node.node->plan(plan);
+    if (plan.views > 0) views = static_cast<int>(plan.views);
+  }
+  for (CheckedNode* node : mask_nodes(pipeline)) {
+    if (node->feeds != std::vector<int>{pipeline.training_source}) continue;
+    mask_node = node->name;
+    masks = mask_sizes(pipeline, *node, groups_drawn);
+  }
+  if (masks.groups.empty()) masks.groups.push_back({0, 0, 0});
+}
+
+MaskCounts PlanFacts::counts(const MaskSizes::Group& group) const {
+  return {static_cast<double>(group.visible), static_cast<double>(group.regions), static_cast<double>(group.patches)};
+}
+
+double PlanFacts::mean_flops(bool trained_only) const {
+  double sum = 0;
+  for (const PlannedPass& pass : passes) {
+    if (trained_only && !pass.trained) continue;
+    for (const MaskSizes::Group& group : masks.groups) sum += pass.cost(counts(group)).flops;
+  }
+  return sum * views / static_cast<double>(masks.groups.size());
+}
+
+double PlanFacts::activations() const {
+  const double rows = static_cast<double>(grouping.group * views);
+  double most = 0, fixed = 0;
+  for (const MaskSizes::Group& group : masks.groups) {
+    double saved = 0, working = 0;
+    for (const PlannedPass& pass : passes) {
+      const Cost cost = pass.cost(counts(group));
+      saved += pass.trained ? cost.saved : 0;
+      working = std::max(working, cost.working);
+    }
+    most = std::max(most, rows * (saved + working));
+  }
+  // Under bf16 each layer keeps its weights' copy for the backward pass.
+  for (const PlannedPass& pass : passes) fixed += pass.trained && element == 2 ? 2 * pass.parameters : 0;
+  for (const PlannedPort& port : ports) {
+    if (port.bytes < 0) continue;
+    if (port.on_device) fixed += port.held * port.bytes;
+  }
+  return most + fixed;
+}
+
+int64_t PlanFacts::trained() const {
+  int64_t sum = 0;
+  for (const PlannedModel& model : models) sum += model.trained;
+  return sum;
+}
+
+int64_t PlanFacts::kept(int64_t world) const {
+  if (!sharded) return trained();
+  std::vector<int64_t> load(static_cast<size_t>(world));
+  const std::vector<int> owners = train::shard_owners(trained_sizes, world);
+  for (size_t i = 0; i < owners.size(); ++i) load[static_cast<size_t>(owners[i])] += trained_sizes[i];
+  return *std::max_element(load.begin(), load.end());
+}
+
+int64_t PlanFacts::parameters() const {
+  int64_t sum = 0;
+  for (const PlannedModel& model : models) sum += model.parameters;
+  return sum;
+}
+
+}  // namespace flowrun::app

@@ -1,0 +1,85 @@
+// The facts that a plan needs about a pipeline: its models are opened without values, its masks drawn, its data
+// inspected.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/check/entries.h"
+#include "graph/contract/planned.h"
+#include "tools/app/draw/masks.h"
+#include "tools/app/plan/plan.h"
+
+namespace flowrun::app {
+
+struct PlannedModel {
+  std::string name, type;
+  int64_t parameters = 0, trained = 0;
+};
+
+/// A device node of the training stream that runs a model.
+struct PlannedPass {
+  std::string node, model;
+  bool trained = false;  // a backward pass follows
+  double parameters = 0;
+  /// Counts of one image.
+  std::function<Cost(const MaskCounts&)> cost;
+};
+
+/// An output of a node, for one group; of sample nodes for one image.
+struct PlannedPort {
+  std::string node, port, type, shape;
+  double bytes = -1;  // -1: not known beforehand
+  double held = 1;    // how many of its size are there at once
+  bool on_device = false;
+};
+
+struct PlanFacts {
+  /// `precision`: used if the pipeline leaves it to the device.
+  PlanFacts(const PlanArgs& args, const std::string& precision);
+
+  CheckedPipeline pipeline;
+  std::vector<std::unique_ptr<Resource>> resources;
+  std::string precision;
+  int element = 4;  // bytes of a number in products
+  Grouping grouping{};
+  std::string stack, source;
+  int64_t images = 0;
+  std::string images_from;  // "data", "stated"
+  bool reads_storage = false;
+  std::optional<double> file_bytes;  // mean of some
+  int64_t steps_per_epoch = 0, steps = 0;
+  std::vector<PlannedModel> models;
+  std::vector<PlannedPass> passes;
+  std::vector<PlannedPort> ports;
+  std::string mask_node;               // empty: none
+  MaskSizes masks;                     // at least one group
+  std::vector<int64_t> trained_sizes;  // of the trained parameters, one by one
+  int side = 0, views = 1;
+  bool sharded = false;
+  std::vector<std::string> notes;  // what is not counted
+
+  /// Bytes of the rows that a pass sees of an image: masks of an image, views of a picture.
+  double rows() const { return static_cast<double>(views * masks.repeats); }
+  /// Mean over the drawn masks: operations of an image, forward; and those with a backward pass.
+  double forward() const { return mean_flops(false); }
+  double forward_trained() const { return mean_flops(true); }
+  /// Bytes that a group keeps at most, between its first node and the end of its backward pass.
+  double activations() const;
+  int64_t trained() const;
+  int64_t parameters() const;
+  /// The largest number of trained parameters whose states one rank keeps.
+  int64_t kept(int64_t world) const;
+
+ private:
+  void open_models();
+  void open_source(const PlanArgs& args);
+  void draw();
+  void ask_nodes();
+  double mean_flops(bool trained_only) const;
+  MaskCounts counts(const MaskSizes::Group& group) const;
+};
+
+}  // namespace flowrun::app

@@ -1,0 +1,80 @@
+// export: an encoder's weights for timm.
+#include "tools/app/results/export.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+#include <span>
+
+#include "graph/text/error.h"
+#include "graph/text/json_text.h"
+#include "io/run/checkpoint.h"
+#include "io/run/run_directory.h"
+#include "nodes/lib/tensor/model/import.h"
+
+namespace flowrun::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The file of weights for `from`: the file itself, or a model of a checkpoint, or of a run's newest checkpoint.
+fs::path weights_file(const fs::path& from, const std::string& model) {
+  if (!fs::is_directory(from)) return from;
+  fs::path checkpoint = from;
+  if (!fs::exists(from / "manifest.json")) {
+    const auto newest = io::newest_complete_checkpoint(io::RunPaths(from).checkpoints);
+    if (!newest) throw RunError(from.string() + " is neither a checkpoint nor a run directory with one");
+    checkpoint = *newest;
+  }
+  for (const std::string& name : model.empty() ? std::vector<std::string>{"teacher", "student"} : std::vector<std::string>{model}) {
+    const fs::path file = checkpoint / (name + ".safetensors");
+    if (fs::exists(file)) return file;
+  }
+  std::vector<std::string> there;
+  for (const auto& entry : fs::directory_iterator(checkpoint)) {
+    if (entry.path().extension() == ".safetensors") there.push_back(entry.path().stem().string());
+  }
+  throw RunError(checkpoint.string() + " holds no model \"" + (model.empty() ? "teacher" : model) + "\"; say which with --model: " + join(there));
+}
+
+}  // namespace
+
+int export_weights(const ExportArgs& args) {
+  const fs::path file = weights_file(args.from, args.model);
+  const model::Imported imported = model::to_timm_names(model::read_weights(file.string()), model::Layout::automatic);
+  model::Vit vit(model::infer_config(imported, args.heads));
+  if (args.allow_partial) vit.parameters().initialise(0);
+  const model::ImportReport report = model::load_weights(vit, imported);
+  if (!report.complete() && !args.allow_partial) {
+    throw RunError(file.string() + ": " + report.text() + ". --allow-partial exports it anyway: missing weights keep their initial values");
+  }
+  std::vector<Tensor> kept;
+  std::vector<io::TensorEntry> entries;
+  for (const auto& [name, tensor] : model::timm_state(vit)) {
+    kept.push_back(tensor.contiguous());
+    const std::span<const float> values(kept.back().const_data_ptr<float>(), static_cast<size_t>(kept.back().numel()));
+    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
+      throw RunError(file.string() + ": " + name + " is not finite: the run had diverged when it was saved");
+    }
+    entries.push_back({name, "F32", tensor.sizes().vec(), {static_cast<const std::byte*>(kept.back().const_data_ptr()), kept.back().nbytes()}});
+  }
+  const model::VitConfig& config = vit.config();
+  io::write_safetensors(args.to, entries, {{"heads", std::to_string(config.heads)}});
+  if (args.json) {
+    const nlohmann::ordered_json vit = {
+        {"img_size", config.image},  {"patch_size", config.patch},    {"embed_dim", config.width},         {"depth", config.depth},
+        {"num_heads", config.heads}, {"mlp_ratio", config.mlp_ratio}, {"class_token", config.class_token}, {"reg_tokens", config.registers}};
+    std::cout << json_text(nlohmann::ordered_json{{"from", file.string()}, {"to", args.to}, {"tensors", entries.size()}, {"timm", vit}}, 2) << "\n";
+    return 0;
+  }
+  std::cout << file.string() << ": " << report.text() << "\n"
+            << args.to << ": timm VisionTransformer(img_size=" << config.image << ", patch_size=" << config.patch << ", embed_dim=" << config.width
+            << ", depth=" << config.depth << ", num_heads=" << config.heads << ", mlp_ratio=" << config.mlp_ratio
+            << ", class_token=" << (config.class_token ? "True" : "False") << ", reg_tokens=" << config.registers
+            << ", no_embed_class=True, num_classes=0" << (config.class_token ? "" : ", global_pool='avg', fc_norm=False")
+            << (config.layer_scale > 0 ? ", init_values=1e-5" : "") << ")\n";
+  return 0;
+}
+
+}  // namespace flowrun::app

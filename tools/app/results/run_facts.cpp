@@ -1,0 +1,108 @@
+#include "tools/app/results/run_facts.h"
+
+#include <algorithm>
+#include <fstream>
+
+#include "graph/text/error.h"
+#include "tools/app/json_files.h"
+
+namespace flowrun::app {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr size_t most_metrics = 120, most_rows = 200, most_bad = 50, most_warnings = 20;
+
+int64_t step_of(const ordered_json& entry) {
+  const auto step = entry.find("step");
+  return step != entry.end() && step->is_number_integer() ? step->get<int64_t>() : 0;
+}
+
+/// Whether the path leads to something in the folder, links followed.
+bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::canonical(path, error), root = std::filesystem::canonical(folder, error);
+  const std::filesystem::path way = real.lexically_relative(root);
+  return !error && !way.empty() && *way.begin() != "..";
+}
+
+}  // namespace
+
+RunFacts::RunFacts(const std::filesystem::path& run)
+    : paths(run), pipeline(read_json(paths.pipeline)), result(read_json(paths.result)), stats(read_json(paths.stats)) {
+  if (pipeline.is_null() && !io::holds_run(run)) throw RunError(run.string() + " holds no run: give the directory that flowrun run wrote");
+  read_metrics();
+  read_evaluations();
+  read_quarantine();
+  read_log();
+  list_files();
+}
+
+void RunFacts::read_metrics() {
+  each_line(paths.metrics, [&](const ordered_json& entry) {
+    const int64_t step = step_of(entry);
+    ++lines;
+    last_step = std::max(last_step, step);
+    for (const auto& [name, value] : entry.items()) {
+      if (name == "step" || name == "epoch" || !(value.is_number() || value.is_null())) continue;
+      if (metrics.size() >= most_metrics && !metrics.contains(name)) continue;
+      const auto number = value.is_null() ? std::nullopt : std::optional(value.get<double>());
+      metrics[name].add(static_cast<double>(step), number);
+      if (name == "loss" && !number && ++not_finite == 1) first_not_finite = step;
+    }
+  });
+}
+
+void RunFacts::read_evaluations() {
+  each_line(paths.root / "evaluations.jsonl", [&](ordered_json entry) {
+    const auto found = entry.find("node");
+    if (found == entry.end() || !found->is_string()) return;
+    const std::string node = *found;
+    entry.erase("node");
+    for (const auto& [name, value] : entry.items()) {
+      const bool score = name.starts_with("accuracy") || name == "miou" || name == "pixel_accuracy";
+      if (score && value.is_number() && scores.size() < most_metrics) {
+        scores[node + " " + name].add(static_cast<double>(step_of(entry)), value.template get<double>());
+      }
+    }
+    auto& rows = evaluations[node];
+    if (rows.size() == most_rows) rows.erase(rows.begin());
+    rows.push_back(std::move(entry));
+  });
+}
+
+void RunFacts::read_quarantine() {
+  each_line(paths.quarantine, [&](const ordered_json& entry) {
+    ++quarantined;
+    if (bad.size() < most_bad) bad.push_back(entry);
+  });
+}
+
+void RunFacts::read_log() {
+  std::ifstream file(paths.log);
+  for (std::string line; std::getline(file, line);) {
+    if (line.find("warning") == std::string::npos) continue;
+    if (warnings.size() == most_warnings) warnings.erase(warnings.begin());
+    warnings.push_back(line);
+  }
+}
+
+void RunFacts::list_files() {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(paths.root, ignored)) {
+    const std::string name = entry.path().filename().string();
+    // The target of a link outside of the run does not belong to the run.
+    const bool inside = !entry.is_symlink(ignored) || is_below(entry.path(), paths.root);
+    if (entry.path().extension() == ".png" && inside && entry.is_regular_file(ignored)) pictures.push_back(entry.path());
+    if (name.starts_with("failed-step-")) failed_steps.push_back(entry.path());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(paths.checkpoints, ignored)) {
+    if (entry.path().filename().string().starts_with("step-")) checkpoints.push_back(entry.path());
+  }
+  std::sort(pictures.begin(), pictures.end());
+  std::sort(failed_steps.begin(), failed_steps.end());
+  const auto number = [](const std::filesystem::path& path) { return std::atoll(path.filename().string().c_str() + 5); };
+  std::sort(checkpoints.begin(), checkpoints.end(), [&](const auto& a, const auto& b) { return number(a) < number(b); });
+}
+
+}  // namespace flowrun::app

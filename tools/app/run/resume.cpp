@@ -1,0 +1,103 @@
+#include "tools/app/run/resume.h"
+
+#include "graph/check/resolved.h"
+#include "graph/contract/context.h"
+#include "graph/node.h"
+#include "graph/text/json_text.h"
+#include "graph/text/names.h"
+#include "io/file.h"
+#include "io/run/checkpoint.h"
+#include "io/run/safetensors.h"
+#include "io/run/tensorboard.h"
+#include "io/strict_json.h"
+
+namespace flowrun::app {
+namespace {
+
+State read_state(const std::filesystem::path& path) {
+  const auto file = std::make_shared<io::SafetensorsFile>(path);
+  State state;
+  for (const io::TensorEntry& entry : file->entries()) {
+    state[entry.name] = {entry.dtype, entry.shape, {file, entry.data.data()}, entry.data.size()};
+  }
+  return state;
+}
+
+/// Parameters that a type has had since the pipeline was stored stand at their defaults in it.
+void add_defaults(nlohmann::ordered_json& object, const std::vector<ParamDoc>& params) {
+  for (const ParamDoc& param : params) {
+    if (!param.members.empty()) {
+      add_defaults(object[param.name], param.members);
+    } else if (!object.contains(param.name) && !param.initial.empty()) {
+      object[param.name] = nlohmann::ordered_json::parse(param.initial, nullptr, /*allow_exceptions=*/false);
+    }
+  }
+}
+
+template <class Find>
+void add_defaults_of(nlohmann::ordered_json& pipeline, const char* section, Find find) {
+  if (!pipeline.contains(section) || !pipeline[section].is_object()) return;
+  for (auto& [name, object] : pipeline[section].items()) {
+    if (!object.is_object() || !object.contains("type") || !object["type"].is_string()) continue;
+    if (const auto* const type = find(object["type"].template get<std::string>())) add_defaults(object, type->params);
+  }
+}
+
+}  // namespace
+
+nlohmann::ordered_json stored_pipeline(const io::RunPaths& paths) {
+  std::vector<uint8_t> text;
+  io::read_file(paths.pipeline, text);
+  nlohmann::ordered_json out = io::parse_strict_json({reinterpret_cast<const char*>(text.data()), text.size()}, paths.pipeline.string());
+  add_defaults_of(out, "models", [](const std::string& type) { return find_model_type(type); });
+  add_defaults_of(out, "nodes", [](const std::string& type) { return find_node_type(type); });
+  return out;
+}
+
+void adopt(RunParams& run, const nlohmann::ordered_json& stored) {
+  const auto& began = stored.at("run");
+  if (run.device == "auto") run.device = began.at("device");
+  if (run.precision == "auto") run.precision = began.at("precision");
+  if (run.intra_op == 0) run.intra_op = began.at("intra_op");
+}
+
+void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_json& now, bool places) {
+  const nlohmann::json then = what_matters(stored, places), here = what_matters(now, places);
+  if (then == here) return;
+  std::string differences;
+  int count = 0;
+  for (const auto& change : nlohmann::json::diff(then, here)) {
+    std::string path = change.at("path").get<std::string>().substr(1);
+    std::replace(path.begin(), path.end(), '/', '.');
+    if (++count <= 8) differences += "\n  " + path + (change.contains("value") ? " is now " + json_text(change.at("value")) : " is gone");
+  }
+  if (count > 8) differences += "\n  and " + std::to_string(count - 8) + " more";
+  throw PipelineError("error: the run began with another pipeline:" + differences +
+                      "\nresume with the pipeline it began with, or start a new run with --out");
+}
+
+std::optional<ResumePoint> resume_point(const io::RunPaths& paths) {
+  std::vector<std::string> skipped;
+  const auto directory = io::newest_complete_checkpoint(paths.checkpoints, &skipped);
+  for (const std::string& reason : skipped) log_warning(reason);
+  if (!directory) return {};
+  ResumePoint point;
+  const io::Manifest manifest = io::open_checkpoint(*directory);
+  point.step = manifest.step;
+  for (const io::CheckpointFile& file : manifest.files) {
+    const std::filesystem::path name = file.name;
+    if (name.extension() == ".safetensors") point.snapshot[name_of_stem(name.stem().string())] = read_state(*directory / name);
+  }
+  return point;
+}
+
+void cut_records(const io::RunPaths& paths, std::optional<int64_t> point) {
+  const int64_t step = point.value_or(0);
+  io::truncate_json_lines(paths.metrics, step);
+  io::truncate_json_lines(paths.quarantine, step);
+  // The evaluation of the checkpoint's own step is repeated.
+  io::truncate_json_lines(paths.root / "evaluations.jsonl", point ? step - 1 : -1);
+  io::truncate_events(paths.root, step);
+}
+
+}  // namespace flowrun::app
