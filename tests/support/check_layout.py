@@ -15,6 +15,8 @@ DISTRICTS = {
     "nodes/lib/host": ("device", "types", "source", "image", "mask"),
     "nodes/lib/tensor": ("device", "kernels", "cuda", "types", "ranks", "model", "target", "loss", "optim", "metric", "report"),
     "nodes": ("source", "image", "mask", "batch", "device", "mim", "supervised", "loss", "train", "eval", "report", "model"),
+    "tools/app": ("load", "draw", "run", "results", "speed", "plan"),
+    "tools/flowrun": ("cli",),
     "tools": (),
 }
 # What a district sees of others: all of one, or some rooms. graph/node.h is the door of graph/, and sees what stands behind it.
@@ -25,7 +27,9 @@ SEES = {
     "nodes/lib/host": {**CONTRACT, "io": DISTRICTS["io"]},
     "nodes/lib/tensor": {**CONTRACT, "io": DISTRICTS["io"], "nodes/lib/host": ("device", "types")},
     "nodes": {**CONTRACT, "io": DISTRICTS["io"], "nodes/lib/host": DISTRICTS["nodes/lib/host"], "nodes/lib/tensor": DISTRICTS["nodes/lib/tensor"]},
-    "tools": {name: DISTRICTS[name] for name in ("graph", "io", "nodes/lib/host", "nodes/lib/tensor", "nodes")},
+    "tools/app": {"graph": DISTRICTS["graph"], "io": ("codec", "resize", "run"), "nodes/lib/host": ("types", "mask"), "nodes/lib/tensor": ("model", "optim", "report")},
+    "tools/flowrun": {**CONTRACT, "io": ("codec", "shards", "pack", "run"), "tools/app": DISTRICTS["tools/app"]},
+    "tools": {},
 }
 # Nodes that run on the host know nothing of tensors.
 HOST_NODES = ("nodes/source", "nodes/image", "nodes/mask", "nodes/batch")
@@ -40,7 +44,9 @@ LIBRARIES = {
     "nodes/lib/tensor": ("nlohmann/", *TENSORS),
     "nodes/lib/tensor/cuda": ("cuda", "nvtx3/", "nvjpeg.h", "nccl.h", "cub/", *TENSORS),
     "nodes": ("nlohmann/", *TENSORS),
-    "tools": ("nlohmann/", "CLI/", *TENSORS),
+    "tools/app": ("nlohmann/",),
+    "tools/flowrun": ("nlohmann/", "CLI/"),
+    "tools": (),
 }
 # Headers of C++ and of C, and of POSIX and Linux.
 STANDARD = re.compile(r"^[a-z_]+$")
@@ -128,6 +134,18 @@ def check_nodes(path, text):
             yield f"{path}: {name} belongs into {short}.cpp"
 
 
+PRINTS = re.compile(r"\b(std::(cout|cerr|clog)|f?printf\(|puts\(|fputs\(|std::printf|stdout|stderr|STD(OUT|ERR)_FILENO)")
+
+
+def check_silence(path, text):
+    """A run as a library tells its caller what there is to say (tools/app/say.h, run/caller.h)."""
+    if district_and_room(str(path))[0] != "tools/app":
+        return
+    for line, content in enumerate(text.splitlines(), 1):
+        if PRINTS.search(content.split("//")[0]):
+            yield f"{path}:{line}: tools/app may not print: the caller does"
+
+
 def check_self_description(path, text):
     """plan and replay ask nodes and types, and mention none."""
     if not re.match(r"tools/(app|flowrun)/\w+/(plan|replay|sample_)\w*\.(h|cpp)$", str(path)):
@@ -148,7 +166,7 @@ def main():
             count += 1
             text = path.read_text()
             relative = path.relative_to(root)
-            faults += [*check_includes(relative, text), *check_room(relative), *check_self_description(relative, text)]
+            faults += [*check_includes(relative, text), *check_room(relative), *check_self_description(relative, text), *check_silence(relative, text)]
             if top == "nodes" and "lib" not in relative.parts:
                 faults += check_nodes(relative, text)
             if re.search(r"(\.|->)dump\(", text) and str(relative) not in JSON_WRITERS:

@@ -1,10 +1,8 @@
-// draw: the graph, as a picture, as DOT, as JSON, or its plan in words.
 #include "tools/app/draw/draw.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <set>
 #include <sstream>
 
@@ -129,20 +127,13 @@ std::string svg(const DrawArgs& args, const CheckedPipeline& pipeline) {
 
 }  // namespace
 
-int draw(const DrawArgs& args) {
+std::string draw(const DrawArgs& args) {
   PipelineArgs from = args.pipeline;
   if (std::filesystem::is_directory(from.file)) from.file = io::RunPaths(from.file).pipeline;
   const CheckedPipeline pipeline = load_checked(from);
-  const std::string text = args.plan                    ? describe_plan(pipeline, lower(pipeline))
-                           : args.json                  ? json_text(graph_json(args, pipeline), 2) + "\n"
-                           : args.out.ends_with(".svg") ? svg(args, pipeline)
-                                                        : dot(pipeline);
-  if (args.out.empty()) {
-    std::cout << text;
-  } else {
-    io::write_file_atomic(args.out, text);
-  }
-  return 0;
+  if (args.plan) return describe_plan(pipeline, lower(pipeline));
+  if (args.json) return json_text(graph_json(args, pipeline), 2) + "\n";
+  return args.out.ends_with(".svg") ? svg(args, pipeline) : dot(pipeline);
 }
 
 }  // namespace flowrun::app

@@ -9,11 +9,12 @@ namespace flowrun::app {
 
 struct DrawArgs {
   PipelineArgs pipeline;  // or a run's directory
-  std::string out;        // .svg: a picture; else DOT, to the terminal when empty
+  std::string out;        // .svg: a picture; else DOT
   bool plan = false;      // the lowered plan in words
   bool json = false;      // nodes and edges
 };
 
-int draw(const DrawArgs& args);
+/// Throws PipelineError with all faults of the pipeline.
+std::string draw(const DrawArgs& args);
 
 }  // namespace flowrun::app

@@ -1,15 +1,9 @@
-// mask-report: draws the masks of a pipeline without reading any image, and prints their statistics.
 #include "tools/app/draw/masks.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <fstream>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "graph/text/json_text.h"
-#include "io/file.h"
 #include "nodes/lib/host/mask/mask_statistics.h"
 #include "nodes/lib/host/types/host_types.h"
 #include "tools/app/draw/mask_picture.h"
@@ -141,47 +135,6 @@ class Harness {
   Masks* masks_ = nullptr;
 };
 
-std::string size_name(const std::pair<int, int>& size) { return std::to_string(size.first) + "x" + std::to_string(size.second); }
-
-nlohmann::ordered_json to_json(const mask::MaskSummary& summary) {
-  const auto spread = [](const mask::Spread& s) { return nlohmann::ordered_json{{"mean", s.mean}, {"sd", s.sd}, {"min", s.min}, {"max", s.max}}; };
-  nlohmann::ordered_json sizes = nlohmann::ordered_json::object();
-  for (const auto& [size, share] : summary.sizes) sizes[size_name(size)] = share;
-  return {{"sizes", sizes},
-          {"seen", spread(summary.seen)},
-          {"target", spread(summary.target)},
-          {"adjacency", summary.adjacency},
-          {"distance", summary.distance},
-          {"row_visibility", summary.row_visibility},
-          {"column_visibility", summary.column_visibility}};
-}
-
-void print_line(const char* name, const std::vector<double>& values) {
-  std::printf("%-19s", name);
-  for (const double value : values) std::printf(" %.2f", value);
-  std::printf("\n");
-}
-
-void print(const std::string& title, const mask::MaskSummary& summary) {
-  std::printf("%s\n\n            mean     sd    min    max\n", title.c_str());
-  const auto row = [](const char* name, const mask::Spread& s, const char* what) {
-    std::printf("%-10s %5.3f  %5.3f  %5.3f  %5.3f   %s\n", name, s.mean, s.sd, s.min, s.max, what);
-  };
-  row("seen", summary.seen, "of the patches are visible to the student, per group");
-  row("target", summary.target, "of the patches are in a target region, per mask");
-  std::printf("adjacency  %5.3f                        of the target patches have a visible neighbour\n", summary.adjacency);
-  std::printf("distance   %5.2f                        patches from a target to the nearest visible one\n\n", summary.distance);
-  if (summary.mostly_rectangles()) {
-    std::printf("regions, height x width\n");
-    for (const auto& [size, share] : summary.sizes) {
-      std::printf("  %-6s %5.1f %%  %s\n", size_name(size).c_str(), 100 * share, std::string(static_cast<size_t>(share * 60 + 0.5), '#').c_str());
-    }
-    std::printf("\n");
-  }
-  print_line("visible per row", summary.row_visibility);
-  print_line("visible per column", summary.column_visibility);
-}
-
 }  // namespace
 
 std::vector<CheckedNode*> mask_nodes(CheckedPipeline& pipeline) {
@@ -238,16 +191,24 @@ MaskSizes mask_sizes(CheckedPipeline& pipeline, CheckedNode& node, int64_t group
   return out;
 }
 
-int mask_report(const MaskReportArgs& args) {
+std::string size_name(const std::pair<int, int>& size) { return std::to_string(size.first) + "x" + std::to_string(size.second); }
+
+nlohmann::ordered_json masks_json(const mask::MaskSummary& summary) {
+  const auto spread = [](const mask::Spread& s) { return nlohmann::ordered_json{{"mean", s.mean}, {"sd", s.sd}, {"min", s.min}, {"max", s.max}}; };
+  nlohmann::ordered_json sizes = nlohmann::ordered_json::object();
+  for (const auto& [size, share] : summary.sizes) sizes[size_name(size)] = share;
+  return {{"sizes", sizes},
+          {"seen", spread(summary.seen)},
+          {"target", spread(summary.target)},
+          {"adjacency", summary.adjacency},
+          {"distance", summary.distance},
+          {"row_visibility", summary.row_visibility},
+          {"column_visibility", summary.column_visibility}};
+}
+
+DrawnMasks mask_report(const MaskReportArgs& args) {
   CheckedPipeline pipeline = load_checked(args.pipeline);
-  const DrawnMasks masks = draw_masks(pipeline, choose(pipeline, args), args.groups, args.size);
-  if (args.json) {
-    std::printf("%s\n", json_text(to_json(masks.summary), 2).c_str());
-  } else {
-    print(masks.title, masks.summary);
-  }
-  if (!args.out.empty()) io::write_file_atomic(args.out, masks.picture);
-  return 0;
+  return draw_masks(pipeline, choose(pipeline, args), args.groups, args.size);
 }
 
 }  // namespace flowrun::app

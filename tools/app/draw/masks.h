@@ -1,7 +1,9 @@
 // Masks of a pipeline, drawn without reading any image.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "graph/check/entries.h"
@@ -25,9 +27,6 @@ struct DrawnMasks {
   std::string picture;  // SVG
 };
 
-/// Statistics of the masks that a node of the pipeline draws, and a picture of them; reads no image.
-int mask_report(const MaskReportArgs& args);
-
 /// The nodes that draw masks.
 std::vector<CheckedNode*> mask_nodes(CheckedPipeline& pipeline);
 /// `size` of the images in pixels; 0: from the pipeline. Throws PipelineError if the masks depend on more than that,
@@ -44,5 +43,11 @@ struct MaskSizes {
 };
 /// Draws them as draw_masks() does, and throws as it does.
 MaskSizes mask_sizes(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size = 0);
+
+/// Throws PipelineError with all faults of the pipeline, or when it isn't clear which node is meant.
+DrawnMasks mask_report(const MaskReportArgs& args);
+nlohmann::ordered_json masks_json(const mask::MaskSummary& summary);
+/// "4x6": height and width in patches.
+std::string size_name(const std::pair<int, int>& size);
 
 }  // namespace flowrun::app

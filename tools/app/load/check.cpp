@@ -1,12 +1,8 @@
-// check, expand: a pipeline before it runs.
 #include "tools/app/load/check.h"
 
 #include <algorithm>
-#include <iostream>
 
 #include "graph/contract/device.h"
-#include "graph/text/json_text.h"
-#include "tools/app/exit.h"
 
 namespace flowrun::app {
 namespace {
@@ -48,30 +44,20 @@ ordered_json fault_json(const Diagnostics::Fault& fault, const Value& pipeline) 
   return out;
 }
 
-int check_json(const CheckArgs& args) {
-  const Loaded loaded = load(args.pipeline);
-  ordered_json out = {{"file", args.pipeline.file}, {"faults", ordered_json::array()}};
-  for (const Diagnostics::Fault& fault : loaded.faults.sorted()) out["faults"].push_back(fault_json(fault, loaded.pipeline));
-  if (loaded.faults.empty()) out["nodes"] = loaded.checked->nodes.size(), out["models"] = loaded.checked->models.size();
-  std::cout << json_text(out, 2) << '\n';
-  return loaded.faults.empty() ? 0 : exit_pipeline;
-}
-
 }  // namespace
 
-int check(const CheckArgs& args) {
-  if (args.json) return check_json(args);
-  const CheckedPipeline pipeline = load_checked(args.pipeline);
-  std::cout << args.pipeline.file << ": " << pipeline.nodes.size() << (pipeline.nodes.size() == 1 ? " node, " : " nodes, ") << pipeline.models.size()
-            << (pipeline.models.size() == 1 ? " model" : " models") << ", no faults\n";
-  return 0;
+ordered_json check(const PipelineArgs& args) {
+  const Loaded loaded = load(args);
+  ordered_json out = {{"file", args.file}, {"faults", ordered_json::array()}};
+  for (const Diagnostics::Fault& fault : loaded.faults.sorted()) out["faults"].push_back(fault_json(fault, loaded.pipeline));
+  if (loaded.faults.empty()) out["nodes"] = loaded.checked->nodes.size(), out["models"] = loaded.checked->models.size();
+  return out;
 }
 
-int expand(const PipelineArgs& args) {
+ordered_json expand(const PipelineArgs& args) {
   CheckedPipeline pipeline = load_checked(args);
   device_runtime().resolve(pipeline.run);
-  std::cout << json_text(resolved_json(pipeline), 2) << '\n';
-  return 0;
+  return resolved_json(pipeline);
 }
 
 }  // namespace flowrun::app

@@ -1,18 +1,9 @@
-// diff: the differences of two pipelines, and the parts that stay the same.
 #include "tools/app/load/diff.h"
 
-#include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <filesystem>
-#include <iostream>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "graph/contract/device.h"
-#include "graph/text/json_text.h"
 #include "tools/app/load/load.h"
-#include "tools/app/speed/study.h"
 
 namespace flowrun::app {
 namespace {
@@ -128,7 +119,10 @@ ordered_json checkpoints(const Side& a, const Side& b) {
   return {{"fit", fits}, {"differ", differ}, {"resume", pipeline_hash(a.resolved) == pipeline_hash(b.resolved)}};
 }
 
-ordered_json compare(const Side& a, const Side& b) {
+}  // namespace
+
+ordered_json diff(const PipelineArgs& left, const PipelineArgs& right) {
+  const Side a(left), b(right);
   ordered_json out = {{"changes", ordered_json::array()}};
   if (a.pipeline.seed != b.pipeline.seed) out["changes"].push_back({{"path", "seed"}, {"from", a.pipeline.seed}, {"to", b.pipeline.seed}});
   add_changes(a.resolved["run"], b.resolved["run"], "run", out["changes"]);
@@ -146,79 +140,6 @@ ordered_json compare(const Side& a, const Side& b) {
   }
   out["checkpoints"] = checkpoints(a, b);
   return out;
-}
-
-/// Measures both in turns, so that other load affects both. The turns show how reliable the mean is: if the change
-/// differs by more than a fifth between them, or other programs had the cores, the result is meaningless.
-ordered_json speeds(const DiffArgs& args) {
-  constexpr int turns = 3;
-  double rates[2] = {1, 1}, least = INFINITY, most = 0, delayed = 0;
-  for (int turn = 0; turn < turns; ++turn) {
-    double now[2];
-    for (int i = 0; i < 2; ++i) {
-      const PipelineArgs& pipeline = i == 0 ? args.a : args.b;
-      const Study study([&] { return load_checked(pipeline); }, {});
-      std::fprintf(stderr, "measuring %s for %g s\n", pipeline.file.c_str(), args.seconds / (2 * turns));
-      const Measurement found = study.measure_whole({.seconds = args.seconds / (2 * turns)});
-      now[i] = found.rate();
-      rates[i] *= now[i];
-      delayed = std::max(delayed, found.delayed / (found.seconds * available_cores()));
-    }
-    least = std::min(least, now[1] / now[0]), most = std::max(most, now[1] / now[0]);
-  }
-  const double from = std::pow(rates[0], 1.0 / turns), to = std::pow(rates[1], 1.0 / turns);
-  return {{"from", from},
-          {"to", to},
-          {"change", to / from - 1},
-          {"change_low", least - 1},
-          {"change_high", most - 1},
-          {"delayed_share", delayed},
-          {"noisy", most > 1.2 * least || delayed > 0.1}};
-}
-
-std::string text_of(const ordered_json& value) { return value.is_null() ? "none" : value.is_string() ? value.get<std::string>() : json_text(value); }
-
-void print_text(const ordered_json& result) {
-  if (result["changes"].empty()) std::printf("the pipelines are the same\n");
-  for (const auto& change : result["changes"]) {
-    const std::string path = change["path"];
-    if (change["from"].is_null() && path.find('.') == path.rfind('.')) {
-      std::printf("+ %s (%s)\n", path.c_str(), text_of(change["to"]).c_str());
-    } else if (change["to"].is_null() && path.find('.') == path.rfind('.')) {
-      std::printf("- %s (%s)\n", path.c_str(), text_of(change["from"]).c_str());
-    } else {
-      std::printf("  %s: %s -> %s\n", path.c_str(), text_of(change["from"]).c_str(), text_of(change["to"]).c_str());
-    }
-  }
-  std::vector<std::string> same = result["same_values"];
-  if (!same.empty()) std::printf("\nthe same for every sample: %s\n", join(same).c_str());
-  for (const auto& [name, why] : result["other_values"].items())
-    std::printf("other values: %s, because of %s\n", name.c_str(), why.get<std::string>().c_str());
-  const auto& checkpoints = result["checkpoints"];
-  std::vector<std::string> fit = checkpoints["fit"], differ = checkpoints["differ"];
-  if (!fit.empty()) std::printf("\nweights fit: %s\n", join(fit).c_str());
-  if (!differ.empty()) std::printf("weights don't fit: %s\n", join(differ).c_str());
-  std::printf("%s\n",
-              checkpoints["resume"].get<bool>() ? "a run of one can be resumed with the other" : "a run of one can't be resumed with the other");
-  if (!result.contains("images_per_second")) return;
-  const auto& speed = result["images_per_second"];
-  std::printf("speed: %.0f -> %.0f images/s (%+.0f %%; %+.0f to %+.0f %% in three turns)\n", speed["from"].get<double>(), speed["to"].get<double>(),
-              100 * speed["change"].get<double>(), 100 * speed["change_low"].get<double>(), 100 * speed["change_high"].get<double>());
-  if (speed["noisy"].get<bool>()) std::printf("the machine was too noisy to tell: measure longer, or when it does nothing else\n");
-}
-
-}  // namespace
-
-int diff(const DiffArgs& args) {
-  const Side a(args.a), b(args.b);
-  ordered_json result = compare(a, b);
-  if (args.seconds > 0) result["images_per_second"] = speeds(args);
-  if (args.json) {
-    std::cout << json_text(result, 2) << "\n";
-  } else {
-    print_text(result);
-  }
-  return 0;
 }
 
 }  // namespace flowrun::app

@@ -1,17 +1,15 @@
-// The differences of two pipelines.
+// The differences of two pipelines, and the parts that stay the same.
 #pragma once
+
+#include <nlohmann/json.hpp>
 
 #include "tools/app/load/load.h"
 
 namespace flowrun::app {
 
-struct DiffArgs {
-  PipelineArgs a, b;
-  double seconds = 0;  // of measuring; 0: none
-  bool json = false;
-};
-
-/// Compares two pipelines: values, random streams, whether checkpoints fit, speed.
-int diff(const DiffArgs& args);
+/// {"changes": [{"path", "from", "to"}], "same_values": [NODE], "other_values": {NODE: why}, "checkpoints": {"fit": [MODEL],
+/// "differ": [MODEL], "resume": whether a run of one can be resumed with the other}}. Values are those of host nodes, for
+/// every sample.
+nlohmann::ordered_json diff(const PipelineArgs& left, const PipelineArgs& right);
 
 }  // namespace flowrun::app

@@ -1,8 +1,6 @@
-// plan: the needs and the speed of a run on many machines, before it exists.
 #include "tools/app/plan/plan.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 
 #include "graph/text/json_text.h"
@@ -263,10 +261,6 @@ class Plan {
 
 }  // namespace
 
-int plan(const PlanArgs& args) {
-  const ordered_json result = Plan(with_statistics(args)).json();
-  std::printf("%s", args.json ? (json_text(result, 2) + "\n").c_str() : plan_text(result).c_str());
-  return 0;
-}
+ordered_json plan(const PlanArgs& args) { return Plan(with_statistics(args)).json(); }
 
 }  // namespace flowrun::app

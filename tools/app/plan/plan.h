@@ -22,9 +22,7 @@ struct PlanArgs {
   bool json = false;
 };
 
-/// Plans a run on many machines; runs nothing.
-int plan(const PlanArgs& args);
-/// The tables that `flowrun plan` prints.
-std::string plan_text(const nlohmann::ordered_json& plan);
+/// The numbers, as `flowrun plan --json` prints them. It runs nothing. Throws PipelineError when there is nothing to plan.
+nlohmann::ordered_json plan(const PlanArgs& args);
 
 }  // namespace flowrun::app

@@ -1,14 +1,11 @@
-// export: an encoder's weights for timm.
 #include "tools/app/results/export.h"
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <iostream>
 #include <span>
 
 #include "graph/text/error.h"
-#include "graph/text/json_text.h"
 #include "io/run/checkpoint.h"
 #include "io/run/run_directory.h"
 #include "nodes/lib/tensor/model/import.h"
@@ -40,7 +37,7 @@ fs::path weights_file(const fs::path& from, const std::string& model) {
 
 }  // namespace
 
-int export_weights(const ExportArgs& args) {
+Exported export_weights(const ExportArgs& args) {
   const fs::path file = weights_file(args.from, args.model);
   const model::Imported imported = model::to_timm_names(model::read_weights(file.string()), model::Layout::automatic);
   model::Vit vit(model::infer_config(imported, args.heads));
@@ -61,20 +58,18 @@ int export_weights(const ExportArgs& args) {
   }
   const model::VitConfig& config = vit.config();
   io::write_safetensors(args.to, entries, {{"heads", std::to_string(config.heads)}});
-  if (args.json) {
-    const nlohmann::ordered_json vit = {
-        {"img_size", config.image},  {"patch_size", config.patch},    {"embed_dim", config.width},         {"depth", config.depth},
-        {"num_heads", config.heads}, {"mlp_ratio", config.mlp_ratio}, {"class_token", config.class_token}, {"reg_tokens", config.registers}};
-    std::cout << json_text(nlohmann::ordered_json{{"from", file.string()}, {"to", args.to}, {"tensors", entries.size()}, {"timm", vit}}, 2) << "\n";
-    return 0;
-  }
-  std::cout << file.string() << ": " << report.text() << "\n"
-            << args.to << ": timm VisionTransformer(img_size=" << config.image << ", patch_size=" << config.patch << ", embed_dim=" << config.width
-            << ", depth=" << config.depth << ", num_heads=" << config.heads << ", mlp_ratio=" << config.mlp_ratio
-            << ", class_token=" << (config.class_token ? "True" : "False") << ", reg_tokens=" << config.registers
-            << ", no_embed_class=True, num_classes=0" << (config.class_token ? "" : ", global_pool='avg', fc_norm=False")
-            << (config.layer_scale > 0 ? ", init_values=1e-5" : "") << ")\n";
-  return 0;
+  return {.from = file.string(),
+          .found = report.text(),
+          .tensors = entries.size(),
+          .timm = {{"img_size", config.image},
+                   {"patch_size", config.patch},
+                   {"embed_dim", config.width},
+                   {"depth", config.depth},
+                   {"num_heads", config.heads},
+                   {"mlp_ratio", config.mlp_ratio},
+                   {"class_token", config.class_token},
+                   {"reg_tokens", config.registers}},
+          .scales_layers = config.layer_scale > 0};
 }
 
 }  // namespace flowrun::app

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 
 namespace flowrun::app {
@@ -14,7 +15,15 @@ struct ExportArgs {
   bool json = false;
 };
 
+struct Exported {
+  std::string from;   // file of weights
+  std::string found;  // in it
+  size_t tensors;
+  nlohmann::ordered_json timm;  // arguments of its VisionTransformer
+  bool scales_layers;
+};
+
 /// Writes the encoder of a file of weights in any known layout, a checkpoint or a run directory for timm.
-int export_weights(const ExportArgs& args);
+Exported export_weights(const ExportArgs& args);
 
 }  // namespace flowrun::app

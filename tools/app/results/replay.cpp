@@ -1,13 +1,9 @@
-// replay: repeats one sample of a run, as far as the host's nodes.
 #include "tools/app/results/replay.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <iostream>
+#include <memory>
 #include <set>
 
-#include "graph/text/json_text.h"
-#include "io/codec/png.h"
 #include "tools/app/exit.h"
 #include "tools/app/load/part.h"
 #include "tools/app/results/hex.h"
@@ -121,36 +117,44 @@ ordered_json to_json(const CheckedPipeline& pipeline, const std::map<int, Sample
 }
 
 ordered_json named(const RepeatedRun& again, uint64_t sample) { return {{"sample", sample}, {"key", again.source().node->key(sample)}}; }
-std::string words(const ordered_json& sample) {
-  return "sample " + std::to_string(sample["sample"].get<uint64_t>()) + ": " + sample["key"].get<std::string>();
+
+PastRun open_run(const ReplayArgs& args) {
+  PastRun past(args.run, args.trust);
+  if (args.epoch >= past.pipeline.run.epochs) {
+    throw PipelineError("error: --epoch " + std::to_string(args.epoch) + " is beyond the run: its epochs are 0 to " +
+                        std::to_string(past.pipeline.run.epochs - 1));
+  }
+  if (!args.png.empty() && !args.png.ends_with(".png")) throw PipelineError("error: --png writes a PNG: give a name that ends in .png");
+  return past;
 }
 
 /// One sample of a run.
 class Replay {
  public:
-  Replay(const ReplayArgs& args, PastRun& past)
+  explicit Replay(const ReplayArgs& args)
       : args_(args),
-        past_(past),
-        nodes_(choose_nodes(past.pipeline, args.node)),
-        again_(past, {.threads = args.threads, .nodes = nodes_, .tap = [this](const Tapped& tapped) { collector_.see(tapped); }}),
+        past_(open_run(args)),
+        nodes_(choose_nodes(past_.pipeline, args.node)),
+        again_(past_, {.threads = args.threads, .nodes = nodes_, .tap = [this](const Tapped& tapped) { collector_.see(tapped); }}),
         epoch_(static_cast<uint64_t>(args.epoch)),
-        places_(again_, past, epoch_),
+        places_(again_, past_, epoch_),
         sample_(find_sample(again_.source(), args.sample)),
         use_(places_.uses(sample_)[0]) {
     const RunInfo& run = again_.engine().info();
     step_ = args.epoch * run.steps_per_epoch + static_cast<int64_t>(use_.position) / run.batch + 1 - run.epoch_shift;
   }
 
-  int run() {
+  void run() {
     repeat();
     place();
     result_["nodes"] = to_json(again_.pipeline(), collector_.seen());
     if (!error_.empty()) result_["error"] = error_;
     ledger();
-    args_.json ? void(std::cout << json_text(result_, 2) << "\n") : print();
-    if (!args_.png.empty()) io::write_png(args_.png, draw(again_.pipeline(), collector_.seen()).view());
-    return status_;
   }
+  const ordered_json& facts() const { return result_; }
+  int status() const { return status_; }
+  int64_t group_size() const { return again_.grouping().group; }
+  io::PixelBuffer picture() const { return draw(again_.pipeline(), collector_.seen()); }
 
  private:
   /// Per node of what is repeated: whether it is shown.
@@ -232,53 +236,8 @@ class Replay {
     result_["ledger"] = std::move(out);
   }
 
-  void print() const {
-    std::printf("sample %llu of %s: %s\n", static_cast<unsigned long long>(sample_), again_.source().name.c_str(),
-                result_["key"].get<std::string>().c_str());
-    std::printf("epoch %llu, position %llu; step %lld, group %lld of %lld, place %lld of %lld\n", static_cast<unsigned long long>(epoch_),
-                static_cast<unsigned long long>(use_.position), static_cast<long long>(step_), result_["group"].get<long long>() + 1,
-                result_["groups"].get<long long>(), result_["place"].get<long long>() + 1, static_cast<long long>(again_.grouping().group));
-    if (use_.attempt > 0) std::printf("it stood in for %s\n", words(result_["instead_of"]).c_str());
-    if (use_.failed()) std::printf("in the run it failed, and was replaced by %s\n", words(result_["replaced_by"]).c_str());
-    if (mended_) std::printf("it can be read now\n");
-    std::printf("\n%-16s %-12s %-42s %-16s %9s\n", "node", "output", "what", "hash", "ms");
-    for (const auto& node : result_["nodes"]) {
-      std::string name = node["node"], ms = print_ms(node["ms"]);
-      if (node["outputs"].empty()) std::printf("%-16s %-12s %-42s %-16s %9s\n", name.c_str(), "", "", "", ms.c_str());
-      for (const auto& output : node["outputs"]) {
-        std::printf("%-16s %-12s %-42s %-16s %9s\n", std::exchange(name, "").c_str(), output["port"].get<std::string>().c_str(),
-                    output["shape"].get<std::string>().c_str(), output["hash"].is_null() ? "" : output["hash"].get<std::string>().c_str(),
-                    std::exchange(ms, "").c_str());
-      }
-    }
-    print_ledger(result_["ledger"]);
-    std::fflush(stdout);
-    if (!error_.empty()) std::fprintf(stderr, "error: %s\n", error_.c_str());
-  }
-
-  static std::string print_ms(double ms) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.3f", ms);
-    return text;
-  }
-
-  static void print_ledger(const ordered_json& ledger) {
-    const std::string note = ledger.value("note", "");
-    std::printf("\nledger of step %lld: ", ledger["step"].get<long long>());
-    if (ledger["found"].is_null()) {
-      std::printf("none; %s\n", note.c_str());
-    } else if (ledger["equal"].is_null()) {
-      std::printf("%s; nothing to compare with: %s\n", ledger["found"].get<std::string>().c_str(), note.c_str());
-    } else if (ledger["equal"].get<bool>()) {
-      std::printf("%s, as in the run\n", ledger["found"].get<std::string>().c_str());
-    } else {
-      std::printf("%s, but the run had %s\n  %s\n", ledger["found"].get<std::string>().c_str(), ledger["expected"].get<std::string>().c_str(),
-                  note.c_str());
-    }
-  }
-
-  const ReplayArgs& args_;
-  const PastRun& past_;
+  ReplayArgs args_;
+  PastRun past_;
   std::vector<std::string> nodes_;
   SampleCollector collector_;
   RepeatedRun again_;
@@ -296,14 +255,11 @@ class Replay {
 
 }  // namespace
 
-int replay(const ReplayArgs& args) {
-  PastRun past(args.run, args.trust);
-  if (args.epoch >= past.pipeline.run.epochs) {
-    throw PipelineError("error: --epoch " + std::to_string(args.epoch) + " is beyond the run: its epochs are 0 to " +
-                        std::to_string(past.pipeline.run.epochs - 1));
-  }
-  if (!args.png.empty() && !args.png.ends_with(".png")) throw PipelineError("error: --png writes a PNG: give a name that ends in .png");
-  return Replay(args, past).run();
+Replayed replay(const ReplayArgs& args) {
+  const auto replay = std::make_shared<Replay>(args);
+  replay->run();
+  return {
+      .facts = replay->facts(), .status = replay->status(), .group_size = replay->group_size(), .picture = [replay] { return replay->picture(); }};
 }
 
 }  // namespace flowrun::app

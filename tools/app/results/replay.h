@@ -1,8 +1,12 @@
-// One sample of a run, made again.
+// One sample of a run, made again, as far as the host's nodes.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
+
+#include "io/codec/image.h"
 
 namespace flowrun::app {
 
@@ -17,7 +21,14 @@ struct ReplayArgs {
   bool json = false;
 };
 
-/// Shows a sample of a run, node by node, and the ledger of its step.
-int replay(const ReplayArgs& args);
+struct Replayed {
+  nlohmann::ordered_json facts;              // as `flowrun replay --json` prints them
+  int status;                                // exit status: 1 when the sample fails, or its step can't be made again as it was
+  int64_t group_size;                        // images
+  std::function<io::PixelBuffer()> picture;  // throws RunError when there is nothing to draw
+};
+
+/// Throws PipelineError when the run or the sample can't be found.
+Replayed replay(const ReplayArgs& args);
 
 }  // namespace flowrun::app

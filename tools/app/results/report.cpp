@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iostream>
 #include <set>
 #include <sstream>
 
@@ -334,13 +333,6 @@ void try_report(const std::filesystem::path& run) {
   } catch (const std::exception& error) {
     log_warning(std::string("no report.html: ") + error.what());
   }
-}
-
-int report(const ReportArgs& args) {
-  const std::filesystem::path out = args.out.empty() ? std::filesystem::path(args.run) / "report.html" : std::filesystem::path(args.out);
-  write_report(args.run, out, args.trust);
-  std::cout << (args.json ? json_text(ordered_json{{"report", out.string()}}, 2) : out.string()) << '\n';
-  return 0;
 }
 
 }  // namespace flowrun::app

@@ -2,19 +2,8 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
 
 namespace flowrun::app {
-
-struct ReportArgs {
-  std::string run;  // directory
-  bool trust = false;
-  std::string out;  // empty: report.html in it
-  bool json = false;
-};
-
-/// Writes a page about a run directory; the run may still be going.
-int report(const ReportArgs& args);
 
 /// A self-contained file: it needs no network and no other files. Throws RunError when the folder holds no run.
 /// `trust`: plug-ins that the run's folder names are loaded; without them its graph may be missing.

@@ -1,12 +1,7 @@
-// verify: repeats the ledgers of a run, to check that its data are unchanged.
 #include "tools/app/results/verify.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <iostream>
 
-#include "graph/text/json_text.h"
-#include "tools/app/exit.h"
 #include "tools/app/results/hex.h"
 #include "tools/app/results/past_run.h"
 #include "tools/app/run/progress.h"
@@ -62,12 +57,6 @@ std::vector<int64_t> choose(const PastRun& past, const VerifyArgs& args) {
   return out;
 }
 
-struct Compared {
-  int64_t step;
-  uint64_t expected, found;
-  std::string reason;  // of a difference
-};
-
 /// Steps that follow each other are one segment: the threads need not wait between them.
 std::vector<Compared> compare(const PastRun& past, RepeatedRun& again, const std::vector<int64_t>& steps) {
   std::vector<Compared> out;
@@ -83,46 +72,18 @@ std::vector<Compared> compare(const PastRun& past, RepeatedRun& again, const std
   return out;
 }
 
-ordered_json to_json(const std::string& run, const std::vector<Compared>& steps, bool equal, bool same_data) {
-  ordered_json list = ordered_json::array();
-  for (const Compared& step : steps) {
-    ordered_json entry = {{"step", step.step}, {"expected", hex(step.expected)}, {"found", hex(step.found)}, {"equal", step.expected == step.found}};
-    if (!step.reason.empty()) entry["reason"] = step.reason;
-    list.push_back(std::move(entry));
-  }
-  return {{"run", run}, {"equal", equal}, {"same_data", same_data}, {"steps", list}};
-}
-
 }  // namespace
 
-int verify(const VerifyArgs& args) {
+Verified verify(const VerifyArgs& args, Progress& progress) {
   PastRun past(args.run, args.trust);
   const std::vector<int64_t> steps = choose(past, args);
-  Progress progress(args.json);
   int64_t done = 0;
   RepeatedRun again(past, {.threads = args.threads,
                            .on_step = [&](int64_t) { progress.working("verifying", ++done, static_cast<int64_t>(steps.size()), "steps"); }});
-  const std::vector<Compared> compared = compare(past, again, steps);
+  Verified out{.steps = compare(past, again, steps), .same_data = true};
   progress.clear();
-  const auto differs = [](const Compared& step) { return step.expected != step.found; };
-  const bool same_data = again.changed_data().empty();
-  const auto differing = std::count_if(compared.begin(), compared.end(), differs);
-  if (args.json) {
-    std::cout << json_text(to_json(args.run, compared, differing == 0, same_data), 2) << "\n";
-    return differing == 0 && same_data ? 0 : exit_failed;
-  }
-  for (const Compared& step : compared) {
-    std::printf("step %lld: %s, %s\n", static_cast<long long>(step.step), hex(step.found).c_str(),
-                differs(step) ? ("but the run had " + hex(step.expected)).c_str() : "as in the run");
-  }
-  if (differing == 0) {
-    std::printf("%s: all %zu ledgers are those of the run%s\n", args.run.c_str(), compared.size(), same_data ? "" : ", but the data are not");
-    return same_data ? 0 : exit_failed;
-  }
-  const auto first = std::find_if(compared.begin(), compared.end(), differs);
-  std::printf("%s: %lld of %zu ledgers differ, the first at step %lld\n  %s\n", args.run.c_str(), static_cast<long long>(differing), compared.size(),
-              static_cast<long long>(first->step), first->reason.c_str());
-  return exit_failed;
+  out.same_data = again.changed_data().empty();
+  return out;
 }
 
 }  // namespace flowrun::app

@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "tools/app/run/progress.h"
 
 namespace flowrun::app {
 
@@ -15,7 +18,19 @@ struct VerifyArgs {
   bool json = false;
 };
 
-/// Repeats ledgers of a run, and compares them with its metrics.
-int verify(const VerifyArgs& args);
+/// The ledgers of a step.
+struct Compared {
+  int64_t step;
+  uint64_t expected, found;
+  std::string reason;  // of a difference
+};
+
+struct Verified {
+  std::vector<Compared> steps;
+  bool same_data;  // names and sizes of files are those of the run
+};
+
+/// Repeats ledgers of a run, and compares them with its metrics. Throws PipelineError and RunError.
+Verified verify(const VerifyArgs& args, Progress& progress);
 
 }  // namespace flowrun::app

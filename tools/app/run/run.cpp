@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 
@@ -16,7 +15,6 @@
 #include "io/run/checkpoint.h"
 #include "tools/app/exit.h"
 #include "tools/app/load/load.h"
-#include "tools/app/results/report.h"
 #include "tools/app/run/agreement.h"
 #include "tools/app/run/data_record.h"
 #include "tools/app/run/disk.h"
@@ -26,8 +24,6 @@
 #include "tools/app/run/progress.h"
 #include "tools/app/run/records.h"
 #include "tools/app/run/resume.h"
-#include "tools/app/run/signals.h"
-#include "tools/app/run/terminal.h"
 #include "tools/app/run/trace.h"
 #include "tools/app/text.h"
 
@@ -63,7 +59,7 @@ class RunLog {
   bool beside_;
 };
 
-EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& out, Ranks* ranks) {
+EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& out, Ranks* ranks, Caller& caller) {
   EngineOptions options;
   options.threads = args.threads;
   options.serial = args.serial;
@@ -72,7 +68,7 @@ EngineOptions engine_options(const RunArgs& args, const std::filesystem::path& o
   options.ranks = ranks;
   options.jitter = args.jitter;
   options.directory = out.string();
-  options.stop = &stop_requested();
+  options.stop = caller.stop();
   options.takes = args.takes;
   options.trace = args.trace.empty() ? 0 : static_cast<size_t>(args.trace_calls);
   return options;
@@ -139,9 +135,11 @@ std::chrono::milliseconds report_limit() {
 }
 
 /// The page must not keep a run from ending.
-void report_in_time(const std::filesystem::path& out) {
+void report_in_time(const std::filesystem::path& out, Caller& caller) {
+  const auto report = caller.report();
+  if (!report) return;
   const auto limit = report_limit();
-  if (runs_within(limit, [out] { try_report(out); })) return;
+  if (runs_within(limit, [out, report] { report(out); })) return;
   log_warning(print("report.html is not ready after %g s, and the run ends without it; flowrun report ", 1e-3 * static_cast<double>(limit.count())) +
               out.string() + " makes it");
 }
@@ -153,9 +151,10 @@ std::string stopped_text(const io::RunPaths& paths, int64_t steps) {
 }
 
 /// The final messages of rank 0: results first, since later work must not delay them.
-void conclude(Records& records, const Engine& engine, const ordered_json& result, std::optional<Monitor>& monitor, const io::RunPaths& paths) {
+void conclude(Records& records, const Engine& engine, const ordered_json& result, std::optional<Monitor>& monitor, const io::RunPaths& paths,
+              Caller& caller) {
   records.finish(&engine, result);
-  report_in_time(paths.root);
+  report_in_time(paths.root, caller);
   monitor.reset();
   if (result["status"] == "done") log_info("done: " + paths.root.string());
   if (result["status"] == "stopped") log_info(stopped_text(paths, result["steps"]));
@@ -180,7 +179,7 @@ DataRecord compare_data(const RunArgs& args, const CheckedPipeline& pipeline, co
 }
 
 /// The run of one rank; usually the only one.
-int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& opening) {
+int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& opening, Caller& caller) {
   const bool first = ranks == nullptr || ranks->launch().rank == 0;
   std::optional<TraceFile> trace;
   if (!args.trace.empty() && first) trace.emplace(args.trace);
@@ -197,9 +196,9 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   if (args.resume) require_same(stored, resolved, /*places=*/!DataRecord::read(paths));
   if (ranks) require_same_on_all(resolved, *ranks);
 
-  Progress progress(args.quiet || !first, args.name);
+  const std::unique_ptr<Progress> progress = caller.progress(args.quiet || !first, args.name);
   LogTarget target(first ? paths.log.string() : "", first ? args.name : "rank " + std::to_string(ranks->launch().rank),
-                   [&](const std::function<void()>& write) { progress.above(write); });
+                   [&](const std::function<void()>& write) { progress->above(write); });
   target.only_warnings = !first;
   const RunLog log(std::move(target), !args.name.empty());
   Records records(paths);
@@ -207,7 +206,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   MemoryWatch memory(out, !pipeline.plugins.empty());
   Place place(directory);
   std::unique_ptr<Engine> engine;
-  EngineOptions options = engine_options(args, first ? out : "", ranks);
+  EngineOptions options = engine_options(args, first ? out : "", ranks, caller);
   if (args.resume) options.resume = resume_point(paths);
   const bool from_checkpoint = options.resume.has_value();
   const int64_t from = from_checkpoint ? options.resume->step : 0;
@@ -221,12 +220,12 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   options.on_step = [&](const StepContext& context) {
     monitor->step(context);
     memory.step(context);
-    progress.step(*engine, context);
+    progress->step(*engine, context);
     place.step();
   };
   options.on_evaluating = [&](const std::string& source, int64_t done, int64_t total) {
     monitor->moved();
-    progress.evaluating(source, done, total);
+    progress->evaluating(source, done, total);
   };
   if (first) {
     options.on_evaluation = [&](const std::string& node, const EvaluationContext& context) { records.evaluation(node, context); };
@@ -262,13 +261,13 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
     if (first) {
       log_info("error: " + why);
     } else {
-      std::fprintf(stderr, "rank %d: error: %s\n", ranks->launch().rank, error.what());
+      caller.say("rank " + std::to_string(ranks->launch().rank) + ": error: " + error.what());
     }
     status = exit_failed;
     result = {{"status", "failed"}, {"error", why}};
   }
-  progress.clear();
-  if (first && !place.is_lost()) conclude(records, *engine, result, monitor, paths);
+  progress->clear();
+  if (first && !place.is_lost()) conclude(records, *engine, result, monitor, paths, caller);
   monitor.reset();
   if (trace) trace->write(*engine, pipeline, paths.metrics);
   if (ranks && result["status"] != "failed") ranks->gather("", "the end of the run");  // what rank 0 wrote is complete
@@ -277,10 +276,8 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
 
 }  // namespace
 
-int run(const RunArgs& args) {
-  std::signal(SIGPIPE, SIG_IGN);  // the reader of the output, or another rank, may be gone: the run goes on, or fails with a reason
-  catch_stop_signals();
-  Opening opening(/*alone=*/args.name.empty());
+int run(const RunArgs& args, Caller& caller) {
+  const std::unique_ptr<Opening> opening = caller.opening(/*alone=*/args.name.empty());
   Launch launch = find_launch([](const char* name) { return std::getenv(name); });
   CheckedPipeline pipeline = load_checked(args.pipeline);
   refuse_training_ranks(pipeline, args.world);
@@ -288,7 +285,7 @@ int run(const RunArgs& args) {
   device_runtime().share_machine(launch.local_rank, launch.local_world);
   const std::unique_ptr<Ranks> ranks = join_ranks(launch);
   try {
-    return run_rank(args, pipeline, ranks.get(), opening);
+    return run_rank(args, pipeline, ranks.get(), *opening, caller);
   } catch (const std::exception& error) {
     if (ranks) ranks->failed(error.what());
     throw;

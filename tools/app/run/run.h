@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tools/app/load/load.h"
+#include "tools/app/run/caller.h"
 
 namespace flowrun {
 class InputTaker;
@@ -30,6 +31,7 @@ struct RunArgs {
   InputTaker* takes = nullptr;  // its input
 };
 
-int run(const RunArgs& args);
+/// Runs it in this process; the exit status. Faults are thrown as long as the run has not opened.
+int run(const RunArgs& args, Caller& caller);
 
 }  // namespace flowrun::app

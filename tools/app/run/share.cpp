@@ -1,7 +1,6 @@
 #include "tools/app/run/share.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <set>
 #include <thread>
@@ -128,7 +127,7 @@ Footprint footprint_of(const Variant& variant) {
 std::string mib(size_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
 
 /// The sets of variants that could run side by side, limited by memory. The leader needs as much as the first one's groups.
-std::vector<std::vector<size_t>> fit(const std::vector<Variant>& variants, const std::vector<size_t>& group, size_t memory) {
+std::vector<std::vector<size_t>> fit(const std::vector<Variant>& variants, const std::vector<size_t>& group, size_t memory, Caller& caller) {
   std::vector<std::vector<size_t>> out;
   const size_t free = memory > 0 ? memory : available_memory();
   size_t taken = 0, all = 0;
@@ -144,21 +143,21 @@ std::vector<std::vector<size_t>> fit(const std::vector<Variant>& variants, const
     out.back().push_back(v);
   }
   if (out.size() > 1) {
-    std::fprintf(stderr, "side by side the %zu variants with the same input need %s, and %s are free: they run in %zu rounds\n", group.size(),
-                 mib(all).c_str(), mib(free).c_str(), out.size());
+    caller.say("side by side the " + std::to_string(group.size()) + " variants with the same input need " + mib(all) + ", and " + mib(free) +
+               " are free: they run in " + std::to_string(out.size()) + " rounds");
   }
   return out;
 }
 
 /// Runs one variant, on this thread. If it throws, it has left no run behind.
-int run_beside(const Variant& variant, const fs::path& out, const SweepArgs& args, InputTaker& takes) {
+int run_beside(const Variant& variant, const fs::path& out, const SweepArgs& args, InputTaker& takes, Caller& caller) {
   try {
     RunArgs run_args = variant_args(variant, out, args);
     run_args.name = variant.name;
     run_args.takes = &takes;
-    return run(run_args);
+    return run(run_args, caller);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: %s\n", variant.name.c_str(), error.what());
+    caller.say(variant.name + ": " + error.what());
     return exit_failed;
   }
 }
@@ -176,7 +175,7 @@ CheckedPipeline leader_of(Side first, const std::vector<bool>& marked) {
 
 }  // namespace
 
-std::vector<Round> plan_rounds(const std::vector<Variant>& variants, size_t memory) {
+std::vector<Round> plan_rounds(const std::vector<Variant>& variants, size_t memory, Caller& caller) {
   std::vector<Side> sides;
   for (const Variant& variant : variants) sides.emplace_back(variant.pipeline);
   std::vector<Round> out;
@@ -188,7 +187,7 @@ std::vector<Round> plan_rounds(const std::vector<Variant>& variants, size_t memo
       if (!sides[v].key.empty() && sides[w].key == sides[v].key) group.push_back(w);
     }
     done.insert(group.begin(), group.end());
-    for (const std::vector<size_t>& round : group.size() == 1 ? std::vector<std::vector<size_t>>{group} : fit(variants, group, memory)) {
+    for (const std::vector<size_t>& round : group.size() == 1 ? std::vector<std::vector<size_t>>{group} : fit(variants, group, memory, caller)) {
       std::vector<const Side*> members;
       for (const size_t w : round) members.push_back(&sides[w]);
       out.push_back({round, round.size() == 1 ? "" : in_words(members, common_nodes(*members[0], members))});
@@ -197,7 +196,7 @@ std::vector<Round> plan_rounds(const std::vector<Variant>& variants, size_t memo
   return out;
 }
 
-int run_together(const std::vector<Variant>& variants, const fs::path& out, const SweepArgs& args) {
+int run_together(const std::vector<Variant>& variants, const fs::path& out, const SweepArgs& args, Caller& caller) {
   std::vector<Side> sides;  // all plug-ins are loaded before threads start
   for (const Variant& variant : variants) sides.emplace_back(variant.pipeline);
   const std::vector<bool> marked = common_nodes(sides[0], pointers(sides));
@@ -214,7 +213,7 @@ int run_together(const std::vector<Variant>& variants, const fs::path& out, cons
     std::vector<std::jthread> threads;
     for (size_t v = 0; v < variants.size(); ++v) {
       threads.emplace_back([&, v] {
-        ended[v] = run_beside(variants[v], out / variants[v].name, args, *takers[v]);
+        ended[v] = run_beside(variants[v], out / variants[v].name, args, *takers[v], caller);
         takers[v]->leave();
       });
     }

@@ -13,10 +13,10 @@ struct Round {
 };
 
 /// Combines variants whose nodes from the source to the stack are equal, as many as fit into `memory` bytes (0: the free
-/// memory of this machine). Prints when memory splits variants that could run together.
-std::vector<Round> plan_rounds(const std::vector<Variant>& variants, size_t memory);
+/// memory of this machine). Says when memory splits variants that could run together.
+std::vector<Round> plan_rounds(const std::vector<Variant>& variants, size_t memory, Caller& caller);
 
 /// Runs all of them here, each into its folder in `out`. The exit status of the worst: 75 when one was stopped.
-int run_together(const std::vector<Variant>& variants, const std::filesystem::path& out, const SweepArgs& args);
+int run_together(const std::vector<Variant>& variants, const std::filesystem::path& out, const SweepArgs& args, Caller& caller);
 
 }  // namespace flowrun::app

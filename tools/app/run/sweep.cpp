@@ -1,18 +1,10 @@
-// sweep: a list of variants of one pipeline, each run by a process of its own or several by one, and a table of the
-// results.
 #include "tools/app/run/sweep.h"
 
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "graph/contract/context.h"
 #include "graph/text/json_text.h"
@@ -26,7 +18,6 @@
 #include "tools/app/run/agreement.h"
 #include "tools/app/run/disk.h"
 #include "tools/app/run/share.h"
-#include "tools/app/run/signals.h"
 
 namespace flowrun::app {
 namespace {
@@ -91,39 +82,6 @@ bool is_done(const fs::path& run) {
   return words_at(result, "status") == "done";
 }
 
-std::atomic<pid_t> child{0};
-std::atomic<bool> stopping{false};
-
-/// Ctrl-C also reaches the child; other signals are sent only to this process.
-void pass_on(int signal) {
-  stopping = true;
-  if (const pid_t to = child.load(); to > 0) kill(to, signal);
-}
-
-/// `flowrun …` as a process of its own, with this one's terminal. Its exit status.
-int run_process(std::vector<std::string> words, const SweepArgs& args) {
-  words.insert(words.begin(), "flowrun");
-  if (args.quiet) words.emplace_back("--quiet");
-  if (args.trust) words.emplace_back("--trust");
-  if (args.threads > 0) words.insert(words.end(), {"--threads", std::to_string(args.threads)});
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  const pid_t process = fork();
-  if (process < 0) throw RunError("no process could be started");
-  if (process == 0) {
-    execv("/proc/self/exe", pointers.data());
-    _exit(127);
-  }
-  child = process;
-  int status = 0;
-  while (waitpid(process, &status, 0) < 0) {
-  }
-  child = 0;
-  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGHUP)) return exit_stopped;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : exit_failed;
-}
-
 /// The files in a folder that no run wrote. Pictures belong to a run if its pipeline names them.
 std::vector<std::string> foreign_files(const fs::path& run) {
   std::set<std::string> pictures;
@@ -162,50 +120,6 @@ void make_room(const fs::path& run) {
   std::vector<fs::path> entries;
   for (const auto& entry : fs::directory_iterator(run)) entries.push_back(entry.path());
   for (const fs::path& entry : entries) fs::remove_all(entry);
-}
-
-int run_alone(const Variant& variant, const fs::path& out, const SweepArgs& args) {
-  const RunArgs run = variant_args(variant, out, args);
-  std::vector<std::string> words = {"run", run.pipeline.file, "--out", run.out};
-  for (const std::string& set : run.pipeline.sets) words.insert(words.end(), {"--set", set});
-  if (run.resume) words.emplace_back("--resume");
-  return run_process(std::move(words), args);
-}
-
-/// Also in a separate process: its memory is free again when it ends.
-int run_round(const std::vector<Variant>& variants, const fs::path& out, const SweepArgs& args) {
-  std::vector<std::string> names;
-  for (const Variant& variant : variants) names.push_back(variant.name);
-  return run_process({"sweep", args.file, "--out", out.string(), "--together", join(names, ",")}, args);
-}
-
-/// One after the other, or round after round, until one is stopped. The exit status.
-int run_all(const std::vector<Variant>& variants, const fs::path& out, const SweepArgs& args) {
-  std::vector<Round> rounds;
-  if (args.share) {
-    rounds = plan_rounds(variants, static_cast<size_t>(args.memory_mib) << 20);
-  } else {
-    for (size_t v = 0; v < variants.size(); ++v) rounds.push_back({{v}, ""});
-  }
-  std::signal(SIGINT, SIG_IGN);  // Ctrl-C is for the run, whose exit status says that it was stopped
-  for (const int signal : {SIGTERM, SIGUSR2}) std::signal(signal, pass_on);
-  if (!hangup_is_ignored()) std::signal(SIGHUP, pass_on);
-  int status = 0;
-  size_t begun = 0;
-  for (const Round& round : rounds) {
-    if (stopping) return exit_stopped;
-    std::vector<Variant> members;
-    std::vector<std::string> names;
-    for (const size_t v : round.variants) members.push_back(variants[v]), names.push_back(variants[v].name);
-    const std::string place = std::to_string(begun + 1) + (members.size() > 1 ? " to " + std::to_string(begun + members.size()) : "");
-    begun += members.size();
-    std::fprintf(stderr, "variant %s of %zu: %s\n", place.c_str(), variants.size(), join(names).c_str());
-    if (members.size() > 1) std::fprintf(stderr, "%s\n", round.what.c_str());
-    const int ended = members.size() == 1 ? run_alone(members[0], out / members[0].name, args) : run_round(members, out, args);
-    if (ended == exit_stopped) return exit_stopped;
-    if (ended != 0) status = exit_failed;
-  }
-  return status;
 }
 
 std::vector<Variant> named(const SweepFile& file, const std::vector<std::string>& names) {
@@ -266,6 +180,67 @@ std::string table_of(const ordered_json& rows) {
   return text;
 }
 
+SweepFile load_sweep(const SweepArgs& args) {
+  require_one_process("a sweep", "run its variants one by one with them");
+  SweepFile file = load_sweep(args.file);
+  for (Variant& variant : file.variants) variant.pipeline.trust = args.trust;
+  return file;
+}
+
+/// All faults before anything runs.
+void check_all(const SweepFile& file) {
+  for (const Variant& variant : file.variants) {
+    try {
+      load_checked(variant.pipeline);
+    } catch (const PipelineError& error) {
+      throw PipelineError("variant " + variant.name + " of " + file.path + ":\n" + error.what());
+    }
+  }
+}
+
+/// The variants that are not done. Folders that can't be used are found before anything runs.
+std::vector<Variant> left_of(const SweepFile& file, const fs::path& out, Caller& caller) {
+  std::vector<Variant> left;
+  for (const Variant& variant : file.variants) {
+    const fs::path run = out / variant.name;
+    if (is_done(run)) {
+      caller.say(variant.name + " is done already");
+      continue;
+    }
+    if (io::is_locked(run)) throw RunError("another process is writing " + run.string() + ": stop it or choose another --out");
+    if (io::holds_run(run) && !goes_on(run)) require_own_run(run);
+    left.push_back(variant);
+  }
+  return left;
+}
+
+/// One after the other, or round after round, until one is stopped. The exit status.
+int run_all(const std::vector<Variant>& variants, const fs::path& out, const SweepArgs& args, Caller& caller, VariantRunner& runner) {
+  std::vector<Round> rounds;
+  if (args.share) {
+    rounds = plan_rounds(variants, static_cast<size_t>(args.memory_mib) << 20, caller);
+  } else {
+    for (size_t v = 0; v < variants.size(); ++v) rounds.push_back({{v}, ""});
+  }
+  runner.begin();
+  int status = 0;
+  size_t begun = 0;
+  for (const Round& round : rounds) {
+    if (runner.stopped()) return exit_stopped;
+    std::vector<Variant> members;
+    std::vector<std::string> names;
+    for (const size_t v : round.variants) members.push_back(variants[v]), names.push_back(variants[v].name);
+    const std::string place = std::to_string(begun + 1) + (members.size() > 1 ? " to " + std::to_string(begun + members.size()) : "");
+    begun += members.size();
+    caller.say("variant " + place + " of " + std::to_string(variants.size()) + ": " + join(names));
+    if (members.size() > 1) caller.say(round.what);
+    const int ended = runner.run(members, out);
+    if (ended == exit_stopped) return exit_stopped;
+    if (ended != 0) status = exit_failed;
+  }
+  return status;
+}
+
 }  // namespace
 
 RunArgs variant_args(const Variant& variant, const fs::path& out, const SweepArgs& args) {
@@ -279,44 +254,25 @@ RunArgs variant_args(const Variant& variant, const fs::path& out, const SweepArg
   return run;
 }
 
-int sweep(const SweepArgs& args) {
-  require_one_process("a sweep", "run its variants one by one with them");
-  SweepFile file = load_sweep(args.file);
-  for (Variant& variant : file.variants) variant.pipeline.trust = args.trust;
-  if (!args.together.empty()) return run_together(named(file, args.together), args.out, args);
-  for (const Variant& variant : file.variants) {
-    try {
-      load_checked(variant.pipeline);  // all faults before anything runs
-    } catch (const PipelineError& error) {
-      throw PipelineError("variant " + variant.name + " of " + args.file + ":\n" + error.what());
-    }
-  }
+int sweep_together(const SweepArgs& args, Caller& caller) { return run_together(named(load_sweep(args), args.together), args.out, args, caller); }
+
+Swept sweep(const SweepArgs& args, Caller& caller, VariantRunner& runner) {
+  const SweepFile file = load_sweep(args);
+  check_all(file);
   const fs::path out = args.out.empty() ? fs::path("runs") / fs::path(args.file).stem() : fs::path(args.out);
   const bool is_new = !fs::exists(out);
   if (is_new) require_room(file.variants, out, args.share);  // a sweep that is refused makes no folder
   fs::create_directories(out);
   const io::FileDescriptor lock = io::lock_directory(out);  // only one of two sweeps at once
   io::remove_dead_temporaries(out);
-  std::vector<Variant> left;
-  for (const Variant& variant : file.variants) {
-    const fs::path run = out / variant.name;
-    if (is_done(run)) {
-      std::fprintf(stderr, "%s is done already\n", variant.name.c_str());
-      continue;
-    }
-    if (io::is_locked(run)) throw RunError("another process is writing " + run.string() + ": stop it or choose another --out");
-    if (io::holds_run(run) && !goes_on(run)) require_own_run(run);  // found before anything runs
-    left.push_back(variant);
-  }
+  const std::vector<Variant> left = left_of(file, out, caller);
   if (!is_new) require_room(left, out, args.share);
-  const int status = run_all(left, out, args);
-  ordered_json rows = ordered_json::array();
-  for (const Variant& variant : file.variants) rows.push_back(row_of(variant, out / variant.name));
-  const std::string table = table_of(rows);
-  io::write_file_atomic(out / "sweep.md", table);
-  io::write_file_atomic(out / "sweep.json", json_text(rows, 2) + "\n");
-  std::cout << (args.json ? json_text(rows, 2) + "\n" : table);
-  return status;
+  Swept swept{.status = run_all(left, out, args, caller, runner), .rows = ordered_json::array(), .table = ""};
+  for (const Variant& variant : file.variants) swept.rows.push_back(row_of(variant, out / variant.name));
+  swept.table = table_of(swept.rows);
+  io::write_file_atomic(out / "sweep.md", swept.table);
+  io::write_file_atomic(out / "sweep.json", json_text(swept.rows, 2) + "\n");
+  return swept;
 }
 
 }  // namespace flowrun::app

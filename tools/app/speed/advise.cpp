@@ -1,21 +1,17 @@
-// advise: forecasts a pipeline's speed with other cores, threads or devices, and checks such forecasts.
 #include "tools/app/speed/advise.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <functional>
-#include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "graph/contract/context.h"
-#include "graph/text/json_text.h"
 #include "io/run/run_directory.h"
 #include "tools/app/load/load.h"
 #include "tools/app/run/agreement.h"
 #include "tools/app/speed/groups.h"
 #include "tools/app/speed/study.h"
+#include "tools/app/text.h"
 
 namespace flowrun::app {
 namespace {
@@ -97,10 +93,10 @@ struct Tried {
   std::function<double(double now)> predict;
 };
 
-ordered_json verify(const std::vector<Tried>& all, double seconds) {
+ordered_json verify(const std::vector<Tried>& all, double seconds, const Say& say) {
   ordered_json out = ordered_json::array();
   for (const Tried& tried : all) {
-    std::fprintf(stderr, "trying for %g s: %s\n", seconds, tried.name.c_str());
+    say(print("trying for %g s: ", seconds) + tried.name);
     const Comparison found = tried.run(seconds);
     const double predicted = tried.predict(found.as_it_is);
     out.push_back({{"what", tried.name},
@@ -110,47 +106,6 @@ ordered_json verify(const std::vector<Tried>& all, double seconds) {
                    {"error", predicted / found.changed - 1}});
   }
   return out;
-}
-
-void print_groups(const ordered_json& line) {
-  const auto number = [&](const char* name) { return line[name].get<double>(); };
-  const std::string what = std::to_string(line["groups"].get<int64_t>()) + " groups of " + std::to_string(line["group_size"].get<int64_t>());
-  std::printf("%-60s %10.0f %+6.0f %%  %s\n", what.c_str(), number("images_per_second"), 100 * number("gain"),
-              line["bound_by"].get<std::string>().c_str());
-  std::printf(
-      "\nwith %s, not %lld groups: %.1f MiB in flight instead of %.1f, %lld groups at once; the device takes %.3f ms a call and %.3f ms an image\n",
-      what.c_str(), line["groups_now"].get<long long>(), number("mib_in_flight"), number("mib_in_flight_now"), line["records"].get<long long>(),
-      number("ms_per_device_call"), number("ms_per_device_image"));
-}
-
-void print_text(const std::string& file, const ordered_json& result) {
-  std::printf("%s: %.0f images/s %s; bottleneck: %s\n", file.c_str(), result["images_per_second"].get<double>(),
-              result["from"] == "run" ? "by its own statistics" : "here", result["verdict"].get<std::string>().c_str());
-  const auto& ms = result["ms_per_image"];
-  std::printf("ms per image: data thread %.3f on a core%s; device %.3f, on cores %.3f; the run reaches %.0f %% of its bound\n",
-              ms["host_cpu"].get<double>(),
-              ms["host_waiting"].get<double>() > 0.001 ? (" and " + std::to_string(ms["host_waiting"].get<double>()) + " waiting").c_str() : "",
-              ms["device"].get<double>(), ms["device_cpu"].get<double>(), 100 * result["reached"].get<double>());
-  if (const auto& contention = result["contention"]; !contention.is_null()) {
-    std::printf("both share the cores: a ms of a data thread holds the device up by %.2f ms\n", contention.get<double>());
-  }
-  std::printf("\n");
-  std::printf("%-60s %10s %8s  %s\n", "forecast", "images/s", "gain", "bound by       from, to");
-  for (const auto& line : result["forecasts"]) {
-    std::printf("%-60s %10.0f %+6.0f %%  %-14s %.0f to %.0f\n", line["what"].get<std::string>().c_str(), line["images_per_second"].get<double>(),
-                100 * line["gain"].get<double>(), line["bound_by"].get<std::string>().c_str(), line["low"].get<double>(), line["high"].get<double>());
-  }
-  if (result["noisy"].get<bool>()) {
-    std::printf("the machine was too noisy to forecast well: other programs had the cores for %.0f %% of the time\n",
-                100 * result["delayed_share"].get<double>());
-  }
-  if (result.contains("regrouped")) print_groups(result["regrouped"]);
-  if (!result.contains("verified")) return;
-  std::printf("\n%-60s %10s %10s %10s %8s\n", "tried", "as it is", "forecast", "measured", "error");
-  for (const auto& line : result["verified"]) {
-    std::printf("%-60s %10.0f %10.0f %10.0f %+6.0f %%\n", line["what"].get<std::string>().c_str(), line["as_it_is"].get<double>(),
-                line["predicted"].get<double>(), line["measured"].get<double>(), 100 * line["error"].get<double>());
-  }
 }
 
 /// Two pipelines, which can't change into each other while they run.
@@ -193,7 +148,7 @@ std::vector<Tried> trials(const Study& study, const Forecaster& forecaster, cons
 
 }  // namespace
 
-int advise(const AdviseArgs& args) {
+Advice advise(const AdviseArgs& args, const Say& say) {
   require_one_process("advice", "see `flowrun plan`, which foretells a run on many");
   const PipelineArgs pipeline = pipeline_of(args.pipeline);
   const CheckedPipeline checked = load_checked(pipeline);
@@ -201,13 +156,13 @@ int advise(const AdviseArgs& args) {
     throw PipelineError("error: no node uses a model: flowrun profile --input-only tells the input side's speed");
   }
   if (checked.training_source < 0) throw PipelineError("error: no stream trains: nothing to forecast");
-  const Study study([&] { return load_checked(pipeline); }, {.threads = args.threads, .seconds = args.seconds});
+  const Study study([&] { return load_checked(pipeline); }, {.threads = args.threads, .seconds = args.seconds, .say = say});
   const bool of_run = pipeline.file != args.pipeline.file;
   // With other values it would be a different run.
   const bool measures = !of_run || args.measure || args.verify || args.groups > 0 || args.threads > 0 || !pipeline.sets.empty();
   std::optional<StudyResult> found;
   if (!measures && !(found = study_of_run(args.pipeline.file, pipeline.trust))) {
-    std::fprintf(stderr, "%s has no statistics to forecast from: measuring\n", args.pipeline.file.c_str());
+    say(args.pipeline.file + " has no statistics to forecast from: measuring");
   }
   const bool from_run = found.has_value();
   if (!found) found = study.run();
@@ -216,16 +171,11 @@ int advise(const AdviseArgs& args) {
   result.update(forecast_json(*found, forecaster, args));
   std::optional<Regrouping> regrouping;
   if (args.groups > 0) {
-    regrouping.emplace(pipeline, args.groups, *found, args.seconds / 5);
+    regrouping.emplace(pipeline, args.groups, *found, args.seconds / 5, say);
     result["regrouped"] = regrouping->forecast(*found, forecaster);
   }
-  if (args.verify) result["verified"] = verify(trials(study, forecaster, regrouping, found->whole.threads), args.seconds / 2);
-  if (args.json) {
-    std::cout << json_text(result, 2) << "\n";
-  } else {
-    print_text(from_run ? args.pipeline.file : pipeline.file, result);
-  }
-  return 0;
+  if (args.verify) result["verified"] = verify(trials(study, forecaster, regrouping, found->whole.threads), args.seconds / 2, say);
+  return {.file = from_run ? args.pipeline.file : pipeline.file, .facts = std::move(result)};
 }
 
 }  // namespace flowrun::app

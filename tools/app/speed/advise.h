@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
 
 #include "tools/app/load/load.h"
+#include "tools/app/say.h"
 
 namespace flowrun::app {
 
@@ -16,7 +19,12 @@ struct AdviseArgs {
   bool verify = false, measure = false, json = false;
 };
 
-/// Forecasts a pipeline's speed on other machines.
-int advise(const AdviseArgs& args);
+struct Advice {
+  std::string file;              // the run directory whose statistics were taken, or the pipeline that was measured
+  nlohmann::ordered_json facts;  // as `flowrun advise --json` prints them
+};
+
+/// Forecasts a pipeline's speed on other machines. Throws PipelineError and RunError.
+Advice advise(const AdviseArgs& args, const Say& say);
 
 }  // namespace flowrun::app

@@ -1,9 +1,9 @@
 #include "tools/app/speed/groups.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "tools/app/load/load.h"
+#include "tools/app/text.h"
 
 namespace flowrun::app {
 namespace {
@@ -23,7 +23,7 @@ int64_t other_size(const Grouping& now, int64_t asked) {
 
 }  // namespace
 
-Regrouping::Regrouping(const PipelineArgs& pipeline, int64_t groups, const StudyResult& study, double seconds) : pipeline_(pipeline) {
+Regrouping::Regrouping(const PipelineArgs& pipeline, int64_t groups, const StudyResult& study, double seconds, const Say& say) : pipeline_(pipeline) {
   const CheckedPipeline checked = load_checked(pipeline);
   for (const int n : checked.nodes_of(checked.training_source)) {
     const CheckedNode& node = checked.nodes[static_cast<size_t>(n)];
@@ -41,7 +41,7 @@ Regrouping::Regrouping(const PipelineArgs& pipeline, int64_t groups, const Study
   if (other == 0) throw PipelineError("error: --groups: a batch of " + std::to_string(now_.size) + " has no other size of groups to forecast from");
   // The latest measurements of both, so that other load affects both alike.
   const auto device_time = [&](int64_t group) {
-    std::fprintf(stderr, "measuring the device side with groups of %lld for %g s\n", static_cast<long long>(group), seconds);
+    say(print("measuring the device side with groups of %lld for %g s", static_cast<long long>(group), seconds));
     const PipelineArgs args = with_group(group);
     const Measurement m = Study([&] { return load_checked(args); }, {}).measure_device({.threads = study.whole.threads, .seconds = seconds});
     return m.seconds / static_cast<double>(m.images);

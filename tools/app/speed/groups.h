@@ -12,8 +12,8 @@ namespace flowrun::app {
 /// each image. The two follow from the device's side alone with two sizes of groups; the host's times stay.
 class Regrouping {
  public:
-  /// Measures both sizes; reports progress on stderr. Throws PipelineError if the batch can't be divided that way.
-  Regrouping(const PipelineArgs& pipeline, int64_t groups, const StudyResult& study, double seconds);
+  /// Measures both sizes; says so. Throws PipelineError if the batch can't be divided that way.
+  Regrouping(const PipelineArgs& pipeline, int64_t groups, const StudyResult& study, double seconds, const Say& say);
 
   /// Group size, calls a step, records and bytes in flight, images a second.
   nlohmann::ordered_json forecast(const StudyResult& study, const Forecaster& forecaster) const;

@@ -1,7 +1,6 @@
 #include "tools/app/speed/leaks.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <filesystem>
@@ -22,8 +21,7 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr const char *hooks_name = "libflowrun_memory.so", *loaded_before = "FLOWRUN_MEMORY_LOADED";
-constexpr double mib = 1 << 20;
-constexpr size_t quarters = 4, least_readings = 4 * quarters;
+constexpr size_t quarters = least_readings / 4;
 
 template <class Function>
 Function* hook(const char* name) {
@@ -107,26 +105,6 @@ ordered_json memory_json(const Measurement& measured) {
     }
   }
   return out;
-}
-
-void print_memory(const ordered_json& memory) {
-  std::printf("\n%-16s %12s %12s\n", "node", "holds KiB", "more KiB");
-  for (const auto& node : memory["nodes"]) {
-    std::printf("%-16s %12.0f %+12.0f\n", node["node"].get<std::string>().c_str(), node["bytes"].get<double>() / 1024,
-                node["growth"].get<double>() / 1024);
-  }
-  for (const auto& leak : memory["leaks"]) {
-    std::printf("\nleak: %s, %.1f MiB more", leak["node"].get<std::string>().c_str(), leak["growth"].get<double>() / mib);
-    if (leak.contains("calls"))
-      std::printf(" in %lld calls, %.1f KiB a call", leak["calls"].get<long long>(), leak["bytes_per_call"].get<double>() / 1024);
-    std::printf("; the process grew by %.1f MiB\n", memory["process_growth"].get<double>() / mib);
-  }
-  const auto readings = memory["readings"].get<size_t>();
-  if (readings < least_readings) {
-    std::printf("\nmemory was read %zu times: %zu are needed to tell whether it grows; measure longer\n", readings, least_readings);
-  } else if (memory["leaks"].empty()) {
-    std::printf("\nno node's memory grows\n");
-  }
 }
 
 }  // namespace flowrun::app

@@ -30,10 +30,10 @@ struct Leak {
   size_t node;    // the number of nodes: none of them
   double growth;  // bytes, from the first reading to the last
 };
+inline constexpr size_t least_readings = 16;  // fewer don't tell
 std::vector<Leak> find_leaks(const std::vector<MemoryReading>& readings);
 
 /// The result of a measurement with MeasureOptions::leaks.
 nlohmann::ordered_json memory_json(const Measurement& measured);
-void print_memory(const nlohmann::ordered_json& memory);
 
 }  // namespace flowrun::app

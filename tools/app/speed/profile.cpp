@@ -1,18 +1,14 @@
-// profile: where a pipeline's time goes, what limits it, and what to change; or the same of its input side alone.
 #include "tools/app/speed/profile.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "graph/contract/context.h"
 #include "graph/contract/device.h"
-#include "graph/text/json_text.h"
 #include "tools/app/load/load.h"
 #include "tools/app/load/part.h"
 #include "tools/app/run/agreement.h"
 #include "tools/app/speed/study.h"
+#include "tools/app/text.h"
 
 namespace flowrun::app {
 namespace {
@@ -63,37 +59,14 @@ ordered_json input_result(const Measurement& m) {
           {"nodes", nodes}};
 }
 
-void print_input(const std::string& file, const ordered_json& result) {
-  const auto number = [&](const char* name) { return result[name].get<double>(); };
-  std::printf("input side of %s: %lld images in %.1f s on %d thread%s\n", file.c_str(), result["images"].get<long long>(), number("seconds"),
-              result["threads"].get<int>(), result["threads"] == 1 ? "" : "s");
-  std::printf("%.0f images/s, %.0f for each thread; peak memory %.0f MiB\n\n", number("images_per_second"), number("images_per_second_per_thread"),
-              number("peak_mib"));
-  std::printf("%-16s %-24s %12s %8s %10s %10s\n", "node", "type", "ms per image", "share", "p50 ms", "p95 ms");
-  for (const auto& node : result["nodes"]) {
-    std::printf("%-16s %-24s %12.3f %6.1f %% %10.3f %10.3f\n", node["node"].get<std::string>().c_str(), node["type"].get<std::string>().c_str(),
-                node["ms_per_image"].get<double>(), 100 * node["share"].get<double>(), node["p50_ms"].get<double>(), node["p95_ms"].get<double>());
-  }
-  if (result["bound_by"] == "storage") {
-    std::printf("\nbound by the storage: %.0f %% of the threads' time is spent waiting for files; more threads, shards or faster storage help\n",
-                100 * number("waiting_share"));
-  } else {
-    std::printf("\nbound by the CPU, which was busy %.0f %% of the threads' time; most of it in %s\n", 100 * number("cpu_share"),
-                result["slowest"].get<std::string>().c_str());
-  }
-  if (number("delayed_share") > 0.1) {
-    std::printf("other programs had the cores for %.0f %% of the time: the numbers would be higher without them\n", 100 * number("delayed_share"));
-  }
-}
-
-int profile_input(const ProfileArgs& args, CheckedPipeline all) {
+ordered_json profile_input(const ProfileArgs& args, CheckedPipeline all, const Say& say) {
   const int source = choose_source(all, args.source);
   const std::vector<bool> keep = input_side(all, source, args.upload);
   CheckedPipeline input = part_of(std::move(all), source, keep);
   input.run.device = "cpu";
   input.run.precision = "fp32";
   device_runtime().resolve(input.run);
-  std::fprintf(stderr, "measuring for %g s\n", args.seconds);
+  say(print("measuring for %g s", args.seconds));
   const Measurement m = measure(std::move(input), {.threads = args.threads,
                                                    .seconds = args.seconds,
                                                    .steps = args.steps,
@@ -103,13 +76,7 @@ int profile_input(const ProfileArgs& args, CheckedPipeline all) {
                                                    .leaks = args.leaks});
   ordered_json result = input_result(m);
   if (args.leaks) result["memory"] = memory_json(m);
-  if (args.json) {
-    std::cout << json_text(result, 2) << "\n";
-  } else {
-    print_input(args.pipeline.file, result);
-    if (args.leaks) print_memory(result["memory"]);
-  }
-  return 0;
+  return result;
 }
 
 ordered_json whole_result(const StudyResult& study) {
@@ -154,70 +121,25 @@ ordered_json whole_result(const StudyResult& study) {
   return out;
 }
 
-void print_whole(const std::string& file, const ordered_json& result) {
-  const auto number = [&](const char* name) { return result[name].get<double>(); };
-  std::printf("%s: %lld steps of %lld images in %.1f s; %s, %d data thread%s on %.0f cores\n\n", file.c_str(), result["steps"].get<long long>(),
-              result["batch"].get<long long>(), number("seconds"), result["device"].get<std::string>().c_str(), result["threads"].get<int>(),
-              result["threads"] == 1 ? "" : "s", number("cores"));
-  std::printf("%-16s %-7s %9s %7s %27s %9s %9s %6s %10s\n", "", "", "", "", "waits for (% of the time)", "", "", "", "images/s");
-  std::printf("%-16s %-7s %9s %7s %9s %8s %8s %9s %9s %6s %10s\n", "node", "scope", "calls", "busy", "input", "slot", "device", "p50 ms", "p95 ms",
-              "failed", "alone");
-  const double seconds = number("seconds");
-  for (const auto& node : result["nodes"]) {
-    const auto share = [&](const char* name) { return 100 * node[name].get<double>() / seconds; };
-    std::printf(
-        "%-16s %-7s %9lld %5.1f %% %9.1f %8.1f %8.1f %9.3f %9.3f %6lld %10s\n", node["node"].get<std::string>().c_str(),
-        node["scope"].get<std::string>().c_str(), node["calls"].get<long long>(), 100 * node["share"].get<double>(), share("wait_input_seconds"),
-        share("wait_slot_seconds"), share("wait_device_seconds"), node["p50_ms"].get<double>(), node["p95_ms"].get<double>(),
-        node["failures"].get<long long>(),
-        node["images_per_second_alone"].is_null() ? "-" : std::to_string(std::llround(node["images_per_second_alone"].get<double>())).c_str());
-  }
-  std::printf("\n%.0f images/s together", number("images_per_second"));
-  if (!result["input_alone"].is_null()) std::printf("; the input side alone %.0f", number("input_alone"));
-  if (!result["device_alone"].is_null()) std::printf("; the device side alone %.0f", number("device_alone"));
-  std::printf(
-      "\n%.1f of %lld batches waited for the device on average; data threads were busy %.0f %%, without room %.0f %%; the device busy %.0f %%; "
-      "peak memory %.0f MiB\n",
-      number("batches_waiting"), result["slots"].get<long long>(), 100 * number("data_threads_busy"), 100 * number("parked_share"),
-      100 * number("device_busy"), number("peak_mib"));
-  if (result.contains("waits_for_gpu_per_step")) std::printf("the host waited for the GPU %.2f times a step\n", number("waits_for_gpu_per_step"));
-  if (result.contains("groups")) {
-    std::printf(
-        "of the groups, %lld were played as recordings of others and %lld submitted kernel by kernel; a recording counts as one call of its last "
-        "node\n",
-        result["groups"]["played"].get<long long>(), result["groups"]["submitted"].get<long long>());
-  }
-  std::printf("\nbottleneck: %s\n", result["verdict"].get<std::string>().c_str());
-  for (const auto& line : result["advice"]) std::printf("next: %s\n", line.get<std::string>().c_str());
-  if (number("delayed_share") > 0.1) {
-    std::printf("other programs had the cores for %.0f %% of the time: the numbers would be higher without them\n", 100 * number("delayed_share"));
-  }
-}
-
 }  // namespace
 
-int profile(const ProfileArgs& args) {
+ordered_json profile(const ProfileArgs& args, const Say& say) {
   require_one_process("a profile", "see stats.json of a run that they started, which is rank 0's");
   if (args.leaks) require_memory_hooks();
   CheckedPipeline all = load_checked(args.pipeline);
-  if (args.input_only) return profile_input(args, std::move(all));
+  if (args.input_only) return profile_input(args, std::move(all), say);
   if (all.training_source < 0) throw PipelineError("error: no stream trains: measure a source's stream with --input-only --source NAME");
   StudyOptions options{.threads = args.threads,
                        .seconds = args.seconds,
                        .steps = args.steps,
                        .stubs = args.stubs,
                        .leaks = args.leaks,
-                       .halves = args.stubs.empty() && !args.leaks};
+                       .halves = args.stubs.empty() && !args.leaks,
+                       .say = say};
   const StudyResult study = Study([&] { return load_checked(args.pipeline); }, options).run();
   ordered_json result = whole_result(study);
   if (args.leaks) result["memory"] = memory_json(study.whole);
-  if (args.json) {
-    std::cout << json_text(result, 2) << "\n";
-  } else {
-    print_whole(args.pipeline.file, result);
-    if (args.leaks) print_memory(result["memory"]);
-  }
-  return 0;
+  return result;
 }
 
 }  // namespace flowrun::app

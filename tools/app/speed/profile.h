@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "tools/app/load/load.h"
+#include "tools/app/say.h"
 
 namespace flowrun::app {
 
@@ -23,7 +25,9 @@ struct ProfileArgs {
   bool json = false;
 };
 
-/// Measures where a pipeline's time goes, or that of its host side alone (source, sample and batch nodes).
-int profile(const ProfileArgs& args);
+/// Measures where a pipeline's time goes, what limits it and what to change, or the time of its host side alone (source, sample
+/// and batch nodes): the numbers as `flowrun profile --json` prints them. With args.leaks the program is started again first.
+/// Throws PipelineError and RunError.
+nlohmann::ordered_json profile(const ProfileArgs& args, const Say& say);
 
 }  // namespace flowrun::app

@@ -1,7 +1,6 @@
 #include "tools/app/speed/study.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <set>
 
@@ -79,12 +78,12 @@ StudyResult Study::run() const {
   const bool halves =
       options_.halves && std::any_of(pipeline.nodes.begin(), pipeline.nodes.end(), [](const CheckedNode& n) { return !n.uses.empty(); });
   const double whole_seconds = halves ? options_.seconds * 0.6 : options_.seconds, half_seconds = options_.seconds * 0.2;
-  std::fprintf(stderr, "measuring the whole%s\n", options_.steps > 0 ? "" : print(" for %g s", whole_seconds).c_str());
+  options_.say("measuring the whole" + (options_.steps > 0 ? "" : print(" for %g s", whole_seconds)));
   out.whole =
       measure(std::move(pipeline),
               {.threads = options_.threads, .seconds = whole_seconds, .steps = options_.steps, .stubs = options_.stubs, .leaks = options_.leaks});
   if (!halves) return out;
-  std::fprintf(stderr, "measuring the input side for %g s\n", half_seconds);
+  options_.say(print("measuring the input side for %g s", half_seconds));
   CheckedPipeline all = load_();
   const int source = all.training_source;
   const std::vector<bool> keep = input_side(all, source, false);
@@ -92,7 +91,7 @@ StudyResult Study::run() const {
   input.run.device = "cpu";
   device_runtime().resolve(input.run);
   out.input = measure(std::move(input), {.threads = out.whole.threads, .seconds = half_seconds});
-  std::fprintf(stderr, "measuring the device side for %g s\n", half_seconds);
+  options_.say(print("measuring the device side for %g s", half_seconds));
   out.device_side = measure_device({.threads = out.whole.threads, .seconds = half_seconds});
   out.contention = measure_contention(out, half_seconds);
   return out;
@@ -105,7 +104,7 @@ double Study::measure_contention(const StudyResult& found, double seconds) const
   const double factor = 1 + times.device / (2 * times.host_nodes);
   const bool device_leads = (times.host_cpu + times.host_waiting + times.device / 2) / found.whole.threads < times.device;
   if (!device_leads || times.device_cpu / times.device + found.whole.threads <= found.cores) return 0;
-  std::fprintf(stderr, "measuring how data threads hold up the device for %g s\n", seconds);
+  options_.say(print("measuring how data threads hold up the device for %g s", seconds));
   const Comparison rates = compare_slowed({.threads = found.whole.threads, .seconds = seconds}, factor, 1);
   return std::max(0.0, (1 / rates.changed - 1 / rates.as_it_is) / (times.device / 2));
 }

@@ -5,6 +5,8 @@
 #include <functional>
 #include <optional>
 
+#include "tools/app/load/load.h"
+#include "tools/app/say.h"
 #include "tools/app/speed/forecast.h"
 
 namespace flowrun::app {
@@ -16,6 +18,7 @@ struct StudyOptions {
   std::vector<std::string> stubs;
   bool leaks = false;
   bool halves = true;  // also the input side and the device side alone
+  Say say = say_nothing;
 };
 
 struct StudyResult {
@@ -54,7 +57,7 @@ class Study {
  public:
   /// `load`: loads the pipeline anew for each measurement.
   Study(std::function<CheckedPipeline()> load, StudyOptions options) : load_(std::move(load)), options_(std::move(options)) {}
-  /// Reports progress on stderr.
+  /// Says what it measures.
   StudyResult run() const;
   /// The whole, in other ways.
   Measurement measure_whole(const MeasureOptions& options) const;

@@ -11,8 +11,8 @@
 #include "graph/text/error.h"
 #include "graph/text/json_text.h"
 #include "tools/app/exit.h"
-#include "tools/app/run/signals.h"
 #include "tools/flowrun/cli/options.h"
+#include "tools/flowrun/cli/signals.h"
 
 namespace {
 

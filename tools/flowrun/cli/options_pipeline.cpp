@@ -1,10 +1,11 @@
 // Commands before a run, on pipelines.
 #include "tools/app/draw/draw.h"
 #include "tools/app/draw/masks.h"
-#include "tools/app/load/check.h"
-#include "tools/app/load/diff.h"
 #include "tools/app/plan/devices.h"
 #include "tools/app/plan/plan.h"
+#include "tools/flowrun/cli/check.h"
+#include "tools/flowrun/cli/commands.h"
+#include "tools/flowrun/cli/diff.h"
 #include "tools/flowrun/cli/options.h"
 
 namespace flowrun::cli {

@@ -1,9 +1,10 @@
 // Commands after a run, on its results.
 #include "tools/app/results/export.h"
 #include "tools/app/results/replay.h"
-#include "tools/app/results/report.h"
 #include "tools/app/results/verify.h"
+#include "tools/flowrun/cli/commands.h"
 #include "tools/flowrun/cli/options.h"
+#include "tools/flowrun/cli/report.h"
 
 namespace flowrun::cli {
 namespace {

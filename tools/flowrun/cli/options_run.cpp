@@ -1,10 +1,11 @@
 // Commands that run or measure a pipeline.
 #include "tools/app/run/run.h"
 #include "tools/app/run/sweep.h"
-#include "tools/app/run/top.h"
 #include "tools/app/speed/advise.h"
 #include "tools/app/speed/profile.h"
+#include "tools/flowrun/cli/commands.h"
 #include "tools/flowrun/cli/options.h"
+#include "tools/flowrun/cli/top.h"
 
 namespace flowrun::cli {
 namespace {

@@ -11,8 +11,8 @@
 #include "io/file.h"
 #include "io/pack/pack.h"
 #include "io/shards/shard_scan.h"
-#include "tools/app/run/progress.h"
 #include "tools/app/text.h"
+#include "tools/flowrun/cli/progress.h"
 
 namespace flowrun::cli {
 namespace {
@@ -68,7 +68,7 @@ void print_json(const nlohmann::ordered_json& json) { std::printf("%s\n", json_t
 int index_shards(const IndexArgs& args) {
   const std::vector<fs::path> shards = io::list_shards(args.shards);
   const fs::path out = args.out.empty() ? shards[0].parent_path() / io::shard_index_name : fs::path(args.out);
-  Progress progress(args.quiet);
+  TerminalProgress progress(args.quiet);
   std::mutex mutex;
   uint64_t done = 0;
   const uint64_t total = total_bytes(shards);
@@ -102,7 +102,7 @@ int index_shards(const IndexArgs& args) {
 }
 
 int pack(const PackArgs& args) {
-  Progress progress(args.quiet);
+  TerminalProgress progress(args.quiet);
   io::PackOptions options{.to_folder = args.to == "folder",
                           .shard_bytes = static_cast<uint64_t>(args.shard_mib) << 20,
                           .zstd = args.zstd,

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace flowrun::app {
+namespace flowrun::cli {
 
 struct TerminalLine {
   std::string text;
@@ -40,4 +40,4 @@ class Terminal {
   std::vector<TerminalLine> lines_;
 };
 
-}  // namespace flowrun::app
+}  // namespace flowrun::cli

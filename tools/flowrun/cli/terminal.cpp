@@ -1,4 +1,4 @@
-#include "tools/app/run/terminal.h"
+#include "tools/flowrun/cli/terminal.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -6,7 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-namespace flowrun::app {
+namespace flowrun::cli {
 namespace {
 
 bool is_set(const char* name) {
@@ -90,4 +90,4 @@ void Terminal::above(const std::function<void()>& write) {
   if (!lines.empty()) draw(std::move(lines));
 }
 
-}  // namespace flowrun::app
+}  // namespace flowrun::cli

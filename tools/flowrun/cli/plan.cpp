@@ -1,11 +1,17 @@
-#include <algorithm>
-
+// plan: the tables of a plan.
 #include "tools/app/plan/plan.h"
-#include "tools/app/text.h"
 
-namespace flowrun::app {
+#include <algorithm>
+#include <cstdio>
+
+#include "graph/text/json_text.h"
+#include "tools/app/text.h"
+#include "tools/flowrun/cli/commands.h"
+
+namespace flowrun::cli {
 namespace {
 
+using app::print;
 using nlohmann::ordered_json;
 
 std::string bytes_text(double bytes) {
@@ -115,8 +121,6 @@ std::string input_lines(const ordered_json& input) {
   return out + "\n";
 }
 
-}  // namespace
-
 std::string plan_text(const ordered_json& plan) {
   std::string out = head(plan) + ports_table(plan) + models_table(plan) + memory_table(plan["memory"]) + step_table(plan);
   out += print("\n%.0f images/s; %s an epoch, %s in all; %.0f %% of what as many devices would give alone\n", number(plan, "images_per_second"),
@@ -129,4 +133,12 @@ std::string plan_text(const ordered_json& plan) {
   return out;
 }
 
-}  // namespace flowrun::app
+}  // namespace
+
+int plan(const app::PlanArgs& args) {
+  const ordered_json result = app::plan(args);
+  std::printf("%s", args.json ? (json_text(result, 2) + "\n").c_str() : plan_text(result).c_str());
+  return 0;
+}
+
+}  // namespace flowrun::cli

@@ -1,4 +1,4 @@
-#include "tools/app/run/signals.h"
+#include "tools/flowrun/cli/signals.h"
 
 #include <chrono>
 #include <csignal>
@@ -7,9 +7,9 @@
 
 #include "io/run/run_directory.h"
 #include "tools/app/exit.h"
-#include "tools/app/run/terminal.h"
+#include "tools/flowrun/cli/terminal.h"
 
-namespace flowrun::app {
+namespace flowrun::cli {
 namespace {
 
 std::atomic<int> opening{0};  // runs of this process that a signal ends at once
@@ -59,38 +59,38 @@ void catch_stop_signals() {
   if (!hangup_is_ignored()) handle(SIGHUP, ask_to_stop);
 }
 
-Opening::Opening(bool alone) {
+SignalOpening::SignalOpening(bool alone) {
   if (!alone) return;
   opening.fetch_add(1);
   thread_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
 }
 
-void Opening::made(const std::function<const io::RunDirectory*()>& make) {
+void SignalOpening::made(const std::function<const io::RunDirectory*()>& make) {
   const std::lock_guard lock(mutex_);
   directory_ = make();
 }
 
-void Opening::forget() {
+void SignalOpening::forget() {
   const std::lock_guard lock(mutex_);
   directory_ = nullptr;
 }
 
-void Opening::end() {
+void SignalOpening::end() {
   if (!thread_.joinable()) return;
   opening.fetch_sub(1);
   thread_ = {};
 }
 
-void Opening::watch(const std::stop_token& stop) {
+void SignalOpening::watch(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     if (stop_requested().load()) {
       const std::lock_guard lock(mutex_);
       if (directory_ != nullptr) directory_->undo();
       std::fputs("stopped while it opened: nothing was run\n", stderr);
-      _exit(exit_stopped);
+      _exit(app::exit_stopped);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }
 
-}  // namespace flowrun::app
+}  // namespace flowrun::cli

@@ -1,12 +1,7 @@
-// top: the present work of a running process on this machine.
-#include "tools/app/run/top.h"
+#include "tools/app/run/ask.h"
 
 #include <csignal>
-#include <iostream>
-#include <nlohmann/json.hpp>
-#include <optional>
 #include <thread>
-#include <unistd.h>
 
 #include "graph/contract/context.h"
 #include "graph/text/json_text.h"
@@ -18,7 +13,6 @@
 #include "tools/app/run/monitor.h"
 
 namespace flowrun::app {
-namespace {
 
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
@@ -36,7 +30,6 @@ std::string ended(const fs::path& run) {
                                                : text + ", and has no complete checkpoint";
 }
 
-/// The process that writes into the directory. Throws RunError unless it can be asked from here.
 io::HeldProcess find_process(const fs::path& run) {
   if (!io::is_locked(run)) throw RunError(ended(run));
   const fs::path file = run / process_name;
@@ -48,7 +41,6 @@ io::HeldProcess find_process(const fs::path& run) {
   }
 }
 
-/// Its answer; empty when it ended before.
 std::optional<ordered_json> ask(const fs::path& run, const io::HeldProcess& process) {
   const ordered_json before = read_json(run / status_json_name);
   if (!process.signal(SIGUSR1)) return std::nullopt;
@@ -59,28 +51,6 @@ std::optional<ordered_json> ask(const fs::path& run, const io::HeldProcess& proc
     if (!io::is_locked(run)) return std::nullopt;
   }
   throw RunError("process " + std::to_string(process.pid()) + " of " + run.string() + " does not answer (is it stopped?)");
-}
-
-}  // namespace
-
-int top(const TopArgs& args) {
-  const fs::path run = args.run;
-  const io::HeldProcess process = find_process(run);
-  const bool again = !args.once && !args.json && isatty(STDOUT_FILENO) != 0;
-  do {
-    const auto status = ask(run, process);
-    if (!status) {
-      std::cout << ended(run) << "\n";
-      return 0;
-    }
-    if (args.json) {
-      std::cout << json_text(*status, 2) << "\n";
-    } else {
-      std::cout << (again ? "\033[H\033[2J" : "") << status_text(*status) << std::flush;
-    }
-    if (again) std::this_thread::sleep_for(std::chrono::duration<double>(args.every));
-  } while (again);
-  return 0;
 }
 
 }  // namespace flowrun::app

@@ -1,4 +1,4 @@
-#include "tools/app/run/progress.h"
+#include "tools/flowrun/cli/progress.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,8 +6,10 @@
 
 #include "tools/app/text.h"
 
-namespace flowrun::app {
+namespace flowrun::cli {
 namespace {
+
+using namespace app;
 
 std::string duration(double seconds) {
   if (!std::isfinite(seconds)) return "?";
@@ -25,7 +27,7 @@ std::string side(const std::string& bar, const char* name, const Limits::Side& s
 
 }  // namespace
 
-bool Progress::due(bool always) {
+bool TerminalProgress::due(bool always) {
   if (quiet_) return false;
   const auto now = Clock::now();
   if (!always && now < next_) return false;
@@ -34,7 +36,7 @@ bool Progress::due(bool always) {
 }
 
 /// Wide windows have bars.
-std::string Progress::bar(double share) const {
+std::string TerminalProgress::bar(double share) const {
   const size_t width = terminal_.width();
   if (width < 50) return "";
   const size_t length = width < 80 ? 10 : 24;
@@ -42,24 +44,24 @@ std::string Progress::bar(double share) const {
   return "[" + std::string(full, '#') + std::string(length - full, '-') + "] ";
 }
 
-void Progress::show(const std::string& plain, const std::function<std::vector<TerminalLine>()>& lines) {
+void TerminalProgress::show(const std::string& plain, const std::function<std::vector<TerminalLine>()>& lines) {
   if (terminal_.redraws()) return terminal_.draw(lines());
   std::fprintf(stderr, "%s%s\n", name_.empty() ? "" : (name_ + ": ").c_str(), plain.c_str());
   std::fflush(stderr);
 }
 
-void Progress::clear() {
+void TerminalProgress::clear() {
   const std::lock_guard lock(mutex_);
   terminal_.clear();
 }
 
-void Progress::above(const std::function<void()>& write) {
+void TerminalProgress::above(const std::function<void()>& write) {
   const std::lock_guard lock(mutex_);
   terminal_.above(write);
 }
 
 /// The rate over some seconds, which follows changes without jumping.
-void Progress::look(const Engine& engine, const StepContext& context, bool always) {
+void TerminalProgress::look(const Engine& engine, const StepContext& context, bool always) {
   const double passed = context.seconds - looked_seconds_;
   if (looked_images_ >= 0 && !always && passed < (terminal_.redraws() ? 2 : 9)) return;
   const bool first = looked_images_ < 0 && looked_seconds_ == 0;  // of a run without an evaluation at its start
@@ -72,7 +74,7 @@ void Progress::look(const Engine& engine, const StepContext& context, bool alway
   looked_ = std::move(now), looked_seconds_ = context.seconds, looked_images_ = context.images;
 }
 
-void Progress::step(const Engine& engine, const StepContext& context) {
+void TerminalProgress::step(const Engine& engine, const StepContext& context) {
   const std::lock_guard lock(mutex_);
   const RunInfo& run = context.run;
   if (const auto loss = context.reports.find("loss"); loss != context.reports.end()) loss_ = print("%.4f", loss->second);
@@ -96,7 +98,7 @@ void Progress::step(const Engine& engine, const StepContext& context) {
   });
 }
 
-void Progress::evaluating(const std::string& source, int64_t done, int64_t total) {
+void TerminalProgress::evaluating(const std::string& source, int64_t done, int64_t total) {
   const std::lock_guard lock(mutex_);
   looked_images_ = -1, looked_seconds_ = std::max(looked_seconds_, 1e-9);  // its time doesn't count for the steps
   if (!due(false)) return;
@@ -104,7 +106,7 @@ void Progress::evaluating(const std::string& source, int64_t done, int64_t total
   show(text, [&] { return std::vector<TerminalLine>{{bar(ratio(done, total)) + text, "1"}}; });
 }
 
-void Progress::working(const std::string& what, int64_t done, int64_t total, const char* unit) {
+void TerminalProgress::working(const std::string& what, int64_t done, int64_t total, const char* unit) {
   const std::lock_guard lock(mutex_);
   const auto now = Clock::now();
   if (what != what_) what_ = what, begun_ = now, begun_at_ = done, next_ = now + std::chrono::seconds(1);
@@ -116,4 +118,4 @@ void Progress::working(const std::string& what, int64_t done, int64_t total, con
   show(text, [&] { return std::vector<TerminalLine>{{bar(ratio(done, total)) + text, "1"}}; });
 }
 
-}  // namespace flowrun::app
+}  // namespace flowrun::cli

@@ -6,11 +6,9 @@
 #include <mutex>
 #include <thread>
 
-namespace flowrun::io {
-class RunDirectory;
-}
+#include "tools/app/run/caller.h"
 
-namespace flowrun::app {
+namespace flowrun::cli {
 
 /// For every command, before main(): reaching a limit on file sizes becomes an error that can be reported, and SIGUSR1, which
 /// queries a run's state, ends no process.
@@ -26,19 +24,17 @@ bool hangup_is_ignored();
 
 /// While a run opens, which can take minutes, and may wait for other ranks, such a signal ends the process at once with
 /// status 75; what was made of the run directory is removed again.
-class Opening {
+class SignalOpening : public app::Opening {
  public:
   /// `alone`: no other run goes on in this process.
-  explicit Opening(bool alone);
-  ~Opening() { end(); }
-  Opening(const Opening&) = delete;
-  Opening& operator=(const Opening&) = delete;
+  explicit SignalOpening(bool alone);
+  ~SignalOpening() override { SignalOpening::end(); }
 
-  /// `make` makes the directory, or returns null; the signal handler waits for it. It lives until forget() or end().
-  void made(const std::function<const io::RunDirectory*()>& make);
-  void forget();
+  /// The signal waits for `make`.
+  void made(const std::function<const io::RunDirectory*()>& make) override;
+  void forget() override;
   /// From here on a signal makes the run stop after a step.
-  void end();
+  void end() override;
 
  private:
   void watch(const std::stop_token& stop);
@@ -48,4 +44,4 @@ class Opening {
   std::jthread thread_;
 };
 
-}  // namespace flowrun::app
+}  // namespace flowrun::cli

@@ -3,7 +3,7 @@
 
 #include <string>
 
-namespace flowrun::app {
+namespace flowrun::cli {
 
 struct TopArgs {
   std::string run;
@@ -14,4 +14,4 @@ struct TopArgs {
 /// Shows the present work of the process that writes into a run directory.
 int top(const TopArgs& args);
 
-}  // namespace flowrun::app
+}  // namespace flowrun::cli
