@@ -1,5 +1,6 @@
 #include "graph/node.h"
 #include "io/codec/jpeg.h"
+#include "nodes/lib/host/source/shapes.h"
 #include "nodes/lib/host/source/textures.h"
 #include "nodes/lib/host/types/host_types.h"
 
@@ -9,25 +10,34 @@ namespace {
 struct Synthetic {
   static constexpr NodeInfo info{
       .type = "source.synthetic",
-      .brief = "Drawn pictures of ten kinds of gray texture, encoded as JPEG: a data set with labels and without files.",
+      .brief = "Drawn pictures of ten kinds, encoded as JPEG: a data set with labels and without files.",
       .scope = Scope::source,
       .details =
-          "Stripes of three orientations and two periods, checks, dots, rings and blocks, with random phase, slight rotation, contrast, sign, "
-          "brightness and grain. A picture depends on seed, split and index alone, not on the run's seed; train and test never share one."};
+          "textures: gray stripes of three orientations and two periods, checks, dots, rings and blocks, with random phase, slight rotation, "
+          "contrast, sign, brightness and grain. shapes: upright coloured objects (T, L, arrow, house, mug, fir, flag, face, key, moon) on a "
+          "background of another brightness, slightly shifted, turned and stretched; for methods that learn from orientation, layout or colour, "
+          "of which textures have none. In four of five pictures the hue is that of the class: evaluate on gray pictures (image.grayscale), where "
+          "colour names no class. A picture depends on kind, size, seed, split and index alone, not on the run's seed; train and test never share "
+          "one."};
   struct Ports {
-    Out<Bytes> bytes{"bytes", "A gray JPEG."};
+    Out<Bytes> bytes{"bytes", "A JPEG, of textures a gray one."};
     Out<Label> label{"label", "0 to 9, in rotation."};
     void describe(auto& port) { port(bytes, label); }
   };
   struct Params {
     int64_t images = 10000, size = 24, seed = 0, quality = 92;
-    std::string split = "train";
+    std::string kind = "textures", split = "train";
     void describe(auto& param) {
+      param("kind", kind, kinds(), "What is drawn: textures are gray, shapes are coloured objects.");
       param("images", images, positive, "How many there are.");
       param("size", size, Range{8, 1024}, "Side in pixels.");
       param("split", split, splits(), "Which of two sets that share no picture.");
       param("seed", seed, any_seed, "Another seed is another data set.");
       param("quality", quality, Range{1, 100}, "Of the JPEG.");
+    }
+    static const Choices& kinds() {
+      static const Choices choices = {"textures", "shapes"};
+      return choices;
     }
     static const Choices& splits() {
       static const Choices choices = {"train", "test"};
@@ -38,12 +48,12 @@ struct Synthetic {
 
   uint64_t size() const { return static_cast<uint64_t>(params.images); }
   std::string key(uint64_t sample) const {
-    return "picture " + std::to_string(sample) + " of " + params.split + " (" + textures::class_name(label(sample)) + ")";
+    return "picture " + std::to_string(sample) + " of " + params.split + " (" + class_name(label(sample)) + ")";
   }
 
   SourceData data() const {
-    SourceData out{.place = "drawn pictures", .count = size(), .hash = hash_text(params.split)};
-    for (int64_t i = 0; i < textures::classes; ++i) out.classes.emplace_back(textures::class_name(i));
+    SourceData out{.place = "drawn pictures", .count = size(), .hash = hash_text(params.split + (draws_shapes() ? " shapes" : ""))};
+    for (int64_t i = 0; i < classes; ++i) out.classes.emplace_back(class_name(i));
     return out;
   }
   void map_labels(const std::vector<int64_t>& labels) { labels_ = labels; }
@@ -51,16 +61,24 @@ struct Synthetic {
   void run(Ports& port, const SampleContext& context) const {
     thread_local std::vector<uint8_t> pixels;
     const int side = static_cast<int>(params.size);
-    const Rng rng(static_cast<uint64_t>(params.seed), hash_text("source.synthetic"), params.split == "test" ? 1 : 0, context.sample);
-    textures::draw(label(context.sample), side, rng, pixels);
-    io::encode_jpeg({pixels.data(), side, side, 1}, static_cast<int>(params.quality), port.bytes->data);
+    const Rng rng(static_cast<uint64_t>(params.seed), hash_text(draws_shapes() ? "source.synthetic shapes" : "source.synthetic"),
+                  params.split == "test" ? 1 : 0, context.sample);
     const int64_t own = label(context.sample);
+    draws_shapes() ? shapes::draw(own, side, rng, pixels) : textures::draw(own, side, rng, pixels);
+    // Colour at half the resolution would blur shapes of 32 pixels.
+    io::encode_jpeg({pixels.data(), side, side, draws_shapes() ? 3 : 1}, static_cast<int>(params.quality), port.bytes->data,
+                    io::ChromaSampling::s444);
     port.label->value = labels_.empty() ? own : labels_[static_cast<size_t>(own)];
   }
 
  private:
   std::vector<int64_t> labels_;  // in the table of another source
-  static int64_t label(uint64_t sample) { return static_cast<int64_t>(sample % textures::classes); }
+
+  static constexpr int64_t classes = textures::classes;
+  static_assert(classes == shapes::classes);
+  static int64_t label(uint64_t sample) { return static_cast<int64_t>(sample % classes); }
+  bool draws_shapes() const { return params.kind == "shapes"; }
+  const char* class_name(int64_t label) const { return draws_shapes() ? shapes::class_name(label) : textures::class_name(label); }
 };
 
 FLOWRUN_NODE(Synthetic);
