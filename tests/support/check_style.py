@@ -11,12 +11,14 @@ files had passed. With --all, without git or without that commit it reads all of
 Both tools must be version 14, Debian 12's: others format and warn differently. Without them the check is skipped
 (exit status 77).
 """
+import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 VERSION = "14"
@@ -54,7 +56,7 @@ def dependencies(root, build):
     out, done = {}, subprocess.run(["ninja", "-C", build, "-t", "deps"], capture_output=True, text=True)
     for block in done.stdout.split("\n\n"):
         paths = [pathlib.Path(os.path.normpath(pathlib.Path(build) / line.strip())) for line in block.splitlines()[1:]]
-        inside = [str(path.relative_to(root)) for path in paths if path.is_relative_to(root)]
+        inside = [str(path.relative_to(root)) for path in paths if path.is_relative_to(root) and not path.is_relative_to(build)]
         if inside:
             out[inside[0]] = set(inside)
     return out
@@ -69,6 +71,15 @@ def to_lint(paths, root, changed, made_of):
     return [path for path in paths if name(path) not in made_of or made_of[name(path)] & changed]
 
 
+def without_precompiled_headers(build, folder):
+    """Writes the build's compile_commands.json to `folder`, for clang, which can't read GCC's precompiled headers."""
+    commands = json.loads((pathlib.Path(build) / "compile_commands.json").read_text())
+    for entry in commands:
+        entry["command"] = re.sub(r" -Winvalid-pch| -fpch-preprocess| -include \S+cmake_pch\.hxx", "", entry["command"])
+    (pathlib.Path(folder) / "compile_commands.json").write_text(json.dumps(commands))
+    return folder
+
+
 def main():
     if len(sys.argv) < 3 or sys.argv[1] not in ("format", "tidy"):
         sys.exit(__doc__)
@@ -77,7 +88,8 @@ def main():
         command = [tool("clang-format"), "--dry-run", "-Werror"]
         paths = sources(root, ("graph", "io", "nodes", "tools", "tests", "examples"), (".h", ".cpp", ".cu", ".cuh"))
     else:
-        command = [tool("clang-tidy"), "--quiet", "-p", sys.argv[3]]
+        folder = tempfile.TemporaryDirectory()
+        command = [tool("clang-tidy"), "--quiet", "-p", without_precompiled_headers(sys.argv[3], folder.name)]
         paths = sources(root, ("graph", "io", "nodes/lib/host", *HOST_NODES), (".cpp",))
         if "--all" not in sys.argv:
             paths = to_lint(paths, root, changed_since_lint(root), dependencies(root, pathlib.Path(sys.argv[3]).resolve()))
