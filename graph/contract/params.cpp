@@ -74,10 +74,16 @@ class Reader final : public ParamVisitor {
   bool begin_object(const ParamInfo& info) override {
     const Value* v = take(info);
     if (!v) return false;
-    if (!v->is(Value::Kind::object)) {
-      wrong(*v, info, "an object");
+    if (info.plain != nullptr && v->is_number()) {
+      check(*v, info);
+      *info.plain = v->real;
       return false;
     }
+    if (!v->is(Value::Kind::object)) {
+      wrong(*v, info, info.plain != nullptr ? "a number or an object" : "an object");
+      return false;
+    }
+    if (info.plain != nullptr) info.plain->reset();
     objects_.push_back({v, objects_.back().path + info.name + ".", {}});
     return true;
   }
@@ -196,6 +202,10 @@ class Writer final : public ParamVisitor {
     }
   }
   bool begin_object(const ParamInfo& info) override {
+    if (info.plain != nullptr && *info.plain) {
+      put(info, **info.plain);
+      return false;
+    }
     nlohmann::ordered_json& child = top()[info.name] = nlohmann::ordered_json::object();
     stack_.push_back(&child);
     return true;
@@ -229,8 +239,12 @@ class Documenter final : public ParamVisitor {
     top().back().access = access == Models::Access::reads ? "reads" : "writes";
   }
   bool begin_object(const ParamInfo& info) override {
-    add(info, "object", nullptr);
-    top().back().initial.clear();
+    if (info.plain != nullptr && *info.plain) {
+      add(info, "number or object", **info.plain);
+    } else {
+      add(info, "object", nullptr);
+      top().back().initial.clear();
+    }
     path_.push_back(&top().back().members);
     return true;
   }

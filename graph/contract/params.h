@@ -7,13 +7,15 @@
 //   };
 //
 // Kinds: bool, int64_t, double, std::string (free, or one of Choices), std::vector of int64_t/double/std::string,
-// a struct with a describe() of its own (an object), Models (names of models that the node reads or writes).
+// a struct with a describe() of its own (an object; with a member `std::optional<double> plain`, a number or an object), Models (names of models that
+// the node reads or writes).
 #pragma once
 
 #include <cstdint>
 #include <limits>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -64,9 +66,10 @@ struct ParamInfo {
   bool required = false;
   Range range{};
   const Choices* choices = nullptr;
-  bool has_auto = false;    // an integer that may be "auto" instead
-  bool incidental = false;  // doesn't affect results
-  bool movable = false;     // the location of data
+  bool has_auto = false;                   // an integer that may be "auto" instead
+  bool incidental = false;                 // doesn't affect results
+  bool movable = false;                    // the location of data
+  std::optional<double>* plain = nullptr;  // of an object that may be a number instead
 };
 
 /// The value of an integer parameter that is given as "auto".
@@ -85,7 +88,7 @@ class ParamVisitor {
   virtual void visit(const ParamInfo& info, std::vector<double>& value) = 0;
   virtual void visit(const ParamInfo& info, std::vector<std::string>& value) = 0;
   virtual void visit(const ParamInfo& info, Models& value, Models::Access access, bool many) = 0;
-  /// Returns whether to visit the members of the following object.
+  /// Returns whether to visit the members of the following object. Where `info.plain` holds a number, that is its value.
   virtual bool begin_object(const ParamInfo& info) = 0;
   virtual void end_object() = 0;
 
@@ -126,6 +129,7 @@ class ParamVisitor {
   void pass(ParamInfo info, T& value) {
     info.incidental = std::exchange(incidental_, false);
     info.movable = std::exchange(movable_, false);
+    if constexpr (requires { value.plain; }) info.plain = &value.plain;
     if constexpr (requires { value.describe(*this); }) {
       if (begin_object(info)) {
         value.describe(*this);
@@ -156,7 +160,8 @@ class ModelVisitor : public ParamVisitor {
 /// A parameter for the documentation.
 struct ParamDoc {
   std::string name, brief;
-  std::string kind;     // "number", "integer", "integer or auto", "true or false", "string", "list of integers", "model", "models", "object"
+  std::string
+      kind;  // "number", "integer", "integer or auto", "true or false", "string", "list of integers", "model", "models", "object", "number or object"
   std::string access;   // for models: "reads" or "writes"
   std::string model;    // for models: the kind
   std::string initial;  // default as JSON, empty when required

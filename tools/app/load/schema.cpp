@@ -30,6 +30,7 @@ ordered_json value_schema(const ParamDoc& param) {
   if (param.kind == "list of numbers") return {{"type", "array"}, {"items", number_schema("number", param.range)}};
   if (param.kind == "list of strings" || param.kind == "models") return {{"type", "array"}, {"items", {{"type", "string"}}}};
   if (param.kind == "object") return object_schema(param.members);
+  if (param.kind == "number or object") return {{"anyOf", {number_schema("number", param.range), object_schema(param.members)}}};
   return {{"type", "string"}};
 }
 

@@ -1,0 +1,68 @@
+#include "graph/contract/params.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "graph/text/json.h"
+
+namespace flowrun {
+namespace {
+
+/// A number, or a way from one number to another.
+struct Slope {
+  std::optional<double> plain = 0.5;
+  double from = 0.5, to = 1;
+  void describe(auto& param) {
+    param("from", from, Range{0, 1}, "At the first step.");
+    param("to", to, Range{0, 1}, "At the last step.");
+  }
+};
+
+struct Params {
+  Slope slope;
+  void describe(auto& param) { param("slope", slope, Range{0, 1}, "How steep it is."); }
+};
+
+struct Outcome {
+  Params params;
+  std::string faults, written;
+};
+
+Outcome read(const std::string& text) {
+  Outcome out;
+  Diagnostics faults;
+  ParamSetOf<Params> set(out.params);
+  read_params(set, parse_json(std::make_shared<Source>(Source{"p.json", text}), faults), {}, "node", "toy.slope", faults);
+  out.faults = faults.render();
+  out.written = write_params(set).dump();
+  return out;
+}
+
+TEST(NumberOrObject, IsEither) {
+  EXPECT_EQ(read("{}").written, R"({"slope":0.5})");
+  EXPECT_EQ(read(R"({"slope": 0.25})").written, R"({"slope":0.25})");
+  const Outcome object = read(R"({"slope": {"from": 0.25, "to": 0.75}})");
+  EXPECT_EQ(object.written, R"({"slope":{"from":0.25,"to":0.75}})");
+  EXPECT_FALSE(object.params.slope.plain);
+  EXPECT_EQ(read(R"({"slope": {"to": 0.75}})").written, R"({"slope":{"from":0.5,"to":0.75}})");
+}
+
+TEST(NumberOrObject, FaultsNameBoth) {
+  EXPECT_NE(read(R"({"slope": "steep"})").faults.find("node: slope must be a number or an object, not a string"), std::string::npos);
+  EXPECT_NE(read(R"({"slope": 2})").faults.find("node: slope must be between 0 and 1, not 2"), std::string::npos);
+  EXPECT_NE(read(R"({"slope": {"to": 2}})").faults.find("node: slope.to must be between 0 and 1, not 2"), std::string::npos);
+  EXPECT_NE(read(R"({"slope": {"form": 0}})").faults.find("unknown parameter \"slope.form\""), std::string::npos);
+}
+
+TEST(NumberOrObject, IsDocumentedAsBoth) {
+  Params params;
+  ParamSetOf<Params> set(params);
+  const std::vector<ParamDoc> docs = document_params(set);
+  ASSERT_EQ(docs.size(), 1u);
+  EXPECT_EQ(docs[0].kind, "number or object");
+  EXPECT_EQ(docs[0].initial, "0.5");
+  EXPECT_EQ(docs[0].members.size(), 2u);
+}
+
+}  // namespace
+}  // namespace flowrun
