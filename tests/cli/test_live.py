@@ -173,8 +173,7 @@ class Live(Folder):
         self.assertRegex(log, r"replay: flowrun replay run --sample 20 --epoch 0 --node fault --trust")
         self.assertRegex(log, r"data \d +fault +for .*, step \d, sample 20 in epoch 0: ")
         self.assertRegex(log, r"step \d, group \d: waits for images, \d of 8 are there")
-        time.sleep(5)
-        self.assertEqual(self.log().count("no progress for"), 1, "one report per stall")
+        self.assertEqual(self.log().count("no progress for"), 1)
 
     def test_a_step_that_hangs(self):
         self.begin(with_fault("step", kind="hang", at=3))

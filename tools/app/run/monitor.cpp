@@ -6,6 +6,7 @@
 #include "graph/contract/log.h"
 #include "graph/text/json_text.h"
 #include "io/file.h"
+#include "tools/app/run/stalls.h"
 
 namespace flowrun::app {
 namespace {
@@ -71,18 +72,17 @@ void Monitor::write_status(const ordered_json& status) const {
 
 void Monitor::watch(const std::stop_token& stop) {
   int answered = asked.load();
-  Clock::rep reported = 0;  // the progress after which a stall was reported
+  Stalls stalls(options_.stall_after);
+  const auto seconds = [](Clock::duration since) { return std::chrono::duration<double>(since).count(); };
   while (!stop.stop_requested()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     if (const int now = asked.load(); now != answered) answered = now, write_status(status());
-    const Clock::rep last = last_move_.load(std::memory_order_relaxed);
-    const std::chrono::duration<double> still = Clock::now().time_since_epoch() - Clock::duration(last);
-    if (options_.stall_after <= 0 || still.count() < options_.stall_after || reported == last) continue;
-    reported = last;
+    const double moved = seconds(Clock::duration(last_move_.load(std::memory_order_relaxed))), at = seconds(Clock::now().time_since_epoch());
+    if (!stalls.due(at, moved)) continue;
     const ordered_json now = status();
     write_status(now);
     char head[128];
-    std::snprintf(head, sizeof head, "no progress for %.0f s (run.stall_after); the run goes on. Its state:\n", still.count());
+    std::snprintf(head, sizeof head, "no progress for %.0f s (run.stall_after); the run goes on. Its state:\n", at - moved);
     log_warning(head + status_text(now));
   }
 }
