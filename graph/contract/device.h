@@ -1,12 +1,13 @@
-// The engine's interface to the layer that owns tensors. nodes/device registers the real one; without it (graph/ alone)
-// there is a plain CPU.
+// The engine's interface to devices: the layer that owns tensors registers one runtime for each kind of device. Without that
+// layer (graph/ alone) there is a plain CPU.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "graph/contract/context.h"
 #include "graph/contract/run_params.h"
 
 namespace flowrun {
@@ -27,13 +28,29 @@ struct Recorded {
   bool gains_nothing = false;  // the recording would be correct, but no faster
 };
 
+/// A kind of device.
+struct DeviceInfo {
+  std::string name = "cpu";                        // as run.device has it
+  bool on_host = true;                             // its work uses the host's cores and memory
+  int preference = 0;                              // run.device "auto" is the usable kind with the highest
+  std::vector<std::string> precisions = {"fp32"};  // as run.precision has them; the first is that of "auto"
+};
+
+/// One kind of device of this machine; the base class is the plain CPU.
 class DeviceRuntime {
  public:
+  explicit DeviceRuntime(DeviceInfo info = {}) : info_(std::move(info)) {}
   virtual ~DeviceRuntime() = default;
-  /// Replaces "auto" and 0 in device, precision and intra_op by values for this machine; throws PipelineError when the
-  /// machine lacks what is asked for.
+  DeviceRuntime(const DeviceRuntime&) = delete;
+  DeviceRuntime& operator=(const DeviceRuntime&) = delete;
+
+  const DeviceInfo& info() const { return info_; }
+  /// Why this machine can't use it; empty: it can.
+  virtual std::string missing() const;
+  /// Called by resolve_device() once device and precision are known: replaces intra_op 0, and throws PipelineError if this
+  /// process can't have what is asked for.
   virtual void resolve(RunParams& run);
-  /// Call before resolve() when several ranks share this machine: each gets its own device, and its share of the cores.
+  /// Several ranks share this machine: each gets its own device, and its share of the cores.
   virtual void share_machine(int local_rank, int local_world);
   /// Must be the first call on the thread that will run all device and step nodes.
   virtual void enter(const RunParams& run);
@@ -43,9 +60,9 @@ class DeviceRuntime {
   virtual void begin_range(const std::string& node, int64_t step);
   virtual void end_range();
   /// Why nothing can be recorded on this device; empty: recording is possible. Call after resolve().
-  virtual std::string cannot_record(const RunParams& run) const;
+  virtual std::string cannot_record() const;
   /// How many recordings are worth their memory, on a device that can record.
-  virtual size_t recordings(const RunParams& run) const;
+  virtual size_t recordings() const;
   /// Records `work` and plays it. `compare`: does it both ways. It submits the work first and undoes its changes; a
   /// recording that gives other results, or would be no faster, is refused. Exceptions of submitted `work` pass through. The
   /// work is done exactly once in any case.
@@ -57,13 +74,28 @@ class DeviceRuntime {
   virtual int64_t synchronisations() const;
   /// Must be the first call on each data thread.
   virtual void enter_data_thread();
+
+ private:
+  DeviceInfo info_;
 };
 
 /// Cores that this process may use, by its affinity and its Linux control group.
 int available_cores();
 
-/// The last one registered wins.
-void register_device_runtime(DeviceRuntime& runtime);
-DeviceRuntime& device_runtime();
+/// Adds a kind of device under its name, or takes the place of the one that had the name. Call before main() or from a
+/// plug-in.
+void register_device(DeviceRuntime& runtime);
+/// The kind with that name. Throws PipelineError that lists the names.
+DeviceRuntime& device_runtime(const std::string& name);
+/// All kinds, those with the lowest preference first.
+std::vector<DeviceRuntime*> devices();
+/// The kind whose work uses the host's cores and memory: there always is one.
+const std::string& host_device();
+
+/// Replaces "auto" and 0 in device, precision and intra_op by values for this machine; throws PipelineError when the machine
+/// lacks what is asked for.
+void resolve_device(RunParams& run);
+/// Call before resolve_device() when several ranks share this machine.
+void share_machine(int local_rank, int local_world);
 
 }  // namespace flowrun

@@ -47,8 +47,8 @@ template <class T>
 auto& params_of(T& declared) {
   if constexpr (requires { declared.params; }) {
     return declared.params;
-  } else {
-    static_assert(!requires { typename T::Params; }, "the type declares Params, but has no member `Params params;`");
+  } else {  // clang-format off
+    static_assert(!requires { typename T::Params; }, "the type declares Params, but has no member `Params params;`");  // clang-format on
     static NoParams none;
     return none;
   }

@@ -1,18 +1,35 @@
 #include "graph/contract/run_params.h"
 
+#include <algorithm>
+
+#include "graph/contract/device.h"
+
 namespace flowrun {
 
 const Choices& RunParams::device_choices() {
-  static const Choices choices = {"auto", "cpu", "cuda"};
-  return choices;
-}
-const Choices& RunParams::cuda_graphs_choices() {
-  static const Choices choices = {"auto", "off"};
+  static const Choices choices = [] {
+    Choices out = {"auto"};
+    for (const DeviceRuntime* kind : devices()) out.push_back(kind->info().name);
+    return out;
+  }();
   return choices;
 }
 
 const Choices& RunParams::precision_choices() {
-  static const Choices choices = {"auto", "fp32", "tf32", "bf16"};
+  static const Choices choices = [] {
+    Choices out = {"auto"};
+    for (const DeviceRuntime* kind : devices()) {
+      for (const std::string& one : kind->info().precisions) {
+        if (std::find(out.begin(), out.end(), one) == out.end()) out.push_back(one);
+      }
+    }
+    return out;
+  }();
+  return choices;
+}
+
+const Choices& RunParams::cuda_graphs_choices() {
+  static const Choices choices = {"auto", "off"};
   return choices;
 }
 

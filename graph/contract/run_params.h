@@ -26,7 +26,7 @@ struct RunParams {
   void describe(auto& param) {
     param("epochs", epochs, positive, "Passes over the training source; sets the length that schedules see.");
     param.incidental()("steps", steps, not_negative, "Ends the run after this many steps without changing schedules; 0: all epochs.");
-    param("device", device, device_choices(), "Where device and step nodes run; auto: cuda where there is one, else cpu.");
+    param("device", device, device_choices(), "Where device and step nodes run; auto: a GPU where there is one, else the CPU.");
     param("precision", precision, precision_choices(),
           "Of matrix products; statistics, loss and updates stay float32. auto: bf16 on GPUs, fp32 on CPUs.");
     param.incidental()("cuda_graphs", cuda_graphs, cuda_graphs_choices(),

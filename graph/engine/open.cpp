@@ -17,7 +17,7 @@ int data_threads(const CheckedPipeline& pipeline) {
   const bool has_device =
       std::any_of(pipeline.nodes.begin(), pipeline.nodes.end(), [](const CheckedNode& node) { return node.scope() >= Scope::device; });
   if (!has_device) return cores;
-  const int64_t taken = pipeline.run.device == "cpu" ? std::max<int64_t>(pipeline.run.intra_op, 1) : 1;
+  const int64_t taken = device_runtime(pipeline.run.device).info().on_host ? std::max<int64_t>(pipeline.run.intra_op, 1) : 1;
   return static_cast<int>(std::max<int64_t>(cores - taken, 1));
 }
 
@@ -42,7 +42,7 @@ Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pip
   inactive_.resize(pipeline_.nodes.size());
   why_not_recorded_ = make_recorder();
   info_.records = recorder_ != nullptr;
-  if (info_.device == "cuda" && recorder_ == nullptr) log_info("no CUDA graphs: " + why_not_recorded_);
+  if (!device_runtime(info_.device).info().on_host && recorder_ == nullptr) log_info("no CUDA graphs: " + why_not_recorded_);
   executor_->on_device([&] {
     open_sources();
     match_labels();
@@ -59,10 +59,11 @@ Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pip
 std::string Engine::make_recorder() {
   if (pipeline_.training_source < 0) return "nothing is trained";
   if (pipeline_.run.cuda_graphs == "off") return "run.cuda_graphs is off";
-  if (std::string why = device_runtime().cannot_record(pipeline_.run); !why.empty()) return why;
+  DeviceRuntime& device = device_runtime(info_.device);
+  if (std::string why = device.cannot_record(); !why.empty()) return why;
   if (info_.world > 1) return "several ranks exchange gradients within the backward pass";
   if (stubs_) return "some nodes replay their first output";
-  auto recorder = std::make_unique<GroupRecorder>(pipeline_, plan_.streams[0].level[group_level], device_runtime().recordings(pipeline_.run));
+  auto recorder = std::make_unique<GroupRecorder>(pipeline_, plan_.streams[0].level[group_level], device);
   std::string why = recorder->why_not();
   if (why.empty()) recorder_ = std::move(recorder);
   return why;

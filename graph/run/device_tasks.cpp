@@ -13,10 +13,13 @@ namespace {
 /// Shows a node's work in the device's profiler.
 class ProfiledRange {
  public:
-  ProfiledRange(const std::string& node, int64_t step) { device_runtime().begin_range(node, step); }
-  ~ProfiledRange() { device_runtime().end_range(); }
+  ProfiledRange(DeviceRuntime& device, const std::string& node, int64_t step) : device_(device) { device_.begin_range(node, step); }
+  ~ProfiledRange() { device_.end_range(); }
   ProfiledRange(const ProfiledRange&) = delete;
   ProfiledRange& operator=(const ProfiledRange&) = delete;
+
+ private:
+  DeviceRuntime& device_;
 };
 
 const std::string delivery = "(delivery)";
@@ -118,7 +121,7 @@ bool StreamRun::run_device_task(Worker& worker) {
     if (now > item.since) NodeShard::add(worker.stats[task.node].wait_device, now - item.since);
   }
   try {
-    const ProfiledRange range(task.node < 0 ? delivery : pipeline_.nodes[static_cast<size_t>(task.node)].name, item.step);
+    const ProfiledRange range(device_, task.node < 0 ? delivery : pipeline_.nodes[static_cast<size_t>(task.node)].name, item.step);
     item.level == group_level ? run_group_task(static_cast<GroupRecord&>(*item.record), item.task, worker)
                               : run_step_task(static_cast<StepRecord&>(*item.record), item.task, worker);
   } catch (const std::exception& error) {
@@ -215,7 +218,7 @@ void StreamRun::deliver_group(GroupRecord& group, Worker& worker) {
   if (!segment_.stream->training && options_.stop && options_.stop->load()) return stop_after(step.step - 1);
   group.filled = true;
   ++finished_[group_level].back();
-  device_runtime().group_submitted();
+  device_.group_submitted();
   release_group(group);
   if (--step.groups_left == 0) begin_step(step);
 }

@@ -8,8 +8,8 @@ namespace {
 
 class SerialExecutor final : public Executor {
  public:
-  explicit SerialExecutor(const RunParams& run) { device_runtime().enter(run); }
-  ~SerialExecutor() override { device_runtime().leave(); }
+  explicit SerialExecutor(const RunParams& run) : device_(device_runtime(run.device)) { device_.enter(run); }
+  ~SerialExecutor() override { device_.leave(); }
 
   void on_device(const std::function<void()>& work) override { work(); }
   int workers() const override { return 1; }
@@ -31,6 +31,9 @@ class SerialExecutor final : public Executor {
     }
     return run;
   }
+
+ private:
+  DeviceRuntime& device_;
 };
 
 }  // namespace

@@ -71,7 +71,8 @@ class DeviceThread {
 
  private:
   void loop(const RunParams& run) {
-    device_runtime().enter(run);
+    DeviceRuntime& device = device_runtime(run.device);
+    device.enter(run);
     while (true) {
       std::unique_lock lock(mutex_);
       wakes_.wait(lock, [&] { return !queue_.empty(); });
@@ -81,7 +82,7 @@ class DeviceThread {
       if (!work) break;
       work();
     }
-    device_runtime().leave();
+    device.leave();
   }
 
   std::mutex mutex_;
@@ -92,7 +93,7 @@ class DeviceThread {
 
 class DataThreads final : public oneapi::tbb::task_scheduler_observer {
  public:
-  explicit DataThreads(oneapi::tbb::task_arena& arena) : task_scheduler_observer(arena), log_(thread_log()) {
+  DataThreads(oneapi::tbb::task_arena& arena, DeviceRuntime& device) : task_scheduler_observer(arena), device_(device), log_(thread_log()) {
     hands_over(this);
     observe(true);
   }
@@ -103,11 +104,12 @@ class DataThreads final : public oneapi::tbb::task_scheduler_observer {
   void on_scheduler_entry(bool) override {
     takes_over(this);
     thread_log() = log_;  // a thread of the pool may come from another run
-    device_runtime().enter_data_thread();
+    device_.enter_data_thread();
     hands_over(this);
   }
 
  private:
+  DeviceRuntime& device_;
   Log log_;
 };
 
@@ -176,7 +178,7 @@ class PoolGraph {
 
 class TbbExecutor final : public Executor {
  public:
-  TbbExecutor(const RunParams& run, int threads) : threads_(threads), arena_(threads), observer_(arena_), device_(run) {}
+  TbbExecutor(const RunParams& run, int threads) : threads_(threads), arena_(threads), observer_(arena_, device_runtime(run.device)), device_(run) {}
 
   void on_device(const std::function<void()>& work) override { device_.run(work); }
   int workers() const override { return threads_ + 1; }

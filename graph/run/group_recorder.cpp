@@ -23,8 +23,8 @@ void insert(std::vector<int>& all, int one) {
 
 }  // namespace
 
-GroupRecorder::GroupRecorder(CheckedPipeline& pipeline, const LevelPlan& plan, size_t capacity)
-    : pipeline_(pipeline), plan_(plan), policy_(capacity), deferred_(plan.tasks.size()) {
+GroupRecorder::GroupRecorder(CheckedPipeline& pipeline, const LevelPlan& plan, DeviceRuntime& device)
+    : pipeline_(pipeline), plan_(plan), device_(device), policy_(device.recordings()), deferred_(plan.tasks.size()) {
   choose_tasks();
   if (!choose_folds()) return;
   for (size_t t = 0; t < plan.tasks.size(); ++t) {
@@ -215,7 +215,7 @@ void GroupRecorder::record(GroupRecord& group, const Work& work, const std::stri
   Work quiet = work;
   quiet.ended = nullptr;
   refill(kind, group);
-  Recorded recorded = device_runtime().record([&] { submit(kind.slots.data(), group.step->slots(), quiet); }, policy_.compares());
+  Recorded recorded = device_.record([&] { submit(kind.slots.data(), group.step->slots(), quiet); }, policy_.compares());
   hand_back(kind, group);
   if (recorded.recording == nullptr) return refuse_shape(key, recorded);
   // Outputs without a later reader may share memory with the next work.

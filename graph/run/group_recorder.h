@@ -34,8 +34,8 @@ class GroupRecorder {
     std::function<void(int node, bool fold)> ended;  // called after each node that was submitted separately
   };
 
-  /// For the group level of a stream. `capacity`: how many recordings to keep.
-  GroupRecorder(CheckedPipeline& pipeline, const LevelPlan& plan, size_t capacity);
+  /// For the group level of a stream, whose device can record.
+  GroupRecorder(CheckedPipeline& pipeline, const LevelPlan& plan, DeviceRuntime& device);
 
   /// Why this pipeline's groups are not recorded, or no longer; empty: they are.
   std::string why_not() const { return refused_.load(std::memory_order_acquire) ? why_not_ : ""; }
@@ -73,6 +73,7 @@ class GroupRecorder {
 
   CheckedPipeline& pipeline_;
   const LevelPlan& plan_;
+  DeviceRuntime& device_;
   RecordingPolicy policy_;
   std::string why_not_;  // set once, before refused_
   std::atomic<bool> refused_{false};

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "graph/contract/current_sample.h"
+#include "graph/contract/device.h"
 #include "graph/run/bind.h"
 
 namespace flowrun {
@@ -31,7 +32,13 @@ std::string current_sample() { return AtSample::here != nullptr ? AtSample::here
 
 StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats, StreamOptions options,
                      std::function<void(const Work&)> spawn)
-    : pipeline_(pipeline), plan_(plan), segment_(segment), stats_(stats), options_(std::move(options)), spawn_(std::move(spawn)) {
+    : pipeline_(pipeline),
+      device_(device_runtime(pipeline.run.device)),
+      plan_(plan),
+      segment_(segment),
+      stats_(stats),
+      options_(std::move(options)),
+      spawn_(std::move(spawn)) {
   for (int l = group_level; l < levels; ++l) finished_[l] = std::vector<std::atomic<int64_t>>(level(l).tasks.size());
   groups_.push_back(std::make_unique<GroupRecord>(level(group_level), pipeline_.nodes.size()));
   probe();

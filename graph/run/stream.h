@@ -35,6 +35,7 @@ struct StepTotals {
 };
 
 class GroupRecorder;
+class DeviceRuntime;
 class StreamRun;
 
 struct StreamOptions {
@@ -156,6 +157,7 @@ class StreamRun {
   }
 
   CheckedPipeline& pipeline_;
+  DeviceRuntime& device_;
   const Plan& plan_;
   Segment segment_;
   Stats& stats_;

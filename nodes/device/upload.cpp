@@ -68,6 +68,7 @@ struct Upload {
     if (port.mask) send_masks(*port.mask, *port.masks);
     copies.end({there, port.labels->labels_B, port.label_maps->maps_BHW, port.masks->visible_BK, port.masks->targets_BRM});
     const uint8_t* bytes = there.defined() ? there.const_data_ptr<uint8_t>() : in.pixels.data();
+    port.images->views = in.views;
     port.images->images_BCHW = kernels::normalised(bytes, in.images, in.height, in.width, scale_, shift_, device_);
   }
 

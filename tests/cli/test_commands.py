@@ -254,7 +254,7 @@ class Commands(support.Folder):
         err = self.flowrun("pipeline.json", status=2).stderr
         self.assertIn("error: run.device is cuda, but", err)
         err = self.flowrun("pipeline.json", "--set", "run.device=cpu", "--set", "run.precision=tf32", status=2).stderr
-        self.assertIn("error: run.precision is tf32, which only GPUs have", err)
+        self.assertIn("error: run.precision is tf32, which run.device cpu does not have; it has fp32, bf16", err)
 
     def test_wrong_words(self):
         self.write(support.data_pipeline())

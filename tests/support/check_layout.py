@@ -50,7 +50,7 @@ LIBRARIES = {
 }
 # Headers of C++ and of C, and of POSIX and Linux.
 STANDARD = re.compile(r"^[a-z_]+$")
-SYSTEM = ("sys/", "netinet/", "arpa/", "sanitizer/", "unistd.h", "fcntl.h", "dlfcn.h", "poll.h", "netdb.h", "immintrin.h", "emmintrin.h", "x86intrin.h")
+SYSTEM = ("sys/", "netinet/", "arpa/", "sanitizer/", "unistd.h", "fcntl.h", "dlfcn.h", "poll.h", "netdb.h", "sched.h", "immintrin.h", "emmintrin.h", "x86intrin.h")
 # Whole-library headers cost seconds in every file that includes them.
 WIDE = re.compile(r"^(torch/torch\.h|torch/extension\.h|ATen/ATen\.h|torch/nn)")
 # Names of files need not be UTF-8, for which nlohmann's dump() throws: these files write JSON safely. One for each ground

@@ -15,7 +15,7 @@ CheckedPipeline load(const std::string& text, const std::vector<std::string>& se
   load_plugins(value, /*trust=*/false, faults);
   CheckedPipeline pipeline = validate(value, faults);
   if (faults.empty()) {
-    device_runtime().resolve(pipeline.run);
+    resolve_device(pipeline.run);
     (void)resolved_json(pipeline);
   }
   return pipeline;

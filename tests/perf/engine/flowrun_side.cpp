@@ -102,7 +102,7 @@ double run(const std::string& nodes, int64_t messages, int threads) {
   const auto source = std::make_shared<::flowrun::Source>(::flowrun::Source{"perf", text});
   CheckedPipeline pipeline = validate(load_pipeline(source, {}, faults), faults);
   if (!faults.empty()) throw std::runtime_error(faults.render());
-  device_runtime().resolve(pipeline.run);
+  resolve_device(pipeline.run);
   Engine engine(pipeline, {.threads = threads});
   const auto begin = std::chrono::steady_clock::now();
   engine.run();

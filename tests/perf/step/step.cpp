@@ -64,6 +64,8 @@ std::vector<int64_t> taps_of(int64_t depth) {
   return taps;
 }
 
+DeviceRuntime& runtime_of(at::Device device) { return device_runtime(at::DeviceTypeName(device.type(), /*lower_case=*/true)); }
+
 class Step {
  public:
   Step(const Sizes& n, at::Device device)
@@ -156,7 +158,7 @@ class Step {
       loss_ = passes(true, [] {}).detach();
       homes_->settle();
     };
-    Recorded recorded = device_runtime().record(work, /*compare=*/false);
+    Recorded recorded = runtime_of(images_.device()).record(work, /*compare=*/false);
     if (recorded.recording == nullptr) throw std::runtime_error(recorded.why_not);
     recording_ = std::move(recorded.recording);
     optimizer_.zero_grad();
@@ -173,7 +175,7 @@ class Step {
   std::unique_ptr<Recording> recording_;
 };
 
-void wait_for_device() { device_runtime().leave(); }
+void wait_for_device(at::Device device) { runtime_of(device).leave(); }
 
 double peak_mib(at::Device device) {
   if (device.is_cuda()) {
@@ -191,13 +193,13 @@ void answer(Step& step, at::Device device, const std::string& line) {
   } else if (line == "parts") {
     std::vector<double> parts;
     auto last = Clock::now();
-    step.run(false, [&] { wait_for_device(), parts.push_back(milliseconds(last)), last = Clock::now(); });
+    step.run(false, [&] { wait_for_device(device), parts.push_back(milliseconds(last)), last = Clock::now(); });
     for (const double part : parts) std::printf("%.3f ", part);
     std::printf("\n");
   } else {
     const auto start = Clock::now();
     const Tensor loss = line == "played" ? step.play() : step.run(true, [] {});
-    wait_for_device();
+    wait_for_device(device);
     std::printf("%.3f ", milliseconds(start));
     std::printf("%.6f\n", loss.item<double>());
   }
@@ -211,9 +213,9 @@ void serve(int argc, char** argv) {
   for (int i = 0; i < 10; ++i) numbers[i] = std::atoll(argv[i + 3]);
   const Sizes n{numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], numbers[7], numbers[8], numbers[9]};
   run.intra_op = n.threads;
-  device_runtime().resolve(run);
-  device_runtime().enter(run);
-  const at::Device device = run.device == "cuda" ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+  resolve_device(run);
+  device_runtime(run.device).enter(run);
+  const at::Device device = at::Device(run.device);
   Step step(n, device);
   for (std::string line; std::getline(std::cin, line);) {
     answer(step, device, line);

@@ -56,7 +56,7 @@ ordered_json check(const PipelineArgs& args) {
 
 ordered_json expand(const PipelineArgs& args) {
   CheckedPipeline pipeline = load_checked(args);
-  device_runtime().resolve(pipeline.run);
+  resolve_device(pipeline.run);
   return resolved_json(pipeline);
 }
 

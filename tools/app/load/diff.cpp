@@ -17,7 +17,7 @@ struct Side {
   std::map<std::string, size_t> place;  // of nodes
 
   explicit Side(const PipelineArgs& args) : pipeline(load_checked(args)) {
-    device_runtime().resolve(pipeline.run);
+    resolve_device(pipeline.run);
     resolved = resolved_json(pipeline);
     for (size_t n = 0; n < pipeline.nodes.size(); ++n) place[pipeline.nodes[n].name] = n;
   }

@@ -22,7 +22,7 @@ const std::vector<DeviceFacts>& devices() {
       // units (64 fp32 operations a cycle), AMX (2048 bf16 operations a cycle); eight channels of DDR5-4800. Machine assumed:
       // one socket, 256 GB, 100 Gb/s.
       {"cpu", "a socket of 32 cores with AVX-512 and AMX", 256, 131, 4.1, 0, 307, 12.5, 12.5, 1, 32,
-       "computed from public properties of Intel Xeon 8462Y+"},
+       "computed from public properties of Intel Xeon 8462Y+", /*on_host=*/true},
   };
   return all;
 }

@@ -18,6 +18,7 @@ struct DeviceFacts {
   int per_machine;
   int cores;  // of a machine
   const char* source;
+  bool on_host = false;  // work of the device and of the data threads share the cores
 };
 
 const std::vector<DeviceFacts>& devices();

@@ -26,7 +26,7 @@ PlanArgs with_statistics(PlanArgs args) {
   const auto found = study_of_run(run, args.pipeline.trust);
   if (!found) throw PipelineError("error: " + run + " has no statistics to plan from: is the run over, and did it report three times?");
   // On a GPU the device's thread is not busy while the GPU is: only the rate of the whole run is known.
-  const bool on_cpu = found->device.starts_with("cpu");
+  const bool on_cpu = found->on_host;
   if (args.device_rate == 0) args.device_rate = on_cpu ? 1 / found->times->device : found->whole.rate();
   // Busy data threads: waiting for files occupies a thread, too.
   if (args.cores_ms == 0) args.cores_ms = 1e3 * (found->times->host_cpu + found->times->host_waiting);
@@ -35,7 +35,7 @@ PlanArgs with_statistics(PlanArgs args) {
 
 class Plan {
  public:
-  explicit Plan(const PlanArgs& args) : args_(args), device_(find_device(args.device)), facts_(args, args.device == "cpu" ? "fp32" : "bf16") {
+  explicit Plan(const PlanArgs& args) : args_(args), device_(find_device(args.device)), facts_(args, device_.on_host ? "fp32" : "bf16") {
     groups_ = facts_.grouping.size / facts_.grouping.group;
     refuse_world();
     per_machine_ = args.per_node > 0 ? args.per_node : device_.per_machine;
@@ -238,7 +238,7 @@ class Plan {
     }
     const double tokens =
         static_cast<double>(facts_.grouping.group) * (facts_.masks.groups[0].visible > 0 ? static_cast<double>(facts_.masks.groups[0].visible) : 196);
-    if (args_.device_rate == 0 && args_.device != "cpu" && tokens < 4096) {
+    if (args_.device_rate == 0 && !device_.on_host && tokens < 4096) {
       out.push_back(print("a group has about %.0f tokens of the student, too few to fill a GPU: such a utilisation is not reached", tokens));
     }
     for (const CheckedNode& node : facts_.pipeline.nodes) {

@@ -108,10 +108,10 @@ RepeatedRun::RepeatedRun(PastRun& past, RepeatOptions options) : past_(past), op
   const int source = past.pipeline.training_source;
   const std::vector<bool> marked = input_side(past.pipeline, source, /*on_device=*/true, wanted);
   pipeline_ = part_of(std::move(past.pipeline), source, marked);
-  pipeline_.run.device = "cpu";
+  pipeline_.run.device = host_device();
   pipeline_.run.precision = "fp32";
   pipeline_.run.max_bad = INT64_MAX;
-  device_runtime().resolve(pipeline_.run);
+  resolve_device(pipeline_.run);
   EngineOptions engine;
   engine.threads = options_.threads;
   engine.tap = options_.tap;

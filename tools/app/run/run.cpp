@@ -191,7 +191,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   const io::RunPaths paths(out);
   ordered_json stored;
   if (args.resume) adopt(pipeline.run, stored = stored_pipeline(paths));
-  device_runtime().resolve(pipeline.run);
+  resolve_device(pipeline.run);
   const ordered_json resolved = resolved_json(pipeline);
   if (args.resume) require_same(stored, resolved, /*places=*/!DataRecord::read(paths));
   if (ranks) require_same_on_all(resolved, *ranks);
@@ -282,7 +282,7 @@ int run(const RunArgs& args, Caller& caller) {
   CheckedPipeline pipeline = load_checked(args.pipeline);
   refuse_training_ranks(pipeline, args.world);
   launch.timeout = pipeline.run.rank_timeout;
-  device_runtime().share_machine(launch.local_rank, launch.local_world);
+  share_machine(launch.local_rank, launch.local_world);
   const std::unique_ptr<Ranks> ranks = join_ranks(launch);
   try {
     return run_rank(args, pipeline, ranks.get(), *opening, caller);

@@ -115,8 +115,8 @@ Footprint footprint_of(const Variant& variant) {
   Footprint out;
   try {
     CheckedPipeline pipeline = load_checked(variant.pipeline);
-    device_runtime().resolve(pipeline.run);
-    const bool on_host = pipeline.run.device == "cpu";
+    resolve_device(pipeline.run);
+    const bool on_host = device_runtime(pipeline.run.device).info().on_host;
     look_into(pipeline, [&](Engine& engine) { out = engine.footprint(); });
     if (!on_host) out.models = 0;
   } catch (const std::exception&) {
@@ -166,10 +166,10 @@ int run_beside(const Variant& variant, const fs::path& out, const SweepArgs& arg
 CheckedPipeline leader_of(Side first, const std::vector<bool>& marked) {
   const int source = first.pipeline.training_source;
   CheckedPipeline leader = part_of(std::move(first.pipeline), source, marked);
-  leader.run.device = "cpu";
+  leader.run.device = host_device();
   leader.run.precision = "fp32";
   if (leader.run.max_bad > 0) leader.run.max_bad = INT64_MAX;  // each variant counts separately
-  device_runtime().resolve(leader.run);
+  resolve_device(leader.run);
   return leader;
 }
 

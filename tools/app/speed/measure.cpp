@@ -47,7 +47,7 @@ Reading read(const Engine& engine, const StepContext& context) {
           .delayed = delayed_seconds(),
           .images = context.images,
           .step = context.step,
-          .synchronisations = device_runtime().synchronisations(),
+          .synchronisations = device_runtime(engine.info().device).synchronisations(),
           .nodes = engine.stats_json()["nodes"]};
 }
 

@@ -63,9 +63,9 @@ ordered_json profile_input(const ProfileArgs& args, CheckedPipeline all, const S
   const int source = choose_source(all, args.source);
   const std::vector<bool> keep = input_side(all, source, args.upload);
   CheckedPipeline input = part_of(std::move(all), source, keep);
-  input.run.device = "cpu";
+  input.run.device = host_device();
   input.run.precision = "fp32";
-  device_runtime().resolve(input.run);
+  resolve_device(input.run);
   say(print("measuring for %g s", args.seconds));
   const Measurement m = measure(std::move(input), {.threads = args.threads,
                                                    .seconds = args.seconds,
@@ -112,7 +112,7 @@ ordered_json whole_result(const StudyResult& study) {
   out["data_threads_busy"] = study.data_busy();
   out["delayed_share"] = m.delayed / (m.seconds * study.cores);
   out["peak_mib"] = m.peak_mib;
-  if (study.device.starts_with("cuda")) out["waits_for_gpu_per_step"] = static_cast<double>(m.synchronisations) / static_cast<double>(m.steps);
+  if (!study.on_host) out["waits_for_gpu_per_step"] = static_cast<double>(m.synchronisations) / static_cast<double>(m.steps);
   if (m.played + m.submitted > 0) out["groups"] = {{"played", m.played}, {"submitted", m.submitted}};
   out["bound_by"] = study.bound();
   out["verdict"] = study.verdict();

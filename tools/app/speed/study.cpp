@@ -53,13 +53,13 @@ std::vector<std::string> last_host_nodes(const CheckedPipeline& pipeline) {
 
 Measurement Study::measure_whole(const MeasureOptions& options) const {
   CheckedPipeline pipeline = training_side(load_());
-  device_runtime().resolve(pipeline.run);
+  resolve_device(pipeline.run);
   return measure(std::move(pipeline), options);
 }
 
 Comparison Study::compare_slowed(const MeasureOptions& options, double host, double device) const {
   CheckedPipeline pipeline = training_side(load_());
-  device_runtime().resolve(pipeline.run);
+  resolve_device(pipeline.run);
   return compare(std::move(pipeline), options, host, device);
 }
 
@@ -71,9 +71,10 @@ Measurement Study::measure_device(MeasureOptions options) const {
 StudyResult Study::run() const {
   StudyResult out{};
   CheckedPipeline pipeline = training_side(load_());
-  device_runtime().resolve(pipeline.run);
+  resolve_device(pipeline.run);
   out.cores = available_cores();
   out.device = pipeline.run.device + " " + pipeline.run.precision;
+  out.on_host = device_runtime(pipeline.run.device).info().on_host;
   out.intra_op = pipeline.run.intra_op;
   const bool halves =
       options_.halves && std::any_of(pipeline.nodes.begin(), pipeline.nodes.end(), [](const CheckedNode& n) { return !n.uses.empty(); });
@@ -88,8 +89,8 @@ StudyResult Study::run() const {
   const int source = all.training_source;
   const std::vector<bool> keep = input_side(all, source, false);
   CheckedPipeline input = part_of(std::move(all), source, keep);
-  input.run.device = "cpu";
-  device_runtime().resolve(input.run);
+  input.run.device = host_device();
+  resolve_device(input.run);
   out.input = measure(std::move(input), {.threads = out.whole.threads, .seconds = half_seconds});
   options_.say(print("measuring the device side for %g s", half_seconds));
   out.device_side = measure_device({.threads = out.whole.threads, .seconds = half_seconds});
@@ -99,7 +100,7 @@ StudyResult Study::run() const {
 
 double Study::measure_contention(const StudyResult& found, double seconds) const {
   const ServiceTimes times = found.forecaster().times();
-  if (!found.device.starts_with("cpu") || times.host_nodes <= 0) return 0;
+  if (!found.on_host || times.host_nodes <= 0) return 0;
   // Data nodes that take half as long as the device in all: the device still sets the pace.
   const double factor = 1 + times.device / (2 * times.host_nodes);
   const bool device_leads = (times.host_cpu + times.host_waiting + times.device / 2) / found.whole.threads < times.device;
@@ -122,6 +123,7 @@ std::optional<StudyResult> study_of_run(const std::filesystem::path& run, bool t
   StudyResult out{};
   out.cores = stats["cores"];
   out.device = pipeline.run.device + " " + pipeline.run.precision;
+  out.on_host = device_runtime(pipeline.run.device).info().on_host;
   out.intra_op = pipeline.run.intra_op;
   Measurement& whole = out.whole;
   whole.threads = stats["threads"];
@@ -156,7 +158,7 @@ std::optional<StudyResult> study_of_run(const std::filesystem::path& run, bool t
   // On the CPU the device's thread uses at least one core; the rest belongs to the host, as far as that was busy.
   const double host = whole.sum(false, &NodeTimes::busy) / images, cpu = whole.cpu_seconds / images;
   out.times->device = whole.sum(true, &NodeTimes::busy) / images;
-  out.times->host_cpu = out.times->host_nodes = std::clamp(cpu - (pipeline.run.device == "cpu" ? out.times->device : 0), 0.0, host);
+  out.times->host_cpu = out.times->host_nodes = std::clamp(cpu - (out.on_host ? out.times->device : 0), 0.0, host);
   out.times->host_waiting = host - out.times->host_cpu;
   out.times->device_cpu = cpu - out.times->host_cpu;
   return out;
@@ -197,7 +199,7 @@ std::string StudyResult::bound() const {
     if (whole.waiting_for_storage() > 0.3) return "storage";
     return parked_share() > 0.3 ? "order" : "data threads";
   }
-  if (device.starts_with("cpu") && device_busy() > 0.85 && data_busy() > 0.85) return "cores";
+  if (on_host && device_busy() > 0.85 && data_busy() > 0.85) return "cores";
   return device_busy() > 0.6 ? "device" : "order";
 }
 

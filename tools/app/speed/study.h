@@ -25,7 +25,8 @@ struct StudyResult {
   Measurement whole;
   std::optional<Measurement> input, device_side;
   double cores;
-  std::string device;
+  std::string device;    // kind and precision
+  bool on_host = false;  // the device's work uses the cores of the host
   int64_t intra_op;
   std::optional<ServiceTimes> times;  // of a run that is over; else from the halves
   double contention = 0;              // see ServiceTimes

@@ -5,7 +5,8 @@
 namespace flowrun {
 
 at::Device torch_device(const RunInfo& run) {
-  return run.device == "cuda" ? at::Device(at::kCUDA, static_cast<at::DeviceIndex>(gpu_of_rank().load())) : at::Device(at::kCPU);
+  const at::Device device(run.device);
+  return device.is_cpu() ? device : at::Device(device.type(), static_cast<at::DeviceIndex>(gpu_of_rank().load()));
 }
 
 }  // namespace flowrun

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "graph/contract/deadline.h"
+#include "graph/contract/device.h"
 #include "nodes/lib/host/device/cuda_module.h"
 #include "nodes/lib/tensor/ranks/group.h"
 #include "nodes/lib/tensor/ranks/pulse.h"
@@ -95,7 +96,7 @@ class Group final : public TensorRanks {
     open_store();
     asking_ = another_connection();
     pulse_.emplace(another_connection(), launch);
-    control_ = group("control", "cpu");
+    control_ = group("control", /*on_gpu=*/false);
     std::vector<int64_t> all = {1};
     sum(all, "meeting the others");
   }
@@ -179,8 +180,8 @@ class Group final : public TensorRanks {
   }
 
   c10::intrusive_ptr<c10d::ProcessGroup> gradient_group(const std::string& device) override {
-    if (!gradients_) gradients_ = group("gradients", device);
-    exchanges_on_gpu_ = device == "cuda";
+    exchanges_on_gpu_ = !device_runtime(device).info().on_host;
+    if (!gradients_) gradients_ = group("gradients", exchanges_on_gpu_);
     return gradients_;
   }
 
@@ -224,11 +225,11 @@ class Group final : public TensorRanks {
     return *made;
   }
 
-  c10::intrusive_ptr<c10d::ProcessGroup> group(const char* name, const std::string& device) {
+  c10::intrusive_ptr<c10d::ProcessGroup> group(const char* name, bool on_gpu) {
     try {
       const auto store = c10::make_intrusive<c10d::PrefixStore>(name, store_);
       auto out = c10::make_intrusive<c10d::ProcessGroup>(store, launch().rank, launch().world);
-      if (device == "cuda") {
+      if (on_gpu) {
         add_nccl(*out, store);
         return out;
       }

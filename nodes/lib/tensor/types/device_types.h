@@ -11,13 +11,17 @@
 
 namespace flowrun {
 
-/// Normalised images, B C H W float.
+/// Normalised images, B C H W float. Of pictures with several views B counts the views, those of a picture side by side.
 struct DeviceImages {
   static constexpr const char* type_name = "image tensor";
   Tensor images_BCHW;
+  int64_t views = 1;
   void release() { images_BCHW.reset(); }
   std::string shape() const { return recording::shape(images_BCHW); }
-  void refill(const DeviceImages& from) { recording::refill(images_BCHW, from.images_BCHW); }
+  void refill(const DeviceImages& from) {
+    recording::refill(images_BCHW, from.images_BCHW);
+    views = from.views;
+  }
   static void plan(const PlannedGroup& group, Planned& out) {
     out = Planned::of({group.images, 3, group.side, group.side}, "float32", 4);
     out.side = group.side;

@@ -464,12 +464,12 @@ struct Watch final : DeviceRuntime {
 TEST(DeviceThread, IsNoDataThread) {
   static Watch watch;
   static DeviceRuntime plain;
-  register_device_runtime(watch);
+  register_device(watch);
   std::set<std::thread::id> steps;
   EngineOptions options = threads(2, 3);
   options.on_step = [&](const StepContext&) { steps.insert(std::this_thread::get_id()); };
   const ToyRun run = run_toy(training, options);
-  register_device_runtime(plain);
+  register_device(plain);
   EXPECT_EQ(run.error, "");
   EXPECT_EQ(steps, watch.device);
   EXPECT_EQ(watch.device.size(), 1u);
