@@ -27,7 +27,8 @@ struct VitModel {
     double mlp_ratio = 4;
     bool class_token = true;
     std::string init = "ijepa", positions = "sincos";
-    double layer_scale = 0, drop_path = 0;
+    double layer_scale = 0, drop_path = 0, position_offset = 0.1;
+    std::vector<int64_t> sizes;
     void describe(auto& param) {
       param("arch", arch, archs(), "Depth, width and heads: ti 12/192/3, s 12/384/6, b 12/768/12, l 24/1024/16, h 32/1280/16.");
       param("image", image, Range{1, 16384}, "Side of the square input, pixels.");
@@ -39,6 +40,9 @@ struct VitModel {
       param("class_token", class_token, "Whether there is a class token.");
       param("registers", registers, Range{0, 64}, "Register tokens.");
       param("positions", positions, position_choices(), "sincos: a fixed sine-cosine table. learned: a table that is trained.");
+      param("sizes", sizes, Range{1, 16384},
+            "Other sides of the input that are accepted, pixels, as small crops have them; the positions are resampled for these (bicubic).");
+      param("position_offset", position_offset, Range{0, 1}, "Added to the grid when positions are resampled: 0.1 in DINO and DINOv2.");
       param("layer_scale", layer_scale, Range{0, 1}, "Initial value of learned gains behind attention and MLP (DINOv2: 1e-5); 0: none.");
       param("drop_path", drop_path, Range{0, 0.9},
             "Chance that attention or MLP of the last block is left out for an image while training; earlier blocks less, linearly from 0.");
@@ -57,12 +61,16 @@ struct VitModel {
       if (heads > 0) config.heads = heads;
       config.mlp_ratio = mlp_ratio, config.class_token = class_token, config.registers = registers;
       config.learned_positions = positions == "learned", config.layer_scale = layer_scale, config.drop_path = drop_path;
+      config.sizes = sizes, config.position_offset = position_offset;
       return config;
     }
     std::optional<ParamFault> check() const {
       const model::VitConfig c = config();
       const auto n = [](int64_t value) { return std::to_string(value); };
       if (c.image % c.patch != 0) return ParamFault{"patch", "patches of " + n(c.patch) + " pixels don't tile an image of " + n(c.image)};
+      for (const int64_t side : c.sizes) {
+        if (side % c.patch != 0) return ParamFault{"sizes", "patches of " + n(c.patch) + " pixels don't tile an image of " + n(side)};
+      }
       if (c.width % 4 != 0) return ParamFault{"width", "width must be a multiple of 4 (the position table has four parts), not " + n(c.width)};
       if (c.width % c.heads != 0) return ParamFault{"heads", n(c.heads) + " heads don't divide a width of " + n(c.width)};
       return {};

@@ -5,6 +5,8 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/upsample_bicubic2d.h>
+#include <algorithm>
 #include <stdexcept>
 
 #include "nodes/lib/tensor/device/weight_casts.h"
@@ -24,6 +26,11 @@ void check(const VitConfig& config) {
     throw std::invalid_argument("a ViT cannot have " + std::to_string(config.registers) + " registers and " + std::to_string(config.channels) +
                                 " channels");
   }
+  for (const int64_t side : config.sizes) {
+    if (side < config.patch || side % config.patch != 0) {
+      throw std::invalid_argument("patches of " + std::to_string(config.patch) + " pixels do not tile an image of " + std::to_string(side));
+    }
+  }
 }
 
 }  // namespace
@@ -40,6 +47,15 @@ VitConfig vit_arch(std::string_view name) {
   if (name == "l") return set(24, 1024, 16);
   if (name == "h") return set(32, 1280, 16);
   throw std::invalid_argument("unknown ViT \"" + std::string(name) + "\": ti, s, b, l or h");
+}
+
+Tensor resampled_positions(const Tensor& table_ND, int64_t from, int64_t to, double offset) {
+  if (from == to) return table_ND;
+  const Tensor map_1DHW = table_ND.reshape({1, from, from, -1}).permute({0, 3, 1, 2});
+  std::optional<double> scale;
+  if (offset != 0) scale = (static_cast<double>(to) + offset) / static_cast<double>(from);
+  const Tensor there = at::upsample_bicubic2d(map_1DHW, {to, to}, /*align_corners=*/false, scale, scale);
+  return there.permute({0, 2, 3, 1}).reshape({to * to, -1});
 }
 
 Tensor draw_drop_path(const VitConfig& config, Rng rng, int64_t images) {
@@ -109,15 +125,25 @@ Vit::Tokens Vit::encode(const Tensor& images_BCHW, const Seen& seen, const Optio
   return seen.visible_BK.defined() ? encode_visible(images_BCHW, seen.visible_BK, options) : features(images_BCHW, options);
 }
 
+int64_t Vit::grid_of(const Tensor& images_BCHW) const {
+  const int64_t channels = config_.channels, side = images_BCHW.dim() == 4 ? images_BCHW.size(3) : 0;
+  const auto& sizes = config_.sizes;
+  const bool accepted = side == config_.image || std::find(sizes.begin(), sizes.end(), side) != sizes.end();
+  if (!accepted || images_BCHW.size(1) != channels || images_BCHW.size(2) != side) {
+    std::string sides = std::to_string(config_.image);
+    for (const int64_t other : sizes) sides += " or " + std::to_string(other);
+    throw std::invalid_argument("the encoder takes images [B, " + std::to_string(channels) + ", side, side] with a side of " + sides);
+  }
+  return side / config_.patch;
+}
+
+Tensor Vit::positions_of(int64_t grid) const { return resampled_positions(positions_ND(), config_.grid(), grid, config_.position_offset); }
+
 Tensor Vit::positions_ND() const { return config_.learned_positions ? parameters_[positions_].select(0, 0) : table_ND_; }
 
 /// [B, C, H, W] -> [B, K, F] at `index` [B, K], or [B, N, F]: the values of a patch in the order of the convolution's weight.
 Tensor Vit::patchify(const Tensor& images_BCHW, const Tensor& index) const {
-  const int64_t channels = config_.channels, side = config_.image, grid = config_.grid(), patch = config_.patch;
-  if (images_BCHW.dim() != 4 || images_BCHW.size(1) != channels || images_BCHW.size(2) != side || images_BCHW.size(3) != side) {
-    throw std::invalid_argument("the encoder takes images [B, " + std::to_string(channels) + ", " + std::to_string(side) + ", " +
-                                std::to_string(side) + "]");
-  }
+  const int64_t channels = config_.channels, grid = grid_of(images_BCHW), patch = config_.patch;
   const bool needs_gradient = at::GradMode::is_enabled() && images_BCHW.requires_grad();
   if (!needs_gradient) return kernels::patch_rows(images_BCHW, patch, index);
   const Tensor all_BNF =
@@ -167,7 +193,7 @@ Vit::Tokens Vit::run_blocks(Tensor x_BSD, const Options& options) const {
 
 Vit::Tokens Vit::encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK, const Options& options) const {
   // Gathering pixels before the projection: hidden patches cost nothing.
-  const Tensor positions_BKD = table_rows(positions_ND(), visible_BK);  // checks the indices, too
+  const Tensor positions_BKD = table_rows(positions_of(grid_of(images_BCHW)), visible_BK);  // checks the indices, too
   const int64_t images = images_BCHW.size(0), masks = visible_BK.size(0);
   if (images == 0 || masks % images != 0) {
     throw std::invalid_argument("indices of " + std::to_string(masks) + " masks for " + std::to_string(images) + " images");
@@ -178,7 +204,8 @@ Vit::Tokens Vit::encode_visible(const Tensor& images_BCHW, const Tensor& visible
 
 std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last) const {
   std::vector<Tensor> taps;
-  kernels::Stream stream{.x = sequence(patchify(images_BCHW, {}), positions_ND())};
+  const int64_t grid = grid_of(images_BCHW);
+  kernels::Stream stream{.x = sequence(patchify(images_BCHW, {}), positions_of(grid))};
   int64_t done = 0;
   for (const int64_t block : blocks) {
     if (block <= done || block > config_.depth) {
@@ -191,13 +218,13 @@ std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int
     options.tapped = &tapped, options.tap = tap;
     blocks_->run(parameters_, done++, stream, options);
     if (norm_last && block == config_.depth) tapped = norm({.x = tapped});
-    taps.push_back(tapped.narrow(1, config_.prefix(), config_.patches()));
+    taps.push_back(tapped.narrow(1, config_.prefix(), grid * grid));
   }
   return taps;
 }
 
 Vit::Tokens Vit::features(const Tensor& images_BCHW, const Options& options) const {
-  return run_blocks(sequence(patchify(images_BCHW, {}), positions_ND()), options);
+  return run_blocks(sequence(patchify(images_BCHW, {}), positions_of(grid_of(images_BCHW))), options);
 }
 
 std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit) {

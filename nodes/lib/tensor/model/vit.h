@@ -27,6 +27,8 @@ struct VitConfig {
   bool learned_positions = false;  ///< a table that is trained, in place of the sine-cosine one
   double layer_scale = 0;          ///< initial value of the gains after the sub-blocks; 0: none
   double drop_path = 0;            ///< chance that a branch of the last block is left out, rising linearly from 0 at the first
+  std::vector<int64_t> sizes;      ///< other sides of square inputs that are accepted, pixels; positions are resampled for them
+  double position_offset = 0.1;    ///< of that resampling; see resampled_positions()
   int64_t lora_rank = 0;           ///< of what is added to the attention's weights; 0: none
   double lora_alpha = 16;
 
@@ -39,6 +41,10 @@ struct VitConfig {
 /// Depth, width and heads of "ti" (12, 192, 3), "s" (12, 384, 6), "b" (12, 768, 12), "l" (24, 1024, 16) or "h" (32, 1280,
 /// 16). Throws std::invalid_argument that lists them.
 VitConfig vit_arch(std::string_view name);
+
+/// A table of positions [from * from, D] on a grid of `to` x `to`: bicubic (A = -0.75, half-pixel centres, no antialiasing). With an
+/// offset the scale is (to + offset) / from, as DINO and DINOv2 have it with 0.1. Gradients pass through.
+Tensor resampled_positions(const Tensor& table_ND, int64_t from, int64_t to, double offset);
 
 /// Stochastic depth of one pass (Huang et al. 2016): [2 depth, B], 0 where a branch of a sample is left out, else one
 /// over the chance of staying. Row 2 b is block b's attention, row 2 b + 1 its MLP. Host, float32; undefined when
@@ -87,6 +93,9 @@ class Vit final : public Encoder {
 
  private:
   Tensor patchify(const Tensor& images_BCHW, const Tensor& index) const;
+  /// Patches per side of these images; throws std::invalid_argument for a side that is not accepted.
+  int64_t grid_of(const Tensor& images_BCHW) const;
+  Tensor positions_of(int64_t grid) const;
   Tensor sequence(const Tensor& patch_BKF, const Tensor& position_KD) const;
   Tokens run_blocks(Tensor x_BSD, const Options& options) const;
   Tensor norm(kernels::Stream stream) const;
