@@ -23,6 +23,11 @@ const Choices& scalings() {
   return choices;
 }
 
+const Choices& clips() {
+  static const Choices choices = {"all", "model", "parameter"};
+  return choices;
+}
+
 Shape shape(const std::string& name) { return name == "cosine" ? Shape::cosine : name == "linear" ? Shape::linear : Shape::constant; }
 
 std::string text(double value) {
@@ -42,7 +47,9 @@ void LearnerParams::describe(ParamVisitor& param, const LearnerWords& words, con
   param("weight_decay_final", weight_decay_final, Range{-1}, "Reached at the last step; -1: constant.");
   param("weight_decay_schedule", weight_decay_schedule, schedules(), "How the weight decay gets to its final value.");
   own();
-  param("clip", clip, not_negative, "Largest norm of all gradients together; 0: no clipping.");
+  param("clip", clip, not_negative, "Largest norm of the gradients; 0: no clipping.");
+  param("clip_over", clip_over, clips(), "Whose norm clip bounds: that of all gradients together, of each model's, or of each parameter's (DINO).");
+  param("freeze", freeze, "Parameters that rest in the first epochs: no step, no decay, no moments.");
   param("stretch", stretch, Range{0.1, 10}, "Length of the schedules over the length of the run.");
   param("lr_scaling", lr_scaling, scalings(), "How learning rates follow the batch size.");
   param("reference_batch", reference_batch, Range{1}, "The batch for which lr is given, when it is scaled.");
@@ -71,6 +78,7 @@ void Learner::open(const OpenContext& context, const LearnerParams& params, std:
     params.models[m].parameters().set_trainable();
   }
   open_optimizer(context, std::move(rule), everything_decays);
+  open_freeze(context.run);
   auto [names, values] = trained();
   if (context.run.records) homes_.emplace(values);
   exchange_ = ranks::gradient_exchange(context.run, std::move(values), std::move(names));
@@ -125,6 +133,27 @@ std::vector<double> Learner::rate_factors(size_t model) const {
   return layer_decay_factors(params_->models[model].parameters(), params_->layer_decay);
 }
 
+void Learner::open_freeze(const RunInfo& run) {
+  const Freeze& freeze = params_->freeze;
+  frozen_steps_ = static_cast<int64_t>(freeze.epochs * static_cast<double>(run.steps_per_epoch));
+  std::vector<bool> found(freeze.match.size());
+  for (size_t m = 0; m < params_->models.size(); ++m) {
+    std::vector<bool> rests;
+    for (const model::Parameter& parameter : params_->models[m].parameters()) {
+      const std::string name = params_->models.names[m] + "." + parameter.name;
+      rests.push_back(false);
+      for (size_t i = 0; i < freeze.match.size(); ++i) {
+        if (name.find(freeze.match[i]) == std::string::npos) continue;
+        rests.back() = true, found[i] = true;
+      }
+    }
+    optimizer_->let_rest(params_->models.names[m], std::move(rests));
+  }
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (!found[i]) throw NodeError("freeze.match \"" + freeze.match[i] + "\" is in the name of no parameter of " + join(params_->models.names));
+  }
+}
+
 void Learner::backward(const Tensor& loss, const FoldContext& context) {
   // On the GPU a look at the value would wait for it; report.metrics looks when it reports.
   if (!homes_ && loss.is_cpu() && !std::isfinite(loss.item<double>())) {
@@ -139,7 +168,7 @@ void Learner::step(StepContext& context) {
   const int64_t schedule_step = context.run.schedule_step(context.step);
   const double lr = lr_.at(schedule_step, length_);
   clip(context);
-  optimizer_->step(lr, weight_decay_.at(schedule_step, length_));
+  optimizer_->step(lr, weight_decay_.at(schedule_step, length_), /*resting=*/schedule_step <= frozen_steps_);
   optimizer_->zero_grad();
   if (homes_) homes_->clear();
   if (shards_) shards_->forget(), shards_->share(context.run);
@@ -151,10 +180,14 @@ void Learner::clip(StepContext& context) const {
   const bool report = !params_->norm_every.empty() && Period::parse(params_->norm_every)->due(context.step, context.run);
   if (params_->clip == 0 && !report) return;
   const at::NoGradGuard no_grad;
-  const std::vector<Tensor> all = gradients();
-  const Tensor norm = at::stack(at::_foreach_norm(all, 2)).norm();
-  if (report) context.report("grad_norm", norm.item<double>());
-  if (params_->clip > 0) at::_foreach_mul_(all, norm.add(1e-6).reciprocal().mul(params_->clip).clamp_max(1.0));
+  std::vector<Tensor> norms;
+  for (const std::vector<Tensor>& together : gradients()) {
+    if (together.empty()) continue;
+    const Tensor norm = at::stack(at::_foreach_norm(together, 2)).norm();
+    if (params_->clip > 0) at::_foreach_mul_(together, norm.add(1e-6).reciprocal().mul(params_->clip).clamp_max(1.0));
+    norms.push_back(norm);
+  }
+  if (report) context.report("grad_norm", (norms.size() == 1 ? norms[0] : at::stack(norms).norm()).item<double>());
 }
 
 State Learner::save() const { return to_state(shards_ ? shards_->gathered() : optimizer_->state()); }
@@ -177,12 +210,16 @@ std::pair<std::vector<std::string>, std::vector<Tensor>> Learner::trained() cons
   return {names, values};
 }
 
-std::vector<Tensor> Learner::gradients() const {
-  std::vector<Tensor> out;
+/// The gradients that clip bounds together, list by list.
+std::vector<std::vector<Tensor>> Learner::gradients() const {
+  std::vector<std::vector<Tensor>> out(1);
   for (size_t m = 0; m < params_->models.size(); ++m) {
     for (const model::Parameter& parameter : params_->models[m].parameters()) {
-      if (parameter.value.grad().defined()) out.push_back(parameter.value.grad());
+      if (!parameter.value.grad().defined()) continue;
+      if (params_->clip_over == "parameter" && !out.back().empty()) out.emplace_back();
+      out.back().push_back(parameter.value.grad());
     }
+    if (params_->clip_over == "model") out.emplace_back();
   }
   return out;
 }

@@ -35,11 +35,22 @@ struct LearnerWords {
   const char* weight_decay;
 };
 
+/// Parameters that do not learn in the first epochs: the last layer of DINO's head.
+struct Freeze {
+  std::vector<std::string> match;
+  double epochs = 0;
+  void describe(auto& param) {
+    param("match", match, "Parts of names, MODEL.PARAMETER: \"head.last_layer\". Parameters whose names contain one of them rest.");
+    param("epochs", epochs, not_negative, "For how long, from the beginning of the run.");
+  }
+};
+
 /// The parameters that all optimizers share. A node's Params derive from it, set defaults in their constructor and add their own.
 struct LearnerParams {
   Ref<model::Module> models;
   LearningRate lr;
-  std::string schedule = "cosine", lr_scaling = "none", weight_decay_schedule = "cosine", norm_every;
+  std::string schedule = "cosine", lr_scaling = "none", weight_decay_schedule = "cosine", clip_over = "all", norm_every;
+  Freeze freeze;
   double warmup_epochs = -1, weight_decay = 0, weight_decay_final = -1, clip = 0, stretch = 1, reference_batch = 256, layer_decay = 1;
   std::vector<double> lr_multipliers;
   bool shard = false, decay_tokens = true;
@@ -74,14 +85,16 @@ class Learner {
   void open_schedules(const OpenContext& context);
   void open_optimizer(const OpenContext& context, std::shared_ptr<const Rule> rule, bool everything_decays);
   std::vector<double> rate_factors(size_t model) const;
+  void open_freeze(const RunInfo& run);
   std::pair<std::vector<std::string>, std::vector<Tensor>> trained() const;
-  std::vector<Tensor> gradients() const;
+  std::vector<std::vector<Tensor>> gradients() const;
   void clip(StepContext& context) const;
 
   const LearnerParams* params_ = nullptr;
   Length length_;
   Warmup lr_;
   Ramp weight_decay_;
+  int64_t frozen_steps_ = 0;  // from the first one
   std::optional<Optimizer> optimizer_;
   std::optional<Shards> shards_;
   std::optional<GradientHomes> homes_;  // where work is recorded

@@ -46,13 +46,24 @@ void Optimizer::add(std::string prefix, model::Parameters& parameters, double lr
     if (group.prefix == prefix) throw std::invalid_argument("two models named \"" + prefix + "\" in one optimizer");
   }
   if (kept.empty()) kept.assign(parameters.size(), true);
-  Group group{std::move(prefix), &parameters, std::vector<States>(parameters.size(), States(rule_->slots().size())), std::move(kept), {}};
+  Group group{std::move(prefix),
+              &parameters,
+              std::vector<States>(parameters.size(), States(rule_->slots().size())),
+              std::move(kept),
+              std::vector<bool>(parameters.size()),
+              {}};
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (!group.kept.at(i)) continue;
     const double factor = lr_multiplier * (factors.empty() ? 1.0 : factors.at(i));
     group.buckets[{decays(parameters.at(i)), factor}].push_back(i);
   }
   groups_.push_back(std::move(group));
+}
+
+void Optimizer::let_rest(const std::string& prefix, std::vector<bool> which) {
+  const auto group = std::find_if(groups_.begin(), groups_.end(), [&](const Group& one) { return one.prefix == prefix; });
+  if (group == groups_.end()) throw std::out_of_range("no model \"" + prefix + "\" in this optimizer");
+  group->rests = std::move(which);
 }
 
 void Optimizer::make_states(const Tensor& value, States& states) const {
@@ -62,13 +73,13 @@ void Optimizer::make_states(const Tensor& value, States& states) const {
   }
 }
 
-void Optimizer::step_bucket(Group& group, const std::vector<size_t>& members, double lr, double weight_decay) {
+void Optimizer::step_bucket(Group& group, const std::vector<size_t>& members, double lr, double weight_decay, bool resting) {
   Bucket bucket;
   bucket.states.resize(rule_->slots().size());
   for (const size_t i : members) {
     const Tensor& value = group.parameters->at(i).value;
     const Tensor& gradient = value.grad();
-    if (!gradient.defined()) continue;
+    if (!gradient.defined() || (resting && group.rests[i])) continue;
     make_states(value, group.states[i]);
     bucket.values.push_back(value);
     bucket.gradients.push_back(gradient);
@@ -80,10 +91,10 @@ void Optimizer::step_bucket(Group& group, const std::vector<size_t>& members, do
   for (const Tensor& value : bucket.values) value.unsafeGetTensorImpl()->bump_version();
 }
 
-void Optimizer::step(double lr, double weight_decay) {
+void Optimizer::step(double lr, double weight_decay, bool resting) {
   const at::NoGradGuard no_grad;
   for (auto& group : groups_) {
-    for (const auto& [kind, members] : group.buckets) step_bucket(group, members, lr * kind.second, kind.first ? weight_decay : 0.0);
+    for (const auto& [kind, members] : group.buckets) step_bucket(group, members, lr * kind.second, kind.first ? weight_decay : 0.0, resting);
   }
 }
 

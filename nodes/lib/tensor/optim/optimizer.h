@@ -41,8 +41,12 @@ class Optimizer {
   void add(std::string prefix, model::Parameters& parameters, double lr_multiplier = 1.0, const std::vector<double>& factors = {},
            std::vector<bool> kept = {});
 
+  /// Parameters of the list that rest while step() is called with `resting`: no step, no decay, no state. Throws std::out_of_range for
+  /// an unknown prefix.
+  void let_rest(const std::string& prefix, std::vector<bool> which);
+
   /// One update from the gradients that are there; they stay. `weight_decay` goes to decayed parameters.
-  void step(double lr, double weight_decay);
+  void step(double lr, double weight_decay, bool resting = false);
   void zero_grad();
 
   /// Everything a checkpoint needs: "prefix.name.slot" for each slot of the rule, of the parameters updated at least once. Shares
@@ -60,13 +64,13 @@ class Optimizer {
     std::string prefix;
     model::Parameters* parameters;
     std::vector<States> states;  // one per parameter
-    std::vector<bool> kept;
+    std::vector<bool> kept, rests;
     // Parameters that one call updates: those of one (decayed, learning-rate factor).
     std::map<std::pair<bool, double>, std::vector<size_t>> buckets;
   };
   bool decays(const model::Parameter& parameter) const;
   void make_states(const Tensor& value, States& states) const;
-  void step_bucket(Group& group, const std::vector<size_t>& members, double lr, double weight_decay);
+  void step_bucket(Group& group, const std::vector<size_t>& members, double lr, double weight_decay, bool resting);
   /// False: the slot has another name or the value another shape.
   bool restore_slot(const Tensor& parameter, States& states, std::string_view slot, const Tensor& value) const;
 
