@@ -28,7 +28,9 @@ ordered_json value_schema(const ParamDoc& param) {
   if (param.kind == "number") return number_schema("number", param.range);
   if (param.kind == "list of integers") return {{"type", "array"}, {"items", number_schema("integer", param.range)}};
   if (param.kind == "list of numbers") return {{"type", "array"}, {"items", number_schema("number", param.range)}};
-  if (param.kind == "list of strings" || param.kind == "models") return {{"type", "array"}, {"items", {{"type", "string"}}}};
+  const ordered_json strings = {{"type", "array"}, {"items", {{"type", "string"}}}};
+  if (param.kind == "list of strings") return strings;
+  if (param.kind == "models") return {{"anyOf", {{{"type", "string"}}, strings}}};
   if (param.kind == "object") return object_schema(param.members);
   if (param.kind == "number or object") return {{"anyOf", {number_schema("number", param.range), object_schema(param.members)}}};
   return {{"type", "string"}};

@@ -23,13 +23,19 @@ State read_state(const std::filesystem::path& path) {
   return state;
 }
 
-/// Parameters that a type has had since the pipeline was stored stand at their defaults in it.
+/// Parameters that a type has had since the pipeline was stored stand at their defaults in it; a model where a list of them stands now
+/// is a list of one.
 void add_defaults(nlohmann::ordered_json& object, const std::vector<ParamDoc>& params) {
   for (const ParamDoc& param : params) {
-    if (!param.members.empty()) {
+    const auto stored = object.find(param.name);
+    if (!param.members.empty() && param.initial.empty()) {
       add_defaults(object[param.name], param.members);
-    } else if (!object.contains(param.name) && !param.initial.empty()) {
-      object[param.name] = nlohmann::ordered_json::parse(param.initial, nullptr, /*allow_exceptions=*/false);
+    } else if (stored == object.end()) {
+      if (!param.initial.empty()) object[param.name] = nlohmann::ordered_json::parse(param.initial, nullptr, /*allow_exceptions=*/false);
+    } else if (!param.members.empty() && stored->is_object()) {  // a number or an object
+      add_defaults(*stored, param.members);
+    } else if (param.kind == "models" && stored->is_string()) {
+      *stored = nlohmann::ordered_json::array({*stored});
     }
   }
 }
