@@ -13,7 +13,8 @@ PATCH, GRID, WIDTH = 4, 14, 16
 
 
 def files(folder):
-    return sorted(folder.rglob("*.json"))
+    """Without bases, whose names begin with _."""
+    return sorted(path for path in folder.rglob("*.json") if not path.name.startswith("_"))
 
 
 def tiny(resolved, images):

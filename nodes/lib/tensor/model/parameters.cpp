@@ -63,6 +63,8 @@ void fill(const Parameter& parameter, const Rng& rng, InitScheme scheme, double*
     std::fill_n(out, count, parameter.value_at_first);
   } else if (parameter.init == Init::normal) {
     fill_normal(rng, out, count, parameter.value_at_first, INFINITY);
+  } else if (parameter.init == Init::uniform) {
+    fill_uniform(rng, out, count, parameter.value_at_first);
   } else if (parameter.init == Init::kaiming) {
     fill_uniform(rng, out, count, std::sqrt(static_cast<double>(parameter.value.size(0)) / static_cast<double>(count)));
   } else if (scheme == InitScheme::mae && is_weight(parameter.init)) {
@@ -111,6 +113,12 @@ size_t Parameters::add_constant(std::string name, std::vector<int64_t> shape, do
 size_t Parameters::add_normal(std::string name, std::vector<int64_t> shape, double deviation) {
   const size_t index = add(std::move(name), std::move(shape), Init::normal);
   list_[index].value_at_first = deviation;
+  return index;
+}
+
+size_t Parameters::add_uniform(std::string name, std::vector<int64_t> shape, double distance) {
+  const size_t index = add(std::move(name), std::move(shape), Init::uniform);
+  list_[index].value_at_first = distance;
   return index;
 }
 

@@ -19,6 +19,7 @@ enum class Init {
   token,     ///< class, register or mask token, [1, n, D]
   kaiming,   ///< uniform in +-1 / sqrt(inputs), whatever the scheme: convolutions, LoRA's A
   normal,    ///< normal of a given deviation, whatever the scheme
+  uniform,   ///< uniform within a given distance from 0, whatever the scheme
   constant,  ///< a given value: layer scale
   zeros,     ///< biases
   ones,      ///< gains of layer norms
@@ -39,7 +40,7 @@ struct Parameter {
   Tensor value;
   Init init = Init::zeros;
   int block = 0;              ///< 1-based block that a residual weight belongs to
-  double value_at_first = 0;  ///< of a constant; or the deviation of Init::normal
+  double value_at_first = 0;  ///< of a constant; the deviation of Init::normal; the distance of Init::uniform
 };
 
 /// While it lives, Parameters made by this thread have shapes but no values, and need no memory: for inspecting a model.
@@ -70,6 +71,7 @@ class Parameters {
   size_t add(std::string name, std::vector<int64_t> shape, Init init, int block = 0);
   size_t add_constant(std::string name, std::vector<int64_t> shape, double value);
   size_t add_normal(std::string name, std::vector<int64_t> shape, double deviation);
+  size_t add_uniform(std::string name, std::vector<int64_t> shape, double distance);
 
   size_t size() const { return list_.size(); }
   auto begin() const { return list_.begin(); }

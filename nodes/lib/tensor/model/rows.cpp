@@ -54,4 +54,9 @@ Tensor table_rows(const Tensor& table_ND, const Tensor& index) {
   return at::index_select(table_ND, 0, index.reshape({-1})).view(with_width(index, table_ND.size(1)));
 }
 
+Tensor unit_rows(const Tensor& x) {
+  const Tensor wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+  return wide.div(wide.norm(2, {-1}, /*keepdim=*/true).clamp_min(1e-12));
+}
+
 }  // namespace flowrun::model

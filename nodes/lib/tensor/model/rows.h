@@ -20,4 +20,7 @@ Tensor table_rows(const Tensor& table_ND, const Tensor& index);
 /// int64 and, if the indices are on the host, in [0, rows): else throws as gather_rows does.
 void check_indices(const Tensor& index, int64_t rows);
 
+/// x / max(|x|, 1e-12) over the last axis, as torch.nn.functional.normalize; float32, or float64 if x is.
+Tensor unit_rows(const Tensor& x);
+
 }  // namespace flowrun::model

@@ -89,9 +89,13 @@ struct Logits {
 struct SoftLabels {
   static constexpr const char* type_name = "soft labels";
   Tensor values_BC;
+  int64_t views = 1;  // of a picture: B counts the views, those of a picture side by side
   void release() { values_BC.reset(); }
   std::string shape() const { return recording::shape(values_BC); }
-  void refill(const SoftLabels& from) { recording::refill(values_BC, from.values_BC); }
+  void refill(const SoftLabels& from) {
+    recording::refill(values_BC, from.values_BC);
+    views = from.views;
+  }
 };
 
 /// The student's view of the visible patches, after its final norm.

@@ -1,0 +1,53 @@
+#include <ATen/core/grad_mode.h>
+
+#include "graph/node.h"
+#include "nodes/lib/tensor/model/head.h"
+#include "nodes/lib/tensor/types/vectors.h"
+
+namespace flowrun {
+namespace {
+
+struct HeadApply {
+  static constexpr NodeInfo info{.type = "head.apply",
+                                 .brief = "Vectors through a head: projections, predictions, or scores of prototypes.",
+                                 .scope = Scope::device,
+                                 .details = "Several nodes may read one head; its gradients add up. With train false no gradient is recorded.",
+                                 .repeats = true};
+  struct Ports {
+    In<Vectors> vectors{"vectors", "n D."};
+    Out<Vectors> out{"vectors", "n O."};
+    void describe(auto& port) { port(vectors, out); }
+  };
+  struct Params {
+    Ref<model::Head> model;
+    bool train = true;
+    void describe(auto& param) {
+      param.reads("model", model, "The head.");
+      param("train", train, "Whether the output is trained on; false for teachers and targets.");
+    }
+  };
+  Params params;
+
+  void plan(NodePlan& plan) const {
+    plan.passes.push_back({params.model.names[0], params.train, [&model = *params.model, element = plan.group.element](const MaskCounts&) {
+                             return model.cost({.whole = true, .element = element}).value_or(Cost());
+                           }});
+    plan.out["vectors"] = Planned::of({plan.group.images, static_cast<double>(params.model->out_width())}, "float32", 4);
+  }
+
+  void run(Ports& port, const GroupContext&) const {
+    const at::AutoGradMode gradients(params.train);
+    const Tensor& x = port.vectors->values_nD;
+    if (x.size(1) != params.model->in_width()) {
+      throw NodeError("the vectors have width " + std::to_string(x.size(1)) + ", but " + params.model.names[0] + " takes " +
+                      std::to_string(params.model->in_width()) + ": \"of\" of that head must name the model that makes them");
+    }
+    *port.out = *port.vectors;
+    port.out->values_nD = params.model->apply(x);
+  }
+};
+
+FLOWRUN_NODE(HeadApply);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,27 @@
+#include "nodes/lib/tensor/loss/view_loss.h"
+
+namespace flowrun::loss {
+
+const Choices& pair_choices() {
+  static const Choices choices = {"all_but_same", "cross", "same"};
+  return choices;
+}
+
+void require_views(int64_t student, int64_t target, const std::string& pairs) {
+  if (student != target) {
+    throw NodeError("the student has " + std::to_string(student) + " views of a picture, the target " + std::to_string(target) +
+                    ": both must come from the same crops");
+  }
+  if (pairs == "cross" && student < 2) {
+    throw NodeError("pairs \"cross\" needs two views of a picture, and " + std::to_string(student) +
+                    " comes in: set count of image.random_crop to 2, or stack two chains");
+  }
+}
+
+void give(const Tensor& value, double weight, Loss& out) {
+  out.value = weight == 1 ? value : value.mul(weight);
+  out.has_value = true;
+  out.per_part.reset(), out.parts.clear();
+}
+
+}  // namespace flowrun::loss

@@ -1,0 +1,23 @@
+// What nodes of losses between views share.
+#pragma once
+
+#include <string>
+
+#include "graph/node.h"
+#include "nodes/lib/tensor/loss/compare.h"
+#include "nodes/lib/tensor/loss/views.h"
+#include "nodes/lib/tensor/types/device_types.h"
+
+namespace flowrun::loss {
+
+const Choices& pair_choices();
+inline constexpr const char* pairs_brief =
+    "Which views of a picture are compared with a target's view. all_but_same: all others. cross: the other large views. same: the same view.";
+
+/// Throws NodeError unless student and target have equally many views, and as many as the pairs need.
+void require_views(int64_t student, int64_t target, const std::string& pairs);
+
+/// Fills `out` with a loss without parts.
+void give(const Tensor& value, double weight, Loss& out);
+
+}  // namespace flowrun::loss

@@ -1,0 +1,95 @@
+#include "nodes/lib/tensor/loss/views.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/logsumexp.h>
+#include <stdexcept>
+
+#include "nodes/lib/tensor/model/rows.h"
+
+namespace flowrun::loss {
+namespace {
+
+Tensor wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
+
+/// [n, K] -> [pictures, views, K].
+Tensor by_picture(const Tensor& x_nK, int64_t views, const char* what) {
+  if (views < 1 || x_nK.size(0) % views != 0) {
+    throw std::invalid_argument(std::string(what) + " have " + std::to_string(x_nK.size(0)) + " rows, which are no multiple of " +
+                                std::to_string(views) + " views");
+  }
+  return x_nK.reshape({-1, views, x_nK.size(1)});
+}
+
+void check_pairs(Pairs pairs, int64_t views, int64_t small_views) {
+  if (pairs == Pairs::cross && views < 2) throw std::invalid_argument("pairs cross needs two views of a picture, and there is one");
+  if (pairs == Pairs::all_but_same && views + small_views < 2) {
+    throw std::invalid_argument("pairs all_but_same needs another view than the target's, and there is one view in all");
+  }
+  if (pairs != Pairs::all_but_same && small_views > 0) throw std::invalid_argument("small views are compared by pairs all_but_same alone");
+}
+
+/// How many pairs a picture has.
+double count(Pairs pairs, int64_t views, int64_t small_views) {
+  if (pairs == Pairs::same) return static_cast<double>(views);
+  return static_cast<double>(views * (views + small_views - 1));
+}
+
+/// For each target view the sum of the values of the views that it is compared with: [pictures, views, K].
+Tensor partners(const Tensor& large_pvK, const Tensor& small_pvK, Pairs pairs) {
+  if (pairs == Pairs::same) return large_pvK;
+  Tensor all_p1K = large_pvK.sum(1, /*keepdim=*/true);
+  if (small_pvK.defined()) all_p1K = all_p1K.add(small_pvK.sum(1, /*keepdim=*/true));
+  return all_p1K.sub(large_pvK);
+}
+
+}  // namespace
+
+Pairs pairs(const std::string& name) {
+  if (name == "all_but_same") return Pairs::all_but_same;
+  if (name == "cross") return Pairs::cross;
+  if (name == "same") return Pairs::same;
+  throw std::invalid_argument("unknown pairs \"" + name + "\": all_but_same, cross or same");
+}
+
+Tensor soft_cross_entropy(const Tensor& large_nK, const Tensor& small_nK, const Tensor& target_nK, int64_t views, int64_t small_views, Pairs pairs,
+                          double temperature) {
+  if (!small_nK.defined()) small_views = 0;
+  check_pairs(pairs, views, small_views);
+  const auto log_softmax = [&](const Tensor& x) { return wide(x).div(temperature).log_softmax(-1); };
+  const Tensor large = by_picture(log_softmax(large_nK), views, "the student's views");
+  const Tensor small = small_views > 0 ? by_picture(log_softmax(small_nK), small_views, "the small views") : Tensor();
+  const Tensor target = by_picture(target_nK.detach(), views, "the target's views");
+  if (target.sizes() != large.sizes() || (small.defined() && (small.size(0) != large.size(0) || small.size(2) != large.size(2)))) {
+    throw std::invalid_argument(
+        "the student has " + std::to_string(large.size(0)) + " pictures and " + std::to_string(large.size(2)) + " scores, the target " +
+        std::to_string(target.size(0)) + " and " + std::to_string(target.size(2)) +
+        (small.defined() ? ", the small views " + std::to_string(small.size(0)) + " and " + std::to_string(small.size(2)) : ""));
+  }
+  const Tensor per_picture = target.mul(partners(large, small, pairs)).sum({1, 2});
+  return per_picture.mean().div(-count(pairs, views, small_views));
+}
+
+Tensor negative_cosine(const Tensor& p_nD, const Tensor& target_nD, int64_t views, Pairs pairs) {
+  check_pairs(pairs, views, 0);
+  if (p_nD.sizes() != target_nD.sizes()) {
+    throw std::invalid_argument("the predictions are " + std::to_string(p_nD.size(0)) + " rows of " + std::to_string(p_nD.size(1)) +
+                                ", the targets " + std::to_string(target_nD.size(0)) + " of " + std::to_string(target_nD.size(1)));
+  }
+  const Tensor p = by_picture(model::unit_rows(p_nD), views, "the predictions");
+  const Tensor z = by_picture(model::unit_rows(target_nD.detach()), views, "the targets");
+  return z.mul(partners(p, {}, pairs)).sum({1, 2}).mean().div(-count(pairs, views, 0));
+}
+
+Tensor info_nce(const Tensor& q_nd, const Tensor& k_nd, const Tensor& queue_Qd, double temperature) {
+  const Tensor q = wide(q_nd), k = wide(k_nd).detach(), queue = wide(queue_Qd).detach();
+  if (q.sizes() != k.sizes() || queue.size(1) != q.size(1)) {
+    throw std::invalid_argument("queries are " + std::to_string(q.size(0)) + " rows of " + std::to_string(q.size(1)) + ", keys " +
+                                std::to_string(k.size(0)) + " of " + std::to_string(k.size(1)) + ", rows of the queue have " +
+                                std::to_string(queue.size(1)));
+  }
+  const Tensor own = q.mul(k).sum(-1, /*keepdim=*/true), others = q.matmul(queue.t());
+  const Tensor logits = at::cat({own, others}, 1).div(temperature);
+  return at::logsumexp(logits, {1}).sub(logits.select(1, 0)).mean();
+}
+
+}  // namespace flowrun::loss

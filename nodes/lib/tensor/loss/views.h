@@ -1,0 +1,33 @@
+// Losses between views of a picture. No graph knowledge.
+#pragma once
+
+#include <string>
+
+#include "nodes/lib/tensor/tensor.h"
+
+namespace flowrun::loss {
+
+/// The pairs of a target's view t and a student's view v that a loss compares.
+///   all_but_same  every v but t itself: DINO, where small crops follow the large ones
+///   cross         the other large views alone: BYOL, SimSiam
+///   same          v = t alone
+enum class Pairs { all_but_same, cross, same };
+
+/// The names above; throws std::invalid_argument that lists them.
+Pairs pairs(const std::string& name);
+
+/// Mean over pictures and pairs of -sum_k q_t log softmax(x_v / temperature), a scalar; float32, or float64 if the scores are. Rows
+/// are picture * views + view. `large` and `target` have the same views; `small`, which may be undefined, has `small_views` of its
+/// own, which no target is the same as. No gradient reaches the target. Throws std::invalid_argument, naming the numbers, for rows
+/// that don't fit together, and for pairs that don't exist: cross or all_but_same with one view in all, small views with the others.
+Tensor soft_cross_entropy(const Tensor& large_nK, const Tensor& small_nK, const Tensor& target_nK, int64_t views, int64_t small_views, Pairs pairs,
+                          double temperature);
+
+/// Mean over pictures and pairs of -cos(p_v, z_t); the target without gradient (SimSiam). Otherwise as soft_cross_entropy.
+Tensor negative_cosine(const Tensor& p_nD, const Tensor& target_nD, int64_t views, Pairs pairs);
+
+/// Mean over the rows of -log(e^(q.k / T) / (e^(q.k / T) + sum over the queue e^(q.n / T))): MoCo. q, k [n, d] and queue [Q, d] are
+/// taken as they are, rows of length 1 as a rule; k and queue have no gradient.
+Tensor info_nce(const Tensor& q_nd, const Tensor& k_nd, const Tensor& queue_Qd, double temperature);
+
+}  // namespace flowrun::loss

@@ -1,0 +1,58 @@
+// Heads of self-supervised methods: a few linear layers behind an encoder, and prototypes.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "nodes/lib/tensor/model/head.h"
+
+namespace flowrun::model {
+
+enum class HeadActivation { relu, gelu };
+enum class HeadNorm { none, layer };
+/// torch: uniform in ±1/sqrt(inputs), weights and biases. dino: weights N(0, 0.02²) cut at ±2, biases 0.
+enum class HeadInit { torch, dino };
+
+struct MlpHeadConfig {
+  int64_t in = 0;               ///< width of what it is applied to
+  std::vector<int64_t> layers;  ///< widths of the linear layers; between them norm and activation
+  HeadActivation activation = HeadActivation::relu;
+  HeadNorm norm = HeadNorm::none;
+  bool input_unit = false;  ///< rows get length 1 first
+  bool bias = true;         ///< of the linear layers
+  int64_t prototypes = 0;   ///< K > 0: the rows get length 1, then a layer without bias gives K scores
+  bool weight_norm = true;  ///< prototypes are unit rows times gains
+  bool gain_trained = false;
+  HeadInit init = HeadInit::torch;
+};
+
+/// Parameters are named as in DINO's code: mlp.0, mlp.2, …, last_layer.weight_v, and last_layer.weight_g if the gains are trained. Thread rule as for
+/// Vit.
+class MlpHead final : public Head {
+ public:
+  /// Throws std::invalid_argument without layers or an input.
+  explicit MlpHead(MlpHeadConfig config);
+
+  const MlpHeadConfig& config() const { return config_; }
+  int64_t in_width() const override { return config_.in; }
+  int64_t out_width() const override { return config_.prototypes > 0 ? config_.prototypes : config_.layers.back(); }
+  std::optional<Cost> cost(const Pass& pass) const override;
+
+  /// [n, in] -> [n, out_width], in the precision of autocast.
+  Tensor apply(const Tensor& x_nD) const override;
+
+ private:
+  std::unique_ptr<Module> fresh() const override { return std::make_unique<MlpHead>(config_); }
+  size_t add(const std::string& name, int64_t out, int64_t in, bool bias);
+
+  MlpHeadConfig config_;
+  struct Layer {
+    size_t weight = 0;
+    std::optional<size_t> bias, gain;  // gain: of the layer norm behind it, whose shift follows
+  };
+  std::vector<Layer> layers_;
+  size_t prototypes_ = 0;       // last_layer.weight_v
+  std::optional<size_t> gain_;  // last_layer.weight_g, if it is trained
+};
+
+}  // namespace flowrun::model

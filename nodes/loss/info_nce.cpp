@@ -1,0 +1,50 @@
+#include "graph/node.h"
+#include "nodes/lib/tensor/loss/view_loss.h"
+#include "nodes/lib/tensor/model/queue.h"
+#include "nodes/lib/tensor/model/rows.h"
+#include "nodes/lib/tensor/optim/value.h"
+#include "nodes/lib/tensor/types/vectors.h"
+
+namespace flowrun {
+namespace {
+
+struct InfoNce {
+  static constexpr NodeInfo info = loss::info(
+      {.type = "loss.info_nce",
+       .brief = "Queries find their keys among the rows of a queue: MoCo's loss.",
+       .details =
+           "The mean over the rows of -log(e^(q.k / T) / (e^(q.k / T) + sum over the queue of e^(q.n / T))), in float32, of rows of length 1. Row i "
+           "of "
+           "the keys belongs to row i of the queries: give two chains of crops, one to the student and one to the teacher. Keys and queue have no "
+           "gradient. A step sees the queue of the step before."});
+  struct Ports {
+    In<Vectors> query{"query", "The student's projections, n d."};
+    In<Vectors> key{"key", "The teacher's, n d."};
+    Out<Loss> loss{"loss", "A scalar."};
+    void describe(auto& port) { port(query, key, loss); }
+  };
+  struct Params {
+    Ref<model::Queue> queue;
+    double temperature = 0.07;
+    train::Value weight{1, not_negative};
+    void describe(auto& param) {
+      param.reads("queue", queue, "The model.queue of earlier keys.");
+      param("temperature", temperature, Range{1e-4, 100}, "MoCo v1 0.07, v2 0.2.");
+      param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several.");
+    }
+  };
+  Params params;
+
+  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+
+  void run(Ports& port, const GroupContext& context) const {
+    const Tensor value =
+        loss::info_nce(model::unit_rows(port.query->values_nD), model::unit_rows(port.key->values_nD), params.queue->rows_Qd(), params.temperature);
+    loss::give(value, params.weight.at(context.step, context.run), *port.loss);
+  }
+};
+
+FLOWRUN_NODE(InfoNce);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,48 @@
+#include "graph/node.h"
+#include "nodes/lib/tensor/loss/view_loss.h"
+#include "nodes/lib/tensor/optim/value.h"
+#include "nodes/lib/tensor/types/vectors.h"
+
+namespace flowrun {
+namespace {
+
+struct NegativeCosine {
+  static constexpr NodeInfo info =
+      loss::info({.type = "loss.negative_cosine",
+                  .brief = "Minus the cosine between predictions of views and targets of other views: SimSiam; as 2 - 2 cos, BYOL.",
+                  .details = "The mean over pictures and pairs, in float32. No gradient reaches the target."});
+  struct Ports {
+    In<Vectors> prediction{"prediction", "The student's predictions, n D."};
+    In<Vectors> target{"target", "n D, of the same views."};
+    Out<Loss> loss{"loss", "A scalar."};
+    void describe(auto& port) { port(prediction, target, loss); }
+  };
+  struct Params {
+    std::string pairs = "cross", form = "minus";
+    train::Value weight{1, not_negative};
+    void describe(auto& param) {
+      param("pairs", pairs, loss::pair_choices(), loss::pairs_brief);
+      param("form", form, forms(), "minus: -cos. two_minus_two: 2 - 2 cos, the squared distance of rows of length 1.");
+      param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several.");
+    }
+    static const Choices& forms() {
+      static const Choices choices = {"minus", "two_minus_two"};
+      return choices;
+    }
+  };
+  Params params;
+
+  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+
+  void run(Ports& port, const GroupContext& context) const {
+    const Vectors& prediction = *port.prediction;
+    loss::require_views(prediction.views, port.target->views, params.pairs);
+    const Tensor minus = loss::negative_cosine(prediction.values_nD, port.target->values_nD, prediction.views, loss::pairs(params.pairs));
+    loss::give(params.form == "minus" ? minus : minus.mul(2).add(2), params.weight.at(context.step, context.run), *port.loss);
+  }
+};
+
+FLOWRUN_NODE(NegativeCosine);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,47 @@
+#include "graph/node.h"
+#include "nodes/lib/tensor/loss/view_loss.h"
+#include "nodes/lib/tensor/optim/value.h"
+#include "nodes/lib/tensor/types/vectors.h"
+
+namespace flowrun {
+namespace {
+
+struct SoftCrossEntropy {
+  static constexpr NodeInfo info = loss::info(
+      {.type = "loss.soft_cross_entropy",
+       .brief = "Cross-entropy between a student's scores of views and a teacher's soft labels of other views; DINO's loss.",
+       .details = "The mean over pictures and pairs of -sum q log softmax(scores / temperature), in float32. The pairs are never listed in memory."});
+  struct Ports {
+    In<Vectors> large{"large", "The student's scores of large views, n K."};
+    In<Vectors> small{"small", "Of small views, which the teacher does not see.", optional};
+    In<SoftLabels> target{"target", "The teacher's soft labels of the large views, n K."};
+    Out<Loss> loss{"loss", "A scalar."};
+    void describe(auto& port) { port(large, small, target, loss); }
+  };
+  struct Params {
+    double temperature = 0.1;
+    std::string pairs = "all_but_same";
+    train::Value weight{1, not_negative};
+    void describe(auto& param) {
+      param("temperature", temperature, Range{1e-4, 100}, "Of the student.");
+      param("pairs", pairs, loss::pair_choices(), loss::pairs_brief);
+      param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several.");
+    }
+  };
+  Params params;
+
+  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+
+  void run(Ports& port, const GroupContext& context) const {
+    loss::require_views(port.large->views, port.target->views, params.pairs);
+    const Tensor small = port.small ? port.small->values_nD : Tensor();
+    const Tensor value = loss::soft_cross_entropy(port.large->values_nD, small, port.target->values_BC, port.large->views,
+                                                  port.small ? port.small->views : 0, loss::pairs(params.pairs), params.temperature);
+    loss::give(value, params.weight.at(context.step, context.run), *port.loss);
+  }
+};
+
+FLOWRUN_NODE(SoftCrossEntropy);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,93 @@
+#include "graph/node.h"
+#include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/model/mlp_head.h"
+#include "nodes/lib/tensor/model/model_params.h"
+
+namespace flowrun {
+namespace {
+
+struct HeadModel {
+  static constexpr ModelInfo info{
+      .type = "model.head",
+      .brief = "A projector or predictor of self-supervised methods: linear layers, and prototypes where it ends in them.",
+      .kind = "head",
+      .details =
+          "Between the layers stand norm and activation; behind the last one nothing. With prototypes its rows get length 1 and a layer without bias "
+          "gives a score for each prototype: of rows of length 1 times a gain (weight_norm, as in DINO), or of free rows (linear). The gains are 1 "
+          "and constant unless gain_trained. A head applied by several nodes is shared. model.ema_copy copies it for a teacher."};
+  struct Params {
+    Ref<model::Module> of;
+    std::vector<int64_t> layers;
+    std::string activation = "relu", norm = "none", input_norm = "none", prototype_kind = "weight_norm", init = "torch";
+    int64_t prototypes = 0;
+    bool bias = true, gain_trained = false;
+    void describe(auto& param) {
+      param.reads("of", of, "The encoder or head before it; gives the width of the input.");
+      param.required("layers", layers, positive, "Widths of the linear layers, the last one that of the output: [2048, 2048, 256] of DINO.");
+      param("activation", activation, activations(), "Between layers.");
+      param("norm", norm, norms(), "Between layers, before the activation. layer: layer norm.");
+      param("input_norm", input_norm, input_norms(), "l2: rows of the input get length 1.");
+      param("bias", bias, "Whether the linear layers have biases.");
+      param("prototypes", prototypes, not_negative, "How many scores a last layer gives; 0: there is none.");
+      param("prototype_kind", prototype_kind, kinds(), "weight_norm: the prototypes have length 1. linear: any length.");
+      param("gain_trained", gain_trained, "Whether the gains of weight_norm are trained, as in DINO's ViT-S.");
+      param("init", init, inits(), "torch: uniform within 1 / sqrt(inputs). dino: normal with deviation 0.02, biases 0.");
+    }
+    std::optional<ParamFault> check() const {
+      if (layers.empty()) return ParamFault{"layers", "layers must name at least one width"};
+      if (gain_trained && (prototypes == 0 || prototype_kind != "weight_norm")) {
+        return ParamFault{"gain_trained", "gain_trained needs prototypes of the kind weight_norm"};
+      }
+      return {};
+    }
+    static const Choices& activations() {
+      static const Choices choices = {"relu", "gelu"};
+      return choices;
+    }
+    static const Choices& norms() {
+      static const Choices choices = {"none", "layer"};
+      return choices;
+    }
+    static const Choices& input_norms() {
+      static const Choices choices = {"none", "l2"};
+      return choices;
+    }
+    static const Choices& kinds() {
+      static const Choices choices = {"weight_norm", "linear"};
+      return choices;
+    }
+    static const Choices& inits() {
+      static const Choices choices = {"torch", "dino"};
+      return choices;
+    }
+  };
+  Params params;
+
+  std::unique_ptr<model::Module> make(const OpenContext& context) {
+    auto head = std::make_unique<model::MlpHead>(
+        model::MlpHeadConfig{.in = input_width(),
+                             .layers = params.layers,
+                             .activation = params.activation == "gelu" ? model::HeadActivation::gelu : model::HeadActivation::relu,
+                             .norm = params.norm == "layer" ? model::HeadNorm::layer : model::HeadNorm::none,
+                             .input_unit = params.input_norm == "l2",
+                             .bias = params.bias,
+                             .prototypes = params.prototypes,
+                             .weight_norm = params.prototype_kind == "weight_norm",
+                             .gain_trained = params.gain_trained,
+                             .init = params.init == "dino" ? model::HeadInit::dino : model::HeadInit::torch});
+    begin(*head, context);
+    return head;
+  }
+
+ private:
+  int64_t input_width() const {
+    if (const auto* encoder = dynamic_cast<const model::Encoder*>(&*params.of)) return encoder->shape().width;
+    if (const auto* head = dynamic_cast<const model::Head*>(&*params.of)) return head->out_width();
+    throw NodeError("\"of\" must be an encoder or a head, and " + params.of.names[0] + " is neither");
+  }
+};
+
+FLOWRUN_MODULE(HeadModel);
+
+}  // namespace
+}  // namespace flowrun
