@@ -50,7 +50,14 @@ class Reader final : public ParamVisitor {
     if (const Value* v = take(info)) read(*v, info, value);
   }
   void visit(const ParamInfo& info, std::vector<int64_t>& value) override { list(info, value, "integers"); }
-  void visit(const ParamInfo& info, std::vector<double>& value) override { list(info, value, "numbers"); }
+  void visit(const ParamInfo& info, std::vector<double>& value) override {
+    if (!info.one_or_more) return list(info, value, "numbers");
+    const Value* v = take(info);
+    if (!v) return;
+    if (!v->is_number() && (!v->is(Value::Kind::array) || v->items.empty())) return wrong(*v, info, "a number, or a list of numbers");
+    value.clear();
+    for (const Value& item : v->is_number() ? std::vector{*v} : v->items) read(item, info, value.emplace_back());
+  }
   void visit(const ParamInfo& info, std::vector<std::string>& value) override { list(info, value, "strings"); }
 
   void visit(const ParamInfo& info, Models& models, Models::Access, bool many) override {
@@ -192,7 +199,9 @@ class Writer final : public ParamVisitor {
   void visit(const ParamInfo& info, double& value) override { put(info, value); }
   void visit(const ParamInfo& info, std::string& value) override { put(info, value); }
   void visit(const ParamInfo& info, std::vector<int64_t>& value) override { put(info, value); }
-  void visit(const ParamInfo& info, std::vector<double>& value) override { put(info, value); }
+  void visit(const ParamInfo& info, std::vector<double>& value) override {
+    info.one_or_more&& value.size() == 1 ? put(info, value[0]) : put(info, value);
+  }
   void visit(const ParamInfo& info, std::vector<std::string>& value) override { put(info, value); }
   void visit(const ParamInfo& info, Models& models, Models::Access, bool many) override {
     if (many) {
@@ -231,7 +240,10 @@ class Documenter final : public ParamVisitor {
   void visit(const ParamInfo& info, double& value) override { add(info, "number", value); }
   void visit(const ParamInfo& info, std::string& value) override { add(info, "string", value); }
   void visit(const ParamInfo& info, std::vector<int64_t>& value) override { add(info, "list of integers", value); }
-  void visit(const ParamInfo& info, std::vector<double>& value) override { add(info, "list of numbers", value); }
+  void visit(const ParamInfo& info, std::vector<double>& value) override {
+    if (!info.one_or_more) return add(info, "list of numbers", value);
+    value.size() == 1 ? add(info, "number or list", value[0]) : add(info, "number or list", value);
+  }
   void visit(const ParamInfo& info, std::vector<std::string>& value) override { add(info, "list of strings", value); }
   void visit(const ParamInfo& info, Models& models, Models::Access access, bool many) override {
     add(info, many ? "models" : "model", nullptr);

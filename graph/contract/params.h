@@ -67,6 +67,7 @@ struct ParamInfo {
   Range range{};
   const Choices* choices = nullptr;
   bool has_auto = false;                   // an integer that may be "auto" instead
+  bool one_or_more = false;                // a list of numbers, of which one may stand alone
   bool incidental = false;                 // doesn't affect results
   bool movable = false;                    // the location of data
   std::optional<double>* plain = nullptr;  // of an object that may be a number instead
@@ -99,6 +100,10 @@ class ParamVisitor {
   }
   void with_auto(const char* name, int64_t& value, Range range, const char* brief) {
     pass({.name = name, .brief = brief, .range = range, .has_auto = true}, value);
+  }
+  /// In a pipeline a number, or a list of at least one.
+  void one_or_more(const char* name, std::vector<double>& value, Range range, const char* brief) {
+    pass({.name = name, .brief = brief, .range = range, .one_or_more = true}, value);
   }
   /// The next parameter doesn't affect results: it is not part of the pipeline's hash, and a resumed run may have another value.
   ParamVisitor& incidental() {
@@ -160,8 +165,8 @@ class ModelVisitor : public ParamVisitor {
 /// A parameter for the documentation.
 struct ParamDoc {
   std::string name, brief;
-  std::string
-      kind;  // "number", "integer", "integer or auto", "true or false", "string", "list of integers", "model", "models", "object", "number or object"
+  std::string kind;  // "number", "integer", "integer or auto", "true or false", "string", "list of integers", "model", "models", "object", "number or
+                     // object", "number or list"
   std::string access;   // for models: "reads" or "writes"
   std::string model;    // for models: the kind
   std::string initial;  // default as JSON, empty when required

@@ -32,4 +32,19 @@ Planned Planned::both(const std::string& a_name, const Planned& a, const std::st
   return out;
 }
 
+Planned NodePlan::known(const std::string& input) const {
+  const auto found = in.find(input);
+  return found != in.end() && found->second.certain ? found->second : Planned();
+}
+
+void NodePlan::fault(std::string at, std::string message, std::string hint) {
+  faults.push_back({std::move(at), std::move(message), std::move(hint)});
+}
+
+void NodePlan::require_equal(const char* what, const std::string& a, double Planned::*size, const std::string& b, const std::string& hint) {
+  const double first = known(a).*size, second = known(b).*size;
+  if (first == 0 || second == 0 || first == second) return;
+  fault(b, "the " + std::string(what) + " of " + a + " is " + count_text(first) + ", that of " + b + " " + count_text(second), hint);
+}
+
 }  // namespace flowrun

@@ -1,4 +1,4 @@
-// Shapes and costs that nodes and types compute from sizes alone, for `flowrun plan`.
+// Shapes and costs that nodes and types compute from sizes alone: for the check of a pipeline, and for `flowrun plan`.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +34,7 @@ struct MaskCounts {
 /// Sizes of one group of the training stream, and of what a node works on.
 struct PlannedGroup {
   double images = 0;       // rows of images: samples times views
+  double step = 0;         // samples of a step, over all ranks
   double views = 1;        // of a sample
   double rows = 0;         // images times masks of an image
   double repeats = 1;      // masks of an image
@@ -45,14 +46,18 @@ struct PlannedGroup {
   const char* product() const { return element == 2 ? "bfloat16" : "float32"; }
 };
 
-/// A value before it is there.
+/// A value before it is there. Sizes of 0 are not known. What a node says nothing of, an output takes from the node's inputs.
 struct Planned {
   std::string text;                    // "256 x 3 x 224 x 224 float32"
   double bytes = -1;                   // -1: not known beforehand
   double held = 1;                     // how many of its size are there at once, with what its readers make of it
+  double views = 0;                    // of a picture
   double side = 0;                     // of pictures
-  double width = 0;                    // of the last axis of tokens and predictions
+  double grid = 0;                     // patches of a side, of masks and tokens
+  double width = 0;                    // of the last axis of tokens, vectors, predictions and targets
+  std::vector<int64_t> parts;          // blocks that lie side by side on that axis
   double class_token = 0, prefix = 0;  // tokens before the patches: the class token, and with registers
+  bool certain = true;                 // false: a node that may change sizes lies between, and does not tell
 
   /// "256 x 3 x 224 x 224 float32" and what it takes.
   static Planned of(std::initializer_list<double> axes, const char* type, double each);
@@ -62,14 +67,16 @@ struct Planned {
 /// A count as text: without decimals where it has none.
 std::string count_text(double value);
 
-/// Handed to a node's plan(): it says which models it runs, and the shapes of outputs that follow from those. Outputs that
-/// it says nothing of are their types' matter (`T::plan`).
+/// Handed to a node's plan(): it says which models it runs, which shapes of outputs follow from those, and what can't work.
+/// Of outputs that it says nothing of, their types tell the shapes (`T::plan`).
 class NodePlan {
  public:
   PlannedGroup group;
   std::map<std::string, Planned> in;   // by port; what isn't connected is missing
   std::map<std::string, Planned> out;  // by port
   double views = 0;                    // of a node that makes several views of a picture: how many
+  double side = 0;                     // of a node that makes pictures of one size: their side, pixels
+  double states = 2;                   // of an optimizer: numbers that it keeps for each trained parameter
 
   struct Pass {
     std::string model;
@@ -77,6 +84,18 @@ class NodePlan {
     std::function<Cost(const MaskCounts&)> cost;  // of an image; models must outlive it
   };
   std::vector<Pass> passes;
+
+  struct Fault {
+    std::string at, message, hint;
+  };
+  std::vector<Fault> faults;
+
+  /// What comes in, where its sizes are certain; else nothing is known of it.
+  Planned known(const std::string& input) const;
+  /// The node can't work as it is. `at` names an input or a parameter; `hint` says how to mend it.
+  void fault(std::string at, std::string message, std::string hint = "");
+  /// A fault at input `b` if both are known and differ: "what of a is 3, what of b 4".
+  void require_equal(const char* what, const std::string& a, double Planned::*size, const std::string& b, const std::string& hint = "");
 };
 
 }  // namespace flowrun

@@ -4,6 +4,8 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/device/send.h"
 #include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/model/encoder_inputs.h"
+#include "nodes/lib/tensor/model/norm_passes.h"
 #include "nodes/lib/tensor/types/device_types.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
@@ -16,8 +18,10 @@ struct EncodeImages {
       .brief = "Whole images through an encoder: one vector of each.",
       .scope = Scope::device,
       .details =
-          "The vector is taken after the final norm. With train, gradients are recorded and a drop_path of the encoder acts, drawn from this node's "
-          "random stream; without, neither: for teachers. Several nodes may read one encoder, for crops of several sizes; its gradients add up.",
+          "The vector is taken after the final norm; of a convolutional encoder mean is the global average pooling. With train, gradients are "
+          "recorded and a drop_path of the encoder acts, drawn from this node's random stream; without, neither: for teachers. Several nodes may "
+          "read one encoder, for crops of several sizes; its gradients add up. What batch norms measure moves the model's running statistics "
+          "behind the step: the optimizer that trains it does so, or the train.ema that writes to it.",
       .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
@@ -27,12 +31,17 @@ struct EncodeImages {
   struct Params {
     Ref<model::Encoder> model;
     std::string pool = "cls";
+    std::string statistics = "auto";
+    model::Splits splits;
     bool train = true;
     void describe(auto& param) {
       param.reads("model", model, "The encoder.");
       param("pool", pool, pools(), "cls: the class token. mean: of all patches. cls_mean: both, the class token first.");
       param("train", train, "Whether the vectors are trained on; false for teachers and targets.");
+      param("statistics", statistics, model::statistics_choices(), model::statistics_brief);
+      splits.describe(param);
     }
+    std::optional<ParamFault> check() const { return splits.check(); }
     static const Choices& pools() {
       static const Choices choices = {"cls", "mean", "cls_mean"};
       return choices;
@@ -41,33 +50,42 @@ struct EncodeImages {
   Params params;
 
   void plan(NodePlan& plan) const {
+    model::check_images(plan, *params.model, params.model.names[0]);
+    if (measures()) params.splits.plan(plan);
+    model::check_pool(plan, *params.model, params.pool, params.model.names[0]);
     plan.passes.push_back({params.model.names[0], params.train, [&model = *params.model, element = plan.group.element](const MaskCounts&) {
                              return model.cost({.whole = true, .element = element}).value_or(Cost());
                            }});
     const auto width = static_cast<double>(params.model->shape().width);
-    plan.out["vectors"] = Planned::of({plan.group.images, params.pool == "cls_mean" ? 2 * width : width}, "float32", 4);
-  }
-
-  void open(const OpenContext&) const {
-    if (params.pool != "mean" && !params.model->shape().class_token) {
-      throw NodeError("pool is " + params.pool + ", but the encoder has no class token; set pool to mean");
-    }
+    plan.out["vectors"] = Vectors::planned(plan.group.images, params.pool == "cls_mean" ? 2 * width : width);
   }
 
   /// Numbers drawn on the host can't be recorded.
-  int64_t variant(const GroupContext&) const { return params.train && params.model->drops() ? -1 : 0; }
+  int64_t variant(const GroupContext&) const { return (params.train && params.model->drops()) || measures() ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {
     const at::AutoGradMode gradients(params.train);
     const Tensor& images = port.image->images_BCHW;
+    const int64_t views = port.image->views, apart = params.statistics == "batch" ? 1 : views;
     model::EncodeOptions options;
     if (params.train) options.drop_path = params.model->draw_drop_path(context.rng(), images.size(0));
     if (options.drop_path.defined()) options.drop_path = send(options.drop_path, images.device());
-    const model::Tokens tokens = params.model->encode(images, model::Seen(), options);
+    const auto pass = [&](const Tensor& of_view, const model::NormPass& norm) {
+      options.norm = norm;
+      return pooled(params.model->encode(of_view, model::Seen(), options));
+    };
+    *port.vectors = {
+        .values_nD = model::for_each_view(images, apart, measures(), context, pass, params.splits), .views = views, .images = images.size(0)};
+  }
+
+ private:
+  bool measures() const { return model::measures(*params.model, params.statistics, params.train); }
+
+  Tensor pooled(const model::Tokens& tokens) const {
     std::vector<Tensor> parts;
     if (params.pool != "mean") parts.push_back(tokens.cls_B1D.select(1, 0));
     if (params.pool != "cls") parts.push_back(tokens.patch.to(at::kFloat).mean(1));
-    *port.vectors = {.values_nD = parts.size() == 1 ? parts[0] : at::cat(parts, 1), .views = port.image->views, .images = images.size(0)};
+    return parts.size() == 1 ? parts[0] : at::cat(parts, 1);
   }
 };
 

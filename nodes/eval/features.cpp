@@ -3,6 +3,7 @@
 
 #include "graph/node.h"
 #include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/model/encoder_inputs.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
@@ -34,17 +35,15 @@ struct FrozenFeatures {
   Params params;
 
   void plan(NodePlan& plan) const {
+    model::check_images(plan, *params.model, params.model.names[0]);
+    model::check_pool(plan, *params.model, params.pool, params.model.names[0]);
     plan.passes.push_back({params.model.names[0], /*gradient=*/false, [&model = *params.model, element = plan.group.element](const MaskCounts&) {
                              return model.cost({.whole = true, .element = element}).value_or(Cost());
                            }});
     const auto width = static_cast<double>(params.model->shape().width);
-    plan.out["features"] = Planned::of({plan.group.images, params.pool == "cls_mean" ? 2 * width : width}, "float32", 4);
-  }
-
-  void open(const OpenContext&) {
-    if (params.pool != "mean" && !params.model->shape().class_token) {
-      throw NodeError("pool is " + params.pool + ", but the encoder has no class token");
-    }
+    const double values = params.pool == "cls_mean" ? 2 * width : width;
+    plan.out["features"] = Planned::of({plan.group.images, values}, "float32", 4);
+    plan.out["features"].width = values;
   }
 
   void run(Ports& port, const GroupContext&) const {

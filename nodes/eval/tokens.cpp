@@ -1,8 +1,10 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <cmath>
 
 #include "graph/node.h"
 #include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/model/encoder_inputs.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
@@ -27,12 +29,15 @@ struct FrozenTokens {
   Params params;
 
   void plan(NodePlan& plan) const {
+    model::check_images(plan, *params.model, params.model.names[0]);
     plan.passes.push_back({params.model.names[0], /*gradient=*/false, [&model = *params.model, element = plan.group.element](const MaskCounts&) {
                              return model.cost({.whole = true, .element = element}).value_or(Cost());
                            }});
     const model::EncoderShape shape = params.model->shape();
     const auto tokens = static_cast<double>(shape.patches() + shape.prefix);
-    plan.out["tokens"] = Planned::of({plan.group.images, tokens, static_cast<double>(shape.width)}, "float32", 4);
+    Planned& out = plan.out["tokens"];
+    out = Planned::of({plan.group.images, tokens, static_cast<double>(shape.width)}, "float32", 4);
+    out.width = static_cast<double>(shape.width), out.grid = static_cast<double>(shape.grid), out.prefix = static_cast<double>(shape.prefix);
   }
 
   void run(Ports& port, const GroupContext&) const {
@@ -44,7 +49,7 @@ struct FrozenTokens {
     }
     EvalTokens& out = *port.tokens;
     out.tokens_BSD = at::cat(parts, 1);
-    out.prefix = params.model->shape().prefix, out.grid = params.model->shape().grid;
+    out.prefix = params.model->shape().prefix, out.grid = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(tokens.patch.size(1)))));
     if (port.label) out.labels_B = port.label->labels_B, out.label_range = port.label->range;
     if (port.label_map) out.maps_BHW = port.label_map->maps_BHW, out.map_range = port.label_map->range;
   }

@@ -2,6 +2,7 @@
 
 #include "graph/node.h"
 #include "nodes/lib/tensor/model/head.h"
+#include "nodes/lib/tensor/model/norm_passes.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
@@ -11,7 +12,9 @@ struct HeadApply {
   static constexpr NodeInfo info{.type = "head.apply",
                                  .brief = "Vectors through a head: projections, predictions, or scores of prototypes.",
                                  .scope = Scope::device,
-                                 .details = "Several nodes may read one head; its gradients add up. With train false no gradient is recorded.",
+                                 .details =
+                                     "Several nodes may read one head; its gradients add up. With train false no gradient is recorded. Batch norms "
+                                     "are those of encode.images.",
                                  .repeats = true};
   struct Ports {
     In<Vectors> vectors{"vectors", "n D."};
@@ -20,10 +23,12 @@ struct HeadApply {
   };
   struct Params {
     Ref<model::Head> model;
+    std::string statistics = "auto";
     bool train = true;
     void describe(auto& param) {
       param.reads("model", model, "The head.");
       param("train", train, "Whether the output is trained on; false for teachers and targets.");
+      param("statistics", statistics, model::statistics_choices(), model::statistics_brief);
     }
   };
   Params params;
@@ -32,10 +37,20 @@ struct HeadApply {
     plan.passes.push_back({params.model.names[0], params.train, [&model = *params.model, element = plan.group.element](const MaskCounts&) {
                              return model.cost({.whole = true, .element = element}).value_or(Cost());
                            }});
-    plan.out["vectors"] = Planned::of({plan.group.images, static_cast<double>(params.model->out_width())}, "float32", 4);
+    plan.out["vectors"] = Vectors::planned(plan.group.images, static_cast<double>(params.model->out_width()));
+    const double width = plan.known("vectors").width;
+    if (width != 0 && width != static_cast<double>(params.model->in_width())) {
+      plan.fault(
+          "vectors",
+          "vectors of width " + count_text(width) + " come in, but " + params.model.names[0] + " takes " + std::to_string(params.model->in_width()),
+          "\"of\" of that head must name the model that makes them");
+    }
   }
 
-  void run(Ports& port, const GroupContext&) const {
+  /// What batch norms measured is kept on the host.
+  int64_t variant(const GroupContext&) const { return measures() ? -1 : 0; }
+
+  void run(Ports& port, const GroupContext& context) const {
     const at::AutoGradMode gradients(params.train);
     const Tensor& x = port.vectors->values_nD;
     if (x.size(1) != params.model->in_width()) {
@@ -43,8 +58,13 @@ struct HeadApply {
                       std::to_string(params.model->in_width()) + ": \"of\" of that head must name the model that makes them");
     }
     *port.out = *port.vectors;
-    port.out->values_nD = params.model->apply(x);
+    port.out->values_nD =
+        model::for_each_view(x, params.statistics == "batch" ? 1 : port.vectors->views, measures(), context,
+                             [&](const Tensor& of_view, const model::NormPass& norm) { return params.model->apply(of_view, norm); });
   }
+
+ private:
+  bool measures() const { return model::measures(*params.model, params.statistics, params.train); }
 };
 
 FLOWRUN_NODE(HeadApply);

@@ -25,11 +25,11 @@ struct Blur {
   struct Params {
     int64_t kernel_size = 0;
     std::vector<double> sigma = {0.1, 2};
-    double p = 0.5;
+    image::Chances p{0.5};
     void describe(auto& param) {
       param("kernel_size", kernel_size, Range{0, 1023}, "Side of the kernel, odd, pixels; 0: from the image's size.");
       param("sigma", sigma, Range{1e-3, 100}, "Smallest and largest standard deviation, pixels.");
-      param("p", p, Range{0, 1}, "Chance that an image is blurred.");
+      p.describe(param, "Chance that an image is blurred; a list: of each view.");
     }
     std::optional<ParamFault> check() const {
       if (sigma.size() != 2 || sigma[0] > sigma[1]) return ParamFault{"sigma", "sigma must be two numbers, the smaller first"};
@@ -39,9 +39,12 @@ struct Blur {
   };
   Params params;
 
+  void plan(NodePlan& plan) const { params.p.plan(plan); }
+
   void run(Ports& port, const SampleContext& context) const {
     thread_local io::GaussianBlur gaussian;
     image::require_rgb(port.image->pixels);
+    params.p.require(port.image->pixels.views);
     change_in_place(*port.image, *port.out);
     io::PixelBuffer& out = port.out->pixels;
     const int side = std::min(out.height, out.width);
@@ -52,7 +55,7 @@ struct Blur {
     }
     for (int view = 0; view < out.views; ++view) {
       Rng rng = image::rng_of(context, view);
-      const bool blurred = rng.chance(params.p);
+      const bool blurred = rng.chance(params.p.of(view));
       const double sigma = rng.uniform(params.sigma[0], params.sigma[1]);
       image::add_to_ledger(context, view, blurred ? hash_bytes(&sigma, sizeof sigma) : 1);
       if (blurred) gaussian.blur(out.at(view), out.height, out.width, kernel_size, sigma);

@@ -1,3 +1,4 @@
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/host/types/host_types.h"
 
@@ -20,6 +21,8 @@ struct CenterCrop {
     void describe(auto& param) { param("size", size, Range{1, 16384}, "Side in pixels."); }
   };
   Params params;
+
+  void plan(NodePlan& plan) const { plan.side = static_cast<double>(params.size); }
 
   void run(Ports& port, const SampleContext&) const {
     const io::PixelBuffer& in = port.image->pixels;

@@ -22,25 +22,29 @@ struct ColorJitter {
     void describe(auto& port) { port(image, out); }
   };
   struct Params {
-    double brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1, p = 1;
+    double brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1;
+    image::Chances p{1};
     void describe(auto& param) {
       param("brightness", brightness, not_negative, "Largest change of brightness.");
       param("contrast", contrast, not_negative, "Largest change of contrast.");
       param("saturation", saturation, not_negative, "Largest change of saturation.");
       param("hue", hue, Range{0, 0.5}, "Largest shift of the hue, turns.");
-      param("p", p, Range{0, 1}, "Chance that an image is changed.");
+      p.describe(param, "Chance that an image is changed; a list: of each view.");
     }
   };
   Params params;
 
+  void plan(NodePlan& plan) const { params.p.plan(plan); }
+
   void run(Ports& port, const SampleContext& context) const {
-    image::change_colours(*port.image, *port.out, context, [&](uint8_t* pixels, int64_t count, Rng rng) { return jitter(pixels, count, rng); });
+    const auto change = [&](uint8_t* pixels, int64_t count, Rng rng, double p) { return jitter(pixels, count, rng, p); };
+    image::change_colours(*port.image, *port.out, params.p, context, change);
   }
 
  private:
   /// The drawn values, for the ledger.
-  uint64_t jitter(uint8_t* pixels, int64_t count, Rng rng) const {
-    if (!rng.chance(params.p)) return 1;
+  uint64_t jitter(uint8_t* pixels, int64_t count, Rng rng, double p) const {
+    if (!rng.chance(p)) return 1;
     // All values are drawn, whether used or not: a strength of 0 must not change the others.
     std::array<int, 4> order = {0, 1, 2, 3};
     for (uint32_t i = 3; i > 0; --i) std::swap(order[i], order[rng.below(i + 1)]);

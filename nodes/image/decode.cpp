@@ -35,6 +35,8 @@ struct Decode {
   };
   Params params;
 
+  void plan(NodePlan& plan) const { image::plan_decoding(plan); }
+
   void open(const OpenContext& context) { remark_ = std::make_unique<image::DeepRemark>(context); }
 
   void run(Ports& port, const SampleContext& context) const {

@@ -18,14 +18,16 @@ struct Grayscale {
     void describe(auto& port) { port(image, out); }
   };
   struct Params {
-    double p = 0.2;
-    void describe(auto& param) { param("p", p, Range{0, 1}, "Chance that an image becomes gray."); }
+    image::Chances p{0.2};
+    void describe(auto& param) { p.describe(param, "Chance that an image becomes gray; a list: of each view."); }
   };
   Params params;
 
+  void plan(NodePlan& plan) const { params.p.plan(plan); }
+
   void run(Ports& port, const SampleContext& context) const {
-    image::change_colours(*port.image, *port.out, context, [&](uint8_t* pixels, int64_t count, Rng rng) -> uint64_t {
-      if (!rng.chance(params.p)) return 2;
+    image::change_colours(*port.image, *port.out, params.p, context, [&](uint8_t* pixels, int64_t count, Rng rng, double p) -> uint64_t {
+      if (!rng.chance(p)) return 2;
       io::to_gray(pixels, count);
       return 1;
     });

@@ -25,6 +25,8 @@ struct JpegDecode {
   };
   Params params;
 
+  void plan(NodePlan& plan) const { image::plan_decoding(plan); }
+
   void run(Ports& port, const SampleContext& context) const {
     image::decode(*port.bytes, port.region.value, {.jpeg_only = true, .max_megapixels = params.max_megapixels}, context, *port.image);
   }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/host/types/views.h"
 
@@ -23,6 +24,8 @@ struct LabelResize {
     void describe(auto& param) { param("size", size, Range{1, 16384}, "Side in pixels."); }
   };
   Params params;
+
+  void plan(NodePlan& plan) const { plan.side = static_cast<double>(params.size); }
 
   void run(Ports& port, const SampleContext&) const {
     const io::PixelBuffer& in = port.label_map->pixels;

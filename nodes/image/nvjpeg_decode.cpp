@@ -39,6 +39,8 @@ struct NvjpegDecode {
   };
   Params params;
 
+  void plan(NodePlan& plan) const { image::plan_decoding(plan); }
+
   void open(const OpenContext& context) {
     remark_ = std::make_unique<image::DeepRemark>(context);
     try {

@@ -15,17 +15,20 @@ struct RandomFlip {
     void describe(auto& port) { port(image, label_map, out, out_map); }
   };
   struct Params {
-    double p = 0.5;
-    void describe(auto& param) { param("p", p, Range{0, 1}, "Chance of a flip."); }
+    image::Chances p{0.5};
+    void describe(auto& param) { p.describe(param, "Chance of a flip; a list: of each view."); }
   };
   Params params;
 
+  void plan(NodePlan& plan) const { params.p.plan(plan); }
+
   void run(Ports& port, const SampleContext& context) const {
+    params.p.require(port.image->pixels.views);
     if (port.label_map) image::require_one_view(port.image->pixels.views, "a label map");
     change_in_place(*port.image, *port.out);
     if (port.label_map) change_in_place(*port.label_map, *port.out_map);
     for (int view = 0; view < port.out->pixels.views; ++view) {
-      const bool flip = image::rng_of(context, view).chance(params.p);
+      const bool flip = image::rng_of(context, view).chance(params.p.of(view));
       image::add_to_ledger(context, view, flip ? 1 : 2);
       if (flip) io::mirror(port.out->pixels, view);
       if (flip && port.label_map) io::mirror(port.out_map->pixels);

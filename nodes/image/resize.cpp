@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/host/types/views.h"
 
@@ -43,6 +44,11 @@ struct Resize {
     }
   };
   Params params;
+
+  void plan(NodePlan& plan) const {
+    if (params.fit == "square") plan.side = static_cast<double>(params.size);
+    plan.out["image"].views = std::max(1.0, plan.known(plan.in.contains("region") ? "region" : "image").views);
+  }
 
   void run(Ports& port, const SampleContext&) const {
     thread_local io::Resizer resizer;

@@ -19,17 +19,19 @@ struct Solarize {
   };
   struct Params {
     int64_t threshold = 128;
-    double p = 0.2;
+    image::Chances p{0.2};
     void describe(auto& param) {
       param("threshold", threshold, Range{0, 256}, "Smallest value that is inverted.");
-      param("p", p, Range{0, 1}, "Chance that an image is changed.");
+      p.describe(param, "Chance that an image is changed; a list: of each view.");
     }
   };
   Params params;
 
+  void plan(NodePlan& plan) const { params.p.plan(plan); }
+
   void run(Ports& port, const SampleContext& context) const {
-    image::change_colours(*port.image, *port.out, context, [&](uint8_t* pixels, int64_t count, Rng rng) -> uint64_t {
-      if (!rng.chance(params.p)) return 2;
+    image::change_colours(*port.image, *port.out, params.p, context, [&](uint8_t* pixels, int64_t count, Rng rng, double p) -> uint64_t {
+      if (!rng.chance(p)) return 2;
       io::solarize(pixels, count, static_cast<int>(params.threshold));
       return 1;
     });

@@ -35,6 +35,12 @@ struct InfoNce {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    plan.require_equal("width", "query", &Planned::width, "key");
+    plan.require_equal("number of views", "query", &Planned::views, "key", "give two chains of crops, one to the student and one to the teacher");
+    model::check_keys(plan, "query", *params.queue, params.queue.names[0]);
+  }
+
   int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
 
   void run(Ports& port, const GroupContext& context) const {

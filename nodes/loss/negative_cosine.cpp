@@ -10,7 +10,8 @@ struct NegativeCosine {
   static constexpr NodeInfo info =
       loss::info({.type = "loss.negative_cosine",
                   .brief = "Minus the cosine between predictions of views and targets of other views: SimSiam; as 2 - 2 cos, BYOL.",
-                  .details = "The mean over pictures and pairs, in float32. No gradient reaches the target."});
+                  .details = "The mean over pictures and pairs, in float32. No gradient reaches the target, unless stop is false: SimSiam then "
+                             "collapses, which its paper shows."});
   struct Ports {
     In<Vectors> prediction{"prediction", "The student's predictions, n D."};
     In<Vectors> target{"target", "n D, of the same views."};
@@ -19,10 +20,12 @@ struct NegativeCosine {
   };
   struct Params {
     std::string pairs = "cross", form = "minus";
+    bool stop = true;
     train::Value weight{1, not_negative};
     void describe(auto& param) {
       param("pairs", pairs, loss::pair_choices(), loss::pairs_brief);
       param("form", form, forms(), "minus: -cos. two_minus_two: 2 - 2 cos, the squared distance of rows of length 1.");
+      param("stop", stop, "Whether no gradient reaches the target.");
       param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several.");
     }
     static const Choices& forms() {
@@ -32,12 +35,15 @@ struct NegativeCosine {
   };
   Params params;
 
+  void plan(NodePlan& plan) const { loss::check_views(plan, "prediction", "target", params.pairs); }
+
   int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
 
   void run(Ports& port, const GroupContext& context) const {
     const Vectors& prediction = *port.prediction;
     loss::require_views(prediction.views, port.target->views, params.pairs);
-    const Tensor minus = loss::negative_cosine(prediction.values_nD, port.target->values_nD, prediction.views, loss::pairs(params.pairs));
+    const Tensor minus =
+        loss::negative_cosine(prediction.values_nD, port.target->values_nD, prediction.views, loss::pairs(params.pairs), params.stop);
     loss::give(params.form == "minus" ? minus : minus.mul(2).add(2), params.weight.at(context.step, context.run), *port.loss);
   }
 };

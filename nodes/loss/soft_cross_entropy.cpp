@@ -30,6 +30,11 @@ struct SoftCrossEntropy {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    loss::check_views(plan, "large", "target", params.pairs);
+    plan.require_equal("width", "large", &Planned::width, "small");
+  }
+
   int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
 
   void run(Ports& port, const GroupContext& context) const {

@@ -30,6 +30,14 @@ struct Units : mask::MaskNode<Units> {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    MaskNode::plan(plan);
+    const double side = plan.known("image").side, units = side / static_cast<double>(params.unit);
+    if (plan.faults.empty() && units != static_cast<double>(static_cast<int64_t>(units))) {
+      plan.fault("unit", "units of " + std::to_string(params.unit) + " pixels don't tile pictures of " + count_text(side));
+    }
+  }
+
   void draw(int grid, const GroupContext& context, Masks& out) const {
     const int unit = static_cast<int>(params.unit / params.patch);
     if (grid % unit != 0) {

@@ -1,3 +1,4 @@
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
@@ -16,7 +17,14 @@ struct ClassPrediction {
     Out<Prediction> prediction{"prediction", "B 1 1 D."};
     void describe(auto& port) { port(tokens, prediction); }
   };
-  void plan(NodePlan& plan) const { plan.out["prediction"] = Planned::of({plan.group.rows, 1, 1, plan.in["tokens"].width}, "float32", 4); }
+  void plan(NodePlan& plan) const {
+    const Planned tokens = plan.in["tokens"];
+    plan.out["prediction"] = Planned::of({plan.group.rows, 1, 1, tokens.width}, "float32", 4);
+    plan.out["prediction"].width = tokens.width;
+    if (tokens.width > 0 && tokens.certain && tokens.class_token == 0) {
+      plan.fault("tokens", "the encoder has no class token", "set its \"class_token\" to true");
+    }
+  }
 
   void run(Ports& port, const GroupContext&) const {
     if (!port.tokens->cls_B1D.defined()) throw NodeError("the encoder has no class token: set its \"class_token\" to true");

@@ -1,6 +1,7 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/device/send.h"
 #include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/model/encoder_inputs.h"
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
@@ -33,6 +34,11 @@ struct EncodeVisible {
 
   void plan(NodePlan& plan) const {
     const model::EncoderShape shape = params.model->shape();
+    model::check_images(plan, *params.model, params.model.names[0]);
+    if (!params.model->takes_patches()) {
+      plan.fault("model", params.model.names[0] + " sees whole pictures, not chosen patches", "give this node a vision transformer");
+    }
+    model::check_grid(plan, shape.grid, params.model.names[0]);
     const double repeats = plan.group.repeats, cls = shape.class_token ? 1 : 0;
     plan.passes.push_back({params.model.names[0], true, [&model = *params.model, repeats, element = plan.group.element](const MaskCounts& seen) {
                              return model.cost({.masks = seen, .element = element}).value_or(Cost()).times(repeats);

@@ -4,6 +4,7 @@
 
 #include "graph/node.h"
 #include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/model/encoder_inputs.h"
 #include "nodes/lib/tensor/target/normalised.h"
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"
@@ -88,6 +89,9 @@ struct HiddenTargets {
   Params params;
 
   void plan(NodePlan& plan) const {
+    model::check_images(plan, *params.model, params.model.names[0]);
+    model::check_blocks(plan, *params.model, params.blocks, params.model.names[0]);
+    model::check_grid(plan, params.model->shape().grid, params.model.names[0]);
     const model::EncoderShape shape = params.model->shape();
     const auto blocks = static_cast<double>(params.blocks.size()), width = static_cast<double>(shape.width);
     const double stream = 4 * static_cast<double>((shape.patches() + shape.prefix) * shape.width);
@@ -98,14 +102,13 @@ struct HiddenTargets {
     };
     plan.passes.push_back({params.model.names[0], /*gradient=*/false, cost});
     const double values = params.merge == "concat" ? blocks * width : width, regions = params.pooled ? 1 : plan.group.masks.regions;
-    plan.out["target"] = Planned::of({plan.group.rows, regions, params.pooled ? 1 : plan.group.masks.patches, values}, "float32", 4);
+    Planned& target = plan.out["target"];
+    target = Planned::of({plan.group.rows, regions, params.pooled ? 1 : plan.group.masks.patches, values}, "float32", 4);
+    target.width = values;
+    if (params.merge == "concat") target.parts = params.blocks;
   }
 
   void open(const OpenContext&) {
-    const int64_t depth = params.model->shape().depth;
-    if (params.blocks.back() > depth) {
-      throw NodeError("block " + std::to_string(params.blocks.back()) + " is asked for, but the teacher has " + std::to_string(depth));
-    }
     options_.zscore = {params.zscore.eps, params.zscore.unbiased, overs.at(params.zscore.over)};
     options_.merge = merges.at(params.merge);
     options_.zscore_merged = params.zscore_merged, options_.pooled = params.pooled;

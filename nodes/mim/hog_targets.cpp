@@ -37,10 +37,12 @@ struct HogTargets {
   Params params;
 
   void plan(NodePlan& plan) const {
+    check_patches(plan, params.patch);
     const MaskCounts& masks = plan.group.masks;
     const int64_t cells = params.patch / params.cell;
-    plan.out["target"] =
-        Planned::of({plan.group.rows, masks.regions, masks.patches, static_cast<double>(3 * params.bins * cells * cells)}, "float32", 4);
+    const auto values = static_cast<double>(3 * params.bins * cells * cells);
+    plan.out["target"] = Planned::of({plan.group.rows, masks.regions, masks.patches, values}, "float32", 4);
+    plan.out["target"].width = values;
   }
 
   void run(Ports& port, const GroupContext&) const {

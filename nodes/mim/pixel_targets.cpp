@@ -37,9 +37,11 @@ struct PixelTargets {
   Params params;
 
   void plan(NodePlan& plan) const {
+    check_patches(plan, params.patch);
     const MaskCounts& masks = plan.group.masks;
     const auto values = static_cast<double>(3 * params.patch * params.patch);
     plan.out["target"] = Planned::of({plan.group.rows, masks.regions, masks.patches, values}, "float32", 4);
+    plan.out["target"].width = values;
   }
 
   void run(Ports& port, const GroupContext&) const {

@@ -1,4 +1,5 @@
 #include "graph/node.h"
+#include "nodes/lib/tensor/model/encoder_inputs.h"
 #include "nodes/lib/tensor/model/predictor.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
@@ -26,7 +27,13 @@ struct Predict {
   Params params;
 
   void plan(NodePlan& plan) const {
-    const Planned& tokens = plan.in["tokens"];
+    const Planned tokens = plan.in["tokens"];
+    const std::string& name = params.model.names[0];
+    model::check_grid(plan, params.model->grid(), name);
+    if (const double width = plan.known("tokens").width; width != 0 && width != static_cast<double>(params.model->in_width())) {
+      plan.fault("tokens", "tokens of width " + count_text(width) + " come in, but " + name + " takes " + std::to_string(params.model->in_width()),
+                 "\"encoder\" of " + name + " must name the model that makes them");
+    }
     const model::Pass pass{
         .class_token = static_cast<int64_t>(tokens.class_token), .prefix = static_cast<int64_t>(tokens.prefix), .element = plan.group.element};
     plan.passes.push_back({params.model.names[0], true, [&model = *params.model, pass, repeats = plan.group.repeats](const MaskCounts& seen) {
@@ -39,6 +46,7 @@ struct Predict {
     Planned& prediction = plan.out["prediction"];
     prediction = Planned::of({plan.group.rows, masks.regions, masks.patches, width}, plan.group.product(), plan.group.element);
     prediction.width = width;
+    prediction.parts = params.model->blocks;
     prediction.held = 3;  // the loss makes two more of its size
   }
 

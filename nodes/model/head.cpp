@@ -12,22 +12,25 @@ struct HeadModel {
       .brief = "A projector or predictor of self-supervised methods: linear layers, and prototypes where it ends in them.",
       .kind = "head",
       .details =
-          "Between the layers stand norm and activation; behind the last one nothing. With prototypes its rows get length 1 and a layer without bias "
+          "Between the layers stand norm and activation; behind the last one only last_norm. A layer before a batch norm has no bias. Batch norms "
+          "take the statistics that head.apply says. With prototypes its rows get length 1 and a layer without bias "
           "gives a score for each prototype: of rows of length 1 times a gain (weight_norm, as in DINO), or of free rows (linear). The gains are 1 "
           "and constant unless gain_trained. A head applied by several nodes is shared. model.ema_copy copies it for a teacher."};
   struct Params {
     Ref<model::Module> of;
     std::vector<int64_t> layers;
-    std::string activation = "relu", norm = "none", input_norm = "none", prototype_kind = "weight_norm", init = "torch";
+    std::string activation = "relu", norm = "none", last_norm = "none", input_norm = "none", prototype_kind = "weight_norm", init = "torch";
     int64_t prototypes = 0;
-    bool bias = true, gain_trained = false;
+    bool bias = true, last_bias = true, gain_trained = false;
     void describe(auto& param) {
       param.reads("of", of, "The encoder or head before it; gives the width of the input.");
       param.required("layers", layers, positive, "Widths of the linear layers, the last one that of the output: [2048, 2048, 256] of DINO.");
       param("activation", activation, activations(), "Between layers.");
-      param("norm", norm, norms(), "Between layers, before the activation. layer: layer norm.");
+      param("norm", norm, norms(), "Between layers, before the activation.");
+      param("last_norm", last_norm, last_norms(), "Behind the last layer. batch_plain: without gains and shifts.");
       param("input_norm", input_norm, input_norms(), "l2: rows of the input get length 1.");
       param("bias", bias, "Whether the linear layers have biases.");
+      param("last_bias", last_bias, "Whether the last of them has.");
       param("prototypes", prototypes, not_negative, "How many scores a last layer gives; 0: there is none.");
       param("prototype_kind", prototype_kind, kinds(), "weight_norm: the prototypes have length 1. linear: any length.");
       param("gain_trained", gain_trained, "Whether the gains of weight_norm are trained, as in DINO's ViT-S.");
@@ -45,7 +48,11 @@ struct HeadModel {
       return choices;
     }
     static const Choices& norms() {
-      static const Choices choices = {"none", "layer"};
+      static const Choices choices = {"none", "layer", "batch"};
+      return choices;
+    }
+    static const Choices& last_norms() {
+      static const Choices choices = {"none", "batch", "batch_plain"};
       return choices;
     }
     static const Choices& input_norms() {
@@ -68,9 +75,11 @@ struct HeadModel {
         model::MlpHeadConfig{.in = input_width(),
                              .layers = params.layers,
                              .activation = params.activation == "gelu" ? model::HeadActivation::gelu : model::HeadActivation::relu,
-                             .norm = params.norm == "layer" ? model::HeadNorm::layer : model::HeadNorm::none,
+                             .norm = norm(),
                              .input_unit = params.input_norm == "l2",
+                             .last_norm = last_norm(),
                              .bias = params.bias,
+                             .last_bias = params.last_bias,
                              .prototypes = params.prototypes,
                              .weight_norm = params.prototype_kind == "weight_norm",
                              .gain_trained = params.gain_trained,
@@ -80,6 +89,14 @@ struct HeadModel {
   }
 
  private:
+  model::HeadNorm norm() const {
+    using enum model::HeadNorm;
+    return params.norm == "layer" ? layer : params.norm == "batch" ? batch : none;
+  }
+  model::LastNorm last_norm() const {
+    using enum model::LastNorm;
+    return params.last_norm == "batch" ? batch : params.last_norm == "batch_plain" ? batch_plain : none;
+  }
   int64_t input_width() const {
     if (const auto* encoder = dynamic_cast<const model::Encoder*>(&*params.of)) return encoder->shape().width;
     if (const auto* head = dynamic_cast<const model::Head*>(&*params.of)) return head->out_width();

@@ -44,6 +44,8 @@ struct Pretrained {
   std::unique_ptr<Resource> open(const OpenContext& context) {
     try {
       return load(context);
+    } catch (const model::MissingWeights&) {
+      throw;
     } catch (const std::exception& error) {
       const std::string text = error.what();
       throw NodeError(text.find(params.file) == std::string::npos ? params.file + ": " + text : text);

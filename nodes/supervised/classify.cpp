@@ -3,6 +3,8 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/device/send.h"
 #include "nodes/lib/tensor/model/classifier.h"
+#include "nodes/lib/tensor/model/encoder_inputs.h"
+#include "nodes/lib/tensor/model/norm_passes.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
@@ -25,16 +27,25 @@ struct Classify {
   struct Params {
     Ref<model::Encoder> encoder;
     Ref<model::Classifier> classifier;
+    std::string statistics = "auto";
     bool train = true;
     void describe(auto& param) {
       param.reads("encoder", encoder, "The encoder.");
       param.reads("classifier", classifier, "The classifier behind it.");
       param("train", train, "Whether the scores are trained on; false in evaluations.");
+      param("statistics", statistics, model::statistics_choices(), model::statistics_brief);
     }
   };
   Params params;
 
   void plan(NodePlan& plan) const {
+    model::check_images(plan, *params.encoder, params.encoder.names[0]);
+    if (params.classifier->in_width() != params.encoder->shape().width) {
+      plan.fault("classifier",
+                 params.encoder.names[0] + " has width " + std::to_string(params.encoder->shape().width) + ", but " + params.classifier.names[0] +
+                     " takes " + std::to_string(params.classifier->in_width()),
+                 "\"encoder\" of " + params.classifier.names[0] + " must name " + params.encoder.names[0]);
+    }
     const auto cost = [&encoder = *params.encoder, &head = *params.classifier, element = plan.group.element](const MaskCounts&) {
       const model::Pass pass{.whole = true, .element = element};
       Cost cost = encoder.cost(pass).value_or(Cost());
@@ -43,20 +54,24 @@ struct Classify {
     };
     plan.passes.push_back({params.encoder.names[0], params.train, cost});
     plan.out["logits"] = Planned::of({plan.group.images, static_cast<double>(params.classifier->out_width())}, "float32", 4);
+    plan.out["logits"].width = static_cast<double>(params.classifier->out_width());
   }
 
   /// Numbers drawn on the host can't be recorded.
-  int64_t variant(const GroupContext&) const { return params.train && params.encoder->drops() ? -1 : 0; }
+  int64_t variant(const GroupContext&) const { return (params.train && params.encoder->drops()) || measures() ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {
     const Tensor& images = port.image->images_BCHW;
     const model::Encoder& encoder = *params.encoder;
     const at::AutoGradMode gradients(params.train);
-    Tensor drop_path;
-    if (params.train) drop_path = encoder.draw_drop_path(context.rng(), images.size(0));
-    if (drop_path.defined()) drop_path = send(drop_path, images.device());
-    port.logits->values_BC = model::classify(encoder, *params.classifier, images, drop_path);
+    model::EncodeOptions options{.norm = {.measures = measures(), .group = context.group, .stream = context.stream}, .drop_path = {}};
+    if (params.train) options.drop_path = encoder.draw_drop_path(context.rng(), images.size(0));
+    if (options.drop_path.defined()) options.drop_path = send(options.drop_path, images.device());
+    port.logits->values_BC = model::classify(encoder, *params.classifier, images, options);
   }
+
+ private:
+  bool measures() const { return model::measures(*params.encoder, params.statistics, params.train); }
 };
 
 FLOWRUN_NODE(Classify);

@@ -55,6 +55,12 @@ struct SupervisedMix {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    plan.out["image"].side = plan.known("image").side;
+    plan.out["soft_label"] = Planned::of({plan.group.images, static_cast<double>(params.classes)}, "float32", 4);
+    plan.out["soft_label"].width = static_cast<double>(params.classes);
+  }
+
   void run(Ports& port, const GroupContext& context) const {
     const at::NoGradGuard no_grad;
     const Tensor& images = port.image->images_BCHW;

@@ -1,3 +1,4 @@
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/optim/adamw_math.h"
 #include "nodes/lib/tensor/optim/learner.h"
@@ -46,6 +47,8 @@ struct TrainAdamW : train::LearnerNode {
     }
   };
   Params params;
+
+  void plan(NodePlan& plan) const { plan.states = 2; }
 
   void open(const OpenContext& context) {
     const train::AdamWOptions options{.beta1 = params.betas[0], .beta2 = params.betas[1], .eps = params.eps};

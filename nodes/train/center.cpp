@@ -1,5 +1,6 @@
 #include "nodes/lib/tensor/model/center.h"
 
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
 #include "nodes/lib/tensor/types/vectors.h"
@@ -28,6 +29,16 @@ struct MoveCenter {
     }
   };
   Params params;
+
+  void plan(NodePlan& plan) const {
+    const double scores = plan.known("vectors").width;
+    if (scores != 0 && scores != static_cast<double>(params.center->width())) {
+      plan.fault(
+          "vectors",
+          "scores of " + count_text(scores) + " columns come in, but " + params.center.names[0] + " has " + std::to_string(params.center->width()),
+          "\"of\" of " + params.center.names[0] + " must name the head that makes them");
+    }
+  }
 
   void fold(Ports& port, const FoldContext&) {
     const Tensor& scores = port.vectors->values_nD;

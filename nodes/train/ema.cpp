@@ -1,8 +1,10 @@
 #include <ATen/core/grad_mode.h>
 
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/device/side_stream.h"
 #include "nodes/lib/tensor/model/module.h"
+#include "nodes/lib/tensor/model/norm_passes.h"
 #include "nodes/lib/tensor/optim/adamw_math.h"
 #include "nodes/lib/tensor/optim/schedule.h"
 
@@ -49,10 +51,19 @@ struct Ema {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    for (size_t m = 0; m < params.to.size(); ++m) {
+      if (!same_layout(params.from[m].parameters(), params.to[m].parameters())) {
+        plan.fault("to", "the models " + params.from.names[m] + " and " + params.to.names[m] + " have different parameters",
+                   "make " + params.to.names[m] + " a model.ema_copy of " + params.from.names[m]);
+      }
+    }
+  }
+
   void open(const OpenContext& context) {
     for (size_t m = 0; m < params.to.size(); ++m) {
       model::require_not_frozen(params.to[m], params.to.names[m]);
-      require_same_layout(m);
+      if (params.buffers == "own") model::collect_statistics(params.to[m]);
     }
     const auto ramp = static_cast<int64_t>(params.ramp_epochs * static_cast<double>(context.run.steps_per_epoch));
     length_.total = std::max<int64_t>(1, ramp > 0 ? ramp : context.run.total_steps);
@@ -67,16 +78,19 @@ struct Ema {
       model::Module& to = params.to[m];
       if (to.parameters().size() > 0) SideStream::join(to.parameters()[0].device());  // a teacher may be at work
       train::ema_update(to.parameters(), params.from[m].parameters(), decay);
-      if (params.buffers != "own") move_buffers(to.buffers(), params.from[m].buffers(), params.buffers == "copy" ? 0 : decay);
+      if (params.buffers == "own") {
+        model::settle_statistics(to, context.run);
+        continue;
+      }
+      move_buffers(to.buffers(), params.from[m].buffers(), params.buffers == "copy" ? 0 : decay);
     }
   }
 
  private:
-  void require_same_layout(size_t m) const {
-    const model::Parameters &from = params.from[m].parameters(), &to = params.to[m].parameters();
+  static bool same_layout(const model::Parameters& from, const model::Parameters& to) {
     bool same = from.size() == to.size();
     for (size_t i = 0; same && i < from.size(); ++i) same = from.at(i).name == to.at(i).name && from[i].sizes() == to[i].sizes();
-    if (!same) throw NodeError("the models " + params.from.names[m] + " and " + params.to.names[m] + " have different parameters");
+    return same;
   }
 
   /// Numbers are averaged; counts are copied.

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "graph/node.h"
 #include "nodes/lib/tensor/model/queue.h"
 #include "nodes/lib/tensor/model/rows.h"
@@ -22,10 +24,14 @@ struct Enqueue {
   };
   Params params;
 
-  void open(const OpenContext& context) const {
-    if (context.run.batch > params.queue->size()) {
-      throw NodeError("a step has " + std::to_string(context.run.batch) + " keys, and the queue " + params.queue.names[0] + " only " +
-                      std::to_string(params.queue->size()) + " rows: set rows to a multiple of the batch");
+  void plan(NodePlan& plan) const {
+    model::check_keys(plan, "key", *params.queue, params.queue.names[0]);
+    const double keys = plan.group.step * std::max(1.0, plan.known("key").views);
+    if (keys > static_cast<double>(params.queue->size())) {
+      plan.fault("queue",
+                 "a step has " + count_text(keys) + " keys, but the queue " + params.queue.names[0] + " only " +
+                     std::to_string(params.queue->size()) + " rows",
+                 "set rows of " + params.queue.names[0] + " to a multiple of the batch");
     }
   }
 

@@ -1,3 +1,4 @@
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/optim/lars_rule.h"
 #include "nodes/lib/tensor/optim/learner.h"
@@ -43,6 +44,8 @@ struct TrainLars : train::LearnerNode {
     }
   };
   Params params;
+
+  void plan(NodePlan& plan) const { plan.states = 1; }
 
   void open(const OpenContext& context) {
     using enum train::LarsForm;

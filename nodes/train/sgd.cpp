@@ -1,3 +1,4 @@
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/optim/learner.h"
 #include "nodes/lib/tensor/optim/sgd_rule.h"
@@ -43,6 +44,8 @@ struct TrainSgd : train::LearnerNode {
     }
   };
   Params params;
+
+  void plan(NodePlan& plan) const { plan.states = 1; }
 
   void open(const OpenContext& context) {
     const train::SgdOptions options{.momentum = params.momentum, .nesterov = params.nesterov};

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -40,6 +41,12 @@ def unpack_cifar10(folder, count, classes=10):
                 left[names.index(part[1])] -= 1
                 archive.extract(member, folder)
     return pathlib.Path(folder) / "train"
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def images(count=64, size=48):
@@ -146,6 +153,26 @@ class Folder(unittest.TestCase):
         done = subprocess.run([FLOWRUN, *map(str, args)], cwd=self.folder, text=True, capture_output=True, timeout=600, **options)
         self.assertEqual(done.returncode, status, f"flowrun {' '.join(map(str, args))}\n{done.stdout}\n{done.stderr}")
         return done
+
+    def ranks(self, world, *args, environments=None):
+        """Starts ranks as torchrun would; returns their processes."""
+        port = self.port = free_port()
+        out = []
+        for rank in range(world):
+            environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(world),
+                           "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo", **(environments or {}).get(rank, {})}
+            out.append(self.start(*args, "--threads", 1, env=environment))
+        self.addCleanup(lambda: [(process.kill(), process.communicate()) for process in out if process.poll() is None])
+        return out
+
+    def ended(self, processes, status=0, timeout=120):
+        texts = []
+        for rank, process in enumerate(processes):
+            stdout, stderr = process.communicate(timeout=timeout)
+            texts.append(stdout + stderr)
+            if status is not None:
+                self.assertEqual(process.returncode, status, f"rank {rank}: {texts[-1]}")
+        return texts
 
     def preloaded(self, name):
         """A library of tests/support, for LD_PRELOAD."""

@@ -16,15 +16,10 @@ from PIL import Image
 import safetensors.numpy
 
 import support
+from support import free_port
 
 TORCHRUN = pathlib.Path(sys.executable).parent / "torchrun"
 needs_torchrun = unittest.skipUnless(TORCHRUN.exists(), f"no {TORCHRUN}")
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def without_evaluations(**run):
@@ -73,26 +68,6 @@ def failing_evaluations():
 
 
 class Ranks(support.Folder):
-    def ranks(self, world, *args, environments=None):
-        """Starts ranks as torchrun would; returns their processes."""
-        port = self.port = free_port()
-        out = []
-        for rank in range(world):
-            environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(world),
-                           "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo", **(environments or {}).get(rank, {})}
-            out.append(self.start(*args, "--threads", 1, env=environment))
-        self.addCleanup(lambda: [(process.kill(), process.communicate()) for process in out if process.poll() is None])
-        return out
-
-    def ended(self, processes, status=0, timeout=120):
-        texts = []
-        for rank, process in enumerate(processes):
-            stdout, stderr = process.communicate(timeout=timeout)
-            texts.append(stdout + stderr)
-            if status is not None:
-                self.assertEqual(process.returncode, status, f"rank {rank}: {texts[-1]}")
-        return texts
-
     def assert_same_run(self, a, b, tolerance=1e-6):
         one, other = self.metrics(a), self.metrics(b)
         self.assertEqual([(line["step"], line["ledger"]) for line in one], [(line["step"], line["ledger"]) for line in other])

@@ -9,7 +9,7 @@ class Gentle:
         self.chance = chance
         self.types = {}
         for kind in ("node", "model"):
-            for rule in schema["$defs"][kind]["allOf"]:
+            for rule in schema["$defs"][kind].get("allOf", []):
                 self.types[rule["if"]["properties"]["type"]["const"]] = rule["then"]
 
     def change(self, pipeline):

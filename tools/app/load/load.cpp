@@ -4,6 +4,7 @@
 
 #include "graph/check/plugins.h"
 #include "graph/compose/pipeline.h"
+#include "tools/app/load/shapes.h"
 
 namespace flowrun::app {
 
@@ -15,7 +16,10 @@ Loaded load(const PipelineArgs& args) {
   load_plugins(out.pipeline, args.trust, out.faults);
   if (out.faults.count() != before) return out;  // their types would be unknown
   CheckedPipeline checked = validate(out.pipeline, out.faults);
-  if (out.faults.empty()) out.checked = std::move(checked);
+  if (!out.faults.empty()) return out;
+  check_shapes(checked, out.pipeline, out.faults);
+  // Its references name models that are gone.
+  if (out.faults.empty()) out.checked = validate(out.pipeline, out.faults);
   return out;
 }
 

@@ -32,6 +32,10 @@ ordered_json value_schema(const ParamDoc& param) {
   if (param.kind == "list of strings") return strings;
   if (param.kind == "models") return {{"anyOf", {{{"type", "string"}}, strings}}};
   if (param.kind == "object") return object_schema(param.members);
+  if (param.kind == "number or list") {
+    const ordered_json number = number_schema("number", param.range);
+    return {{"anyOf", {number, {{"type", "array"}, {"items", number}, {"minItems", 1}}}}};
+  }
   if (param.kind == "number or object") return {{"anyOf", {number_schema("number", param.range), object_schema(param.members)}}};
   return {{"type", "string"}};
 }

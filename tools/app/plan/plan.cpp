@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr double moment_bytes = 8, float_bytes = 4;
+constexpr double float_bytes = 4;
 
 /// For a run directory: its pipeline, and its statistics in place of assumptions.
 PlanArgs with_statistics(PlanArgs args) {
@@ -68,7 +68,8 @@ class Plan {
     }
     out["operations"] = operations_json();
     out["memory"] = memory_json();
-    out["checkpoint_bytes"] = float_bytes * static_cast<double>(facts_.parameters()) + moment_bytes * static_cast<double>(facts_.trained());
+    out["checkpoint_bytes"] =
+        float_bytes * static_cast<double>(facts_.parameters()) + float_bytes * facts_.states * static_cast<double>(facts_.trained());
     out["exchange"] = {{"bytes", model_.gradient_bytes}, {"gb_per_second", bandwidth() / 1e9}, {"seconds", time_.exchange}, {"hidden", time_.hidden}};
     out["step"] = {{"seconds", time_.total()},
                    {"passes", time_.compute},
@@ -176,9 +177,10 @@ class Plan {
     for (const PlannedPass& pass : facts_.passes) {
       double sum = 0;
       for (const MaskSizes::Group& group : facts_.masks.groups) {
-        sum += pass.cost({static_cast<double>(group.visible), static_cast<double>(group.regions), static_cast<double>(group.patches)}).flops;
+        sum += pass.views *
+               pass.cost({static_cast<double>(group.visible), static_cast<double>(group.regions), static_cast<double>(group.patches)}).flops;
       }
-      const double forward = sum * facts_.views / static_cast<double>(facts_.masks.groups.size());
+      const double forward = sum / static_cast<double>(facts_.masks.groups.size());
       out["passes"].push_back({{"node", pass.node}, {"model", pass.model}, {"forward", forward}, {"backward", pass.trained ? 2 * forward : 0}});
     }
     return out;
@@ -190,7 +192,7 @@ class Plan {
                         {"frozen_weights", float_bytes * (all - trained)},
                         {"gradients", float_bytes * trained},
                         {"buckets", args_.world > 1 ? float_bytes * trained : 0},
-                        {"moments", moment_bytes * static_cast<double>(facts_.kept(args_.world))},
+                        {"moments", float_bytes * facts_.states * static_cast<double>(facts_.kept(args_.world))},
                         {"activations", facts_.activations()}};
     double sum = 0;
     for (const auto& [name, bytes] : out.items()) sum += bytes.get<double>();

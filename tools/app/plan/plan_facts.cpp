@@ -6,10 +6,10 @@
 #include "graph/contract/log.h"
 #include "graph/contract/planned.h"
 #include "graph/contract/shown.h"
-#include "graph/run/bind.h"
 #include "nodes/lib/tensor/model/module.h"
 #include "nodes/lib/tensor/optim/shard.h"
 #include "tools/app/load/load.h"
+#include "tools/app/load/shapes.h"
 
 namespace flowrun::app {
 namespace {
@@ -92,18 +92,12 @@ void PlanFacts::open_source(const PlanArgs& args) {
 }
 
 void PlanFacts::open_models() {
-  const model::ShapesOnly shapes;
-  RunInfo run;
-  run.seed = pipeline.seed;
-  for (CheckedModel& model : pipeline.models) {
-    bind_models(model.model->params(), pipeline.models, resources);
-    guard(model.name, [&] { resources.push_back(model.model->open({run, model.name, 0})); });
-    const auto* const opened = dynamic_cast<model::Module*>(resources.back().get());
-    models.push_back({model.name, model.type->info.type, 0, 0});
-    if (opened) models.back().parameters = opened->parameters().count();
+  resources = open_shapes(pipeline, [](const CheckedModel& model, const std::exception& error) { throw RunError(model.name + ": " + error.what()); });
+  for (size_t m = 0; m < pipeline.models.size(); ++m) {
+    const auto* const opened = dynamic_cast<model::Module*>(resources[m].get());
+    models.push_back({pipeline.models[m].name, pipeline.models[m].type->info.type, opened ? opened->parameters().count() : 0, 0});
   }
   for (CheckedNode& node : pipeline.nodes) {
-    bind_models(node.node->params(), pipeline.models, resources);
     for (const ModelUse& use : node.uses) {
       auto* const opened = dynamic_cast<model::Module*>(resources[static_cast<size_t>(use.model)].get());
       if (!node.type->stateful || use.access != Models::Access::writes || !opened) continue;
@@ -114,19 +108,15 @@ void PlanFacts::open_models() {
         trained += parameter.value.numel();
         trained_sizes.push_back(parameter.value.numel());
       }
+      NodePlan plan;
+      node.node->plan(plan);
+      states = std::max(states, plan.states);
       sharded = sharded || write_params(node.node->params()).value("shard", false);
     }
   }
 }
 
-/// Also how many views there are of a picture.
 void PlanFacts::draw() {
-  for (const int n : pipeline.nodes_of(pipeline.training_source)) {
-    NodePlan plan;
-    const CheckedNode& node = pipeline.nodes[static_cast<size_t>(n)];
-    if (node.scope() <= Scope::sample) node.node->plan(plan);
-    if (plan.views > 0) views = static_cast<int>(plan.views);
-  }
   for (CheckedNode* node : mask_nodes(pipeline)) {
     if (node->feeds != std::vector<int>{pipeline.training_source}) continue;
     mask_node = node->name;
@@ -143,22 +133,22 @@ double PlanFacts::mean_flops(bool trained_only) const {
   double sum = 0;
   for (const PlannedPass& pass : passes) {
     if (trained_only && !pass.trained) continue;
-    for (const MaskSizes::Group& group : masks.groups) sum += pass.cost(counts(group)).flops;
+    for (const MaskSizes::Group& group : masks.groups) sum += pass.views * pass.cost(counts(group)).flops;
   }
-  return sum * views / static_cast<double>(masks.groups.size());
+  return sum / static_cast<double>(masks.groups.size());
 }
 
 double PlanFacts::activations() const {
-  const double rows = static_cast<double>(grouping.group * views);
+  const auto images = static_cast<double>(grouping.group);
   double most = 0, fixed = 0;
   for (const MaskSizes::Group& group : masks.groups) {
     double saved = 0, working = 0;
     for (const PlannedPass& pass : passes) {
       const Cost cost = pass.cost(counts(group));
-      saved += pass.trained ? cost.saved : 0;
-      working = std::max(working, cost.working);
+      saved += pass.trained ? pass.views * cost.saved : 0;
+      working = std::max(working, pass.views * cost.working);
     }
-    most = std::max(most, rows * (saved + working));
+    most = std::max(most, images * (saved + working));
   }
   // Under bf16 each layer keeps its weights' copy for the backward pass.
   for (const PlannedPass& pass : passes) fixed += pass.trained && element == 2 ? 2 * pass.parameters : 0;

@@ -24,6 +24,7 @@ struct PlannedPass {
   std::string node, model;
   bool trained = false;  // a backward pass follows
   double parameters = 0;
+  double views = 1;  // of a picture
   /// Counts of one image.
   std::function<Cost(const MaskCounts&)> cost;
 };
@@ -57,12 +58,11 @@ struct PlanFacts {
   std::string mask_node;               // empty: none
   MaskSizes masks;                     // at least one group
   std::vector<int64_t> trained_sizes;  // of the trained parameters, one by one
-  int side = 0, views = 1;
+  double states = 0;                   // numbers that optimizers keep of each
+  int side = 0;
   bool sharded = false;
   std::vector<std::string> notes;  // what is not counted
 
-  /// Bytes of the rows that a pass sees of an image: masks of an image, views of a picture.
-  double rows() const { return static_cast<double>(views * masks.repeats); }
   /// Mean over the drawn masks: operations of an image, forward; and those with a backward pass.
   double forward() const { return mean_flops(false); }
   double forward_trained() const { return mean_flops(true); }
@@ -78,6 +78,7 @@ struct PlanFacts {
   void open_source(const PlanArgs& args);
   void draw();
   void ask_nodes();
+  PlannedGroup group() const;
   double mean_flops(bool trained_only) const;
   MaskCounts counts(const MaskSizes::Group& group) const;
 };

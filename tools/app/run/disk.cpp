@@ -6,12 +6,12 @@
 
 #include "graph/contract/log.h"
 #include "graph/contract/period.h"
-#include "graph/run/bind.h"
 #include "graph/text/error.h"
 #include "io/run/run_directory.h"
 #include "nodes/lib/tensor/model/module.h"
 #include "tools/app/json_files.h"
 #include "tools/app/load/load.h"
+#include "tools/app/load/shapes.h"
 #include "tools/app/run/look.h"
 #include "tools/app/text.h"
 
@@ -81,19 +81,21 @@ struct Need {
 /// Bytes of a checkpoint, from the shapes of the models alone. None where a model doesn't tell its shapes.
 std::optional<double> checkpoint_bytes(CheckedPipeline& pipeline) {
   const Silence silence;
-  const model::ShapesOnly shapes;
-  RunInfo run;
-  run.seed = pipeline.seed;
-  const std::vector<bool> trained = changed_models(pipeline);
-  std::vector<std::unique_ptr<Resource>> resources;
+  const auto resources = open_shapes(pipeline, [](const CheckedModel&, const std::exception&) {});
+  std::vector<double> copies(resources.size(), 1);  // of the weights, and what an optimizer keeps of each
+  for (const CheckedNode& node : pipeline.nodes) {
+    for (const ModelUse& use : node.uses) {
+      if (!node.type->stateful || use.access != Models::Access::writes || resources[static_cast<size_t>(use.model)] == nullptr) continue;
+      NodePlan plan;
+      node.node->plan(plan);
+      copies[static_cast<size_t>(use.model)] = 1 + plan.states;
+    }
+  }
   double sum = 0;
-  for (CheckedModel& model : pipeline.models) {
-    bind_models(model.model->params(), pipeline.models, resources);
-    resources.push_back(model.model->open({run, model.name, 0}));
-    auto* const opened = dynamic_cast<model::Module*>(resources.back().get());
+  for (size_t m = 0; m < resources.size(); ++m) {
+    const auto* const opened = dynamic_cast<model::Module*>(resources[m].get());
     if (opened == nullptr) return {};
-    const auto weights = static_cast<double>(opened->parameters().count()) * sizeof(float);
-    sum += weights * (trained[resources.size() - 1] ? 3 : 1);  // an optimizer has two moments of each
+    sum += static_cast<double>(opened->parameters().count()) * sizeof(float) * copies[m];
   }
   return sum;
 }

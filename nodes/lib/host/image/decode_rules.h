@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "io/codec/image_decoder.h"
 #include "nodes/lib/host/types/host_types.h"
@@ -44,6 +45,9 @@ struct DecodePorts {
   Out<Image> image{"image", "H W 3 u8."};
   void describe(auto& port) { port(bytes, region, image); }
 };
+
+/// One view, of a size that only the files tell.
+inline void plan_decoding(NodePlan& plan) { plan.out["image"].views = 1; }
 
 inline const Choices& orientations() {
   static const Choices choices = {"stored", "exif"};

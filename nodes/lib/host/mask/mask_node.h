@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/host/types/host_types.h"
 
@@ -23,6 +24,20 @@ inline int grid_of(const ImageBatch& batch, int64_t patch) {
                     std::to_string(patch));
   }
   return batch.height / static_cast<int>(patch);
+}
+
+/// The grid of masks before there are any, and the faults that grid_of() would find.
+inline void plan_masks(NodePlan& plan, int64_t patch) {
+  const Planned image = plan.known("image");
+  const double grid = image.side / static_cast<double>(patch);
+  if (image.views > 1) {
+    plan.fault("image", "masks are for one view of a picture, but " + count_text(image.views) + " come in",
+               "give each view a chain of nodes and a batch.stack of its own, with count 1 at image.random_crop");
+  } else if (image.side > 0 && grid != static_cast<double>(static_cast<int64_t>(grid))) {
+    plan.fault("patch", "patches of " + std::to_string(patch) + " pixels don't tile pictures of " + count_text(image.side));
+  } else {
+    plan.out["mask"].grid = grid;
+  }
 }
 
 /// The fault of the first of these lists that does not hold two numbers, the smaller first.
@@ -65,6 +80,7 @@ struct PatchParam {
 template <class Node>
 struct MaskNode {
   using Ports = mask::Ports;
+  void plan(NodePlan& plan) const { plan_masks(plan, static_cast<const Node&>(*this).params.patch); }
   void run(mask::Ports& port, const GroupContext& context) const {
     const Node& node = static_cast<const Node&>(*this);
     node.draw(grid_of(*port.image, node.params.patch), context, *port.mask);

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "graph/contract/context.h"
+#include "graph/contract/params.h"
+#include "graph/contract/planned.h"
 #include "graph/text/error.h"
 #include "nodes/lib/host/types/host_types.h"
 
@@ -30,14 +33,37 @@ inline void require_rgb(const io::PixelBuffer& image) {
   if (image.channels != 3) throw NodeError("colours can't be changed of an image of " + std::to_string(image.channels) + " channels");
 }
 
-/// For nodes of colours: calls `change` for each view (its pixels, their number, its random numbers), which returns
+/// The parameter "p" of nodes that act by chance: one number for all views of a picture, or one for each.
+struct Chances {
+  std::vector<double> each;
+  explicit Chances(double p) : each{p} {}
+  void describe(auto& param, const char* brief) { param.one_or_more("p", each, Range{0, 1}, brief); }
+  double of(int view) const { return each.size() == 1 ? each[0] : each[static_cast<size_t>(view)]; }
+  /// Ends the run if there is another number of views than of chances.
+  void require(int views) const {
+    if (each.size() != 1 && each.size() != static_cast<size_t>(views)) throw FatalNodeError(fault(std::to_string(views)));
+  }
+  /// The same before the run.
+  void plan(NodePlan& plan) const {
+    const double views = plan.known("image").views;
+    if (views > 0 && each.size() != 1 && static_cast<double>(each.size()) != views) plan.fault("p", fault(count_text(views)));
+  }
+
+ private:
+  std::string fault(const std::string& views) const {
+    return "p has " + std::to_string(each.size()) + " chances, but there are " + views + " views of a picture: give one number, or one for each view";
+  }
+};
+
+/// For nodes of colours: calls `change` for each view (its pixels, their number, its random numbers, its chance), which returns
 /// what it drew.
 template <class Change>
-void change_colours(const Image& in, Image& out, const SampleContext& context, Change&& change) {
+void change_colours(const Image& in, Image& out, const Chances& chances, const SampleContext& context, Change&& change) {
   require_rgb(in.pixels);
+  chances.require(in.pixels.views);
   change_in_place(in, out);
   for (int view = 0; view < out.pixels.views; ++view) {
-    add_to_ledger(context, view, change(out.pixels.at(view), pixels_of_view(out.pixels), rng_of(context, view)));
+    add_to_ledger(context, view, change(out.pixels.at(view), pixels_of_view(out.pixels), rng_of(context, view), chances.of(view)));
   }
 }
 

@@ -33,6 +33,18 @@ void check_pair(const Prediction& prediction, const Target& target) {
   if (prediction.values.numel() == 0) throw NodeError("nothing is to be predicted: prediction and target are " + shapes + "; look at the masks");
 }
 
+void check_planned(NodePlan& plan) {
+  const Planned prediction = plan.known("prediction"), target = plan.known("target");
+  if (prediction.width == 0 || target.width == 0) return;
+  if (!prediction.parts.empty() && prediction.parts != target.parts) {
+    const std::string other = target.parts.empty() ? "none" : "blocks " + numbers(target.parts);
+    plan.fault("target", "the predictor is made for blocks " + numbers(prediction.parts) + ", the targets are " + other,
+               "give both the same \"blocks\"");
+  } else {
+    plan.require_equal("width", "prediction", &Planned::width, "target", "give the predictor \"out\": " + count_text(target.width));
+  }
+}
+
 double factor(const Weighting& weighting, int64_t width) {
   return weighting.weight * (weighting.scale == "sqrt_width" ? std::sqrt(static_cast<double>(width)) : 1.0);
 }

@@ -24,6 +24,9 @@ struct Weighting {
 /// Refuses shapes or parts that don't fit, and names both.
 void check_pair(const Prediction& prediction, const Target& target);
 
+/// The same before a run, as far as it is known.
+void check_planned(NodePlan& plan);
+
 /// Fills `out` with the loss and its value per part, weighted.
 void compare(const Prediction& prediction, const Target& target, Options options, const Weighting& weighting, Loss& out);
 
@@ -49,6 +52,7 @@ struct Compare {
   using Params = P;
   Params params;
 
+  void plan(NodePlan& plan) const { check_planned(plan); }
   void run(Ports& port, const GroupContext&) const {
     compare(*port.prediction, *port.target, static_cast<const Node&>(*this).options(), params, *port.loss);
   }

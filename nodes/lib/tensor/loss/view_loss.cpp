@@ -14,7 +14,15 @@ void require_views(int64_t student, int64_t target, const std::string& pairs) {
   }
   if (pairs == "cross" && student < 2) {
     throw NodeError("pairs \"cross\" needs two views of a picture, and " + std::to_string(student) +
-                    " comes in: set count of image.random_crop to 2, or stack two chains");
+                    " comes in: set count of image.random_crop to 2");
+  }
+}
+
+void check_views(NodePlan& plan, const std::string& student, const std::string& target, const std::string& pairs) {
+  plan.require_equal("width", student, &Planned::width, target);
+  plan.require_equal("number of views", student, &Planned::views, target, "both must come from the same crops");
+  if (pairs == "cross" && plan.known(student).views == 1) {
+    plan.fault(student, "pairs \"cross\" needs two views of a picture, and 1 comes in", "set count of image.random_crop to 2, or pairs to \"same\"");
   }
 }
 

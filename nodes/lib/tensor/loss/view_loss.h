@@ -17,6 +17,9 @@ inline constexpr const char* pairs_brief =
 /// Throws NodeError unless student and target have equally many views, and as many as the pairs need.
 void require_views(int64_t student, int64_t target, const std::string& pairs);
 
+/// The same before a run, for these inputs, whose widths must be equal, too.
+void check_views(NodePlan& plan, const std::string& student, const std::string& target, const std::string& pairs);
+
 /// Fills `out` with a loss without parts.
 void give(const Tensor& value, double weight, Loss& out);
 

@@ -69,14 +69,14 @@ Tensor soft_cross_entropy(const Tensor& large_nK, const Tensor& small_nK, const 
   return per_picture.mean().div(-count(pairs, views, small_views));
 }
 
-Tensor negative_cosine(const Tensor& p_nD, const Tensor& target_nD, int64_t views, Pairs pairs) {
+Tensor negative_cosine(const Tensor& p_nD, const Tensor& target_nD, int64_t views, Pairs pairs, bool stop) {
   check_pairs(pairs, views, 0);
   if (p_nD.sizes() != target_nD.sizes()) {
     throw std::invalid_argument("the predictions are " + std::to_string(p_nD.size(0)) + " rows of " + std::to_string(p_nD.size(1)) +
                                 ", the targets " + std::to_string(target_nD.size(0)) + " of " + std::to_string(target_nD.size(1)));
   }
   const Tensor p = by_picture(model::unit_rows(p_nD), views, "the predictions");
-  const Tensor z = by_picture(model::unit_rows(target_nD.detach()), views, "the targets");
+  const Tensor z = by_picture(model::unit_rows(stop ? target_nD.detach() : target_nD), views, "the targets");
   return z.mul(partners(p, {}, pairs)).sum({1, 2}).mean().div(-count(pairs, views, 0));
 }
 

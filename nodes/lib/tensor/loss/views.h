@@ -23,8 +23,8 @@ Pairs pairs(const std::string& name);
 Tensor soft_cross_entropy(const Tensor& large_nK, const Tensor& small_nK, const Tensor& target_nK, int64_t views, int64_t small_views, Pairs pairs,
                           double temperature);
 
-/// Mean over pictures and pairs of -cos(p_v, z_t); the target without gradient (SimSiam). Otherwise as soft_cross_entropy.
-Tensor negative_cosine(const Tensor& p_nD, const Tensor& target_nD, int64_t views, Pairs pairs);
+/// Mean over pictures and pairs of -cos(p_v, z_t); the target without gradient, if `stop` (SimSiam). Otherwise as soft_cross_entropy.
+Tensor negative_cosine(const Tensor& p_nD, const Tensor& target_nD, int64_t views, Pairs pairs, bool stop = true);
 
 /// Mean over the rows of -log(e^(q.k / T) / (e^(q.k / T) + sum over the queue e^(q.n / T))): MoCo. q, k [n, d] and queue [Q, d] are
 /// taken as they are, rows of length 1 as a rule; k and queue have no gradient.

@@ -3,7 +3,9 @@
 #include <ATen/ops/cosine_similarity.h>
 #include <ATen/ops/linalg_svdvals.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/special_xlogy.h>
 #include <ATen/ops/std.h>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -42,9 +44,14 @@ double mean_cosine(const Tensor& x_ND) {
 
 Tensor agreement(const Tensor& a, const Tensor& b) { return at::cosine_similarity(a.to(at::kFloat), b.to(at::kFloat), /*dim=*/-1).mean(); }
 
+Tensor entropies(const Tensor& p_nK) {
+  const Tensor p = p_nK.to(at::kFloat);
+  return at::special_xlogy(p, p).sum(-1).div(-std::log(static_cast<double>(std::max<int64_t>(2, p.size(-1)))));
+}
+
 std::vector<std::string> findings(const Values& v, const Limits& limits) {
   std::vector<std::string> out;
-  for (const auto& value : {v.std, v.rank, v.cosine, v.agreement, v.target_std}) {
+  for (const auto& value : {v.std, v.rank, v.cosine, v.agreement, v.target_std, v.entropy}) {
     if (value && !std::isfinite(*value)) return {"features or targets are not finite"};
   }
   if (v.cosine && (*v.cosine > limits.max_cosine || *v.rank < limits.min_rank)) {
@@ -52,6 +59,12 @@ std::vector<std::string> findings(const Values& v, const Limits& limits) {
                   number(v.most_rank, "%.0f") + ")");
   }
   if (v.std && *v.std < limits.min_std) out.push_back("features hardly vary over the images (std " + number(*v.std) + ")");
+  if (v.mean_entropy && *v.mean_entropy < limits.min_mean_entropy) {
+    out.push_back("all images get the same soft label (entropy of their mean " + number(*v.mean_entropy) + " of log K)");
+  }
+  if (v.entropy && *v.entropy > limits.max_entropy) {
+    out.push_back("soft labels say nothing: they are even (entropy " + number(*v.entropy, "%.4f") + " of log K)");
+  }
   if (v.target_std && *v.target_std < limits.min_target_std) {
     out.push_back("targets hardly vary over the images (std " + number(*v.target_std) + ")");
   }

@@ -22,17 +22,22 @@ double mean_cosine(const Tensor& x_ND);
 /// Mean over all leading axes of the cosine between rows (the last axis) of two tensors; a scalar on their device.
 Tensor agreement(const Tensor& a, const Tensor& b);
 
+/// The entropy of each row of probabilities over that of even ones, log K: [n].
+Tensor entropies(const Tensor& p_nK);
+
 /// The measurements of the connected inputs.
 struct Values {
   std::optional<double> std, rank, cosine;  // of pooled features
   double most_rank = 0;                     // min(N, D)
   std::optional<double> agreement, target_std;
+  std::optional<double> mean_entropy, entropy;  // of the mean soft label, and of soft labels on average; shares of log K
   std::vector<double> block_losses;
   std::vector<int64_t> blocks;
 };
 
 struct Limits {
   double min_std, min_rank, max_cosine, min_target_std, min_loss;
+  double min_mean_entropy = 0, max_entropy = 1;
 };
 
 /// The faults, in words; empty: none.

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 
 namespace flowrun::eval {
@@ -22,6 +23,7 @@ template <class Node, class Gatherer>
 class TrainTest {
  public:
   using Ports = TrainTestPorts<typename Gatherer::Group>;
+  void plan(NodePlan& plan) const { plan.require_equal("width", "train", &Planned::width, "test", "both must come from the same kind of encoder"); }
   void fold(Ports& port, const FoldContext&) {
     if (port.train) train_.add(*port.train);
     if (port.test) test_.add(*port.test);

@@ -12,12 +12,14 @@ namespace {
 /// bf16 of autocast becomes float32; float64 stays.
 Tensor wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
-/// The last block's raw output of the patches, [B, N, D]. Only drop path needs the way that keeps every block's output.
-Tensor last_block(const Encoder& encoder, const Tensor& images_BCHW, const Tensor& drop_path) {
+/// The last block's raw output of the patches, [B, N, D]. Only drop path and batch norms need the way that keeps every block's output.
+Tensor last_block(const Encoder& encoder, const Tensor& images_BCHW, EncodeOptions options) {
   const EncoderShape shape = encoder.shape();
-  if (!drop_path.defined()) return encoder.hidden(images_BCHW, {shape.depth}, Tap::output, /*norm_last=*/false).front();
-  const Tokens tokens = encoder.encode(images_BCHW, Seen(), {.drop_path = drop_path, .maps = true});
-  return tokens.maps_BSD.back().narrow(1, shape.prefix, shape.patches());
+  if (!options.drop_path.defined() && !options.norm.measures)
+    return encoder.hidden(images_BCHW, {shape.depth}, Tap::output, /*norm_last=*/false).front();
+  options.maps = true;
+  const Tensor last_BSD = encoder.encode(images_BCHW, Seen(), options).maps_BSD.back();
+  return last_BSD.narrow(1, shape.prefix, last_BSD.size(1) - shape.prefix);
 }
 
 }  // namespace
@@ -46,11 +48,11 @@ Tensor Classifier::apply(const Tensor& pooled_BD) const {
 
 std::optional<Cost> Classifier::cost(const Pass&) const { return classifier_cost(config_); }
 
-Tensor classify(const Encoder& encoder, const Classifier& classifier, const Tensor& images_BCHW, const Tensor& drop_path) {
+Tensor classify(const Encoder& encoder, const Classifier& classifier, const Tensor& images_BCHW, const EncodeOptions& options) {
   if (classifier.config().pooling == Pooling::mean) {
-    return wide(classifier.apply(wide(last_block(encoder, images_BCHW, drop_path)).mean(1)));
+    return wide(classifier.apply(wide(last_block(encoder, images_BCHW, options)).mean(1)));
   }
-  const Tokens tokens = encoder.encode(images_BCHW, Seen(), {.drop_path = drop_path});
+  const Tokens tokens = encoder.encode(images_BCHW, Seen(), options);
   if (!tokens.cls_B1D.defined()) throw std::invalid_argument("pooling is cls, but the encoder has no class token");
   return wide(classifier.apply(tokens.cls_B1D.select(1, 0)));
 }

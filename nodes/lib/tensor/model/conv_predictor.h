@@ -27,7 +27,9 @@ class ConvPredictor final : public Predictor {
   explicit ConvPredictor(ConvPredictorConfig config);
 
   const ConvPredictorConfig& config() const { return config_; }
+  int64_t in_width() const override { return config_.encoder_width; }
   int64_t out_width() const override { return config_.out_width; }
+  int64_t grid() const override { return config_.grid; }
   bool draws() const override { return config_.noise > 0; }
   std::optional<Cost> cost(const Pass& pass) const override;
 

@@ -31,7 +31,9 @@ class CrossPredictor final : public Predictor {
   explicit CrossPredictor(CrossPredictorConfig config);
 
   const CrossPredictorConfig& config() const { return config_; }
+  int64_t in_width() const override { return config_.encoder_width; }
   int64_t out_width() const override { return config_.out_width; }
+  int64_t grid() const override { return config_.grid; }
   void to(at::Device device, at::ScalarType dtype) override;
   std::optional<Cost> cost(const Pass& pass) const override;
 

@@ -35,6 +35,7 @@ struct Seen {
 };
 
 struct EncodeOptions {
+  NormPass norm;
   Tensor drop_path;   ///< of draw_drop_path(), on the images' device; undefined: every branch stays
   bool maps = false;  ///< whether Tokens::maps_BSD is filled
 };
@@ -46,6 +47,8 @@ class Encoder : public Module {
   using Module::Module;
 
   virtual EncoderShape shape() const = 0;
+  /// Sides of the pictures that it takes, pixels; the first is shape().image. Empty: any.
+  virtual std::vector<int64_t> sides() const { return {shape().image}; }
 
   /// Tokens of images [B, C, image, image], after the final layer norm.
   virtual Tokens encode(const Tensor& images_BCHW, const Seen& seen, const EncodeOptions& options) const = 0;
@@ -55,6 +58,8 @@ class Encoder : public Module {
   /// asked for.
   virtual std::vector<Tensor> hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last) const = 0;
 
+  /// Whether it can see chosen patches alone.
+  virtual bool takes_patches() const { return true; }
   /// Whether a pass that trains draws anything.
   virtual bool drops() const = 0;
   /// The stochastic depth of one pass over so many images or masks; on the host, undefined where nothing is dropped.

@@ -8,6 +8,8 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
+#include <memory>
 #include <regex>
 #include <stdexcept>
 
@@ -284,19 +286,22 @@ ImportReport load_weights(Vit& vit, const Imported& imported) {
 WeightsFile read_weights(const std::string& path) {
   static const std::map<std::string, at::ScalarType> types = {
       {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16}, {"I64", at::kLong}};
-  const io::SafetensorsFile file(path);
+  if (!std::filesystem::exists(path)) throw MissingWeights("cannot open " + path + ": No such file or directory");
+  const auto file = std::make_shared<const io::SafetensorsFile>(path);
   WeightsFile out;
-  for (const auto& [name, text] : file.metadata()) {
+  for (const auto& [name, text] : file->metadata()) {
     char* end = nullptr;
     const double value = std::strtod(text.c_str(), &end);
     if (end != text.c_str() && *end == '\0') out.notes[name] = value;
   }
-  for (const io::TensorEntry& entry : file.entries()) {
+  for (const io::TensorEntry& entry : file->entries()) {
     const auto type = types.find(entry.dtype);
     if (type == types.end()) throw std::invalid_argument(path + ": tensor \"" + entry.name + "\" has type " + entry.dtype + ", which no weight has");
-    const Tensor view = at::from_blob(const_cast<std::byte*>(entry.data.data()), entry.shape, at::TensorOptions(type->second));
-    out.tensors.emplace(
-        entry.name, view.is_floating_point() ? view.to(type->second == at::kDouble ? at::kDouble : at::kFloat, false, /*copy=*/true) : view.clone());
+    // The mapping stays for as long as a tensor does.
+    const Tensor view = at::from_blob(
+        const_cast<std::byte*>(entry.data.data()), entry.shape, [file](void*) {}, at::TensorOptions(type->second));
+    const bool half = view.is_floating_point() && type->second != at::kDouble;
+    out.tensors.emplace(entry.name, view.to(half ? at::kFloat : type->second, /*non_blocking=*/false, /*copy=*/!ShapesOnly::active()));
   }
   return out;
 }

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "graph/text/error.h"
 #include "nodes/lib/tensor/model/vit.h"
 
 namespace flowrun::model {
@@ -57,7 +58,14 @@ ImportReport load_weights(Vit& vit, const Imported& imported);
 /// Whether the patch positions among the tensors are the fixed sine-cosine table.
 bool has_sincos_positions(const NamedTensors& tensors, const VitConfig& config);
 
-/// Reads a safetensors file; half-precision becomes float32. Throws io::Error.
+/// The file of weights isn't there.
+struct MissingWeights : NodeError {
+  using NodeError::NodeError;
+};
+
+/// Reads a safetensors file; half-precision becomes float32. While ShapesOnly lives, float32 is left in the file's
+/// memory, so that nothing is read that nobody looks at. Throws
+/// MissingWeights and io::Error.
 WeightsFile read_weights(const std::string& path);
 
 }  // namespace flowrun::model

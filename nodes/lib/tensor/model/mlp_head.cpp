@@ -20,12 +20,16 @@ MlpHead::MlpHead(MlpHeadConfig config) : Head("head"), config_(std::move(config)
   const int64_t stride = config_.norm == HeadNorm::none ? 2 : 3;  // places of the layers in DINO's nn.Sequential
   for (size_t i = 0; i < config_.layers.size(); ++i) {
     const int64_t out = config_.layers[i];
-    const std::string name = "mlp." + std::to_string(static_cast<int64_t>(i) * stride);
+    const auto place = static_cast<int64_t>(i) * stride;
+    const std::string name = "mlp." + std::to_string(place), norm = "mlp." + std::to_string(place + 1);
+    const bool last = i + 1 == config_.layers.size();
+    const bool batch = last ? config_.last_norm != LastNorm::none : config_.norm == HeadNorm::batch;
+    const bool bias = config_.bias && !batch && (config_.last_bias || !last);
     Layer layer;
-    layer.weight = add(name, out, in, config_.bias);
-    if (config_.bias) layer.bias = layer.weight + 1;
-    if (config_.norm == HeadNorm::layer && i + 1 < config_.layers.size()) {
-      const std::string norm = "mlp." + std::to_string(static_cast<int64_t>(i) * stride + 1);
+    layer.weight = add(name, out, in, bias);
+    if (bias) layer.bias = layer.weight + 1;
+    if (batch) layer.norm = norms_.add(norm, out, /*affine=*/!last || config_.last_norm == LastNorm::batch);
+    if (config_.norm == HeadNorm::layer && !last) {
       layer.gain = parameters_.add(norm + ".weight", {out}, Init::ones);
       parameters_.add(norm + ".bias", {out}, Init::zeros);
     }
@@ -48,11 +52,12 @@ size_t MlpHead::add(const std::string& name, int64_t out, int64_t in, bool bias)
   return weight;
 }
 
-Tensor MlpHead::apply(const Tensor& x_nD) const {
+Tensor MlpHead::apply(const Tensor& x_nD, const NormPass& pass) const {
   Tensor x = config_.input_unit ? unit_rows(x_nD) : x_nD;
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     x = at::linear(x, cast_weight(parameters_[layer.weight]), layer.bias ? cast_weight(parameters_[*layer.bias]) : Tensor());
+    if (layer.norm) x = norms_.apply(*layer.norm, x, pass);
     if (i + 1 == layers_.size()) break;
     if (layer.gain) x = at::layer_norm(x, {config_.layers[i]}, parameters_[*layer.gain], parameters_[*layer.gain + 1], 1e-5);
     x = config_.activation == HeadActivation::gelu ? at::gelu(x) : at::relu(x);

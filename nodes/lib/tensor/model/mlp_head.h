@@ -4,12 +4,15 @@
 #include <optional>
 #include <vector>
 
+#include "nodes/lib/tensor/model/batch_norm.h"
 #include "nodes/lib/tensor/model/head.h"
 
 namespace flowrun::model {
 
 enum class HeadActivation { relu, gelu };
-enum class HeadNorm { none, layer };
+enum class HeadNorm { none, layer, batch };
+/// Behind the last layer. batch_plain: without gains and shifts.
+enum class LastNorm { none, batch, batch_plain };
 /// torch: uniform in ±1/sqrt(inputs), weights and biases. dino: weights N(0, 0.02²) cut at ±2, biases 0.
 enum class HeadInit { torch, dino };
 
@@ -19,7 +22,9 @@ struct MlpHeadConfig {
   HeadActivation activation = HeadActivation::relu;
   HeadNorm norm = HeadNorm::none;
   bool input_unit = false;  ///< rows get length 1 first
-  bool bias = true;         ///< of the linear layers
+  LastNorm last_norm = LastNorm::none;
+  bool bias = true;         ///< of the linear layers that no batch norm follows
+  bool last_bias = true;    ///< of the last one, if it has biases at all
   int64_t prototypes = 0;   ///< K > 0: the rows get length 1, then a layer without bias gives K scores
   bool weight_norm = true;  ///< prototypes are unit rows times gains
   bool gain_trained = false;
@@ -39,7 +44,9 @@ class MlpHead final : public Head {
   std::optional<Cost> cost(const Pass& pass) const override;
 
   /// [n, in] -> [n, out_width], in the precision of autocast.
-  Tensor apply(const Tensor& x_nD) const override;
+  Tensor apply(const Tensor& x_nD) const override { return apply(x_nD, NormPass()); }
+  Tensor apply(const Tensor& x_nD, const NormPass& pass) const override;
+  BatchNorms* norms() override { return norms_.empty() ? nullptr : &norms_; }
 
  private:
   std::unique_ptr<Module> fresh() const override { return std::make_unique<MlpHead>(config_); }
@@ -48,9 +55,10 @@ class MlpHead final : public Head {
   MlpHeadConfig config_;
   struct Layer {
     size_t weight = 0;
-    std::optional<size_t> bias, gain;  // gain: of the layer norm behind it, whose shift follows
+    std::optional<size_t> bias, gain, norm;  // gain: of the layer norm behind it, whose shift follows; norm: the batch norm
   };
   std::vector<Layer> layers_;
+  BatchNorms norms_{parameters_, buffers_};
   size_t prototypes_ = 0;       // last_layer.weight_v
   std::optional<size_t> gain_;  // last_layer.weight_g, if it is trained
 };

@@ -31,6 +31,14 @@ class Buffers {
   std::vector<std::pair<std::string, Tensor>> list_;
 };
 
+/// How the batch norms of one pass normalise.
+struct NormPass {
+  bool measures = false;                     ///< by the statistics of what comes in; otherwise by the running ones
+  uint64_t group = 0, stream = 0, view = 0;  ///< the pass, for the order in which running statistics move
+};
+
+class BatchNorms;
+
 /// A model of a pipeline, on the device of the run. A class of its own computes its passes (one class for each model),
 /// and derives from a face that nodes ask for by Ref<>: Encoder, Head, Predictor, or this where any model does.
 ///
@@ -49,6 +57,11 @@ class Module : public Resource {
   /// Nothing may change it from now on, and its passes drop nothing at random.
   void freeze() { frozen_ = true; }
   bool frozen() const { return frozen_; }
+
+  /// Whether a tensor of a file of weights belongs to what others put behind such a model, and is passed over.
+  virtual bool leaves_out(std::string_view) const { return false; }
+  /// Null: the model has no batch norm.
+  virtual BatchNorms* norms() { return nullptr; }
 
   /// Moves parameters, buffers and what is computed from the configuration.
   virtual void to(at::Device device, at::ScalarType dtype);

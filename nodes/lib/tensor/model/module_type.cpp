@@ -22,7 +22,8 @@ std::string list(const std::set<std::string>& names) {
 std::string load_own(model::Module& module, const std::string& file) {
   const model::NamedTensors tensors = model::read_weights(file).tensors;
   std::set<std::string> unused, missing;
-  for (const auto& [name, value] : tensors) unused.insert(name);
+  std::set<std::string> others;
+  for (const auto& [name, value] : tensors) (module.leaves_out(name) ? others : unused).insert(name);
   const at::NoGradGuard no_grad;
   const auto take = [&](const std::string& name, auto&& assign) {
     const auto found = tensors.find(name);
@@ -42,7 +43,7 @@ std::string load_own(model::Module& module, const std::string& file) {
   if (!missing.empty()) throw std::invalid_argument("has no " + list(missing) + ": it is of another kind of model, or of another size");
   if (!unused.empty())
     throw std::invalid_argument("has " + list(unused) + ", which the model lacks: it is of another kind of model, or of another size");
-  return "all " + std::to_string(module.parameters().size()) + " parameters";
+  return "all " + std::to_string(module.parameters().size()) + " parameters" + (others.empty() ? "" : "; left out: " + list(others));
 }
 
 std::string load(model::Module& module, const std::string& file) {
@@ -58,6 +59,8 @@ std::string load(model::Module& module, const std::string& file) {
 void load_given_weights(model::Module& module, const std::string& file, const std::string& name) {
   try {
     log_info(name + ": " + file + ": " + load(module, file));
+  } catch (const model::MissingWeights&) {
+    throw;
   } catch (const std::exception& error) {
     const std::string text = error.what();
     throw NodeError(text.find(file) == std::string::npos ? file + ": " + text : text);

@@ -93,6 +93,7 @@ InitScheme init_scheme(std::string_view name) {
 
 ShapesOnly::ShapesOnly() { shapes_only = true; }
 ShapesOnly::~ShapesOnly() { shapes_only = false; }
+bool ShapesOnly::active() { return shapes_only; }
 
 size_t Parameters::add(std::string name, std::vector<int64_t> shape, Init init, int block) {
   const size_t index = list_.size();

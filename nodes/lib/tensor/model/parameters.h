@@ -49,6 +49,7 @@ class ShapesOnly {
  public:
   ShapesOnly();
   ~ShapesOnly();
+  static bool active();
   ShapesOnly(const ShapesOnly&) = delete;
   ShapesOnly& operator=(const ShapesOnly&) = delete;
 };

@@ -26,7 +26,10 @@ class Predictor : public Module {
   /// Blocks of the teacher that it predicts, increasing; empty when it predicts something else.
   std::vector<int64_t> blocks;
 
+  virtual int64_t in_width() const = 0;
   virtual int64_t out_width() const = 0;
+  /// Patches of a side.
+  virtual int64_t grid() const = 0;
   /// [B, R, M, out_width], image by image.
   virtual Tensor predict(const PredictorInputs& in) const = 0;
   /// Whether predict() depends on its noise.

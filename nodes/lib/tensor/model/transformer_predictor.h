@@ -33,7 +33,9 @@ class TransformerPredictor final : public Predictor {
   explicit TransformerPredictor(TransformerPredictorConfig config);
 
   const TransformerPredictorConfig& config() const { return config_; }
+  int64_t in_width() const override { return config_.encoder_width; }
   int64_t out_width() const override { return config_.out_width; }
+  int64_t grid() const override { return config_.grid; }
   const Tensor& positions_NP() const { return positions_NP_; }
   void to(at::Device device, at::ScalarType dtype) override;
   std::optional<Cost> cost(const Pass& pass) const override;

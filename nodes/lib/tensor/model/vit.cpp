@@ -95,6 +95,12 @@ void Vit::to(at::Device device, at::ScalarType dtype) {
   table_ND_ = sincos_table(config_.grid(), config_.width, dtype).to(device);
 }
 
+std::vector<int64_t> Vit::sides() const {
+  std::vector<int64_t> all = {config_.image};
+  all.insert(all.end(), config_.sizes.begin(), config_.sizes.end());
+  return all;
+}
+
 EncoderShape Vit::shape() const {
   return {.image = config_.image,
           .grid = config_.grid(),

@@ -66,6 +66,7 @@ class Vit final : public Encoder {
 
   const VitConfig& config() const { return config_; }
   EncoderShape shape() const override;
+  std::vector<int64_t> sides() const override;
   /// [N, D], float32 or float64 as the parameters.
   Tensor positions_ND() const;
   /// Moves parameters and table.

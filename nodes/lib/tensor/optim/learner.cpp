@@ -4,10 +4,12 @@
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/stack.h>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
 #include "graph/contract/period.h"
+#include "nodes/lib/tensor/model/norm_passes.h"
 #include "nodes/lib/tensor/types/tensor_state.h"
 
 namespace flowrun::train {
@@ -15,6 +17,16 @@ namespace {
 
 const Choices& schedules() {
   static const Choices choices = {"cosine", "linear", "constant"};
+  return choices;
+}
+
+const Choices& lr_schedules() {
+  static const Choices choices = {"cosine", "linear", "constant", "milestones"};
+  return choices;
+}
+
+const Choices& pers() {
+  static const Choices choices = {"step", "epoch"};
   return choices;
 }
 
@@ -41,7 +53,11 @@ std::string text(double value) {
 void LearnerParams::describe(ParamVisitor& param, const LearnerWords& words, const std::function<void()>& own) {
   param.writes("models", models, "The models to train.", /*many=*/true);
   param("lr", lr, words.lr);
-  param("schedule", schedule, schedules(), "How the learning rate goes from max to final after the warm-up.");
+  param("schedule", schedule, lr_schedules(),
+        "How the learning rate goes from max to final after the warm-up. milestones: in steps of milestone_factor.");
+  param("milestones", milestones, not_negative, "The epochs behind which the learning rate is multiplied by milestone_factor.");
+  param("milestone_factor", milestone_factor, not_negative, "See milestones.");
+  param("per", per, pers(), "epoch: the learning rate changes between epochs only, as MoCo's and SimSiam's.");
   param("warmup_epochs", warmup_epochs, Range{-1}, words.warmup_epochs);
   param("weight_decay", weight_decay, not_negative, words.weight_decay);
   param("weight_decay_final", weight_decay_final, Range{-1}, "Reached at the last step; -1: constant.");
@@ -49,6 +65,8 @@ void LearnerParams::describe(ParamVisitor& param, const LearnerWords& words, con
   own();
   param("clip", clip, not_negative, "Largest norm of the gradients; 0: no clipping.");
   param("clip_over", clip_over, clips(), "Whose norm clip bounds: that of all gradients together, of each model's, or of each parameter's (DINO).");
+  param("rates", rates, "Parameters with a learning rate of their own.");
+  param("no_decay", no_decay, "Parts of names, MODEL.PARAMETER, of parameters that do not decay.");
   param("freeze", freeze, "Parameters that rest in the first epochs: no step, no decay, no moments.");
   param("stretch", stretch, Range{0.1, 10}, "Length of the schedules over the length of the run.");
   param("lr_scaling", lr_scaling, scalings(), "How learning rates follow the batch size.");
@@ -64,6 +82,15 @@ void LearnerParams::describe(ParamVisitor& param, const LearnerWords& words, con
 
 std::optional<ParamFault> LearnerParams::check() const {
   if (!norm_every.empty() && !Period::parse(norm_every)) return ParamFault{"norm_every", Period::fault("norm_every", norm_every)};
+  if (rates.match.size() != rates.times.size()) {
+    return ParamFault{"rates", "rates.match has " + std::to_string(rates.match.size()) + " parts of names, but rates.times " +
+                                   std::to_string(rates.times.size()) + " factors"};
+  }
+  if (milestones.empty() == (schedule == "milestones")) {
+    return ParamFault{"milestones", schedule == "milestones" ? "schedule is milestones, but milestones names no epoch"
+                                                             : "milestones has no effect; set schedule to milestones"};
+  }
+  if (!std::is_sorted(milestones.begin(), milestones.end())) return ParamFault{"milestones", "milestones must increase"};
   if (!lr_multipliers.empty() && lr_multipliers.size() != models.names.size()) {
     return ParamFault{"lr_multipliers", "lr_multipliers must have one factor per model"};
   }
@@ -76,6 +103,7 @@ void Learner::open(const OpenContext& context, const LearnerParams& params, std:
   for (size_t m = 0; m < params.models.size(); ++m) {
     model::require_not_frozen(params.models[m], params.models.names[m]);
     params.models[m].parameters().set_trainable();
+    model::collect_statistics(params.models[m]);
   }
   open_optimizer(context, std::move(rule), everything_decays);
   open_freeze(context.run);
@@ -86,6 +114,7 @@ void Learner::open(const OpenContext& context, const LearnerParams& params, std:
 
 void Learner::open_schedules(const OpenContext& context) {
   const RunInfo& run = context.run;
+  steps_per_epoch_ = std::max<int64_t>(1, run.steps_per_epoch);
   const double epochs = static_cast<double>(run.total_steps) / static_cast<double>(run.steps_per_epoch);
   const double warmup = params_->warmup_epochs < 0 ? params_->warmup_share * epochs : params_->warmup_epochs;
   if (warmup > params_->stretch * epochs) {
@@ -115,15 +144,55 @@ void Learner::open_optimizer(const OpenContext& context, std::shared_ptr<const R
   size_t next = 0;  // of all models' trained parameters
   for (size_t m = 0; m < params_->models.size(); ++m) {
     model::Parameters& parameters = params_->models[m].parameters();
-    std::vector<bool> kept;
+    PerParameter each = per_parameter(m);
     for (const model::Parameter& parameter : parameters) {
       const bool trains = parameter.value.requires_grad();
-      kept.push_back(!shards_ || (trains && shards_->mine(next)));
+      each.kept.push_back(!shards_ || (trains && shards_->mine(next)));
       next += trains ? 1 : 0;
     }
     const double multiplier = params_->lr_multipliers.empty() ? 1.0 : params_->lr_multipliers[m];
-    optimizer_->add(params_->models.names[m], parameters, multiplier, rate_factors(m), std::move(kept));
+    optimizer_->add(params_->models.names[m], parameters, multiplier, std::move(each));
   }
+  require_found("rates.match", params_->rates.match, found_match_);
+  require_found("rates.steady", params_->rates.steady, found_steady_);
+  require_found("no_decay", params_->no_decay, found_no_decay_);
+}
+
+std::vector<bool> Learner::matching(size_t model, const std::vector<std::string>& parts, std::vector<bool>& found) const {
+  found.resize(parts.size());
+  std::vector<bool> out;
+  for (const model::Parameter& parameter : params_->models[model].parameters()) {
+    const std::string name = params_->models.names[model] + "." + parameter.name;
+    out.push_back(false);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (name.find(parts[i]) == std::string::npos) continue;
+      out.back() = true, found[i] = true;
+    }
+  }
+  return out;
+}
+
+void Learner::require_found(const char* param, const std::vector<std::string>& parts, const std::vector<bool>& found) const {
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (!found[i]) throw NodeError(std::string(param) + " \"" + parts[i] + "\" is in the name of no parameter of " + join(params_->models.names));
+  }
+}
+
+PerParameter Learner::per_parameter(size_t model) {
+  const Rates& rates = params_->rates;
+  PerParameter out;
+  out.factors = rate_factors(model);
+  if (!rates.match.empty() && out.factors.empty()) out.factors.assign(params_->models[model].parameters().size(), 1.0);
+  found_match_.resize(rates.match.size());
+  for (size_t i = 0; i < rates.match.size(); ++i) {
+    std::vector<bool> found;
+    const std::vector<bool> hit = matching(model, {rates.match[i]}, found);
+    for (size_t p = 0; p < hit.size(); ++p) out.factors[p] *= hit[p] ? rates.times[i] : 1.0;
+    if (found[0]) found_match_[i] = true;
+  }
+  out.steady = matching(model, rates.steady, found_steady_);
+  out.undecayed = matching(model, params_->no_decay, found_no_decay_);
+  return out;
 }
 
 /// Empty: 1 for all.
@@ -137,21 +206,8 @@ void Learner::open_freeze(const RunInfo& run) {
   const Freeze& freeze = params_->freeze;
   frozen_steps_ = static_cast<int64_t>(freeze.epochs * static_cast<double>(run.steps_per_epoch));
   std::vector<bool> found(freeze.match.size());
-  for (size_t m = 0; m < params_->models.size(); ++m) {
-    std::vector<bool> rests;
-    for (const model::Parameter& parameter : params_->models[m].parameters()) {
-      const std::string name = params_->models.names[m] + "." + parameter.name;
-      rests.push_back(false);
-      for (size_t i = 0; i < freeze.match.size(); ++i) {
-        if (name.find(freeze.match[i]) == std::string::npos) continue;
-        rests.back() = true, found[i] = true;
-      }
-    }
-    optimizer_->let_rest(params_->models.names[m], std::move(rests));
-  }
-  for (size_t i = 0; i < found.size(); ++i) {
-    if (!found[i]) throw NodeError("freeze.match \"" + freeze.match[i] + "\" is in the name of no parameter of " + join(params_->models.names));
-  }
+  for (size_t m = 0; m < params_->models.size(); ++m) optimizer_->let_rest(params_->models.names[m], matching(m, freeze.match, found));
+  require_found("freeze.match", freeze.match, found);
 }
 
 void Learner::backward(const Tensor& loss, const FoldContext& context) {
@@ -166,13 +222,21 @@ void Learner::backward(const Tensor& loss, const FoldContext& context) {
 
 void Learner::step(StepContext& context) {
   const int64_t schedule_step = context.run.schedule_step(context.step);
-  const double lr = lr_.at(schedule_step, length_);
+  const double lr = rate(schedule_step);
   clip(context);
-  optimizer_->step(lr, weight_decay_.at(schedule_step, length_), /*resting=*/schedule_step <= frozen_steps_);
+  optimizer_->step(lr, weight_decay_.at(schedule_step, length_), /*resting=*/schedule_step <= frozen_steps_, /*steady_lr=*/lr_.max);
   optimizer_->zero_grad();
   if (homes_) homes_->clear();
   if (shards_) shards_->forget(), shards_->share(context.run);
+  for (size_t m = 0; m < params_->models.size(); ++m) model::settle_statistics(params_->models[m], context.run);
   context.report("lr", lr);
+}
+
+double Learner::rate(int64_t schedule_step) const {
+  const int64_t epoch = (schedule_step - 1) / steps_per_epoch_;
+  double lr = lr_.at(params_->per == "epoch" ? epoch * steps_per_epoch_ : schedule_step, length_);
+  for (const double milestone : params_->milestones) lr *= static_cast<double>(epoch) >= milestone ? params_->milestone_factor : 1.0;
+  return lr;
 }
 
 /// Also reports the norm, at its steps.

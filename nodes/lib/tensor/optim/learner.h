@@ -45,14 +45,28 @@ struct Freeze {
   }
 };
 
+/// Parameters whose learning rate differs from the others'.
+struct Rates {
+  std::vector<std::string> match, steady;
+  std::vector<double> times;
+  void describe(auto& param) {
+    param("match", match, "Parts of names, MODEL.PARAMETER: \"student.patch_embed\".");
+    param("times", times, not_negative, "The factor of each of these. Where several parts of match are in a name, all act.");
+    param("steady", steady, "Parts of names whose learning rate stays at max: the predictor's of SimSiam.");
+  }
+};
+
 /// The parameters that all optimizers share. A node's Params derive from it, set defaults in their constructor and add their own.
 struct LearnerParams {
   Ref<model::Module> models;
   LearningRate lr;
-  std::string schedule = "cosine", lr_scaling = "none", weight_decay_schedule = "cosine", clip_over = "all", norm_every;
+  std::string schedule = "cosine", lr_scaling = "none", weight_decay_schedule = "cosine", clip_over = "all", norm_every, per = "step";
   Freeze freeze;
+  Rates rates;
+  std::vector<std::string> no_decay;
   double warmup_epochs = -1, weight_decay = 0, weight_decay_final = -1, clip = 0, stretch = 1, reference_batch = 256, layer_decay = 1;
-  std::vector<double> lr_multipliers;
+  std::vector<double> lr_multipliers, milestones;
+  double milestone_factor = 0.1;
   bool shard = false, decay_tokens = true;
   double warmup_share = 0;  ///< of the run, where warmup_epochs is -1; no parameter of pipelines
 
@@ -86,6 +100,11 @@ class Learner {
   void open_optimizer(const OpenContext& context, std::shared_ptr<const Rule> rule, bool everything_decays);
   std::vector<double> rate_factors(size_t model) const;
   void open_freeze(const RunInfo& run);
+  /// For each parameter of a model, whether one of the parts is in its name. Notes in `found` which parts were.
+  std::vector<bool> matching(size_t model, const std::vector<std::string>& parts, std::vector<bool>& found) const;
+  void require_found(const char* param, const std::vector<std::string>& parts, const std::vector<bool>& found) const;
+  PerParameter per_parameter(size_t model);
+  double rate(int64_t schedule_step) const;
   std::pair<std::vector<std::string>, std::vector<Tensor>> trained() const;
   std::vector<std::vector<Tensor>> gradients() const;
   void clip(StepContext& context) const;
@@ -95,6 +114,8 @@ class Learner {
   Warmup lr_;
   Ramp weight_decay_;
   int64_t frozen_steps_ = 0;  // from the first one
+  int64_t steps_per_epoch_ = 1;
+  std::vector<bool> found_match_, found_steady_, found_no_decay_;  // parts of names that some parameter has
   std::optional<Optimizer> optimizer_;
   std::optional<Shards> shards_;
   std::optional<GradientHomes> homes_;  // where work is recorded

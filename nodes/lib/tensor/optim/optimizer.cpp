@@ -40,22 +40,22 @@ bool Optimizer::decays(const model::Parameter& parameter) const {
   return is_decayed(parameter, decayed_.tokens);
 }
 
-void Optimizer::add(std::string prefix, model::Parameters& parameters, double lr_multiplier, const std::vector<double>& factors,
-                    std::vector<bool> kept) {
+void Optimizer::add(std::string prefix, model::Parameters& parameters, double lr_multiplier, PerParameter each) {
   for (const auto& group : groups_) {
     if (group.prefix == prefix) throw std::invalid_argument("two models named \"" + prefix + "\" in one optimizer");
   }
-  if (kept.empty()) kept.assign(parameters.size(), true);
+  if (each.kept.empty()) each.kept.assign(parameters.size(), true);
   Group group{std::move(prefix),
               &parameters,
               std::vector<States>(parameters.size(), States(rule_->slots().size())),
-              std::move(kept),
+              std::move(each.kept),
               std::vector<bool>(parameters.size()),
               {}};
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (!group.kept.at(i)) continue;
-    const double factor = lr_multiplier * (factors.empty() ? 1.0 : factors.at(i));
-    group.buckets[{decays(parameters.at(i)), factor}].push_back(i);
+    const double factor = lr_multiplier * (each.factors.empty() ? 1.0 : each.factors.at(i));
+    const bool decayed = decays(parameters.at(i)) && (each.undecayed.empty() || !each.undecayed.at(i));
+    group.buckets[{decayed, factor, !each.steady.empty() && each.steady.at(i)}].push_back(i);
   }
   groups_.push_back(std::move(group));
 }
@@ -91,10 +91,13 @@ void Optimizer::step_bucket(Group& group, const std::vector<size_t>& members, do
   for (const Tensor& value : bucket.values) value.unsafeGetTensorImpl()->bump_version();
 }
 
-void Optimizer::step(double lr, double weight_decay, bool resting) {
+void Optimizer::step(double lr, double weight_decay, bool resting, double steady_lr) {
   const at::NoGradGuard no_grad;
   for (auto& group : groups_) {
-    for (const auto& [kind, members] : group.buckets) step_bucket(group, members, lr * kind.second, kind.first ? weight_decay : 0.0, resting);
+    for (const auto& [kind, members] : group.buckets) {
+      const auto [decayed, factor, steady] = kind;
+      step_bucket(group, members, (steady ? steady_lr : lr) * factor, decayed ? weight_decay : 0.0, resting);
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,14 @@ std::vector<std::string> undecayed_names(const model::Parameters& parameters, bo
 /// number of its block (from 1) for a block's parameter, L + 1 for what stands behind the L blocks (BEiT, MAE).
 std::vector<double> layer_decay_factors(const model::Parameters& parameters, double decay);
 
+/// What differs from parameter to parameter of a list. Empty lists: nothing does.
+struct PerParameter {
+  std::vector<double> factors;  ///< of the learning rate
+  std::vector<bool> kept;       ///< the ones that are updated here: others are passed over and have no state
+  std::vector<bool> steady;     ///< their learning rate is that of step()'s `steady_lr`
+  std::vector<bool> undecayed;  ///< they never decay
+};
+
 /// Applies a rule to parameter lists.
 ///
 /// States live beside the parameters (same device) and appear at a parameter's first step. A parameter without a gradient is
@@ -36,17 +45,16 @@ class Optimizer {
   explicit Optimizer(std::shared_ptr<const Rule> rule, Decayed decayed = {}) : rule_(std::move(rule)), decayed_(decayed) {}
 
   /// Trains `parameters`, which must outlive this. `prefix` tells equal names apart in state(): "student", "predictor".
-  /// `factors`, if any, multiply the learning rate of each parameter; `kept`, if any, are those that are updated here: others
-  /// are passed over and have no state. Throws std::invalid_argument if the prefix is taken.
-  void add(std::string prefix, model::Parameters& parameters, double lr_multiplier = 1.0, const std::vector<double>& factors = {},
-           std::vector<bool> kept = {});
+  /// Throws std::invalid_argument if the prefix is taken.
+  void add(std::string prefix, model::Parameters& parameters, double lr_multiplier = 1.0, PerParameter each = {});
 
   /// Parameters of the list that rest while step() is called with `resting`: no step, no decay, no state. Throws std::out_of_range for
   /// an unknown prefix.
   void let_rest(const std::string& prefix, std::vector<bool> which);
 
   /// One update from the gradients that are there; they stay. `weight_decay` goes to decayed parameters.
-  void step(double lr, double weight_decay, bool resting = false);
+  void step(double lr, double weight_decay, bool resting = false) { step(lr, weight_decay, resting, lr); }
+  void step(double lr, double weight_decay, bool resting, double steady_lr);
   void zero_grad();
 
   /// Everything a checkpoint needs: "prefix.name.slot" for each slot of the rule, of the parameters updated at least once. Shares
@@ -65,8 +73,8 @@ class Optimizer {
     model::Parameters* parameters;
     std::vector<States> states;  // one per parameter
     std::vector<bool> kept, rests;
-    // Parameters that one call updates: those of one (decayed, learning-rate factor).
-    std::map<std::pair<bool, double>, std::vector<size_t>> buckets;
+    // Parameters that one call updates: those of one (decayed, learning-rate factor, steady).
+    std::map<std::tuple<bool, double, bool>, std::vector<size_t>> buckets;
   };
   bool decays(const model::Parameter& parameter) const;
   void make_states(const Tensor& value, States& states) const;

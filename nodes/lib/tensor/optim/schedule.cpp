@@ -26,7 +26,7 @@ Length Length::of(double epochs, double warmup_epochs, int64_t steps_per_epoch, 
 }
 
 double Warmup::at(int64_t step, const Length& length) const {
-  step = std::clamp<int64_t>(step, 1, length.total);
+  step = std::clamp<int64_t>(step, 0, length.total);
   if (step < length.warmup) return start + ratio(step, length.warmup) * (max - start);
   if (length.warmup == length.total || shape == Shape::constant) return max;
   const double fraction = ratio(step - length.warmup, length.total - length.warmup);

@@ -13,4 +13,18 @@ void check_masks(const DeviceMasks& masks, int64_t grid, const std::string& owne
   }
 }
 
+void check_patches(NodePlan& plan, int64_t patch) {
+  const double side = plan.known("image").side, masks = plan.known("mask").grid, size = static_cast<double>(patch);
+  if (side == 0) return;
+  const double grid = side / size;
+  if (grid != static_cast<double>(static_cast<int64_t>(grid))) {
+    plan.fault("patch", "patches of " + std::to_string(patch) + " pixels don't tile pictures of " + count_text(side));
+  } else if (masks != 0 && masks != grid) {
+    plan.fault("mask",
+               "the masks are for a grid of " + count_text(masks) + "x" + count_text(masks) + " patches, but patches of " + std::to_string(patch) +
+                   " pixels make one of " + count_text(grid) + "x" + count_text(grid),
+               "give both the same \"patch\"");
+  }
+}
+
 }  // namespace flowrun

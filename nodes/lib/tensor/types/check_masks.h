@@ -11,4 +11,8 @@ namespace flowrun {
 /// indices of another grid would mean other places.
 void check_masks(const DeviceMasks& masks, int64_t grid, const std::string& owner);
 
+/// Before a run, for inputs "image" and "mask": faults of patches of so many pixels that don't tile the pictures, and of masks of
+/// another grid.
+void check_patches(NodePlan& plan, int64_t patch);
+
 }  // namespace flowrun

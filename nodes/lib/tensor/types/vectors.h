@@ -15,6 +15,12 @@ struct Vectors {
   int64_t views = 1;   // of a picture
   Tensor image_n;      // int64: the image of each row, ascending; undefined: one row for each image
   int64_t images = 0;  // with views
+  /// Rows of `width` numbers.
+  static Planned planned(double rows, double width) {
+    Planned out = Planned::of({rows, width}, "float32", 4);
+    out.width = width;
+    return out;
+  }
   void release() { values_nD.reset(), image_n.reset(); }
   std::string shape() const { return recording::shape(values_nD) + ", " + recording::shape(image_n); }
   void refill(const Vectors& from) {

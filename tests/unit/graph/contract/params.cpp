@@ -20,7 +20,11 @@ struct Slope {
 
 struct Params {
   Slope slope;
-  void describe(auto& param) { param("slope", slope, Range{0, 1}, "How steep it is."); }
+  std::vector<double> chances = {0.5};
+  void describe(auto& param) {
+    param("slope", slope, Range{0, 1}, "How steep it is.");
+    param.one_or_more("chances", chances, Range{0, 1}, "One, or one for each.");
+  }
 };
 
 struct Outcome {
@@ -39,12 +43,12 @@ Outcome read(const std::string& text) {
 }
 
 TEST(NumberOrObject, IsEither) {
-  EXPECT_EQ(read("{}").written, R"({"slope":0.5})");
-  EXPECT_EQ(read(R"({"slope": 0.25})").written, R"({"slope":0.25})");
+  EXPECT_EQ(read("{}").written, R"({"slope":0.5,"chances":0.5})");
+  EXPECT_EQ(read(R"({"slope": 0.25})").written, R"({"slope":0.25,"chances":0.5})");
   const Outcome object = read(R"({"slope": {"from": 0.25, "to": 0.75}})");
-  EXPECT_EQ(object.written, R"({"slope":{"from":0.25,"to":0.75}})");
+  EXPECT_EQ(object.written, R"({"slope":{"from":0.25,"to":0.75},"chances":0.5})");
   EXPECT_FALSE(object.params.slope.plain);
-  EXPECT_EQ(read(R"({"slope": {"to": 0.75}})").written, R"({"slope":{"from":0.5,"to":0.75}})");
+  EXPECT_EQ(read(R"({"slope": {"to": 0.75}})").written, R"({"slope":{"from":0.5,"to":0.75},"chances":0.5})");
 }
 
 TEST(NumberOrObject, FaultsNameBoth) {
@@ -58,10 +62,24 @@ TEST(NumberOrObject, IsDocumentedAsBoth) {
   Params params;
   ParamSetOf<Params> set(params);
   const std::vector<ParamDoc> docs = document_params(set);
-  ASSERT_EQ(docs.size(), 1u);
+  ASSERT_EQ(docs.size(), 2u);
   EXPECT_EQ(docs[0].kind, "number or object");
   EXPECT_EQ(docs[0].initial, "0.5");
   EXPECT_EQ(docs[0].members.size(), 2u);
+}
+
+TEST(NumberOrList, IsEither) {
+  EXPECT_EQ(read(R"({"chances": 0.25})").written, R"({"slope":0.5,"chances":0.25})");
+  EXPECT_EQ(read(R"({"chances": [0.25]})").written, R"({"slope":0.5,"chances":0.25})") << "the same thing has one form";
+  EXPECT_EQ(read(R"({"chances": [0.25, 1]})").written, R"({"slope":0.5,"chances":[0.25,1.0]})");
+  for (const char* const wrong : {R"({"chances": []})", R"({"chances": "often"})"}) {
+    EXPECT_NE(read(wrong).faults.find("node: chances must be a number, or a list of numbers, not "), std::string::npos);
+  }
+  EXPECT_NE(read(R"({"chances": [0.5, 2]})").faults.find("node: chances must be between 0 and 1, not 2"), std::string::npos);
+  Params params;
+  ParamSetOf<Params> set(params);
+  EXPECT_EQ(document_params(set)[1].kind, "number or list");
+  EXPECT_EQ(document_params(set)[1].initial, "0.5");
 }
 
 }  // namespace

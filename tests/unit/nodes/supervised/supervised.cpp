@@ -129,8 +129,8 @@ TEST(Classifier, DropPathThatKeepsEverythingChangesNothing) {
   for (const auto pooling : {model::Pooling::mean, model::Pooling::cls}) {
     const Twin twin(pooling);
     const Tensor plain = model::classify(twin.vit, twin.classifier, twin.images, {});
-    EXPECT_LT(test::max_error(model::classify(twin.vit, twin.classifier, twin.images, at::ones({4, kImages})), plain), 1e-5);
-    EXPECT_GT(test::max_error(model::classify(twin.vit, twin.classifier, twin.images, at::zeros({4, kImages})), plain), 1e-3);
+    EXPECT_LT(test::max_error(model::classify(twin.vit, twin.classifier, twin.images, {.drop_path = at::ones({4, kImages})}), plain), 1e-5);
+    EXPECT_GT(test::max_error(model::classify(twin.vit, twin.classifier, twin.images, {.drop_path = at::zeros({4, kImages})}), plain), 1e-3);
   }
   const model::Vit bare({.image = kSide, .patch = 4, .width = 24, .depth = 1, .heads = 3, .class_token = false});
   EXPECT_THROW(model::classify(bare, Twin(model::Pooling::cls).classifier, normal({1, 3, kSide, kSide}, 1), {}), std::invalid_argument);

@@ -4,6 +4,7 @@
 #include <ATen/ops/eye.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 #include <limits>
@@ -63,6 +64,11 @@ Values healthy() {
 }
 constexpr Limits limits{.min_std = 0.01, .min_rank = 2, .max_cosine = 0.99, .min_target_std = 0.01, .min_loss = 1e-3};
 
+TEST(Health, EntropiesAreSharesOfEvenOnes) {
+  const Tensor p = at::tensor({0.25, 0.25, 0.25, 0.25, 1.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.0, 0.0}).view({3, 4});
+  EXPECT_LT(entropies(p).sub(at::tensor({1.0, 0.0, 0.5})).abs().max().item<double>(), 1e-6);
+}
+
 TEST(Health, FindingsNameWhatIsWrong) {
   EXPECT_THAT(findings(healthy(), limits), testing::IsEmpty());
   EXPECT_THAT(findings({}, limits), testing::IsEmpty()) << "what is not connected is not judged";
@@ -76,6 +82,15 @@ TEST(Health, FindingsNameWhatIsWrong) {
   values = healthy();
   values.block_losses[1] = 4e-4;
   EXPECT_THAT(findings(values, limits), testing::ElementsAre("the target of block 4 has become constant (loss 0.0004)"));
+  values = {};
+  values.mean_entropy = 0.04, values.entropy = 0.03;
+  constexpr Limits of_labels{
+      .min_std = 0, .min_rank = 0, .max_cosine = 1, .min_target_std = 0, .min_loss = 0, .min_mean_entropy = 0.1, .max_entropy = 0.99};
+  EXPECT_THAT(findings(values, of_labels), testing::ElementsAre("all images get the same soft label (entropy of their mean 0.04 of log K)"));
+  values.mean_entropy = 1, values.entropy = 0.998;
+  EXPECT_THAT(findings(values, of_labels), testing::ElementsAre("soft labels say nothing: they are even (entropy 0.9980 of log K)"));
+  values.mean_entropy = 0.9, values.entropy = 0.4;
+  EXPECT_THAT(findings(values, of_labels), testing::IsEmpty());
   values = healthy();
   values.std = std::numeric_limits<double>::quiet_NaN(), values.rank = 0;
   EXPECT_THAT(findings(values, limits), testing::ElementsAre("features or targets are not finite"));

@@ -187,7 +187,7 @@ TEST(Optimizer, LarsScalesTokensThatDoNotDecay) {
 TEST(Optimizer, RatesAndPartsArePerParameter) {
   Parameters parameters = few_parameters();
   Optimizer optimizer(std::make_shared<SgdRule>());
-  optimizer.add("m", parameters, 0.5, {1, 0.1, 1}, {true, true, false});
+  optimizer.add("m", parameters, 0.5, {.factors = {1, 0.1, 1}, .kept = {true, true, false}, .steady = {}, .undecayed = {}});
   for (const model::Parameter& parameter : parameters) parameter.value.mutable_grad() = at::ones_like(parameter.value);
   optimizer.step(0.2, 0);
   EXPECT_NEAR(parameters.get("weight").max().item<double>(), 1 - 0.1, 1e-7);
@@ -196,6 +196,17 @@ TEST(Optimizer, RatesAndPartsArePerParameter) {
   EXPECT_EQ(optimizer.state().size(), 2u);
   optimizer.restore("m.cls_token.momentum_buffer", at::ones({1, 1, 2}));
   EXPECT_EQ(optimizer.state().size(), 2u) << "states of other ranks are passed over";
+}
+
+TEST(Optimizer, SteadyRatesAndUndecayedNamesArePerParameter) {
+  Parameters parameters = few_parameters();
+  Optimizer optimizer(std::make_shared<SgdRule>(), {.everything = true});
+  optimizer.add("m", parameters, 1, {.factors = {}, .kept = {}, .steady = {false, true, true}, .undecayed = {true, false, true}});
+  for (const model::Parameter& parameter : parameters) parameter.value.mutable_grad() = at::ones_like(parameter.value);
+  optimizer.step(0.2, 1, /*resting=*/false, /*steady_lr=*/0.1);
+  EXPECT_NEAR(parameters.get("weight").max().item<double>(), 1 - 0.2, 1e-7);
+  EXPECT_NEAR(parameters.get("norm.bias").max().item<double>(), 1 - 0.1 * 2, 1e-7) << "steady, and decays";
+  EXPECT_NEAR(parameters.get("cls_token").max().item<double>(), 1 - 0.1, 1e-7);
 }
 
 TEST(Optimizer, RefusesStatesOfAnotherRule) {

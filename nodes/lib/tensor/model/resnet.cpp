@@ -1,0 +1,157 @@
+#include "nodes/lib/tensor/model/resnet.h"
+
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/relu.h>
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "graph/text/error.h"
+#include "nodes/lib/tensor/device/weight_casts.h"
+
+namespace flowrun::model {
+namespace {
+
+/// The places of a map as rows: [B, H W, C].
+Tensor rows_of(const Tensor& map_BCHW) { return map_BCHW.flatten(2).transpose(1, 2); }
+
+}  // namespace
+
+ResNetConfig resnet_arch(int64_t depth) {
+  if (depth == 18) return {.blocks = {2, 2, 2, 2}, .bottleneck = false};
+  if (depth == 34) return {.blocks = {3, 4, 6, 3}, .bottleneck = false};
+  if (depth == 50) return {.blocks = {3, 4, 6, 3}, .bottleneck = true};
+  if (depth >= 8 && depth <= 110 && depth % 6 == 2) {
+    const int64_t each = (depth - 2) / 6;
+    return {.blocks = {each, each, each}, .width = 16, .bottleneck = false, .small_stem = true, .image = 32};
+  }
+  throw std::invalid_argument("there is no ResNet-" + std::to_string(depth) + ": 18, 34, 50, or 6n + 2 from 8 to 110 for pictures of 32 pixels");
+}
+
+ResNet::ResNet(ResNetConfig config) : Encoder("resnet"), config_(std::move(config)) {
+  const bool empty = std::any_of(config_.blocks.begin(), config_.blocks.end(), [](int64_t count) { return count < 1; });
+  if (config_.blocks.empty() || empty || config_.width < 1) throw std::invalid_argument("a residual network needs a width, and blocks in each stage");
+  if (!config_.strides.empty() && config_.strides.size() != config_.blocks.size()) {
+    throw std::invalid_argument("the network has " + std::to_string(config_.blocks.size()) + " stages, but there are " +
+                                std::to_string(config_.strides.size()) + " strides");
+  }
+  stem_ = config_.small_stem ? add("conv1", "bn1", 3, config_.width, 3, 1) : add("conv1", "bn1", 3, config_.width, 7, 2);
+  int64_t in = config_.width;
+  for (size_t stage = 0; stage < config_.blocks.size(); ++stage) {
+    for (int64_t i = 0; i < config_.blocks[stage]; ++i) {
+      add_block("layer" + std::to_string(stage + 1) + "." + std::to_string(i), stage, in, config_.width << stage, i == 0 ? stride(stage) : 1);
+      in = out_channels(stage);
+    }
+  }
+}
+
+/// He et al. 2015, over the fan-out.
+ResNet::Convolution ResNet::add(const std::string& name, const std::string& norm, int64_t in, int64_t out, int64_t kernel, int64_t stride,
+                                double gain) {
+  const double deviation = std::sqrt(2.0 / static_cast<double>(out * kernel * kernel));
+  const size_t weight = parameters_.add_normal(name + ".weight", {out, in, kernel, kernel}, deviation);
+  return {.weight = weight, .norm = norms_.add(norm, out, /*affine=*/true, gain), .stride = stride, .padding = kernel / 2};
+}
+
+void ResNet::add_block(const std::string& name, size_t stage, int64_t in, int64_t width, int64_t stride) {
+  Block block{.convolutions = {}, .shortcut = {}, .stage = stage};
+  const double last = config_.zero_last ? 0 : 1;
+  const int64_t out = out_channels(stage);
+  if (config_.bottleneck) {
+    block.convolutions.push_back(add(name + ".conv1", name + ".bn1", in, width, 1, 1));
+    block.convolutions.push_back(add(name + ".conv2", name + ".bn2", width, width, 3, stride));
+    block.convolutions.push_back(add(name + ".conv3", name + ".bn3", width, out, 1, 1, last));
+  } else {
+    block.convolutions.push_back(add(name + ".conv1", name + ".bn1", in, width, 3, stride));
+    block.convolutions.push_back(add(name + ".conv2", name + ".bn2", width, out, 3, 1, last));
+  }
+  if (stride != 1 || in != out) block.shortcut = add(name + ".downsample.0", name + ".downsample.1", in, out, 1, stride);
+  blocks_.push_back(std::move(block));
+}
+
+EncoderShape ResNet::shape() const {
+  EncoderShape shape;
+  int64_t side = config_.image;
+  const auto shrink = [&](int64_t by) { side = (side + by - 1) / by; };
+  if (!config_.small_stem) shrink(2), shrink(2);
+  for (size_t stage = 0; stage < config_.blocks.size(); ++stage) shrink(stride(stage));
+  shape.image = config_.image, shape.grid = side;
+  shape.width = out_channels(config_.blocks.size() - 1), shape.depth = static_cast<int64_t>(config_.blocks.size());
+  shape.norm_eps = 1e-6;
+  return shape;
+}
+
+Tensor ResNet::run(const Convolution& at, const Tensor& x, const NormPass& pass) const {
+  const Tensor y = at::conv2d(x, cast_weight(parameters_[at.weight]), {}, {at.stride, at.stride}, {at.padding, at.padding});
+  return norms_.apply(at.norm, y, pass);
+}
+
+Tensor ResNet::run(const Block& block, const Tensor& x, const NormPass& pass) const {
+  Tensor y = x;
+  for (size_t i = 0; i < block.convolutions.size(); ++i) {
+    if (i > 0) y = at::relu(y);
+    y = run(block.convolutions[i], y, pass);
+  }
+  return at::relu(y.add(block.shortcut ? run(*block.shortcut, x, pass) : x));
+}
+
+Tensor ResNet::stem(const Tensor& images_BCHW, const NormPass& pass) const {
+  if (images_BCHW.dim() != 4 || images_BCHW.size(1) != 3) throw NodeError("a residual network takes pictures of 3 channels");
+  // Channels last is faster. oneDNN's backward pass of 1x1 convolutions of fewer than 8 channels writes behind its memory then (PyTorch
+  // 2.11, AVX2); no published width is no multiple of 16.
+  const auto format = config_.width % 16 == 0 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  Tensor x = at::relu(run(stem_, images_BCHW.contiguous(format), pass));
+  return config_.small_stem ? x : at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
+}
+
+Tokens ResNet::encode(const Tensor& images_BCHW, const Seen& seen, const EncodeOptions& options) const {
+  if (seen.visible_BK.defined()) throw NodeError("a residual network sees whole pictures, not chosen patches: give this node a vision transformer");
+  Tokens tokens;
+  Tensor x = stem(images_BCHW, options.norm);
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    x = run(blocks_[b], x, options.norm);
+    const bool ends = b + 1 == blocks_.size() || blocks_[b + 1].stage != blocks_[b].stage;
+    if (options.maps && ends) tokens.maps_BSD.push_back(rows_of(x));
+  }
+  tokens.patch = rows_of(x);
+  return tokens;
+}
+
+std::vector<Tensor> ResNet::hidden(const Tensor& images_BCHW, const std::vector<int64_t>& stages, Tap tap, bool) const {
+  if (tap != Tap::output) throw NodeError("of a residual network only the output of its stages can be read: set tap to \"output\"");
+  std::vector<Tensor> found;
+  Tensor x = stem(images_BCHW, NormPass());
+  for (size_t b = 0; b < blocks_.size() && found.size() < stages.size(); ++b) {
+    x = run(blocks_[b], x, NormPass());
+    const bool ends = b + 1 == blocks_.size() || blocks_[b + 1].stage != blocks_[b].stage;
+    if (ends && stages[found.size()] == static_cast<int64_t>(blocks_[b].stage) + 1) found.push_back(rows_of(x));
+  }
+  if (found.size() < stages.size())
+    throw NodeError("stage " + std::to_string(stages[found.size()]) + " is asked for, but the network has " + std::to_string(config_.blocks.size()));
+  return found;
+}
+
+/// Convolutions and the kept maps, of a picture of the usual side; norms and activations count as maps alone.
+std::optional<Cost> ResNet::cost(const Pass& pass) const {
+  Cost cost;
+  const double element = pass.element;
+  const auto count = [&](const Convolution& at, double side) {
+    const double out = std::ceil(side / static_cast<double>(at.stride)), channels = static_cast<double>(parameters_[at.weight].size(0));
+    cost.flops += 2 * out * out * static_cast<double>(parameters_[at.weight].numel());
+    cost.saved += out * out * channels * (element + 8);  // of the convolution, and of norm and activation in float32
+    cost.working = std::max(cost.working, 2 * out * out * channels * element);
+    return out;
+  };
+  double side = count(stem_, static_cast<double>(config_.image));
+  if (!config_.small_stem) side = std::ceil(side / 2);
+  for (const Block& block : blocks_) {
+    double inner = side;
+    for (const Convolution& at : block.convolutions) inner = count(at, inner);
+    if (block.shortcut) count(*block.shortcut, side);
+    side = inner;
+  }
+  return cost;
+}
+
+}  // namespace flowrun::model
