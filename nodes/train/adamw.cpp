@@ -48,7 +48,7 @@ struct TrainAdamW : train::LearnerNode {
   };
   Params params;
 
-  void plan(NodePlan& plan) const { plan.states = 2; }
+  void plan(NodePlan& plan) const { LearnerNode::plan(plan, params, 2); }
 
   void open(const OpenContext& context) {
     const train::AdamWOptions options{.beta1 = params.betas[0], .beta2 = params.betas[1], .eps = params.eps};

@@ -5,6 +5,7 @@
 #include "nodes/lib/tensor/device/side_stream.h"
 #include "nodes/lib/tensor/model/module.h"
 #include "nodes/lib/tensor/model/norm_passes.h"
+#include "nodes/lib/tensor/model/writable.h"
 #include "nodes/lib/tensor/optim/adamw_math.h"
 #include "nodes/lib/tensor/optim/schedule.h"
 
@@ -53,6 +54,7 @@ struct Ema {
 
   void plan(NodePlan& plan) const {
     for (size_t m = 0; m < params.to.size(); ++m) {
+      if (!model::check_writable(plan, params.to[m], "to", params.to.names[m])) continue;
       if (!same_layout(params.from[m].parameters(), params.to[m].parameters())) {
         plan.fault("to", "the models " + params.from.names[m] + " and " + params.to.names[m] + " have different parameters",
                    "make " + params.to.names[m] + " a model.ema_copy of " + params.from.names[m]);

@@ -45,7 +45,7 @@ struct TrainLars : train::LearnerNode {
   };
   Params params;
 
-  void plan(NodePlan& plan) const { plan.states = 1; }
+  void plan(NodePlan& plan) const { LearnerNode::plan(plan, params, 1); }
 
   void open(const OpenContext& context) {
     using enum train::LarsForm;

@@ -31,9 +31,9 @@ SMALL = {
 
 
 def shipped():
-    """Without pipelines/paper and pipelines/compare, which test_paper.py runs, and without what the others are made of."""
+    """Without what test_paper.py and test_methods.py run, and without what the others are made of."""
     found = sorted([*(support.ROOT / "pipelines").rglob("*.json"), *(support.ROOT / "examples").glob("*.json")])
-    return [path for path in found if not {"paper", "compare", "parts"} & set(path.relative_to(support.ROOT).parts)]
+    return [path for path in found if not {"paper", "compare", "methods", "parts"} & set(path.relative_to(support.ROOT).parts)]
 
 
 def squares():
@@ -192,8 +192,15 @@ def two_views():
     return pipeline
 
 
+def residual():
+    """Two views through a ResNet and a teacher, whose batch norms measure."""
+    return {"about": "BYOL with few pictures", "extends": str(support.ROOT / "pipelines/compare/shapes/byol.json"),
+            "set": {"let.images": 64, "let.batch": 16, "let.group": 8, "known.images": 40, "unseen.images": 40, "known_features.batch": 20,
+                    "unseen_features.batch": 20, "run.epochs": 1, "metrics.every": "1 step", "save.every": "2 steps"}}
+
+
 # Pipelines of this test, for types that no shipped pipeline uses, or only pipelines that can't run here.
-OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients, supervised, two_views]
+OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients, supervised, two_views, residual]
 
 
 class Conformance(support.Folder):

@@ -67,8 +67,8 @@ class Evaluation(support.Folder):
             self.flowrun("pipeline.json", *pools, "--set", "run.steps=1", "--out", pool)
             found[pool] = self.result(pool)["knn"]
         self.assertEqual(len({json.dumps(entry, sort_keys=True) for entry in found.values()}), 3, "all pools give the same")
-        failed = self.flowrun("pipeline.json", "--set", "known_features.pool=cls_mean", "--set", "student.class_token=false", "--out", "none", status=1)
-        self.assertIn("pool is cls_mean, but the encoder has no class token", failed.stderr)
+        failed = self.flowrun("pipeline.json", "--set", "known_features.pool=cls_mean", "--set", "student.class_token=false", "--out", "none", status=2)
+        self.assertIn("pool is cls_mean, but teacher has no class token", failed.stderr)
 
     def test_probes_train_and_resume(self):
         for kind in ("linear", "attentive"):

@@ -65,7 +65,7 @@ class Examples(support.Folder):
         # The engine and the file of checkpoints know it as any other: a wrong face is named, weights come in.
         err = self.flowrun("check", "models/pipeline.json", "--set", "known_projected.model=encoder", status=2).stderr
         self.assertIn('known_projected: model must be a head, but "encoder" is a vit', err)
-        err = self.flowrun("models/pipeline.json", "--set", "projector.weights=models/pipeline.json", "--out", "x", status=1).stderr
+        err = self.flowrun("models/pipeline.json", "--set", "projector.weights=models/pipeline.json", "--out", "x", status=2).stderr
         self.assertIn("projector: models/pipeline.json: ", err)
 
     def build(self, name, text, *flags):

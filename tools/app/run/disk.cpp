@@ -83,9 +83,10 @@ std::optional<double> checkpoint_bytes(CheckedPipeline& pipeline) {
   const Silence silence;
   const auto resources = open_shapes(pipeline, [](const CheckedModel&, const std::exception&) {});
   std::vector<double> copies(resources.size(), 1);  // of the weights, and what an optimizer keeps of each
+  if (std::find(resources.begin(), resources.end(), nullptr) != resources.end()) return {};
   for (const CheckedNode& node : pipeline.nodes) {
     for (const ModelUse& use : node.uses) {
-      if (!node.type->stateful || use.access != Models::Access::writes || resources[static_cast<size_t>(use.model)] == nullptr) continue;
+      if (!node.type->stateful || use.access != Models::Access::writes) continue;
       NodePlan plan;
       node.node->plan(plan);
       copies[static_cast<size_t>(use.model)] = 1 + plan.states;

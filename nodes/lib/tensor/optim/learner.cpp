@@ -10,6 +10,7 @@
 
 #include "graph/contract/period.h"
 #include "nodes/lib/tensor/model/norm_passes.h"
+#include "nodes/lib/tensor/model/writable.h"
 #include "nodes/lib/tensor/types/tensor_state.h"
 
 namespace flowrun::train {
@@ -252,6 +253,11 @@ void Learner::clip(StepContext& context) const {
     norms.push_back(norm);
   }
   if (report) context.report("grad_norm", (norms.size() == 1 ? norms[0] : at::stack(norms).norm()).item<double>());
+}
+
+void LearnerNode::plan(NodePlan& plan, const LearnerParams& params, double states) {
+  plan.states = states;
+  for (size_t m = 0; m < params.models.size(); ++m) model::check_writable(plan, params.models[m], "models", params.models.names[m]);
 }
 
 State Learner::save() const { return to_state(shards_ ? shards_->gathered() : optimizer_->state()); }

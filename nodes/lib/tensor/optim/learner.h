@@ -132,6 +132,8 @@ struct LearnerNode {
   void run(Ports&, StepContext& context) { learner_.step(context); }
   State save() const { return learner_.save(); }
   void restore(const State& state) { learner_.restore(state); }
+  /// For a node's plan(); `states`: how many numbers its rule keeps of each parameter.
+  static void plan(NodePlan& plan, const LearnerParams& params, double states);
 
  protected:
   Learner learner_;
