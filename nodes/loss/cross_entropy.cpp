@@ -33,8 +33,9 @@ struct CrossEntropy {
 
   void plan(NodePlan& plan) const {
     const bool soft = plan.in.contains("soft_label");
-    if (soft == plan.in.contains("label"))
+    if (soft == plan.in.contains("label")) {
       plan.fault("", soft ? "soft_label and label are both connected" : "neither soft_label nor label is connected", "connect one of them");
+    }
     if (soft && params.smoothing > 0) {
       plan.fault("smoothing", "smoothing acts on classes, but soft labels come in", "set smoothing of supervised.mix instead");
     }
@@ -42,6 +43,8 @@ struct CrossEntropy {
   }
 
   void run(Ports& port, const GroupContext&) const {
+    if (static_cast<bool>(port.soft_label) == static_cast<bool>(port.label)) throw NodeError("connect either soft_label or label");
+    if (port.soft_label && params.smoothing > 0) throw NodeError("smoothing acts on classes, but soft labels come in");
     const Tensor& labels = port.soft_label ? port.soft_label->values_BC : port.label->labels_B;
     if (!labels.defined()) throw NodeError("there are no labels: connect label from the source to batch.stack and device.upload");
     const Tensor value = loss::cross_entropy(port.logits->values_BC, labels, params.smoothing);

@@ -74,13 +74,19 @@ struct Health {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    if (plan.in.empty()) plan.fault("", "there is nothing to watch", "connect tokens, vectors, soft_label, prediction and target, or loss");
+    if (plan.in.contains("tokens") && plan.in.contains("vectors")) {
+      plan.fault("vectors", "tokens and vectors are both connected", "watch them by two nodes");
+    }
+    if (plan.in.contains("prediction") && !plan.in.contains("target")) {
+      plan.fault("prediction", "a prediction is compared with its target", "connect target too");
+    }
+  }
+
   void open(const OpenContext& context) { name_ = context.name; }
 
   void fold(Ports& port, const FoldContext& context) {
-    if (!port.loss && !port.tokens && !port.vectors && !port.soft_label && !port.prediction && !port.target) throw NodeError(nothing);
-    if (port.tokens && port.vectors) throw NodeError("tokens and vectors are both connected: watch them by two nodes");
-    if (bool(port.prediction) && !port.target) throw NodeError("a prediction is compared with its target: connect target too");
-    connected_ = true;
     if (!due(context.step, context.run)) return;
     const at::NoGradGuard no_grad;
     if (port.tokens) features_.push_back(port.tokens->patch_BKD.detach().to(at::kFloat).mean(1));
@@ -94,7 +100,6 @@ struct Health {
   bool reads(const FoldContext& context) const { return due(context.step, context.run); }
 
   void run(Ports&, StepContext& context) {
-    if (!connected_) throw NodeError(nothing);
     if (!due(context.step, context.run)) return;
     const at::NoGradGuard no_grad;
     gather(context.run);
@@ -127,8 +132,6 @@ struct Health {
   }
 
  private:
-  static constexpr const char* nothing = "there is nothing to watch: connect tokens, vectors, soft_label, prediction and target, or loss";
-
   bool due(int64_t step, const RunInfo& run) const { return Period::parse(params.every)->due(step, run); }
 
   /// The first view of each picture, or all rows of tokens, as rows of length sqrt(d).
@@ -227,7 +230,6 @@ struct Health {
 
   static constexpr int64_t healthy = 1, collapsing = 2;
   std::string name_;
-  bool connected_ = false;
   std::vector<Tensor> features_, targets_, agreements_, losses_, mean_labels_, entropies_;  // of the step's groups
   std::vector<int64_t> blocks_;
   std::array<int64_t, 2> judged_{};  // the last verdict (0: none yet), and whether a collapse was kept

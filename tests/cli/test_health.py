@@ -96,11 +96,13 @@ class Health(support.Folder):
     def test_errors(self):
         pipeline = self.pipeline()
         del pipeline["nodes"]["health"]["in"]
-        failed = self.flowrun(self.write(pipeline), "--quiet", status=1)
-        self.assertIn("health: there is nothing to watch: connect tokens, prediction and target, or loss", failed.stderr)
+        failed = self.flowrun(self.write(pipeline), "--quiet", status=2)
+        self.assertIn("health: there is nothing to watch\n", failed.stderr)
+        self.assertIn("\n  connect tokens, vectors, soft_label, prediction and target, or loss\n", failed.stderr)
         pipeline["nodes"]["health"]["in"] = {"prediction": "predict"}
-        failed = self.flowrun(self.write(pipeline), "--quiet", status=1)
-        self.assertIn("health: a prediction is compared with its target: connect target too", failed.stderr)
+        failed = self.flowrun(self.write(pipeline), "--quiet", status=2)
+        self.assertIn("health: a prediction is compared with its target\n", failed.stderr)
+        self.assertIn("\n  connect target too\n", failed.stderr)
 
     def test_a_loss_that_is_not_finite_lists_the_samples_of_its_step(self):
         pipeline = self.pipeline()

@@ -13,8 +13,8 @@ PATCH, GRID, WIDTH = 4, 14, 16
 
 
 def files(folder):
-    """Without bases, whose names begin with _."""
-    return sorted(path for path in folder.rglob("*.json") if not path.name.startswith("_"))
+    """Without bases, whose names begin with _, and sweeps."""
+    return sorted(path for path in folder.rglob("*.json") if not path.name.startswith("_") and not path.name.endswith(".sweep.json"))
 
 
 def tiny(resolved, images):
@@ -28,6 +28,8 @@ def tiny(resolved, images):
     if predictor["out"]:
         target = nodes["targets"]["type"]
         sets["predictor.out"] = {"mim.pixel_targets": 3 * PATCH**2, "mim.hog_targets": 3 * 9 * 4, "mim.hidden_targets": WIDTH}[target]
+    if "pixel_predictor" in models:
+        sets |= {"pixel_predictor.width": WIDTH, "pixel_predictor.heads": 2, "pixel_predictor.out": 3 * PATCH**2}
     if nodes["targets"]["type"] == "mim.hog_targets":
         sets["targets.cell"] = PATCH // 2
     if nodes["mask"]["type"] == "mask.units":
@@ -78,10 +80,44 @@ class Paper(support.Folder):
                 self.assertEqual([line["step"] for line in self.metrics(out)], [1, 2])
                 self.assertGreater(self.metrics(out)[1]["health_rank"], 1)
 
+    def test_figures_are_sweeps_whose_variants_have_no_faults(self):
+        variants = 0
+        for path in sorted((PAPER / "figures").glob("*.sweep.json")):
+            sweep = json.loads(path.read_text())
+            variants += len(sweep["variants"])
+            for name in (min(sweep["variants"]), max(sweep["variants"])):
+                sets = {**sweep.get("set", {}), **sweep["variants"][name]}
+                self.flowrun("check", path.parent / sweep["base"], *self.settings({key: json.dumps(value) for key, value in sets.items()}))
+            self.assertRegex(sweep["about"], r"\?")
+        self.assertEqual(variants, 94)
+
+    def test_only_without_is_bootleg_and_only_with_is_ijepa(self):
+        """What one has of an ingredient, the other takes away."""
+        names = [path.name for path in files(PAPER / "only_with")]
+        self.assertEqual(names, [path.name for path in files(PAPER / "only_without")])
+        self.assertEqual(len(names), 8)
+        bootleg, ijepa = self.resolved(PAPER / "bootleg_s_300.json"), self.resolved(PAPER / "interpolation/0_ijepa.json")
+        for name in names:
+            without, only = self.resolved(PAPER / "only_without" / name), self.resolved(PAPER / "only_with" / name)
+            changed = self.differing(bootleg, without)
+            self.assertTrue(changed)
+            for place in changed & self.differing(ijepa, only):
+                self.assertEqual(self.at(without, place), self.at(ijepa, place), f"{name}: {place}")
+                self.assertEqual(self.at(only, place), self.at(bootleg, place), f"{name}: {place}")
+
+    @staticmethod
+    def at(resolved, place):
+        table, entry, key = place
+        return resolved[table].get(entry, {}).get(key)
+
+    def differing(self, a, b):
+        keys = {(table, entry, key) for table in ("models", "nodes") for side in (a, b) for entry, part in side[table].items() for key in part}
+        return {place for place in keys if self.at(a, place) != self.at(b, place)}
+
     def test_the_interpolation_ends_at_bootleg(self):
         last, bootleg = self.resolved(PAPER / "interpolation/8_schedule.json"), self.resolved(PAPER / "bootleg_s_300.json")
         self.assertEqual(last["resolved"]["hash"], bootleg["resolved"]["hash"])
-        first, ijepa = self.resolved(PAPER / "interpolation/0_ijepa.json"), self.resolved(PAPER / "baselines/ijepa_s.json")
+        first, ijepa = self.resolved(PAPER / "interpolation/0_ijepa.json"), self.resolved(PAPER / "baselines/ijepa_s_300.json")
         self.assertEqual(first["resolved"]["hash"], ijepa["resolved"]["hash"])
 
     def test_each_step_of_the_interpolation_changes_something(self):
