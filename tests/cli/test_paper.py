@@ -68,13 +68,13 @@ class Paper(support.Folder):
         base = PAPER / "bootleg_s.json"
         sets = tiny(self.resolved(base), images)
         self.flowrun(base, *self.settings(sets), "--out", "base")
-        self.flowrun("export", "base", "teacher.safetensors")
+        self.flowrun("export", "base", "frozen.safetensors")
         for path in files(PAPER):
             with self.subTest(str(path.relative_to(PAPER))):
                 resolved = self.resolved(path)
                 sets = tiny(resolved, images)
                 if resolved["models"].get("teacher", {}).get("type") == "model.pretrained":
-                    sets["teacher.file"] = self.folder / "teacher.safetensors"
+                    sets["teacher.file"] = self.folder / "frozen.safetensors"
                 out = str(path.relative_to(PAPER)).replace("/", "-")
                 self.flowrun(path, *self.settings(sets), "--out", out)
                 self.assertEqual([line["step"] for line in self.metrics(out)], [1, 2])
