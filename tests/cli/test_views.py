@@ -108,15 +108,15 @@ class Views(support.Folder):
         self.assertEqual(self.result("out")["knn"]["accuracy"], 1.0)
 
     def test_what_takes_one_view_says_so(self):
-        def fails(nodes, *texts):
-            done = self.flowrun(self.write(nodes), "--serial", status=1)
+        def fails(nodes, *texts, status=1):
+            done = self.flowrun(self.write(nodes), "--serial", status=status)
             for text in texts:
                 self.assertIn(text, done.stderr)
 
         masks = pipeline(3)
         masks["nodes"]["mask"] = {"type": "mask.random", "in": "batch", "patch": 4}
         masks["nodes"]["sheet"]["in"]["mask"] = "mask"
-        fails(masks, "mask", "masks are for one view of a picture, but the batch holds 3", "count = 1 at image.random_crop")
+        fails(masks, "mask: masks are for one view of a picture, but 3 come in", "with count 1 at image.random_crop", status=2)
         shortest = pipeline(3)
         shortest["run"]["max_bad"] = 100  # no sample is better than another
         shortest["nodes"]["view"]["fit"] = "shortest"
