@@ -173,6 +173,34 @@ class Weights(support.Folder):
         (self.folder / "x.npy").write_bytes(b"\x93NUMPY\1\0" + bytes(100))
         self.assertIn("is a NumPy file", self.evaluate({"file": "x.npy"}, "npy", status=2).stderr)
 
+    def test_torchvisions_files_go_both_ways(self):
+        import torch
+        import torchvision
+        from safetensors.torch import load_file, save_file
+        net = torchvision.models.resnet18(num_classes=5)
+        save_file({name: value.clone() for name, value in net.state_dict().items()}, self.folder / "resnet18.safetensors")
+        nodes = {name: node for name, node in support.training_pipeline()["nodes"].items() if name in ("files", "crop", "decode", "view", "flip", "batch", "metrics", "save")}
+        nodes |= {
+            "upload": {"type": "device.upload", "in": "batch"},
+            "seen": {"type": "encode.images", "in": "upload.image", "model": "net", "pool": "mean", "statistics": "running"},
+            "scores": {"type": "head.apply", "in": "seen", "model": "head"},
+            "key": {"type": "head.apply", "in": "seen", "model": "head", "train": False},
+            "loss": {"type": "loss.negative_cosine", "in": {"prediction": "scores", "target": "key"}, "pairs": "same"},
+            "update": {"type": "train.sgd", "in": "loss", "models": ["net", "head"], "lr": {"max": 0}},
+        }
+        nodes["metrics"]["in"], nodes["save"]["after"], nodes["save"]["every"] = "loss", "update", "1 step"
+        models = {"net": {"type": "model.resnet", "arch": 18, "weights": "resnet18.safetensors"}, "head": {"type": "model.head", "of": "net", "layers": [8]}}
+        self.flowrun(self.write({"run": {"epochs": 1, "steps": 1, "device": "cpu", "precision": "fp32"}, "models": models, "nodes": nodes}), "--out", "run")
+        self.assertIn("all 60 parameters; left out: fc.bias, fc.weight", (self.folder / "run/log.txt").read_text())
+        saved = load_file(self.folder / "run/checkpoints/step-1/net.safetensors")
+        missing, unexpected = net.load_state_dict(saved, strict=False)
+        self.assertEqual((sorted(missing), unexpected), (["fc.bias", "fc.weight"], []))
+        for name, value in load_file(self.folder / "resnet18.safetensors").items():
+            if not name.startswith("fc."):
+                self.assertTrue(torch.equal(saved[name], value), name)
+        err = self.flowrun("check", "pipeline.json", "--set", "net.arch=34", status=2).stderr
+        self.assertIn("net: resnet18.safetensors: has no ", err)
+
     def test_a_frozen_teacher_must_have_the_grid_of_the_masks(self):
         self.train()
         self.flowrun("export", "run", "encoder.safetensors")
