@@ -165,8 +165,9 @@ class ModelVisitor : public ParamVisitor {
 /// A parameter for the documentation.
 struct ParamDoc {
   std::string name, brief;
-  std::string kind;  // "number", "integer", "integer or auto", "true or false", "string", "list of integers", "model", "models", "object", "number or
-                     // object", "number or list"
+  // "number", "integer", "integer or auto", "true or false", "string", "list of integers", "list of numbers", "list of strings", "model",
+  // "models", "object", "number or object", "number or list"
+  std::string kind;
   std::string access;   // for models: "reads" or "writes"
   std::string model;    // for models: the kind
   std::string initial;  // default as JSON, empty when required

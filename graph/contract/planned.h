@@ -90,7 +90,7 @@ class NodePlan {
   };
   std::vector<Fault> faults;
 
-  /// What comes in, where its sizes are certain; else nothing is known of it.
+  /// The value at an input if its sizes are certain; otherwise an empty one.
   Planned known(const std::string& input) const;
   /// The node can't work as it is. `at` names an input or a parameter; `hint` says how to mend it.
   void fault(std::string at, std::string message, std::string hint = "");

@@ -47,7 +47,7 @@ struct HeadApply {
     }
   }
 
-  /// What batch norms measured is kept on the host.
+  /// A recording would leave out the statistics of batch norms, which the host keeps.
   int64_t variant(const GroupContext&) const { return measures() ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {

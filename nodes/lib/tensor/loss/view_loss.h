@@ -1,4 +1,4 @@
-// What nodes of losses between views share.
+// The common part of nodes whose losses compare views of a picture.
 #pragma once
 
 #include <string>

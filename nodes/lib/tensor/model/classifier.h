@@ -46,9 +46,8 @@ class Classifier final : public Head {
   ClassifierConfig config_;
 };
 
-/// Scores [B, classes] of images [B, C, H, W] in at least float32. With
-/// Pooling::mean the encoder's final norm is not used, so it gets no gradient. Throws std::invalid_argument if pooling
-/// is cls and there is no class token.
+/// Scores [B, classes] of images [B, C, H, W] in at least float32. With Pooling::mean the encoder's final norm is not
+/// used, so it gets no gradient. Throws std::invalid_argument if pooling is cls and there is no class token.
 Tensor classify(const Encoder& encoder, const Classifier& classifier, const Tensor& images_BCHW, const EncodeOptions& options);
 
 }  // namespace flowrun::model

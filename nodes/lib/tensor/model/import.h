@@ -63,9 +63,8 @@ struct MissingWeights : NodeError {
   using NodeError::NodeError;
 };
 
-/// Reads a safetensors file; half-precision becomes float32. While ShapesOnly lives, float32 is left in the file's
-/// memory, so that nothing is read that nobody looks at. Throws
-/// MissingWeights and io::Error.
+/// Reads a safetensors file; half-precision becomes float32. While ShapesOnly lives, float32 tensors are views of the mapped file,
+/// of which only the parts that are looked at are read. Throws MissingWeights and io::Error.
 WeightsFile read_weights(const std::string& path);
 
 }  // namespace flowrun::model

@@ -1,4 +1,4 @@
-// What nodes share that run models with batch norms.
+// The common part of nodes that run models with batch norms.
 #pragma once
 
 #include <cstdint>

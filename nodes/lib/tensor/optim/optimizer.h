@@ -28,7 +28,7 @@ std::vector<std::string> undecayed_names(const model::Parameters& parameters, bo
 /// number of its block (from 1) for a block's parameter, L + 1 for what stands behind the L blocks (BEiT, MAE).
 std::vector<double> layer_decay_factors(const model::Parameters& parameters, double decay);
 
-/// What differs from parameter to parameter of a list. Empty lists: nothing does.
+/// Settings of the single parameters of a list. An empty member: all parameters have the same.
 struct PerParameter {
   std::vector<double> factors;  ///< of the learning rate
   std::vector<bool> kept;       ///< the ones that are updated here: others are passed over and have no state
