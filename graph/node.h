@@ -24,8 +24,8 @@
 //                                                  for equal shapes; negative: must not be recorded
 //   bool reads(const FoldContext&) const           of nodes with a fold(): false when that fold reads none of its inputs,
 //                                                  as at most steps of a report; without it a fold always reads
-//   void plan(NodePlan&) const                     for `flowrun plan`: the models it runs, and shapes of its outputs that follow
-//                                                  from them (planned.h)
+//   void plan(NodePlan&) const                     before every run, from sizes alone (planned.h): faults of inputs that don't fit, the
+//                                                  models it runs, and the shapes of its outputs
 //   std::optional<ParamFault> Params::check() const  rules between parameters
 #pragma once
 

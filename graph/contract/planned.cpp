@@ -41,6 +41,12 @@ void NodePlan::fault(std::string at, std::string message, std::string hint) {
   faults.push_back({std::move(at), std::move(message), std::move(hint)});
 }
 
+void NodePlan::require_width(const std::string& input, int64_t width, const std::string& name, const std::string& hint) {
+  const double found = known(input).width;
+  if (found == 0 || found == static_cast<double>(width)) return;
+  fault(input, "the width of " + input + " is " + count_text(found) + ", but " + name + " takes " + std::to_string(width), hint);
+}
+
 void NodePlan::require_equal(const char* what, const std::string& a, double Planned::*size, const std::string& b, const std::string& hint) {
   const double first = known(a).*size, second = known(b).*size;
   if (first == 0 || second == 0 || first == second) return;

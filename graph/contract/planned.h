@@ -94,6 +94,8 @@ class NodePlan {
   Planned known(const std::string& input) const;
   /// The node can't work as it is. `at` names an input or a parameter; `hint` says how to mend it.
   void fault(std::string at, std::string message, std::string hint = "");
+  /// A fault at `input` if its width is known and is not `width`, which `name` takes: "the width of vectors is 64, but head takes 32".
+  void require_width(const std::string& input, int64_t width, const std::string& name, const std::string& hint);
   /// A fault at input `b` if both are known and differ: "what of a is 3, what of b 4".
   void require_equal(const char* what, const std::string& a, double Planned::*size, const std::string& b, const std::string& hint = "");
 };

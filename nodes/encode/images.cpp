@@ -1,11 +1,11 @@
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
 
 #include "graph/node.h"
 #include "nodes/lib/tensor/device/send.h"
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/model/encoder_inputs.h"
 #include "nodes/lib/tensor/model/norm_passes.h"
+#include "nodes/lib/tensor/model/token_pool.h"
 #include "nodes/lib/tensor/types/device_types.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
@@ -36,16 +36,12 @@ struct EncodeImages {
     bool train = true;
     void describe(auto& param) {
       param.reads("model", model, "The encoder.");
-      param("pool", pool, pools(), "cls: the class token. mean: of all patches. cls_mean: both, the class token first.");
+      param("pool", pool, model::pool_choices(), model::pool_brief);
       param("train", train, "Whether the vectors are trained on; false for teachers and targets.");
       param("statistics", statistics, model::statistics_choices(), model::statistics_brief);
       splits.describe(param);
     }
     std::optional<ParamFault> check() const { return splits.check(); }
-    static const Choices& pools() {
-      static const Choices choices = {"cls", "mean", "cls_mean"};
-      return choices;
-    }
   };
   Params params;
 
@@ -56,8 +52,7 @@ struct EncodeImages {
     plan.passes.push_back({params.model.names[0], params.train, [&model = *params.model, element = plan.group.element](const MaskCounts&) {
                              return model.cost({.whole = true, .element = element}).value_or(Cost());
                            }});
-    const auto width = static_cast<double>(params.model->shape().width);
-    plan.out["vectors"] = Vectors::planned(plan.group.images, params.pool == "cls_mean" ? 2 * width : width);
+    plan.out["vectors"] = Vectors::planned(plan.group.images, model::pooled_width(*params.model, params.pool));
   }
 
   /// Numbers drawn on the host can't be recorded.
@@ -72,7 +67,7 @@ struct EncodeImages {
     if (options.drop_path.defined()) options.drop_path = send(options.drop_path, images.device());
     const auto pass = [&](const Tensor& of_view, const model::NormPass& norm) {
       options.norm = norm;
-      return pooled(params.model->encode(of_view, model::Seen(), options));
+      return model::pooled(params.model->encode(of_view, model::Seen(), options), params.pool);
     };
     *port.vectors = {
         .values_nD = model::for_each_view(images, apart, measures(), context, pass, params.splits), .views = views, .images = images.size(0)};
@@ -80,13 +75,6 @@ struct EncodeImages {
 
  private:
   bool measures() const { return model::measures(*params.model, params.statistics, params.train); }
-
-  Tensor pooled(const model::Tokens& tokens) const {
-    std::vector<Tensor> parts;
-    if (params.pool != "mean") parts.push_back(tokens.cls_B1D.select(1, 0));
-    if (params.pool != "cls") parts.push_back(tokens.patch.to(at::kFloat).mean(1));
-    return parts.size() == 1 ? parts[0] : at::cat(parts, 1);
-  }
 };
 
 FLOWRUN_NODE(EncodeImages);

@@ -1,9 +1,9 @@
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
 
 #include "graph/node.h"
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/model/encoder_inputs.h"
+#include "nodes/lib/tensor/model/token_pool.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
@@ -25,11 +25,7 @@ struct FrozenFeatures {
     std::string pool = "mean";
     void describe(auto& param) {
       param.reads("model", model, "The encoder; the paper evaluates the teacher.");
-      param("pool", pool, pools(), "mean: of all patches. cls: the class token. cls_mean: both, the class token first.");
-    }
-    static const Choices& pools() {
-      static const Choices choices = {"mean", "cls", "cls_mean"};
-      return choices;
+      param("pool", pool, model::pool_choices(), model::pool_brief);
     }
   };
   Params params;
@@ -40,8 +36,7 @@ struct FrozenFeatures {
     plan.passes.push_back({params.model.names[0], /*gradient=*/false, [&model = *params.model, element = plan.group.element](const MaskCounts&) {
                              return model.cost({.whole = true, .element = element}).value_or(Cost());
                            }});
-    const auto width = static_cast<double>(params.model->shape().width);
-    const double values = params.pool == "cls_mean" ? 2 * width : width;
+    const double values = model::pooled_width(*params.model, params.pool);
     plan.out["features"] = Planned::of({plan.group.images, values}, "float32", 4);
     plan.out["features"].width = values;
   }
@@ -49,10 +44,7 @@ struct FrozenFeatures {
   void run(Ports& port, const GroupContext&) const {
     const at::NoGradGuard no_grad;
     const model::Tokens tokens = params.model->encode(port.image->images_BCHW, model::Seen(), model::EncodeOptions());
-    std::vector<Tensor> parts;
-    if (params.pool != "mean") parts.push_back(tokens.cls_B1D.select(1, 0).to(at::kFloat));
-    if (params.pool != "cls") parts.push_back(tokens.patch.to(at::kFloat).mean(1));
-    port.features->values_BD = at::cat(parts, 1);
+    port.features->values_BD = model::pooled(tokens, params.pool);
     if (port.label) port.features->labels_B = port.label->labels_B, port.features->range = port.label->range;
   }
 };

@@ -38,13 +38,7 @@ struct HeadApply {
                              return model.cost({.whole = true, .element = element}).value_or(Cost());
                            }});
     plan.out["vectors"] = Vectors::planned(plan.group.images, static_cast<double>(params.model->out_width()));
-    const double width = plan.known("vectors").width;
-    if (width != 0 && width != static_cast<double>(params.model->in_width())) {
-      plan.fault(
-          "vectors",
-          "vectors of width " + count_text(width) + " come in, but " + params.model.names[0] + " takes " + std::to_string(params.model->in_width()),
-          "\"of\" of that head must name the model that makes them");
-    }
+    plan.require_width("vectors", params.model->in_width(), params.model.names[0], "\"of\" of that head must name the model that makes them");
   }
 
   /// A recording would leave out the statistics of batch norms, which the host keeps.

@@ -47,7 +47,13 @@ struct Resize {
 
   void plan(NodePlan& plan) const {
     if (params.fit == "square") plan.side = static_cast<double>(params.size);
-    plan.out["image"].views = std::max(1.0, plan.known(plan.in.contains("region") ? "region" : "image").views);
+    const bool cuts = plan.in.contains("region");
+    const double views = plan.known("image").views, regions = plan.known("region").views;
+    plan.out["image"].views = std::max(1.0, cuts ? regions : views);
+    if (cuts && views > 1) plan.fault("region", "the picture comes in " + count_text(views) + " views already", "connect no region to this node");
+    if (params.fit == "shortest" && regions > 1) {
+      plan.fault("fit", "the views of a picture must have one size, but with fit = shortest each has its own", "set fit to square");
+    }
   }
 
   void run(Ports& port, const SampleContext&) const {

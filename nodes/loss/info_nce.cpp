@@ -1,3 +1,4 @@
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/view_loss.h"
 #include "nodes/lib/tensor/model/queue.h"
@@ -38,7 +39,8 @@ struct InfoNce {
   void plan(NodePlan& plan) const {
     plan.require_equal("width", "query", &Planned::width, "key");
     plan.require_equal("number of views", "query", &Planned::views, "key", "give two chains of crops, one to the student and one to the teacher");
-    model::check_keys(plan, "query", *params.queue, params.queue.names[0]);
+    plan.require_width("query", params.queue->width(), params.queue.names[0],
+                       "\"of\" of " + params.queue.names[0] + " must name the head that makes them");
   }
 
   int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }

@@ -30,10 +30,7 @@ struct Predict {
     const Planned tokens = plan.in["tokens"];
     const std::string& name = params.model.names[0];
     model::check_grid(plan, params.model->grid(), name);
-    if (const double width = plan.known("tokens").width; width != 0 && width != static_cast<double>(params.model->in_width())) {
-      plan.fault("tokens", "tokens of width " + count_text(width) + " come in, but " + name + " takes " + std::to_string(params.model->in_width()),
-                 "\"encoder\" of " + name + " must name the model that makes them");
-    }
+    plan.require_width("tokens", params.model->in_width(), name, "\"encoder\" of " + name + " must name the model that makes them");
     const model::Pass pass{
         .class_token = static_cast<int64_t>(tokens.class_token), .prefix = static_cast<int64_t>(tokens.prefix), .element = plan.group.element};
     plan.passes.push_back({params.model.names[0], true, [&model = *params.model, pass, repeats = plan.group.repeats](const MaskCounts& seen) {

@@ -39,10 +39,8 @@ struct Sharpen {
     const auto width = static_cast<double>(params.center->width());
     plan.out["soft_label"] = Planned::of({plan.group.images, width}, "float32", 4);
     plan.out["soft_label"].width = width;
-    if (const double scores = plan.known("vectors").width; scores != 0 && scores != width) {
-      plan.fault("vectors", "scores of " + count_text(scores) + " columns come in, but " + params.center.names[0] + " has " + count_text(width),
-                 "\"of\" of " + params.center.names[0] + " must name the head that makes them");
-    }
+    plan.require_width("vectors", params.center->width(), params.center.names[0],
+                       "\"of\" of " + params.center.names[0] + " must name the head that makes them");
   }
 
   int64_t variant(const GroupContext& context) const { return params.temperature.variant(context.step, context.run); }

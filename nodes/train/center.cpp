@@ -31,13 +31,8 @@ struct MoveCenter {
   Params params;
 
   void plan(NodePlan& plan) const {
-    const double scores = plan.known("vectors").width;
-    if (scores != 0 && scores != static_cast<double>(params.center->width())) {
-      plan.fault(
-          "vectors",
-          "scores of " + count_text(scores) + " columns come in, but " + params.center.names[0] + " has " + std::to_string(params.center->width()),
-          "\"of\" of " + params.center.names[0] + " must name the head that makes them");
-    }
+    plan.require_width("vectors", params.center->width(), params.center.names[0],
+                       "\"of\" of " + params.center.names[0] + " must name the head that makes them");
   }
 
   void fold(Ports& port, const FoldContext&) {

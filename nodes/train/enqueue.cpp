@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/model/queue.h"
 #include "nodes/lib/tensor/model/rows.h"
@@ -25,7 +26,8 @@ struct Enqueue {
   Params params;
 
   void plan(NodePlan& plan) const {
-    model::check_keys(plan, "key", *params.queue, params.queue.names[0]);
+    plan.require_width("key", params.queue->width(), params.queue.names[0],
+                       "\"of\" of " + params.queue.names[0] + " must name the head that makes them");
     const double keys = plan.group.step * std::max(1.0, plan.known("key").views);
     if (keys > static_cast<double>(params.queue->size())) {
       plan.fault("queue",

@@ -1,6 +1,5 @@
 """Methods of two and more views: the files of pipelines/methods and pipelines/compare/shapes, their resume, several ranks, and their faults."""
 import json
-import shutil
 
 import numpy as np
 import safetensors.numpy
@@ -126,11 +125,6 @@ class Methods(support.Folder):
                 for file in files:
                     self.assertEqual((self.folder / parts / file).read_bytes(), (self.folder / whole / file).read_bytes(), file)
 
-    def fault(self, path, *sets, status=1):
-        """The standard error of a run that fails."""
-        shutil.rmtree(self.folder / "fault", ignore_errors=True)
-        return self.flowrun(path, *settings(*sets), "--out", "fault", "--quiet", status=status).stderr
-
     def check(self, path, *sets):
         """The faults that are found before anything runs."""
         return self.flowrun("check", path, *[part for text in sets for part in ("--set", text)], status=2).stderr
@@ -143,7 +137,7 @@ class Methods(support.Folder):
                 ("moco", ["key_view.count=2"], "the number of views of query is 1, that of key 2"),
                 ("byol", ["predictor.layers=[64, 32]"], "loss: the width of prediction is 32, that of target 64"),
                 ("byol", ["predictor.layers=[32, 64]", "teacher_projector.of=predictor"], "ema: the models projector and teacher_projector have different parameters"),
-                ("simsiam", ["predict.model=projector"], "predict: vectors of width 128 come in, but projector takes 64"),
+                ("simsiam", ["predict.model=projector"], "predict: the width of vectors is 128, but projector takes 64"),
                 ("moco_resnet", ["key_seen.splits=7"], "key_seen: a group of 64 pictures can't be cut into 7 equal parts"),
                 ("moco_resnet", ["key_seen.splits=1"], "shuffle has no effect on one part; set splits to 2 or more"),
                 ("simsiam", ["student.arch=19"], "there is no ResNet-19"),
@@ -156,11 +150,11 @@ class Methods(support.Folder):
                 said = self.check(SHAPES / f"{path}.json", *sets)
                 for text in texts:
                     self.assertIn(text, said)
-        self.assertIn('vectors of width 64 come in, but behind takes 32', self.other_head())
+        self.assertIn('the width of vectors is 64, but behind takes 32', self.other_head())
         for sets, text in ((['update.freeze.match=["no_layer"]'], 'freeze.match "no_layer" is in the name of no parameter of student, head'),
                            (['update.rates.steady=["no_layer"]'], 'rates.steady "no_layer" is in the name of no parameter of student, head'),
                            (['update.no_decay=["no_layer"]'], 'no_decay "no_layer" is in the name of no parameter of student, head')):
-            self.assertIn(text, self.fault(SHAPES / "dino.json", *sets))
+            self.assertIn(text, self.check(SHAPES / "dino.json", *sets))
 
     def other_head(self):
         """The faults of teacher's scores from a head that stands behind another head."""

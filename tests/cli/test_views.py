@@ -120,10 +120,10 @@ class Views(support.Folder):
         shortest = pipeline(3)
         shortest["run"]["max_bad"] = 100  # no sample is better than another
         shortest["nodes"]["view"]["fit"] = "shortest"
-        fails(shortest, "the views of a picture must have one size", "set fit to square")
+        fails(shortest, "view: the views of a picture must have one size", "set fit to square", status=2)
         twice = pipeline(3)
         twice["nodes"]["flip"] = {"type": "image.resize", "in": {"image": "view", "region": "crop"}, "size": 24}
-        fails(twice, "comes in 3 views already; connect no region to this node")
+        fails(twice, "flip: the picture comes in 3 views already", "connect no region to this node", status=2)
 
     def test_parameters_are_checked(self):
         wrong = pipeline(3)

@@ -46,11 +46,4 @@ void Queue::push(const Tensor& keys_nd) {
   next.add_(count).remainder_(size());
 }
 
-void check_keys(NodePlan& plan, const std::string& input, const Queue& queue, const std::string& name) {
-  const double width = plan.known(input).width;
-  if (width == 0 || width == static_cast<double>(queue.width())) return;
-  plan.fault(input, "rows of width " + count_text(width) + " come in, but " + name + " has width " + std::to_string(queue.width()),
-             "\"of\" of " + name + " must name the head that makes them");
-}
-
 }  // namespace flowrun::model

@@ -1,9 +1,6 @@
 // The newest keys of a contrastive method, as negatives: state, not a model that computes.
 #pragma once
 
-#include <string>
-
-#include "graph/contract/planned.h"
 #include "nodes/lib/tensor/model/module.h"
 
 namespace flowrun::model {
@@ -27,8 +24,5 @@ class Queue final : public Module {
  private:
   std::unique_ptr<Module> fresh() const override { return std::make_unique<Queue>(size(), width(), 0); }
 };
-
-/// A fault of rows at `input` whose width is not that of the queue, `name` in the pipeline.
-void check_keys(NodePlan& plan, const std::string& input, const Queue& queue, const std::string& name);
 
 }  // namespace flowrun::model

@@ -43,6 +43,24 @@ const Choices& clips() {
 
 Shape shape(const std::string& name) { return name == "cosine" ? Shape::cosine : name == "linear" ? Shape::linear : Shape::constant; }
 
+/// For each parameter of a model of the list, whether one of the parts is in its name, MODEL.PARAMETER.
+std::vector<bool> matching(const Ref<model::Module>& models, size_t model, const std::vector<std::string>& parts) {
+  std::vector<bool> out;
+  for (const model::Parameter& parameter : models[model].parameters()) {
+    const std::string name = models.names[model] + "." + parameter.name;
+    out.push_back(std::any_of(parts.begin(), parts.end(), [&](const std::string& part) { return name.find(part) != std::string::npos; }));
+  }
+  return out;
+}
+
+bool found_in(const Ref<model::Module>& models, const std::string& part) {
+  for (size_t m = 0; m < models.size(); ++m) {
+    const std::vector<bool> hits = matching(models, m, {part});
+    if (std::find(hits.begin(), hits.end(), true) != hits.end()) return true;
+  }
+  return false;
+}
+
 std::string text(double value) {
   char buffer[32];
   std::snprintf(buffer, sizeof buffer, "%.4g", value);
@@ -154,45 +172,19 @@ void Learner::open_optimizer(const OpenContext& context, std::shared_ptr<const R
     const double multiplier = params_->lr_multipliers.empty() ? 1.0 : params_->lr_multipliers[m];
     optimizer_->add(params_->models.names[m], parameters, multiplier, std::move(each));
   }
-  require_found("rates.match", params_->rates.match, found_match_);
-  require_found("rates.steady", params_->rates.steady, found_steady_);
-  require_found("no_decay", params_->no_decay, found_no_decay_);
 }
 
-std::vector<bool> Learner::matching(size_t model, const std::vector<std::string>& parts, std::vector<bool>& found) const {
-  found.resize(parts.size());
-  std::vector<bool> out;
-  for (const model::Parameter& parameter : params_->models[model].parameters()) {
-    const std::string name = params_->models.names[model] + "." + parameter.name;
-    out.push_back(false);
-    for (size_t i = 0; i < parts.size(); ++i) {
-      if (name.find(parts[i]) == std::string::npos) continue;
-      out.back() = true, found[i] = true;
-    }
-  }
-  return out;
-}
-
-void Learner::require_found(const char* param, const std::vector<std::string>& parts, const std::vector<bool>& found) const {
-  for (size_t i = 0; i < parts.size(); ++i) {
-    if (!found[i]) throw NodeError(std::string(param) + " \"" + parts[i] + "\" is in the name of no parameter of " + join(params_->models.names));
-  }
-}
-
-PerParameter Learner::per_parameter(size_t model) {
+PerParameter Learner::per_parameter(size_t model) const {
   const Rates& rates = params_->rates;
   PerParameter out;
   out.factors = rate_factors(model);
   if (!rates.match.empty() && out.factors.empty()) out.factors.assign(params_->models[model].parameters().size(), 1.0);
-  found_match_.resize(rates.match.size());
   for (size_t i = 0; i < rates.match.size(); ++i) {
-    std::vector<bool> found;
-    const std::vector<bool> hit = matching(model, {rates.match[i]}, found);
-    for (size_t p = 0; p < hit.size(); ++p) out.factors[p] *= hit[p] ? rates.times[i] : 1.0;
-    if (found[0]) found_match_[i] = true;
+    const std::vector<bool> hits = matching(params_->models, model, {rates.match[i]});
+    for (size_t p = 0; p < hits.size(); ++p) out.factors[p] *= hits[p] ? rates.times[i] : 1.0;
   }
-  out.steady = matching(model, rates.steady, found_steady_);
-  out.undecayed = matching(model, params_->no_decay, found_no_decay_);
+  out.steady = matching(params_->models, model, rates.steady);
+  out.undecayed = matching(params_->models, model, params_->no_decay);
   return out;
 }
 
@@ -206,9 +198,7 @@ std::vector<double> Learner::rate_factors(size_t model) const {
 void Learner::open_freeze(const RunInfo& run) {
   const Freeze& freeze = params_->freeze;
   frozen_steps_ = static_cast<int64_t>(freeze.epochs * static_cast<double>(run.steps_per_epoch));
-  std::vector<bool> found(freeze.match.size());
-  for (size_t m = 0; m < params_->models.size(); ++m) optimizer_->let_rest(params_->models.names[m], matching(m, freeze.match, found));
-  require_found("freeze.match", freeze.match, found);
+  for (size_t m = 0; m < params_->models.size(); ++m) optimizer_->let_rest(params_->models.names[m], matching(params_->models, m, freeze.match));
 }
 
 void Learner::backward(const Tensor& loss, const FoldContext& context) {
@@ -258,6 +248,15 @@ void Learner::clip(StepContext& context) const {
 void LearnerNode::plan(NodePlan& plan, const LearnerParams& params, double states) {
   plan.states = states;
   for (size_t m = 0; m < params.models.size(); ++m) model::check_writable(plan, params.models[m], "models", params.models.names[m]);
+  const auto check = [&](const char* at, const char* name, const std::vector<std::string>& parts) {
+    for (const std::string& part : parts) {
+      if (found_in(params.models, part)) continue;
+      plan.fault(at, std::string(name) + " \"" + part + "\" is in the name of no parameter of " + join(params.models.names),
+                 "names are MODEL.PARAMETER; a checkpoint's files hold those of each model");
+    }
+  };
+  check("freeze", "freeze.match", params.freeze.match), check("no_decay", "no_decay", params.no_decay);
+  check("rates", "rates.match", params.rates.match), check("rates", "rates.steady", params.rates.steady);
 }
 
 State Learner::save() const { return to_state(shards_ ? shards_->gathered() : optimizer_->state()); }

@@ -100,10 +100,7 @@ class Learner {
   void open_optimizer(const OpenContext& context, std::shared_ptr<const Rule> rule, bool everything_decays);
   std::vector<double> rate_factors(size_t model) const;
   void open_freeze(const RunInfo& run);
-  /// For each parameter of a model, whether one of the parts is in its name. Notes in `found` which parts were.
-  std::vector<bool> matching(size_t model, const std::vector<std::string>& parts, std::vector<bool>& found) const;
-  void require_found(const char* param, const std::vector<std::string>& parts, const std::vector<bool>& found) const;
-  PerParameter per_parameter(size_t model);
+  PerParameter per_parameter(size_t model) const;
   double rate(int64_t schedule_step) const;
   std::pair<std::vector<std::string>, std::vector<Tensor>> trained() const;
   std::vector<std::vector<Tensor>> gradients() const;
@@ -115,7 +112,6 @@ class Learner {
   Ramp weight_decay_;
   int64_t frozen_steps_ = 0;  // from the first one
   int64_t steps_per_epoch_ = 1;
-  std::vector<bool> found_match_, found_steady_, found_no_decay_;  // parts of names that some parameter has
   std::optional<Optimizer> optimizer_;
   std::optional<Shards> shards_;
   std::optional<GradientHomes> homes_;  // where work is recorded
