@@ -28,6 +28,7 @@ struct MaskCounts {
   double visible = 0;  ///< K
   double regions = 0;  ///< R
   double patches = 0;  ///< M
+  double hidden = 0;   ///< all that are hidden, targets or not
   double tokens() const { return regions * patches; }
 };
 
@@ -55,6 +56,7 @@ struct Planned {
   double side = 0;                     // of pictures
   double grid = 0;                     // patches of a side, of masks and tokens
   double width = 0;                    // of the last axis of tokens, vectors, predictions and targets
+  double rows = 0;                     // of the first axis of tokens and vectors
   std::vector<int64_t> parts;          // blocks that lie side by side on that axis
   double class_token = 0, prefix = 0;  // tokens before the patches: the class token, and with registers
   bool certain = true;                 // false: a node that may change sizes lies between, and does not tell

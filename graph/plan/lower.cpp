@@ -26,7 +26,7 @@ class StreamLowering {
     for (const int n : nodes) add_folds(n);
     for (int l = 0; l < levels; ++l) link(l);
     for (int l = 0; l + 1 < levels; ++l) add_delivery(l);
-    for (LevelPlan& plan : out_.level) finish_level(plan);
+    for (LevelPlan& plan : out_.level) release_unread(plan), finish_level(plan);
     add_gates();
     return std::move(out_);
   }
@@ -159,6 +159,19 @@ class StreamLowering {
     plan.tasks.push_back(std::move(delivery));
     for (int t = 0; t < last; ++t) {
       if (plan.tasks[t].successors.empty()) add_edge(plan, t, last);
+    }
+  }
+
+  /// An output that nobody reads is released by the task that makes it.
+  void release_unread(LevelPlan& plan) const {
+    for (Task& task : plan.tasks) {
+      if (task.node < 0) continue;
+      const std::vector<PortDoc>& ports = node(task.node).ports;
+      for (size_t i = 0; i < ports.size(); ++i) {
+        const int slot = task.slots[i].index;
+        if (ports[i].input || slot < 0 || plan.readers[slot] > 0 || !plan.slots[slot]->releases) continue;
+        task.reads.push_back(slot), ++plan.readers[slot];
+      }
     }
   }
 

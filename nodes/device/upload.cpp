@@ -27,7 +27,7 @@ struct Upload {
     In<LabelMapBatch> label_map{"label_map", "Class of each pixel.", optional};
     Out<DeviceImages> images{"image", "B 3 H W float, normalised."};
     Out<DeviceLabels> labels{"label", "B int64; empty without labels."};
-    Out<DeviceMasks> masks{"mask", "B K and B R M int64; empty without masks."};
+    Out<DeviceMasks> masks{"mask", "B K and B R M int64, and all hidden patches; empty without masks."};
     Out<DeviceLabelMaps> label_maps{"label_map", "B H W u8; empty without label maps."};
     void describe(auto& port) { port(image, label, mask, label_map, images, labels, masks, label_maps); }
   };
@@ -66,7 +66,7 @@ struct Upload {
     if (port.label && !port.label->values.empty()) send_labels(*port.label, in.images, *port.labels);
     if (port.label_map && !port.label_map->pixels.empty()) send_maps(*port.label_map, in.images, *port.label_maps);
     if (port.mask) send_masks(*port.mask, *port.masks);
-    copies.end({there, port.labels->labels_B, port.label_maps->maps_BHW, port.masks->visible_BK, port.masks->targets_BRM});
+    copies.end({there, port.labels->labels_B, port.label_maps->maps_BHW, port.masks->visible_BK, port.masks->targets_BRM, port.masks->ordered_n});
     const uint8_t* bytes = there.defined() ? there.const_data_ptr<uint8_t>() : in.pixels.data();
     port.images->views = in.views;
     port.images->images_BCHW = kernels::normalised(bytes, in.images, in.height, in.width, scale_, shift_, device_);
@@ -90,6 +90,9 @@ struct Upload {
     out.grid = in.grid;
     out.visible_BK = send(in.visible.data(), {in.rows(), in.visible_count}, at::kLong, device_);
     out.targets_BRM = send(in.targets.data(), {in.rows(), in.regions, in.region_size}, at::kLong, device_);
+    std::vector<int64_t> ordered;
+    out.hidden = in.order(ordered), out.repeats = in.repeats;
+    out.ordered_n = send(ordered.data(), {static_cast<int64_t>(ordered.size())}, at::kLong, device_);
   }
 
   at::Device device_{at::kCPU};

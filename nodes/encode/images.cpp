@@ -6,7 +6,9 @@
 #include "nodes/lib/tensor/model/encoder_inputs.h"
 #include "nodes/lib/tensor/model/norm_passes.h"
 #include "nodes/lib/tensor/model/token_pool.h"
+#include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/tokens.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
@@ -15,18 +17,21 @@ namespace {
 struct EncodeImages {
   static constexpr NodeInfo info{
       .type = "encode.images",
-      .brief = "Whole images through an encoder: one vector of each.",
+      .brief = "Whole images through an encoder: one vector of each, and all tokens.",
       .scope = Scope::device,
       .details =
           "The vector is taken after the final norm; of a convolutional encoder mean is the global average pooling. With train, gradients are "
           "recorded and a drop_path of the encoder acts, drawn from this node's random stream; without, neither: for teachers. Several nodes may "
           "read one encoder, for crops of several sizes; its gradients add up. What batch norms measure moves the model's running statistics "
-          "behind the step: the optimizer that trains it does so, or the train.ema that writes to it.",
+          "behind the step: the optimizer that trains it does so, or the train.ema that writes to it. With mask, the encoder's mask token stands in "
+          "for hidden patches (BEiT, SimMIM, iBOT): all that are hidden, also where the lists of a mask are cut. tokens.rows picks them.",
       .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
+    In<DeviceMasks> mask{"mask", "Its hidden patches become mask tokens.", optional};
     Out<Vectors> vectors{"vectors", "B D, or B 2D of cls_mean; float."};
-    void describe(auto& port) { port(image, vectors); }
+    Out<EncodedTokens> tokens{"tokens", "Class token B 1 D and all patches B N D."};
+    void describe(auto& port) { port(image, mask, vectors, tokens); }
   };
   struct Params {
     Ref<model::Encoder> model;
@@ -49,10 +54,14 @@ struct EncodeImages {
     model::check_images(plan, *params.model, params.model.names[0]);
     if (measures()) params.splits.plan(plan);
     model::check_pool(plan, *params.model, params.pool, params.model.names[0]);
-    plan.passes.push_back({params.model.names[0], params.train, [&model = *params.model, element = plan.group.element](const MaskCounts&) {
-                             return model.cost({.whole = true, .element = element}).value_or(Cost());
+    const bool masked = plan.in.contains("mask");
+    if (masked) model::check_hidden(plan, *params.model, params.model.names[0]);
+    const double repeats = masked ? plan.group.repeats : 1, images = plan.group.images * repeats;
+    plan.passes.push_back({params.model.names[0], params.train, [&model = *params.model, repeats, element = plan.group.element](const MaskCounts&) {
+                             return model.cost({.whole = true, .element = element}).value_or(Cost()).times(repeats);
                            }});
-    plan.out["vectors"] = Vectors::planned(plan.group.images, model::pooled_width(*params.model, params.pool));
+    plan.out["vectors"] = Vectors::planned(images, model::pooled_width(*params.model, params.pool));
+    plan.out["tokens"] = EncodedTokens::planned(images, model::grid_of_side(*params.model, plan.known("image").side), params.model->shape().width);
   }
 
   /// Numbers drawn on the host can't be recorded.
@@ -62,18 +71,32 @@ struct EncodeImages {
     const at::AutoGradMode gradients(params.train);
     const Tensor& images = port.image->images_BCHW;
     const int64_t views = port.image->views, apart = params.statistics == "batch" ? 1 : views;
+    model::Seen seen;
+    if (port.mask) seen.hidden_BN = hidden(*port.mask, images);
     model::EncodeOptions options;
-    if (params.train) options.drop_path = params.model->draw_drop_path(context.rng(), images.size(0));
+    const int64_t rows = seen.hidden_BN.defined() ? seen.hidden_BN.size(0) : images.size(0);
+    if (params.train) options.drop_path = params.model->draw_drop_path(context.rng(), rows);
     if (options.drop_path.defined()) options.drop_path = send(options.drop_path, images.device());
+    model::Tokens tokens;
     const auto pass = [&](const Tensor& of_view, const model::NormPass& norm) {
       options.norm = norm;
-      return model::pooled(params.model->encode(of_view, model::Seen(), options), params.pool);
+      tokens = params.model->encode(of_view, seen, options);
+      return model::pooled(tokens, params.pool);
     };
-    *port.vectors = {
-        .values_nD = model::for_each_view(images, apart, measures(), context, pass, params.splits), .views = views, .images = images.size(0)};
+    const int64_t of_picture = views * (rows / images.size(0));
+    *port.vectors = {.values_nD = model::for_each_view(images, apart, measures(), context, pass, params.splits), .views = of_picture, .images = rows};
+    port.tokens->views = of_picture;
+    // Of several passes, one for each view, there is no sequence of them all.
+    if (tokens.patch.size(0) == rows) port.tokens->cls_B1D = tokens.cls_B1D, port.tokens->patch_BND = tokens.patch;
   }
 
  private:
+  Tensor hidden(const DeviceMasks& masks, const Tensor& images) const {
+    const std::string& name = params.model.names[0];
+    if (!params.model->takes_hidden()) throw NodeError(name + " has no mask token: set its mask_token to true, or connect no mask");
+    check_masks(masks, static_cast<int64_t>(model::grid_of_side(*params.model, static_cast<double>(images.size(3)))), name);
+    return masks.hidden_BN();
+  }
   bool measures() const { return model::measures(*params.model, params.statistics, params.train); }
 };
 

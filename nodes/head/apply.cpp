@@ -3,23 +3,26 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/model/head.h"
 #include "nodes/lib/tensor/model/norm_passes.h"
+#include "nodes/lib/tensor/types/device_types.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
 namespace {
 
 struct HeadApply {
-  static constexpr NodeInfo info{.type = "head.apply",
-                                 .brief = "Vectors through a head: projections, predictions, or scores of prototypes.",
-                                 .scope = Scope::device,
-                                 .details =
-                                     "Several nodes may read one head; its gradients add up. With train false no gradient is recorded. Batch norms "
-                                     "are those of encode.images.",
-                                 .repeats = true};
+  static constexpr NodeInfo info{
+      .type = "head.apply",
+      .brief = "Vectors through a head: projections, predictions, or scores of prototypes.",
+      .scope = Scope::device,
+      .details =
+          "Several nodes may read one head; its gradients add up. With train false no gradient is recorded. Batch norms "
+          "are those of encode.images. The prediction is the same values as the losses between a prediction and a target take them.",
+      .repeats = true};
   struct Ports {
     In<Vectors> vectors{"vectors", "n D."};
     Out<Vectors> out{"vectors", "n O."};
-    void describe(auto& port) { port(vectors, out); }
+    Out<Prediction> prediction{"prediction", "1 1 n O."};
+    void describe(auto& port) { port(vectors, out, prediction); }
   };
   struct Params {
     Ref<model::Head> model;
@@ -34,10 +37,14 @@ struct HeadApply {
   Params params;
 
   void plan(NodePlan& plan) const {
-    plan.passes.push_back({params.model.names[0], params.train, [&model = *params.model, element = plan.group.element](const MaskCounts&) {
-                             return model.cost({.whole = true, .element = element}).value_or(Cost());
+    const double known = plan.known("vectors").rows, rows = known > 0 ? known : plan.group.images, of_each = rows / plan.group.images;
+    plan.passes.push_back({params.model.names[0], params.train, [&model = *params.model, of_each, element = plan.group.element](const MaskCounts&) {
+                             return model.cost({.whole = true, .element = element}).value_or(Cost()).times(of_each);
                            }});
-    plan.out["vectors"] = Vectors::planned(plan.group.images, static_cast<double>(params.model->out_width()));
+    const auto width = static_cast<double>(params.model->out_width());
+    plan.out["vectors"] = Vectors::planned(rows, width);
+    plan.out["prediction"] = Planned::of({1, 1, rows, width}, "float32", 4);
+    plan.out["prediction"].width = width;
     plan.require_width("vectors", params.model->in_width(), params.model.names[0], "\"of\" of that head must name the model that makes them");
   }
 
@@ -52,9 +59,12 @@ struct HeadApply {
                       std::to_string(params.model->in_width()) + ": \"of\" of that head must name the model that makes them");
     }
     *port.out = *port.vectors;
+    const bool apart = params.statistics != "batch" && !port.vectors->image_n.defined();  // rows of patches don't tell views apart
     port.out->values_nD =
-        model::for_each_view(x, params.statistics == "batch" ? 1 : port.vectors->views, measures(), context,
+        model::for_each_view(x, apart ? port.vectors->views : 1, measures(), context,
                              [&](const Tensor& of_view, const model::NormPass& norm) { return params.model->apply(of_view, norm); });
+    port.prediction->values = port.out->values_nD.unsqueeze(0).unsqueeze(0);
+    port.prediction->parts.clear();
   }
 
  private:

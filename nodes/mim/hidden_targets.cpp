@@ -8,6 +8,7 @@
 #include "nodes/lib/tensor/target/normalised.h"
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/mask_rows.h"
 
 namespace flowrun {
 namespace {
@@ -41,7 +42,8 @@ struct HiddenTargets {
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceMasks> mask{"mask", "The target regions."};
-    Out<Target> target{"target", "B R M O, O = blocks x width, or width when blocks are merged; pooled: B 1 1 O."};
+    Out<Target> target{"target",
+                       "B R M O, O = blocks x width, or width when blocks are merged; pooled: B 1 1 O; or 1 1 n O of rows that the masks choose."};
     void describe(auto& port) { port(image, mask, target); }
   };
   struct ZScoreParams {
@@ -54,7 +56,7 @@ struct HiddenTargets {
       param("over", over, names(overs), "features: each token separately. tokens: each feature over the patches of its image. none: as it is.");
     }
   };
-  struct Params {
+  struct Params : TargetRows {
     Ref<model::Encoder> model;
     std::vector<int64_t> blocks;
     ZScoreParams zscore;
@@ -73,6 +75,7 @@ struct HiddenTargets {
       param.incidental()("side_stream", side_stream,
                          "On a GPU: whether the teacher's work may run at the same time as the student's, or waits for its turn.");
       param("pooled", pooled, "Whether the target is the mean over all patches, for the class token's prediction (data2vec 2.0).");
+      TargetRows::describe(param);
     }
     std::optional<ParamFault> check() const {
       if (blocks.empty()) return ParamFault{"blocks", "blocks must name at least one block"};
@@ -82,6 +85,7 @@ struct HiddenTargets {
       if (norm_last && tap != "output") {
         return ParamFault{"norm_last", "norm_last requires \"tap\": \"output\": the final norm belongs behind the last block"};
       }
+      if (pooled && !regions()) return ParamFault{"rows", "pooled makes one target of all patches, so rows has no effect: remove one"};
       if (zscore_merged && merge == "concat") return ParamFault{"zscore_merged", "zscore_merged requires \"merge\": \"mean\" or \"sum\""};
       return {};
     }
@@ -101,9 +105,9 @@ struct HiddenTargets {
       return cost;
     };
     plan.passes.push_back({params.model.names[0], /*gradient=*/false, cost});
-    const double values = params.merge == "concat" ? blocks * width : width, regions = params.pooled ? 1 : plan.group.masks.regions;
+    const double values = params.merge == "concat" ? blocks * width : width;
     Planned& target = plan.out["target"];
-    target = Planned::of({plan.group.rows, regions, params.pooled ? 1 : plan.group.masks.patches, values}, "float32", 4);
+    target = params.pooled ? Planned::of({plan.group.rows, 1, 1, values}, "float32", 4) : params.planned(plan.group, values);
     target.width = values;
     if (params.merge == "concat") target.parts = params.blocks;
   }
@@ -117,10 +121,11 @@ struct HiddenTargets {
   void run(Ports& port, const GroupContext&) const {
     check_masks(*port.mask, params.model->shape().grid, params.model.names[0]);
     const at::NoGradGuard no_grad;
+    const Tensor index = params.index(*port.mask);
     std::optional<SideStream> beside;
-    if (params.side_stream) beside.emplace(port.image->images_BCHW.device(), std::vector{port.image->images_BCHW, port.mask->targets_BRM});
+    if (params.side_stream) beside.emplace(port.image->images_BCHW.device(), std::vector{port.image->images_BCHW, index});
     const std::vector<Tensor> hidden = params.model->hidden(port.image->images_BCHW, params.blocks, taps.at(params.tap), params.norm_last);
-    port.target->values = mim::hidden_targets(hidden, port.mask->targets_BRM, options_);
+    port.target->values = mim::hidden_targets(hidden, index, options_);
     if (beside) port.target->arrival = beside->arrival();
     port.target->parts = options_.merge == mim::Merge::concat ? params.blocks : std::vector<int64_t>{};
   }

@@ -2,6 +2,7 @@
 #include "nodes/lib/tensor/target/hog.h"
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/mask_rows.h"
 
 namespace flowrun {
 namespace {
@@ -19,15 +20,16 @@ struct HogTargets {
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceMasks> mask{"mask", "The target regions."};
-    Out<Target> target{"target", "B R M O."};
+    Out<Target> target{"target", "B R M O, or 1 1 n O of rows that the masks choose."};
     void describe(auto& port) { port(image, mask, target); }
   };
-  struct Params {
+  struct Params : TargetRows {
     int64_t patch = 16, bins = 9, cell = 8;
     void describe(auto& param) {
       param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
       param("bins", bins, Range{1, 360}, "Directions in half a turn.");
       param("cell", cell, positive, "Side of a cell, pixels; divides patch.");
+      TargetRows::describe(param);
     }
     std::optional<ParamFault> check() const {
       if (patch % cell != 0) return ParamFault{"cell", "cells of " + std::to_string(cell) + " pixels don't tile a patch of " + std::to_string(patch)};
@@ -38,11 +40,9 @@ struct HogTargets {
 
   void plan(NodePlan& plan) const {
     check_patches(plan, params.patch);
-    const MaskCounts& masks = plan.group.masks;
     const int64_t cells = params.patch / params.cell;
     const auto values = static_cast<double>(3 * params.bins * cells * cells);
-    plan.out["target"] = Planned::of({plan.group.rows, masks.regions, masks.patches, values}, "float32", 4);
-    plan.out["target"].width = values;
+    plan.out["target"] = params.planned(plan.group, values);
   }
 
   void run(Ports& port, const GroupContext&) const {
@@ -51,7 +51,7 @@ struct HogTargets {
       throw NodeError("patches of " + std::to_string(params.patch) + " pixels don't tile images of " + std::to_string(images.size(2)));
     }
     check_masks(*port.mask, images.size(3) / params.patch, "this node");
-    port.target->values = mim::hog_targets(images, port.mask->targets_BRM, params.patch, {.bins = params.bins, .cell = params.cell});
+    port.target->values = mim::hog_targets(images, params.index(*port.mask), params.patch, {.bins = params.bins, .cell = params.cell});
     port.target->parts.clear();
   }
 };

@@ -4,6 +4,7 @@
 #include "nodes/lib/tensor/target/normalised.h"
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/mask_rows.h"
 
 namespace flowrun {
 namespace {
@@ -20,10 +21,10 @@ struct PixelTargets {
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceMasks> mask{"mask", "The target regions."};
-    Out<Target> target{"target", "B R M F, F = 3 patch^2."};
+    Out<Target> target{"target", "B R M F, F = 3 patch^2; or 1 1 n F of rows that the masks choose."};
     void describe(auto& port) { port(image, mask, target); }
   };
-  struct Params {
+  struct Params : TargetRows {
     int64_t patch = 16;
     bool normalise = true, unbiased = true;
     double eps = 1e-6;
@@ -32,16 +33,15 @@ struct PixelTargets {
       param("normalise", normalise, "Whether each patch is standardised separately.");
       param("eps", eps, Range{0, 1}, "Added to the variance.");
       param("unbiased", unbiased, "Variance over F - 1 instead of F.");
+      TargetRows::describe(param);
     }
   };
   Params params;
 
   void plan(NodePlan& plan) const {
     check_patches(plan, params.patch);
-    const MaskCounts& masks = plan.group.masks;
     const auto values = static_cast<double>(3 * params.patch * params.patch);
-    plan.out["target"] = Planned::of({plan.group.rows, masks.regions, masks.patches, values}, "float32", 4);
-    plan.out["target"].width = values;
+    plan.out["target"] = params.planned(plan.group, values);
   }
 
   void run(Ports& port, const GroupContext&) const {
@@ -50,7 +50,7 @@ struct PixelTargets {
       throw NodeError("patches of " + std::to_string(params.patch) + " pixels don't tile images of " + std::to_string(images.size(2)));
     }
     check_masks(*port.mask, images.size(3) / params.patch, "this node");
-    port.target->values = mim::pixel_targets(images, port.mask->targets_BRM, params.patch, params.normalise, {params.eps, params.unbiased});
+    port.target->values = mim::pixel_targets(images, params.index(*port.mask), params.patch, params.normalise, {params.eps, params.unbiased});
     port.target->parts.clear();
   }
 };

@@ -25,7 +25,7 @@ struct VitModel {
     std::string arch = "s";
     int64_t image = 224, patch = 16, width = 0, depth = 0, heads = 0, registers = 4;
     double mlp_ratio = 4;
-    bool class_token = true;
+    bool class_token = true, mask_token = false;
     std::string init = "ijepa", positions = "sincos";
     double layer_scale = 0, drop_path = 0, position_offset = 0.1;
     std::vector<int64_t> sizes;
@@ -39,6 +39,7 @@ struct VitModel {
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
       param("class_token", class_token, "Whether there is a class token.");
       param("registers", registers, Range{0, 64}, "Register tokens.");
+      param("mask_token", mask_token, "Whether there is a learned token for hidden patches: encode.images needs it where a mask is connected.");
       param("positions", positions, position_choices(), "sincos: a fixed sine-cosine table. learned: a table that is trained.");
       param("sizes", sizes, Range{1, 16384},
             "Other sides of the input that are accepted, pixels, as small crops have them; the positions are resampled for these (bicubic).");
@@ -60,6 +61,7 @@ struct VitModel {
       if (depth > 0) config.depth = depth;
       if (heads > 0) config.heads = heads;
       config.mlp_ratio = mlp_ratio, config.class_token = class_token, config.registers = registers;
+      config.mask_token = mask_token;
       config.learned_positions = positions == "learned", config.layer_scale = layer_scale, config.drop_path = drop_path;
       config.sizes = sizes, config.position_offset = position_offset;
       return config;

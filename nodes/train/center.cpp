@@ -3,6 +3,7 @@
 #include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
+#include "nodes/lib/tensor/target/sharpen.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
@@ -23,9 +24,15 @@ struct MoveCenter {
   struct Params {
     Ref<model::Center> center;
     double momentum = 0.9;
+    std::string per = "row";
     void describe(auto& param) {
       param.writes("center", center, "The model.center to move.");
       param("momentum", momentum, Range{0, 1}, "How much of the center stays.");
+      param("per", per, choices(), "The mean over all rows, or over images of the mean of each image's rows (iBOT's patches).");
+    }
+    static const Choices& choices() {
+      static const Choices choices = {"row", "image"};
+      return choices;
     }
   };
   Params params;
@@ -36,23 +43,23 @@ struct MoveCenter {
   }
 
   void fold(Ports& port, const FoldContext&) {
-    const Tensor& scores = port.vectors->values_nD;
-    sums_.push_back(scores.detach().to(at::kDouble).sum(0, /*keepdim=*/true));
-    rows_ += scores.size(0);
+    const Vectors& in = *port.vectors;
+    sums_.push_back(target::sum_and_count(in.values_nD, params.per == "image" ? in.image_n : Tensor(), in.images).unsqueeze(0));
   }
 
   void run(Ports&, StepContext& context) {
     const Tensor sums_GK = ranks::rows(context.run, sums_, "the sums of the center");
-    const int64_t rows = rows_ * context.run.world;  // every rank has equally many groups
-    Tensor sum_K = sums_GK.select(0, 0).clone();
-    for (int64_t group = 1; group < sums_GK.size(0); ++group) sum_K.add_(sums_GK.select(0, group));
-    params.center->move(sum_K.div_(static_cast<double>(rows)), params.momentum);
-    sums_.clear(), rows_ = 0;
+    Tensor sum = sums_GK.select(0, 0).clone();
+    for (int64_t group = 1; group < sums_GK.size(0); ++group) sum.add_(sums_GK.select(0, group));
+    const int64_t width = params.center->width();
+    // Without rows, where nothing is hidden, the center stays.
+    const Tensor count = sum.narrow(0, width, 1);
+    params.center->move(sum.narrow(0, 0, width).div(count.clamp_min(1)), params.momentum, count.gt(0));
+    sums_.clear();
   }
 
  private:
-  std::vector<Tensor> sums_;  // [1, K] of each group
-  int64_t rows_ = 0;
+  std::vector<Tensor> sums_;  // [1, K + 1] of each group; the count of rows last, which groups need not share
 };
 
 FLOWRUN_NODE(MoveCenter);

@@ -22,7 +22,8 @@ def shapes():
 
 
 def methods():
-    return sorted(path for path in METHODS.rglob("*.json") if not path.name.startswith("_"))
+    """beit_tokens.json fits codes and has no loss; beit.json needs them."""
+    return sorted(path for path in METHODS.rglob("*.json") if not path.name.startswith("_") and path.stem != "beit_tokens")
 
 
 def tiny(resolved):
@@ -31,13 +32,26 @@ def tiny(resolved):
             "run.precision=fp32", "metrics.every=1 step", "knn.k=[3]", "update.warmup_epochs=0"]
     sets += ["let.splits=2"] if resolved["nodes"].get("key_seen") else []
     sets += ["let.small=16"] if "small" in str(list(resolved["nodes"])) else []
+    masked = "hidden" in resolved["nodes"]
+    if "patch" in str(resolved["nodes"].get("mask", resolved["nodes"].get("large_mask"))):
+        sets += ["let.patch=8"]
+    for name, node in resolved["nodes"].items():
+        if node["type"] == "mask.blockwise":
+            sets += [f"{name}.min_block=2"] + ([f"{name}.count=6"] if node["count"] else [])
+        elif node["type"] == "mask.units":
+            sets += [f"{name}.unit=16"]
+        elif node["type"] == "mim.hidden_targets":
+            sets += [f"{name}.blocks=[1]"]
     for name, model in resolved["models"].items():
         if model["type"] == "model.vit":
             sets += [f"{name}.depth=1", f"{name}.width=24", f"{name}.heads=2", f"{name}.patch=8"]
         elif model["type"] == "model.resnet":
             sets += [f"{name}.arch=8", f"{name}.width=4"]
         elif model["type"] == "model.head":
-            sets += [f"{name}.layers={[12] * len(model['layers'])}"] + ([f"{name}.prototypes=20"] if model["prototypes"] else [])
+            last = {"mim.pixel_targets": 192, "mim.hog_targets": 27, "mim.hidden_targets": 24}.get(resolved["nodes"].get("targets", {}).get("type"), 16) if masked else 12
+            sets += [f"{name}.layers={[12] * (len(model['layers']) - 1) + [last]}"] + ([f"{name}.prototypes=20"] if model["prototypes"] else [])
+        elif model["type"] == "model.codebook":
+            sets += [f"{name}.codes=16", f"{name}.width=192", f"{name}.weights=codes/checkpoints/step-2/codebook.safetensors"]
         elif model["type"] == "model.queue":
             sets += [f"{name}.rows=24"]
     return sets
@@ -57,7 +71,8 @@ class Methods(support.Folder):
 
     def test_every_file_expands_to_itself_and_runs(self):
         self.pictures()
-        self.assertGreater(len(methods()), 5)
+        self.fit_codes()
+        self.assertGreater(len(methods()), 12)
         for path in methods():
             with self.subTest(path.stem):
                 self.assertIn("no faults", self.flowrun("check", path).stdout)
@@ -69,8 +84,43 @@ class Methods(support.Folder):
                 self.assertTrue(all(np.isfinite(loss) for _, loss, _ in self.losses(path.stem)))
                 self.assertIn("knn", self.result(path.stem))
 
+    def fit_codes(self):
+        """The codes for beit.json at tiny size."""
+        tokens = ["let.path=data", "let.size=32", "let.patch=8", "let.batch=8", "let.group=4", "run.steps=2", "run.memory_mib=64", "codebook.codes=16", "codebook.width=192"]
+        self.flowrun(METHODS / "masked/beit_tokens.json", *[part for text in tokens for part in ("--set", text)], "--out", "codes", "--quiet")
+        book = safetensors.numpy.load_file(self.folder / "codes/checkpoints/step-2/codebook.safetensors")
+        self.assertEqual(book["counts"].sum(), 2 * 8 * 4)  # two steps of eight pictures, of whose 16 patches 4 are seen
+        self.assertEqual(book["centers"].shape, (16, 192))
+
+    def test_codes_need_rows_enough(self):
+        self.pictures()
+        sets = ["let.path=data", "let.size=32", "let.patch=8", "let.batch=8", "let.group=4", "run.steps=2", "codebook.codes=17", "codebook.width=192"]
+        said = self.flowrun(METHODS / "masked/beit_tokens.json", *[part for text in sets for part in ("--set", text)], "--out", "codes", "--quiet", status=1).stderr
+        self.assertIn("the first group has 16 rows, but codebook has 17 codes: make batch.stack's group larger, or fewer codes", said)
+
+    def test_hidden_patches_on_ranks(self):
+        """Also where nothing is hidden in a whole group, so that the mask token has a gradient in some groups only; and codes that are fitted on the way."""
+        for name, sets in (("beit", []), ("data2vec_1", ['mask={"type": "mask.blockwise", "in": "batch", "patch": 4, "min_block": 2, "choice": [[0, 0], [0.5, 0]]}'])):
+            path = support.ROOT / f"pipelines/compare/textures/{name}.json"
+            swap = {"update": {"type": "train.sgd", "in": "loss", "models": ["student", "predictor"], "lr": {"max": 0.02, "final": 0.02}}}
+            swap |= {text.partition("=")[0]: json.loads(text.partition("=")[2]) for text in sets}
+            self.write({"about": "With SGD", "extends": str(path), "swap": swap}, f"{name}.json")
+            tiny = ["files.images=64", "known.images=20", "unseen.images=20", "known_batch.size=10", "unseen_batch.size=10", "batch.size=8", "batch.group=2", "run.steps=6",
+                    "run.intra_op=1", "metrics.every=1 step", "save.every=6 steps", "knn.at=end", "linear.at=end"]
+            tiny += ["codebook.codes=8"] if name == "beit" else []
+            with self.subTest(name):
+                for world in (1, 2, 4):
+                    args = (f"{name}.json", *[part for text in tiny for part in ("--set", text)], "--out", f"{name}-{world}", "--quiet")
+                    self.ended(self.ranks(world, *args))
+                for world in (2, 4):
+                    one, more = self.losses(f"{name}-1"), self.losses(f"{name}-{world}")
+                    self.assertEqual([line[::2] for line in one], [line[::2] for line in more])
+                    for (_, mine, _), (_, theirs, _) in zip(one, more):
+                        self.assertAlmostEqual(mine, theirs, delta=1e-5 * max(1, abs(mine)))
+                    self.same_checkpoints(f"{name}-1", f"{name}-{world}")
+
     def test_ranks_train_the_same(self):
-        for name in ("dino", "moco", "byol", "moco_resnet"):
+        for name in ("dino", "ibot", "moco", "byol", "moco_resnet"):
             queue = ["queue.rows=48"] if "moco" in name else []
             trained = json.loads(self.flowrun("expand", SHAPES / f"{name}.json").stdout)["nodes"]["update"]["models"]
             # Adam would make a step of a gradient that is nothing but rounding.
@@ -140,6 +190,9 @@ class Methods(support.Folder):
                 ("simsiam", ["predict.model=projector"], "predict: the width of vectors is 128, but projector takes 64"),
                 ("moco_resnet", ["key_seen.splits=7"], "key_seen: a group of 64 pictures can't be cut into 7 equal parts"),
                 ("moco_resnet", ["key_seen.splits=1"], "shuffle has no effect on one part; set splits to 2 or more"),
+                ("ibot", ["student.mask_token=false"], "large_seen: student has no mask token for hidden patches", "set \"mask_token\" of student to true, or connect no mask"),
+                ("ibot", ["large_mask.patch=8"], "large_seen: the masks are for a grid of 4x4 patches, but student has 8x8"),
+                ("ibot", ["hidden_patches.what=visible"], "patch_loss: the number of rows of scores is"),
                 ("simsiam", ["student.arch=19"], "there is no ResNet-19"),
                 ("simsiam", ["student.strides=[2, 2]"], "student: the network has 3 stages, but there are 2 strides"),
                 ("simsiam", ["update.rates.match=[\"student.\"]"], "rates.match has 1 parts of names, but rates.times 0 factors"),

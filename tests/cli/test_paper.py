@@ -91,6 +91,15 @@ class Paper(support.Folder):
             self.assertRegex(sweep["about"], r"\?")
         self.assertEqual(variants, 94)
 
+    def test_vtab_is_nineteen_probes(self):
+        path = support.ROOT / "pipelines/eval/vtab.sweep.json"
+        sweep = json.loads(path.read_text())
+        self.assertEqual(len(sweep["variants"]), 19)
+        for name in ("caltech101", "svhn"):
+            resolved = self.resolved(path.parent / sweep["base"], *self.settings(sweep["variants"][name]))
+            self.assertEqual(resolved["nodes"]["files"]["path"], f"data/vtab/{name}/train")
+            self.assertEqual(resolved["models"]["probe"]["classes"], sweep["variants"][name]["let.classes"])
+
     def test_only_without_is_bootleg_and_only_with_is_ijepa(self):
         """What one has of an ingredient, the other takes away."""
         names = [path.name for path in files(PAPER / "only_with")]

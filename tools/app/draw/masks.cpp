@@ -185,7 +185,7 @@ DrawnMasks draw_masks(CheckedPipeline& pipeline, CheckedNode& node, int64_t grou
 MaskSizes mask_sizes(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size) {
   MaskSizes out;
   draw_groups(pipeline, node, groups, size, [&](const Masks& masks, int64_t) {
-    out.groups.push_back({masks.visible_count, masks.regions, masks.region_size});
+    out.groups.push_back({masks.visible_count, masks.regions, masks.region_size, masks.hidden_of_each()});
     out.repeats = masks.repeats;
   });
   return out;

@@ -37,6 +37,7 @@ DrawnMasks draw_masks(CheckedPipeline& pipeline, CheckedNode& node, int64_t grou
 struct MaskSizes {
   struct Group {
     int64_t visible, regions, patches;
+    double hidden;  // mean over the masks
   };
   std::vector<Group> groups;
   int64_t repeats = 1;  // masks of an image

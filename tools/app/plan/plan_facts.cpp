@@ -122,11 +122,11 @@ void PlanFacts::draw() {
     mask_node = node->name;
     masks = mask_sizes(pipeline, *node, groups_drawn);
   }
-  if (masks.groups.empty()) masks.groups.push_back({0, 0, 0});
+  if (masks.groups.empty()) masks.groups.push_back({0, 0, 0, 0});
 }
 
 MaskCounts PlanFacts::counts(const MaskSizes::Group& group) const {
-  return {static_cast<double>(group.visible), static_cast<double>(group.regions), static_cast<double>(group.patches)};
+  return {static_cast<double>(group.visible), static_cast<double>(group.regions), static_cast<double>(group.patches), group.hidden};
 }
 
 double PlanFacts::mean_flops(bool trained_only) const {

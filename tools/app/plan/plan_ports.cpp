@@ -28,6 +28,7 @@ PlannedGroup PlanFacts::group() const {
     out.masks.visible += share * static_cast<double>(drawn.visible);
     out.masks.regions += share * static_cast<double>(drawn.regions);
     out.masks.patches += share * static_cast<double>(drawn.patches);
+    out.masks.hidden += share * drawn.hidden;
   }
   out.file_bytes = file_bytes.value_or(-1);
   out.element = element;

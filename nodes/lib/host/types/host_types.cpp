@@ -163,6 +163,28 @@ void Masks::show(Shown& out, int64_t place, int64_t samples) const {
   out.details = {{"grid", grid}, {"masks", listed}};
   out.repeats = repeats;
 }
+int64_t Masks::order(std::vector<int64_t>& all) const {
+  const auto patches = static_cast<size_t>(grid) * static_cast<size_t>(grid), count = static_cast<size_t>(rows()) * patches;
+  std::vector<uint8_t> from_lists;
+  if (map.empty()) {
+    from_lists.assign(count, 1);
+    for (size_t i = 0; i < visible.size(); ++i) {
+      from_lists[i / static_cast<size_t>(visible_count) * patches + static_cast<size_t>(visible[i])] = 0;
+    }
+  }
+  const std::vector<uint8_t>& is_hidden = map.empty() ? from_lists : map;
+  const auto shown = static_cast<size_t>(std::count(is_hidden.begin(), is_hidden.end(), uint8_t{0}));
+  all.resize(count);
+  for (size_t i = 0, hidden_at = 0, visible_at = count - shown; i < count; ++i)
+    all[is_hidden[i] != 0 ? hidden_at++ : visible_at++] = static_cast<int64_t>(i);
+  return static_cast<int64_t>(count - shown);
+}
+
+double Masks::hidden_of_each() const {
+  if (map.empty()) return static_cast<double>(int64_t{grid} * grid - visible_count);
+  return static_cast<double>(map.size() - static_cast<size_t>(std::count(map.begin(), map.end(), uint8_t{0}))) / static_cast<double>(rows());
+}
+
 void Masks::plan(const PlannedGroup& group, Planned& out) {
   if (!group.has_masks) {
     out.text = "none", out.bytes = 0;

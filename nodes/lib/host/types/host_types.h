@@ -162,6 +162,10 @@ struct Masks {
   std::vector<uint8_t> map;
 
   int64_t rows() const { return images * repeats; }
+  /// Hidden patches of a row, on average.
+  double hidden_of_each() const;
+  /// All patches, row * N + patch: those that are hidden first, each part ascending. Returns how many are hidden.
+  int64_t order(std::vector<int64_t>& all) const;
   ShownMask shown(int64_t row) const;
   void show(Shown& out, int64_t place, int64_t samples) const;
   static void plan(const PlannedGroup& group, Planned& out);

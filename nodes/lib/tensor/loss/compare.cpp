@@ -1,5 +1,6 @@
 #include "nodes/lib/tensor/loss/compare.h"
 
+#include <ATen/ops/zeros.h>
 #include <cmath>
 
 #include "graph/text/error.h"
@@ -11,6 +12,11 @@ std::string numbers(const std::vector<int64_t>& values) {
   std::vector<std::string> words;
   for (const int64_t value : values) words.push_back(std::to_string(value));
   return "[" + join(words) + "]";
+}
+
+/// Of rows that masks choose a group may have none: nothing is hidden in it.
+bool no_rows(const Tensor& values) {
+  return values.dim() == 4 && values.size(0) == 1 && values.size(1) == 1 && values.size(2) == 0 && values.size(3) > 0;
 }
 
 }  // namespace
@@ -30,7 +36,8 @@ void check_pair(const Prediction& prediction, const Target& target) {
   if (prediction.values.sizes() != target.values.sizes()) {
     throw NodeError("prediction and target are " + shapes + "; give the predictor \"out\": " + std::to_string(target.values.size(-1)));
   }
-  if (prediction.values.numel() == 0) throw NodeError("nothing is to be predicted: prediction and target are " + shapes + "; look at the masks");
+  if (prediction.values.numel() == 0 && !no_rows(prediction.values))
+    throw NodeError("nothing is to be predicted: prediction and target are " + shapes + "; look at the masks");
 }
 
 void check_planned(NodePlan& plan) {
@@ -55,9 +62,12 @@ void compare(const Prediction& prediction, const Target& target, Options options
   const double scale = factor(weighting, target.values.size(-1));
   const auto weighted = [&](const Tensor& value) { return scale == 1.0 ? value : value.mul(scale); };
   Tensor per_part;
+  out.has_value = true, out.parts = target.parts;
+  if (no_rows(prediction.values)) {
+    out.value = prediction.values.sum(), out.per_part = at::zeros({options.parts}, out.value.options());
+    return;
+  }
   out.value = weighted(value(prediction.values, target.ready(), options, target.parts.empty() ? nullptr : &per_part));
-  out.has_value = true;
-  out.parts = target.parts;
   if (!target.parts.empty()) out.per_part = weighted(per_part);
 }
 

@@ -23,6 +23,10 @@ Pairs pairs(const std::string& name);
 Tensor soft_cross_entropy(const Tensor& large_nK, const Tensor& small_nK, const Tensor& target_nK, int64_t views, int64_t small_views, Pairs pairs,
                           double temperature);
 
+/// Sum over the images of the mean, over each image's rows, of -sum_k q_n log softmax(x_n / temperature), divided by `images`: those without
+/// rows count, too (iBOT, DINOv2). image_n int64: the image of each of the n rows, which may be none. Otherwise as above.
+Tensor masked_soft_cross_entropy(const Tensor& scores_nK, const Tensor& target_nK, const Tensor& image_n, int64_t images, double temperature);
+
 /// Mean over pictures and pairs of -cos(p_v, z_t); the target without gradient, if `stop` (SimSiam). Otherwise as soft_cross_entropy.
 Tensor negative_cosine(const Tensor& p_nD, const Tensor& target_nD, int64_t views, Pairs pairs, bool stop = true);
 

@@ -15,8 +15,8 @@ class Center final : public Module {
 
   const Tensor& value_K() const { return buffers_[0]; }
   int64_t width() const { return value_K().size(0); }
-  /// center = momentum x center + (1 - momentum) x mean_K, in place. Device's thread, without gradient.
-  void move(const Tensor& mean_K, double momentum);
+  /// center = momentum x center + (1 - momentum) x mean_K, in place, if `if_1` (bool, [1]) is true. Device's thread, without gradient.
+  void move(const Tensor& mean_K, double momentum, const Tensor& if_1);
 
  private:
   std::unique_ptr<Module> fresh() const override { return std::make_unique<Center>(width()); }

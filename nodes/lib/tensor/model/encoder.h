@@ -28,10 +28,11 @@ struct Tokens {
   std::vector<Tensor> maps_BSD;  ///< each block's raw output, all tokens; only if asked for
 };
 
-/// The patches of images that an encoder sees: all, or those of visible_BK [B, K] (int64, as many rows as images or a multiple:
-/// several masks per image, side by side).
+/// The patches of images that an encoder sees: all, or those of visible_BK [B, K] (int64), or all with a mask token in the place of those
+/// of hidden_BN [B, N] (bool). Both have as many rows as images or a multiple: several masks per image, side by side.
 struct Seen {
   Tensor visible_BK;  ///< undefined: the whole image
+  Tensor hidden_BN;   ///< undefined: nothing is hidden
 };
 
 struct EncodeOptions {
@@ -60,6 +61,8 @@ class Encoder : public Module {
 
   /// Whether it can see chosen patches alone.
   virtual bool takes_patches() const { return true; }
+  /// Whether it has a mask token for hidden patches.
+  virtual bool takes_hidden() const { return false; }
   /// Whether a pass that trains draws anything.
   virtual bool drops() const = 0;
   /// The stochastic depth of one pass over so many images or masks; on the host, undefined where nothing is dropped.

@@ -26,6 +26,18 @@ void check_grid(NodePlan& plan, int64_t grid, const std::string& name) {
              "give both the same \"patch\", and pictures of one size");
 }
 
+double grid_of_side(const Encoder& encoder, double side) {
+  const EncoderShape shape = encoder.shape();
+  return side == 0 || shape.image == 0 ? static_cast<double>(shape.grid) : side * static_cast<double>(shape.grid) / static_cast<double>(shape.image);
+}
+
+void check_hidden(NodePlan& plan, const Encoder& encoder, const std::string& name) {
+  if (!encoder.takes_hidden()) {
+    plan.fault("mask", name + " has no mask token for hidden patches", "set \"mask_token\" of " + name + " to true, or connect no mask");
+  }
+  check_grid(plan, static_cast<int64_t>(grid_of_side(encoder, plan.known("image").side)), name);
+}
+
 void check_pool(NodePlan& plan, const Encoder& encoder, const std::string& pool, const std::string& name) {
   if (pool == "mean" || encoder.shape().class_token) return;
   plan.fault("pool", "pool is " + pool + ", but " + name + " has no class token", "set pool to \"mean\", or \"class_token\" of " + name + " to true");

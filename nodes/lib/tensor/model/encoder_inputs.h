@@ -14,6 +14,12 @@ void check_images(NodePlan& plan, const Encoder& encoder, const std::string& nam
 /// For input "mask": masks of another grid than `grid` x `grid`, which `name` has.
 void check_grid(NodePlan& plan, int64_t grid, const std::string& name);
 
+/// Patches per side of pictures of `side` pixels; of the usual side where it is 0.
+double grid_of_side(const Encoder& encoder, double side);
+
+/// For inputs "image" and "mask": an encoder without a mask token, and masks of another grid than the pictures have.
+void check_hidden(NodePlan& plan, const Encoder& encoder, const std::string& name);
+
 /// For parameter "pool": the class token of an encoder that has none.
 void check_pool(NodePlan& plan, const Encoder& encoder, const std::string& pool, const std::string& name);
 

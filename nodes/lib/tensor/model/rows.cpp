@@ -1,6 +1,7 @@
 #include "nodes/lib/tensor/model/rows.h"
 
 #include <ATen/ops/arange.h>
+#include <ATen/ops/index.h>
 #include <ATen/ops/index_select.h>
 #include <stdexcept>
 #include <string>
@@ -47,6 +48,12 @@ Tensor gather_repeated(const Tensor& x_BND, const Tensor& index) {
                                 " images");
   }
   return gather_rows(x_BND, index.reshape({images, -1})).view(with_width(index, x_BND.size(2)));
+}
+
+Tensor flat_rows(const Tensor& x_BND, const Tensor& index_n) {
+  check_indices(index_n, x_BND.size(0) * x_BND.size(1));
+  // Two indices, so that a slice of a longer sequence isn't copied first.
+  return at::index(x_BND, {index_n.div(x_BND.size(1), "floor"), index_n.remainder(x_BND.size(1))});
 }
 
 Tensor table_rows(const Tensor& table_ND, const Tensor& index) {

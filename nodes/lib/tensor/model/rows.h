@@ -14,6 +14,9 @@ Tensor gather_rows(const Tensor& x_BND, const Tensor& index);
 /// The same where an image has several rows of indices, side by side: index [B r, …] -> [B r, …, D].
 Tensor gather_repeated(const Tensor& x_BND, const Tensor& index);
 
+/// Rows counted over all images: x_BND, index [n] int64 (image * N + row) -> [n, D]. Out of range: as above.
+Tensor flat_rows(const Tensor& x_BND, const Tensor& index_n);
+
 /// Rows of one table for all images: table_ND, index […] int64 -> […, D]. Out of range: as above.
 Tensor table_rows(const Tensor& table_ND, const Tensor& index);
 

@@ -6,6 +6,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/upsample_bicubic2d.h>
+#include <ATen/ops/where.h>
 #include <algorithm>
 #include <stdexcept>
 
@@ -75,6 +76,7 @@ Vit::Vit(VitConfig config) : config_(config) {
   table_ND_ = sincos_table(config_.grid(), width);
   if (config_.class_token) class_ = parameters_.add("cls_token", {1, 1, width}, Init::token);
   if (config_.registers) register_ = parameters_.add("reg_token", {1, config_.registers, width}, Init::token);
+  if (config_.mask_token) mask_ = parameters_.add("mask_token", {1, 1, width}, Init::token);
   if (config_.learned_positions) positions_ = parameters_.add("pos_embed", {1, config_.patches(), width}, Init::token);
   patch_weight_ = parameters_.add("patch_embed.proj.weight", {width, config_.channels, config_.patch, config_.patch}, Init::patch);
   parameters_.add("patch_embed.proj.bias", {width}, Init::zeros);
@@ -128,6 +130,7 @@ std::vector<std::pair<std::string, Tensor>> Vit::notes() const {
 }
 
 Vit::Tokens Vit::encode(const Tensor& images_BCHW, const Seen& seen, const Options& options) const {
+  if (seen.hidden_BN.defined()) return masked(images_BCHW, seen.hidden_BN, options);
   return seen.visible_BK.defined() ? encode_visible(images_BCHW, seen.visible_BK, options) : features(images_BCHW, options);
 }
 
@@ -157,17 +160,19 @@ Tensor Vit::patchify(const Tensor& images_BCHW, const Tensor& index) const {
   return index.defined() ? gather_rows(all_BNF, index) : all_BNF;
 }
 
-/// Embeds patches, adds their positions ([N, D] or [B, K, D]) and puts the learned tokens in front: [B, S, D].
-Tensor Vit::sequence(const Tensor& patch_BKF, const Tensor& position) const {
-  const int64_t images = patch_BKF.size(0);
-  // A convolution with stride = kernel is a linear layer over patches.
-  const Tensor embedded =
-      at::linear(patch_BKF, cast_weight(parameters_[patch_weight_]).flatten(1), cast_weight(parameters_[patch_weight_ + 1])).add(position);
-  if (config_.prefix() == 0) return embedded;
+/// A convolution with stride = kernel is a linear layer over patches.
+Tensor Vit::embedded(const Tensor& patch_BKF) const {
+  return at::linear(patch_BKF, cast_weight(parameters_[patch_weight_]).flatten(1), cast_weight(parameters_[patch_weight_ + 1]));
+}
+
+/// Puts the learned tokens in front of patches that have their positions: [B, S, D].
+Tensor Vit::sequence(const Tensor& patch_BKD) const {
+  const int64_t images = patch_BKD.size(0);
+  if (config_.prefix() == 0) return patch_BKD;
   std::vector<Tensor> parts;
   if (class_) parts.push_back(parameters_[*class_].expand({images, -1, -1}));
   if (register_) parts.push_back(parameters_[*register_].expand({images, -1, -1}));
-  parts.push_back(embedded.to(parts[0].scalar_type()));
+  parts.push_back(patch_BKD.to(parts[0].scalar_type()));
   return at::cat(parts, 1);
 }
 
@@ -205,13 +210,13 @@ Vit::Tokens Vit::encode_visible(const Tensor& images_BCHW, const Tensor& visible
     throw std::invalid_argument("indices of " + std::to_string(masks) + " masks for " + std::to_string(images) + " images");
   }
   const Tensor pixels_BKF = patchify(images_BCHW, visible_BK.reshape({images, -1})).reshape({masks, visible_BK.size(1), -1});
-  return run_blocks(sequence(pixels_BKF, positions_BKD), options);
+  return run_blocks(sequence(embedded(pixels_BKF).add(positions_BKD)), options);
 }
 
 std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last) const {
   std::vector<Tensor> taps;
   const int64_t grid = grid_of(images_BCHW);
-  kernels::Stream stream{.x = sequence(patchify(images_BCHW, {}), positions_of(grid))};
+  kernels::Stream stream{.x = sequence(embedded(patchify(images_BCHW, {})).add(positions_of(grid)))};
   int64_t done = 0;
   for (const int64_t block : blocks) {
     if (block <= done || block > config_.depth) {
@@ -230,14 +235,27 @@ std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int
 }
 
 Vit::Tokens Vit::features(const Tensor& images_BCHW, const Options& options) const {
-  return run_blocks(sequence(patchify(images_BCHW, {}), positions_of(grid_of(images_BCHW))), options);
+  return run_blocks(sequence(embedded(patchify(images_BCHW, {})).add(positions_of(grid_of(images_BCHW)))), options);
+}
+
+Vit::Tokens Vit::masked(const Tensor& images_BCHW, const Tensor& hidden_BN, const Options& options) const {
+  const int64_t grid = grid_of(images_BCHW), images = images_BCHW.size(0), masks = hidden_BN.size(0);
+  if (!mask_) throw std::invalid_argument("the encoder has no mask token for hidden patches");
+  if (images == 0 || masks % images != 0 || hidden_BN.size(1) != grid * grid) {
+    throw std::invalid_argument(std::to_string(masks) + " masks of " + std::to_string(hidden_BN.size(1)) + " patches for " + std::to_string(images) +
+                                " images of " + std::to_string(grid * grid));
+  }
+  Tensor patch_BND = embedded(patchify(images_BCHW, {}));
+  if (masks > images) patch_BND = patch_BND.repeat_interleave(masks / images, 0);
+  const Tensor token = parameters_[*mask_].to(patch_BND.scalar_type());
+  return run_blocks(sequence(at::where(hidden_BN.unsqueeze(-1), token, patch_BND).add(positions_of(grid))), options);
 }
 
 std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit) {
   const at::NoGradGuard no_grad;
   std::vector<std::pair<std::string, Tensor>> state;
   for (const auto& parameter : vit.parameters()) {
-    if (parameter.name.ends_with(".lora_a") || parameter.name.ends_with(".lora_b")) continue;
+    if (parameter.name.ends_with(".lora_a") || parameter.name.ends_with(".lora_b") || parameter.name == "mask_token") continue;
     Tensor value = parameter.value.detach();
     const std::string lora = parameter.name.substr(0, parameter.name.rfind('.')) + ".lora_";
     if (const Parameter* a = vit.parameters().find(lora + "a"); a && parameter.name.ends_with(".weight")) {

@@ -22,6 +22,7 @@ struct VitConfig {
   double mlp_ratio = 4;
   bool class_token = true;
   int64_t registers = 4;
+  bool mask_token = false;  ///< learned, in place of patches that are hidden
   double norm_eps = 1e-6;
   int64_t channels = 3;
   bool learned_positions = false;  ///< a table that is trained, in place of the sine-cosine one
@@ -74,6 +75,7 @@ class Vit final : public Encoder {
   std::optional<Cost> cost(const Pass& pass) const override;
 
   Tokens encode(const Tensor& images_BCHW, const Seen& seen, const Options& options) const override;
+  bool takes_hidden() const override { return config_.mask_token; }
   bool drops() const override { return config_.drop_path > 0 && !frozen(); }
   Tensor draw_drop_path(Rng rng, int64_t images) const override { return drops() ? model::draw_drop_path(config_, rng, images) : Tensor(); }
 
@@ -88,6 +90,10 @@ class Vit final : public Encoder {
   std::vector<Tensor> hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap = Tap::output,
                              bool norm_last = false) const override;
 
+  /// All patches, after the final layer norm. Where hidden_BN is true the mask token stands in for the embedded patch, before positions are
+  /// added (BEiT, SimMIM, iBOT).
+  Tokens masked(const Tensor& images_BCHW, const Tensor& hidden_BN, const Options& options) const;
+
   /// All patches, after the final layer norm.
   Tokens features(const Tensor& images_BCHW, const Options& options) const;
   Tokens features(const Tensor& images_BCHW) const { return features(images_BCHW, Options()); }
@@ -97,7 +103,8 @@ class Vit final : public Encoder {
   /// Patches per side of these images; throws std::invalid_argument for a side that is not accepted.
   int64_t grid_of(const Tensor& images_BCHW) const;
   Tensor positions_of(int64_t grid) const;
-  Tensor sequence(const Tensor& patch_BKF, const Tensor& position_KD) const;
+  Tensor embedded(const Tensor& patch_BKF) const;
+  Tensor sequence(const Tensor& patch_BKD) const;
   Tokens run_blocks(Tensor x_BSD, const Options& options) const;
   Tensor norm(kernels::Stream stream) const;
 
@@ -106,14 +113,14 @@ class Vit final : public Encoder {
   std::vector<std::pair<std::string, Tensor>> notes() const override;
 
   VitConfig config_;
-  std::optional<size_t> class_, register_;
+  std::optional<size_t> class_, register_, mask_;
   size_t patch_weight_ = 0, norm_ = 0, positions_ = 0;
   std::optional<Blocks> blocks_;
   Tensor table_ND_;  // sine-cosine
 };
 
 /// The tensors that timm's VisionTransformer(class_token, reg_tokens, no_embed_class=True, num_classes=0, init_values
-/// with layer scale) loads with all keys matched: the parameters, LoRA's additions merged, and the position table as
+/// with layer scale) loads with all keys matched: the parameters but the mask token, LoRA's additions merged, and the position table as
 /// pos_embed [1, N, D]. Shares storage with the model if nothing is merged.
 std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit);
 

@@ -7,7 +7,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <numbers>
 
-#include "nodes/lib/tensor/model/rows.h"
+#include "nodes/lib/tensor/target/normalised.h"
 
 namespace flowrun::mim {
 namespace {
@@ -37,7 +37,7 @@ Tensor hog_cells(const Tensor& images_BCHW, const Hog& options) {
   return cells.div(cells.square().sum(2, /*keepdim=*/true).add(options.eps * options.eps).sqrt());
 }
 
-Tensor hog_targets(const Tensor& images_BCHW, const Tensor& targets_BRM, int64_t patch, const Hog& options) {
+Tensor hog_targets(const Tensor& images_BCHW, const Tensor& index, int64_t patch, const Hog& options) {
   const at::NoGradGuard no_grad;
   const Tensor cells = hog_cells(images_BCHW, options);
   const int64_t images = cells.size(0), channels = cells.size(1), inside = patch / options.cell;
@@ -45,7 +45,7 @@ Tensor hog_targets(const Tensor& images_BCHW, const Tensor& targets_BRM, int64_t
   const Tensor patches_BNF = cells.view({images, channels, options.bins, rows, inside, columns, inside})
                                  .permute({0, 3, 5, 1, 2, 4, 6})
                                  .reshape({images, rows * columns, channels * options.bins * inside * inside});
-  return model::gather_repeated(patches_BNF, targets_BRM);
+  return at_patches(patches_BNF, index);
 }
 
 }  // namespace flowrun::mim

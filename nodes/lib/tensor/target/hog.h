@@ -18,8 +18,8 @@ struct Hog {
 /// central differences, zero at the border; direction modulo half a turn; a pixel counts for one bin, mean over a cell.
 Tensor hog_cells(const Tensor& images_BCHW, const Hog& options);
 
-/// The cells of each target patch, [B, R, M, C bins (patch / cell)^2]: channel, bin, then the cells row by row.
-/// Cells must tile patches, patches the image. Without gradient.
-Tensor hog_targets(const Tensor& images_BCHW, const Tensor& targets_BRM, int64_t patch, const Hog& options);
+/// The cells of the patches at an index as hidden_targets() takes it, [B, R, M, C bins (patch / cell)^2] or [1, 1, n, ..]: channel, bin, then the
+/// cells row by row. Cells must tile patches, patches the image. Without gradient.
+Tensor hog_targets(const Tensor& images_BCHW, const Tensor& index, int64_t patch, const Hog& options);
 
 }  // namespace flowrun::mim

@@ -33,37 +33,43 @@ Tensor z_score(const Tensor& x, const ZScore& options) {
   return wide.sub(mean).mul(variance.add(options.eps).rsqrt());
 }
 
-Tensor hidden_targets(const std::vector<Tensor>& taps_BND, const Tensor& targets_BRM, const TargetOptions& options) {
+Tensor at_patches(const Tensor& x_BND, const Tensor& index) {
+  if (index.dim() != 1) return model::gather_repeated(x_BND, index);
+  return model::flat_rows(x_BND, index).unsqueeze(0).unsqueeze(0);
+}
+
+Tensor hidden_targets(const std::vector<Tensor>& taps_BND, const Tensor& index, const TargetOptions& options) {
   if (taps_BND.empty()) throw std::invalid_argument("no hidden block to make targets of");
   const at::NoGradGuard no_grad;
   const int64_t images = taps_BND[0].size(0);
-  if (options.zscore.over == Over::features && options.merge == Merge::concat && !options.pooled && images > 0 && targets_BRM.size(0) % images == 0) {
-    model::check_indices(targets_BRM, taps_BND[0].size(1));
-    auto shape = targets_BRM.sizes().vec();
+  if (options.zscore.over == Over::features && options.merge == Merge::concat && !options.pooled && index.dim() == 3 && images > 0 &&
+      index.size(0) % images == 0) {
+    model::check_indices(index, taps_BND[0].size(1));
+    auto shape = index.sizes().vec();
     shape.push_back(-1);
-    return kernels::standardised_rows(taps_BND, targets_BRM.reshape({images, -1}), options.zscore.eps, options.zscore.unbiased).view(shape);
+    return kernels::standardised_rows(taps_BND, index.reshape({images, -1}), options.zscore.eps, options.zscore.unbiased).view(shape);
   }
   const bool gather_first = options.zscore.over != Over::tokens && !options.pooled;
   std::vector<Tensor> rows;
   for (const Tensor& tap_BND : taps_BND) {
     // Gathering first is cheaper than standardising whole images, and gives the same where tokens stand alone.
-    rows.push_back(gather_first ? model::gather_repeated(tap_BND, targets_BRM) : z_score(tap_BND, options.zscore));
+    rows.push_back(gather_first ? at_patches(tap_BND, index) : z_score(tap_BND, options.zscore));
   }
   if (gather_first) return merged(z_score(at::stack(rows, -2), options.zscore), options);
   const Tensor all_BNO = merged(at::stack(rows, -2), options);
-  if (!options.pooled) return model::gather_repeated(all_BNO, targets_BRM);
-  const int64_t repeats = targets_BRM.size(0) / all_BNO.size(0);
+  if (!options.pooled) return at_patches(all_BNO, index);
+  const int64_t repeats = index.size(0) / all_BNO.size(0);
   return all_BNO.mean(1, /*keepdim=*/true).unsqueeze(1).repeat_interleave(repeats, 0);
 }
 
-Tensor pixel_targets(const Tensor& images_BCHW, const Tensor& targets_BRM, int64_t patch, bool normalise, const ZScore& options) {
+Tensor pixel_targets(const Tensor& images_BCHW, const Tensor& index, int64_t patch, bool normalise, const ZScore& options) {
   const at::NoGradGuard no_grad;
   const int64_t images = images_BCHW.size(0), channels = images_BCHW.size(1), rows = images_BCHW.size(2) / patch,
                 columns = images_BCHW.size(3) / patch;
   const Tensor pixels_BNF = images_BCHW.reshape({images, channels, rows, patch, columns, patch})
                                 .permute({0, 2, 4, 3, 5, 1})
                                 .reshape({images, rows * columns, patch * patch * channels});
-  const Tensor chosen = model::gather_repeated(pixels_BNF, targets_BRM);
+  const Tensor chosen = at_patches(pixels_BNF, index);
   return normalise ? z_score(chosen, options) : at_least_float(chosen);
 }
 

@@ -33,11 +33,15 @@ struct TargetOptions {
 };
 
 /// Targets of the predictor: each tap (a hidden block's [B, N, D]) standardised, merged, at the target patches.
-/// targets_BRM int64, as many rows as images or a multiple -> [B, R, M, O], without gradient; pooled: [B, 1, 1, O].
-Tensor hidden_targets(const std::vector<Tensor>& taps_BND, const Tensor& targets_BRM, const TargetOptions& options = {});
+/// index int64: targets [B, R, M], as many rows as images or a multiple -> [B, R, M, O], without gradient; pooled: [B, 1, 1, O]. Or [n], counted
+/// over all images (image * N + patch) -> [1, 1, n, O].
+Tensor hidden_targets(const std::vector<Tensor>& taps_BND, const Tensor& index, const TargetOptions& options = {});
 
-/// Pixels of the target patches, row by row, channel last in a pixel, as MAE has them: images_BCHW, targets_BRM ->
-/// [B, R, M, F], without gradient. `normalise`: each patch by its own mean and variance (unbiased, eps 1e-6 in MAE).
-Tensor pixel_targets(const Tensor& images_BCHW, const Tensor& targets_BRM, int64_t patch, bool normalise, const ZScore& options);
+/// Pixels of the target patches, row by row, channel last in a pixel, as MAE has them: images_BCHW, index as above ->
+/// [B, R, M, F] or [1, 1, n, F], without gradient. `normalise`: each patch by its own mean and variance (unbiased, eps 1e-6 in MAE).
+Tensor pixel_targets(const Tensor& images_BCHW, const Tensor& index, int64_t patch, bool normalise, const ZScore& options);
+
+/// Patches of x_BND at an index as above: [B, R, M, D] or [1, 1, n, D].
+Tensor at_patches(const Tensor& x_BND, const Tensor& index);
 
 }  // namespace flowrun::mim

@@ -28,17 +28,26 @@ struct DeviceImages {
   }
 };
 
-/// With several masks per image B counts the masks, those of an image side by side.
+/// With several masks per image B counts the masks, those of an image side by side. The lists may leave patches out, where masks hide
+/// unequally many; `ordered_n` holds all of them.
 struct DeviceMasks {
   static constexpr const char* type_name = "mask tensors";
-  Tensor visible_BK;   // int64
-  Tensor targets_BRM;  // int64
-  int64_t grid = 0;    // patches per side that the indices count in
-  void release() { visible_BK.reset(), targets_BRM.reset(); }
-  std::string shape() const { return recording::shape(visible_BK) + ", " + recording::shape(targets_BRM) + " of " + std::to_string(grid); }
+  Tensor visible_BK;    // int64
+  Tensor targets_BRM;   // int64
+  Tensor ordered_n;     // int64: mask x patches of a picture + patch, those that are hidden first, each part ascending
+  int64_t hidden = 0;   // how many of these are hidden
+  int64_t repeats = 1;  // masks of an image
+  int64_t grid = 0;     // patches per side that the indices count in
+  Tensor hidden_n() const { return ordered_n.narrow(0, 0, hidden); }
+  Tensor visible_n() const { return ordered_n.narrow(0, hidden, ordered_n.size(0) - hidden); }
+  /// B N, true where a patch is hidden.
+  Tensor hidden_BN() const;
+  void release() { visible_BK.reset(), targets_BRM.reset(), ordered_n.reset(); }
+  std::string shape() const;
   void refill(const DeviceMasks& from) {
     recording::refill(visible_BK, from.visible_BK), recording::refill(targets_BRM, from.targets_BRM);
-    grid = from.grid;
+    recording::refill(ordered_n, from.ordered_n);
+    hidden = from.hidden, repeats = from.repeats, grid = from.grid;
   }
   static void plan(const PlannedGroup& group, Planned& out) { Masks::plan(group, out); }
 };

@@ -18,7 +18,7 @@ struct Vectors {
   /// Rows of `width` numbers.
   static Planned planned(double rows, double width) {
     Planned out = Planned::of({rows, width}, "float32", 4);
-    out.width = width;
+    out.width = width, out.rows = rows;
     return out;
   }
   void release() { values_nD.reset(), image_n.reset(); }
