@@ -30,14 +30,14 @@ struct CyclicBlock : mask::MaskNode<CyclicBlock> {
   };
   Params params;
 
-  void draw(int grid, const GroupContext& context, Masks& out) const {
+  void draw(int grid, int64_t images, const GroupContext& context, Masks& out) const {
     const mask::RolledBlock options{.grid = grid,
                                     .ratio_low = params.ratio[0],
                                     .ratio_high = params.ratio[1],
                                     .aspect = params.aspect,
                                     .roll = params.roll,
                                     .predicted = params.predicted};
-    mask::draw_rolled_block(options, context.rng(), context.images, out);
+    mask::draw_rolled_block(options, context.rng(), images, out);
   }
 };
 

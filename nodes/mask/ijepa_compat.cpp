@@ -21,7 +21,7 @@ struct IjepaCompat : mask::MaskNode<IjepaCompat> {
   using Params = mask::IjepaParams;
   Params params;
 
-  void draw(int grid, const GroupContext& context, Masks& out) const {
+  void draw(int grid, int64_t images, const GroupContext& context, Masks& out) const {
     const mask::IjepaBlocks options{.grid = grid,
                                     .regions = static_cast<int>(params.regions),
                                     .size_low = params.size[0],
@@ -36,7 +36,7 @@ struct IjepaCompat : mask::MaskNode<IjepaCompat> {
         static_cast<int64_t>(context.group % static_cast<uint64_t>(context.groups * context.run.world)) - context.groups * context.run.rank;
     const auto counter = static_cast<uint64_t>((context.step - 1) * context.groups + in_step);
     const Rng sizes(0, hash_text("mask.ijepa_compat"), 0, counter);
-    mask::draw_ijepa_blocks(options, sizes, context.rng(), context.images, out);
+    mask::draw_ijepa_blocks(options, sizes, context.rng(), images, out);
   }
 };
 

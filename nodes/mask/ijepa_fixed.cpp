@@ -18,7 +18,7 @@ struct IjepaFixed : mask::MaskNode<IjepaFixed> {
   using Params = mask::IjepaParams;
   Params params;
 
-  void draw(int grid, const GroupContext& context, Masks& out) const {
+  void draw(int grid, int64_t images, const GroupContext& context, Masks& out) const {
     const mask::MultiBlock options{.grid = grid,
                                    .regions = static_cast<int>(params.regions),
                                    .size_low = params.size[0],
@@ -30,7 +30,7 @@ struct IjepaFixed : mask::MaskNode<IjepaFixed> {
                                    .background_high = params.context[1],
                                    .min_keep = static_cast<int>(params.min_keep),
                                    .alternate = false};
-    mask::draw_multi_block(options, context.rng(), context.images, out);
+    mask::draw_multi_block(options, context.rng(), images, out);
   }
 };
 

@@ -30,10 +30,10 @@ struct InverseBlock : mask::MaskNode<InverseBlock> {
   };
   Params params;
 
-  void draw(int grid, const GroupContext& context, Masks& out) const {
+  void draw(int grid, int64_t images, const GroupContext& context, Masks& out) const {
     const mask::SquareBlocks options{
         .grid = grid, .keep = params.keep, .adjust = params.adjust, .length = static_cast<int>(params.length), .repeats = params.repeats};
-    mask::draw_square_blocks(options, context.rng(), context.images, out);
+    mask::draw_square_blocks(options, context.rng(), images, out);
   }
 };
 

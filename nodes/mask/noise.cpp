@@ -33,11 +33,11 @@ struct Noise : mask::MaskNode<Noise> {
   };
   Params params;
 
-  void draw(int grid, const GroupContext& context, Masks& out) const {
+  void draw(int grid, int64_t images, const GroupContext& context, Masks& out) const {
     const auto colour = std::find(colours().begin(), colours().end(), params.colour) - colours().begin();
     const mask::FilteredNoise options{
         .grid = grid, .colour = static_cast<mask::NoiseColour>(colour), .sigma1 = params.sigma1, .sigma2 = params.sigma2, .ratio = params.ratio};
-    mask::draw_filtered_noise(options, context.rng(), context.images, out);
+    mask::draw_filtered_noise(options, context.rng(), images, out);
   }
 
  private:

@@ -33,7 +33,7 @@ struct Rectangles : mask::MaskNode<Rectangles> {
   };
   Params params;
 
-  void draw(int grid, const GroupContext& context, Masks& out) const {
+  void draw(int grid, int64_t images, const GroupContext& context, Masks& out) const {
     if (grid <= 4 && params.size == Params{}.size) {
       throw NodeError("a grid of " + std::to_string(grid) + "x" + std::to_string(grid) +
                       " patches is too small for the default sizes: set size and aspect");
@@ -48,7 +48,7 @@ struct Rectangles : mask::MaskNode<Rectangles> {
                                    .background_high = params.background[1],
                                    .min_keep = static_cast<int>(params.min_keep),
                                    .alternate = params.alternate};
-    mask::draw_multi_block(options, context.rng(), context.images, out);
+    mask::draw_multi_block(options, context.rng(), images, out);
   }
 };
 

@@ -12,14 +12,15 @@ struct Units : mask::MaskNode<Units> {
       .scope = Scope::batch,
       .details =
           "Each image hides ceil(units ratio) of its units, drawn without replacement (Xie et al., 2022: units of 32 pixels, whatever the "
-          "patch). The masks enter the ledger."};
+          "patch). disjoint is as in mask.random, by units: DMJD has 2 masks of ratio 0.6. The masks enter the ledger."};
   struct Params : mask::PatchParam {
-    int64_t unit = 32;
+    int64_t unit = 32, disjoint = 1;
     double ratio = 0.6;
     void describe(auto& param) {
       PatchParam::describe(param);
       param("unit", unit, positive, "Side of a unit, pixels; a multiple of patch.");
       param("ratio", ratio, Range{0, 1}, "Share of the units that is hidden.");
+      param("disjoint", disjoint, Range{1, 64}, "Masks of an image, each of which hides first what the others have not.");
     }
     std::optional<ParamFault> check() const {
       if (unit % patch != 0)
@@ -38,13 +39,13 @@ struct Units : mask::MaskNode<Units> {
     }
   }
 
-  void draw(int grid, const GroupContext& context, Masks& out) const {
+  void draw(int grid, int64_t images, const GroupContext& context, Masks& out) const {
     const int unit = static_cast<int>(params.unit / params.patch);
     if (grid % unit != 0) {
       throw NodeError("images of " + std::to_string(grid * params.patch) + " pixels are not a whole number of units of " +
                       std::to_string(params.unit) + ": change unit");
     }
-    mask::draw_random_units({.grid = grid, .unit = unit, .ratio = params.ratio}, context.rng(), context.images, out);
+    mask::draw_random_units({.grid = grid, .unit = unit, .ratio = params.ratio, .disjoint = params.disjoint}, context.rng(), images, out);
   }
 };
 

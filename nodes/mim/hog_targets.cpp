@@ -14,7 +14,8 @@ struct HogTargets {
       .scope = Scope::device,
       .details =
           "Per channel and cell a histogram of gradient directions in half a turn, weighted by gradient length, of length 1; scikit-image's "
-          "feature.hog with one cell to a block. It is computed from the images as the encoder gets them. The predictor's out is 3 bins (patch / "
+          "feature.hog with one cell to a block; operator maskfeat is that of MaskFeat's code: Sobel's kernels, reflected borders, sums. It is "
+          "computed from the images as the encoder gets them. The predictor's out is 3 bins (patch / "
           "cell)^2: 108 with the defaults.",
       .repeats = true};
   struct Ports {
@@ -25,15 +26,21 @@ struct HogTargets {
   };
   struct Params : TargetRows {
     int64_t patch = 16, bins = 9, cell = 8;
+    std::string kind = "scikit";
     void describe(auto& param) {
       param("patch", patch, positive, "Side of a patch, pixels; as the encoder's.");
       param("bins", bins, Range{1, 360}, "Directions in half a turn.");
       param("cell", cell, positive, "Side of a cell, pixels; divides patch.");
+      param("operator", kind, operators(), "scikit: scikit-image's histograms. maskfeat: those of the published MaskFeat runs.");
       TargetRows::describe(param);
     }
     std::optional<ParamFault> check() const {
       if (patch % cell != 0) return ParamFault{"cell", "cells of " + std::to_string(cell) + " pixels don't tile a patch of " + std::to_string(patch)};
       return {};
+    }
+    static const Choices& operators() {
+      static const Choices choices = {"scikit", "maskfeat"};
+      return choices;
     }
   };
   Params params;
@@ -51,7 +58,9 @@ struct HogTargets {
       throw NodeError("patches of " + std::to_string(params.patch) + " pixels don't tile images of " + std::to_string(images.size(2)));
     }
     check_masks(*port.mask, images.size(3) / params.patch, "this node");
-    port.target->values = mim::hog_targets(images, params.index(*port.mask), params.patch, {.bins = params.bins, .cell = params.cell});
+    const auto kind = params.kind == "maskfeat" ? mim::HogOperator::maskfeat : mim::HogOperator::scikit;
+    const mim::Hog options{.bins = params.bins, .cell = params.cell, .kind = kind};
+    port.target->values = mim::hog_targets(images, params.index(*port.mask), params.patch, options);
     port.target->parts.clear();
   }
 };

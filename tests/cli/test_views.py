@@ -1,4 +1,5 @@
 """Several views of a picture, from the crop to the batch."""
+import json
 import struct
 import zlib
 
@@ -107,16 +108,40 @@ class Views(support.Folder):
         self.flowrun(self.write({"run": {"device": "cpu", "intra_op": 1}, "nodes": nodes}), "--out", "out")
         self.assertEqual(self.result("out")["knn"]["accuracy"], 1.0)
 
+    def masked(self, count, mask):
+        """A training of `count` views of each picture, each with a mask of its own."""
+        trained = support.training_pipeline()
+        trained["nodes"]["crop"]["count"] = count
+        trained["nodes"]["mask"] = {"type": mask, "in": "batch", "patch": 4, **({"repeats": 2, "keep": 0.4, "length": 2} if mask == "mask.inverse_block" else {})}
+        trained["nodes"]["sheet"] = {"type": "report.contact_sheet", "in": {"image": "batch", "mask": "mask"}, "count": 64, "side": 1}
+        return trained
+
+    def test_masks_count_views_as_images(self):
+        for mask in ("mask.random", "mask.inverse_block"):
+            with self.subTest(mask):
+                path = self.write(self.masked(2, mask), f"{mask}.json")
+                self.flowrun(path, "--serial", "--out", f"{mask}-serial")
+                self.flowrun(path, "--threads", 3, "--jitter", 1, "--out", f"{mask}-threads")
+                lines = [[(line["step"], line["loss"], line["ledger"]) for line in self.metrics(f"{mask}-{out}")] for out in ("serial", "threads")]
+                self.assertEqual(*lines)
+                width, height, _ = read_png(self.folder / f"{mask}-serial/contact_sheet.png")
+                pictures = json.loads((self.folder / f"{mask}-serial/pipeline.resolved.json").read_text())["nodes"]["batch"]
+                self.assertEqual((width - 6) / 30, 2 * (pictures["group"] or pictures["size"]), "the sheet shows each view with its mask")
+                planned = self.flowrun("plan", path, "--json").stdout
+                rows = 2 * (pictures["group"] or pictures["size"]) * (2 if "inverse" in mask else 1)
+                self.assertIn(f'"{rows} x ', planned)
+                said = self.flowrun("mask-report", path, "--groups", 2).stdout
+                self.assertIn(f"2 groups of {2 * (pictures['group'] or pictures['size'])} images", said)
+                shown = json.loads(self.flowrun("replay", self.folder / f"{mask}-serial", "--epoch", 0, "--sample", 3, "--png", "sample.png", "--json").stdout)
+                masks = next(output for node in shown["nodes"] if node["node"] == "mask" for output in node["outputs"])["masks"]
+                self.assertEqual(len(masks), 4 if "inverse" in mask else 2)
+
     def test_what_takes_one_view_says_so(self):
         def fails(nodes, *texts, status=1):
             done = self.flowrun(self.write(nodes), "--serial", status=status)
             for text in texts:
                 self.assertIn(text, done.stderr)
 
-        masks = pipeline(3)
-        masks["nodes"]["mask"] = {"type": "mask.random", "in": "batch", "patch": 4}
-        masks["nodes"]["sheet"]["in"]["mask"] = "mask"
-        fails(masks, "mask: masks are for one view of a picture, but 3 come in", "with count 1 at image.random_crop", status=2)
         shortest = pipeline(3)
         shortest["run"]["max_bad"] = 100  # no sample is better than another
         shortest["nodes"]["view"]["fit"] = "shortest"

@@ -7,7 +7,7 @@ FOLDER/methods_<dtype>.safetensors holds, each written the obvious way from the 
     prediction, goal, loss/<kind>, loss_grad/<kind>
     cross/…, conv/…, joint/…               predictors: weights, inputs, output, gradients
     vit/…                                  an encoder with layer scale and learned positions: weights, taps, features
-FOLDER/hog.safetensors holds images and scikit-image's histograms of them.
+FOLDER/hog.safetensors holds images, scikit-image's histograms of them, and those of MaskFeat's operator in float64 and float32.
 """
 
 import sys
@@ -218,7 +218,19 @@ def histograms():
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(15), dtype=torch.float64)
     cells = [[hog(channel.numpy(), orientations=9, pixels_per_cell=(8, 8), cells_per_block=(1, 1), block_norm="L2", feature_vector=False)
               for channel in image] for image in images]  # [B][C] of [rows, columns, 1, 1, bins]
-    return {"images": images, "cells": torch.from_numpy(numpy.array(cells)[:, :, :, :, 0, 0]).permute(0, 1, 4, 2, 3)}
+    return {"images": images, "cells": torch.from_numpy(numpy.array(cells)[:, :, :, :, 0, 0]).permute(0, 1, 4, 2, 3),
+            **{f"maskfeat_{label}": maskfeat_cells(images.to(dtype)) for dtype, label in ((torch.float64, "float64"), (torch.float32, "float32"))}}
+
+
+def maskfeat_cells(images, bins=9, cell=8):
+    """By convolutions, as the method defines it: Sobel's kernels of each channel on reflected borders, hard bins of the whole turn folded
+    to half of it, sums over cells, unit length."""
+    sobel = torch.tensor([[1, 0, -1], [2, 0, -2], [1, 0, -1]], dtype=images.dtype).expand(3, 1, 3, 3)
+    padded = F.pad(images, (1, 1, 1, 1), mode="reflect")
+    gx, gy = F.conv2d(padded, sobel, groups=3), F.conv2d(padded, sobel.transpose(2, 3), groups=3)
+    named = torch.floor(torch.atan2(gx, gy) / torch.pi * bins).long() % bins
+    split = F.one_hot(named, bins).movedim(-1, 2) * torch.hypot(gx, gy).unsqueeze(2)
+    return F.normalize(F.avg_pool2d(split.flatten(0, 1), cell).unflatten(0, (len(images), 3)) * cell ** 2, dim=2)
 
 
 def main(folder):

@@ -77,8 +77,20 @@ std::optional<int> encoder_size(CheckedPipeline& pipeline) {
 
 struct Setting {
   int size;  // of images, pixels
+  int views;
   Grouping grouping;
 };
+
+/// Of a picture in a stack: as many as a node before it makes.
+int stacked_views(CheckedPipeline& pipeline, const CheckedNode& stack) {
+  double views = 1;
+  for (CheckedNode* node : ancestors(pipeline, stack, nullptr)) {
+    NodePlan plan;
+    if (node->scope() <= Scope::sample) node->node->plan(plan);
+    views = std::max(views, plan.views);
+  }
+  return static_cast<int>(views);
+}
 
 Setting setting_of(CheckedPipeline& pipeline, const CheckedNode& node, int size) {
   for (CheckedNode* stack : ancestors(pipeline, node, nullptr)) {
@@ -87,7 +99,7 @@ Setting setting_of(CheckedPipeline& pipeline, const CheckedNode& node, int size)
     auto side = size > 0 ? std::optional(size) : stacked_size(pipeline, *stack);
     if (!side) side = encoder_size(pipeline);
     if (!side) throw PipelineError("error: " + node.name + ": the pipeline doesn't say how large its images are: give --size PIXELS");
-    return {*side, *grouping};
+    return {*side, stacked_views(pipeline, *stack), *grouping};
   }
   throw PipelineError("error: " + node.name + ": no node upstream stacks images to groups");
 }
@@ -108,7 +120,8 @@ class Harness {
       if (!port.input && is_type(port, Masks::type_name)) masks_ = static_cast<Masks*>(objects_.back());
     }
     if (!node.uses.empty()) throw PipelineError("error: " + node.name + ": masks that depend on models can't be drawn without running the pipeline");
-    if (images_) images_->height = images_->width = setting.size, images_->images = setting.grouping.group;
+    if (images_) images_->height = images_->width = setting.size, images_->views = setting.views;
+    if (images_) images_->images = setting.grouping.group * setting.views;
   }
   Harness(const Harness&) = delete;
   Harness& operator=(const Harness&) = delete;
@@ -145,13 +158,14 @@ std::vector<CheckedNode*> mask_nodes(CheckedPipeline& pipeline) {
   return out;
 }
 
-/// Draws `groups` groups and hands each to `take`.
+/// Draws `groups` groups and hands each to `take`. They stand for the whole run: where masks change over a run, these do.
 template <class Take>
-Grouping draw_groups(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size, Take&& take) {
+Setting draw_groups(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size, Take&& take) {
   const Setting setting = setting_of(pipeline, node, size);
   RunInfo run;
   run.seed = pipeline.seed;
   run.batch = setting.grouping.size;
+  run.total_steps = std::max<int64_t>(1, groups * setting.grouping.group / setting.grouping.size);
   node.node->open({run, node.name, node.stream});
   Harness harness(node, setting);
   for (int64_t g = 0; g < groups; ++g) {
@@ -161,23 +175,23 @@ Grouping draw_groups(CheckedPipeline& pipeline, CheckedNode& node, int64_t group
       throw RunError(node.name + ": " + error.what());
     }
   }
-  return setting.grouping;
+  return setting;
 }
 
 DrawnMasks draw_masks(CheckedPipeline& pipeline, CheckedNode& node, int64_t groups, int size) {
   mask::MaskStatistics statistics;
   std::vector<ShownMask> examples;
-  const Grouping grouping = draw_groups(pipeline, node, groups, size, [&](const Masks& masks, int64_t g) {
+  const Setting setting = draw_groups(pipeline, node, groups, size, [&](const Masks& masks, int64_t g) {
     Masks read = masks;
-    read.map.clear();  // nodes that train read the lists
+    if (masks.region_size > 0) read.map.clear();  // most nodes that train read the lists
     statistics.add(read);
     // Each from another group: sizes differ between groups.
     if (examples.size() < examples_wanted) examples.push_back(masks.shown(g % masks.rows()));
   });
   DrawnMasks out{.title = "", .summary = statistics.summary(), .picture = ""};
   const std::string grid = std::to_string(out.summary.row_visibility.size());
-  out.title = node.name + " (" + node.type->info.type + "): " + std::to_string(groups) + " groups of " + std::to_string(grouping.group) +
-              " images, " + grid + " x " + grid + " patches";
+  out.title = node.name + " (" + node.type->info.type + "): " + std::to_string(groups) + " groups of " +
+              std::to_string(setting.grouping.group * setting.views) + " images, " + grid + " x " + grid + " patches";
   out.picture = mask_picture(out.title, out.summary, examples);
   return out;
 }

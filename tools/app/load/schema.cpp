@@ -28,6 +28,10 @@ ordered_json value_schema(const ParamDoc& param) {
   if (param.kind == "number") return number_schema("number", param.range);
   if (param.kind == "list of integers") return {{"type", "array"}, {"items", number_schema("integer", param.range)}};
   if (param.kind == "list of numbers") return {{"type", "array"}, {"items", number_schema("number", param.range)}};
+  if (param.kind == "list of pairs") {
+    const ordered_json pair = {{"type", "array"}, {"items", number_schema("number", param.range)}, {"minItems", 2}, {"maxItems", 2}};
+    return {{"type", "array"}, {"items", pair}};
+  }
   const ordered_json strings = {{"type", "array"}, {"items", {{"type", "string"}}}};
   if (param.kind == "list of strings") return strings;
   if (param.kind == "models") return {{"anyOf", {{{"type", "string"}}, strings}}};

@@ -9,6 +9,8 @@ namespace flowrun::mask {
 namespace {
 
 constexpr int tries_per_block = 10, most_redraws = 20;
+// Draws of a row that are its share's.
+constexpr uint32_t spread_draws = 2, choice_draws = 64;
 
 /// Adds a block of at most `budget` patches that are not hidden yet. Returns how many it hides; 0: ten tries failed.
 int64_t add_block(const BeitBlocks& options, int64_t budget, Rng& rng, uint8_t* map) {
@@ -46,7 +48,8 @@ void hide_blocks(const BeitBlocks& options, int64_t count, Rng rng, uint8_t* map
   // Ten tries can fail before anything is hidden, mostly on small grids: then ten more.
   for (int redraw = 0; hidden == 0 && redraw < most_redraws; ++redraw) {
     while (hidden < count) {
-      const int64_t fresh = add_block(options, count - hidden, rng, map);
+      const int64_t left = count - hidden;
+      const int64_t fresh = add_block(options, options.max_block > 0 ? std::min(left, options.max_block) : left, rng, map);
       if (fresh == 0) break;
       hidden += fresh;
     }
@@ -74,18 +77,29 @@ std::vector<int64_t> spread_counts(const BeitBlocks& options, const Rng& group, 
   return counts;
 }
 
+/// The number of patches to hide in each image, with a choice.
+std::vector<int64_t> chosen_counts(const BeitBlocks& options, const Rng& group, int64_t images) {
+  std::vector<int64_t> counts;
+  for (int64_t i = 0; i < images; ++i) {
+    Rng rng = row_rng(group, i);
+    const BeitBlocks::Share& share = options.choice[rng.below(static_cast<uint32_t>(options.choice.size()))];
+    counts.push_back(share_of(int64_t{options.grid} * options.grid, rng.uniform(share.ratio - share.spread, share.ratio + share.spread)));
+  }
+  return counts;
+}
+
 }  // namespace
 
 void draw_beit_blocks(const BeitBlocks& options, const Rng& group, int64_t images, Masks& out) {
-  const bool spread = options.spread_high > 0;
   std::vector<int64_t> counts(static_cast<size_t>(images), options.count);
-  if (spread) counts = spread_counts(options, group, images);
+  if (options.spread_high > 0) counts = spread_counts(options, group, images);
+  if (!options.choice.empty()) counts = chosen_counts(options, group, images);
+  const uint32_t blocks = options.choice.empty() ? spread_draws : choice_draws;
   start_maps(options.grid, images, 1, out);
   for (int64_t i = 0; i < images; ++i) {
-    // The first two draws are the share's.
-    if (const int64_t count = counts[static_cast<size_t>(i)]; count > 0) hide_blocks(options, count, row_rng(group, i, 2), map_of_row(out, i));
+    if (const int64_t count = counts[static_cast<size_t>(i)]; count > 0) hide_blocks(options, count, row_rng(group, i, blocks), map_of_row(out, i));
   }
-  fill_lists(group, int64_t{options.grid} * options.grid, spread || !options.exact, out);
+  fill_lists(group, int64_t{options.grid} * options.grid, options.varies() || !options.exact, out);
 }
 
 }  // namespace flowrun::mask

@@ -13,12 +13,8 @@
 
 namespace flowrun::mask {
 
-/// Patches along a side of the images. Throws NodeError unless they are a square grid of patches, one view each.
+/// Patches along a side of the images. Throws NodeError unless they are a square grid of patches.
 inline int grid_of(const ImageBatch& batch, int64_t patch) {
-  if (batch.views != 1) {
-    throw NodeError("masks are for one view of a picture, but the batch holds " + std::to_string(batch.views) +
-                    "; give each view a chain of nodes and a batch.stack of its own, with count = 1 at image.random_crop");
-  }
   if (batch.height != batch.width || batch.height % patch != 0) {
     throw NodeError("images of " + std::to_string(batch.width) + "x" + std::to_string(batch.height) + " are not a square grid of patches of " +
                     std::to_string(patch));
@@ -30,10 +26,7 @@ inline int grid_of(const ImageBatch& batch, int64_t patch) {
 inline void plan_masks(NodePlan& plan, int64_t patch) {
   const Planned image = plan.known("image");
   const double grid = image.side / static_cast<double>(patch);
-  if (image.views > 1) {
-    plan.fault("image", "masks are for one view of a picture, but " + count_text(image.views) + " come in",
-               "give each view a chain of nodes and a batch.stack of its own, with count 1 at image.random_crop");
-  } else if (image.side > 0 && grid != static_cast<double>(static_cast<int64_t>(grid))) {
+  if (image.side > 0 && grid != static_cast<double>(static_cast<int64_t>(grid))) {
     plan.fault("patch", "patches of " + std::to_string(patch) + " pixels don't tile pictures of " + count_text(image.side));
   } else {
     plan.out["mask"].grid = grid;
@@ -55,7 +48,8 @@ inline void add_to_ledger(const Masks& masks, const LedgerEntry& ledger) {
   if (!masks.map.empty()) ledger.add(hash_bytes(masks.map.data(), masks.map.size(), /*seed=*/2));
 }
 
-/// The ports of a mask node. The default is for masks whose hidden patches are one region.
+/// The ports of a mask node. The default is for masks whose hidden patches are one region. Of pictures with several views each view
+/// is an image with a mask of its own.
 struct Ports {
   In<ImageBatch> image{"image", "The images to mask; gives their number and the grid."};
   Out<Masks> mask;
@@ -75,15 +69,16 @@ struct PatchParam {
 };
 
 /// The common members of the mask nodes. A node adds its `info`, `params` with a PatchParam among them, other Ports if it needs them,
-/// and `void draw(int grid, const GroupContext&, Masks& out) const`: the masks of a group of images with grid x grid patches. Any
-/// thread; all random numbers come from the context. Throws NodeError as grid_of() does.
+/// and `void draw(int grid, int64_t images, const GroupContext&, Masks& out) const`: the masks of so many images with grid x grid
+/// patches. `context.images` counts pictures, `images` their views as well. Any thread; all random numbers come from the context.
+/// Throws NodeError as grid_of() does.
 template <class Node>
 struct MaskNode {
   using Ports = mask::Ports;
   void plan(NodePlan& plan) const { plan_masks(plan, static_cast<const Node&>(*this).params.patch); }
   void run(mask::Ports& port, const GroupContext& context) const {
     const Node& node = static_cast<const Node&>(*this);
-    node.draw(grid_of(*port.image, node.params.patch), context, *port.mask);
+    node.draw(grid_of(*port.image, node.params.patch), context.images * port.image->views, context, *port.mask);
     add_to_ledger(*port.mask, context.ledger);
   }
 };

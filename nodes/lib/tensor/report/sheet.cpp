@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "graph/contract/shown.h"
+
 namespace flowrun {
 namespace {
 
@@ -22,12 +24,11 @@ class Sheet {
     for (int64_t i = 0; i < count_; ++i) {
       tile(i, 0, [](int, const Colour& colour) { return colour; });
       if (!masks_) continue;
-      const std::vector<bool> visible = visible_of(i);
+      const ShownMask mask = masks_->shown(i * masks_->repeats);
       tile(i, 1, [&](int patch, const Colour& colour) {
-        return visible[static_cast<size_t>(patch)] ? colour : wash(colour, hidden_colour, hidden_percent);
+        return mask.visible[static_cast<size_t>(patch)] ? colour : wash(colour, hidden_colour, hidden_percent);
       });
-      const std::vector<std::vector<int>> regions = regions_of(i);
-      tile(i, 2, [&](int patch, const Colour& colour) { return tinted(colour, regions[static_cast<size_t>(patch)]); });
+      tile(i, 2, [&](int patch, const Colour& colour) { return tinted(colour, mask.regions[static_cast<size_t>(patch)]); });
     }
     return std::move(out_);
   }
@@ -35,22 +36,6 @@ class Sheet {
  private:
   int tile_width() const { return images_.width * zoom_; }
   int tile_height() const { return images_.height * zoom_; }
-
-  std::vector<bool> visible_of(int64_t image) const {
-    std::vector<bool> visible(static_cast<size_t>(masks_->grid * masks_->grid));
-    for (int64_t k = 0; k < masks_->visible_count; ++k)
-      visible[static_cast<size_t>(masks_->visible[static_cast<size_t>(image * masks_->repeats * masks_->visible_count + k)])] = true;
-    return visible;
-  }
-
-  std::vector<std::vector<int>> regions_of(int64_t image) const {
-    std::vector<std::vector<int>> regions(static_cast<size_t>(masks_->grid * masks_->grid));
-    const int64_t* index = masks_->targets.data() + image * masks_->repeats * masks_->regions * masks_->region_size;
-    for (int64_t r = 0; r < masks_->regions; ++r) {
-      for (int64_t m = 0; m < masks_->region_size; ++m) regions[static_cast<size_t>(*index++)].push_back(static_cast<int>(r));
-    }
-    return regions;
-  }
 
   /// `shade` gives the colour of a pixel from its patch and its own colour.
   template <class Shade>

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "graph/contract/pairs.h"
 #include "graph/text/json.h"
 
 namespace flowrun {
@@ -20,10 +21,11 @@ struct Slope {
 
 struct Params {
   Slope slope;
-  std::vector<double> chances = {0.5};
+  std::vector<double> chances = {0.5}, points;
   void describe(auto& param) {
     param("slope", slope, Range{0, 1}, "How steep it is.");
     param.one_or_more("chances", chances, Range{0, 1}, "One, or one for each.");
+    describe_pairs(param, "points", points, Range{0, 1}, "Places.");
   }
 };
 
@@ -43,12 +45,12 @@ Outcome read(const std::string& text) {
 }
 
 TEST(NumberOrObject, IsEither) {
-  EXPECT_EQ(read("{}").written, R"({"slope":0.5,"chances":0.5})");
-  EXPECT_EQ(read(R"({"slope": 0.25})").written, R"({"slope":0.25,"chances":0.5})");
+  EXPECT_EQ(read("{}").written, R"({"slope":0.5,"chances":0.5,"points":[]})");
+  EXPECT_EQ(read(R"({"slope": 0.25})").written, R"({"slope":0.25,"chances":0.5,"points":[]})");
   const Outcome object = read(R"({"slope": {"from": 0.25, "to": 0.75}})");
-  EXPECT_EQ(object.written, R"({"slope":{"from":0.25,"to":0.75},"chances":0.5})");
+  EXPECT_EQ(object.written, R"({"slope":{"from":0.25,"to":0.75},"chances":0.5,"points":[]})");
   EXPECT_FALSE(object.params.slope.plain);
-  EXPECT_EQ(read(R"({"slope": {"to": 0.75}})").written, R"({"slope":{"from":0.5,"to":0.75},"chances":0.5})");
+  EXPECT_EQ(read(R"({"slope": {"to": 0.75}})").written, R"({"slope":{"from":0.5,"to":0.75},"chances":0.5,"points":[]})");
 }
 
 TEST(NumberOrObject, FaultsNameBoth) {
@@ -62,16 +64,16 @@ TEST(NumberOrObject, IsDocumentedAsBoth) {
   Params params;
   ParamSetOf<Params> set(params);
   const std::vector<ParamDoc> docs = document_params(set);
-  ASSERT_EQ(docs.size(), 2u);
+  ASSERT_EQ(docs.size(), 3u);
   EXPECT_EQ(docs[0].kind, "number or object");
   EXPECT_EQ(docs[0].initial, "0.5");
   EXPECT_EQ(docs[0].members.size(), 2u);
 }
 
 TEST(NumberOrList, IsEither) {
-  EXPECT_EQ(read(R"({"chances": 0.25})").written, R"({"slope":0.5,"chances":0.25})");
-  EXPECT_EQ(read(R"({"chances": [0.25]})").written, R"({"slope":0.5,"chances":0.25})") << "the same thing has one form";
-  EXPECT_EQ(read(R"({"chances": [0.25, 1]})").written, R"({"slope":0.5,"chances":[0.25,1.0]})");
+  EXPECT_EQ(read(R"({"chances": 0.25})").written, R"({"slope":0.5,"chances":0.25,"points":[]})");
+  EXPECT_EQ(read(R"({"chances": [0.25]})").written, R"({"slope":0.5,"chances":0.25,"points":[]})") << "the same thing has one form";
+  EXPECT_EQ(read(R"({"chances": [0.25, 1]})").written, R"({"slope":0.5,"chances":[0.25,1.0],"points":[]})");
   for (const char* const wrong : {R"({"chances": []})", R"({"chances": "often"})"}) {
     EXPECT_NE(read(wrong).faults.find("node: chances must be a number, or a list of numbers, not "), std::string::npos);
   }
@@ -80,6 +82,23 @@ TEST(NumberOrList, IsEither) {
   ParamSetOf<Params> set(params);
   EXPECT_EQ(document_params(set)[1].kind, "number or list");
   EXPECT_EQ(document_params(set)[1].initial, "0.5");
+}
+
+TEST(Pairs, AreListsOfTwo) {
+  const Outcome two = read(R"({"points": [[0, 0], [0.25, 1]]})");
+  EXPECT_EQ(two.faults, "0 errors; nothing was run");
+  EXPECT_EQ(two.written, R"({"slope":0.5,"chances":0.5,"points":[[0.0,0.0],[0.25,1.0]]})");
+  EXPECT_EQ(two.params.points, (std::vector<double>{0, 0, 0.25, 1}));
+  for (const char* const wrong : {R"({"points": 1})", R"({"points": [0.5, 0.5]})"}) {
+    EXPECT_NE(read(wrong).faults.find("node: points must be a list of pairs of numbers, not "), std::string::npos);
+  }
+  EXPECT_NE(read(R"({"points": [[0, 0], [1]]})").faults.find("node: points holds pairs of numbers, not lists of 1"), std::string::npos);
+  EXPECT_NE(read(R"({"points": [[0, 2]]})").faults.find("node: points must be between 0 and 1, not 2"), std::string::npos);
+  EXPECT_NE(read(R"({"points": [[0, "x"]]})").faults.find("node: points must be a number, not a string"), std::string::npos);
+  Params params;
+  ParamSetOf<Params> set(params);
+  EXPECT_EQ(document_params(set)[2].kind, "list of pairs");
+  EXPECT_EQ(document_params(set)[2].initial, "[]");
 }
 
 }  // namespace

@@ -17,16 +17,18 @@ struct Where {
   int64_t step = 1, images = 8, groups = 1;
   int rank = 0, world = 1;
   int size = 224;
+  int views = 1;
+  int64_t total_steps = 0;
 };
 
 /// One group of images of which only the size matters.
 void draw(const std::string& type, const std::string& params, const Where& where, Drawn& out) {
   const auto node = test::make_node(type, params);
   ImageBatch images;
-  images.height = images.width = where.size, images.images = where.images;
+  images.height = images.width = where.size, images.images = where.images * where.views, images.views = where.views;
   void* objects[] = {&images, &out.masks};
   const PortSlot slots[] = {{0, false}, {1, false}};
-  const RunInfo run{.seed = where.seed, .rank = where.rank, .world = where.world};
+  const RunInfo run{.seed = where.seed, .rank = where.rank, .world = where.world, .total_steps = where.total_steps};
   node->run(Call{objects, nullptr, slots},
             GroupContext{run, where.seed, 5, 0, where.group, where.step, where.images, where.groups, LedgerEntry(&out.ledger)});
 }
@@ -59,6 +61,35 @@ TEST(MaskNodes, DefaultsDrawAndEnterTheLedger) {
     draw(type, "{}", {.seed = 8}, other);
     EXPECT_NE(a.masks.visible, other.masks.visible);
   }
+}
+
+TEST(MaskNodes, EachViewIsAnImage) {
+  for (const char* type : types) {
+    SCOPED_TRACE(type);
+    Drawn views, images;
+    draw(type, "{}", {.images = 4, .views = 3}, views);
+    draw(type, "{}", {.images = 12}, images);
+    EXPECT_EQ(views.masks.images, 12);
+    EXPECT_EQ(views.masks.visible, images.masks.visible) << "as twelve pictures have them";
+    EXPECT_EQ(views.masks.targets, images.masks.targets);
+    EXPECT_EQ(views.ledger, images.ledger);
+    const int64_t count = views.masks.visible_count;
+    const auto first = views.masks.visible.begin();
+    EXPECT_FALSE(std::equal(first, first + count, first + count) && std::equal(first, first + count, first + 2 * count)) << "of its own";
+  }
+}
+
+TEST(MaskNodes, RatioMovesOverTheRun) {
+  const auto visible_at = [](int64_t step, const char* params) {
+    Drawn out;
+    draw("mask.random", params, {.step = step, .total_steps = 10}, out);
+    return out.masks.visible_count;
+  };
+  const char* const grows = R"({"ratio": 0.25, "ratio_final": 0.75})";
+  EXPECT_EQ(visible_at(1, grows), 147);
+  EXPECT_EQ(visible_at(6, grows), 98);
+  EXPECT_EQ(visible_at(10, grows), 58) << "int(196 (1 - 0.7))";
+  EXPECT_EQ(visible_at(10, R"({"ratio": 0.25})"), 147);
 }
 
 TEST(MaskNodes, RanksDifferButForTheSizesOfCompat) {
@@ -110,9 +141,18 @@ std::string fault_of(const std::string& type, const std::string& params) {
 
 TEST(MaskNodes, ParametersThatContradictEachOther) {
   EXPECT_THAT(fault_of("mask.random", R"({"ratio": 0.5, "kept": 0.6})"), testing::StartsWith("kept: "));
+  EXPECT_THAT(fault_of("mask.random", R"({"ratio": 0.5, "ratio_final": 0.2, "kept": 0.4})"), testing::StartsWith("kept: "));
   EXPECT_THAT(fault_of("mask.units", R"({"unit": 24})"), testing::StartsWith("unit: unit must be a multiple of patch"));
   EXPECT_THAT(fault_of("mask.blockwise", R"({"spread": [0.5, 0.1]})"), testing::StartsWith("spread: "));
   EXPECT_THAT(fault_of("mask.blockwise", R"({"spread": [0.1, 0.5], "count": 75})"), testing::StartsWith("count: "));
+  EXPECT_THAT(fault_of("mask.blockwise", R"({"choice": [[0.1, 0.2]]})"),
+              testing::StartsWith("choice: a ratio of choice must be at least its spread"));
+  EXPECT_THAT(fault_of("mask.blockwise", R"({"choice": [[0, 0]]})"), testing::StartsWith("choice: the largest ratio + spread of choice"));
+  EXPECT_THAT(fault_of("mask.blockwise", R"({"choice": [[0.6, 0.4]]})"), testing::StartsWith("choice: the largest ratio + spread of choice"));
+  EXPECT_THAT(fault_of("mask.blockwise", R"({"choice": [[0.3, 0.2]], "spread": [0.1, 0.5]})"), testing::StartsWith("spread: "));
+  EXPECT_THAT(fault_of("mask.blockwise", R"({"choice": [[0.3, 0.2]], "count": 75})"), testing::StartsWith("count: "));
+  EXPECT_THAT(fault_of("mask.blockwise", R"({"max_block": 8})"), testing::StartsWith("max_block: "));
+  EXPECT_EQ(fault_of("mask.blockwise", R"({"choice": [[0, 0], [0.3, 0.2]]})"), "");
   EXPECT_THAT(fault_of("mask.cyclic_block", R"({"ratio": [0.8]})"), testing::StartsWith("ratio: "));
   EXPECT_THAT(fault_of("mask.noise", R"({"sigma1": 2, "sigma2": 1})"), testing::StartsWith("sigma2: "));
   EXPECT_THAT(fault_of("mask.ijepa_compat", R"({"aspect": [1]})"), testing::StartsWith("aspect: "));

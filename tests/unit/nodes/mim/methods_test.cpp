@@ -230,6 +230,23 @@ TEST(Hog, IsScikitImages) {
   EXPECT_EQ(mim::hog_cells(reference.at("images").to(at::kFloat), {}).scalar_type(), at::kFloat);
 }
 
+TEST(Hog, IsMaskFeats) {
+  std::string missing;
+  const auto folder = test::reference_folder(missing, "make_methods.py");
+  if (folder.empty()) GTEST_SKIP() << missing;
+  const TensorMap reference = test::load_tensors(folder / "hog.safetensors");
+  const mim::Hog options{.kind = mim::HogOperator::maskfeat};
+  EXPECT_LT(max_error(mim::hog_cells(reference.at("images"), options), reference.at("maskfeat_float64")), 1e-10);
+  EXPECT_LT(max_error(mim::hog_cells(reference.at("images").to(at::kFloat), options), reference.at("maskfeat_float32")), 1e-5);
+  EXPECT_GT(max_error(mim::hog_cells(reference.at("images"), {}), reference.at("maskfeat_float64")), 0.1);
+  // A flat image has no gradients, and no length to divide by.
+  EXPECT_EQ(mim::hog_cells(at::ones({1, 3, 16, 16}), options).abs().max().item<double>(), 0);
+  const Tensor index = at::full({1, 1, 1}, 3, at::kLong);
+  const Tensor cells = mim::hog_cells(reference.at("images").narrow(0, 0, 1), options);
+  const Tensor target = mim::hog_targets(reference.at("images").narrow(0, 0, 1), index, 16, options);
+  EXPECT_TRUE(at::equal(target.view({3, 9, 2, 2}), cells[0].narrow(2, 2, 2).narrow(3, 2, 2))) << "the order of the values is scikit's";
+}
+
 TEST(Hog, CellsOfAPatchStandTogether) {
   const Tensor images = at::arange(3 * 32 * 32, at::kDouble).sin().view({1, 3, 32, 32});
   const Tensor cells = mim::hog_cells(images, {});

@@ -159,6 +159,76 @@ TEST(RandomUnits, HidesWholeUnits) {
   }
 }
 
+std::vector<uint8_t> hidden_of(const Masks& masks, int64_t row) {
+  const int64_t count = masks.region_size, all = int64_t{masks.grid} * masks.grid;
+  std::vector<uint8_t> out(static_cast<size_t>(all));
+  for (int64_t m = 0; m < count; ++m) out[static_cast<size_t>(masks.targets[static_cast<size_t>(row * count + m)])] = 1;
+  return out;
+}
+
+TEST(DisjointMasks, HideWhatTheOthersLeave) {
+  // Two of 118 patches (ratio 0.6): the second hides the 78 that the first left, and 40 others.
+  Masks masks;
+  draw_random_patches({.ratio = 0.6, .disjoint = 2}, group_rng(0), 32, masks);
+  ASSERT_EQ(masks.repeats, 2);
+  ASSERT_EQ(masks.rows(), 64);
+  ASSERT_EQ(masks.region_size, 118);
+  std::vector<int> twice(patches);
+  for (int64_t i = 0; i < 32; ++i) {
+    const auto first = hidden_of(masks, 2 * i), second = hidden_of(masks, 2 * i + 1);
+    int64_t both = 0;
+    for (size_t p = 0; p < patches; ++p) {
+      EXPECT_TRUE(first[p] || second[p]) << "every patch is hidden at least once";
+      both += first[p] && second[p], twice[p] += first[p] && second[p];
+    }
+    EXPECT_EQ(both, 2 * 118 - patches);
+  }
+  EXPECT_GT(std::count_if(twice.begin(), twice.end(), [](int n) { return n > 0; }), 150) << "the rest is drawn by lot";
+}
+
+TEST(DisjointMasks, OfAQuarterDontMeet) {
+  Masks masks;
+  draw_random_patches({.ratio = 0.25, .disjoint = 4}, group_rng(1), 16, masks);
+  for (int64_t i = 0; i < 16; ++i) {
+    std::vector<int> times(patches);
+    for (int64_t r = 0; r < 4; ++r) {
+      const auto hidden = hidden_of(masks, 4 * i + r);
+      for (size_t p = 0; p < patches; ++p) times[p] += hidden[p];
+    }
+    for (const int n : times) EXPECT_EQ(n, 1);
+  }
+}
+
+TEST(DisjointMasks, OfUnitsCoverThem) {
+  Masks masks;
+  draw_random_units({.disjoint = 2}, group_rng(2), 32, masks);
+  ASSERT_EQ(masks.region_size, 4 * 30);
+  for (int64_t i = 0; i < 32; ++i) {
+    const auto first = hidden_of(masks, 2 * i), second = hidden_of(masks, 2 * i + 1);
+    int64_t both = 0;
+    for (size_t p = 0; p < patches; ++p) {
+      EXPECT_TRUE(first[p] || second[p]);
+      both += first[p] && second[p];
+    }
+    EXPECT_EQ(both, 4 * (30 - 19)) << "19 of 49 units are left, 11 are hidden again";
+  }
+}
+
+TEST(DisjointMasks, TheFirstOfAnImageIsAnOrdinaryOne) {
+  Masks one, two;
+  draw_random_patches({}, group_rng(3), 1, one);
+  draw_random_patches({.disjoint = 2}, group_rng(3), 1, two);
+  EXPECT_EQ(hidden_of(one, 0), hidden_of(two, 0));
+}
+
+TEST(RatioAt, MovesLinearly) {
+  EXPECT_DOUBLE_EQ(ratio_at(0.25, 0.75, 1, 100), 0.25);
+  EXPECT_DOUBLE_EQ(ratio_at(0.25, 0.75, 51, 100), 0.5);
+  EXPECT_DOUBLE_EQ(ratio_at(0.75, 0.25, 101, 100), 0.25);
+  EXPECT_DOUBLE_EQ(ratio_at(0.25, 0.75, 1000, 100), 0.75) << "and stays";
+  EXPECT_DOUBLE_EQ(ratio_at(0.25, 0.75, 0, 0), 0.25) << "outside of a run";
+}
+
 TEST(BeitBlocks, HidesNearly75) {
   const MaskSummary s = summary_of(beit({}), 40);
   EXPECT_NEAR(s.target.mean * patches, 74.5, 0.1);
@@ -205,6 +275,46 @@ TEST(BeitBlocks, SpreadOverAHalfOfTheImages) {
     EXPECT_GE(ratios[i], 0.1 + 0.0125 * static_cast<double>(i) - 1.0 / patches - 1e-9);
     EXPECT_LE(ratios[i], 0.1 + 0.0125 * static_cast<double>(i + 1));
   }
+}
+
+TEST(BeitBlocks, ChoiceOfARatioForEachImage) {
+  // iBOT: ratio 0, or uniform from 0.1 to 0.5.
+  Masks masks;
+  std::vector<double> ratios;
+  int64_t whole = 0;
+  for (uint64_t g = 0; g < 20; ++g) {
+    draw_beit_blocks({.exact = true, .choice = {{0, 0}, {0.3, 0.2}}}, group_rng(g), 64, masks);
+    EXPECT_EQ(masks.region_size, 0);
+    ASSERT_EQ(masks.map.size(), 64u * patches);
+    for (int64_t i = 0; i < 64; ++i) {
+      const auto row = masks.map.begin() + i * patches;
+      const auto hidden = static_cast<double>(std::count(row, row + patches, 1));
+      whole += hidden == 0;
+      if (hidden > 0) ratios.push_back(hidden / patches);
+    }
+  }
+  EXPECT_NEAR(static_cast<double>(whole) / 1280, 0.5, 0.05) << "3.5 standard deviations";
+  std::sort(ratios.begin(), ratios.end());
+  EXPECT_GE(ratios.front(), 19.0 / patches);
+  EXPECT_LE(ratios.back(), 98.0 / patches);
+  for (const double q : {0.1, 0.25, 0.5, 0.75, 0.9}) {
+    EXPECT_NEAR(ratios[static_cast<size_t>(q * static_cast<double>(ratios.size()))], 0.1 + 0.4 * q, 0.03) << q;
+  }
+  draw_beit_blocks({.min_block = 4, .exact = true, .choice = {{0.25, 0}}}, group_rng(0), 8, masks);
+  for (int64_t i = 0; i < 8; ++i) EXPECT_EQ(std::count(masks.map.begin() + i * patches, masks.map.begin() + (i + 1) * patches, 1), 49);
+}
+
+TEST(BeitBlocks, MaxBlockLimitsEachBlock) {
+  // Of 98 patches in blocks of at most 8 there are at least 13 blocks: more patches than one block's lie beside visible ones.
+  const double free = summary_of(beit({.count = 98, .min_block = 4}), 10).adjacency;
+  const double limited = summary_of(beit({.count = 98, .min_block = 4, .max_block = 8}), 10).adjacency;
+  EXPECT_GT(limited, free + 0.1);
+  Masks masks;
+  draw_beit_blocks({.count = 8, .min_block = 4, .max_block = 4}, group_rng(0), 64, masks);
+  for (int64_t i = 0; i < 64; ++i) EXPECT_LE(std::count(masks.map.begin() + i * patches, masks.map.begin() + (i + 1) * patches, 1), 8);
+  Masks same;
+  draw_beit_blocks({}, group_rng(0), 64, masks), draw_beit_blocks({.max_block = 75}, group_rng(0), 64, same);
+  EXPECT_EQ(masks.map, same.map) << "a limit that never binds changes nothing";
 }
 
 TEST(BeitBlocks, BlocksThatFitNowhereAreAnError) {

@@ -60,6 +60,16 @@ TEST_F(SheetTest, HasARowForCropsForWhatIsSeenAndForRegions) {
   EXPECT_EQ(at(sheet, row(2), row(1) + 4), (Colour{115, 115, 115}));
 }
 
+TEST_F(SheetTest, TheMapIsDrawnWhereThereIsOne) {
+  masks.map = {0, 1, 0, 0, 1, 1, 1, 1};
+  const io::PixelBuffer sheet = contact_sheet(images, &masks, 8, 8);
+  const Colour own{100, 150, 200}, washed{210, 216, 222};
+  EXPECT_EQ(at(sheet, row(1), row(0)), own);
+  EXPECT_EQ(at(sheet, row(1), row(0) + 4), washed) << "patch 1 is hidden";
+  EXPECT_EQ(at(sheet, row(1) + 4, row(0)), own) << "patch 2 is not, though the lists are cut";
+  EXPECT_EQ(at(sheet, row(2), row(0) + 4), (Colour{203, 176, 101}));
+}
+
 TEST_F(SheetTest, WithoutMasksShowsCropsAlone) {
   const io::PixelBuffer sheet = contact_sheet(images, nullptr, 1, 1);
   EXPECT_EQ(std::pair(sheet.width, sheet.height), std::pair(gutter + 4 + gutter, gutter + 4 + gutter));
