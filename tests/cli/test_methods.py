@@ -89,7 +89,7 @@ class Methods(support.Folder):
 
     def fit_codes(self):
         """The codes for beit.json at tiny size."""
-        tokens = ["let.path=data", "let.size=32", "let.patch=8", "let.batch=8", "let.group=4", "run.steps=2", "run.memory_mib=64", "codebook.codes=16", "codebook.width=192"]
+        tokens = ["let.path=data", "let.size=32", "let.patch=8", "let.batch=8", "let.group=4", "run.epochs=2", "run.memory_mib=64", "codebook.codes=16", "codebook.width=192"]
         self.flowrun(METHODS / "masked/beit_tokens.json", *[part for text in tokens for part in ("--set", text)], "--out", "codes", "--quiet")
         book = safetensors.numpy.load_file(self.folder / "codes/checkpoints/step-2/codebook.safetensors")
         self.assertEqual(book["counts"].sum(), 2 * 8 * 4)  # two steps of eight pictures, of whose 16 patches 4 are seen

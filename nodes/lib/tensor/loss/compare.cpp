@@ -64,7 +64,8 @@ void compare(const Prediction& prediction, const Target& target, Options options
   Tensor per_part;
   out.has_value = true, out.parts = target.parts;
   if (no_rows(prediction.values)) {
-    out.value = prediction.values.sum(), out.per_part = at::zeros({options.parts}, out.value.options());
+    out.value = prediction.values.to(at::kFloat).sum();
+    if (!target.parts.empty()) out.per_part = at::zeros({options.parts}, out.value.options());
     return;
   }
   out.value = weighted(value(prediction.values, target.ready(), options, target.parts.empty() ? nullptr : &per_part));
