@@ -68,7 +68,7 @@ struct TokenRows {
   }
 
  private:
-  std::string no_mask() const { return "what is " + params.what + ", but no mask says which patches are"; }
+  std::string no_mask() const { return "what is \"" + params.what + "\", but no mask is connected"; }
 };
 
 FLOWRUN_NODE(TokenRows);
