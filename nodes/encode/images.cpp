@@ -57,11 +57,13 @@ struct EncodeImages {
     const bool masked = plan.in.contains("mask");
     if (masked) model::check_hidden(plan, *params.model, params.model.names[0]);
     const double repeats = masked ? plan.group.repeats : 1, images = plan.group.images * repeats;
-    plan.passes.push_back({params.model.names[0], params.train, [&model = *params.model, repeats, element = plan.group.element](const MaskCounts&) {
-                             return model.cost({.whole = true, .element = element}).value_or(Cost()).times(repeats);
-                           }});
+    const double side = plan.known("image").side;
+    plan.passes.push_back(
+        {params.model.names[0], params.train, [&model = *params.model, repeats, side, element = plan.group.element](const MaskCounts&) {
+           return model.cost({.whole = true, .side = side, .element = element}).value_or(Cost()).times(repeats);
+         }});
     plan.out["vectors"] = Vectors::planned(images, model::pooled_width(*params.model, params.pool));
-    plan.out["tokens"] = EncodedTokens::planned(images, model::grid_of_side(*params.model, plan.known("image").side), params.model->shape().width);
+    plan.out["tokens"] = EncodedTokens::planned(images, model::grid_of_side(*params.model, side), params.model->shape().width);
   }
 
   /// Numbers drawn on the host can't be recorded.

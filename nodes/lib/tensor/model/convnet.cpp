@@ -141,11 +141,12 @@ std::vector<Tensor> ConvNet::hidden(const Tensor& images_BCHW, const std::vector
   return found;
 }
 
-/// Products and kept maps of a picture of the usual side; norms and activations count as maps alone.
+/// Products and kept maps of a picture; norms and activations count as maps alone.
 std::optional<Cost> ConvNet::cost(const Pass& pass) const {
   Cost cost;
+  const double larger = pass.side > 0 ? pass.side / static_cast<double>(config_.image) : 1;
   for (const Layer& layer : layers_) {
-    const auto places = static_cast<double>(layer.side * layer.side), map = places * static_cast<double>(layer.channels);
+    const auto places = static_cast<double>(layer.side * layer.side) * larger * larger, map = places * static_cast<double>(layer.channels);
     if (!has_weights(layer.is.kind)) {
       cost.saved += map * pass.element;
       continue;

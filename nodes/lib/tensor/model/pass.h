@@ -13,6 +13,7 @@ using flowrun::Cost, flowrun::MaskCounts;
 struct Pass {
   MaskCounts masks;
   bool whole = false;       ///< an encoder sees all patches, not the visible ones alone
+  double side = 0;          ///< of the pictures, pixels; 0: the encoder's usual side
   int64_t blocks = 0;       ///< of an encoder; 0: all
   int64_t class_token = 0;  ///< tokens before the patches that come in to a predictor: the class token,
   int64_t prefix = 0;       ///< and with the registers

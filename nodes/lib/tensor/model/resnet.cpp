@@ -132,7 +132,7 @@ std::vector<Tensor> ResNet::hidden(const Tensor& images_BCHW, const std::vector<
   return found;
 }
 
-/// Convolutions and the kept maps, of a picture of the usual side; norms and activations count as maps alone.
+/// Convolutions and the kept maps, of a picture; norms and activations count as maps alone.
 std::optional<Cost> ResNet::cost(const Pass& pass) const {
   Cost cost;
   const double element = pass.element;
@@ -143,7 +143,7 @@ std::optional<Cost> ResNet::cost(const Pass& pass) const {
     cost.working = std::max(cost.working, 2 * out * out * channels * element);
     return out;
   };
-  double side = count(stem_, static_cast<double>(config_.image));
+  double side = count(stem_, pass.side > 0 ? pass.side : static_cast<double>(config_.image));
   if (!config_.small_stem) side = std::ceil(side / 2);
   for (const Block& block : blocks_) {
     double inner = side;

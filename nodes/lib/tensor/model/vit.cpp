@@ -115,7 +115,8 @@ EncoderShape Vit::shape() const {
 }
 
 std::optional<Cost> Vit::cost(const Pass& pass) const {
-  const double patches = pass.whole ? static_cast<double>(config_.patches()) : pass.masks.visible;
+  const double grid = (pass.side > 0 ? pass.side : static_cast<double>(config_.image)) / static_cast<double>(config_.patch);
+  const double patches = pass.whole ? grid * grid : pass.masks.visible;
   return encoder_cost(config_, patches, pass.blocks > 0 ? pass.blocks : config_.depth, pass.element);
 }
 
