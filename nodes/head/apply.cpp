@@ -38,7 +38,7 @@ struct HeadApply {
                              return model.cost({.whole = true, .element = element}).value_or(Cost());
                            }});
     plan.out["vectors"] = Vectors::planned(plan.group.images, static_cast<double>(params.model->out_width()));
-    plan.require_width("vectors", params.model->in_width(), params.model.names[0], "\"of\" of that head must name the model that makes them");
+    plan.require_width("vectors", params.model->in_width(), params.model.names[0], mend);
   }
 
   /// A recording would leave out the statistics of batch norms, which the host keeps.
@@ -49,7 +49,7 @@ struct HeadApply {
     const Tensor& x = port.vectors->values_nD;
     if (x.size(1) != params.model->in_width()) {
       throw NodeError("the vectors have width " + std::to_string(x.size(1)) + ", but " + params.model.names[0] + " takes " +
-                      std::to_string(params.model->in_width()) + ": \"of\" of that head must name the model that makes them");
+                      std::to_string(params.model->in_width()) + ": " + mend);
     }
     *port.out = *port.vectors;
     port.out->values_nD =
@@ -58,6 +58,9 @@ struct HeadApply {
   }
 
  private:
+  static constexpr const char* mend =
+      "\"of\" of that head must name the model that makes them, and \"joined\" be the number of views that lie side by side";
+
   bool measures() const { return model::measures(*params.model, params.statistics, params.train); }
 };
 
