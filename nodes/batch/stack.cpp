@@ -17,10 +17,10 @@ struct Stack {
           "batch holds V times as many images, row = picture * V + view. The pixels enter the ledger."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8, or several views; the same size for all samples."};
-    In<Label> label{"label", "Class of the sample.", optional};
+    In<Label> label{"label", "Class of the sample, or of each of its views.", optional};
     In<LabelMap> label_map{"label_map", "Class of each pixel, the same size for all samples.", optional};
     Out<ImageBatch> images{"image", "B H W 3 u8, B = group; of pictures with several views those of a picture side by side."};
-    Out<LabelBatch> labels{"label", "B class indices, -1 where unknown; a picture's once for each view."};
+    Out<LabelBatch> labels{"label", "B class indices, -1 where unknown; one class of a picture stands once for each view."};
     Out<LabelMapBatch> label_maps{"label_map", "B H W u8, 255 where unknown; empty without label maps."};
     void describe(auto& port) { port(image, label, label_map, images, labels, label_maps); }
   };
@@ -47,10 +47,7 @@ struct Stack {
     if (port.label_map) image::require_one_view(port.image->pixels.views, "a label map");
     put(port.image->pixels, *port.images, context, "the image", "image.resize");
     if (port.label_map) put(port.label_map->pixels, *port.label_maps, context, "the label map", "image.label_resize");
-    if (port.label) {
-      port.labels->reserve(grouping().group * views);
-      std::fill_n(port.labels->values.begin() + context.index * views, views, port.label->value);
-    }
+    if (port.label) put(*port.label, views, *port.labels, context);
   }
 
   void run(Ports& port, const GroupContext& context) const {
@@ -59,6 +56,20 @@ struct Stack {
   }
 
  private:
+  void put(const Label& label, int64_t views, LabelBatch& batch, const FoldContext& context) const {
+    if (!label.views.empty() && static_cast<int64_t>(label.views.size()) != views) {
+      throw FatalNodeError("there are labels of " + std::to_string(label.views.size()) + " views, but the picture comes in " + std::to_string(views) +
+                           ": take image and label from the same node");
+    }
+    batch.reserve(grouping().group * views);
+    const auto place = batch.values.begin() + context.index * views;
+    if (label.views.empty()) {
+      std::fill_n(place, views, label.value);
+    } else {
+      std::copy_n(label.views.begin(), views, place);
+    }
+  }
+
   void put(const io::PixelBuffer& image, ImageBatch& batch, const FoldContext& context, const std::string& what, const std::string& cure) const {
     const io::ImageView view = image.view();
     uint8_t* place = batch.place(context.index, grouping().group, view, image.views);

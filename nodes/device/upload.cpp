@@ -1,5 +1,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/std_mean.h>
 #include <algorithm>
 
 #include "graph/node.h"
@@ -18,7 +19,8 @@ struct Upload {
       .brief = "Brings images, labels and masks to the device and normalises the images there.",
       .scope = Scope::device,
       .details =
-          "Images travel as bytes and become float (x / 255 - mean) / std on the device. On CUDA the copies go through pinned memory, on a "
+          "Images travel as bytes and become float (x / 255 - mean) / std on the device; with per_image each one, each view of a picture by "
+          "itself, gets mean 0 and deviation 1 over all its values. On CUDA the copies go through pinned memory, on a "
           "stream of their own beside the work on earlier groups, and nothing waits for them."};
   struct Ports {
     In<ImageBatch> image{"image", "B H W 3 u8."};
@@ -34,9 +36,11 @@ struct Upload {
   struct Params {
     std::vector<double> mean = {0.485, 0.456, 0.406};
     std::vector<double> std = {0.229, 0.224, 0.225};
+    bool per_image = false;
     void describe(auto& param) {
       param("mean", mean, Range{0, 1}, "Per channel, of pixels in 0..1; default: ImageNet's.");
       param("std", std, Range{1e-3, 10}, "Per channel; default: ImageNet's.");
+      param("per_image", per_image, "Whether each image is normalised by its own mean and deviation, in place of these.");
     }
     std::optional<ParamFault> check() const {
       if (mean.size() != 3) return ParamFault{"mean", "mean must be three numbers: red, green, blue"};
@@ -51,8 +55,8 @@ struct Upload {
     scale_.clear(), shift_.clear();
     // (x / 255 - mean) / std as one product and one sum.
     for (size_t c = 0; c < 3; ++c) {
-      scale_.push_back(static_cast<float>(1.0 / (255.0 * params.std[c])));
-      shift_.push_back(static_cast<float>(-params.mean[c] / params.std[c]));
+      scale_.push_back(static_cast<float>(1.0 / (255.0 * (params.per_image ? 1 : params.std[c]))));
+      shift_.push_back(static_cast<float>(params.per_image ? 0 : -params.mean[c] / params.std[c]));
     }
   }
 
@@ -70,9 +74,21 @@ struct Upload {
     const uint8_t* bytes = there.defined() ? there.const_data_ptr<uint8_t>() : in.pixels.data();
     port.images->views = in.views;
     port.images->images_BCHW = kernels::normalised(bytes, in.images, in.height, in.width, scale_, shift_, device_);
+    port.images->mean = params.mean, port.images->std = params.std;
+    if (params.per_image) {
+      port.images->images_BCHW = standardised(port.images->images_BCHW);
+      port.images->mean.clear(), port.images->std.clear();
+    }
   }
 
  private:
+  static Tensor standardised(const Tensor& x_BCHW) {
+    // Bytes that are not all equal deviate by 1e-5 at least, in images of up to 300 x 300; those of one colour become 0.
+    constexpr double kLeast = 1e-5;
+    const auto [deviation, mean] = at::std_mean(x_BCHW, {1, 2, 3}, /*unbiased=*/false, /*keepdim=*/true);
+    return x_BCHW.sub(mean).div_(deviation.clamp_min(kLeast));
+  }
+
   void send_labels(const LabelBatch& in, int64_t images, DeviceLabels& out) const {
     const auto [least, most] = std::minmax_element(in.values.begin(), in.values.begin() + images);
     out.labels_B = send(in.values.data(), {images}, at::kLong, device_);

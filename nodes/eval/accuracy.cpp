@@ -8,6 +8,7 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
 #include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
 namespace {
@@ -21,13 +22,13 @@ struct Accuracy {
           "Reports accuracy in 0..1, loss and, with more than five classes, accuracy_top5. Nothing is chosen: the numbers are those of the "
           "weights as they stand when the evaluation runs."};
   struct Ports {
-    In<Logits> logits{"logits", "B classes, of supervised.classify with train false."};
+    In<Vectors> logits{"logits", "B classes: scores of supervised.classify or head.apply with train false."};
     In<DeviceLabels> label{"label", "Classes."};
     void describe(auto& port) { port(logits, label); }
   };
   void fold(Ports& port, const FoldContext&) {
     const at::NoGradGuard no_grad;
-    const Tensor scores_BC = port.logits->values_BC.to(at::kFloat);
+    const Tensor scores_BC = port.logits->values_nD.to(at::kFloat);
     const Tensor& labels_B = port.label->labels_B;
     check_labels(*port.label, scores_BC.size(1));
     classes_ = scores_BC.size(1), images_ += labels_B.numel();

@@ -45,7 +45,7 @@ struct HeadApply {
     plan.out["vectors"] = Vectors::planned(rows, width);
     plan.out["prediction"] = Planned::of({1, 1, rows, width}, "float32", 4);
     plan.out["prediction"].width = width;
-    plan.require_width("vectors", params.model->in_width(), params.model.names[0], "\"of\" of that head must name the model that makes them");
+    plan.require_width("vectors", params.model->in_width(), params.model.names[0], mend);
   }
 
   /// A recording would leave out the statistics of batch norms, which the host keeps.
@@ -56,7 +56,7 @@ struct HeadApply {
     const Tensor& x = port.vectors->values_nD;
     if (x.size(1) != params.model->in_width()) {
       throw NodeError("the vectors have width " + std::to_string(x.size(1)) + ", but " + params.model.names[0] + " takes " +
-                      std::to_string(params.model->in_width()) + ": \"of\" of that head must name the model that makes them");
+                      std::to_string(params.model->in_width()) + ": " + mend);
     }
     *port.out = *port.vectors;
     const bool apart = params.statistics != "batch" && !port.vectors->image_n.defined();  // rows of patches don't tell views apart
@@ -68,6 +68,9 @@ struct HeadApply {
   }
 
  private:
+  static constexpr const char* mend =
+      "\"of\" of that head must name the model that makes them, and \"joined\" be the number of views that lie side by side";
+
   bool measures() const { return model::measures(*params.model, params.statistics, params.train); }
 };
 

@@ -2,22 +2,24 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/classification.h"
 #include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
 namespace {
 
 struct CrossEntropy {
-  static constexpr NodeInfo info{
-      .type = "loss.cross_entropy",
-      .brief = "Cross-entropy between scores and classes, or between scores and soft labels.",
-      .scope = Scope::device,
-      .details =
-          "In float32, the mean over the images. For soft labels it is timm's SoftTargetCrossEntropy; classes are smoothed as PyTorch does it: the "
-          "share smoothing is spread evenly over all classes.",
-      .repeats = true};
+  static constexpr NodeInfo info{.type = "loss.cross_entropy",
+                                 .brief = "Cross-entropy between scores and classes, or between scores and soft labels.",
+                                 .scope = Scope::device,
+                                 .details =
+                                     "In float32, the mean over the rows of scores: images, or views of pictures. A soft label may have a weight, by "
+                                     "which the loss of its row is "
+                                     "multiplied. For soft labels it is timm's SoftTargetCrossEntropy; classes are smoothed as PyTorch does it: the "
+                                     "share smoothing is spread evenly over all classes.",
+                                 .repeats = true};
   struct Ports {
-    In<Logits> logits{"logits", "B classes."};
-    In<SoftLabels> soft_label{"soft_label", "B classes, of supervised.mix.", optional};
+    In<Vectors> logits{"logits", "B classes."};
+    In<SoftLabels> soft_label{"soft_label", "B classes, of supervised.mix or another node that makes them.", optional};
     In<DeviceLabels> label{"label", "Classes, where there are no soft labels.", optional};
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(logits, soft_label, label, loss); }
@@ -39,7 +41,9 @@ struct CrossEntropy {
     if (soft && params.smoothing > 0) {
       plan.fault("smoothing", "smoothing acts on classes, but soft labels come in", "set smoothing of supervised.mix instead");
     }
-    plan.require_equal("number of classes", "logits", &Planned::width, "soft_label", "supervised.mix and the classifier need the same \"classes\"");
+    plan.require_equal("number of classes", "logits", &Planned::width, "soft_label",
+                       "the head or classifier needs as many classes as the node that makes the soft labels");
+    plan.require_equal("grid of places", "logits", &Planned::grid, "soft_label", "stride of pretext.lab must be that of the encoder's last map");
   }
 
   void run(Ports& port, const GroupContext&) const {
@@ -47,7 +51,8 @@ struct CrossEntropy {
     if (port.soft_label && params.smoothing > 0) throw NodeError("smoothing acts on classes, but soft labels come in");
     const Tensor& labels = port.soft_label ? port.soft_label->values_BC : port.label->labels_B;
     if (!labels.defined()) throw NodeError("there are no labels: connect label from the source to batch.stack and device.upload");
-    const Tensor value = loss::cross_entropy(port.logits->values_BC, labels, params.smoothing);
+    const Tensor weights = port.soft_label ? port.soft_label->weight_B : Tensor();
+    const Tensor value = loss::cross_entropy(port.logits->values_nD, labels, params.smoothing, weights);
     port.loss->value = params.weight == 1 ? value : value.mul(params.weight);
     port.loss->has_value = true;
     port.loss->per_part.reset(), port.loss->parts.clear();

@@ -20,10 +20,11 @@ struct HeadModel {
     Ref<model::Module> of;
     std::vector<int64_t> layers;
     std::string activation = "relu", norm = "none", last_norm = "none", input_norm = "none", prototype_kind = "weight_norm", init = "torch";
-    int64_t prototypes = 0;
+    int64_t prototypes = 0, joined = 1;
     bool bias = true, last_bias = true, gain_trained = false;
     void describe(auto& param) {
       param.reads("of", of, "The encoder or head before it; gives the width of the input.");
+      param("joined", joined, positive, "How many of its vectors lie side by side in a row of the input: the views that vectors.join_views joins.");
       param.required("layers", layers, positive, "Widths of the linear layers, the last one that of the output: [2048, 2048, 256] of DINO.");
       param("activation", activation, activations(), "Between layers.");
       param("norm", norm, norms(), "Between layers, before the activation.");
@@ -72,7 +73,7 @@ struct HeadModel {
 
   std::unique_ptr<model::Module> make(const OpenContext& context) {
     auto head = std::make_unique<model::MlpHead>(
-        model::MlpHeadConfig{.in = input_width(),
+        model::MlpHeadConfig{.in = params.joined * input_width(),
                              .layers = params.layers,
                              .activation = params.activation == "gelu" ? model::HeadActivation::gelu : model::HeadActivation::relu,
                              .norm = norm(),

@@ -6,6 +6,7 @@
 #include "nodes/lib/tensor/model/encoder_inputs.h"
 #include "nodes/lib/tensor/model/norm_passes.h"
 #include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
 namespace {
@@ -21,7 +22,7 @@ struct Classify {
       .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
-    Out<Logits> logits{"logits", "B classes."};
+    Out<Vectors> logits{"logits", "B classes."};
     void describe(auto& port) { port(image, logits); }
   };
   struct Params {
@@ -53,8 +54,7 @@ struct Classify {
       return cost;
     };
     plan.passes.push_back({params.encoder.names[0], params.train, cost});
-    plan.out["logits"] = Planned::of({plan.group.images, static_cast<double>(params.classifier->out_width())}, "float32", 4);
-    plan.out["logits"].width = static_cast<double>(params.classifier->out_width());
+    plan.out["logits"] = Vectors::planned(plan.group.images, static_cast<double>(params.classifier->out_width()));
   }
 
   /// Numbers drawn on the host can't be recorded.
@@ -67,7 +67,7 @@ struct Classify {
     model::EncodeOptions options{.norm = {.measures = measures(), .group = context.group, .stream = context.stream}, .drop_path = {}};
     if (params.train) options.drop_path = encoder.draw_drop_path(context.rng(), images.size(0));
     if (options.drop_path.defined()) options.drop_path = send(options.drop_path, images.device());
-    port.logits->values_BC = model::classify(encoder, *params.classifier, images, options);
+    *port.logits = {.values_nD = model::classify(encoder, *params.classifier, images, options), .views = port.image->views, .images = images.size(0)};
   }
 
  private:

@@ -167,6 +167,8 @@ def two_views():
         "target": {"type": "targets.sharpen", "in": "named", "center": "center", "temperature": {"start": 0.04, "final": 0.07, "epochs": 1}},
         "projected": {"type": "head.apply", "in": "large_seen", "model": "projector"},
         "key": {"type": "head.apply", "in": "seen", "model": "teacher_projector", "train": False},
+        "both": {"type": "vectors.join", "in": {"vectors": ["projected", "key"]}},
+        "look": {"type": "report.health", "in": {"vectors": "both"}, "every": "1 step"},
         "dino": {"type": "loss.soft_cross_entropy", "in": {"large": "large_scores", "small": "small_scores", "target": "target"}},
         "cosine": {"type": "loss.negative_cosine", "in": {"prediction": "projected", "target": "key"}, "weight": {"start": 0, "final": 1}},
         "moco": {"type": "loss.info_nce", "in": {"query": "projected", "key": "key"}, "queue": "queue"},
@@ -199,8 +201,27 @@ def residual():
                     "unseen_features.batch": 20, "run.epochs": 1, "metrics.every": "1 step", "save.every": "2 steps"}}
 
 
+def pretext(name):
+    """A pretext task with few pictures."""
+    return {"about": f"{name} with few pictures", "extends": str(support.ROOT / f"pipelines/compare/shapes/{name}.json"),
+            "set": {"let.images": 64, "let.batch": 16, "let.group": 8, "known.images": 40, "unseen.images": 40, "known_features.batch": 20,
+                    "unseen_features.batch": 20, "asked.images": 40, "asked_batch.size": 20, "run.epochs": 1, "metrics.every": "1 step", "save.every": "2 steps"}}
+
+
+def rotnet():
+    return pretext("rotnet")
+
+
+def jigsaw():
+    return pretext("jigsaw")
+
+
+def colorization():
+    return pretext("colorization")
+
+
 # Pipelines of this test, for types that no shipped pipeline uses, or only pipelines that can't run here.
-OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients, supervised, two_views, residual]
+OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients, supervised, two_views, residual, rotnet, jigsaw, colorization]
 
 
 class Conformance(support.Folder):

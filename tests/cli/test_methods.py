@@ -17,6 +17,14 @@ def settings(*more):
     return [part for text in [*SMALL, *more] for part in ("--set", text)]
 
 
+PRETEXT = ("rotnet", "jigsaw", "colorization")
+
+
+def few_asked(name):
+    """Fewer pictures of which a pretext task's own question is asked."""
+    return ["asked.images=60", "asked_batch.size=30"] if name in PRETEXT else []
+
+
 def shapes():
     return sorted(path for path in SHAPES.glob("*.json") if not path.name.startswith("_"))
 
@@ -43,11 +51,17 @@ def tiny(resolved):
             sets += [f"{name}.unit=16"]
         elif node["type"] == "mim.hidden_targets":
             sets += [f"{name}.blocks=[1]"]
+        elif node["type"] == "image.tiles":
+            sets += [f"{name}.cell=12", f"{name}.tile=8", f"{name}.permutations=12"]
+        elif node["type"] == "pretext.lab":
+            sets += [f"{name}.bin=30", f"{name}.stride=4"]
+    if "tiles" in resolved["nodes"]:
+        sets += ["resize.size=36", "asked_view.size=36"]
     for name, model in resolved["models"].items():
         if model["type"] == "model.vit":
             sets += [f"{name}.depth=1", f"{name}.width=24", f"{name}.heads=2", f"{name}.patch=8"]
         elif model["type"] == "model.resnet":
-            sets += [f"{name}.arch=8", f"{name}.width=4"]
+            sets += [f"{name}.arch=8", f"{name}.width=4"] + ([f"{name}.strides=[1, 2, 2]"] if model["strides"] else [])
         elif model["type"] == "model.head":
             last = {"mim.pixel_targets": 192, "mim.hog_targets": 27, "mim.hidden_targets": 24}.get(resolved["nodes"].get("targets", {}).get("type"), 16) if masked else 12
             sets += [f"{name}.layers={[12] * (len(model['layers']) - 1) + [last]}"] + ([f"{name}.prototypes=20"] if model["prototypes"] else [])
@@ -57,6 +71,8 @@ def tiny(resolved):
             sets += [f"{name}.depth=1", f"{name}.width=24", f"{name}.heads=2", f"{name}.out={3 * 8 * 8}"]
         elif model["type"] == "model.queue":
             sets += [f"{name}.rows=24"]
+        elif model["type"] == "model.counts":
+            sets += [f"{name}.classes=40", "head.layers=[40]"]
     return sets
 
 
@@ -123,7 +139,7 @@ class Methods(support.Folder):
                     self.same_checkpoints(f"{name}-1", f"{name}-{world}")
 
     def test_ranks_train_the_same(self):
-        for name in ("dino", "ibot", "moco", "byol", "moco_resnet"):
+        for name in ("dino", "ibot", "moco", "byol", "moco_resnet", "rotnet", "colorization"):
             queue = ["queue.rows=48"] if "moco" in name else []
             trained = json.loads(self.flowrun("expand", SHAPES / f"{name}.json").stdout)["nodes"]["update"]["models"]
             # Adam would make a step of a gradient that is nothing but rounding.
@@ -131,7 +147,7 @@ class Methods(support.Folder):
                         "swap": {"update": {"type": "train.sgd", "in": "loss", "models": trained, "lr": {"max": 0.02, "final": 0.02}}}}, f"{name}.json")
             with self.subTest(name):
                 for world in (1, 2):
-                    args = (f"{name}.json", *settings("let.group=8", "run.steps=6", "save.every=6 steps", *queue), "--out", f"{name}-{world}", "--quiet")
+                    args = (f"{name}.json", *settings("let.group=8", "run.steps=6", "save.every=6 steps", *queue, *few_asked(name)), "--out", f"{name}-{world}", "--quiet")
                     self.ended(self.ranks(world, *args))
                 one, two = self.losses(f"{name}-1"), self.losses(f"{name}-2")
                 self.assertEqual([line[::2] for line in one], [line[::2] for line in two])
@@ -141,7 +157,7 @@ class Methods(support.Folder):
 
     def same_checkpoints(self, one, two):
         files = sorted((self.folder / one / "checkpoints/step-6").glob("*.safetensors"))
-        self.assertGreater(len(files), 3)
+        self.assertGreater(len(files), 2)
         for file in files:
             mine = safetensors.numpy.load_file(file)
             theirs = safetensors.numpy.load_file(self.folder / two / "checkpoints/step-6" / file.name)
@@ -167,14 +183,14 @@ class Methods(support.Folder):
         for path in shapes():
             with self.subTest(path.stem):
                 whole, parts = f"{path.stem}-whole", f"{path.stem}-parts"
-                queue = ["queue.rows=48"] if "moco" in path.stem else []  # it wraps within a step
+                queue = few_asked(path.stem) + (["queue.rows=48"] if "moco" in path.stem else [])  # it wraps within a step
                 self.flowrun(path, *settings(*queue), "--out", whole)
                 self.assertEqual(len(self.losses(whole)), 8)
                 self.flowrun(path, *settings("run.steps=4", *queue), "--out", parts)
                 self.flowrun(path, *settings(*queue), "--out", parts, "--resume")
                 self.assertEqual(self.losses(parts), self.losses(whole))
                 files = sorted(file.relative_to(self.folder / whole) for file in (self.folder / whole / "checkpoints/step-8").glob("*.safetensors"))
-                self.assertGreater(len(files), 3)
+                self.assertGreater(len(files), 2)
                 for file in files:
                     self.assertEqual((self.folder / parts / file).read_bytes(), (self.folder / whole / file).read_bytes(), file)
 

@@ -3,6 +3,8 @@ import json
 import struct
 import zlib
 
+import numpy as np
+
 import support
 
 
@@ -135,6 +137,28 @@ class Views(support.Folder):
                 shown = json.loads(self.flowrun("replay", self.folder / f"{mask}-serial", "--epoch", 0, "--sample", 3, "--png", "sample.png", "--json").stdout)
                 masks = next(output for node in shown["nodes"] if node["node"] == "mask" for output in node["outputs"])["masks"]
                 self.assertEqual(len(masks), 4 if "inverse" in mask else 2)
+
+    def test_turned_views_are_those_of_numpy(self):
+        turned = pipeline(1)
+        turned["nodes"]["turn"] = {"type": "image.rotations", "in": "middle"}
+        turned["nodes"]["batch"] |= {"in": "turn.*"}
+        self.flowrun(self.write(pipeline(1)), "--out", "upright")
+        self.flowrun(self.write(turned), "--out", "turned")
+        pictures = [[np.frombuffer(tile, np.uint8).reshape(24, 24, 3) for tile in self.tiles(out)] for out in ("upright", "turned")]
+        self.assertEqual([len(tiles) for tiles in pictures], [4, 16])
+        for row, tile in enumerate(pictures[1]):
+            np.testing.assert_array_equal(tile, np.rot90(pictures[0][row // 4], row % 4))
+
+    def test_labels_of_other_views_are_refused(self):
+        nodes = {
+            "files": {"type": "source.synthetic", "images": 40, "size": 24},
+            "decode": {"type": "image.decode", "in": "files"},
+            "turn": {"type": "image.rotations", "in": "decode"},
+            "batch": {"type": "batch.stack", "in": {"image": "decode", "label": "turn"}, "size": 20},
+            "metrics": {"type": "report.metrics", "in": {"image": "batch"}},
+        }
+        done = self.flowrun(self.write({"run": {"device": "cpu", "intra_op": 1, "max_bad": 100}, "nodes": nodes}), "--serial", status=1)
+        self.assertIn("there are labels of 4 views, but the picture comes in 1: take image and label from the same node", done.stderr)
 
     def test_what_takes_one_view_says_so(self):
         def fails(nodes, *texts, status=1):

@@ -62,6 +62,12 @@ void Bytes::show(Shown& out, int64_t, int64_t) const {
 void Bytes::plan(const PlannedGroup& group, Planned& out) { out.text = "a file", out.bytes = group.file_bytes; }
 
 void Label::show(Shown& out, int64_t, int64_t) const {
+  if (!views.empty()) {
+    for (const int64_t of_view : views) out.text += (out.text.empty() ? "classes " : ", ") + std::to_string(of_view);
+    out.content = hash_of(views);
+    out.details = {{"labels", views}};
+    return;
+  }
   out.text = "class " + std::to_string(value);
   out.content = hash_bytes(&value, sizeof value);
   out.details = {{"label", value}};
@@ -122,9 +128,12 @@ void LabelMapBatch::show(Shown& out, int64_t place, int64_t) const {
 void LabelMapBatch::plan(const PlannedGroup& group, Planned& out) { out = Planned::of({group.images, group.side, group.side, 1}, "uint8", 1); }
 
 void LabelBatch::show(Shown& out, int64_t place, int64_t samples) const {
-  const size_t views = values.size() / static_cast<size_t>(samples);
+  const auto views = static_cast<int64_t>(values.size()) / samples;
   out.empty = views == 0;
-  if (views > 0) Label{values[static_cast<size_t>(place) * views]}.show(out, 0, 1);
+  if (views == 0) return;
+  const auto first = values.begin() + place * views, last = first + views;
+  const bool alike = std::all_of(first, last, [&](int64_t value) { return value == *first; });
+  Label{*first, alike ? std::vector<int64_t>() : std::vector<int64_t>(first, last)}.show(out, 0, 1);
 }
 void LabelBatch::plan(const PlannedGroup& group, Planned& out) { out = Planned::of({group.images}, "int64", 8); }
 

@@ -24,10 +24,11 @@ struct Bytes {
   static void plan(const PlannedGroup& group, Planned& out);
 };
 
-/// Class index, -1 when unknown.
+/// Class index, -1 when unknown: of the whole picture, or of each of its views.
 struct Label {
   static constexpr const char* type_name = "label";
   int64_t value = -1;
+  std::vector<int64_t> views;  // empty: all views have `value`
   void show(Shown& out, int64_t place, int64_t samples) const;
   static void plan(const PlannedGroup& group, Planned& out);
 };
@@ -128,7 +129,7 @@ struct LabelMapBatch : ImageBatch {
   static void plan(const PlannedGroup& group, Planned& out);
 };
 
-/// Labels of a group: B, that of a picture once for each view.
+/// Labels of a group: B, one for each view of a picture.
 struct LabelBatch {
   static constexpr const char* type_name = "labels";
   std::vector<int64_t> values;  // empty when nothing gives labels

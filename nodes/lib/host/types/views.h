@@ -67,6 +67,12 @@ void change_colours(const Image& in, Image& out, const Chances& chances, const S
   }
 }
 
+/// For nodes that make views themselves ("a picture is turned"): a fault before the run if several come in.
+inline void plan_one_view(NodePlan& plan, const std::string& what) {
+  const double views = plan.known("image").views;
+  if (views > 1) plan.fault("image", what + " in one view, but " + count_text(views) + " come", "set count of image.random_crop to 1");
+}
+
 /// For nodes that take `what`, of which a picture has one. Ends the run if there are several views.
 inline void require_one_view(int views, const std::string& what) {
   if (views == 1) return;

@@ -7,7 +7,7 @@
 
 namespace flowrun::loss {
 
-Tensor cross_entropy(const Tensor& scores_BC, const Tensor& labels, double smoothing) {
+Tensor cross_entropy(const Tensor& scores_BC, const Tensor& labels, double smoothing, const Tensor& weight_B) {
   const Tensor scores = scores_BC.scalar_type() == at::kDouble ? scores_BC : scores_BC.to(at::kFloat);
   const bool soft = labels.dim() == 2;
   if (labels.size(0) != scores.size(0) || (soft && labels.size(1) != scores.size(1))) {
@@ -17,7 +17,10 @@ Tensor cross_entropy(const Tensor& scores_BC, const Tensor& labels, double smoot
   }
   if (soft && smoothing != 0) throw std::invalid_argument("labels that are probabilities are not smoothed again");
   constexpr int64_t ignore_none = -100;
-  return at::cross_entropy_loss(scores, soft ? labels.to(scores.scalar_type()) : labels, /*weight=*/{}, at::Reduction::Mean, ignore_none, smoothing);
+  const auto loss = [&](int64_t reduction) {
+    return at::cross_entropy_loss(scores, soft ? labels.to(scores.scalar_type()) : labels, /*weight=*/{}, reduction, ignore_none, smoothing);
+  };
+  return weight_B.defined() ? loss(at::Reduction::None).mul(weight_B).mean() : loss(at::Reduction::Mean);
 }
 
 }  // namespace flowrun::loss

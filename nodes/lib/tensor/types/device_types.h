@@ -16,11 +16,12 @@ struct DeviceImages {
   static constexpr const char* type_name = "image tensor";
   Tensor images_BCHW;
   int64_t views = 1;
+  std::vector<double> mean, std;  // of each channel, as taken off and divided by; empty: not known
   void release() { images_BCHW.reset(); }
   std::string shape() const { return recording::shape(images_BCHW); }
   void refill(const DeviceImages& from) {
     recording::refill(images_BCHW, from.images_BCHW);
-    views = from.views;
+    views = from.views, mean = from.mean, std = from.std;
   }
   static void plan(const PlannedGroup& group, Planned& out) {
     out = Planned::of({group.images, 3, group.side, group.side}, "float32", 4);
@@ -87,22 +88,16 @@ struct DeviceLabelMaps {
   }
 };
 
-/// One score per class and image, before any softmax.
-struct Logits {
-  static constexpr const char* type_name = "logits";
-  Tensor values_BC;
-  void release() { values_BC.reset(); }
-};
-
 /// The target of the softmax of the scores: rows sum to 1.
 struct SoftLabels {
   static constexpr const char* type_name = "soft labels";
   Tensor values_BC;
+  Tensor weight_B;    // float, how much the loss of each row counts; undefined: all alike
   int64_t views = 1;  // of a picture: B counts the views, those of a picture side by side
-  void release() { values_BC.reset(); }
-  std::string shape() const { return recording::shape(values_BC); }
+  void release() { values_BC.reset(), weight_B.reset(); }
+  std::string shape() const { return recording::shape(values_BC) + ", " + recording::shape(weight_B); }
   void refill(const SoftLabels& from) {
-    recording::refill(values_BC, from.values_BC);
+    recording::refill(values_BC, from.values_BC), recording::refill(weight_B, from.weight_B);
     views = from.views;
   }
 };

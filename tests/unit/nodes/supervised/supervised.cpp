@@ -16,6 +16,7 @@
 #include "nodes/lib/tensor/model/vit.h"
 #include "nodes/lib/tensor/target/mix_math.h"
 #include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/vectors.h"
 #include "support/run_node.h"
 #include "support/torch_reference.h"
 
@@ -314,7 +315,7 @@ TEST(Accuracy, CountsOverGroups) {
   const RunInfo run;
   uint64_t ledger = 0;
   for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 3}, {3, 1}}) {
-    Logits logits{scores.narrow(0, first, count)};
+    Vectors logits{scores.narrow(0, first, count)};
     DeviceLabels truth{labels.narrow(0, first, count)};
     void* objects[] = {&logits, &truth};
     const PortSlot slots[] = {{0, true}, {1, true}};
@@ -334,7 +335,7 @@ TEST(Accuracy, CountsOverGroups) {
 }
 
 TEST(CrossEntropy, TakesOneKindOfLabels) {
-  Logits logits{normal({3, 5}, 1)};
+  Vectors logits{normal({3, 5}, 1)};
   SoftLabels soft{at::full({3, 5}, 0.2)};
   DeviceLabels hard{at::tensor({1, 4, 0}, at::kLong)};
   const auto value = [&](const std::string& params, bool has_soft, bool has_hard) {

@@ -1,0 +1,74 @@
+#include "nodes/lib/tensor/types/vectors.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+#include "nodes/lib/tensor/types/device_types.h"
+#include "support/run_node.h"
+
+namespace flowrun {
+namespace {
+
+const RunInfo kRun;
+
+void run(Node& node, std::vector<void*> objects, const std::vector<PortSlot>& slots) {
+  uint64_t ledger = 0;
+  node.run(Call{objects.data(), nullptr, slots.data()}, GroupContext{kRun, 0, 1, 0, 0, 1, 4, 1, LedgerEntry(&ledger)});
+}
+
+Tensor numbers(int64_t rows, int64_t width, int64_t from = 0) { return at::arange(from, from + rows * width).to(at::kFloat).reshape({rows, width}); }
+
+Vectors join_two(const std::string& along, Vectors a, Vectors b) {
+  Vectors out;
+  PortSlot first{0, false};
+  first.more = 1;
+  run(*test::make_node("vectors.join", R"({"along": ")" + along + "\"}"), {&a, &b, &out}, {first, {1, false}, {2, false}});
+  return out;
+}
+
+TEST(Join, PutsFeaturesSideBySideAndViewsBehindEachOther) {
+  const Vectors two{numbers(4, 3), 2, {}, 4}, one{numbers(2, 3, 100), 1, {}, 2}, wide{numbers(4, 5, 50), 2, {}, 4};
+  const Vectors side = join_two("features", two, wide);
+  EXPECT_TRUE(side.values_nD.equal(at::cat({two.values_nD, wide.values_nD}, 1)));
+  EXPECT_EQ(side.views, 2);
+  // Picture 0 has rows 0 and 1 of the first input and row 0 of the second.
+  const Vectors rows = join_two("rows", two, one);
+  EXPECT_EQ(rows.views, 3);
+  EXPECT_EQ(rows.images, 6);
+  EXPECT_TRUE(rows.values_nD.select(1, 0).equal(at::tensor({0, 3, 100, 6, 9, 103}, at::kFloat)));
+}
+
+TEST(Join, SaysWhatDoesNotFit) {
+  const Vectors two{numbers(4, 3), 2, {}, 4}, one{numbers(4, 3), 1, {}, 4}, wide{numbers(4, 5), 2, {}, 4}, more{numbers(6, 3), 2, {}, 6};
+  const Vectors chosen{numbers(4, 3), 2, at::arange(4), 4};
+  EXPECT_THROW(join_two("features", two, one), NodeError);
+  EXPECT_THROW(join_two("features", two, more), NodeError);
+  EXPECT_THROW(join_two("rows", two, wide), NodeError);
+  EXPECT_THROW(join_two("rows", two, more), NodeError);
+  EXPECT_THROW(join_two("rows", two, chosen), NodeError);
+}
+
+TEST(JoinViews, MakesARowAndALabelOfEachPicture) {
+  const auto node = test::make_node("vectors.join_views");
+  Vectors in{numbers(6, 2), 3, {}, 6}, out;
+  in.values_nD.requires_grad_(true);
+  DeviceLabels labels{at::tensor({5, 5, 5, 8, 8, 8}, at::kLong), {true, 5, 8}}, of_picture;
+  run(*node, {&in, &labels, &out, &of_picture}, {{0, false}, {1, false}, {2, false}, {3, false}});
+  EXPECT_TRUE(out.values_nD.equal(numbers(2, 6)));
+  EXPECT_TRUE(out.values_nD.requires_grad());
+  EXPECT_EQ(out.views, 1);
+  EXPECT_EQ(out.images, 2);
+  EXPECT_TRUE(of_picture.labels_B.equal(at::tensor({5, 8}, at::kLong)));
+  EXPECT_EQ(of_picture.range.most, 8);
+  // Without labels there are none, whatever the object held before.
+  run(*node, {&in, nullptr, &out, &of_picture}, {{0, false}, {-1, false}, {2, false}, {3, false}});
+  EXPECT_FALSE(of_picture.labels_B.defined());
+  DeviceLabels few{at::tensor({5, 8}, at::kLong), {}};
+  EXPECT_THROW(run(*node, {&in, &few, &out, &of_picture}, {{0, false}, {1, false}, {2, false}, {3, false}}), NodeError);
+}
+
+}  // namespace
+}  // namespace flowrun
