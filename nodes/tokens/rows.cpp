@@ -40,6 +40,7 @@ struct TokenRows {
       plan.fault("mask", no_mask(), "connect the mask that the encoder got, or set what to \"all\"");
     const double all = tokens.rows * tokens.grid * tokens.grid, hidden = plan.group.rows * plan.group.masks.hidden;
     plan.out["vectors"] = Vectors::planned(params.what == "all" ? all : params.what == "hidden" ? hidden : all - hidden, tokens.width);
+    if (params.what == "all") plan.out["vectors"].grid = tokens.grid;
     const double masks = plan.known("mask").grid;
     if (masks == 0 || tokens.grid == 0 || masks == tokens.grid) return;
     plan.fault("mask", "the masks are for a grid of " + count_text(masks) + " patches a side, the tokens of " + count_text(tokens.grid),

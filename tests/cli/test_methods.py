@@ -62,6 +62,8 @@ def tiny(resolved):
             sets += [f"{name}.depth=1", f"{name}.width=24", f"{name}.heads=2", f"{name}.patch=8"]
         elif model["type"] == "model.resnet":
             sets += [f"{name}.arch=8", f"{name}.width=4"] + ([f"{name}.strides=[1, 2, 2]"] if model["strides"] else [])
+        elif model["type"] == "model.convnet":
+            sets += [f'{name}.layers=["conv 4 3 2", "pool 2 2", "linear 8"]' if model["arch"] == "alexnet" else f'{name}.layers=["conv 4 5", "average 3 2 1", "conv 4 1"]']
         elif model["type"] == "model.head":
             last = {"mim.pixel_targets": 192, "mim.hog_targets": 27, "mim.hidden_targets": 24}.get(resolved["nodes"].get("targets", {}).get("type"), 16) if masked else 12
             sets += [f"{name}.layers={[12] * (len(model['layers']) - 1) + [last]}"] + ([f"{name}.prototypes=20"] if model["prototypes"] else [])
