@@ -50,6 +50,10 @@ struct Upload {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    plan.require_equal("number of views", "image", &Planned::views, "mask", "draw the masks from the batch of these images");
+  }
+
   void open(const OpenContext& context) {
     device_ = torch_device(context.run);
     scale_.clear(), shift_.clear();
@@ -63,6 +67,10 @@ struct Upload {
   void run(Ports& port, const GroupContext&) {
     const at::NoGradGuard no_grad;
     const ImageBatch& in = *port.image;
+    if (port.mask && port.mask->images != in.images) {
+      throw NodeError("there are " + std::to_string(in.images) + " images, but masks of " + std::to_string(port.mask->images) +
+                      ": draw the masks from the batch of these images");
+    }
     CopyStream copies(device_);
     // On the host the bytes are read in place.
     Tensor there;

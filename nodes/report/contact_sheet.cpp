@@ -26,7 +26,7 @@ struct ContactSheet {
     std::string file = "contact_sheet.png";
     bool tensorboard = true;
     void describe(auto& param) {
-      param("count", count, Range{1, 64}, "How many samples.");
+      param("count", count, Range{1, 64}, "How many images; each view of a picture is one.");
       param("step", step, positive, "The step to draw from.");
       param("side", side, Range{1, 1024}, "Small images are enlarged to about so many pixels.");
       param("file", file, "Name in the run directory.");
@@ -40,6 +40,10 @@ struct ContactSheet {
   };
   Params params;
 
+  void plan(NodePlan& plan) const {
+    plan.require_equal("number of views", "image", &Planned::views, "mask", "draw the masks from the batch of these images");
+  }
+
   void open(const OpenContext& context) {
     tag_ = context.name;
     if (params.tensorboard && !context.run.directory.empty()) events_ = io::shared_event_writer(context.run.directory, static_cast<int64_t>(now()));
@@ -47,6 +51,10 @@ struct ContactSheet {
 
   void run(Ports& port, const GroupContext& context) const {
     if (context.step != params.step || context.run.directory.empty() || !first_of_step(context)) return;
+    if (port.mask && port.mask->images != port.image->images) {
+      throw NodeError("there are " + std::to_string(port.image->images) + " images, but masks of " + std::to_string(port.mask->images) +
+                      ": draw the masks from the batch of these images");
+    }
     const io::PixelBuffer sheet = contact_sheet(*port.image, port.mask ? &*port.mask : nullptr, params.count, static_cast<int>(params.side));
     const std::filesystem::path path = std::filesystem::path(context.run.directory) / params.file;
     io::write_png(path, sheet.view());

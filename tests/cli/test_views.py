@@ -166,6 +166,13 @@ class Views(support.Folder):
             for text in texts:
                 self.assertIn(text, done.stderr)
 
+        masks = self.masked(2, "mask.random")
+        masks["nodes"] |= {"one_crop": {"type": "image.random_crop", "in": "files"}, "one_view": {**masks["nodes"]["view"], "in": {"image": "one_decode", "region": "one_crop"}},
+                           "one_decode": {"type": "image.decode", "in": {"bytes": "files", "region": "one_crop"}},
+                           "one_batch": {**masks["nodes"]["batch"], "in": "one_view"}}
+        masks["nodes"]["mask"]["in"] = "one_batch"
+        where = "the number of views of image is 2, that of mask 1"
+        fails(masks, f"upload: {where}", f"sheet: {where}", "draw the masks from the batch of these images", status=2)
         shortest = pipeline(3)
         shortest["run"]["max_bad"] = 100  # no sample is better than another
         shortest["nodes"]["view"]["fit"] = "shortest"

@@ -4,10 +4,12 @@
 
 For every line on its standard input it goes through the list once, in batches of 256, and answers with a line of JSON.
 Contenders: dataloader (PyTorch's DataLoader with torchvision on Pillow images), torchvision_io (torchvision.io and v2 on
-tensors, threads of this process), dali, spdl. Each is set up the way its own documentation recommends for this work.
+tensors, threads of this process), dali, spdl, dino (2 large and 8 small random crops of each picture with DINO's colours, on
+Pillow images, by a DataLoader; the list's boxes are not read). Each is set up the way its own documentation recommends for this work.
 """
 import itertools
 import json
+import random
 import resource
 import sys
 import time
@@ -54,6 +56,50 @@ def dataloader(items, kind, threads, side):
 
     def run():
         return sum(len(batch) for batch in loader)
+
+    return run
+
+
+class MultiCrop:
+    """DINO's DataAugmentationDINO: the same transforms in the same order, on a picture that is decoded once."""
+
+    def __init__(self, items, side):
+        from PIL import ImageFilter, ImageOps
+        from torchvision import transforms as T
+        from torchvision.transforms import InterpolationMode
+
+        def blur(image):
+            return image.filter(ImageFilter.GaussianBlur(radius=random.uniform(0.1, 2)))
+
+        def chain(size, scale, blurred, solarized):
+            return T.Compose([
+                T.RandomResizedCrop(size, scale=scale, interpolation=InterpolationMode.BICUBIC), T.RandomHorizontalFlip(0.5),
+                T.RandomApply([T.ColorJitter(0.4, 0.4, 0.2, 0.1)], p=0.8), T.RandomGrayscale(p=0.2), T.RandomApply([T.Lambda(blur)], p=blurred),
+                *([T.RandomApply([T.Lambda(ImageOps.solarize)], p=solarized)] if solarized else []), T.PILToTensor()])
+
+        self.items = items
+        self.crops = [chain(side, (0.4, 1), 1, 0), chain(side, (0.4, 1), 0.1, 0.2), *[chain(96, (0.05, 0.4), 0.5, 0)] * 8]
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        from PIL import Image
+
+        with open(self.items[index][0], "rb") as file:
+            image = Image.open(file).convert("RGB")
+        return [crop(image) for crop in self.crops]
+
+
+def dino(items, kind, threads, side):
+    import torch
+
+    torch.set_num_threads(1)
+    context = "fork"  # its functions can't be pickled
+    loader = torch.utils.data.DataLoader(MultiCrop(items, side), batch_size=64, num_workers=threads, persistent_workers=True, multiprocessing_context=context)
+
+    def run():
+        return sum(len(crops[0]) for crops in loader)
 
     return run
 
@@ -154,7 +200,7 @@ def spdl(items, kind, threads, side):
 def main():
     path, contender, kind, threads, side = sys.argv[1:]
     items = read_list(path)
-    run = {"dataloader": dataloader, "torchvision_io": torchvision_io, "dali": dali, "spdl": spdl}[contender](items, kind, int(threads), int(side))
+    run = {"dataloader": dataloader, "torchvision_io": torchvision_io, "dali": dali, "spdl": spdl, "dino": dino}[contender](items, kind, int(threads), int(side))
     for _ in sys.stdin:
         begin = time.perf_counter()
         images = run()

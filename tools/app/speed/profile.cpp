@@ -100,9 +100,9 @@ ordered_json whole_result(const StudyResult& study) {
                      {"p95_ms", 1e3 * node.p95},
                      {"images_per_second_alone", node.busy > 0 ? ordered_json(images * executors / node.busy) : ordered_json()}});
   }
-  ordered_json out = {{"images_per_second", m.rate()}, {"images", m.images},   {"steps", m.steps},     {"batch", m.batch},
-                      {"seconds", m.seconds},          {"threads", m.threads}, {"cores", study.cores}, {"device", study.device},
-                      {"intra_op", study.intra_op}};
+  ordered_json out = {{"images_per_second", m.rate()}, {"images", m.images},          {"steps", m.steps},     {"batch", m.batch},
+                      {"seconds", m.seconds},          {"threads", m.threads},        {"cores", study.cores}, {"device", study.device},
+                      {"intra_op", study.intra_op},    {"cpu_seconds", m.cpu_seconds}};
   out["input_alone"] = study.input ? ordered_json(study.input->rate()) : ordered_json();
   out["device_alone"] = study.device_side ? ordered_json(study.device_side->rate()) : ordered_json();
   out["slots"] = m.slots;

@@ -20,6 +20,7 @@ void check_images(NodePlan& plan, const Encoder& encoder, const std::string& nam
 }
 
 void check_grid(NodePlan& plan, int64_t grid, const std::string& name) {
+  plan.require_equal("number of views", "image", &Planned::views, "mask", "draw the masks from the batch of these images");
   const double masks = plan.known("mask").grid;
   if (masks == 0 || masks == static_cast<double>(grid) || !plan.faults.empty()) return;  // pictures of another size have another grid
   plan.fault("mask", "the masks are for a grid of " + square(masks) + " patches, but " + name + " has " + square(static_cast<double>(grid)),

@@ -11,7 +11,7 @@ namespace flowrun::model {
 /// For input "image": pictures of a size that the encoder, `name` in the pipeline, doesn't take.
 void check_images(NodePlan& plan, const Encoder& encoder, const std::string& name);
 
-/// For input "mask": masks of another grid than `grid` x `grid`, which `name` has.
+/// For input "mask": masks of another grid than `grid` x `grid`, which `name` has, or of another number of views than "image".
 void check_grid(NodePlan& plan, int64_t grid, const std::string& name);
 
 /// Patches per side of pictures of `side` pixels; of the usual side where it is 0.

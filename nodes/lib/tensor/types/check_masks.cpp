@@ -14,6 +14,7 @@ void check_masks(const DeviceMasks& masks, int64_t grid, const std::string& owne
 }
 
 void check_patches(NodePlan& plan, int64_t patch) {
+  plan.require_equal("number of views", "image", &Planned::views, "mask", "draw the masks from the batch of these images");
   const double side = plan.known("image").side, masks = plan.known("mask").grid, size = static_cast<double>(patch);
   if (side == 0) return;
   const double grid = side / size;

@@ -12,7 +12,7 @@ namespace flowrun {
 void check_masks(const DeviceMasks& masks, int64_t grid, const std::string& owner);
 
 /// Before a run, for inputs "image" and "mask": faults of patches of so many pixels that don't tile the pictures, and of masks of
-/// another grid.
+/// another grid or another number of views.
 void check_patches(NodePlan& plan, int64_t patch);
 
 }  // namespace flowrun
