@@ -91,7 +91,7 @@ struct Upload {
 
  private:
   static Tensor standardised(const Tensor& x_BCHW) {
-    // Bytes that are not all equal deviate by 1e-5 at least, in images of up to 300 x 300; those of one colour become 0.
+    // Bytes that are not all equal deviate by 1e-5 at least, in images of up to 226 x 226; those of one colour become 0.
     constexpr double kLeast = 1e-5;
     const auto [deviation, mean] = at::std_mean(x_BCHW, {1, 2, 3}, /*unbiased=*/false, /*keepdim=*/true);
     return x_BCHW.sub(mean).div_(deviation.clamp_min(kLeast));

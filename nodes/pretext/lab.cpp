@@ -13,20 +13,18 @@ namespace flowrun {
 namespace {
 
 struct Lab {
-  static constexpr NodeInfo info{
-      .type = "pretext.lab",
-      .brief = "Colour pictures as lightness, and the colours of their squares as targets: colorization.",
-      .scope = Scope::device,
-      .details =
-          "CIE Lab (D65, 2 degrees) of sRGB, from the values before the upload's mean and std. The lightness L stands in all three channels as (L - "
-          "50) "
-          "/ 50. The mean (a, b) of each square of stride pixels becomes a distribution over bins of colours: its nearest ones, weighted by "
-          "exp(-distance^2 / (2 sigma^2)) (Zhang et al., 2016, whose code has ten of them). A row's weight is that of its nearest bin, 1 / ((1 - "
-          "even) "
-          "share + even / bins) times a factor that makes the mean weight 1; shares are those of model.counts. Rows of pictures in which no square "
-          "has an |a| or |b| above gray weigh 0. Bins are those that hold colours of sRGB, 261 for 10 units; the 313 published points reach past its "
-          "gamut.",
-      .repeats = true};
+  static constexpr NodeInfo info{.type = "pretext.lab",
+                                 .brief = "Colour pictures as lightness, and the colours of their squares as targets: colorization.",
+                                 .scope = Scope::device,
+                                 .details =
+                                     "CIE Lab (D65, 2 degrees) of sRGB, from the values before the upload's mean and std. The lightness L stands "
+                                     "in all three channels, as (L - 50) / 50. The mean (a, b) of each square of stride pixels becomes a "
+                                     "distribution over bins of colours: its nearest ones, weighted by exp(-distance^2 / (2 sigma^2)) (Zhang et "
+                                     "al., 2016, whose code has ten of them). A row's weight is that of its nearest bin: 1 / ((1 - even) share + "
+                                     "even / bins), times a factor that makes the mean weight 1; shares are those of model.counts. Rows of "
+                                     "pictures in which no square has an |a| or |b| above gray weigh 0. Bins are those that hold colours of sRGB, "
+                                     "261 for 10 units; the 313 published points reach past its gamut.",
+                                 .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W, of device.upload."};
     Out<DeviceImages> lightness{"image", "B 3 H W: L, three times."};
