@@ -11,7 +11,6 @@
 #include "graph/run/bind.h"
 #include "nodes/lib/tensor/loss/classification.h"
 #include "nodes/lib/tensor/model/counts.h"
-#include "nodes/lib/tensor/model/resnet.h"
 #include "nodes/lib/tensor/types/device_types.h"
 #include "nodes/lib/tensor/types/vectors.h"
 #include "support/run_node.h"
@@ -126,24 +125,6 @@ TEST(Count, LeavesOutRowsWithoutWeight) {
   node->run(Call{nullptr, nullptr, slots}, context);
   const Tensor shares = dynamic_cast<model::Counts&>(*counts[0]).shares_K();
   EXPECT_LT(test::max_error(shares, at::tensor({1.0 / 6, 1.0 / 6, 4.0 / 6}, at::kFloat)), 1e-6);
-}
-
-TEST(EncodePlaces, GivesTheMapRowByRow) {
-  std::vector<std::unique_ptr<Resource>> encoders;
-  model::ResNetConfig config = model::resnet_arch(8);
-  config.width = 4;
-  encoders.push_back(std::make_unique<model::ResNet>(config));
-  auto& encoder = dynamic_cast<model::ResNet&>(*encoders[0]);
-  const auto node = with_model("encode.places", R"({"model": "encoder", "train": false})", "encoder", encoders);
-  DeviceImages in{at::rand({2, 3, 8, 8})};
-  Vectors out;
-  run(*node, {&in, &out});
-  const Tensor patches = encoder.encode(in.images_BCHW, {}, {}).patch;
-  ASSERT_EQ(out.values_nD.sizes(), (std::vector<int64_t>{8, 16}));
-  EXPECT_EQ(test::max_error(out.values_nD, patches.flatten(0, 1)), 0);
-  EXPECT_TRUE(out.image_n.equal(at::tensor({0, 0, 0, 0, 1, 1, 1, 1}, at::kLong)));
-  EXPECT_EQ(out.images, 2);
-  EXPECT_FALSE(out.values_nD.requires_grad());
 }
 
 TEST(CrossEntropy, WeighsRows) {
