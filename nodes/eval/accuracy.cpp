@@ -5,6 +5,7 @@
 #include <ATen/ops/topk.h>
 #include <ATen/ops/zeros.h>
 
+#include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
 #include "nodes/lib/tensor/types/device_types.h"
@@ -26,6 +27,10 @@ struct Accuracy {
     In<DeviceLabels> label{"label", "Classes."};
     void describe(auto& port) { port(logits, label); }
   };
+  void plan(NodePlan& plan) const {
+    plan.require_equal("number of views", "logits", &Planned::views, "label", "where vectors.join_views joins views, take its label too");
+  }
+
   void fold(Ports& port, const FoldContext&) {
     const at::NoGradGuard no_grad;
     const Tensor scores_BC = port.logits->values_nD.to(at::kFloat);

@@ -43,6 +43,7 @@ struct CrossEntropy {
     }
     plan.require_equal("number of classes", "logits", &Planned::width, "soft_label",
                        "the head or classifier needs as many classes as the node that makes the soft labels");
+    plan.require_equal("number of views", "logits", &Planned::views, "label", "where vectors.join_views joins views, take its label too");
     plan.require_equal("grid of places", "logits", &Planned::grid, "soft_label", "stride of pretext.lab must be that of the encoder's last map");
   }
 
