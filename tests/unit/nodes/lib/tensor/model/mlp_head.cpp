@@ -3,6 +3,8 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 
 #include "nodes/lib/tensor/model/center.h"
@@ -75,8 +77,11 @@ TEST(MlpHead, CopiesAreEqual) {
 TEST(Center, FollowsTheMean) {
   model::Center center(3);
   const Tensor mean = wave(1, {3});
-  for (int step = 0; step < 5; ++step) center.move(mean, 0.9);
+  for (int step = 0; step < 5; ++step) center.move(mean, 0.9, at::ones({1}, at::kBool));
   EXPECT_LT(largest(center.value_K().sub(mean.mul(1 - std::pow(0.9, 5)))), 1e-6);
+  const Tensor before = center.value_K().clone();
+  center.move(mean, 0.9, at::zeros({1}, at::kBool));
+  EXPECT_TRUE(center.value_K().equal(before)) << "a step without rows";
 }
 
 TEST(Queue, HoldsTheLastRowsInOrderAcrossTheWrap) {
