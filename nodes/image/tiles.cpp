@@ -17,12 +17,9 @@ struct Tiles {
           "The picture is a grid of cells. One square at a random place of each cell is a tile, so that edges don't tell which tiles are neighbours "
           "(Noroozi and Favaro, 2016). Views are the tiles in the order that was drawn: view i is tile order[i], counted row by row. The orders are "
           "the same in every run and for every seed: the first is drawn once and for all, and each next one is the order whose smallest Hamming "
-          "distance "
-          "to those before is largest; of several the one with the smallest sum of distances, then the first in lexicographic order. Candidates are "
-          "all "
-          "orders of up to 9 tiles, and 20,000 drawn ones of 16. Of 100 orders of 9 tiles any two differ in 7 places at least. Order and places "
-          "enter "
-          "the ledger. So that colours and brightness are no clue, set per_image of device.upload."};
+          "distance to those before is largest; of several the one with the smallest sum of distances, then the first in lexicographic order. "
+          "Candidates are all orders of up to 9 tiles, and 20,000 drawn ones of 16. Of 100 orders of 9 tiles any two differ in 7 places at least. "
+          "Order and places enter the ledger. So that colours and brightness are no clue, set per_image of device.upload."};
   struct Ports {
     In<Image> image{"image", "H H 3 u8, one view; H = grid x cell."};
     Out<Image> out{"image", "grid x grid views, tile tile 3 u8."};
