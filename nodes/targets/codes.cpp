@@ -25,6 +25,8 @@ struct Codes {
   Params params;
 
   void plan(NodePlan& plan) const {
+    const Cost cost = params.codebook->cost_of(plan.known("target"), plan.group.images);
+    plan.passes.push_back({params.codebook.names[0], /*gradient=*/false, [cost](const MaskCounts&) { return cost; }});
     plan.require_width("target", params.codebook->width(), params.codebook.names[0], "set \"width\" of " + params.codebook.names[0]);
     const double values = plan.known("target").width, rows = values > 0 ? plan.known("target").bytes / 4 / values : 0;
     plan.out["label"] = Planned::of({rows}, "int64", 8);

@@ -34,6 +34,8 @@ struct FitCodebook {
 
   void plan(NodePlan& plan) const {
     model::check_writable(plan, *params.codebook, "codebook", params.codebook.names[0]);
+    const Cost cost = params.codebook->cost_of(plan.known("target"), plan.group.images);
+    plan.passes.push_back({params.codebook.names[0], /*gradient=*/false, [cost](const MaskCounts&) { return cost; }});
     plan.require_width("target", params.codebook->width(), params.codebook.names[0], "set \"width\" of " + params.codebook.names[0]);
   }
 

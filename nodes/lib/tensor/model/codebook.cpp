@@ -37,6 +37,12 @@ Tensor Codebook::nearest(const Tensor& values_nF) const {
   return out;
 }
 
+Cost Codebook::cost_of(const Planned& target, double images) const {
+  if (target.width == 0 || images == 0) return {};
+  const double rows = target.bytes / 4 / target.width / images;
+  return {.flops = 2 * rows * static_cast<double>(codes() * width()), .working = 4 * rows * static_cast<double>(codes())};
+}
+
 void Codebook::move(const Tensor& sums_KF, const Tensor& counts_K, const Tensor& some_nF) {
   const at::NoGradGuard no_grad;
   const Tensor &centers = buffers_[0], &counts = buffers_[1];

@@ -1,6 +1,7 @@
 // Codes of rows of values: centres that k-means fits, a tokenizer of patches.
 #pragma once
 
+#include "graph/contract/planned.h"
 #include "nodes/lib/tensor/model/module.h"
 
 namespace flowrun::model {
@@ -22,6 +23,9 @@ class Codebook final : public Module {
   /// The nearest centre of each row, [n] int64; of several the first. values_nF float, in parts of bounded memory, without gradient.
   /// Throws std::invalid_argument for another width.
   Tensor nearest(const Tensor& values_nF) const;
+
+  /// Products of nearest() for each of `images` images, whose rows are those of a planned target.
+  Cost cost_of(const Planned& target, double images) const;
 
   /// Mini-batch k-means (Sculley 2010): each centre moves to the mean of all rows that it ever stood for. sums_KF float64 and counts_K int64
   /// are those of a step. Centres that never stood for a row are put on one of `some_nF`, evenly spaced. Device's thread.
