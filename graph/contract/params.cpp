@@ -3,7 +3,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "graph/contract/pairs.h"
 #include "graph/text/json_text.h"
 
 namespace flowrun {
@@ -22,8 +21,6 @@ std::string range_text(const Range& range) {
 
 /// The upper bound of integers whose range has none: the product of any two fits into 64 bits.
 constexpr int64_t most_without_bound = 2147483647;
-
-bool is_pairs(const ParamInfo& info) { return info.choices == &pairs_mark(); }
 
 std::vector<std::array<double, 2>> in_pairs(const std::vector<double>& values) {
   std::vector<std::array<double, 2>> out;
@@ -60,7 +57,7 @@ class Reader final : public ParamVisitor {
   }
   void visit(const ParamInfo& info, std::vector<int64_t>& value) override { list(info, value, "integers"); }
   void visit(const ParamInfo& info, std::vector<double>& value) override {
-    if (is_pairs(info)) return read_pairs(info, value);
+    if (info.pairs) return read_pairs(info, value);
     if (!info.one_or_more) return list(info, value, "numbers");
     const Value* v = take(info);
     if (!v) return;
@@ -226,7 +223,7 @@ class Writer final : public ParamVisitor {
   void visit(const ParamInfo& info, std::string& value) override { put(info, value); }
   void visit(const ParamInfo& info, std::vector<int64_t>& value) override { put(info, value); }
   void visit(const ParamInfo& info, std::vector<double>& value) override {
-    if (is_pairs(info)) return put(info, in_pairs(value));
+    if (info.pairs) return put(info, in_pairs(value));
     info.one_or_more&& value.size() == 1 ? put(info, value[0]) : put(info, value);
   }
   void visit(const ParamInfo& info, std::vector<std::string>& value) override { put(info, value); }
@@ -268,7 +265,7 @@ class Documenter final : public ParamVisitor {
   void visit(const ParamInfo& info, std::string& value) override { add(info, "string", value); }
   void visit(const ParamInfo& info, std::vector<int64_t>& value) override { add(info, "list of integers", value); }
   void visit(const ParamInfo& info, std::vector<double>& value) override {
-    if (is_pairs(info)) return add(info, "list of pairs", in_pairs(value));
+    if (info.pairs) return add(info, "list of pairs", in_pairs(value));
     if (!info.one_or_more) return add(info, "list of numbers", value);
     value.size() == 1 ? add(info, "number or list", value[0]) : add(info, "number or list", value);
   }
@@ -300,7 +297,7 @@ class Documenter final : public ParamVisitor {
                  .required = info.required,
                  .incidental = info.incidental,
                  .movable = info.movable};
-    if (info.choices && !is_pairs(info)) doc.choices = *info.choices;
+    if (info.choices) doc.choices = *info.choices;
     if (!info.required) doc.initial = json_text(nlohmann::json(value));
     top().push_back(std::move(doc));
   }
@@ -308,11 +305,6 @@ class Documenter final : public ParamVisitor {
 };
 
 }  // namespace
-
-const Choices& pairs_mark() {
-  static const Choices mark;
-  return mark;
-}
 
 void read_params(ParamSet& params, const Value& object, const std::vector<std::string>& reserved, const std::string& owner, const std::string& type,
                  Diagnostics& faults) {

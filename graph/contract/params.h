@@ -6,7 +6,7 @@
 //     void describe(auto& param) { param("p", p, Range{0, 1}, "Chance of a flip."); }
 //   };
 //
-// Kinds: bool, int64_t, double, std::string (free, or one of Choices), std::vector of int64_t/double/std::string,
+// Kinds: bool, int64_t, double, std::string (free, or one of Choices), std::vector of int64_t/double/std::string, pairs of numbers,
 // a struct with a describe() of its own (an object; with a member `std::optional<double> plain`, a number or an object), Models (names of models that
 // the node reads or writes).
 #pragma once
@@ -68,6 +68,7 @@ struct ParamInfo {
   const Choices* choices = nullptr;
   bool has_auto = false;                   // an integer that may be "auto" instead
   bool one_or_more = false;                // a list of numbers, of which one may stand alone
+  bool pairs = false;                      // a list of numbers, written as a list of [a, b]
   bool incidental = false;                 // doesn't affect results
   bool movable = false;                    // the location of data
   std::optional<double>* plain = nullptr;  // of an object that may be a number instead
@@ -104,6 +105,10 @@ class ParamVisitor {
   /// In a pipeline a number, or a list of at least one.
   void one_or_more(const char* name, std::vector<double>& value, Range range, const char* brief) {
     pass({.name = name, .brief = brief, .range = range, .one_or_more = true}, value);
+  }
+  /// In a pipeline a list of [a, b]; in `value` the numbers lie one behind the other.
+  void pairs(const char* name, std::vector<double>& value, Range range, const char* brief) {
+    pass({.name = name, .brief = brief, .range = range, .pairs = true}, value);
   }
   /// The next parameter doesn't affect results: it is not part of the pipeline's hash, and a resumed run may have another value.
   ParamVisitor& incidental() {
@@ -166,7 +171,7 @@ class ModelVisitor : public ParamVisitor {
 struct ParamDoc {
   std::string name, brief;
   // "number", "integer", "integer or auto", "true or false", "string", "list of integers", "list of numbers", "list of strings", "model",
-  // "models", "object", "number or object", "number or list"
+  // "models", "object", "number or object", "number or list", "list of pairs"
   std::string kind;
   std::string access;   // for models: "reads" or "writes"
   std::string model;    // for models: the kind

@@ -43,6 +43,7 @@ struct HeadApply {
                            }});
     const auto width = static_cast<double>(params.model->out_width());
     plan.out["vectors"] = Vectors::planned(rows, width);
+    plan.out["vectors"].rows = known;
     plan.out["prediction"] = Planned::of({1, 1, rows, width}, "float32", 4);
     plan.out["prediction"].width = width;
     plan.require_width("vectors", params.model->in_width(), params.model.names[0], mend);

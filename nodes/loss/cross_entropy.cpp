@@ -13,9 +13,8 @@ struct CrossEntropy {
                                  .scope = Scope::device,
                                  .details =
                                      "In float32, the mean over the rows of scores: images, or views of pictures. A soft label may have a weight, by "
-                                     "which the loss of its row is "
-                                     "multiplied. For soft labels it is timm's SoftTargetCrossEntropy; classes are smoothed as PyTorch does it: the "
-                                     "share smoothing is spread evenly over all classes.",
+                                     "which the loss of its row is multiplied. For soft labels it is timm's SoftTargetCrossEntropy; classes are "
+                                     "smoothed as PyTorch does it: the share smoothing is spread evenly over all classes. Without rows it is 0.",
                                  .repeats = true};
   struct Ports {
     In<Vectors> logits{"logits", "B classes."};

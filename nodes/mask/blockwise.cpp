@@ -1,4 +1,3 @@
-#include "graph/contract/pairs.h"
 #include "graph/node.h"
 #include "nodes/lib/host/mask/beit_blocks.h"
 #include "nodes/lib/host/mask/mask_node.h"
@@ -38,9 +37,9 @@ struct Blockwise : mask::MaskNode<Blockwise> {
       param("exact", exact, "Hide exactly as many as asked for.");
       param("spread", spread, Range{0, 1}, "Smallest and largest ratio over the images that are masked (DINOv2: 0.1, 0.5); empty: ratio for all.");
       param("masked_share", masked_share, Range{0, 1}, "With spread: share of the images that are masked.");
-      describe_pairs(param, "choice", choice, Range{0, 1},
-                     "Pairs [ratio, spread] of which each image draws one, all equally likely, and then its share from ratio - spread to ratio + "
-                     "spread (iBOT: [[0, 0], [0.3, 0.2]]).");
+      param.pairs("choice", choice, Range{0, 1},
+                  "Pairs [ratio, spread] of which each image draws one, all equally likely, and then its share from ratio - spread to ratio + "
+                  "spread (iBOT: [[0, 0], [0.3, 0.2]]).");
     }
     std::optional<ParamFault> check() const {
       if (max_block > 0 && max_block < min_block) return ParamFault{"max_block", "max_block can't be smaller than min_block"};

@@ -23,7 +23,7 @@ struct Random : mask::MaskNode<Random> {
     void describe(auto& param) {
       PatchParam::describe(param);
       param("ratio", ratio, Range{0, 1}, "Share of the patches that is hidden.");
-      param("ratio_final", ratio_final, Range{0, 1}, "What the ratio moves to, linearly over the run; 0: it stays.");
+      param("ratio_final", ratio_final, Range{0, 1}, "Ratio at the end of the run, reached linearly; 0: it stays.");
       param("kept", kept, Range{0, 1}, "Share of all patches that become targets, a random part of the hidden ones; 0: all of these.");
       param("disjoint", disjoint, Range{1, 64}, "Masks of an image, each of which hides first what the others have not.");
     }
@@ -35,7 +35,7 @@ struct Random : mask::MaskNode<Random> {
   };
   Params params;
 
-  /// What the last step hides is known before the first.
+  /// The share that the last step hides is known before the run.
   void plan(NodePlan& plan) const {
     MaskNode::plan(plan);
     const double grid = plan.known("image").side / static_cast<double>(params.patch);

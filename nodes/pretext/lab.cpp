@@ -22,8 +22,8 @@ struct Lab {
                                      "distribution over bins of colours: its nearest ones, weighted by exp(-distance^2 / (2 sigma^2)) (Zhang et "
                                      "al., 2016, whose code has ten of them). A row's weight is that of its nearest bin: 1 / ((1 - even) share + "
                                      "even / bins), times a factor that makes the mean weight 1; shares are those of model.counts. Rows of "
-                                     "pictures in which no square has an |a| or |b| above gray weigh 0. Bins are those that hold colours of sRGB, "
-                                     "261 for 10 units; the 313 published points reach past its gamut.",
+                                     "pictures in which no square has an |a| or |b| above gray weigh 0. Bins are those that hold colours of sRGB: "
+                                     "261 of 10 units, where the published list has 313 points.",
                                  .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W, of device.upload."};

@@ -39,7 +39,7 @@ struct Sharpen {
     const auto width = static_cast<double>(params.center->width());
     const double known = plan.known("vectors").rows, rows = known > 0 ? known : plan.group.images;
     plan.out["soft_label"] = Planned::of({rows, width}, "float32", 4);
-    plan.out["soft_label"].width = width, plan.out["soft_label"].rows = rows;
+    plan.out["soft_label"].width = width, plan.out["soft_label"].rows = known;
     plan.require_width("vectors", params.center->width(), params.center.names[0],
                        "\"of\" of " + params.center.names[0] + " must name the head that makes them");
   }

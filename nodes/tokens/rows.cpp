@@ -39,7 +39,9 @@ struct TokenRows {
     if (params.what != "all" && !plan.in.contains("mask"))
       plan.fault("mask", no_mask(), "connect the mask that the encoder got, or set what to \"all\"");
     const double all = tokens.rows * tokens.grid * tokens.grid, hidden = plan.group.rows * plan.group.masks.hidden;
-    plan.out["vectors"] = Vectors::planned(params.what == "all" ? all : params.what == "hidden" ? hidden : all - hidden, tokens.width);
+    // Before any mask is drawn it is not known how many are hidden.
+    const double visible = hidden > 0 ? all - hidden : 0;
+    plan.out["vectors"] = Vectors::planned(params.what == "all" ? all : params.what == "hidden" ? hidden : visible, tokens.width);
     if (params.what == "all") plan.out["vectors"].grid = tokens.grid;
     const double masks = plan.known("mask").grid;
     if (masks == 0 || tokens.grid == 0 || masks == tokens.grid) return;

@@ -213,7 +213,6 @@ class Methods(support.Folder):
                 ("moco_resnet", ["key_seen.splits=1"], "shuffle has no effect on one part; set splits to 2 or more"),
                 ("ibot", ["student.mask_token=false"], "large_seen: student has no mask token for hidden patches", "set \"mask_token\" of student to true, or connect no mask"),
                 ("ibot", ["large_mask.patch=8"], "large_seen: the masks are for a grid of 4x4 patches, but student has 8x8"),
-                ("ibot", ["hidden_patches.what=visible"], "patch_loss: the number of rows of scores is"),
                 ("simsiam", ["student.arch=19"], "there is no ResNet-19"),
                 ("simsiam", ["student.strides=[2, 2]"], "student: the network has 3 stages, but there are 2 strides"),
                 ("simsiam", ["update.rates.match=[\"student.\"]"], "rates.match has 1 parts of names, but rates.times 0 factors"),
@@ -229,6 +228,11 @@ class Methods(support.Folder):
                            (['update.rates.steady=["no_layer"]'], 'rates.steady "no_layer" is in the name of no parameter of student, head'),
                            (['update.no_decay=["no_layer"]'], 'no_decay "no_layer" is in the name of no parameter of student, head')):
             self.assertIn(text, self.check(SHAPES / "dino.json", *sets))
+
+    def test_rows_of_other_patches_are_refused(self):
+        """How many patches are hidden is known when masks are drawn."""
+        said = self.flowrun(SHAPES / "ibot.json", *settings("run.steps=2", "hidden_patches.what=visible"), "--out", "out", "--quiet", status=1).stderr
+        self.assertRegex(said, r"patch_loss.*the student has \d+ rows of 256 scores, the target \d+ of 256")
 
     def other_head(self):
         """The faults of teacher's scores from a head that stands behind another head."""

@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 import torch
+from networks import trained, unsettle
 from safetensors.torch import save_file
 
 
@@ -48,23 +49,11 @@ def main(folder):
     torch.manual_seed(5)
     for kind, layers in KINDS.items():
         net = Net(layers()).double()
-        with torch.no_grad():
-            for name, value in net.state_dict().items():
-                if name.endswith("running_mean"):
-                    value.normal_(0, 0.2)
-                elif name.endswith("running_var"):
-                    value.uniform_(0.5, 2)
-                elif value.dim() == 1 and value.is_floating_point():
-                    value.add_(torch.randn_like(value) * 0.2)
-        out = {f"p/{name}": value.clone() for name, value in net.state_dict().items()}
+        out = unsettle(net)
         out["x"] = torch.randn(4, 3, 16 if kind == "maps" else 14, 16 if kind == "maps" else 14, dtype=torch.float64)
         net.eval()
         out["eval"] = net(out["x"]).detach()
-        net.train()
-        out["train"] = net(out["x"])
-        out["w"] = torch.randn_like(out["train"])
-        (out["train"] * out["w"]).sum().backward()
-        out.update({f"g/{name}": value.grad for name, value in net.named_parameters()})
+        out |= trained(net, lambda: net(out["x"]))
         out.update({f"b/{name}": value for name, value in net.named_buffers()})
         save_file({name: value.detach().contiguous() for name, value in out.items()}, folder / f"{kind}.safetensors")
 

@@ -10,6 +10,7 @@ import sys
 
 import torch
 import torchvision
+from networks import trained, unsettle
 from safetensors.torch import save_file
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
@@ -32,24 +33,12 @@ def pooled(net, x, maps=None):
 def write(folder, kind, net):
     net = net.double()
     net.fc = torch.nn.Identity()
-    with torch.no_grad():
-        for name, value in net.state_dict().items():
-            if name.endswith("running_mean"):
-                value.normal_(0, 0.2)
-            elif name.endswith("running_var"):
-                value.uniform_(0.5, 2)
-            elif value.dim() == 1 and value.is_floating_point():
-                value.add_(torch.randn_like(value) * 0.2)
-    out = {f"p/{name}": value.clone() for name, value in net.state_dict().items()}
+    out = unsettle(net)
     pictures = [torch.randn(3, 3, 40, 48, dtype=torch.float64) for _ in range(3)]
     out.update({f"x{i}": picture for i, picture in enumerate(pictures)})
     net.eval()
     out["eval"] = pooled(net, pictures[0], out).detach()
-    net.train()
-    out["train"] = pooled(net, pictures[0])
-    out["w"] = torch.randn_like(out["train"])
-    (out["train"] * out["w"]).sum().backward()
-    out.update({f"g/{name}": value.grad for name, value in net.named_parameters()})
+    out |= trained(net, lambda: pooled(net, pictures[0]))
     with torch.no_grad():
         for picture in pictures[1:]:
             pooled(net, picture)

@@ -295,12 +295,14 @@ struct Add {
   struct Ports {
     In<Dot> a{"a", "One."}, b{"b", "Other."};
     Out<Dot> out{"dot", "The result."};
-    void describe(auto& port) { port(a, b, out); }
+    Out<Dot> sum{"sum", "A value that no test reads."};
+    void describe(auto& port) { port(a, b, out, sum); }
   };
   void run(Ports& port, const GroupContext&) {
     if (!port.a->live || !port.b->live) throw NodeError("a value was released before it was read");
     port.out->value = port.a->value - 0.3 * port.b->value;
-    port.out->live = true;
+    port.sum->value = port.a->value + port.b->value;
+    port.out->live = port.sum->live = true;
   }
 };
 FLOWRUN_NODE(Add);

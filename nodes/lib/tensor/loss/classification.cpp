@@ -16,6 +16,7 @@ Tensor cross_entropy(const Tensor& scores_BC, const Tensor& labels, double smoot
                                 std::to_string(labels.size(0)) + " images");
   }
   if (soft && smoothing != 0) throw std::invalid_argument("labels that are probabilities are not smoothed again");
+  if (scores.size(0) == 0) return scores.sum();
   constexpr int64_t ignore_none = -100;
   const auto loss = [&](int64_t reduction) {
     return at::cross_entropy_loss(scores, soft ? labels.to(scores.scalar_type()) : labels, /*weight=*/{}, reduction, ignore_none, smoothing);

@@ -7,7 +7,7 @@ namespace flowrun::loss {
 
 /// Mean over the images of -sum_c y_c log softmax(scores)_c, times `weight_B` [B] where it is defined, a scalar; float32, or float64 if the scores
 /// are. `labels` are classes [B] int64, smoothed as torch.nn.CrossEntropyLoss does it (share `smoothing` spread evenly over all classes), or
-/// probabilities [B, C] (then smoothing is not applied again and must be 0).
+/// probabilities [B, C] (then smoothing is not applied again and must be 0). Without rows, as where masks hide nothing, it is 0.
 Tensor cross_entropy(const Tensor& scores_BC, const Tensor& labels, double smoothing, const Tensor& weight_B = {});
 
 }  // namespace flowrun::loss

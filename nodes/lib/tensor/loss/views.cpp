@@ -2,8 +2,6 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/logsumexp.h>
-#include <ATen/ops/ones_like.h>
-#include <ATen/ops/zeros.h>
 #include <stdexcept>
 
 #include "nodes/lib/tensor/model/rows.h"
@@ -77,9 +75,7 @@ Tensor masked_soft_cross_entropy(const Tensor& scores_nK, const Tensor& target_n
                                 " scores, the target " + std::to_string(target_nK.size(0)) + " of " + std::to_string(target_nK.size(1)));
   }
   const Tensor each_n = target_nK.detach().mul(wide(scores_nK).div(temperature).log_softmax(-1)).sum(-1);
-  const Tensor rows = at::zeros({images}, image_n.options()).index_add_(0, image_n, at::ones_like(image_n));
-  const Tensor share_n = rows.to(each_n.scalar_type()).reciprocal().index_select(0, image_n);
-  return each_n.mul(share_n).sum().div(-static_cast<double>(images));
+  return each_n.mul(model::share_of_image(image_n, images, each_n.scalar_type())).sum().div(-static_cast<double>(images));
 }
 
 Tensor negative_cosine(const Tensor& p_nD, const Tensor& target_nD, int64_t views, Pairs pairs, bool stop) {

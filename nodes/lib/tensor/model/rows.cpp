@@ -3,6 +3,8 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/index.h>
 #include <ATen/ops/index_select.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/zeros.h>
 #include <stdexcept>
 #include <string>
 
@@ -54,6 +56,11 @@ Tensor flat_rows(const Tensor& x_BND, const Tensor& index_n) {
   check_indices(index_n, x_BND.size(0) * x_BND.size(1));
   // Two indices, so that a slice of a longer sequence isn't copied first.
   return at::index(x_BND, {index_n.div(x_BND.size(1), "floor"), index_n.remainder(x_BND.size(1))});
+}
+
+Tensor share_of_image(const Tensor& image_n, int64_t images, at::ScalarType type) {
+  const Tensor rows = at::zeros({images}, image_n.options()).index_add_(0, image_n, at::ones_like(image_n));
+  return rows.to(type).reciprocal().index_select(0, image_n);
 }
 
 Tensor table_rows(const Tensor& table_ND, const Tensor& index) {

@@ -17,6 +17,9 @@ Tensor gather_repeated(const Tensor& x_BND, const Tensor& index);
 /// Rows counted over all images: x_BND, index [n] int64 (image * N + row) -> [n, D]. Out of range: as above.
 Tensor flat_rows(const Tensor& x_BND, const Tensor& index_n);
 
+/// One over the number of rows of each row's image, [n], for means over images: image_n int64 is the image of each row, below `images`.
+Tensor share_of_image(const Tensor& image_n, int64_t images, at::ScalarType type);
+
 /// Rows of one table for all images: table_ND, index […] int64 -> […, D]. Out of range: as above.
 Tensor table_rows(const Tensor& table_ND, const Tensor& index);
 

@@ -4,9 +4,10 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/ones_like.h>
 #include <ATen/ops/zeros.h>
 #include <algorithm>
+
+#include "nodes/lib/tensor/model/rows.h"
 
 namespace flowrun::target {
 
@@ -21,8 +22,7 @@ Tensor sum_and_count(const Tensor& scores_nK, const Tensor& image_n, int64_t ima
   const at::NoGradGuard no_grad;
   const auto options = scores_nK.options().dtype(at::kDouble);
   if (!image_n.defined()) return at::cat({scores_nK.to(at::kDouble).sum(0), at::full({1}, static_cast<double>(scores_nK.size(0)), options)});
-  const Tensor rows = at::zeros({images}, image_n.options()).index_add_(0, image_n, at::ones_like(image_n));
-  const Tensor share_1n = rows.to(at::kDouble).reciprocal().index_select(0, image_n).unsqueeze(0);
+  const Tensor share_1n = model::share_of_image(image_n, images, at::kDouble).unsqueeze(0);
   Tensor sum_1K = at::zeros({1, scores_nK.size(1)}, options);
   // In parts: the scores of all patches in float64 would be as large as everything else.
   constexpr int64_t part = 4096;
@@ -30,7 +30,7 @@ Tensor sum_and_count(const Tensor& scores_nK, const Tensor& image_n, int64_t ima
     const int64_t count = std::min(part, scores_nK.size(0) - first);
     sum_1K.add_(at::matmul(share_1n.narrow(1, first, count), scores_nK.narrow(0, first, count).to(at::kDouble)));
   }
-  return at::cat({sum_1K.squeeze(0), rows.gt(0).sum().to(at::kDouble).view({1})});
+  return at::cat({sum_1K.squeeze(0), share_1n.sum(1).round()});
 }
 
 }  // namespace flowrun::target

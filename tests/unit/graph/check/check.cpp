@@ -1,4 +1,5 @@
 // Faults of pipelines, found before anything runs; and the lowering of a valid one.
+#include <algorithm>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -105,6 +106,26 @@ TEST(Lower, PlanHasSlotsParentsAndGates) {
   EXPECT_THAT(plan, HasSubstr("learn [device]  waits for 2, then loss; after update of the step before\n"));
   EXPECT_THAT(plan, HasSubstr("teach [device]  waits for 1, then loss; after ema of the step before\n"));
   EXPECT_THAT(plan, HasSubstr("folds into update"));
+}
+
+TEST(Lower, AnOutputThatNobodyReadsIsReleasedByTheTaskThatMakesIt) {
+  const CheckedPipeline pipeline = checked(training);
+  const Plan lowered = lower(pipeline);
+  const LevelPlan& plan = lowered.streams[0].level[group_level];
+  int found = 0;
+  for (const Task& task : plan.tasks) {
+    if (task.node < 0 || pipeline.nodes[static_cast<size_t>(task.node)].name != "loss") continue;
+    const std::vector<PortDoc>& ports = pipeline.nodes[static_cast<size_t>(task.node)].ports;
+    for (size_t i = 0; i < ports.size(); ++i) {
+      if (ports[i].input) continue;
+      const int slot = task.slots[i].index;
+      const bool releases = std::find(task.reads.begin(), task.reads.end(), slot) != task.reads.end();
+      EXPECT_EQ(releases, ports[i].name == "sum") << ports[i].name;
+      EXPECT_EQ(plan.readers[static_cast<size_t>(slot)], 1) << ports[i].name;
+      ++found;
+    }
+  }
+  EXPECT_EQ(found, 2);
 }
 
 TEST(Lower, OutputsInPlaceShareASlotWithTheirInputWhereItHasOneReader) {

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "graph/contract/pairs.h"
 #include "graph/text/json.h"
 
 namespace flowrun {
@@ -25,7 +24,7 @@ struct Params {
   void describe(auto& param) {
     param("slope", slope, Range{0, 1}, "How steep it is.");
     param.one_or_more("chances", chances, Range{0, 1}, "One, or one for each.");
-    describe_pairs(param, "points", points, Range{0, 1}, "Places.");
+    param.pairs("points", points, Range{0, 1}, "Places.");
   }
 };
 

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 
 #include "nodes/lib/host/types/host_types.h"
+#include "nodes/lib/tensor/loss/classification.h"
 #include "nodes/lib/tensor/loss/views.h"
 #include "nodes/lib/tensor/model/codebook.h"
 #include "nodes/lib/tensor/model/rows.h"
@@ -159,6 +160,14 @@ TEST(MaskedSoftCrossEntropy, IsTheMeanOverImagesOfTheMeanOverTheirRows) {
   const Tensor expected = each.narrow(0, 0, 3).mean().add(each.narrow(0, 3, 2).mean()).div(4);
   EXPECT_NEAR(loss.item<double>(), expected.item<double>(), 1e-12);
   const Tensor none = loss::masked_soft_cross_entropy(scores.narrow(0, 0, 0), target.narrow(0, 0, 0), image.narrow(0, 0, 0), 4, 0.2);
+  EXPECT_EQ(none.item<double>(), 0);
+  none.backward();
+  EXPECT_EQ(largest(scores.grad()), 0);
+}
+
+TEST(CrossEntropy, OfNoRowsIsZeroWithAGradientOfZero) {
+  const Tensor scores = wave(1, {5, 4}).set_requires_grad(true);
+  const Tensor none = loss::cross_entropy(scores.narrow(0, 0, 0), at::zeros({0}, at::kLong), 0);
   EXPECT_EQ(none.item<double>(), 0);
   none.backward();
   EXPECT_EQ(largest(scores.grad()), 0);
