@@ -12,7 +12,8 @@
 //
 // Optional members, found by the compiler:
 //   void open(const OpenContext&)                  once, before anything runs; may throw NodeError
-//   void fold(Ports&, const FoldContext&) [const]  takes one record of the scope below (see FoldContext)
+//   void fold(Ports&, const FoldContext&) [const]  takes one record of the scope below, a whole node one group (see FoldContext)
+//   void give(Ports&, const FoldContext&)          of whole nodes, behind run(const WholeContext&): the group's part of the result
 //   void finish(StepContext&)                      after the last step, and after the step at which a run is stopped
 //   uint64_t size() const; std::string key(uint64_t) const     sources: number of samples; name of one for messages
 //   void prefetch(uint64_t) const                  sources: requests a sample that is needed soon from the storage; any thread
@@ -175,9 +176,11 @@ class Node {
   virtual void open(const OpenContext& context) = 0;
   virtual void run(const Call& call, const SampleContext& context) const = 0;
   virtual void run(const Call& call, const GroupContext& context) = 0;
+  virtual void run(const WholeContext& context) = 0;
   virtual void run(const Call& call, StepContext& context) = 0;
   virtual void run(const Call& call, EvaluationContext& context) = 0;
   virtual void fold(const Call& call, const FoldContext& context) = 0;
+  virtual void give(const Call& call, const FoldContext& context) = 0;
   virtual void finish(StepContext& context) = 0;
   virtual uint64_t size() const = 0;
   virtual std::string key(uint64_t sample) const = 0;

@@ -391,7 +391,7 @@ class Connector {
         const int from = node(n).sources[i].node;
         if (from < 0) continue;
         const int source_level = level_of(node(from).scope());
-        const bool device_to_host = node(from).scope() == Scope::device && node(n).scope() == Scope::batch;
+        const bool device_to_host = node(from).scope() >= Scope::device && node(n).scope() == Scope::batch;
         // Samples arrive on all threads at once, which only batch nodes can handle.
         const bool below = level == 1 ? source_level == 0 && node(n).scope() == Scope::batch : level > 1 && source_level == 1;
         const bool late_to_early = node(from).type->info.moment > node(n).type->info.moment;

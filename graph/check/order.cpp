@@ -89,6 +89,7 @@ class Order {
     for (int n = 0; n < count(); ++n) check_stream(n);
     if (faults_.count() != before) return;
     if (p_.training_source < 0) refuse_orphans();
+    for (int n = 0; n < count(); ++n) check_whole(n);
     for (int n = 0; n < count(); ++n) {
       if (node(n).feeds.empty() && p_.training_source >= 0 && node(n).scope() == Scope::step) node(n).feeds = {p_.training_source};
       if (node(n).feeds.empty() && node(n).scope() != Scope::step)
@@ -113,6 +114,24 @@ class Order {
                     "one stream leads to step nodes; others lead to evaluation nodes");
     }
     p_.training_source = source;
+  }
+
+  /// Whole nodes wait for the groups of a training step. What stands before one runs in all groups before anything behind it runs in the
+  /// first, so a device node that changes a model has no place in their order.
+  void check_whole(int n) {
+    if (node(n).scope() != Scope::whole) return;
+    if (node(n).feeds.size() == 1 && node(n).feeds[0] != p_.training_source) {
+      faults_.error(node(n).where, node(n).name + ": a whole node takes all groups of a training step, and " + node(node(n).feeds[0]).name +
+                                       " leads to none",
+                    "an evaluation passes over its samples group by group");
+    }
+    for (const CheckedNode& other : p_.nodes) {
+      if (other.scope() != Scope::device || other.feeds != node(n).feeds) continue;
+      const auto writes = [](const ModelUse& use) { return use.access == Models::Access::writes; };
+      if (std::none_of(other.uses.begin(), other.uses.end(), writes)) continue;
+      faults_.error(other.where, other.name + ": a device node can't change a model beside a whole node (" + node(n).name + ")",
+                    "change it in a step node");
+    }
   }
 
   /// Step nodes without inputs and without a training stream can't run.

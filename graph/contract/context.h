@@ -62,11 +62,13 @@ struct OpenContext {
   bool reads(const std::string& port) const { return !read_ports || std::find(read_ports->begin(), read_ports->end(), port) != read_ports->end(); }
 };
 
-/// Adds to the node's ledger entry for this record. The engine mixes in node, place and identity, and adds up.
+/// Adds to the node's ledger entry for this record. The engine mixes in node, place and identity, and adds up; null: it drops it.
 class LedgerEntry {
  public:
   explicit LedgerEntry(uint64_t* sum) : sum_(sum) {}
-  void add(uint64_t hash) const { *sum_ += hash; }
+  void add(uint64_t hash) const {
+    if (sum_ != nullptr) *sum_ += hash;
+  }
 
  private:
   uint64_t* sum_;
@@ -97,8 +99,8 @@ struct GroupContext {
   Rng rng() const { return {seed, stream, epoch, group}; }
 };
 
-/// One record of the scope below arrives at a node: a sample at a batch node (any thread, any order, several at once:
-/// write to place `index` only), or a group at a step or evaluation node (device's executor, in order).
+/// One record arrives at a node: a sample at a batch node (any thread, any order, several at once: write to place `index` only), or a
+/// group at a whole, step or evaluation node (device's executor, in order). Whole nodes also hand out by it.
 struct FoldContext {
   const RunInfo& run;
   int64_t index;       // place in the record above
@@ -107,6 +109,17 @@ struct FoldContext {
   uint64_t sample;     // of the arriving sample
   int64_t step;        // 1-based; the step being filled
   LedgerEntry ledger;  // for batch nodes; entries of other nodes are dropped
+};
+
+/// All groups of a step have arrived at a whole node. The same on every rank, apart from the groups that are its own.
+struct WholeContext {
+  const RunInfo& run;
+  uint64_t seed, stream, epoch;
+  int64_t step;         // 1-based
+  int64_t groups;       // on this rank; they are consecutive
+  int64_t first_group;  // of this rank, in the step
+  int64_t all_groups;   // over all ranks
+  Rng rng() const { return {seed, stream, epoch, static_cast<uint64_t>(step)}; }
 };
 
 /// Values that nodes report during a step or an evaluation, by name; the order is by name.

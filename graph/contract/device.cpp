@@ -49,6 +49,7 @@ void DeviceRuntime::resolve(RunParams& run) {
 void DeviceRuntime::share_machine(int, int) {}
 void DeviceRuntime::enter(const RunParams&) {}
 void DeviceRuntime::leave() {}
+void DeviceRuntime::without_gradients(const std::function<void()>& work) { work(); }
 void DeviceRuntime::begin_range(const std::string&, int64_t) {}
 void DeviceRuntime::end_range() {}
 std::string DeviceRuntime::cannot_record() const { return "recording needs a GPU"; }

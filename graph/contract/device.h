@@ -56,6 +56,8 @@ class DeviceRuntime {
   virtual void enter(const RunParams& run);
   /// Must be the last call on that thread; returns when all submitted work has ended.
   virtual void leave();
+  /// Does `work` on that thread, whose results get no gradient history.
+  virtual void without_gradients(const std::function<void()>& work);
   /// Called around a node's work on that thread, for the device's own profiler.
   virtual void begin_range(const std::string& node, int64_t step);
   virtual void end_range();

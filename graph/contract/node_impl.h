@@ -76,6 +76,9 @@ class NodeOf final : public Node {
     if constexpr (N::info.scope == Scope::batch) call_run(std::as_const(node_), call, context);
     if constexpr (N::info.scope == Scope::device) call_run(node_, call, context);
   }
+  void run(const WholeContext& context) override {
+    if constexpr (N::info.scope == Scope::whole) node_.run(context);
+  }
   void run(const Call& call, StepContext& context) override {
     if constexpr (N::info.scope == Scope::step) call_run(node_, call, context);
   }
@@ -90,6 +93,12 @@ class NodeOf final : public Node {
       } else {
         node_.fold(ports, context);
       }
+    }
+  }
+  void give(const Call& call, const FoldContext& context) override {
+    if constexpr (N::info.scope == Scope::whole) {
+      Ports ports = bound(call);
+      node_.give(ports, context);
     }
   }
   void finish(StepContext& context) override {

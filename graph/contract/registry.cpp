@@ -59,7 +59,7 @@ void register_model(const ModelType& type, PluginContract built) { models().add(
 std::string registration_fault() { return std::exchange(fault(), {}); }
 
 const char* scope_name(Scope scope) {
-  static constexpr const char* names[] = {"source", "sample", "batch", "device", "step", "evaluation"};
+  static constexpr const char* names[] = {"source", "sample", "batch", "device", "whole", "step", "evaluation"};
   return names[static_cast<int>(scope)];
 }
 

@@ -28,6 +28,11 @@ const Choices& RunParams::precision_choices() {
   return choices;
 }
 
+const Choices& RunParams::coupling_choices() {
+  static const Choices choices = {"keep", "again"};
+  return choices;
+}
+
 const Choices& RunParams::cuda_graphs_choices() {
   static const Choices choices = {"auto", "off"};
   return choices;

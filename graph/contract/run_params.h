@@ -15,6 +15,7 @@ struct RunParams {
   std::string device = "auto";
   std::string precision = "auto";
   std::string cuda_graphs = "auto";
+  std::string coupling = "keep";
   int64_t threads = automatic;
   int64_t intra_op = automatic;
   int64_t read_ahead = automatic;
@@ -31,6 +32,9 @@ struct RunParams {
           "Of matrix products; statistics, loss and updates stay float32. auto: bf16 on GPUs, fp32 on CPUs.");
     param.incidental()("cuda_graphs", cuda_graphs, cuda_graphs_choices(),
                        "On a GPU: auto records passes over groups whose shapes recur and plays them as CUDA graphs; off submits every kernel.");
+    param.incidental()("coupling", coupling, coupling_choices(),
+                       "Of losses over the whole batch. keep: the passes of all groups of a step stay in memory until their backward passes. again: "
+                       "they run without gradients, and a second time one group at a time: a group's memory, a third more time, the same results.");
     param.incidental().with_auto(
         "threads", threads, Range{0, 1024},
         "Data threads; auto (or 0): the cores that intra_op leaves, or all cores where no device node runs on the CPU. Results don't depend on it.");
@@ -55,6 +59,7 @@ struct RunParams {
   static const Choices& device_choices();
   static const Choices& precision_choices();
   static const Choices& cuda_graphs_choices();
+  static const Choices& coupling_choices();
 };
 
 }  // namespace flowrun

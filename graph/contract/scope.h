@@ -9,6 +9,7 @@ enum class Scope {
   sample,      // per sample. Any thread, any order; const
   batch,       // per group of samples, on the host. Any thread, any order; const
   device,      // per group, on the device's executor, in order
+  whole,       // once per step between device nodes of its groups: takes a part of each group, hands a part to each back
   step,        // per optimiser step, on the device's executor, in order; a sink is a step node without outputs
   evaluation,  // once per evaluation, after its streams have passed
 };
@@ -22,6 +23,7 @@ constexpr int level_of(Scope scope) {
       return 0;
     case Scope::batch:
     case Scope::device:
+    case Scope::whole:
       return 1;
     case Scope::step:
       return 2;

@@ -63,6 +63,10 @@ std::string Engine::make_recorder() {
   if (std::string why = device.cannot_record(); !why.empty()) return why;
   if (info_.world > 1) return "several ranks exchange gradients within the backward pass";
   if (stubs_) return "some nodes replay their first output";
+  if (const LevelPlan& groups = plan_.streams[0].level[group_level]; !groups.barriers.empty()) {
+    const int whole = groups.node_of(groups.barriers[0].folds[0]);
+    return pipeline_.nodes[static_cast<size_t>(whole)].name + " waits for all groups of a step";
+  }
   auto recorder = std::make_unique<GroupRecorder>(pipeline_, plan_.streams[0].level[group_level], device);
   std::string why = recorder->why_not();
   if (why.empty()) recorder_ = std::move(recorder);

@@ -140,7 +140,7 @@ void Engine::agree(int64_t step, StepTotals& totals) const {
 double Engine::own_seconds() const {
   double sum = 0;
   for (size_t n = 0; n < pipeline_.nodes.size(); ++n) {
-    if (pipeline_.nodes[n].scope() != Scope::device) continue;
+    if (pipeline_.nodes[n].scope() != Scope::device && pipeline_.nodes[n].scope() != Scope::whole) continue;
     const Stats::Summary summary = stats_->summary(n);
     sum += summary.busy + summary.wait_input;
   }

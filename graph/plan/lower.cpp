@@ -1,14 +1,17 @@
 #include "graph/plan/lower.h"
 
 #include <algorithm>
+#include <climits>
 #include <map>
+
+#include "graph/plan/phases.h"
 
 namespace flowrun {
 namespace {
 
 class StreamLowering {
  public:
-  StreamLowering(const CheckedPipeline& p, int source) : p_(p) {
+  StreamLowering(const CheckedPipeline& p, int source) : p_(p), phases_(find_phases(p, source)) {
     out_.source = source;
     out_.training = source == p.training_source;
   }
@@ -20,11 +23,11 @@ class StreamLowering {
     }
     out_.groups_per_step = out_.grouping.size / out_.grouping.group;
     for (const int n : nodes) add_slots(n);
-    for (const int n : nodes) {
-      if (level(n) < levels) add_task(n);
-    }
+    out_.level[group_level].barriers.resize(static_cast<size_t>(phases_.barriers));
+    for (int phase = 0; phase <= phases_.barriers; ++phase) add_tasks(nodes, phase);
     for (const int n : nodes) add_folds(n);
     for (int l = 0; l < levels; ++l) link(l);
+    for (LevelPlan& plan : out_.level) add_barrier_parents(plan);
     for (int l = 0; l + 1 < levels; ++l) add_delivery(l);
     for (LevelPlan& plan : out_.level) release_unread(plan), finish_level(plan);
     add_gates();
@@ -45,20 +48,25 @@ class StreamLowering {
         slot_of_[{n, static_cast<int>(i)}] = shared;
         continue;
       }
-      slot_of_[{n, static_cast<int>(i)}] = static_cast<int>(plan.slots.size());
-      plan.slots.push_back(port.type);
-      plan.readers.push_back(0);
+      slot_of_[{n, static_cast<int>(i)}] = add_slot(plan, port);
+      if (phases_.twice(n)) first_slot_of_[{n, static_cast<int>(i)}] = add_slot(plan, port);
     }
+  }
+
+  static int add_slot(LevelPlan& plan, const PortDoc& port) {
+    plan.slots.push_back(port.type);
+    plan.readers.push_back(0);
+    return static_cast<int>(plan.slots.size()) - 1;
   }
 
   /// The slot of the input whose object the output may reuse, if the node is its only reader; else -1.
   int slot_in_place(int n, const PortDoc& output) const {
-    if (output.in_place == nullptr) return -1;
+    if (output.in_place == nullptr || phases_.twice(n)) return -1;
     const std::vector<PortDoc>& ports = node(n).ports;
     for (size_t i = 0; i < ports.size(); ++i) {
       if (!ports[i].input || ports[i].name != output.in_place) continue;
       const PortSource from = node(n).sources[i];
-      if (from.node < 0 || level(from.node) != level(n)) return -1;
+      if (from.node < 0 || level(from.node) != level(n) || phases_.twice(from.node)) return -1;
       int readers = 0;
       for (const CheckedNode& other : p_.nodes) {
         readers += static_cast<int>(std::count_if(other.sources.begin(), other.sources.end(),
@@ -69,15 +77,18 @@ class StreamLowering {
     return -1;
   }
 
-  /// The slots of the ports of node `n` when it is called with records of level `own` and of the level below.
-  std::vector<PortSlot> bindings(int n, int below) const {
+  /// The slots of the ports of node `n` when it is called in this phase with records of its own level and of the level below. What runs
+  /// before the second pass of a node that it reads gets the first pass's.
+  std::vector<PortSlot> bindings(int n, int below, int phase) const {
     std::vector<PortSlot> out;
     for (size_t i = 0; i < node(n).ports.size(); ++i) {
       const bool input = node(n).ports[i].input;
       const PortSource at = input ? node(n).sources[i] : PortSource{n, static_cast<int>(i)};
-      const auto slot = slot_of_.find({at.node, at.port});
+      const bool first = at.node >= 0 && phases_.twice(at.node) && phase < phases_.again[at.node];
+      const auto& slots = first ? first_slot_of_ : slot_of_;
+      const auto slot = slots.find({at.node, at.port});
       PortSlot where;
-      if (slot != slot_of_.end()) {
+      if (slot != slots.end()) {
         where.index = slot->second;
         where.below = level(at.node) != level(n);
         // In run() there is no record below; in an evaluation node's fold() there is no record of its own.
@@ -92,13 +103,38 @@ class StreamLowering {
     return out;
   }
 
-  void add_task(int n) {
+  /// What stands behind whole nodes of the phase before comes first, so tasks come behind those that they wait for.
+  void add_tasks(const std::vector<int>& nodes, int phase) {
+    for (const int n : nodes) {
+      if (node(n).scope() == Scope::whole && phases_.of[n] == phase - 1) add_task(n, Part::give, phase);
+    }
+    for (const int n : nodes) {
+      if (phases_.again[n] == phase) add_task(n, Part::again, phase);
+    }
+    for (const int n : nodes) {
+      if (level(n) >= levels || phases_.of[n] != phase) continue;
+      const bool whole = node(n).scope() == Scope::whole;
+      const int task = add_task(n, whole ? Part::fold : phases_.twice(n) ? Part::first : Part::run, phase);
+      first_of_[n] = task;
+      if (whole) out_.level[group_level].barriers[phase].folds.push_back(task);
+    }
+  }
+
+  /// The task's number. A whole node takes a group by its inputs, and gives to it by its outputs.
+  int add_task(int n, Part part, int phase) {
     LevelPlan& plan = out_.level[level(n)];
     task_of_[n] = static_cast<int>(plan.tasks.size());
     Task task;
     task.node = n;
+    task.part = part;
     task.device = node(n).scope() >= Scope::device;
-    task.slots = bindings(n, -1);
+    task.phase = phase;
+    task.slots = bindings(n, -1, phase);
+    if (part == Part::fold || part == Part::give) {
+      for (size_t i = 0; i < task.slots.size(); ++i) {
+        if (node(n).ports[i].input != (part == Part::fold)) task.slots[i].index = -1;
+      }
+    }
     for (size_t i = 0; i < task.slots.size(); ++i) {
       if (!node(n).ports[i].input || task.slots[i].below || task.slots[i].index < 0) continue;
       if (plan.slots[task.slots[i].index]->releases) task.reads.push_back(task.slots[i].index);
@@ -107,12 +143,13 @@ class StreamLowering {
     task.reads.erase(std::unique(task.reads.begin(), task.reads.end()), task.reads.end());
     for (const int slot : task.reads) ++plan.readers[slot];
     plan.tasks.push_back(std::move(task));
+    return task_of_[n];
   }
 
   void add_folds(int n) {
     for (int l = 0; l < levels - 1; ++l) {
       if (l >= level(n)) return;
-      const std::vector<PortSlot> slots = bindings(n, l);
+      const std::vector<PortSlot> slots = bindings(n, l, INT_MAX);
       if (std::any_of(slots.begin(), slots.end(), [](const PortSlot& s) { return s.below && s.index >= 0; })) {
         out_.level[l].folds.push_back({n, slots});
       }
@@ -129,9 +166,14 @@ class StreamLowering {
   void link(int l) {
     LevelPlan& plan = out_.level[l];
     for (size_t t = 0; t < plan.tasks.size(); ++t) {
-      const CheckedNode& to = node(plan.tasks[t].node);
+      const Task& task = plan.tasks[t];
+      const CheckedNode& to = node(task.node);
+      if (task.part == Part::give || task.part == Part::again) add_edge(plan, first_of_[task.node], static_cast<int>(t));
+      if (task.part == Part::give) continue;
       const auto from = [&](int n) {
-        if (n >= 0 && level(n) == l && task_of_.contains(n)) add_edge(plan, task_of_[n], static_cast<int>(t));
+        if (n < 0 || level(n) != l || !task_of_.contains(n)) return;
+        const bool first = phases_.twice(n) && task.phase < phases_.again[n];
+        add_edge(plan, first ? first_of_[n] : task_of_[n], static_cast<int>(t));
       };
       for (const PortSource& source : to.sources) from(source.node);
       for (const int n : to.after) from(n);
@@ -139,6 +181,16 @@ class StreamLowering {
       for (size_t other = 0; other < plan.tasks.size(); ++other) {
         if (node(plan.tasks[other].node).type->info.moment < to.type->info.moment) add_edge(plan, static_cast<int>(other), static_cast<int>(t));
       }
+    }
+  }
+
+  /// A barrier is one more parent of each task that is the first to stand behind it.
+  static void add_barrier_parents(LevelPlan& plan) {
+    for (size_t t = 0; t < plan.tasks.size(); ++t) {
+      Task& task = plan.tasks[t];
+      if (task.node < 0 || task.phase == 0) continue;
+      plan.barriers[task.phase - 1].behind.push_back(static_cast<int>(t));
+      ++task.parents;
     }
   }
 
@@ -214,9 +266,12 @@ class StreamLowering {
   }
 
   const CheckedPipeline& p_;
+  const Phases phases_;
   StreamPlan out_;
   std::map<std::pair<int, int>, int> slot_of_;  // (node, port) -> slot of its level
-  std::map<int, int> task_of_;                  // node -> task of its level
+  std::map<std::pair<int, int>, int> first_slot_of_;  // the same of nodes that run twice, in their first pass
+  std::map<int, int> task_of_;                  // node -> task of its level, the last one
+  std::map<int, int> first_of_;                 // the first task of nodes that have two
 };
 
 /// Marks the nodes that a node descends from.
@@ -255,8 +310,9 @@ std::string describe_plan(const CheckedPipeline& p, const Plan& plan) {
   static constexpr const char* names[] = {"sample", "group", "step"};
   std::string out;
   const auto task_name = [&](const LevelPlan& level, int t) {
-    const int n = level.tasks[t].node;
-    return n < 0 ? std::string("(deliver)") : p.nodes[n].name;
+    static constexpr const char* parts[] = {"", " (no gradients)", " (again)", " (fold)", " (give)"};
+    const Task& task = level.tasks[t];
+    return task.node < 0 ? std::string("(deliver)") : p.nodes[task.node].name + parts[static_cast<int>(task.part)];
   };
   for (const StreamPlan& stream : plan.streams) {
     out += "stream of " + p.nodes[stream.source].name + (stream.training ? ", trains" : ", evaluates") + ": steps of " +
@@ -274,6 +330,11 @@ std::string describe_plan(const CheckedPipeline& p, const Plan& plan) {
           out += "; after " + task_name(stream.level[gate.level], gate.task) + " of the " + names[gate.level] + " before";
         }
         out += "\n";
+      }
+      for (const Barrier& barrier : level.barriers) {
+        std::string names_of;
+        for (const int t : barrier.folds) names_of += (names_of.empty() ? "" : ", ") + p.nodes[level.node_of(t)].name;
+        out += "    when all groups have come: " + names_of + "\n";
       }
       for (const Fold& fold : level.folds) out += "    folds into " + p.nodes[fold.node].name + "\n";
     }

@@ -18,15 +18,32 @@ struct Gate {
   int task;
 };
 
+/// The call of its node that a task makes.
+enum class Part {
+  run,
+  first,  // run() without gradients: what leads to a whole node, with run.coupling "again"
+  again,  // the same once more with gradients, behind the barrier
+  fold,   // a whole node takes the group
+  give,   // behind its barrier it gives the group its part
+};
+
 /// One node on one record; or, with node < 0, the delivery of the record to the level above.
 struct Task {
   int node = -1;
+  Part part = Part::run;
+  int phase = 0;                // barriers that the group has passed (phases.h)
   bool device = false;          // runs on the device's executor, in order
   int parents = 0;              // tasks of the same record that must end first
   std::vector<int> successors;  // tasks of the same record
   std::vector<Gate> gates;
   std::vector<PortSlot> slots;  // one per port of the node
   std::vector<int> reads;       // slots whose objects are released after their last reader
+};
+
+/// Where all groups of a step meet: when each has ended all `folds`, the whole nodes of these tasks run, in this order, and the tasks
+/// `behind` may begin in all groups.
+struct Barrier {
+  std::vector<int> folds, behind;  // tasks of the group level, in order
 };
 
 /// A node of a level above that folds this level's records.
@@ -41,6 +58,7 @@ struct LevelPlan {
   std::vector<Task> tasks;   // in topological order; the delivery is the last
   std::vector<int> roots;
   std::vector<Fold> folds;  // the work of the delivery
+  std::vector<Barrier> barriers;
   int node_of(int task) const { return tasks[static_cast<size_t>(task)].node; }
 };
 

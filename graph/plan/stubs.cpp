@@ -15,6 +15,9 @@ Stubs::Stubs(const CheckedPipeline& pipeline, Plan& plan, const std::vector<std:
     if (pipeline.nodes[n].scope() >= Scope::step) {
       throw PipelineError("error: --stub: " + name + " has no output to replay; stub a node before it");
     }
+    if (pipeline.nodes[n].scope() == Scope::whole) {
+      throw PipelineError("error: --stub: " + name + " takes all groups of a step, so it can't replay one; stub a node before it");
+    }
     named_[n] = skipped_[n] = true;
   }
   skip_ancestors(pipeline);
@@ -27,7 +30,7 @@ Stubs::Stubs(const CheckedPipeline& pipeline, Plan& plan, const std::vector<std:
 /// inputs.
 void Stubs::skip_ancestors(const CheckedPipeline& pipeline) {
   for (size_t n = pipeline.nodes.size(); n-- > 0;) {
-    if (pipeline.nodes[n].scope() >= Scope::step) continue;
+    if (pipeline.nodes[n].scope() >= Scope::whole) continue;
     int readers = 0, skipped = 0;
     for (size_t other = n + 1; other < pipeline.nodes.size(); ++other) {
       const auto& sources = pipeline.nodes[other].sources;

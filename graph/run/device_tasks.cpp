@@ -24,6 +24,12 @@ class ProfiledRange {
 
 const std::string delivery = "(delivery)";
 
+/// A failure whose message begins with the node's name already.
+class NamedFailure : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 }  // namespace
 
 void StreamRun::push_device(Record& record, int l, int task) {
@@ -42,11 +48,13 @@ void StreamRun::push_device(Record& record, int l, int task) {
 }
 
 /// Calls `closed` with the node of each task that the item still waits for: its own task on the record before, and the
-/// tasks of its gates, which write what it reads or read what it writes.
+/// tasks of its gates, which write what it reads or read what it writes. A whole node takes no group of a step before the step before
+/// has ended: it holds one step at a time, and on all ranks its collective calls stand between the same others.
 template <class Closed>
 void StreamRun::for_closed_gates(const DeviceItem& item, Closed&& closed) const {
   const auto node = [&](int l, int task) { return level(l).tasks[static_cast<size_t>(task)].node; };
-  if (finished_[item.level][static_cast<size_t>(item.task)] != item.sequence) closed(node(item.level, item.task));
+  const bool ahead = level(item.level).tasks[static_cast<size_t>(item.task)].part == Part::fold && completed_steps_ < item.step - segment_.first_step;
+  if (ahead || finished_[item.level][static_cast<size_t>(item.task)] != item.sequence) closed(node(item.level, item.task));
   for (const Gate& gate : level(item.level).tasks[static_cast<size_t>(item.task)].gates) {
     const int64_t before = gate.level == item.level ? item.sequence : item.step - segment_.first_step;
     if (finished_[gate.level][static_cast<size_t>(gate.task)] < before) closed(node(gate.level, gate.task));
@@ -125,7 +133,8 @@ bool StreamRun::run_device_task(Worker& worker) {
     item.level == group_level ? run_group_task(static_cast<GroupRecord&>(*item.record), item.task, worker)
                               : run_step_task(static_cast<StepRecord&>(*item.record), item.task, worker);
   } catch (const std::exception& error) {
-    const std::string name = task.node >= 0 ? pipeline_.nodes[static_cast<size_t>(task.node)].name + ": " : "";
+    const bool named = task.node < 0 || dynamic_cast<const NamedFailure*>(&error) != nullptr;
+    const std::string name = named ? "" : pipeline_.nodes[static_cast<size_t>(task.node)].name + ": ";
     if (task.node >= 0) NodeShard::add(worker.stats[task.node].failures, 1);
     const int64_t index = item.level == group_level ? first_sample(static_cast<GroupRecord&>(*item.record)) : samples_until(item.step) - 1;
     fail({item.step, index, item.task, true, name + message_of(error) + "\n  step " + std::to_string(item.step)});
@@ -147,22 +156,81 @@ void StreamRun::run_group_task(GroupRecord& group, int index, Worker& worker) {
   const bool deferred = options_.recorder != nullptr && options_.recorder->defers(index);
   if (!deferred && !replays(task.node, group)) {
     worker.enter(task.node, group_level, group.index, 0);
-    node.node->run(Call{group.slots(), nullptr, task.slots.data()},
-                   group_context(group, node, LedgerEntry(&group.ledger[static_cast<size_t>(index)])));
+    call_group_task(group, index);
     if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
-    worker.end(task.node);
+    task.part == Part::fold || task.part == Part::give ? worker.end_fold(task.node) : worker.end(task.node);
   }
   if (!deferred) group.done_reading(plan, task.reads);
   ++finished_[group_level][static_cast<size_t>(index)];
   for (const int s : task.successors) {
     if (group.arrive(plan, s)) ready(group, group_level, s, nullptr);
   }
+  if (task.part == Part::fold) reach_barrier(group, index, worker);
+}
+
+void StreamRun::call_group_task(GroupRecord& group, int index) {
+  const Task& task = level(group_level).tasks[static_cast<size_t>(index)];
+  CheckedNode& node = pipeline_.nodes[static_cast<size_t>(task.node)];
+  const Call call{group.slots(), nullptr, task.slots.data()};
+  switch (task.part) {
+    case Part::run:
+      return node.node->run(call, group_context(group, node, LedgerEntry(&group.ledger[static_cast<size_t>(index)])));
+    case Part::first:
+      return device_.without_gradients(
+          [&] { node.node->run(call, group_context(group, node, LedgerEntry(&group.ledger[static_cast<size_t>(index)]))); });
+    case Part::again:
+      return node.node->run(call, group_context(group, node, LedgerEntry(nullptr)));
+    case Part::fold:
+      return node.node->fold(call, fold_context(group));
+    case Part::give:
+      return node.node->give(call, fold_context(group));
+  }
+}
+
+/// For calls that draw no random numbers: their entries in the ledger are dropped.
+FoldContext StreamRun::fold_context(const GroupRecord& group) const {
+  return {*options_.run, group.index % segment_.groups, segment_.groups, group.images, 0, group.place.step, LedgerEntry(nullptr)};
+}
+
+/// A group has come to the barrier of one of its whole nodes; the last one lets all groups of the step pass.
+void StreamRun::reach_barrier(GroupRecord& group, int fold, Worker& worker) {
+  const LevelPlan& plan = level(group_level);
+  size_t number = 0;
+  while (std::find(plan.barriers[number].folds.begin(), plan.barriers[number].folds.end(), fold) == plan.barriers[number].folds.end()) ++number;
+  if (--group.step->folds_left[number] > 0) return;
+  for (const int t : plan.barriers[number].folds) run_whole(group, plan.node_of(t), worker);
+  const int64_t first = (group.place.step - segment_.first_step) * segment_.groups;
+  for (int64_t g = first; g < first + segment_.groups; ++g) {
+    GroupRecord& passing = *groups_[static_cast<size_t>(g) % groups_.size()];
+    for (const int t : plan.barriers[number].behind) {
+      if (passing.arrive(plan, t)) push_device(passing, group_level, t);
+    }
+  }
+}
+
+void StreamRun::run_whole(const GroupRecord& group, int n, Worker& worker) {
+  CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
+  worker.enter(n, group_level, group.index, 0);
+  if (options_.run->ranks != nullptr) options_.run->ranks->works_for(node.name, group.place.step);
+  try {
+    node.node->run(WholeContext{.run = *options_.run,
+                                .seed = options_.seed,
+                                .stream = node.stream,
+                                .epoch = group.place.epoch,
+                                .step = group.place.step,
+                                .groups = segment_.groups,
+                                .first_group = segment_.first_group,
+                                .all_groups = segment_.groups_world});
+  } catch (const std::exception& error) {
+    throw NamedFailure(node.name + ": " + message_of(error));
+  }
+  if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
+  worker.end(n);
 }
 
 /// Does the deferred work, so that it can be recorded or played in one piece.
 void StreamRun::run_deferred(GroupRecord& group, Worker& worker) {
   const LevelPlan& plan = level(group_level);
-  uint64_t unused = 0;
   int last = -1;  // of the nodes that take part; the time of played work counts for the last one
   for (size_t t = 0; t < plan.tasks.size(); ++t) {
     if (options_.recorder->defers(static_cast<int>(t))) last = plan.tasks[t].node;
@@ -170,8 +238,7 @@ void StreamRun::run_deferred(GroupRecord& group, Worker& worker) {
   worker.enter(last, group_level, group.index, 0);
   const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(last)];
   const bool played = options_.recorder->run(
-      group, {group_context(group, node, LedgerEntry(&unused)),
-              FoldContext{*options_.run, group.index % segment_.groups, segment_.groups, group.images, 0, group.place.step, LedgerEntry(&unused)},
+      group, {group_context(group, node, LedgerEntry(nullptr)), fold_context(group),
               [&](int done, bool fold) {
                 if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
                 fold ? worker.end_fold(done) : worker.end(done);
@@ -194,15 +261,14 @@ void StreamRun::deliver_group(GroupRecord& group, Worker& worker) {
     if (options_.recorder != nullptr && options_.recorder->takes(fold)) continue;
     if (options_.inactive && (*options_.inactive)[static_cast<size_t>(fold.node)]) continue;
     CheckedNode& node = pipeline_.nodes[static_cast<size_t>(fold.node)];
-    uint64_t unused = 0;
-    const FoldContext context{*options_.run, group.index % segment_.groups, segment_.groups, group.images, 0, step.step, LedgerEntry(&unused)};
+    const FoldContext context = fold_context(group);
     const bool in_step = node.scope() == Scope::step;
     worker.enter(fold.node, group_level, group.index, 0);
     if (options_.run->ranks != nullptr) options_.run->ranks->works_for(node.name, step.step);
     try {
       node.node->fold({in_step ? step.slots() : nullptr, group.slots(), fold.slots.data()}, context);
     } catch (const std::exception& error) {
-      throw std::runtime_error(node.name + ": " + message_of(error));
+      throw NamedFailure(node.name + ": " + message_of(error));
     }
     worker.end_fold(fold.node);
   }

@@ -21,6 +21,10 @@ void StreamRun::open_group(int64_t index) {
     step.step = group.place.step;
     step.groups_left = segment_.groups;
     step.tasks_left = static_cast<int64_t>(level(step_level).tasks.size());
+    step.folds_left.clear();
+    for (const Barrier& barrier : level(group_level).barriers) {
+      step.folds_left.push_back(segment_.groups * static_cast<int64_t>(barrier.folds.size()));
+    }
     step.images = 0;
     std::fill(step.node_ledger.begin(), step.node_ledger.end(), 0);
     step.reports.clear();

@@ -129,6 +129,7 @@ struct StepRecord : Record {
   int64_t step = 0;
   int64_t groups_left = 0;
   int64_t tasks_left = 0;
+  std::vector<int64_t> folds_left;  // per barrier: calls of fold() still to come
   int64_t images = 0;
   bool stop = false;                  // the last step, on request
   std::vector<uint64_t> node_ledger;  // device's executor only

@@ -46,6 +46,7 @@ StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment&
   const int64_t wanted = std::min(segment_.total_groups(), std::max<int64_t>(3, segment_.groups + 1));
   const int64_t affordable = bytes_in_flight_ == 0 ? wanted : static_cast<int64_t>(options_.memory / bytes_in_flight_);
   const int64_t slots = std::max<int64_t>(1, std::min(wanted, affordable));
+  if (!level(group_level).barriers.empty()) require_step_in_flight(slots);
   while (static_cast<int64_t>(groups_.size()) < slots) {
     groups_.push_back(std::make_unique<GroupRecord>(level(group_level), pipeline_.nodes.size()));
   }
@@ -60,6 +61,17 @@ StreamRun::StreamRun(CheckedPipeline& pipeline, const Plan& plan, const Segment&
   for (int64_t g = 0; g < std::min(slots, segment_.total_groups()); ++g) open_group(g);
   idle_since_ = ticks();
   if (options_.watch) options_.watch(this);
+}
+
+/// A whole node waits for all groups of a step, so their records must exist at the same time.
+void StreamRun::require_step_in_flight(int64_t slots) const {
+  if (slots >= segment_.groups) return;
+  const int first = level(group_level).barriers[0].folds[0];
+  throw PipelineError("error: run.memory_mib is " + std::to_string(options_.memory >> 20) + ", but " +
+                      pipeline_.nodes[static_cast<size_t>(level(group_level).node_of(first))].name + " needs all " + std::to_string(segment_.groups) +
+                      " groups of a step at once, which are " +
+                      std::to_string((bytes_in_flight_ * static_cast<size_t>(segment_.groups) >> 20) + 1) +
+                      " MiB: raise run.memory_mib, or make the batch smaller");
 }
 
 StreamRun::~StreamRun() {
@@ -101,8 +113,7 @@ void StreamRun::probe() {
 
 /// Runs the batch nodes as if the group were full of the sample.
 void StreamRun::probe_group(GroupRecord& group, SampleRecord& lane) {
-  uint64_t ignored = 0;
-  const LedgerEntry ledger(&ignored);
+  const LedgerEntry ledger(nullptr);
   try {
     for (const Fold& fold : level(sample_level).folds) {
       const FoldContext context{*options_.run, 0, group.images, 1, lane.sample, group.place.step, ledger};

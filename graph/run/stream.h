@@ -4,6 +4,7 @@
 //   lanes (pool)      take the next sample, run its tasks, deliver it to its group, and go on with the next sample
 //   batch tasks (pool) run when a group has all its samples
 //   device tasks       run on one thread, lowest (step, group, task) first among those whose gates are open
+//   whole nodes        run there when all groups of the step have come to their barrier
 //
 // The groups in flight are a ring of preallocated records; a lane whose group has no record yet parks. So memory is
 // bounded, and since lanes take samples in order the oldest group always completes: throttling can't deadlock.
@@ -128,6 +129,7 @@ class StreamRun {
   void open_group(int64_t index);
   void release_group(GroupRecord& group);
   void take_group(GroupRecord& group, Worker& worker);
+  void require_step_in_flight(int64_t slots) const;
   void probe();
   void probe_group(GroupRecord& group, SampleRecord& lane);
   // Device.
@@ -138,6 +140,10 @@ class StreamRun {
   std::optional<DeviceItem> next_device_item();
   GroupContext group_context(const GroupRecord& group, const CheckedNode& node, LedgerEntry ledger) const;
   void run_group_task(GroupRecord& group, int task, Worker& worker);
+  void call_group_task(GroupRecord& group, int task);
+  FoldContext fold_context(const GroupRecord& group) const;
+  void reach_barrier(GroupRecord& group, int fold, Worker& worker);
+  void run_whole(const GroupRecord& group, int node, Worker& worker);
   void deliver_group(GroupRecord& group, Worker& worker);
   void run_deferred(GroupRecord& group, Worker& worker);
   void begin_step(StepRecord& step);

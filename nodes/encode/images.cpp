@@ -70,7 +70,7 @@ struct EncodeImages {
   int64_t variant(const GroupContext&) const { return (params.train && params.model->drops()) || measures() ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {
-    const at::AutoGradMode gradients(params.train);
+    const at::AutoGradMode gradients(params.train && at::GradMode::is_enabled());
     const Tensor& images = port.image->images_BCHW;
     const int64_t views = port.image->views, apart = params.statistics == "batch" ? 1 : views;
     model::Seen seen;

@@ -53,7 +53,7 @@ struct HeadApply {
   int64_t variant(const GroupContext&) const { return measures() ? -1 : 0; }
 
   void run(Ports& port, const GroupContext& context) const {
-    const at::AutoGradMode gradients(params.train);
+    const at::AutoGradMode gradients(params.train && at::GradMode::is_enabled());
     const Tensor& x = port.vectors->values_nD;
     if (x.size(1) != params.model->in_width()) {
       throw NodeError("the vectors have width " + std::to_string(x.size(1)) + ", but " + params.model.names[0] + " takes " +

@@ -63,7 +63,7 @@ struct Classify {
   void run(Ports& port, const GroupContext& context) const {
     const Tensor& images = port.image->images_BCHW;
     const model::Encoder& encoder = *params.encoder;
-    const at::AutoGradMode gradients(params.train);
+    const at::AutoGradMode gradients(params.train && at::GradMode::is_enabled());
     model::EncodeOptions options{.norm = {.measures = measures(), .group = context.group, .stream = context.stream}, .drop_path = {}};
     if (params.train) options.drop_path = encoder.draw_drop_path(context.rng(), images.size(0));
     if (options.drop_path.defined()) options.drop_path = send(options.drop_path, images.device());

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graph/contract/device.h"
+#include "graph/contract/ranks.h"
 
 namespace flowrun::toy {
 namespace {
@@ -326,6 +327,56 @@ struct Total {
   }
 };
 FLOWRUN_NODE(Total);
+
+struct Centre {
+  static constexpr NodeInfo info{.type = "toy.centre", .brief = "Takes off what the groups of a step have in common.", .scope = Scope::whole};
+  struct Ports {
+    In<Dot> in{"dot", "Of each group."};
+    Out<Dot> out{"dot", "The result."};
+    void describe(auto& port) { port(in, out); }
+  };
+  struct Params {
+    int64_t fail_step = 0;
+    double noise = 0;
+    void describe(auto& param) {
+      param("fail_step", fail_step, not_negative, "Fails in this step; 0: never.");
+      param("noise", noise, not_negative, "Scale of a number that is drawn once a step.");
+    }
+  };
+  Params params;
+  void fold(Ports& port, const FoldContext& context) {
+    if (!port.in->live) throw NodeError("a value was released before it was read");
+    if (context.index != static_cast<int64_t>(values_.size())) throw NodeError("group " + std::to_string(context.index) + " comes out of order");
+    values_.push_back(port.in->value);
+  }
+  void run(const WholeContext& context) {
+    if (context.step == params.fail_step) throw NodeError("they have nothing in common");
+    if (context.groups != static_cast<int64_t>(values_.size())) throw NodeError("a group is missing");
+    common_ = params.noise * context.rng().normal();
+    for (const double value : of_all_ranks(context)) common_ = std::sin(common_ * 1.1) + value;  // the order shows
+  }
+  void give(Ports& port, const FoldContext& context) {
+    port.out->value = values_[static_cast<size_t>(context.index)] - 0.1 * common_;
+    port.out->live = true;
+    if (context.index + 1 == context.count) values_.clear();
+  }
+
+ private:
+  std::vector<double> of_all_ranks(const WholeContext& context) const {
+    if (context.run.ranks == nullptr) return values_;
+    std::vector<double> out;
+    const std::string mine(reinterpret_cast<const char*>(values_.data()), values_.size() * sizeof(double));
+    for (const std::string& bytes : context.run.ranks->gather(mine, "values")) {
+      out.resize(out.size() + bytes.size() / sizeof(double));
+      std::memcpy(out.data() + out.size() - bytes.size() / sizeof(double), bytes.data(), bytes.size());
+    }
+    return out;
+  }
+
+  std::vector<double> values_;
+  double common_ = 0;
+};
+FLOWRUN_NODE(Centre);
 
 struct Totals {
   static constexpr NodeInfo info{.type = "toy.totals", .brief = "Adds any number over groups.", .scope = Scope::step};

@@ -11,6 +11,7 @@
 //   toy.scale      device      dot product with a model (and a mask)
 //   toy.add        device      two dot products
 //   toy.total      device      any number of dot products, in the order of its list
+//   toy.centre     whole       takes off what all groups of a step have in common
 //   toy.totals     step        the same over the groups of a step
 //   toy.sum        step        folds groups in order, and changes a model so that the order shows in the last bits
 //   toy.ema        step        reads a model, writes another

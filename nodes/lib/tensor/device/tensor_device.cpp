@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
+#include <ATen/core/grad_mode.h>
 
 #include "nodes/lib/tensor/device/recording.h"
 
@@ -29,6 +30,11 @@ void TensorDevice::enter(const RunParams& run) {
 }
 
 void TensorDevice::enter_data_thread() { set_threads(1); }
+
+void TensorDevice::without_gradients(const std::function<void()>& work) {
+  const at::NoGradGuard no_grad;
+  work();
+}
 
 std::string TensorDevice::cannot_record() const { return recording::recorder(info().name) != nullptr ? "" : DeviceRuntime::cannot_record(); }
 

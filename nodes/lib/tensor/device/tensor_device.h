@@ -17,6 +17,7 @@ class TensorDevice : public DeviceRuntime {
   void share_machine(int local_rank, int local_world) override;
   void enter(const RunParams& run) override;
   void enter_data_thread() override;
+  void without_gradients(const std::function<void()>& work) override;
   std::string cannot_record() const override;
   size_t recordings() const override;
   Recorded record(const std::function<void()>& work, bool compare) override;
