@@ -121,8 +121,8 @@ class Order {
   void check_whole(int n) {
     if (node(n).scope() != Scope::whole) return;
     if (node(n).feeds.size() == 1 && node(n).feeds[0] != p_.training_source) {
-      faults_.error(node(n).where, node(n).name + ": a whole node takes all groups of a training step, and " + node(node(n).feeds[0]).name +
-                                       " leads to none",
+      faults_.error(node(n).where,
+                    node(n).name + ": a whole node takes all groups of a training step, and " + node(node(n).feeds[0]).name + " leads to none",
                     "an evaluation passes over its samples group by group");
     }
     for (const CheckedNode& other : p_.nodes) {
@@ -145,6 +145,12 @@ class Order {
     std::vector<int> stacks;
     for (const int n : p_.nodes_of(source)) {
       if (node(n).node->grouping()) stacks.push_back(n);
+      if (p_.run.pass == "rank" && source == p_.training_source && node(n).scope() == Scope::batch && !node(n).node->grouping()) {
+        faults_.error(
+            node(n).where,
+            node(n).name + ": with run.pass \"rank\" all groups of a rank are one, so what it draws for a group would depend on the number of ranks",
+            "set run.pass to \"group\"");
+      }
       const bool crosses = node(n).scope() == Scope::evaluation && source == p_.training_source;
       if (crosses) {
         faults_.error(node(n).where, node(n).name + ": an evaluation can't read the stream that trains (" + node(source).name + ")",

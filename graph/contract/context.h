@@ -26,6 +26,7 @@ struct RunInfo {
   std::string device = "cpu";      // resolved: "cpu" or "cuda"
   std::string precision = "fp32";  // resolved: "fp32", "tf32" or "bf16"
   int threads = 1;                 // data threads
+  bool pass_per_rank = false;      // run.pass "rank": a group of the training stream is all that this rank has of a step
   bool records = false;            // work on groups may be recorded and played again: its outputs keep their memory
   std::string directory;           // of the run; empty when nothing is written
   bool resumed = false;
@@ -91,12 +92,13 @@ struct SampleContext {
 struct GroupContext {
   const RunInfo& run;
   uint64_t seed, stream, epoch;
-  uint64_t group;  // in its epoch, over all ranks
+  uint64_t group;  // in its epoch, over all ranks; the first of its parts
   int64_t step;    // 1-based
   int64_t images;  // in this group
   int64_t groups;  // of this step on this rank
   LedgerEntry ledger;
-  Rng rng() const { return {seed, stream, epoch, group}; }
+  int64_t parts = 1;  // with run.pass "rank": the groups of batch.stack in this one, side by side; each draws its own numbers
+  Rng rng(int64_t part = 0) const { return {seed, stream, epoch, group + static_cast<uint64_t>(part)}; }
 };
 
 /// One record arrives at a node: a sample at a batch node (any thread, any order, several at once: write to place `index` only), or a

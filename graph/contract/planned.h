@@ -44,6 +44,7 @@ struct PlannedGroup {
   double side = 0;         // of the pictures that come in, or that the node makes, pixels; 0: not known
   double file_bytes = -1;  // of an encoded picture; -1: not known
   int element = 4;         // bytes of a number in products
+  bool per_rank = false;   // run.pass "rank"
   const char* product() const { return element == 2 ? "bfloat16" : "float32"; }
 };
 

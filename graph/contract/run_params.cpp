@@ -28,6 +28,11 @@ const Choices& RunParams::precision_choices() {
   return choices;
 }
 
+const Choices& RunParams::pass_choices() {
+  static const Choices choices = {"group", "rank"};
+  return choices;
+}
+
 const Choices& RunParams::coupling_choices() {
   static const Choices choices = {"keep", "again"};
   return choices;

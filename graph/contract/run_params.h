@@ -16,6 +16,7 @@ struct RunParams {
   std::string precision = "auto";
   std::string cuda_graphs = "auto";
   std::string coupling = "keep";
+  std::string pass = "group";
   int64_t threads = automatic;
   int64_t intra_op = automatic;
   int64_t read_ahead = automatic;
@@ -32,6 +33,10 @@ struct RunParams {
           "Of matrix products; statistics, loss and updates stay float32. auto: bf16 on GPUs, fp32 on CPUs.");
     param.incidental()("cuda_graphs", cuda_graphs, cuda_graphs_choices(),
                        "On a GPU: auto records passes over groups whose shapes recur and plays them as CUDA graphs; off submits every kernel.");
+    param("pass", pass, pass_choices(),
+          "What goes through models at once. group: a group of batch.stack. rank: all groups of this rank, and batch norms take the whole step, over "
+          "all "
+          "ranks. Memory of so many pictures.");
     param.incidental()("coupling", coupling, coupling_choices(),
                        "Of losses over the whole batch. keep: the passes of all groups of a step stay in memory until their backward passes. again: "
                        "they run without gradients, and a second time one group at a time: a group's memory, a third more time, the same results.");
@@ -60,6 +65,7 @@ struct RunParams {
   static const Choices& precision_choices();
   static const Choices& cuda_graphs_choices();
   static const Choices& coupling_choices();
+  static const Choices& pass_choices();
 };
 
 }  // namespace flowrun

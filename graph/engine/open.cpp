@@ -24,12 +24,13 @@ int data_threads(const CheckedPipeline& pipeline) {
 }  // namespace
 
 Engine::Engine(CheckedPipeline& pipeline, EngineOptions options) : pipeline_(pipeline), options_(std::move(options)) {
-  plan_ = lower(pipeline_);
+  plan_ = lower(pipeline_, options_.world);
   if (!options_.stubs.empty()) stubs_.emplace(pipeline_, plan_, options_.stubs);
   if (!options_.in_ledger.empty()) plan_.trains = options_.in_ledger;
   info_.seed = pipeline_.seed;
   info_.device = pipeline_.run.device;
   info_.precision = pipeline_.run.precision;
+  info_.pass_per_rank = pipeline_.run.pass == "rank";
   info_.directory = options_.directory;
   info_.resumed = options_.resume.has_value();
   info_.rank = options_.rank;

@@ -11,7 +11,7 @@ namespace {
 
 class StreamLowering {
  public:
-  StreamLowering(const CheckedPipeline& p, int source) : p_(p), phases_(find_phases(p, source)) {
+  StreamLowering(const CheckedPipeline& p, int source, int world) : p_(p), phases_(find_phases(p, source)), world_(world) {
     out_.source = source;
     out_.training = source == p.training_source;
   }
@@ -22,11 +22,13 @@ class StreamLowering {
       if (const auto grouping = p_.nodes[n].node->grouping()) out_.grouping = *grouping;
     }
     out_.groups_per_step = out_.grouping.size / out_.grouping.group;
+    if (per_rank() && out_.groups_per_step % world_ == 0) join_groups();
     for (const int n : nodes) add_slots(n);
     out_.level[group_level].barriers.resize(static_cast<size_t>(phases_.barriers));
     for (int phase = 0; phase <= phases_.barriers; ++phase) add_tasks(nodes, phase);
     for (const int n : nodes) add_folds(n);
     for (int l = 0; l < levels; ++l) link(l);
+    if (per_rank()) chain_passes();
     for (LevelPlan& plan : out_.level) add_barrier_parents(plan);
     for (int l = 0; l + 1 < levels; ++l) add_delivery(l);
     for (LevelPlan& plan : out_.level) release_unread(plan), finish_level(plan);
@@ -36,6 +38,14 @@ class StreamLowering {
 
  private:
   const CheckedNode& node(int n) const { return p_.nodes[n]; }
+  bool per_rank() const { return out_.training && p_.run.pass == "rank"; }
+
+  /// All groups of a rank become one.
+  void join_groups() {
+    out_.parts = out_.groups_per_step / world_;
+    out_.grouping.group *= out_.parts;
+    out_.groups_per_step = world_;
+  }
   int level(int n) const { return level_of(node(n).scope()); }
 
   void add_slots(int n) {
@@ -184,6 +194,20 @@ class StreamLowering {
     }
   }
 
+  /// Passes may exchange statistics of batch norms, so they run in one order on all ranks, whatever comes first from the host; whole nodes,
+  /// which gather, stand among them. (The next step's wait for this one's by the models, or by the whole node.)
+  void chain_passes() {
+    LevelPlan& plan = out_.level[group_level];
+    int last = -1;
+    for (int t = 0; t < static_cast<int>(plan.tasks.size()); ++t) {
+      const Task& task = plan.tasks[t];
+      const bool passes = task.device && task.part != Part::give && (task.part == Part::fold || !node(task.node).uses.empty());
+      if (!passes) continue;
+      if (last >= 0) add_edge(plan, last, t);
+      last = t;
+    }
+  }
+
   /// A barrier is one more parent of each task that is the first to stand behind it.
   static void add_barrier_parents(LevelPlan& plan) {
     for (size_t t = 0; t < plan.tasks.size(); ++t) {
@@ -267,11 +291,12 @@ class StreamLowering {
 
   const CheckedPipeline& p_;
   const Phases phases_;
+  const int world_;
   StreamPlan out_;
-  std::map<std::pair<int, int>, int> slot_of_;  // (node, port) -> slot of its level
+  std::map<std::pair<int, int>, int> slot_of_;        // (node, port) -> slot of its level
   std::map<std::pair<int, int>, int> first_slot_of_;  // the same of nodes that run twice, in their first pass
-  std::map<int, int> task_of_;                  // node -> task of its level, the last one
-  std::map<int, int> first_of_;                 // the first task of nodes that have two
+  std::map<int, int> task_of_;                        // node -> task of its level, the last one
+  std::map<int, int> first_of_;                       // the first task of nodes that have two
 };
 
 /// Marks the nodes that a node descends from.
@@ -285,12 +310,12 @@ void mark_ancestors(const CheckedPipeline& p, int n, std::vector<bool>& marked) 
 
 }  // namespace
 
-Plan lower(const CheckedPipeline& p) {
+Plan lower(const CheckedPipeline& p, int world) {
   Plan plan;
   for (int n = 0; n < static_cast<int>(p.nodes.size()); ++n) {
     if (p.nodes[n].scope() == Scope::evaluation) plan.evaluations.push_back(n);
     if (p.nodes[n].scope() != Scope::source) continue;
-    StreamPlan stream = StreamLowering(p, n).run();
+    StreamPlan stream = StreamLowering(p, n, world).run();
     plan.streams.insert(stream.training ? plan.streams.begin() : plan.streams.end(), std::move(stream));
   }
   plan.trains.assign(p.nodes.size(), false);

@@ -68,6 +68,7 @@ struct StreamPlan {
   bool training = false;
   Grouping grouping{};
   int64_t groups_per_step = 0;
+  int64_t parts = 1;  // groups of batch.stack that are one here, with run.pass "rank"
   LevelPlan level[levels];
 };
 
@@ -77,7 +78,8 @@ struct Plan {
   std::vector<bool> trains;         // per node: it reaches a node that writes a model (all true without one)
 };
 
-Plan lower(const CheckedPipeline& pipeline);
+/// `world`: the ranks that share a step.
+Plan lower(const CheckedPipeline& pipeline, int world = 1);
 
 /// The plan in words: slots, tasks, parents, gates, per stream and level (`flowrun draw --plan`).
 std::string describe_plan(const CheckedPipeline& pipeline, const Plan& plan);

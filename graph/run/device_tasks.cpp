@@ -145,7 +145,8 @@ bool StreamRun::run_device_task(Worker& worker) {
 }
 
 GroupContext StreamRun::group_context(const GroupRecord& group, const CheckedNode& node, LedgerEntry ledger) const {
-  return {*options_.run, options_.seed, node.stream, group.place.epoch, group.place.group, group.place.step, group.images, segment_.groups, ledger};
+  return {*options_.run, options_.seed,   node.stream, group.place.epoch,     group.place.group, group.place.step,
+          group.images,  segment_.groups, ledger,      segment_.stream->parts};
 }
 
 void StreamRun::run_group_task(GroupRecord& group, int index, Worker& worker) {
@@ -156,6 +157,7 @@ void StreamRun::run_group_task(GroupRecord& group, int index, Worker& worker) {
   const bool deferred = options_.recorder != nullptr && options_.recorder->defers(index);
   if (!deferred && !replays(task.node, group)) {
     worker.enter(task.node, group_level, group.index, 0);
+    if (options_.run->pass_per_rank && options_.run->ranks != nullptr) options_.run->ranks->works_for(node.name, group.place.step);
     call_group_task(group, index);
     if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
     task.part == Part::fold || task.part == Part::give ? worker.end_fold(task.node) : worker.end(task.node);
@@ -237,12 +239,10 @@ void StreamRun::run_deferred(GroupRecord& group, Worker& worker) {
   }
   worker.enter(last, group_level, group.index, 0);
   const CheckedNode& node = pipeline_.nodes[static_cast<size_t>(last)];
-  const bool played = options_.recorder->run(
-      group, {group_context(group, node, LedgerEntry(nullptr)), fold_context(group),
-              [&](int done, bool fold) {
-                if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
-                fold ? worker.end_fold(done) : worker.end(done);
-              }});
+  const bool played = options_.recorder->run(group, {group_context(group, node, LedgerEntry(nullptr)), fold_context(group), [&](int done, bool fold) {
+                                                       if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
+                                                       fold ? worker.end_fold(done) : worker.end(done);
+                                                     }});
   if (played) {
     if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
     worker.end(last);

@@ -19,7 +19,7 @@ Place Segment::place(int64_t group) const {
   const int64_t before = step - 1 + epoch_shift;
   const auto epoch = static_cast<uint64_t>(before / steps_per_epoch);
   const int64_t in_epoch = before % steps_per_epoch * groups_world + first_group + group % groups;
-  return {step, epoch, static_cast<uint64_t>(in_epoch), static_cast<uint64_t>(in_epoch * stream->grouping.group)};
+  return {step, epoch, static_cast<uint64_t>(in_epoch * stream->parts), static_cast<uint64_t>(in_epoch * stream->grouping.group)};
 }
 
 Segment Segment::pass(const StreamPlan& stream, uint64_t samples, int rank, int world) {

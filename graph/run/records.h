@@ -20,7 +20,7 @@ namespace flowrun {
 struct Place {
   int64_t step;       // 1-based
   uint64_t epoch;     // 0-based
-  uint64_t group;     // in the epoch, over all ranks
+  uint64_t group;     // in the epoch, over all ranks; the first of its parts
   uint64_t position;  // of the (first) sample in the epoch
 };
 

@@ -69,8 +69,7 @@ void StreamRun::require_step_in_flight(int64_t slots) const {
   const int first = level(group_level).barriers[0].folds[0];
   throw PipelineError("error: run.memory_mib is " + std::to_string(options_.memory >> 20) + ", but " +
                       pipeline_.nodes[static_cast<size_t>(level(group_level).node_of(first))].name + " needs all " + std::to_string(segment_.groups) +
-                      " groups of a step at once, which are " +
-                      std::to_string((bytes_in_flight_ * static_cast<size_t>(segment_.groups) >> 20) + 1) +
+                      " groups of a step at once, which are " + std::to_string((bytes_in_flight_ * static_cast<size_t>(segment_.groups) >> 20) + 1) +
                       " MiB: raise run.memory_mib, or make the batch smaller");
 }
 

@@ -56,12 +56,15 @@ struct Stack {
   }
 
  private:
+  /// The last group of an evaluation is smaller; with run.pass "rank" groups are larger than here.
+  int64_t capacity(const FoldContext& context) const { return std::max(grouping().group, context.count); }
+
   void put(const Label& label, int64_t views, LabelBatch& batch, const FoldContext& context) const {
     if (!label.views.empty() && static_cast<int64_t>(label.views.size()) != views) {
       throw FatalNodeError("there are labels of " + std::to_string(label.views.size()) + " views, but the picture comes in " + std::to_string(views) +
                            ": take image and label from the same node");
     }
-    batch.reserve(grouping().group * views);
+    batch.reserve(capacity(context) * views);
     const auto place = batch.values.begin() + context.index * views;
     if (label.views.empty()) {
       std::fill_n(place, views, label.value);
@@ -72,7 +75,7 @@ struct Stack {
 
   void put(const io::PixelBuffer& image, ImageBatch& batch, const FoldContext& context, const std::string& what, const std::string& cure) const {
     const io::ImageView view = image.view();
-    uint8_t* place = batch.place(context.index, grouping().group, view, image.views);
+    uint8_t* place = batch.place(context.index, capacity(context), view, image.views);
     if (place == nullptr && image.views != batch.views) {
       throw NodeError(what + " comes in " + std::to_string(image.views) + " views, others of its batch in " + std::to_string(batch.views));
     }

@@ -1,7 +1,6 @@
 #include <ATen/core/grad_mode.h>
 
 #include "graph/node.h"
-#include "nodes/lib/tensor/device/send.h"
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/model/encoder_inputs.h"
 #include "nodes/lib/tensor/model/norm_passes.h"
@@ -77,8 +76,7 @@ struct EncodeImages {
     if (port.mask) seen.hidden_BN = hidden(*port.mask, images);
     model::EncodeOptions options;
     const int64_t rows = seen.hidden_BN.defined() ? seen.hidden_BN.size(0) : images.size(0);
-    if (params.train) options.drop_path = params.model->draw_drop_path(context.rng(), rows);
-    if (options.drop_path.defined()) options.drop_path = send(options.drop_path, images.device());
+    if (params.train) options.drop_path = model::draw_drop_path(*params.model, context, rows, images.device());
     model::Tokens tokens;
     const auto pass = [&](const Tensor& of_view, const model::NormPass& norm) {
       options.norm = norm;

@@ -20,6 +20,7 @@ struct Sum {
     *port.loss = port.losses[0];
     for (size_t i = 1; i < port.losses.size(); ++i) {
       const Loss& other = port.losses[i];
+      if (port.loss->shown.defined() || other.shown.defined()) port.loss->shown = port.loss->reported().detach().add(other.reported().detach());
       port.loss->value = port.loss->value.add(other.value);
       port.loss->has_value = port.loss->has_value && other.has_value;
     }

@@ -1,7 +1,7 @@
 #include "graph/node.h"
-#include "nodes/lib/tensor/device/send.h"
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/model/encoder_inputs.h"
+#include "nodes/lib/tensor/model/norm_passes.h"
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
@@ -54,8 +54,8 @@ struct EncodeVisible {
   void run(Ports& port, const GroupContext& context) const {
     check_masks(*port.mask, params.model->shape().grid, params.model.names[0]);
     const Tensor& visible = port.mask->visible_BK;
-    model::EncodeOptions options{.drop_path = params.model->draw_drop_path(context.rng(), visible.size(0)), .maps = params.maps};
-    if (options.drop_path.defined()) options.drop_path = send(options.drop_path, visible.device());
+    const model::EncodeOptions options{.drop_path = model::draw_drop_path(*params.model, context, visible.size(0), visible.device()),
+                                       .maps = params.maps};
     model::Tokens tokens = params.model->encode(port.image->images_BCHW, {.visible_BK = visible}, options);
     port.tokens->cls_B1D = tokens.cls_B1D;
     port.tokens->patch_BKD = tokens.patch;

@@ -33,7 +33,8 @@ struct HeadModel {
       param("bias", bias, "Whether the linear layers have biases.");
       param("last_bias", last_bias, "Whether the last of them has.");
       param("prototypes", prototypes, not_negative, "How many scores a last layer gives; 0: there is none.");
-      param("prototype_kind", prototype_kind, kinds(), "weight_norm: the prototypes have length 1. linear: any length.");
+      param("prototype_kind", prototype_kind, kinds(),
+            "weight_norm: the prototypes are divided by their length. linear: any length. unit: they get length 1 after each update (SwAV).");
       param("gain_trained", gain_trained, "Whether the gains of weight_norm are trained, as in DINO's ViT-S.");
       param("init", init, inits(), "torch: uniform within 1 / sqrt(inputs). dino: normal with deviation 0.02, biases 0.");
     }
@@ -61,7 +62,7 @@ struct HeadModel {
       return choices;
     }
     static const Choices& kinds() {
-      static const Choices choices = {"weight_norm", "linear"};
+      static const Choices choices = {"weight_norm", "linear", "unit"};
       return choices;
     }
     static const Choices& inits() {
@@ -82,7 +83,7 @@ struct HeadModel {
                              .bias = params.bias,
                              .last_bias = params.last_bias,
                              .prototypes = params.prototypes,
-                             .weight_norm = params.prototype_kind == "weight_norm",
+                             .prototype_kind = prototype_kind(),
                              .gain_trained = params.gain_trained,
                              .init = params.init == "dino" ? model::HeadInit::dino : model::HeadInit::torch});
     begin(*head, context);
@@ -93,6 +94,10 @@ struct HeadModel {
   model::HeadNorm norm() const {
     using enum model::HeadNorm;
     return params.norm == "layer" ? layer : params.norm == "batch" ? batch : none;
+  }
+  model::Prototypes prototype_kind() const {
+    using enum model::Prototypes;
+    return params.prototype_kind == "unit" ? unit : params.prototype_kind == "linear" ? linear : weight_norm;
   }
   model::LastNorm last_norm() const {
     using enum model::LastNorm;

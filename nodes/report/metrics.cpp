@@ -79,7 +79,7 @@ struct Metrics {
       const Tensor part = value.detach().mul(share);
       sum = sum.defined() ? sum.add(part) : part;
     };
-    add(loss_, port.loss->value);
+    add(loss_, port.loss->reported());
     if (port.loss->per_part.defined()) add(per_part_, port.loss->per_part);
     parts_ = port.loss->parts;
   }

@@ -1,7 +1,6 @@
 #include <ATen/core/grad_mode.h>
 
 #include "graph/node.h"
-#include "nodes/lib/tensor/device/send.h"
 #include "nodes/lib/tensor/model/classifier.h"
 #include "nodes/lib/tensor/model/encoder_inputs.h"
 #include "nodes/lib/tensor/model/norm_passes.h"
@@ -64,9 +63,8 @@ struct Classify {
     const Tensor& images = port.image->images_BCHW;
     const model::Encoder& encoder = *params.encoder;
     const at::AutoGradMode gradients(params.train && at::GradMode::is_enabled());
-    model::EncodeOptions options{.norm = {.measures = measures(), .group = context.group, .stream = context.stream}, .drop_path = {}};
-    if (params.train) options.drop_path = encoder.draw_drop_path(context.rng(), images.size(0));
-    if (options.drop_path.defined()) options.drop_path = send(options.drop_path, images.device());
+    model::EncodeOptions options{.norm = model::norm_pass(measures(), context), .drop_path = {}};
+    if (params.train) options.drop_path = model::draw_drop_path(encoder, context, images.size(0), images.device());
     *port.logits = {.values_nD = model::classify(encoder, *params.classifier, images, options), .views = port.image->views, .images = images.size(0)};
   }
 

@@ -56,6 +56,8 @@ struct SupervisedMix {
   Params params;
 
   void plan(NodePlan& plan) const {
+    if (plan.group.per_rank)
+      plan.fault("", "it mixes the pictures of a group, and with run.pass \"rank\" all groups of a rank are one", "set run.pass to \"group\"");
     plan.out["image"].side = plan.known("image").side;
     plan.out["soft_label"] = Planned::of({plan.group.images, static_cast<double>(params.classes)}, "float32", 4);
     plan.out["soft_label"].width = static_cast<double>(params.classes);

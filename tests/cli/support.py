@@ -11,6 +11,9 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# Every pipeline on every number of ranks, where a test would take one of each kind: .ci/nightly all.
+EVERYTHING = os.environ.get("FLOWRUN_ALL") == "1"
 FLOWRUN = pathlib.Path(os.environ.get("FLOWRUN_BIN", ROOT / "build/release/bin/flowrun"))
 SHARED = pathlib.Path(os.environ.get("FLOWRUN_SHARED", ROOT.parent / "shared"))
 PHOTOGRAPHS = SHARED / "data/imagenet-sample"

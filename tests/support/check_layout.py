@@ -14,7 +14,7 @@ DISTRICTS = {
     "io": ("codec", "resize", "folders", "shards", "pack", "run"),
     "nodes/lib/host": ("device", "types", "source", "image", "mask"),
     "nodes/lib/tensor": ("device", "kernels", "cuda", "types", "ranks", "model", "target", "loss", "optim", "metric", "report"),
-    "nodes": ("source", "image", "mask", "batch", "device", "pretext", "encode", "tokens", "head", "vectors", "targets", "mim", "supervised", "loss", "train", "eval", "report", "model"),
+    "nodes": ("source", "image", "mask", "batch", "device", "pretext", "encode", "tokens", "head", "vectors", "targets", "mim", "supervised", "loss", "whole", "train", "eval", "report", "model"),
     "tools/app": ("load", "draw", "run", "results", "speed", "plan"),
     "tools/flowrun": ("cli",),
     "tools": (),

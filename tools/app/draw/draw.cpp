@@ -18,19 +18,20 @@ namespace flowrun::app {
 namespace {
 
 const char* colour(Scope scope) {
-  static constexpr const char* colours[] = {"#dbe9f6", "#dbe9f6", "#e3f1dc", "#fbe5d0", "#f6d9dc", "#ece2f2"};
+  static constexpr const char* colours[] = {"#dbe9f6", "#dbe9f6", "#e3f1dc", "#fbe5d0", "#f5c79c", "#f6d9dc", "#ece2f2"};
   return colours[static_cast<int>(scope)];
 }
 
 const char* level_label(Scope scope) {
-  static constexpr const char* labels[] = {"per sample: any thread",      "per sample: any thread",     "per group: any thread",
-                                           "per group: device, in order", "per step: device, in order", "per evaluation"};
+  static constexpr const char* labels[] = {
+      "per sample: any thread",       "per sample: any thread",     "per group: any thread", "per group: device, in order",
+      "between the groups of a step", "per step: device, in order", "per evaluation"};
   return labels[static_cast<int>(scope)];
 }
 
 void draw_nodes(const CheckedPipeline& p, std::ostream& out) {
   // Sources share the box of the sample nodes.
-  for (const Scope scope : {Scope::sample, Scope::batch, Scope::device, Scope::step, Scope::evaluation}) {
+  for (const Scope scope : {Scope::sample, Scope::batch, Scope::device, Scope::whole, Scope::step, Scope::evaluation}) {
     std::ostringstream inside;
     for (const CheckedNode& node : p.nodes) {
       if (node.scope() != scope && !(node.scope() == Scope::source && scope == Scope::sample)) continue;

@@ -16,11 +16,29 @@ namespace {
 constexpr int bands = 5;
 constexpr double gap = 46, band_gap = 26, band_head = 20, apart = 16, lane = 12;
 
-int band_of(Scope scope) { return std::max(0, static_cast<int>(scope) - 1); }  // sources share the sample nodes'
+/// Sources share the band of the sample nodes; whole nodes stand between device nodes.
+int band_of(Scope scope) {
+  switch (scope) {
+    case Scope::source:
+    case Scope::sample:
+      return 0;
+    case Scope::batch:
+      return 1;
+    case Scope::device:
+    case Scope::whole:
+      return 2;
+    case Scope::step:
+      return 3;
+    case Scope::evaluation:
+      return 4;
+  }
+  return 0;
+}
 
 const char* const band_titles[bands] = {"per sample, any thread", "per group, any thread", "per group, on the device, in order",
                                         "per step, on the device, in order", "per evaluation"};
 const char* const band_fills[bands] = {"#dbe9f6", "#e3f1dc", "#fbe5d0", "#f6d9dc", "#ece2f2"};
+const char* const whole_fill = "#f5c79c";  // in the band of the device
 const char* const model_colours[] = {"#8a5a00", "#00639c", "#7a2f6b", "#00694a", "#a33a00", "#3d4aa0"};
 
 std::string number(double value) {
@@ -457,7 +475,8 @@ class Picture {
     double y = layout_.top[static_cast<size_t>(cell.layer)];
     const bool timed = !shares_.empty();
     const double share = timed ? shares_[static_cast<size_t>(cell.node)] : 0;
-    const std::string fill = timed ? heat(most_ > 0 ? share / most_ : 0) : band_fills[band_of(node.scope())];
+    const std::string by_scope = node.scope() == Scope::whole ? whole_fill : band_fills[band_of(node.scope())];
+    const std::string fill = timed ? heat(most_ > 0 ? share / most_ : 0) : by_scope;
     body_ << "<g><title>" << xml_text(std::string(node.type->info.type) + ": " + node.type->info.brief) << "</title><rect " << look("box") << " x=\""
           << number(cell.x - cell.width / 2) << "\" y=\"" << number(y) << "\" width=\"" << number(cell.width) << "\" height=\"" << number(cell.height)
           << "\" rx=\"5\" fill=\"" << fill << "\"/>";

@@ -14,7 +14,10 @@ namespace {
 Grouping grouping_of(const CheckedPipeline& pipeline, int source) {
   for (const CheckedNode& node : pipeline.nodes) {
     if (node.feeds != std::vector<int>{source}) continue;
-    if (const auto cut = node.node->grouping()) return *cut;
+    if (const auto cut = node.node->grouping()) {
+      const bool per_rank = pipeline.run.pass == "rank" && source == pipeline.training_source;
+      return per_rank ? Grouping{cut->size, cut->size} : *cut;
+    }
   }
   return {};
 }
@@ -150,6 +153,7 @@ void check_shapes(CheckedPipeline& pipeline, const Value& text, Diagnostics& fau
   for (size_t n = 0; n < pipeline.nodes.size(); ++n) {
     CheckedNode& node = pipeline.nodes[n];
     PlannedGroup group;
+    group.per_rank = pipeline.run.pass == "rank" && node.feeds == std::vector<int>{pipeline.training_source};
     group.step = static_cast<double>(step);
     if (node.feeds.size() == 1) group.images = static_cast<double>(grouping_of(pipeline, node.feeds[0]).group);
     for (const NodePlan::Fault& fault : walk.ask(static_cast<int>(n), group).faults) {

@@ -59,6 +59,7 @@ PlanFacts::PlanFacts(const PlanArgs& args, const std::string& automatic) : pipel
   for (CheckedNode& node : pipeline.nodes) {
     if (const auto cut = node.node->grouping(); cut && node.feeds == std::vector<int>{pipeline.training_source}) grouping = *cut, stack = node.name;
   }
+  if (pipeline.run.pass == "rank" && (grouping.size / grouping.group) % args.world == 0) grouping.group = grouping.size / args.world;
   open_source(args);
   open_models();
   draw();

@@ -21,6 +21,7 @@ bool is_read(const CheckedPipeline& pipeline, int node, int port) {
 
 PlannedGroup PlanFacts::group() const {
   PlannedGroup out;
+  out.per_rank = pipeline.run.pass == "rank";
   out.images = static_cast<double>(grouping.group), out.step = static_cast<double>(grouping.size);
   out.repeats = static_cast<double>(masks.repeats), out.has_masks = !mask_node.empty();
   const auto share = 1.0 / static_cast<double>(masks.groups.size());

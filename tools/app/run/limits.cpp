@@ -18,7 +18,7 @@ Limits limits_between(const ordered_json& begin, const ordered_json& end) {
       return node[what].get<double>() - (begin.is_null() ? 0 : begin["nodes"][name][what].get<double>());
     };
     const std::string scope = node["scope"];
-    const bool on_device = scope == "device" || scope == "step" || scope == "evaluation";
+    const bool on_device = scope == "device" || scope == "whole" || scope == "step" || scope == "evaluation";
     Limits::Side& side = on_device ? out.device : out.data;
     const double share = passed("busy") / (on_device ? seconds : seconds * out.threads);
     side.busy += share;

@@ -67,7 +67,7 @@ std::string usual_reason(const ordered_json& status) {
   std::pair<double, std::string> host{0, ""}, device{0, ""};
   for (const auto& [name, node] : status["nodes"].items()) {
     const std::string scope = node["scope"];
-    const bool on_device = scope == "device" || scope == "step" || scope == "evaluation";
+    const bool on_device = scope == "device" || scope == "whole" || scope == "step" || scope == "evaluation";
     const double busy = node["busy"];
     if (on_device) device_busy += busy;
     auto& most = on_device ? device : host;

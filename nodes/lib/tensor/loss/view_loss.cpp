@@ -1,5 +1,7 @@
 #include "nodes/lib/tensor/loss/view_loss.h"
 
+#include "graph/contract/planned.h"
+
 namespace flowrun::loss {
 
 const Choices& pair_choices() {
@@ -26,10 +28,17 @@ void check_views(NodePlan& plan, const std::string& student, const std::string& 
   }
 }
 
+void check_two_views(NodePlan& plan, const std::string& input) {
+  const double views = plan.known(input).views;
+  if (views == 0 || views == 2) return;
+  plan.fault(input, "the loss compares two views of a picture, and " + count_text(views) + (views == 1 ? " comes" : " come") + " in",
+             "set count of image.random_crop to 2");
+}
+
 void give(const Tensor& value, double weight, Loss& out) {
   out.value = weight == 1 ? value : value.mul(weight);
   out.has_value = true;
-  out.per_part.reset(), out.parts.clear();
+  out.shown.reset(), out.per_part.reset(), out.parts.clear();
 }
 
 }  // namespace flowrun::loss

@@ -20,6 +20,9 @@ void require_views(int64_t student, int64_t target, const std::string& pairs);
 /// The same before a run, for these inputs, whose widths must be equal, too.
 void check_views(NodePlan& plan, const std::string& student, const std::string& target, const std::string& pairs);
 
+/// A fault before a run of an input that does not have two views of each picture.
+void check_two_views(NodePlan& plan, const std::string& input);
+
 /// Fills `out` with a loss without parts.
 void give(const Tensor& value, double weight, Loss& out);
 

@@ -101,4 +101,14 @@ Tensor info_nce(const Tensor& q_nd, const Tensor& k_nd, const Tensor& queue_Qd, 
   return at::logsumexp(logits, {1}).sub(logits.select(1, 0)).mean();
 }
 
+Tensor koleo(const Tensor& z_nD, int64_t views) {
+  const Tensor unit_vpD = by_picture(model::unit_rows(wide(z_nD)), views, "the vectors").transpose(0, 1);
+  const int64_t pictures = unit_vpD.size(1);
+  if (pictures < 2) throw std::invalid_argument("the nearest other picture is asked for, and there is one picture");
+  const Tensor rows = unit_vpD.detach();
+  const Tensor nearest_vp = rows.matmul(rows.transpose(1, 2)).diagonal_scatter(rows.new_full({views, pictures}, -2), 0, 1, 2).argmax(2);
+  const Tensor nearest = unit_vpD.gather(1, nearest_vp.unsqueeze(2).expand_as(unit_vpD));
+  return unit_vpD.sub(nearest).add(1e-8).norm(2, {2}).add(1e-8).log().mean().neg();
+}
+
 }  // namespace flowrun::loss

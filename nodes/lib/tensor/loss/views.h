@@ -34,4 +34,8 @@ Tensor negative_cosine(const Tensor& p_nD, const Tensor& target_nD, int64_t view
 /// taken as they are, rows of length 1 as a rule; k and queue have no gradient.
 Tensor info_nce(const Tensor& q_nd, const Tensor& k_nd, const Tensor& queue_Qd, double temperature);
 
+/// Mean over rows and views of -log(|z - nearest + 1e-8| + 1e-8), rows at length 1, where `nearest` is the other row of the same view with
+/// the largest product (DINOv2, KoLeo). Throws std::invalid_argument for less than two pictures.
+Tensor koleo(const Tensor& z_nD, int64_t views);
+
 }  // namespace flowrun::loss

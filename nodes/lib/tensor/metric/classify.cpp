@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "nodes/lib/tensor/metric/float32.h"
+#include "nodes/lib/tensor/device/float32.h"
 
 namespace flowrun::eval {
 namespace {

@@ -10,7 +10,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <cmath>
 
-#include "nodes/lib/tensor/metric/float32.h"
+#include "nodes/lib/tensor/device/float32.h"
 #include "nodes/lib/tensor/optim/schedule.h"
 
 namespace flowrun::eval {

@@ -37,6 +37,13 @@ Tensor BatchNorms::apply(size_t number, const Tensor& x_any, const NormPass& pas
   const Tensor x = x_any.scalar_type() == at::kDouble ? x_any : x_any.to(at::kFloat);
   const Tensor weight = norm.weight ? parameters_[*norm.weight] : Tensor(), bias = norm.weight ? parameters_[*norm.weight + 1] : Tensor();
   if (!pass.measures) return at::batch_norm(x, weight, bias, buffers_[norm.mean], buffers_[norm.mean + 1], false, 0, kEps, false);
+  if (pass.run != nullptr) {  // also in a run of one process: PyTorch's float32 sums differ so much that losses part within a few steps
+    Measured measured;
+    Tensor out = sync_batch_norm(x, weight, bias, kEps, *pass.run, measured);
+    // All ranks measured the same pass, which counts once.
+    if (collects_ && pass.run->rank == 0) keep(number, pass, measured);
+    return out;
+  }
   const int64_t values = x.numel() / x.size(1);
   if (values < 2) throw NodeError("a batch norm needs more than one value of each channel: enlarge the group of batch.stack");
   const auto [out, mean, inverse] = at::native_batch_norm(x, weight, bias, {}, {}, true, 0, kEps);
@@ -44,11 +51,15 @@ Tensor BatchNorms::apply(size_t number, const Tensor& x_any, const NormPass& pas
   const at::NoGradGuard no_grad;
   const double unbiased = static_cast<double>(values) / static_cast<double>(values - 1);
   const Tensor variance = inverse.detach().to(at::kDouble).pow(-2).sub(kEps).mul(unbiased).to(mean.scalar_type());
+  keep(number, pass, {mean.detach(), variance});
+  return out;
+}
+
+void BatchNorms::keep(size_t number, const NormPass& pass, const Measured& measured) const {
   const std::lock_guard lock(mutex_);
   std::vector<Tensor>& of_pass = measured_[{pass.group, pass.stream, pass.view}];
   of_pass.resize(norms_.size());
-  of_pass[number] = at::stack({mean.detach(), variance});
-  return out;
+  of_pass[number] = at::stack({measured.mean, measured.variance});
 }
 
 /// [passes, 2 x channels of all norms], in their order.

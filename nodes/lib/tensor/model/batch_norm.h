@@ -11,6 +11,7 @@
 
 #include "graph/contract/context.h"
 #include "nodes/lib/tensor/model/module.h"
+#include "nodes/lib/tensor/model/sync_batch_norm.h"
 
 namespace flowrun::model {
 
@@ -29,8 +30,8 @@ class BatchNorms {
   size_t add(const std::string& name, int64_t channels, bool affine = true, double gain = 1);
   bool empty() const { return norms_.empty(); }
 
-  /// x [B, C] or [B, C, H, W] -> the same, float32. Throws NodeError if a channel has one value only, and the pass measures. Any
-  /// thread.
+  /// x [B, C] or [B, C, H, W] -> the same, float32. Collective where the pass has a run of several ranks. Throws NodeError if a channel has one value
+  /// only, and the pass measures. Any thread.
   Tensor apply(size_t norm, const Tensor& x, const NormPass& pass) const;
 
   /// From now on measured statistics are kept for settle(). A node that calls settle() each step calls this first.
@@ -46,6 +47,7 @@ class BatchNorms {
   };
   using Place = std::tuple<uint64_t, uint64_t, uint64_t>;  // group, stream, view
   Tensor measured() const;
+  void keep(size_t norm, const NormPass& pass, const Measured& measured) const;
 
   Parameters& parameters_;
   Buffers& buffers_;

@@ -1,5 +1,6 @@
 #include "nodes/lib/tensor/model/mlp_head.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
@@ -39,8 +40,16 @@ MlpHead::MlpHead(MlpHeadConfig config) : Head("head"), config_(std::move(config)
   if (config_.prototypes > 0) {
     prototypes_ = config_.init == HeadInit::dino ? parameters_.add("last_layer.weight_v", {config_.prototypes, in}, Init::linear)
                                                  : parameters_.add("last_layer.weight_v", {config_.prototypes, in}, Init::kaiming);
-    if (config_.weight_norm && config_.gain_trained) gain_ = parameters_.add("last_layer.weight_g", {config_.prototypes, 1}, Init::ones);
+    if (config_.prototype_kind == Prototypes::weight_norm && config_.gain_trained)
+      gain_ = parameters_.add("last_layer.weight_g", {config_.prototypes, 1}, Init::ones);
   }
+}
+
+void MlpHead::constrain() {
+  if (config_.prototypes == 0 || config_.prototype_kind != Prototypes::unit) return;
+  const at::NoGradGuard no_grad;
+  Tensor prototypes = parameters_[prototypes_];
+  prototypes.copy_(unit_rows(prototypes));
 }
 
 /// A linear layer; returns the index of its weight, which its bias follows.
@@ -64,7 +73,7 @@ Tensor MlpHead::apply(const Tensor& x_nD, const NormPass& pass) const {
   }
   if (config_.prototypes == 0) return x;
   Tensor weight = parameters_[prototypes_];
-  if (config_.weight_norm) weight = unit_rows(weight);
+  if (config_.prototype_kind == Prototypes::weight_norm) weight = unit_rows(weight);
   if (gain_) weight = weight.mul(parameters_[*gain_]);
   return at::linear(unit_rows(x), weight);
 }

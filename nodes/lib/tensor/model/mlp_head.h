@@ -16,6 +16,9 @@ enum class LastNorm { none, batch, batch_plain };
 /// torch: uniform in ±1/sqrt(inputs), weights and biases. dino: weights N(0, 0.02²) cut at ±2, biases 0.
 enum class HeadInit { torch, dino };
 
+/// Rows of any length; rows divided by their length, times gains; rows that constrain() keeps at length 1 (SwAV).
+enum class Prototypes { linear, weight_norm, unit };
+
 struct MlpHeadConfig {
   int64_t in = 0;               ///< width of what it is applied to
   std::vector<int64_t> layers;  ///< widths of the linear layers; between them norm and activation
@@ -23,10 +26,10 @@ struct MlpHeadConfig {
   HeadNorm norm = HeadNorm::none;
   bool input_unit = false;  ///< rows get length 1 first
   LastNorm last_norm = LastNorm::none;
-  bool bias = true;         ///< of the linear layers that no batch norm follows
-  bool last_bias = true;    ///< of the last one, if it has biases at all
-  int64_t prototypes = 0;   ///< K > 0: the rows get length 1, then a layer without bias gives K scores
-  bool weight_norm = true;  ///< prototypes are unit rows times gains
+  bool bias = true;        ///< of the linear layers that no batch norm follows
+  bool last_bias = true;   ///< of the last one, if it has biases at all
+  int64_t prototypes = 0;  ///< K > 0: the rows get length 1, then a layer without bias gives K scores
+  Prototypes prototype_kind = Prototypes::weight_norm;
   bool gain_trained = false;
   HeadInit init = HeadInit::torch;
 };
@@ -46,6 +49,7 @@ class MlpHead final : public Head {
   /// [n, in] -> [n, out_width], in the precision of autocast.
   Tensor apply(const Tensor& x_nD) const override { return apply(x_nD, NormPass()); }
   Tensor apply(const Tensor& x_nD, const NormPass& pass) const override;
+  void constrain() override;
   BatchNorms* norms() override { return norms_.empty() ? nullptr : &norms_; }
 
  private:

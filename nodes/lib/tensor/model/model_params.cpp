@@ -19,6 +19,7 @@ uint64_t weight_seed(const OpenContext& context) {
 
 void begin(model::Module& module, const OpenContext& context, const std::string& init) {
   module.parameters().initialise(weight_seed(context), model::init_scheme(init));
+  module.constrain();
   module.to(torch_device(context.run), at::kFloat);
 }
 

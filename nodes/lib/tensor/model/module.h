@@ -12,6 +12,10 @@
 #include "nodes/lib/tensor/model/parameters.h"
 #include "nodes/lib/tensor/model/pass.h"
 
+namespace flowrun {
+struct RunInfo;
+}
+
 namespace flowrun::model {
 
 /// Named values of a model that no gradient reaches, such as running statistics: float32, or int64 for counts. They are
@@ -35,6 +39,7 @@ class Buffers {
 struct NormPass {
   bool measures = false;                     ///< by the statistics of what comes in; otherwise by the running ones
   uint64_t group = 0, stream = 0, view = 0;  ///< the pass, for the order in which running statistics move
+  const RunInfo* run = nullptr;  ///< run.pass "rank": takes the statistics of all ranks together, which make the same pass now; null: its own
 };
 
 class BatchNorms;
@@ -60,6 +65,8 @@ class Module : public Resource {
 
   /// Whether a tensor of a file of weights belongs to what others put behind such a model, and is passed over.
   virtual bool leaves_out(std::string_view) const { return false; }
+  /// Makes parameters fit what they must be after each update: prototypes of length 1.
+  virtual void constrain() {}
   /// Null: the model has no batch norm.
   virtual BatchNorms* norms() { return nullptr; }
 

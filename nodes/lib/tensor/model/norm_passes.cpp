@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph/text/error.h"
+#include "nodes/lib/tensor/device/send.h"
 #include "nodes/lib/tensor/model/batch_norm.h"
 
 namespace flowrun::model {
@@ -36,15 +37,31 @@ bool measures(Module& model, const std::string& statistics, bool train) {
 }
 
 void Splits::plan(NodePlan& plan) const {
+  if (plan.group.per_rank && count > 1) {
+    plan.fault("splits", "splits cuts groups, and with run.pass \"rank\" all groups of a rank are one", "set run.pass to \"group\"");
+    return;
+  }
   const double pictures = plan.group.images / plan.group.views;
   if (pictures > 0 && std::fmod(pictures, static_cast<double>(count)) != 0) {
     plan.fault("splits", "a group of " + count_text(pictures) + " pictures can't be cut into " + std::to_string(count) + " equal parts");
   }
 }
 
+NormPass norm_pass(bool measures, const GroupContext& context) {
+  return {.measures = measures, .group = context.group, .stream = context.stream, .run = context.run.pass_per_rank ? &context.run : nullptr};
+}
+
+Tensor draw_drop_path(const Encoder& encoder, const GroupContext& context, int64_t images, at::Device device) {
+  if (!encoder.drops()) return {};
+  std::vector<Tensor> parts;
+  for (int64_t part = 0; part < context.parts; ++part) parts.push_back(encoder.draw_drop_path(context.rng(part), images / context.parts));
+  const Tensor all = parts.size() == 1 ? parts[0] : at::cat(parts, 1);
+  return all.defined() ? send(all, device) : all;
+}
+
 Tensor for_each_view(const Tensor& x, int64_t views, bool measures, const GroupContext& context,
                      const std::function<Tensor(const Tensor&, const NormPass&)>& pass, const Splits& splits) {
-  NormPass norm{.measures = measures, .group = context.group, .stream = context.stream};
+  NormPass norm = norm_pass(measures, context);
   if (!measures || (views == 1 && splits.count == 1)) return pass(x, norm);
   const int64_t pictures = x.size(0) / views;
   if (pictures % splits.count != 0) {

@@ -10,7 +10,7 @@
 #include "graph/contract/params.h"
 #include "graph/contract/planned.h"
 #include "graph/node.h"
-#include "nodes/lib/tensor/model/module.h"
+#include "nodes/lib/tensor/model/encoder.h"
 
 namespace flowrun::model {
 
@@ -38,6 +38,12 @@ struct Splits {
   /// A fault of groups that can't be cut so.
   void plan(NodePlan& plan) const;
 };
+
+/// The pass of a node over this group: with run.pass "rank" it takes the statistics of all ranks together.
+NormPass norm_pass(bool measures, const GroupContext& context);
+/// The stochastic depth of a pass over so many images or masks of this group, on their device; undefined where nothing is dropped. Each
+/// part of the group draws its own.
+Tensor draw_drop_path(const Encoder& encoder, const GroupContext& context, int64_t images, at::Device device);
 
 /// The rows of `x` (row = picture * views + view) through `pass`: together, or, where the pass measures, each view by itself, in
 /// `splits` parts; in the order of `x`. `views` is 1 where views are taken together.

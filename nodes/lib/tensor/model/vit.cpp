@@ -64,7 +64,8 @@ Tensor draw_drop_path(const VitConfig& config, Rng rng, int64_t images) {
   Tensor keep = at::empty({2 * config.depth, images}, at::kFloat);
   auto* out = keep.mutable_data_ptr<float>();
   for (int64_t block = 0; block < config.depth; ++block) {
-    const double drop = config.depth == 1 ? config.drop_path : config.drop_path * static_cast<double>(block) / static_cast<double>(config.depth - 1);
+    const double rise = config.depth == 1 || config.drop_evenly ? 1 : static_cast<double>(block) / static_cast<double>(config.depth - 1);
+    const double drop = config.drop_path * rise;
     for (int64_t i = 0; i < 2 * images; ++i) *out++ = rng.chance(drop) ? 0.0f : static_cast<float>(1.0 / (1.0 - drop));
   }
   return keep;

@@ -219,7 +219,10 @@ void Learner::step(StepContext& context) {
   optimizer_->zero_grad();
   if (homes_) homes_->clear();
   if (shards_) shards_->forget(), shards_->share(context.run);
-  for (size_t m = 0; m < params_->models.size(); ++m) model::settle_statistics(params_->models[m], context.run);
+  for (size_t m = 0; m < params_->models.size(); ++m) {
+    params_->models[m].constrain();
+    model::settle_statistics(params_->models[m], context.run);
+  }
   context.report("lr", lr);
 }
 

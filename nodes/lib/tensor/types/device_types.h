@@ -135,11 +135,13 @@ struct Target {
 /// A scalar to minimise, with its gradient history; and the same per slice, without.
 struct Loss {
   static constexpr const char* type_name = "loss";
-  Tensor value;
+  Tensor value;           // what is trained on
+  Tensor shown;           // what reports show, where that is another number; undefined: value
   bool has_value = true;  // false: it has a gradient, but its value is 0 and meaningless
   Tensor per_part;
   std::vector<int64_t> parts;
-  void release() { value.reset(), per_part.reset(); }
+  const Tensor& reported() const { return shown.defined() ? shown : value; }
+  void release() { value.reset(), shown.reset(), per_part.reset(); }
   static void plan(const PlannedGroup&, Planned& out) { out = Planned::of({1}, "float32", 4); }
 };
 

@@ -157,10 +157,9 @@ TEST(Whole, KeepRunsEveryNodeOnceAsSoonAsItCan) {
 
 TEST(Whole, AgainRunsWhatLeadsToItTwiceAndTheRestBehindIt) {
   // toy.scale reads host nodes alone, as an upload does, so it is not repeated.
-  EXPECT_THAT(tasks_of("run.coupling=again"),
-              testing::UnorderedElementsAre("0 stack", "0 mask", "0 learn", "0 teach", "0 project first", "0 ours fold", "0 theirs fold",
-                                            "1 ours give", "1 theirs give", "1 apart", "1 last fold", "2 last give", "2 project again", "2 aside",
-                                            "2 loss"));
+  EXPECT_THAT(tasks_of("run.coupling=again"), testing::UnorderedElementsAre("0 stack", "0 mask", "0 learn", "0 teach", "0 project first",
+                                                                            "0 ours fold", "0 theirs fold", "1 ours give", "1 theirs give", "1 apart",
+                                                                            "1 last fold", "2 last give", "2 project again", "2 aside", "2 loss"));
 }
 
 /// Ranks in threads of this process. All must make the same calls in the same order; those that don't end with an error.

@@ -6,7 +6,7 @@
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 
-#include "nodes/lib/tensor/metric/float32.h"
+#include "nodes/lib/tensor/device/float32.h"
 #include "support/torch_reference.h"
 
 namespace flowrun::eval {

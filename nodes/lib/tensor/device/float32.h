@@ -1,10 +1,10 @@
-// Scores that are float32 by contract, whatever the run's precision.
+// Numbers that are float32 by contract, whatever the run's precision.
 #pragma once
 
 #include <ATen/Context.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
-namespace flowrun::eval {
+namespace flowrun {
 
 /// While it lives, this thread's products are float32: neither autocast's type, nor TF32 on a GPU.
 class Float32 {
@@ -18,4 +18,4 @@ class Float32 {
   c10::impl::ExcludeDispatchKeyGuard no_autocast_{c10::autocast_dispatch_keyset};
 };
 
-}  // namespace flowrun::eval
+}  // namespace flowrun

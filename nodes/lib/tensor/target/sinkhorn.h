@@ -1,0 +1,25 @@
+// Assignments of pictures to prototypes in equal shares (Sinkhorn-Knopp). No graph knowledge.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "nodes/lib/tensor/tensor.h"
+
+namespace flowrun::target {
+
+struct SinkhornOptions {
+  double temperature = 0.05;
+  int64_t iterations = 3;
+  int64_t positions =
+      1;  ///< rows of a picture that are assigned apart, each with the same place of other pictures; row = picture * positions + place
+};
+
+/// Assignments of scores [n, K] of each group, float32, or float64 if the scores are; rows sum to 1, without gradient. exp(score /
+/// temperature), then `iterations` times: each prototype's column is divided by its sum, each row by its own. `sums` turns the column sums
+/// [groups, positions * K] (float64) and the largest scores [groups, 1] of these groups into those of all groups, with which a column is
+/// divided and the exponent shifted; so nothing but these is exchanged.
+std::vector<Tensor> sinkhorn(const std::vector<Tensor>& scores_nK, const SinkhornOptions& options,
+                             const std::function<Tensor(const Tensor& of_groups)>& gather);
+
+}  // namespace flowrun::target

@@ -1,0 +1,90 @@
+#include "nodes/lib/tensor/target/sinkhorn.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include "graph/contract/planned.h"
+#include "graph/node.h"
+#include "nodes/lib/tensor/optim/value.h"
+#include "nodes/lib/tensor/ranks/ranks.h"
+#include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/vectors.h"
+
+namespace flowrun {
+namespace {
+
+struct Sinkhorn {
+  static constexpr NodeInfo info{
+      .type = "targets.sinkhorn",
+      .brief = "Scores as targets that give each prototype an equal share of the step's pictures: SwAV, DINOv2, CAPI.",
+      .scope = Scope::whole,
+      .details =
+          "exp(scores / temperature) over all rows of the step, on all ranks; then several times: each prototype's column is divided by its sum, "
+          "each "
+          "row by its own. After few iterations shares are only about equal. Ranks exchange the columns' sums, in float64, added in the order of "
+          "groups: the targets don't depend on the number of ranks. No gradient."};
+  struct Ports {
+    In<Vectors> vectors{"vectors", "n K: scores."};
+    Out<SoftLabels> soft_label{"soft_label", "n K; rows sum to 1."};
+    void describe(auto& port) { port(vectors, soft_label); }
+  };
+  struct Params {
+    std::string scope = "all";
+    train::Value temperature{0.05, Range{1e-4, 100}};
+    int64_t iterations = 3;
+    void describe(auto& param) {
+      param("temperature", temperature, temperature.range, "SwAV 0.05, CAPI 0.06; DINOv2 as its centering, 0.04 to 0.07.");
+      param("iterations", iterations, positive, "How often columns and rows are divided.");
+      param("scope", scope, scopes(),
+            "Among which rows shares are equal. all: those of the step. group: of each group. position: those of one place in all pictures, where "
+            "pictures have equally many rows (CAPI).");
+    }
+    static const Choices& scopes() {
+      static const Choices choices = {"all", "group", "position"};
+      return choices;
+    }
+  };
+  Params params;
+
+  void plan(NodePlan& plan) const {
+    const Planned in = plan.known("vectors");
+    plan.out["soft_label"] = Planned::of({in.rows > 0 ? in.rows : plan.group.images, in.width}, "float32", 4);
+    plan.out["soft_label"].width = in.width, plan.out["soft_label"].rows = in.rows;
+  }
+
+  void fold(Ports& port, const FoldContext& context) {
+    if (context.index == 0) scores_.clear(), views_ = port.vectors->views, positions_ = 1;
+    const Vectors& in = *port.vectors;
+    if (params.scope == "position") positions_ = positions(in);
+    scores_.push_back(in.values_nD.detach());
+  }
+
+  void run(const WholeContext& context) {
+    const target::SinkhornOptions options{params.temperature.at(context.step, context.run), params.iterations, positions_};
+    if (params.scope == "group") {
+      for (Tensor& scores : scores_) scores = target::sinkhorn({scores}, options, [](const Tensor& own) { return own; })[0];
+      return;
+    }
+    scores_ = target::sinkhorn(scores_, options, [&](const Tensor& own) { return ranks::rows(context.run, own, "the shares of prototypes"); });
+  }
+
+  void give(Ports& port, const FoldContext& context) {
+    *port.soft_label = {.values_BC = std::exchange(scores_[static_cast<size_t>(context.index)], {}), .weight_B = {}, .views = views_};
+  }
+
+ private:
+  static int64_t positions(const Vectors& in) {
+    const int64_t rows = in.values_nD.size(0);
+    if (in.images == 0 || rows % in.images != 0) {
+      throw NodeError(std::to_string(in.images) + " pictures have " + std::to_string(rows) + " rows, so not equally many: scope can't be position");
+    }
+    return rows / in.images;
+  }
+
+  std::vector<Tensor> scores_;  // of each group; then its targets
+  int64_t views_ = 1, positions_ = 1;
+};
+
+FLOWRUN_NODE(Sinkhorn);
+
+}  // namespace
+}  // namespace flowrun

@@ -1,0 +1,63 @@
+#include <ATen/ops/empty.h>
+
+#include "graph/node.h"
+#include "nodes/lib/tensor/loss/coupled.h"
+#include "nodes/lib/tensor/loss/coupling.h"
+
+namespace flowrun {
+namespace {
+
+struct Sigreg {
+  static constexpr NodeInfo info{
+      .type = "whole.sigreg",
+      .brief = "The embeddings of all pictures spread like a standard normal distribution, and views agree: LeJEPA.",
+      .scope = Scope::whole,
+      .details =
+          "(1 - lambda) x the mean squared distance of each view from its picture's mean + lambda x SIGReg. SIGReg projects the rows of each view "
+          "on random directions, drawn once a step, the same on all ranks, and compares the characteristic function of each projection with "
+          "that of a standard normal distribution at 17 points of [0, 3]: the Epps-Pulley test, times the pictures of the step. No teacher, no "
+          "stopped gradient."};
+  struct Ports {
+    In<Vectors> vectors{"vectors", "n D, any number of views of each picture; vectors.join_views puts those of several sizes together."};
+    Out<Coupled> coupled{"coupled", "For loss.couple."};
+    void describe(auto& port) { port(vectors, coupled); }
+  };
+  struct Params {
+    double lambda = 0.02;
+    int64_t directions = 256;
+    void describe(auto& param) {
+      param("lambda", lambda, Range{0, 1}, "Share of SIGReg; the views have the rest.");
+      param("directions", directions, Range{1, 65536}, "How many directions a step draws.");
+    }
+  };
+  Params params;
+
+  void plan(NodePlan& plan) const {
+    if (params.lambda < 1 && plan.known("vectors").views == 1) {
+      plan.fault("vectors", "one view of a picture comes in, so no views can agree", "set count of image.random_crop to 2 or more, or lambda to 1");
+    }
+  }
+
+  void fold(Ports& port, const FoldContext& context) { coupling_.take({&*port.vectors}, context); }
+  void run(const WholeContext& context) {
+    coupling_.run(
+        context, [&](const std::vector<Tensor>& z) { return loss::lejepa(z[0], coupling_.views(), directions(z[0], context.rng()), params.lambda); });
+  }
+  void give(Ports& port, const FoldContext& context) { coupling_.give(context, *port.coupled); }
+
+ private:
+  /// [D, directions], columns of length 1.
+  Tensor directions(const Tensor& z_nD, Rng rng) const {
+    const Tensor random = at::empty({z_nD.size(1), params.directions});
+    float* const at = random.mutable_data_ptr<float>();
+    for (int64_t i = 0; i < random.numel(); ++i) at[i] = static_cast<float>(rng.normal());
+    return random.div(random.norm(2, {0}, /*keepdim=*/true)).to(z_nD.options());
+  }
+
+  loss::Coupling coupling_;
+};
+
+FLOWRUN_NODE(Sigreg);
+
+}  // namespace
+}  // namespace flowrun
