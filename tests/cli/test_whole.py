@@ -34,16 +34,16 @@ class Whole(support.Folder):
         self.write({"about": "With SGD", "extends": str(SHAPES / f"{name}.json"), "swap": swap, "set": sets}, out)
         return out
 
-    def same(self, one, two, within, weights=1e-5):
+    def same(self, one, two, within, steps=4):
         mine, theirs = self.lines(one), self.lines(two)
-        self.assertEqual([line["step"] for line in mine], [1, 2, 3, 4])
+        self.assertEqual([line["step"] for line in mine], list(range(1, steps + 1)))
         self.assertEqual([line["ledger"] for line in mine], [line["ledger"] for line in theirs])
         for a, b in zip(mine, theirs):
             self.assertAlmostEqual(a["loss"], b["loss"], delta=within * max(1, abs(b["loss"])))
-        for file in sorted((self.folder / one / "checkpoints/step-4").glob("*.safetensors")):
-            ours, others = (safetensors.numpy.load_file(self.folder / out / "checkpoints/step-4" / file.name) for out in (one, two))
+        for file in sorted((self.folder / one / f"checkpoints/step-{steps}").glob("*.safetensors")):
+            ours, others = (safetensors.numpy.load_file(self.folder / out / f"checkpoints/step-{steps}" / file.name) for out in (one, two))
             for name, value in ours.items():
-                np.testing.assert_allclose(value, others[name], rtol=1e-4, atol=weights, err_msg=f"{file.name}: {name}")
+                np.testing.assert_allclose(value, others[name], rtol=1e-4, atol=2e-5, err_msg=f"{file.name}: {name}")
 
     def test_ranks_train_the_same(self):
         """With norms over groups, which are the same on any number of ranks; and with norms over the batch, which exchange."""
@@ -51,10 +51,11 @@ class Whole(support.Folder):
             path = self.pipeline(name)
             with self.subTest(name):
                 worlds = (2, 4) if support.EVERYTHING else (4,)
+                steps = 1 if name == "simclr_batch" else 4  # where ReLUs flip by rounding, gradients differ by parts of a thousand after four
                 for world in (1, *worlds):
-                    self.ended(self.ranks(world, path, *settings(), "--out", f"{name}-{world}", "--quiet"))
+                    self.ended(self.ranks(world, path, *settings(f"run.steps={steps}", f"save.every={steps} steps"), "--out", f"{name}-{world}", "--quiet"))
                 for world in worlds:
-                    self.same(f"{name}-1", f"{name}-{world}", 1e-6, weights=2e-3 if name == "simclr_batch" else 1e-5)  # rounding grows by ReLUs that flip
+                    self.same(f"{name}-1", f"{name}-{world}", 1e-6, steps)
 
     def test_groups_of_any_size_train_the_same(self):
         for name in NAMES:

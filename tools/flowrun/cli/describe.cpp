@@ -71,6 +71,7 @@ std::string when_text(const NodeType& type) {
                                                      {Scope::sample, "per sample; any thread, any order"},
                                                      {Scope::batch, "per group of samples, on the host; any thread, any order"},
                                                      {Scope::device, "per group, on the device, in order"},
+                                                     {Scope::whole, "per step, between device nodes of its groups; on the device, in order"},
                                                      {Scope::step, "per step, on the device, in order"},
                                                      {Scope::evaluation, "per evaluation, when its streams have passed"}};
   return std::string(texts.at(type.info.scope)) + (type.info.moment != Moment::work ? ", after all others" : "");
