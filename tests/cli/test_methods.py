@@ -47,6 +47,8 @@ def tiny(resolved):
     for name, node in resolved["nodes"].items():
         if node["type"] == "mask.blockwise":
             sets += [f"{name}.min_block=2"] + ([f"{name}.count=6"] if node["count"] else [])
+        elif node["type"] == "mask.ijepa_compat":
+            sets += [f"{name}.min_keep=1", f"{name}.size=[0.3, 0.4]", f"{name}.regions=1"]
         elif node["type"] == "mask.units":
             sets += [f"{name}.unit=16"]
         elif node["type"] == "mim.hidden_targets":
@@ -70,7 +72,7 @@ def tiny(resolved):
         elif model["type"] == "model.codebook":
             sets += [f"{name}.codes=16", f"{name}.width=192", f"{name}.weights=codes/checkpoints/step-2/codebook.safetensors"]
         elif model["type"] == "model.predictor":
-            sets += [f"{name}.depth=1", f"{name}.width=24", f"{name}.heads=2", f"{name}.out={3 * 8 * 8}"]
+            sets += [f"{name}.depth=1", f"{name}.width=24", f"{name}.heads=2"] + (["let.blocks=[1]"] if model["blocks"] else [f"{name}.out={3 * 8 * 8}"])
         elif model["type"] == "model.queue":
             sets += [f"{name}.rows=24"]
         elif model["type"] == "model.counts":
