@@ -28,7 +28,8 @@ struct HeadModel {
       param.required("layers", layers, positive, "Widths of the linear layers, the last one that of the output: [2048, 2048, 256] of DINO.");
       param("activation", activation, activations(), "Between layers.");
       param("norm", norm, norms(), "Between layers, before the activation.");
-      param("last_norm", last_norm, last_norms(), "Behind the last layer. batch_plain: without gains and shifts.");
+      param("last_norm", last_norm, last_norms(),
+            "Behind the last layer. batch_gain: without shifts (SimCLR). batch_plain: without gains and shifts.");
       param("input_norm", input_norm, input_norms(), "l2: rows of the input get length 1.");
       param("bias", bias, "Whether the linear layers have biases.");
       param("last_bias", last_bias, "Whether the last of them has.");
@@ -54,7 +55,7 @@ struct HeadModel {
       return choices;
     }
     static const Choices& last_norms() {
-      static const Choices choices = {"none", "batch", "batch_plain"};
+      static const Choices choices = {"none", "batch", "batch_gain", "batch_plain"};
       return choices;
     }
     static const Choices& input_norms() {
@@ -101,6 +102,7 @@ struct HeadModel {
   }
   model::LastNorm last_norm() const {
     using enum model::LastNorm;
+    if (params.last_norm == "batch_gain") return batch_gain;
     return params.last_norm == "batch" ? batch : params.last_norm == "batch_plain" ? batch_plain : none;
   }
   int64_t input_width() const {

@@ -29,7 +29,7 @@ class Bench(support.Folder):
 
     def test_steps_of_methods_beside_pytorch(self):
         shapes = {"dino": {"image": 16, "small": 8, "patch": 8, "width": 24, "depth": 1, "heads": 2, "hidden": 8, "prototypes": 16},
-                  "simsiam": {"image": 32, "hidden": 16, "narrow": 8}}
+                  "simsiam": {"image": 32, "hidden": 16, "narrow": 8}, "simclr": {"image": 32, "hidden": 16, "out": 8}, "barlow": {"image": 32, "hidden": 16}}
         for method, shape in shapes.items():
             with self.subTest(method):
                 words = ("--method", method, "--batch", 4, "--threads", 1, "--rounds", 1, "--steps", 1, "--shape", json.dumps(shape), "--json")

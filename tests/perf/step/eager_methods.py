@@ -1,6 +1,6 @@
-"""Training steps of DINO and SimSiam in PyTorch, for methods.py: the models, losses and optimizers of the shipped pipelines.
+"""Training steps of two-view methods in PyTorch, for methods.py: the models, losses and optimizers of the shipped pipelines.
 
-    eager_methods.py dino|simsiam SHAPE BATCH THREADS
+    eager_methods.py dino|simsiam|simclr|barlow SHAPE BATCH THREADS
 
 SHAPE is JSON. For a line N on its standard input it runs N steps and answers with milliseconds a step, of the clock and of the processor; for `parameters` with how many
 are trained. Each side gets what a careful user would give it: fused AdamW, one foreach call for the moving average and for the clipping
@@ -105,11 +105,11 @@ class Dino:
             torch._foreach_lerp_(self.averages, [p.detach() for p in self.parameters], 1 - 0.996)
 
 
-def mlp(*widths, last_norm):
+def mlp(*widths, last_norm, last_bias=True):
     layers = []
     for i, (a, b) in enumerate(zip(widths, widths[1:])):
         last = i == len(widths) - 2
-        layers.append(nn.Linear(a, b, bias=last and not last_norm))
+        layers.append(nn.Linear(a, b, bias=last and last_bias and not last_norm))
         if not last:
             layers += [nn.BatchNorm1d(b), nn.ReLU(inplace=True)]
         elif last_norm:
@@ -138,10 +138,57 @@ class SimSiam:
         self.optimizer.step()
 
 
+class OneNetwork:
+    """Two views, one encoder with a projector, and a loss between the views' projections."""
+
+    def __init__(self, n, batch, projector, zero_last):
+        import torchvision
+
+        encoder = getattr(torchvision.models, f"resnet{n['depth']}")(zero_init_residual=zero_last)
+        width, encoder.fc = encoder.fc.in_features, nn.Identity()
+        self.encoder = nn.Sequential(encoder, projector(width))
+        self.views = torch.randn(2, batch, 3, n["image"], n["image"])
+        self.parameters = list(self.encoder.parameters())
+        self.optimizer = torch.optim.SGD(self.parameters, lr=1e-3, momentum=0.9, weight_decay=1e-4, foreach=True)
+
+    def step(self):
+        loss = self.loss()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+
+
+class SimClr(OneNetwork):
+    def __init__(self, n, batch):
+        super().__init__(n, batch, lambda width: mlp(width, n["hidden"], n["out"], last_norm=True), False)
+        self.gain = nn.Parameter(torch.ones(n["out"]))  # of the last batch norm, which shifts nothing
+        self.optimizer.add_param_group({"params": [self.gain]})
+        self.parameters.append(self.gain)
+        self.itself = torch.eye(2 * batch, dtype=torch.bool)
+        self.answers = torch.arange(2 * batch).roll(batch)
+
+    def loss(self):
+        z = F.normalize(self.encoder(self.views.flatten(0, 1)) * self.gain, dim=-1)
+        logits = (z @ z.T / 0.1).masked_fill(self.itself, -math.inf)
+        return 2 * F.cross_entropy(logits, self.answers)
+
+
+class Barlow(OneNetwork):
+    def __init__(self, n, batch):
+        super().__init__(n, batch, lambda width: mlp(width, *[n["hidden"]] * 3, last_norm=False, last_bias=False), True)
+        self.standard = nn.BatchNorm1d(n["hidden"], affine=False)
+
+    def loss(self):
+        a, b = (self.standard(self.encoder(view)) for view in self.views)
+        c = a.T @ b / len(a)
+        on = torch.diagonal(c).sub(1).square().sum()
+        return on + 0.0051 * (c.square().sum() - torch.diagonal(c).square().sum())
+
+
 def main(method, shape, batch, threads):
     torch.set_num_threads(int(threads))
     torch.manual_seed(1)
-    trained = {"dino": Dino, "simsiam": SimSiam}[method](json.loads(shape), int(batch))
+    trained = {"dino": Dino, "simsiam": SimSiam, "simclr": SimClr, "barlow": Barlow}[method](json.loads(shape), int(batch))
     for line in sys.stdin:
         if line == "parameters\n":
             print(sum(math.prod(p.shape) for p in trained.parameters), flush=True)

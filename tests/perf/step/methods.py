@@ -2,6 +2,8 @@
 
     tools/bench step --method dino              a student's and a teacher's passes over 2 large and 4 small crops, prototypes, center
     tools/bench step --method simsiam           two views through a ResNet-18, projector and predictor with batch norms
+    tools/bench step --method simclr            the same with NT-Xent over the whole batch, of both views in one pass
+    tools/bench step --method barlow            the same with the correlations of a wide projector
 
 Flowrun's side is the shipped pipeline of the method at a small size, with the groups of the first step replayed as input (`flowrun
 profile --stub`); it uploads and normalises them each time. PyTorch's is eager_methods.py: the same models, loss and optimizer on the
@@ -37,13 +39,28 @@ METHODS = {
                           "predictor.layers": [n["narrow"], n["hidden"]]},
         "text": "ResNet-{depth}; 2 views of {image} pixels; projector of {hidden}",
     },
+    # Losses over the whole batch, in one process and one group, so that both sides run the same passes.
+    "simclr": {
+        "file": "two_view/simclr.json", "batches": ["batch"], "batch": 32,
+        "shape": {"image": 64, "depth": 18, "hidden": 512, "out": 128},
+        "set": lambda n: {"let.size": n["image"], "student.arch": n["depth"], "projector.layers": [n["hidden"], n["out"]], "run.pass": "group"},
+        "swap": {"update": {"type": "train.sgd", "in": "loss", "models": ["student", "projector"], "lr": {"max": 1e-3, "final": 1e-3}, "weight_decay": 1e-4}},
+        "text": "ResNet-{depth}; 2 views of {image} pixels; projector of {hidden} and {out}",
+    },
+    "barlow": {
+        "file": "two_view/barlow_twins.json", "batches": ["batch"], "batch": 32,
+        "shape": {"image": 64, "depth": 18, "hidden": 2048},
+        "set": lambda n: {"let.size": n["image"], "student.arch": n["depth"], "projector.layers": [n["hidden"]] * 3, "run.pass": "group"},
+        "swap": {"update": {"type": "train.sgd", "in": "loss", "models": ["student", "projector"], "lr": {"max": 1e-3, "final": 1e-3}, "weight_decay": 1e-4}},
+        "text": "ResNet-{depth}; 2 views of {image} pixels; projector of {hidden}",
+    },
 }
 
 
 def pipeline(method, shape, batch, threads):
     """The method's file at this size, on drawn pictures."""
     return {"about": f"{method}, for a benchmark", "extends": str(PIPELINES / METHODS[method]["file"]), "drop": JUDGES,
-            "swap": {"files": {"type": "source.synthetic", "kind": "shapes", "images": 64 * batch, "size": shape["image"]}},
+            "swap": {"files": {"type": "source.synthetic", "kind": "shapes", "images": 64 * batch, "size": shape["image"]}, **METHODS[method].get("swap", {})},
             "set": {"let.batch": batch, "let.group": batch, "run.device": "cpu", "run.precision": "fp32", "run.intra_op": threads, "run.threads": 1,
                     "run.memory_mib": 1024, **METHODS[method]["set"](shape)}}
 

@@ -18,12 +18,12 @@ constexpr double kEps = 1e-5, kMomentum = 0.1;
 
 }  // namespace
 
-size_t BatchNorms::add(const std::string& name, int64_t channels, bool affine, double gain) {
-  Norm norm{.channels = channels, .weight = {}, .mean = 0};
+size_t BatchNorms::add(const std::string& name, int64_t channels, bool affine, double gain, bool shift) {
+  Norm norm{.channels = channels, .weight = {}, .bias = {}, .mean = 0};
   if (affine) {
     norm.weight =
         gain == 1 ? parameters_.add(name + ".weight", {channels}, Init::ones) : parameters_.add_constant(name + ".weight", {channels}, gain);
-    parameters_.add(name + ".bias", {channels}, Init::zeros);
+    if (shift) norm.bias = parameters_.add(name + ".bias", {channels}, Init::zeros);
   }
   norm.mean = buffers_.add(name + ".running_mean", at::zeros({channels}));
   buffers_.add(name + ".running_var", at::ones({channels}));
@@ -35,7 +35,7 @@ size_t BatchNorms::add(const std::string& name, int64_t channels, bool affine, d
 Tensor BatchNorms::apply(size_t number, const Tensor& x_any, const NormPass& pass) const {
   const Norm& norm = norms_[number];
   const Tensor x = x_any.scalar_type() == at::kDouble ? x_any : x_any.to(at::kFloat);
-  const Tensor weight = norm.weight ? parameters_[*norm.weight] : Tensor(), bias = norm.weight ? parameters_[*norm.weight + 1] : Tensor();
+  const Tensor weight = norm.weight ? parameters_[*norm.weight] : Tensor(), bias = norm.bias ? parameters_[*norm.bias] : Tensor();
   if (!pass.measures) return at::batch_norm(x, weight, bias, buffers_[norm.mean], buffers_[norm.mean + 1], false, 0, kEps, false);
   if (pass.run != nullptr) {  // also in a run of one process: PyTorch's float32 sums differ so much that losses part within a few steps
     Measured measured;

@@ -26,8 +26,8 @@ class BatchNorms {
   BatchNorms& operator=(const BatchNorms&) = delete;
 
   /// Names are PyTorch's: NAME.weight, NAME.bias, NAME.running_mean, NAME.running_var, NAME.num_batches_tracked. `gain`: first
-  /// value of the weights. Returns the number of the norm.
-  size_t add(const std::string& name, int64_t channels, bool affine = true, double gain = 1);
+  /// value of the weights. Without `shift` there is no bias. Returns the number of the norm.
+  size_t add(const std::string& name, int64_t channels, bool affine = true, double gain = 1, bool shift = true);
   bool empty() const { return norms_.empty(); }
 
   /// x [B, C] or [B, C, H, W] -> the same, float32. Collective where the pass has a run of several ranks. Throws NodeError if a channel has one value
@@ -42,7 +42,7 @@ class BatchNorms {
  private:
   struct Norm {
     int64_t channels;
-    std::optional<size_t> weight;
+    std::optional<size_t> weight, bias;
     size_t mean;  // running_mean; running_var and num_batches_tracked follow
   };
   using Place = std::tuple<uint64_t, uint64_t, uint64_t>;  // group, stream, view

@@ -29,7 +29,8 @@ MlpHead::MlpHead(MlpHeadConfig config) : Head("head"), config_(std::move(config)
     Layer layer;
     layer.weight = add(name, out, in, bias);
     if (bias) layer.bias = layer.weight + 1;
-    if (batch) layer.norm = norms_.add(norm, out, /*affine=*/!last || config_.last_norm == LastNorm::batch);
+    const bool affine = !last || config_.last_norm != LastNorm::batch_plain, shift = !last || config_.last_norm == LastNorm::batch;
+    if (batch) layer.norm = norms_.add(norm, out, affine, 1, shift);
     if (config_.norm == HeadNorm::layer && !last) {
       layer.gain = parameters_.add(norm + ".weight", {out}, Init::ones);
       parameters_.add(norm + ".bias", {out}, Init::zeros);

@@ -12,7 +12,7 @@ namespace flowrun::model {
 enum class HeadActivation { relu, gelu };
 enum class HeadNorm { none, layer, batch };
 /// Behind the last layer. batch_plain: without gains and shifts.
-enum class LastNorm { none, batch, batch_plain };
+enum class LastNorm { none, batch, batch_gain, batch_plain };
 /// torch: uniform in ±1/sqrt(inputs), weights and biases. dino: weights N(0, 0.02²) cut at ±2, biases 0.
 enum class HeadInit { torch, dino };
 

@@ -75,7 +75,8 @@ Tensor sync_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias
     measured = {mean.to(x.scalar_type()), variance.mul(count / (count - 1)).to(x.scalar_type())};
   }
   const Tensor normal = Normalise::apply(x, mean, inverse, count, &run);
-  return weight.defined() ? normal.mul(along(weight, x)).add(along(bias, x)) : normal;
+  const Tensor scaled = weight.defined() ? normal.mul(along(weight, x)) : normal;
+  return bias.defined() ? scaled.add(along(bias, x)) : scaled;
 }
 
 }  // namespace flowrun::model
