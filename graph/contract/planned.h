@@ -79,6 +79,7 @@ class NodePlan {
   std::map<std::string, Planned> out;  // by port
   double views = 0;                    // of a node that makes several views of a picture: how many
   double side = 0;                     // of a node that makes pictures of one size: their side, pixels
+  double gathered = 0;                 // of a whole node: bytes of a group that every rank gets
   double states = 2;                   // of an optimizer: numbers that it keeps for each trained parameter
 
   struct Pass {

@@ -26,7 +26,7 @@ struct VitModel {
     int64_t image = 224, patch = 16, width = 0, depth = 0, heads = 0, registers = 4;
     double mlp_ratio = 4;
     bool class_token = true, mask_token = false, drop_path_uniform = false;
-    std::string init = "ijepa", positions = "sincos";
+    std::string init = "ijepa", positions = "sincos", mlp = "gelu";
     double layer_scale = 0, drop_path = 0, position_offset = 0.1;
     std::vector<int64_t> sizes;
     void describe(auto& param) {
@@ -37,6 +37,7 @@ struct VitModel {
       param("depth", depth, Range{0, 1000}, "Blocks instead of arch's; 0: arch's.");
       param("heads", heads, Range{0, 1024}, "Attention heads instead of arch's; 0: arch's.");
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
+      param("mlp", mlp, mlps(), "gelu: two layers. swiglu: gated, of two thirds of that width, up to a multiple of 8 (DINOv2's largest).");
       param("class_token", class_token, "Whether there is a class token.");
       param("registers", registers, Range{0, 64}, "Register tokens.");
       param("mask_token", mask_token, "Whether there is a learned token for hidden patches: encode.images needs it where a mask is connected.");
@@ -55,13 +56,17 @@ struct VitModel {
       static const Choices choices = {"sincos", "learned"};
       return choices;
     }
+    static const Choices& mlps() {
+      static const Choices choices = {"gelu", "swiglu"};
+      return choices;
+    }
     model::VitConfig config() const {
       model::VitConfig config = model::vit_arch(arch);
       config.image = image, config.patch = patch;
       if (width > 0) config.width = width;
       if (depth > 0) config.depth = depth;
       if (heads > 0) config.heads = heads;
-      config.mlp_ratio = mlp_ratio, config.class_token = class_token, config.registers = registers;
+      config.mlp_ratio = mlp_ratio, config.gated = mlp == "swiglu", config.class_token = class_token, config.registers = registers;
       config.mask_token = mask_token;
       config.learned_positions = positions == "learned", config.layer_scale = layer_scale, config.drop_path = drop_path,
       config.drop_evenly = drop_path_uniform;

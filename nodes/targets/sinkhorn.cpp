@@ -49,6 +49,8 @@ struct Sinkhorn {
     const Planned in = plan.known("vectors");
     plan.out["soft_label"] = Planned::of({in.rows > 0 ? in.rows : plan.group.images, in.width}, "float32", 4);
     plan.out["soft_label"].width = in.width, plan.out["soft_label"].rows = in.rows;
+    // The sums of positions are not known before rows come.
+    if (params.scope != "group") plan.gathered = 8 * in.width * static_cast<double>(params.iterations);
   }
 
   void fold(Ports& port, const FoldContext& context) {

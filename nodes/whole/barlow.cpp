@@ -29,7 +29,10 @@ struct Barlow {
   };
   Params params;
 
-  void plan(NodePlan& plan) const { loss::check_two_views(plan, "vectors"); }
+  void plan(NodePlan& plan) const {
+    loss::plan_gathered(plan, {"vectors"});
+    loss::check_two_views(plan, "vectors");
+  }
 
   void fold(Ports& port, const FoldContext& context) { coupling_.take({&*port.vectors}, context); }
   void run(const WholeContext& context) {

@@ -28,6 +28,7 @@ struct WholeInfoNce {
   Params params;
 
   void plan(NodePlan& plan) const {
+    loss::plan_gathered(plan, {"query", "key"});
     loss::check_two_views(plan, "query");
     plan.require_equal("number of views", "query", &Planned::views, "key", "both must come from the same crops");
     plan.require_equal("width", "query", &Planned::width, "key");

@@ -35,7 +35,10 @@ struct NtXent {
   };
   Params params;
 
-  void plan(NodePlan& plan) const { loss::check_two_views(plan, "vectors"); }
+  void plan(NodePlan& plan) const {
+    loss::plan_gathered(plan, {"vectors"});
+    loss::check_two_views(plan, "vectors");
+  }
 
   void fold(Ports& port, const FoldContext& context) { coupling_.take({&*port.vectors}, context); }
   void run(const WholeContext& context) {

@@ -3,6 +3,7 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/coupled.h"
 #include "nodes/lib/tensor/loss/coupling.h"
+#include "nodes/lib/tensor/loss/view_loss.h"
 
 namespace flowrun {
 namespace {
@@ -33,6 +34,7 @@ struct Sigreg {
   Params params;
 
   void plan(NodePlan& plan) const {
+    loss::plan_gathered(plan, {"vectors"});
     if (params.lambda < 1 && plan.known("vectors").views == 1) {
       plan.fault("vectors", "one view of a picture comes in, so no views can agree", "set count of image.random_crop to 2 or more, or lambda to 1");
     }

@@ -31,6 +31,7 @@ struct Vicreg {
   Params params;
 
   void plan(NodePlan& plan) const {
+    loss::plan_gathered(plan, {"vectors"});
     if (params.invariance > 0) loss::check_two_views(plan, "vectors");
   }
 

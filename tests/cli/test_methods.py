@@ -67,7 +67,7 @@ def tiny(resolved):
         elif model["type"] == "model.convnet":
             sets += [f'{name}.layers=["conv 4 3 2", "pool 2 2", "linear 8"]' if model["arch"] == "alexnet" else f'{name}.layers=["conv 4 5", "average 3 2 1", "conv 4 1"]']
         elif model["type"] == "model.head":
-            last = {"mim.pixel_targets": 192, "mim.hog_targets": 27, "mim.hidden_targets": 24}.get(resolved["nodes"].get("targets", {}).get("type"), 16) if masked else 12
+            last = 192 if name == "painter" else {"mim.pixel_targets": 192, "mim.hog_targets": 27, "mim.hidden_targets": 24}.get(resolved["nodes"].get("targets", {}).get("type"), 16) if masked else 12
             sets += [f"{name}.layers={[12] * (len(model['layers']) - 1) + [last]}"] + ([f"{name}.prototypes=20"] if model["prototypes"] else [])
         elif model["type"] == "model.codebook":
             sets += [f"{name}.codes=16", f"{name}.width=192", f"{name}.weights=codes/checkpoints/step-2/codebook.safetensors"]

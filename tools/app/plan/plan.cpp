@@ -42,6 +42,7 @@ class Plan {
     peak_ = 1e12 * (facts_.precision == "bf16" ? device_.bf16 : device_.fp32);
     forward_ = facts_.forward();
     backward_ = 2 * facts_.forward_trained();
+    if (again()) forward_ += facts_.forward_trained();
     model_ = step_model();
     time_ = step_time(model_, args.world);
   }
@@ -71,13 +72,9 @@ class Plan {
     out["checkpoint_bytes"] =
         float_bytes * static_cast<double>(facts_.parameters()) + float_bytes * facts_.states * static_cast<double>(facts_.trained());
     out["exchange"] = {{"bytes", model_.gradient_bytes}, {"gb_per_second", bandwidth() / 1e9}, {"seconds", time_.exchange}, {"hidden", time_.hidden}};
-    out["step"] = {{"seconds", time_.total()},
-                   {"passes", time_.compute},
-                   {"update", time_.update},
-                   {"exchange", time_.exchange - time_.hidden},
-                   {"gather", time_.gather},
-                   {"agreement", time_.agreement},
-                   {"waits_for_input", time_.total() - time_.device()}};
+    out["step"] = {
+        {"seconds", time_.total()}, {"passes", time_.compute}, {"update", time_.update},       {"exchange", time_.exchange - time_.hidden},
+        {"rows", time_.rows},       {"gather", time_.gather},  {"agreement", time_.agreement}, {"waits_for_input", time_.total() - time_.device()}};
     const double rate = static_cast<double>(facts_.grouping.size) / time_.total();
     out["images_per_second"] = rate;
     out["hours_per_epoch"] = static_cast<double>(facts_.steps_per_epoch) * time_.total() / 3600;
@@ -124,6 +121,7 @@ class Plan {
     if (args_.device_rate > 0) out.seconds_per_image = std::max(0.0, 1 / args_.device_rate - out.update_seconds / out.batch);
     out.backward_share = backward_ / std::max(1.0, forward_ + backward_);
     out.gradient_bytes = float_bytes * trained;
+    out.row_bytes = facts_.gathered * static_cast<double>(groups_);
     out.link = out.net = bandwidth();
     if (args_.bandwidth == 0) out.link = 1e9 * device_.link_gbs, out.net = 1e9 * device_.net_gbs;
     out.latency = 1e-6 * args_.latency;
@@ -193,7 +191,7 @@ class Plan {
                         {"gradients", float_bytes * trained},
                         {"buckets", args_.world > 1 ? float_bytes * trained : 0},
                         {"moments", float_bytes * facts_.states * static_cast<double>(facts_.kept(args_.world))},
-                        {"activations", facts_.activations()}};
+                        {"activations", facts_.activations() * static_cast<double>(groups_kept())}};
     double sum = 0;
     for (const auto& [name, bytes] : out.items()) sum += bytes.get<double>();
     out["all"] = sum;
@@ -201,6 +199,10 @@ class Plan {
     out["fits"] = sum <= 0.9e9 * device_.memory_gb;  // a tenth for kernels, libraries and fragments
     return out;
   }
+
+  bool again() const { return !facts_.whole.empty() && facts_.pipeline.run.coupling == "again"; }
+  /// Groups whose passes are in memory at once: all of a rank, where a loss over the whole batch waits for them.
+  int64_t groups_kept() const { return facts_.whole.empty() || again() ? 1 : groups_ / args_.world; }
 
   ordered_json input_json(double rate) const {
     const double machines = std::max(1.0, static_cast<double>(args_.world) / static_cast<double>(per_machine_));
@@ -217,7 +219,8 @@ class Plan {
     if (!memory["fits"].get<bool>()) {
       return print("memory: a rank needs %.1f GB, and the device has %.0f, of which a tenth should stay free: make ",
                    memory["all"].get<double>() / 1e9, device_.memory_gb) +
-             facts_.stack + ".group smaller, or use a device with more";
+             (facts_.pipeline.run.pass == "rank" ? "the batch smaller, take more ranks" : facts_.stack + ".group smaller") +
+             ", or use a device with more";
     }
     if (const Loss loss = largest_loss(model_, args_.world); loss.share > 0.1) {
       return loss.what + ": at " + std::to_string(args_.world) + " ranks " + percent(loss.share) + " of a step goes there";
@@ -247,6 +250,10 @@ class Plan {
       if (node.scope() != Scope::evaluation) continue;
       out.emplace_back("evaluations are not counted");
       break;
+    }
+    if (groups_kept() > 1) {
+      out.push_back(facts_.whole + " waits for all groups of a step, so the passes of " + std::to_string(groups_kept()) +
+                    " groups are in memory at once; with --set run.coupling=again of one, for about a third more time");
     }
     out.emplace_back("the cost of reports and checkpoints is not counted");
     return out;

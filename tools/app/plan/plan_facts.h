@@ -59,6 +59,8 @@ struct PlanFacts {
   MaskSizes masks;                     // at least one group
   std::vector<int64_t> trained_sizes;  // of the trained parameters, one by one
   double states = 0;                   // numbers that optimizers keep of each
+  std::string whole;                   // the first node that waits for all groups of a step; empty: there is none
+  double gathered = 0;                 // bytes of a group that every rank gets before
   int side = 0;
   bool sharded = false;
   std::vector<std::string> notes;  // what is not counted

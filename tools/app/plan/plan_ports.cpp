@@ -49,6 +49,8 @@ void PlanFacts::ask_nodes() {
       const Planned& out = plan.out[port.name];
       ports.push_back({node.name, port.name, port.type->name, out.text, out.bytes, out.held, node.scope() >= Scope::device});
     }
+    if (node.scope() == Scope::whole && this->whole.empty()) this->whole = node.name;
+    gathered += plan.gathered;
     for (NodePlan::Pass& pass : plan.passes) {
       const auto model = std::find_if(models.begin(), models.end(), [&](const PlannedModel& m) { return m.name == pass.model; });
       passes.push_back({node.name, pass.model, pass.gradient && model->trained > 0, static_cast<double>(model->parameters), plan.group.views,

@@ -28,6 +28,7 @@ StepTime step_time(const StepModel& model, int64_t world) {
     out.exchange = ring_seconds(world, model.gradient_bytes, bandwidth);
     const double early = 1 - std::min(bucket_bytes, model.gradient_bytes) / std::max(1.0, model.gradient_bytes);
     out.hidden = std::min(out.exchange * early, model.group * model.seconds_per_image * model.backward_share);
+    out.rows = ring_seconds(world, model.row_bytes, bandwidth) / 2;
     out.gather = model.sharded ? ring_seconds(world, model.gradient_bytes, bandwidth) / 2 : 0;
     // Messages of recursive doubling: in each round one that a rank is ready, and one with the numbers.
     out.agreement = 2 * std::ceil(std::log2(n)) * model.latency;
@@ -49,6 +50,7 @@ Loss largest_loss(const StepModel& model, int64_t world) {
   const double total = time.total();
   std::vector<Loss> all = {{"the update of the weights", time.update / total},
                            {"the exchange of gradients", (time.exchange - time.hidden) / total},
+                           {"the exchange of rows for losses over the whole batch", time.rows / total},
                            {"the exchange of updated weights", time.gather / total},
                            {"the agreement at the end of a step", time.agreement / total},
                            {"the cores of the hosts", (time.host - time.device()) / total},

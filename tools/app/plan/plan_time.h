@@ -14,6 +14,7 @@ struct StepModel {
   double update_seconds = 0;     // optimizer and moving averages, all on one device
   double optimizer_seconds = 0;  // of that, what sharded states divide among the ranks
   double gradient_bytes = 0;     // that a rank exchanges
+  double row_bytes = 0;          // that every rank gets of all groups, for losses over the whole batch
   double link = 0, net = 0;      // bytes a second that a rank sends: within a machine, between machines
   double latency = 0;            // seconds of a message
   int64_t per_machine = 1;
@@ -25,10 +26,11 @@ struct StepModel {
 struct StepTime {
   double compute = 0, update = 0;
   double exchange = 0, hidden = 0;  // all-reduce; what the backward pass of the last group covers
+  double rows = 0;                  // all-gather for losses over the whole batch, before any backward pass
   double gather = 0;                // of weights that other ranks have updated
   double agreement = 0;
   double host = 0, storage = 0;  // time of a step's input, which overlaps with the rest
-  double device() const { return compute + update + exchange - hidden + gather + agreement; }
+  double device() const { return compute + update + rows + exchange - hidden + gather + agreement; }
   double total() const;
 };
 

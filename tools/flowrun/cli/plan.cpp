@@ -98,6 +98,7 @@ std::string step_table(const ordered_json& plan) {
   line("exchange that is not hidden", number(step, "exchange"),
        print("%s at %.4g GB/s: %.1f ms, of which the backward pass hides %.1f", bytes_text(number(exchange, "bytes")).c_str(),
              number(exchange, "gb_per_second"), 1e3 * number(exchange, "seconds"), 1e3 * number(exchange, "hidden")));
+  if (number(step, "rows") > 0) line("exchange of rows", number(step, "rows"));
   if (number(step, "gather") > 0) line("exchange of updated weights", number(step, "gather"));
   line("agreement of the ranks", number(step, "agreement"));
   if (number(step, "waits_for_input") > 0) line("waits for its input", number(step, "waits_for_input"));

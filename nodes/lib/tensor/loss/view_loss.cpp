@@ -28,6 +28,13 @@ void check_views(NodePlan& plan, const std::string& student, const std::string& 
   }
 }
 
+void plan_gathered(NodePlan& plan, std::initializer_list<const char*> inputs) {
+  for (const char* input : inputs) {
+    const Planned in = plan.in.contains(input) ? plan.in.at(input) : Planned();
+    plan.gathered += 4 * (in.rows > 0 ? in.rows : plan.group.images) * in.width;
+  }
+}
+
 void check_two_views(NodePlan& plan, const std::string& input) {
   const double views = plan.known(input).views;
   if (views == 0 || views == 2) return;

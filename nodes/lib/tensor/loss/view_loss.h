@@ -1,6 +1,7 @@
 // The common part of nodes whose losses compare views of a picture.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 
 #include "graph/node.h"
@@ -22,6 +23,9 @@ void check_views(NodePlan& plan, const std::string& student, const std::string& 
 
 /// A fault before a run of an input that does not have two views of each picture.
 void check_two_views(NodePlan& plan, const std::string& input);
+
+/// For a whole node: every rank gets the rows of these inputs.
+void plan_gathered(NodePlan& plan, std::initializer_list<const char*> inputs);
 
 /// Fills `out` with a loss without parts.
 void give(const Tensor& value, double weight, Loss& out);

@@ -211,8 +211,11 @@ VitConfig infer_config(const Imported& imported, int64_t heads) {
   config.width = patch.size(0), config.channels = patch.size(1), config.patch = patch.size(2);
   config.depth = 0;
   while (tensors.contains("blocks." + std::to_string(config.depth) + ".norm1.weight")) ++config.depth;
-  if (tensors.contains("blocks.0.mlp.w12.weight")) throw std::invalid_argument("the MLPs of this model are gated (SwiGLU), which model.vit has not");
-  config.mlp_ratio = static_cast<double>(need(tensors, "blocks.0.mlp.fc1.weight").size(0)) / static_cast<double>(config.width);
+  config.gated = tensors.contains("blocks.0.mlp.w12.weight");
+  // Of gated MLPs two thirds of the ratio's width are there.
+  const auto hidden =
+      static_cast<double>(config.gated ? need(tensors, "blocks.0.mlp.w3.weight").size(1) * 3 / 2 : need(tensors, "blocks.0.mlp.fc1.weight").size(0));
+  config.mlp_ratio = hidden / static_cast<double>(config.width);
   need(tensors, "blocks.0.attn.qkv.bias");
   const auto noted = imported.notes.find("heads");
   config.heads = heads > 0 ? heads : noted != imported.notes.end() ? static_cast<int64_t>(noted->second) : known_heads(config.width);

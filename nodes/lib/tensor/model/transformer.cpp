@@ -3,6 +3,7 @@
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/silu.h>
 #include <cmath>
 #include <stdexcept>
 
@@ -70,8 +71,14 @@ Blocks::Places Blocks::add_block(Parameters& parameters, int64_t block) const {
   place.proj = linear("attn.proj", width, width, Init::residual);
   place.ls1 = gain("ls1");
   place.norm2 = norm("norm2");
-  place.fc1 = linear("mlp.fc1", hidden, width, Init::linear);
-  place.fc2 = linear("mlp.fc2", width, hidden, Init::residual);
+  if (config_.gated) {
+    const int64_t gated = (hidden * 2 / 3 + 7) / 8 * 8;
+    place.fc1 = linear("mlp.w12", 2 * gated, width, Init::linear);
+    place.fc2 = linear("mlp.w3", width, gated, Init::residual);
+  } else {
+    place.fc1 = linear("mlp.fc1", hidden, width, Init::linear);
+    place.fc2 = linear("mlp.fc2", width, hidden, Init::residual);
+  }
   place.ls2 = gain("ls2");
   if (config_.lora_rank > 0) {
     place.qkv_lora = add_lora(parameters, prefix + "attn.qkv", 3 * width, block);
@@ -137,10 +144,16 @@ void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, in
   stream = branch(p, x_BSD, out_BHSE.transpose(1, 2).flatten(2), proj, place.proj + 1, place.ls1);
 }
 
+Tensor Blocks::hidden_of(const Parameters& p, const Places& place, const Tensor& n_BSD) const {
+  const Tensor weight = cast_weight(p[place.fc1]);
+  if (!config_.gated) return kernels::linear_gelu(n_BSD, weight, p[place.fc1 + 1]);
+  const std::vector<Tensor> halves = at::linear(n_BSD, weight, p[place.fc1 + 1].to(weight.scalar_type())).chunk(2, -1);
+  return at::silu(halves[0]).mul(halves[1]);
+}
+
 void Blocks::feed_forward(const Parameters& p, const Places& place, Stream& stream) const {
   const Tensor n_BSD = kernels::add_norm(stream, p[place.norm2], p[place.norm2 + 1], config_.norm_eps, kernels::product_type(stream.x));
-  stream = branch(p, stream.x, kernels::linear_gelu(n_BSD, cast_weight(p[place.fc1]), p[place.fc1 + 1]), cast_weight(p[place.fc2]), place.fc2 + 1,
-                  place.ls2);
+  stream = branch(p, stream.x, hidden_of(p, place, n_BSD), cast_weight(p[place.fc2]), place.fc2 + 1, place.ls2);
 }
 
 void Blocks::run(const Parameters& parameters, int64_t block, Stream& stream, const Options& options) const {

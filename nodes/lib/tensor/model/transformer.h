@@ -15,6 +15,7 @@ namespace flowrun::model {
 struct BlocksConfig {
   int64_t depth = 12, width = 384, heads = 6;
   double mlp_ratio = 4, norm_eps = 1e-6;
+  bool gated = false;      ///< SwiGLU of two thirds of the width, up to a multiple of 8, in place of GELU (DINOv2)
   double layer_scale = 0;  ///< initial value of the gains after both sub-blocks (CaiT, DINOv2); 0: none
   int64_t lora_rank = 0;   ///< rank of the trained addition to qkv and proj (LoRA); 0: none
   double lora_alpha = 16;  ///< the addition weighs lora_alpha / lora_rank
@@ -34,6 +35,8 @@ enum class Tap {
 /// The parameters "blocks.0.*" … "blocks.(depth-1).*" of one stack of blocks:
 ///
 ///   x += ls1 proj(attention(norm1(x)));   x += ls2 fc2(gelu(fc1(norm2(x))))
+///
+///   gated: x += ls2 w3(silu(a) b), a and b the halves of w12(norm2(x))
 ///
 /// Exact GELU (erf), qkv with bias, no dropout; ls1 and ls2 only with layer scale. Holds indices only, so the
 /// parameters may move. Under autocast the linear layers and the attention run in its type. Thread-safe.
@@ -65,12 +68,13 @@ class Blocks {
  private:
   /// Indices of a block's parameters. A bias follows its weight.
   struct Places {
-    size_t norm1, qkv, proj, ls1, norm2, fc1, fc2, ls2;
-    size_t qkv_lora, proj_lora;  // A [rank, in]; B [out, rank] stands behind it
+    size_t norm1, qkv, proj, ls1, norm2, fc1, fc2, ls2;  // gated: fc1 is w12, fc2 is w3
+    size_t qkv_lora, proj_lora;                          // A [rank, in]; B [out, rank] stands behind it
   };
   Places add_block(Parameters& parameters, int64_t block) const;
   size_t add_lora(Parameters& parameters, const std::string& name, int64_t out, int64_t block) const;
   void attend(const Parameters& parameters, const Places& place, kernels::Stream& stream, int64_t rows) const;
+  Tensor hidden_of(const Parameters& parameters, const Places& place, const Tensor& n_BSD) const;
   void feed_forward(const Parameters& parameters, const Places& place, kernels::Stream& stream) const;
   kernels::Stream branch(const Parameters& parameters, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain) const;
   static void finish(kernels::Stream& stream, const Tensor* keep, Tensor* tapped);

@@ -86,6 +86,7 @@ Vit::Vit(VitConfig config) : config_(config) {
                                             .heads = config_.heads,
                                             .mlp_ratio = config_.mlp_ratio,
                                             .norm_eps = config_.norm_eps,
+                                            .gated = config_.gated,
                                             .layer_scale = config_.layer_scale,
                                             .lora_rank = config_.lora_rank,
                                             .lora_alpha = config_.lora_alpha});

@@ -20,6 +20,7 @@ struct VitConfig {
   int64_t depth = 12;
   int64_t heads = 6;
   double mlp_ratio = 4;
+  bool gated = false;  ///< MLPs are SwiGLU
   bool class_token = true;
   int64_t registers = 4;
   bool mask_token = false;  ///< learned, in place of patches that are hidden

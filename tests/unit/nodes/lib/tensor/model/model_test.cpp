@@ -4,6 +4,8 @@
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/sigmoid.h>
 #include <ATen/ops/tensor.h>
 #include <cmath>
 #include <gmock/gmock.h>
@@ -186,6 +188,30 @@ std::vector<Tensor> stack_with(int64_t head_multiple, const Tensor& x, int64_t l
 }
 
 /// ViT-S's predictor has heads of 12, which fast attention kernels don't take.
+TEST(Blocks, GatedMlpsAreSwiGlu) {
+  Parameters parameters("vit");
+  const Blocks blocks(parameters, {.depth = 1, .width = 32, .heads = 4, .gated = true});
+  parameters.initialise(3);
+  const auto named = [&](const std::string& name) {
+    for (const Parameter& parameter : parameters) {
+      if (parameter.name == "blocks.0." + name) return parameter.value;
+    }
+    throw std::out_of_range(name);
+  };
+  // Two thirds of 4 x 32, up to a multiple of 8, as DINOv2 counts.
+  EXPECT_EQ(named("mlp.w12.weight").sizes(), (at::IntArrayRef{2 * 88, 32}));
+  EXPECT_EQ(named("mlp.w3.weight").sizes(), (at::IntArrayRef{32, 88}));
+  const Tensor x = noise({2, 5, 32});
+  Tensor middle, added;
+  kernels::Stream first{.x = x}, second{.x = x};
+  blocks.run(parameters, 0, first, {.tapped = &middle, .tap = Tap::middle});
+  blocks.run(parameters, 0, second, {.tapped = &added, .tap = Tap::mlp});
+  const Tensor normed = at::layer_norm(middle, {32}, named("norm2.weight"), named("norm2.bias"), 1e-6);
+  const std::vector<Tensor> halves = at::linear(normed, named("mlp.w12.weight"), named("mlp.w12.bias")).chunk(2, -1);
+  const Tensor expected = at::linear(at::sigmoid(halves[0]).mul(halves[0]).mul(halves[1]), named("mlp.w3.weight"), named("mlp.w3.bias"));
+  EXPECT_LT(max_error(added, expected), 1e-5);
+}
+
 TEST(Blocks, WiderHeadsGiveTheSame) {
   const Tensor x = noise({2, 9, 48});
   for (const int64_t rows : {0, 4}) {
