@@ -25,7 +25,7 @@ struct VitModel {
     std::string arch = "s";
     int64_t image = 224, patch = 16, width = 0, depth = 0, heads = 0, registers = 4;
     double mlp_ratio = 4;
-    bool class_token = true, mask_token = false, drop_path_uniform = false;
+    bool class_token = true, mask_token = false, drop_path_uniform = false, recompute = false;
     std::string init = "ijepa", positions = "sincos", mlp = "gelu";
     double layer_scale = 0, drop_path = 0, position_offset = 0.1;
     std::vector<int64_t> sizes;
@@ -48,6 +48,9 @@ struct VitModel {
       param("layer_scale", layer_scale, Range{0, 1}, "Initial value of learned gains behind attention and MLP (DINOv2: 1e-5); 0: none.");
       param("drop_path", drop_path, Range{0, 0.9},
             "Chance that attention or MLP of the last block is left out for an image while training; earlier blocks less, linearly from 0.");
+      param.incidental()(
+          "recompute", recompute,
+          "Whether each block keeps its input alone for the backward pass, and runs once more in it: memory of one block, about a third more time.");
       param("drop_path_uniform", drop_path_uniform, "Whether that chance is the same in all blocks (DINOv2).");
       param("init", init, init_choices(),
             "Initial weights. ijepa: normal 0.02. ijepa_rescaled: the last layer of each sub-block divided by sqrt(2 block). mae: Xavier uniform.");
@@ -66,7 +69,8 @@ struct VitModel {
       if (width > 0) config.width = width;
       if (depth > 0) config.depth = depth;
       if (heads > 0) config.heads = heads;
-      config.mlp_ratio = mlp_ratio, config.gated = mlp == "swiglu", config.class_token = class_token, config.registers = registers;
+      config.mlp_ratio = mlp_ratio, config.gated = mlp == "swiglu", config.recompute = recompute, config.class_token = class_token,
+      config.registers = registers;
       config.mask_token = mask_token;
       config.learned_positions = positions == "learned", config.layer_scale = layer_scale, config.drop_path = drop_path,
       config.drop_evenly = drop_path_uniform;

@@ -35,8 +35,12 @@ Cost encoder_cost(const VitConfig& config, double patches, int64_t blocks, int e
   cost.flops = 2 * patches * values * width;
   cost.saved = element * patches * values;
   cost.working = float32 * static_cast<double>(config.patches()) * values;
-  cost += block_cost({width, hidden_of(width, config.mlp_ratio), element}, rows, rows).times(static_cast<double>(blocks));
-  cost.working = block_cost({width, hidden_of(width, config.mlp_ratio), element}, rows, rows).working;
+  const Cost each = block_cost({width, hidden_of(width, config.mlp_ratio), element}, rows, rows);
+  const auto count = static_cast<double>(blocks);
+  // A block that runs again keeps the stream and the branch that is to be added; what it keeps in its backward pass is there once. Its
+  // second pass is a third of what forward and backward pass are.
+  cost += config.recompute ? Cost{each.flops * count * 4 / 3, (float32 + element) * rows * width * count + each.saved, 0} : each.times(count);
+  cost.working = each.working;
   cost.saved += float32 * rows * width;  // the final norm's input
   return cost;
 }

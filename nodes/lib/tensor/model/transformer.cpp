@@ -1,5 +1,6 @@
 #include "nodes/lib/tensor/model/transformer.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -9,6 +10,7 @@
 
 #include "nodes/lib/tensor/device/weight_casts.h"
 #include "nodes/lib/tensor/kernels/kernels.h"
+#include "nodes/lib/tensor/model/recompute.h"
 
 namespace flowrun::model {
 
@@ -157,6 +159,43 @@ void Blocks::feed_forward(const Parameters& p, const Places& place, Stream& stre
 }
 
 void Blocks::run(const Parameters& parameters, int64_t block, Stream& stream, const Options& options) const {
+  const bool again = config_.recompute && at::GradMode::is_enabled() && options.tapped == nullptr;
+  again ? run_again(parameters, block, stream, options) : run_once(parameters, block, stream, options);
+}
+
+std::vector<Tensor> Blocks::parameters_of(const Parameters& p, const Places& place) const {
+  std::vector<Tensor> out;
+  for (const size_t at : {place.norm1, place.qkv, place.proj, place.norm2, place.fc1}) out.push_back(p[at]), out.push_back(p[at + 1]);
+  out.push_back(p[place.fc2]);
+  if (config_.layer_scale > 0) out.push_back(p[place.ls1]), out.push_back(p[place.ls2]);
+  if (config_.lora_rank > 0) {
+    for (const size_t at : {place.qkv_lora, place.proj_lora}) out.push_back(p[at]), out.push_back(p[at + 1]);
+  }
+  return out;
+}
+
+/// The stream's three tensors go in. Of those that come out the bias is a parameter, or has been added already.
+void Blocks::run_again(const Parameters& parameters, int64_t block, Stream& stream, const Options& options) const {
+  std::vector<Tensor> inputs = {stream.x};
+  const bool has_branch = stream.branch.defined(), has_bias = stream.bias.defined();
+  if (has_branch) inputs.push_back(stream.branch);
+  if (has_bias) inputs.push_back(stream.bias);
+  const Tensor attention = options.attention_keep != nullptr ? *options.attention_keep : Tensor();
+  const Tensor mlp = options.mlp_keep != nullptr ? *options.mlp_keep : Tensor();
+  const Tensor bias = parameters[places_[static_cast<size_t>(block)].fc2 + 1];
+  const auto work = [this, &parameters, block, has_branch, has_bias, attention, mlp](const std::vector<Tensor>& in) {
+    Stream inside{.x = in[0], .branch = has_branch ? in[1] : Tensor(), .bias = has_bias ? in.back() : Tensor()};
+    run_once(parameters, block, inside, {.attention_keep = attention.defined() ? &attention : nullptr, .mlp_keep = mlp.defined() ? &mlp : nullptr});
+    return std::vector<Tensor>{inside.x, inside.branch};
+  };
+  std::vector<Tensor> all = parameters_of(parameters, places_[static_cast<size_t>(block)]);
+  const bool adds_bias = mlp.defined() || config_.layer_scale > 0;
+  if (adds_bias) all.push_back(bias);
+  const std::vector<Tensor> out = recomputed(inputs, all, work);
+  stream = {.x = out[0], .branch = out[1], .bias = adds_bias ? Tensor() : bias};
+}
+
+void Blocks::run_once(const Parameters& parameters, int64_t block, Stream& stream, const Options& options) const {
   const Places& place = places_.at(static_cast<size_t>(block));
   const auto tapped = [&](Tap tap) { return options.tap == tap ? options.tapped : nullptr; };
   attend(parameters, place, stream, stream.x.size(1));

@@ -17,6 +17,7 @@ struct BlocksConfig {
   double mlp_ratio = 4, norm_eps = 1e-6;
   bool gated = false;      ///< SwiGLU of two thirds of the width, up to a multiple of 8, in place of GELU (DINOv2)
   double layer_scale = 0;  ///< initial value of the gains after both sub-blocks (CaiT, DINOv2); 0: none
+  bool recompute = false;  ///< a block keeps its input for the backward pass, and runs again in it
   int64_t lora_rank = 0;   ///< rank of the trained addition to qkv and proj (LoRA); 0: none
   double lora_alpha = 16;  ///< the addition weighs lora_alpha / lora_rank
   /// A head is computed as if its width were a multiple of this, with zeros in the places more: fast attention kernels need such
@@ -71,6 +72,10 @@ class Blocks {
     size_t norm1, qkv, proj, ls1, norm2, fc1, fc2, ls2;  // gated: fc1 is w12, fc2 is w3
     size_t qkv_lora, proj_lora;                          // A [rank, in]; B [out, rank] stands behind it
   };
+  /// What run() reads of a block, apart from the bias that the next norm adds.
+  std::vector<Tensor> parameters_of(const Parameters& parameters, const Places& place) const;
+  void run_again(const Parameters& parameters, int64_t block, kernels::Stream& stream, const Options& options) const;
+  void run_once(const Parameters& parameters, int64_t block, kernels::Stream& stream, const Options& options) const;
   Places add_block(Parameters& parameters, int64_t block) const;
   size_t add_lora(Parameters& parameters, const std::string& name, int64_t out, int64_t block) const;
   void attend(const Parameters& parameters, const Places& place, kernels::Stream& stream, int64_t rows) const;

@@ -88,6 +88,7 @@ Vit::Vit(VitConfig config) : config_(config) {
                                             .norm_eps = config_.norm_eps,
                                             .gated = config_.gated,
                                             .layer_scale = config_.layer_scale,
+                                            .recompute = config_.recompute,
                                             .lora_rank = config_.lora_rank,
                                             .lora_alpha = config_.lora_alpha});
   norm_ = parameters_.add("norm.weight", {width}, Init::ones);

@@ -28,6 +28,7 @@ struct VitConfig {
   int64_t channels = 3;
   bool learned_positions = false;  ///< a table that is trained, in place of the sine-cosine one
   double layer_scale = 0;          ///< initial value of the gains after the sub-blocks; 0: none
+  bool recompute = false;          ///< blocks run again in the backward pass
   bool drop_evenly = false;        ///< drop_path is the chance in every block
   double drop_path = 0;            ///< chance that a branch of the last block is left out, rising linearly from 0 at the first
   std::vector<int64_t> sizes;      ///< other sides of square inputs that are accepted, pixels; positions are resampled for them

@@ -188,6 +188,37 @@ std::vector<Tensor> stack_with(int64_t head_multiple, const Tensor& x, int64_t l
 }
 
 /// ViT-S's predictor has heads of 12, which fast attention kernels don't take.
+/// The output of a ViT and all gradients, with stochastic depth.
+std::vector<Tensor> passes_of(VitConfig config) {
+  Vit vit(std::move(config));
+  vit.parameters().initialise(3);
+  vit.parameters().set_trainable();
+  const Vit::Options options{.norm = {}, .drop_path = vit.draw_drop_path(Rng(1, 2, 3, 4), 3)};
+  const Tensor tokens = vit.encode(noise({3, 3, 32, 32}), {}, options).patch;
+  tokens.mul(noise(tokens.sizes().vec(), 7)).sum().backward();
+  std::vector<Tensor> out = {tokens.detach()};
+  for (const Parameter& parameter : vit.parameters()) out.push_back(parameter.value.grad());
+  return out;
+}
+
+TEST(Blocks, RecomputedOnesHaveTheSameBits) {
+  for (const double drop_path : {0.0, 0.5}) {
+    for (const double layer_scale : {0.0, 0.1}) {
+      VitConfig config{.image = 32, .patch = 8, .width = 32, .depth = 3, .heads = 4, .layer_scale = layer_scale, .drop_path = drop_path};
+      const std::vector<Tensor> kept = passes_of(config);
+      config.recompute = true;
+      const std::vector<Tensor> again = passes_of(config);
+      ASSERT_EQ(kept.size(), again.size());
+      for (size_t i = 0; i < kept.size(); ++i) {
+        ASSERT_EQ(kept[i].defined(), again[i].defined()) << i;
+        if (kept[i].defined()) {
+          EXPECT_TRUE(kept[i].equal(again[i])) << i;
+        }
+      }
+    }
+  }
+}
+
 TEST(Blocks, GatedMlpsAreSwiGlu) {
   Parameters parameters("vit");
   const Blocks blocks(parameters, {.depth = 1, .width = 32, .heads = 4, .gated = true});
