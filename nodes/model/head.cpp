@@ -37,7 +37,8 @@ struct HeadModel {
       param("prototype_kind", prototype_kind, kinds(),
             "weight_norm: the prototypes are divided by their length. linear: any length. unit: they get length 1 after each update (SwAV).");
       param("gain_trained", gain_trained, "Whether the gains of weight_norm are trained, as in DINO's ViT-S.");
-      param("init", init, inits(), "torch: uniform within 1 / sqrt(inputs). dino: normal with deviation 0.02, biases 0.");
+      param("init", init, inits(),
+            "torch: uniform within 1 / sqrt(inputs). dino: normal with deviation 0.02, biases 0. normal: with deviation 1 (CAPI's clusters).");
     }
     std::optional<ParamFault> check() const {
       if (layers.empty()) return ParamFault{"layers", "layers must name at least one width"};
@@ -67,7 +68,7 @@ struct HeadModel {
       return choices;
     }
     static const Choices& inits() {
-      static const Choices choices = {"torch", "dino"};
+      static const Choices choices = {"torch", "dino", "normal"};
       return choices;
     }
   };
@@ -86,7 +87,7 @@ struct HeadModel {
                              .prototypes = params.prototypes,
                              .prototype_kind = prototype_kind(),
                              .gain_trained = params.gain_trained,
-                             .init = params.init == "dino" ? model::HeadInit::dino : model::HeadInit::torch});
+                             .init = init()});
     begin(*head, context);
     return head;
   }
@@ -95,6 +96,10 @@ struct HeadModel {
   model::HeadNorm norm() const {
     using enum model::HeadNorm;
     return params.norm == "layer" ? layer : params.norm == "batch" ? batch : none;
+  }
+  model::HeadInit init() const {
+    using enum model::HeadInit;
+    return params.init == "dino" ? dino : params.init == "normal" ? normal : torch;
   }
   model::Prototypes prototype_kind() const {
     using enum model::Prototypes;

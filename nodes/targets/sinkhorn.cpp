@@ -62,11 +62,15 @@ struct Sinkhorn {
 
   void run(const WholeContext& context) {
     const target::SinkhornOptions options{params.temperature.at(context.step, context.run), params.iterations, positions_};
-    if (params.scope == "group") {
-      for (Tensor& scores : scores_) scores = target::sinkhorn({scores}, options, [](const Tensor& own) { return own; })[0];
-      return;
+    try {
+      if (params.scope == "group") {
+        for (Tensor& scores : scores_) scores = target::sinkhorn({scores}, options, [](const Tensor& own) { return own; })[0];
+      } else {
+        scores_ = target::sinkhorn(scores_, options, [&](const Tensor& own) { return ranks::rows(context.run, own, "the shares of prototypes"); });
+      }
+    } catch (const std::invalid_argument& error) {
+      throw NodeError(error.what());
     }
-    scores_ = target::sinkhorn(scores_, options, [&](const Tensor& own) { return ranks::rows(context.run, own, "the shares of prototypes"); });
   }
 
   void give(Ports& port, const FoldContext& context) {

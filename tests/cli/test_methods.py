@@ -67,8 +67,10 @@ def tiny(resolved):
         elif model["type"] == "model.convnet":
             sets += [f'{name}.layers=["conv 4 3 2", "pool 2 2", "linear 8"]' if model["arch"] == "alexnet" else f'{name}.layers=["conv 4 5", "average 3 2 1", "conv 4 1"]']
         elif model["type"] == "model.head":
-            last = 192 if name == "painter" else {"mim.pixel_targets": 192, "mim.hog_targets": 27, "mim.hidden_targets": 24}.get(resolved["nodes"].get("targets", {}).get("type"), 16) if masked else 12
+            last = {"painter": 192, "clusters": 20}[name] if name in ("painter", "clusters") else {"mim.pixel_targets": 192, "mim.hog_targets": 27, "mim.hidden_targets": 24}.get(resolved["nodes"].get("targets", {}).get("type"), 16) if masked else 12
             sets += [f"{name}.layers={[12] * (len(model['layers']) - 1) + [last]}"] + ([f"{name}.prototypes=20"] if model["prototypes"] else [])
+        elif model["type"] == "model.cross_predictor":
+            sets += [f"{name}.depth=1", f"{name}.width=24", f"{name}.heads=2", f"{name}.out=24"]
         elif model["type"] == "model.codebook":
             sets += [f"{name}.codes=16", f"{name}.width=192", f"{name}.weights=codes/checkpoints/step-2/codebook.safetensors"]
         elif model["type"] == "model.predictor":
@@ -181,6 +183,20 @@ class Methods(support.Folder):
             self.assertEqual(self.losses(f"kept-{world}"), self.losses(f"again-{world}"))
             for file in sorted((self.folder / f"kept-{world}/checkpoints/step-6").glob("*.safetensors")):
                 self.assertEqual(file.read_bytes(), (self.folder / f"again-{world}/checkpoints/step-6" / file.name).read_bytes(), file.name)
+
+    def test_two_optimizers_keep_apart(self):
+        """CAPI's clusters have one of their own: on ranks, and with a loss that reaches the other's models."""
+        self.pictures()
+        path = METHODS / "masked/capi_s.json"
+        sets = [part for text in [*tiny(json.loads(self.flowrun("expand", path).stdout)), "run.steps=4", "run.epochs=20"] for part in ("--set", text)]
+        for world in (1, 2):
+            self.ended(self.ranks(world, path, *sets, "--out", f"capi-{world}", "--quiet"))
+        for (_, mine, ledger), (_, theirs, other) in zip(self.losses("capi-1"), self.losses("capi-2"), strict=True):
+            self.assertAlmostEqual(mine / theirs, 1, delta=1e-5)
+            self.assertEqual(ledger, other)
+        said = self.flowrun(path, *sets, "--set", "seen.model=student", "--set", "seen.train=true", "--out", "mixed", "--quiet", status=1).stderr
+        self.assertIn("cluster: its loss reaches student.reg_token, which update trains: set \"train\" to false where that model is only looked at, "
+                      "or let one optimizer train both with loss.sum", said)
 
     def test_running_statistics_are_those_of_the_passes(self):
         """The teacher's own passes move them; a copy takes the student's."""

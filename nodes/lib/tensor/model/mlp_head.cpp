@@ -55,10 +55,13 @@ void MlpHead::constrain() {
 
 /// A linear layer; returns the index of its weight, which its bias follows.
 size_t MlpHead::add(const std::string& name, int64_t out, int64_t in, bool bias) {
-  const bool dino = config_.init == HeadInit::dino;
-  const size_t weight = parameters_.add(name + ".weight", {out, in}, dino ? Init::linear : Init::kaiming);
-  if (bias && dino) parameters_.add(name + ".bias", {out}, Init::zeros);
-  if (bias && !dino) parameters_.add_uniform(name + ".bias", {out}, 1 / std::sqrt(static_cast<double>(in)));
+  const auto own = [&] {
+    if (config_.init == HeadInit::normal) return parameters_.add_normal(name + ".weight", {out, in}, 1);
+    return parameters_.add(name + ".weight", {out, in}, config_.init == HeadInit::dino ? Init::linear : Init::kaiming);
+  };
+  const size_t weight = own();
+  if (bias && config_.init != HeadInit::torch) parameters_.add(name + ".bias", {out}, Init::zeros);
+  if (bias && config_.init == HeadInit::torch) parameters_.add_uniform(name + ".bias", {out}, 1 / std::sqrt(static_cast<double>(in)));
   return weight;
 }
 

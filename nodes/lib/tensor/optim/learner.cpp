@@ -127,6 +127,7 @@ void Learner::open(const OpenContext& context, const LearnerParams& params, std:
   open_optimizer(context, std::move(rule), everything_decays);
   open_freeze(context.run);
   auto [names, values] = trained();
+  own_.emplace(&context.run, context.name, names, values);
   if (context.run.records) homes_.emplace(values);
   exchange_ = ranks::gradient_exchange(context.run, std::move(values), std::move(names));
 }
@@ -207,7 +208,10 @@ void Learner::backward(const Tensor& loss, const FoldContext& context) {
     throw NodeError("the loss is " + std::to_string(loss.item<double>()) + "; a lower lr.max or a longer warm-up is the usual cure");
   }
   if (homes_) homes_->begin();
+  if (!looked_) own_->before_pass();
   exchange_->backward(context.count == 1 ? loss : loss.div(static_cast<double>(context.count)), context.index + 1 == context.count);
+  if (!looked_) own_->after_pass();
+  looked_ = true;
   if (homes_) homes_->settle();
 }
 

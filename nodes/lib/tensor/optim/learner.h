@@ -12,6 +12,7 @@
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/optim/gradient_homes.h"
 #include "nodes/lib/tensor/optim/optimizer.h"
+#include "nodes/lib/tensor/optim/own_models.h"
 #include "nodes/lib/tensor/optim/schedule.h"
 #include "nodes/lib/tensor/optim/shard.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
@@ -113,6 +114,8 @@ class Learner {
   int64_t frozen_steps_ = 0;  // from the first one
   int64_t steps_per_epoch_ = 1;
   std::optional<Optimizer> optimizer_;
+  std::optional<OwnModels> own_;
+  bool looked_ = false;  // the first pass has shown that the loss reaches own models alone
   std::optional<Shards> shards_;
   std::optional<GradientHomes> homes_;  // where work is recorded
   std::unique_ptr<ranks::GradientExchange> exchange_;

@@ -2,42 +2,63 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/stack.h>
+#include <cmath>
 #include <limits>
 #include <stdexcept>
 #include <string>
 
 namespace flowrun::target {
+namespace {
+
+/// Exponents further below 0 are no normal numbers of the type.
+constexpr double most_in_float = 80, most_in_double = 690;
+
+/// [2], float64: the largest score, and minus the smallest. A group may have no rows: nothing is hidden in it.
+Tensor ends_of(const Tensor& scores) {
+  constexpr double none = -std::numeric_limits<double>::infinity();
+  if (scores.numel() == 0) return scores.new_full({2}, none, at::kDouble);
+  return at::stack({scores.max(), scores.min().neg()}).to(at::kDouble);
+}
+
+}  // namespace
 
 std::vector<Tensor> sinkhorn(const std::vector<Tensor>& scores_nK, const SinkhornOptions& options,
                              const std::function<Tensor(const Tensor&)>& gather) {
   const at::NoGradGuard no_grad;
-  std::vector<Tensor> most, shares;
+  std::vector<Tensor> ends, shares;
   for (const Tensor& scores : scores_nK) {
     if (scores.size(0) % options.positions != 0) {
       throw std::invalid_argument(std::to_string(scores.size(0)) + " rows are no multiple of " + std::to_string(options.positions) + " positions");
     }
     const Tensor wide = (scores.scalar_type() == at::kDouble ? scores : scores.to(at::kFloat)).detach();
     shares.push_back(wide.reshape({-1, options.positions, wide.size(1)}));
-    // A group may have no rows: nothing is hidden in it.
-    most.push_back(wide.numel() > 0 ? wide.max().to(at::kDouble).view({1})
-                                    : wide.new_full({1}, -std::numeric_limits<double>::infinity(), at::kDouble));
+    ends.push_back(ends_of(wide));
   }
-  const Tensor shift = gather(at::stack(most)).max();
-  for (Tensor& share : shares) share = share.sub(shift.to(share.scalar_type())).div(options.temperature).exp();
+  const Tensor all_G2 = gather(at::stack(ends));
+  const double most = all_G2.select(1, 0).max().item<double>(), least = -all_G2.select(1, 1).max().item<double>();
+  const double spread = std::isfinite(most - least) ? (most - least) / options.temperature : 0;
+  if (spread > most_in_double) {
+    throw std::invalid_argument("scores lie between " + std::to_string(least) + " and " + std::to_string(most) + ", too far apart for temperature " +
+                                std::to_string(options.temperature) + ": their exponentials can't be compared");
+  }
+  const at::ScalarType type = scores_nK[0].scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  for (Tensor& share : shares) {
+    if (spread > most_in_float) share = share.to(at::kDouble);
+    share = share.sub(most).div(options.temperature).exp();
+  }
   for (int64_t iteration = 0; iteration < options.iterations; ++iteration) {
     std::vector<Tensor> sums;
     for (const Tensor& share : shares) sums.push_back(share.sum(0, /*keepdim=*/false, at::kDouble).flatten());
     const Tensor all_GC = gather(at::stack(sums));
     Tensor sum_C = all_GC.select(0, 0).clone();
     for (int64_t group = 1; group < all_GC.size(0); ++group) sum_C.add_(all_GC.select(0, group));
-    // A prototype that nothing comes near has a share of 0, not of 0 / 0.
-    const Tensor column = sum_C.clamp_min(std::numeric_limits<double>::min()).reciprocal();
+    const Tensor column = sum_C.reciprocal();
     for (Tensor& share : shares) {
       share = share.mul(column.view({1, options.positions, -1}).to(share.scalar_type()));
-      share = share.div(share.sum(-1, /*keepdim=*/true).clamp_min(std::numeric_limits<float>::min()));
+      share = share.div(share.sum(-1, /*keepdim=*/true));
     }
   }
-  for (Tensor& share : shares) share = share.flatten(0, 1);
+  for (Tensor& share : shares) share = share.flatten(0, 1).to(type);
   return shares;
 }
 

@@ -178,6 +178,16 @@ TEST(Sinkhorn, MakesSharesEqualInTheLimit) {
   EXPECT_LT(off(200), 1e-9);
 }
 
+TEST(Sinkhorn, TakesScoresWhoseExponentsLeaveFloat) {
+  const Tensor scores = wave(4, {12, 5}).mul(10);
+  const auto of = [](const Tensor& x) { return target::sinkhorn({x}, {.temperature = 0.06}, alone)[0]; };
+  const Tensor shares = of(scores.to(at::kFloat));
+  EXPECT_EQ(shares.scalar_type(), at::kFloat);
+  EXPECT_LT(value(shares.sum(1).sub(1).abs().max()), 1e-6);
+  EXPECT_LT(value(shares.to(at::kDouble).sub(of(scores)).abs().max()), 1e-4);
+  EXPECT_THROW(of(scores.mul(10)), std::invalid_argument);
+}
+
 TEST(Sinkhorn, DoesNotDependOnGroupsAndTakesPositionsApart) {
   const Tensor scores = wave(4, {12, 5});
   const Tensor whole = target::sinkhorn({scores}, {.temperature = 0.3}, alone)[0];
