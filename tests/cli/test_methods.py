@@ -1,5 +1,7 @@
 """Methods beside those of the paper: the files of pipelines/methods and pipelines/compare/shapes, their resume, several ranks, and their faults."""
 import json
+import subprocess
+import sys
 
 import numpy as np
 import safetensors.numpy
@@ -88,7 +90,7 @@ class Methods(support.Folder):
 
     def pictures(self):
         """Two classes for training, and for judging."""
-        for split, count in (("train", 12), ("val", 6)):
+        for split, count in (("train", 12), ("val", 6), ("test", 6)):
             for index in range(count):
                 path = self.folder / f"data/{split}/c{index % 2}/{index:02}.jpg"
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,15 +101,16 @@ class Methods(support.Folder):
         self.fit_codes()
         self.assertGreater(len(methods()), 12)
         for path in methods():
-            with self.subTest(path.stem):
+            out = f"{path.parent.name}-{path.stem}"
+            with self.subTest(out):
                 self.assertIn("no faults", self.flowrun("check", path).stdout)
                 resolved = self.flowrun("expand", path).stdout
                 (self.folder / "resolved.json").write_text(resolved)
                 self.assertEqual(self.flowrun("expand", "resolved.json").stdout, resolved)
                 sets = [part for text in tiny(json.loads(resolved)) for part in ("--set", text)]
-                self.flowrun(path, *sets, "--out", path.stem, "--quiet")
-                self.assertTrue(all(np.isfinite(loss) for _, loss, _ in self.losses(path.stem)))
-                self.assertEqual("knn" in self.result(path.stem), "knn" in json.loads(resolved)["nodes"])
+                self.flowrun(path, *sets, "--out", out, "--quiet")
+                self.assertTrue(all(np.isfinite(loss) for _, loss, _ in self.losses(out)))
+                self.assertEqual("knn" in self.result(out), "knn" in json.loads(resolved)["nodes"])
 
     def fit_codes(self):
         """The codes for beit.json at tiny size."""
@@ -116,6 +119,16 @@ class Methods(support.Folder):
         book = safetensors.numpy.load_file(self.folder / "codes/checkpoints/step-2/codebook.safetensors")
         self.assertEqual(book["counts"].sum(), 2 * 8 * 4)  # two steps of eight pictures, of whose 16 patches 4 are seen
         self.assertEqual(book["centers"].shape, (16, 192))
+
+    def test_the_table_of_methods_is_rehearsed(self):
+        self.pictures()
+        command = [sys.executable, support.ROOT / "tools/methods-table", "--cifar10", "data", "--methods", "simclr", "--rehearse", "--out", "table",
+                   "--flowrun", support.FLOWRUN, "--set", "projector.layers=[8, 8]"]
+        done = subprocess.run(command, cwd=self.folder, text=True, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"\| simclr \| 1 \| \d+\.\d+ \| \d+\.\d+ \| 90.74 \| [+-]\d+\.\d+ \|")
+        again = subprocess.run([*command, "--report"], cwd=self.folder, text=True, capture_output=True)
+        self.assertEqual(again.stdout.splitlines()[-3:], done.stdout.splitlines()[-3:])
 
     def test_codes_need_rows_enough(self):
         self.pictures()
