@@ -211,6 +211,19 @@ class Methods(support.Folder):
         self.assertIn("cluster: its loss reaches student.reg_token, which update trains: set \"train\" to false where that model is only looked at, "
                       "or let one optimizer train both with loss.sum", said)
 
+    def test_a_copy_is_taken_at_its_steps(self):
+        """Behind steps 2 and 5 of 8: in between it stays."""
+        self.write({"about": "A copy of the teacher", "extends": str(SHAPES / "byol.json"), "set": {"save.after": "copy"}, "add": {
+            "models.old": {"type": "model.ema_copy", "of": "student"},
+            "copy": {"type": "train.copy", "after": "ema", "from": "teacher", "to": "old", "first": 2, "every": 3, "times": 2}}}, "copy.json")
+        self.flowrun("copy.json", *settings("save.every=1 steps", "save.keep=10"), "--out", "out", "--quiet")
+        old, teacher = ([safetensors.numpy.load_file(self.folder / f"out/checkpoints/step-{step}/{model}.safetensors") for step in range(1, 9)]
+                        for model in ("old", "teacher"))
+        for step, of in ((2, 2), (4, 2), (5, 5), (8, 5)):
+            for name, value in teacher[of - 1].items():
+                np.testing.assert_array_equal(old[step - 1][name], value, f"{name} behind step {step}")
+        self.assertFalse(np.array_equal(old[0]["conv1.weight"], teacher[0]["conv1.weight"]))
+
     def test_running_statistics_are_those_of_the_passes(self):
         """The teacher's own passes move them; a copy takes the student's."""
         for buffers in ("own", "copy"):
