@@ -11,8 +11,8 @@
 namespace flowrun::model {
 
 struct RegressorConfig {
-  int64_t stage = 0;      ///< whose maps it takes
-  int64_t to_stage = 0;   ///< the teacher's, whose maps it gives
+  int64_t stage = 0;      ///< the student's, whose maps come in
+  int64_t to_stage = 0;   ///< the teacher's, whose maps are the aim
   int64_t in = 0;         ///< channels of the first
   int64_t out = 0;        ///< channels of the second, also between several layers
   int64_t layers = 1;     ///< 1x1 convolutions, with relu between them
