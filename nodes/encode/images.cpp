@@ -1,12 +1,17 @@
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/stack.h>
+#include <algorithm>
+#include <functional>
 
 #include "graph/node.h"
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/model/encoder_inputs.h"
 #include "nodes/lib/tensor/model/norm_passes.h"
+#include "nodes/lib/tensor/model/staged.h"
 #include "nodes/lib/tensor/model/token_pool.h"
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/feature_maps.h"
 #include "nodes/lib/tensor/types/tokens.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
@@ -23,20 +28,24 @@ struct EncodeImages {
           "recorded and a drop_path of the encoder acts, drawn from this node's random stream; without, neither: for teachers. Several nodes may "
           "read one encoder, for crops of several sizes; its gradients add up. What batch norms measure moves the model's running statistics "
           "behind the step: the optimizer that trains it does so, or the train.ema that writes to it. With mask, the encoder's mask token stands in "
-          "for hidden patches (BEiT, SimMIM, iBOT): all that are hidden, also where the lists of a mask are cut. tokens.rows picks them.",
+          "for hidden patches (BEiT, SimMIM, iBOT): all that are hidden, also where the lists of a mask are cut. tokens.rows picks them. With "
+          "stages, maps are those behind "
+          "stages of a ResNet: 1 is the stem with its pooling, the next ones are the groups of blocks.",
       .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceMasks> mask{"mask", "Its hidden patches become mask tokens.", optional};
     Out<Vectors> vectors{"vectors", "B D, or B 2D of cls_mean; float."};
     Out<EncodedTokens> tokens{"tokens", "Class token B 1 D and all patches B N D."};
-    void describe(auto& port) { port(image, mask, vectors, tokens); }
+    Out<FeatureMaps> maps{"maps", "B C H W of each of stages; empty where there are none."};
+    void describe(auto& port) { port(image, mask, vectors, tokens, maps); }
   };
   struct Params {
     Ref<model::Encoder> model;
     std::string pool = "cls";
     std::string statistics = "auto";
     model::Splits splits;
+    std::vector<int64_t> stages;
     bool train = true;
     void describe(auto& param) {
       param.reads("model", model, "The encoder.");
@@ -44,8 +53,13 @@ struct EncodeImages {
       param("train", train, "Whether the vectors are trained on; false for teachers and targets.");
       param("statistics", statistics, model::statistics_choices(), model::statistics_brief);
       splits.describe(param);
+      param("stages", stages, positive, "Stages of a ResNet whose maps go out, increasing; 1 is the stem.");
     }
-    std::optional<ParamFault> check() const { return splits.check(); }
+    std::optional<ParamFault> check() const {
+      if (std::adjacent_find(stages.begin(), stages.end(), std::greater_equal()) != stages.end()) return ParamFault{"stages", "stages must increase"};
+      if (!stages.empty() && splits.count > 1) return ParamFault{"stages", "stages are of whole groups; set splits to 1"};
+      return splits.check();
+    }
   };
   Params params;
 
@@ -55,6 +69,7 @@ struct EncodeImages {
     model::check_pool(plan, *params.model, params.pool, params.model.names[0]);
     const bool masked = plan.in.contains("mask");
     if (masked) model::check_hidden(plan, *params.model, params.model.names[0]);
+    model::check_stages(plan, *params.model, params.stages, params.model.names[0]);
     const double repeats = masked ? plan.group.repeats : 1, images = plan.group.images * repeats;
     const double side = plan.known("image").side;
     plan.passes.push_back(
@@ -63,6 +78,8 @@ struct EncodeImages {
          }});
     plan.out["vectors"] = Vectors::planned(images, model::pooled_width(*params.model, params.pool));
     plan.out["tokens"] = EncodedTokens::planned(images, model::grid_of_side(*params.model, side), params.model->shape().width);
+    const std::vector<StageShape> stages = model::stages_of(*params.model, params.stages, side);
+    plan.out["maps"] = stages.size() == params.stages.size() ? FeatureMaps::planned(images, stages) : Planned();
   }
 
   /// Numbers drawn on the host can't be recorded.
@@ -78,9 +95,10 @@ struct EncodeImages {
     const int64_t rows = seen.hidden_BN.defined() ? seen.hidden_BN.size(0) : images.size(0);
     if (params.train) options.drop_path = model::draw_drop_path(*params.model, context, rows, images.device());
     model::Tokens tokens;
+    std::vector<std::vector<Tensor>> maps;  // of each pass
     const auto pass = [&](const Tensor& of_view, const model::NormPass& norm) {
       options.norm = norm;
-      tokens = params.model->encode(of_view, seen, options);
+      tokens = params.stages.empty() ? params.model->encode(of_view, seen, options) : encode_stages(of_view, options, maps.emplace_back());
       return model::pooled(tokens, params.pool);
     };
     const int64_t of_picture = views * (rows / images.size(0));
@@ -88,9 +106,26 @@ struct EncodeImages {
     port.tokens->views = of_picture;
     // Of several passes, one for each view, there is no sequence of them all.
     if (tokens.patch.size(0) == rows) port.tokens->cls_B1D = tokens.cls_B1D, port.tokens->patch_BND = tokens.patch;
+    *port.maps = {.maps_BCHW = of_all_views(maps), .stages = params.stages, .views = of_picture};
   }
 
  private:
+  model::Tokens encode_stages(const Tensor& images, const model::EncodeOptions& options, std::vector<Tensor>& maps) const {
+    const auto* const staged = dynamic_cast<const model::Staged*>(&*params.model);
+    if (staged == nullptr) throw NodeError(params.model.names[0] + " has no stages: give this node a model.resnet, or leave stages out");
+    return staged->encode_stages(images, options, params.stages, maps);
+  }
+  /// The maps of passes over one view each, those of a picture side by side.
+  static std::vector<Tensor> of_all_views(const std::vector<std::vector<Tensor>>& passes) {
+    if (passes.size() < 2) return passes.empty() ? std::vector<Tensor>() : passes[0];
+    std::vector<Tensor> together;
+    for (size_t i = 0; i < passes[0].size(); ++i) {
+      std::vector<Tensor> views;
+      for (const std::vector<Tensor>& of_view : passes) views.push_back(of_view[i]);
+      together.push_back(at::stack(views, 1).flatten(0, 1));
+    }
+    return together;
+  }
   Tensor hidden(const DeviceMasks& masks, const Tensor& images) const {
     const std::string& name = params.model.names[0];
     if (!params.model->takes_hidden()) throw NodeError(name + " has no mask token: set its mask_token to true, or connect no mask");

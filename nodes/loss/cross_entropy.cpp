@@ -14,7 +14,8 @@ struct CrossEntropy {
                                  .details =
                                      "In float32, the mean over the rows of scores: images, or views of pictures. A soft label may have a weight, by "
                                      "which the loss of its row is multiplied. For soft labels it is timm's SoftTargetCrossEntropy; classes are "
-                                     "smoothed as PyTorch does it: the share smoothing is spread evenly over all classes. Without rows it is 0.",
+                                     "smoothed as PyTorch does it: the share smoothing is spread evenly over all classes; or over the others alone, "
+                                     "so that the label keeps 1 - smoothing (Tf-KD's code). Without rows it is 0.",
                                  .repeats = true};
   struct Ports {
     In<Vectors> logits{"logits", "B classes."};
@@ -25,9 +26,15 @@ struct CrossEntropy {
   };
   struct Params {
     double smoothing = 0, weight = 1;
+    std::string smooth_over = "all";
     void describe(auto& param) {
       param("smoothing", smoothing, Range{0, 1}, "Smoothing of classes; soft labels are smoothed where they are made.");
+      param("smooth_over", smooth_over, shares(), "Which classes get the share of smoothing: all, or the others without the label.");
       param("weight", weight, not_negative, "Factor of this loss, where loss.sum adds several.");
+    }
+    static const Choices& shares() {
+      static const Choices choices = {"all", "others"};
+      return choices;
     }
   };
   Params params;
@@ -52,7 +59,9 @@ struct CrossEntropy {
     const Tensor& labels = port.soft_label ? port.soft_label->values_BC : port.label->labels_B;
     if (!labels.defined()) throw NodeError("there are no labels: connect label from the source to batch.stack and device.upload");
     const Tensor weights = port.soft_label ? port.soft_label->weight_B : Tensor();
-    const Tensor value = loss::cross_entropy(port.logits->values_nD, labels, params.smoothing, weights);
+    const bool others = params.smoothing > 0 && params.smooth_over == "others";
+    const double smoothing = others ? loss::smoothing_over_all(params.smoothing, port.logits->values_nD.size(1)) : params.smoothing;
+    const Tensor value = loss::cross_entropy(port.logits->values_nD, labels, smoothing, weights);
     port.loss->value = params.weight == 1 ? value : value.mul(params.weight);
     port.loss->has_value = true;
     port.loss->per_part.reset(), port.loss->parts.clear();

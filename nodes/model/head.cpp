@@ -26,7 +26,7 @@ struct HeadModel {
       param.reads("of", of, "The encoder or head before it; gives the width of the input.");
       param("joined", joined, positive, "How many of its vectors lie side by side in a row of the input: the views that vectors.join_views joins.");
       param.required("layers", layers, positive, "Widths of the linear layers, the last one that of the output: [2048, 2048, 256] of DINO.");
-      param("activation", activation, activations(), "Between layers.");
+      param("activation", activation, activations(), "Between layers; none: linear layers in a row, a bottleneck.");
       param("norm", norm, norms(), "Between layers, before the activation.");
       param("last_norm", last_norm, last_norms(),
             "Behind the last layer. batch_gain: without shifts (SimCLR). batch_plain: without gains and shifts.");
@@ -48,7 +48,7 @@ struct HeadModel {
       return {};
     }
     static const Choices& activations() {
-      static const Choices choices = {"relu", "gelu"};
+      static const Choices choices = {"relu", "gelu", "none"};
       return choices;
     }
     static const Choices& norms() {
@@ -75,24 +75,27 @@ struct HeadModel {
   Params params;
 
   std::unique_ptr<model::Module> make(const OpenContext& context) {
-    auto head = std::make_unique<model::MlpHead>(
-        model::MlpHeadConfig{.in = params.joined * input_width(),
-                             .layers = params.layers,
-                             .activation = params.activation == "gelu" ? model::HeadActivation::gelu : model::HeadActivation::relu,
-                             .norm = norm(),
-                             .input_unit = params.input_norm == "l2",
-                             .last_norm = last_norm(),
-                             .bias = params.bias,
-                             .last_bias = params.last_bias,
-                             .prototypes = params.prototypes,
-                             .prototype_kind = prototype_kind(),
-                             .gain_trained = params.gain_trained,
-                             .init = init()});
+    auto head = std::make_unique<model::MlpHead>(model::MlpHeadConfig{.in = params.joined * input_width(),
+                                                                      .layers = params.layers,
+                                                                      .activation = activation(),
+                                                                      .norm = norm(),
+                                                                      .input_unit = params.input_norm == "l2",
+                                                                      .last_norm = last_norm(),
+                                                                      .bias = params.bias,
+                                                                      .last_bias = params.last_bias,
+                                                                      .prototypes = params.prototypes,
+                                                                      .prototype_kind = prototype_kind(),
+                                                                      .gain_trained = params.gain_trained,
+                                                                      .init = init()});
     begin(*head, context);
     return head;
   }
 
  private:
+  model::HeadActivation activation() const {
+    using enum model::HeadActivation;
+    return params.activation == "gelu" ? gelu : params.activation == "none" ? none : relu;
+  }
   model::HeadNorm norm() const {
     using enum model::HeadNorm;
     return params.norm == "layer" ? layer : params.norm == "batch" ? batch : none;

@@ -31,9 +31,9 @@ SMALL = {
 
 
 def shipped():
-    """Without what test_paper.py and test_methods.py run, and without what the others are made of."""
+    """Without what test_paper.py, test_methods.py and test_distill.py run, and without what the others are made of."""
     found = sorted([*(support.ROOT / "pipelines").rglob("*.json"), *(support.ROOT / "examples").glob("*.json")])
-    return [path for path in found if not {"paper", "compare", "methods", "parts"} & set(path.relative_to(support.ROOT).parts) and not path.name.endswith(".sweep.json")]
+    return [path for path in found if not {"paper", "compare", "methods", "distill", "parts"} & set(path.relative_to(support.ROOT).parts) and not path.name.endswith(".sweep.json")]
 
 
 def squares():
@@ -220,8 +220,64 @@ def colorization():
     return pretext("colorization")
 
 
+def distilled():
+    """A student between two frozen teachers, with all losses of distillation at once."""
+    net, vit = {"type": "model.resnet", "arch": 8, "width": 8}, {"type": "model.vit", "image": 24, "patch": 8, "width": 24, "depth": 1, "heads": 2}
+    head = {"type": "model.head", "layers": [10]}
+    students, teachers = {"student": "seen", "teacher": "taught"}, {"student": "scores", "teacher": "ensemble"}
+    losses = {
+        "kl": {"type": "loss.kl", "in": {"student": "scores", "soft_label": "ensemble"}, "js": True},
+        "by_hand": {"type": "loss.kl", "in": {"student": "scores", "soft_label": "virtual"}, "temperature": 1, "mean_over": "elements"},
+        "dkd": {"type": "loss.dkd", "in": {**teachers, "label": "upload"}, "weight": {"start": 0.5, "final": 1}},
+        "logits": {"type": "loss.logits", "in": teachers},
+        "attention": {"type": "loss.attention_map", "in": students},
+        "nst": {"type": "loss.nst", "in": students},
+        "fsp": {"type": "loss.fsp", "in": students},
+        "hint": {"type": "loss.hint", "in": {"student": "regress", "teacher": "third"}},
+        "vid": {"type": "loss.vid", "in": {"student": "regress", "teacher": "taught"}, "model": "regressor"},
+        "similarity": {"type": "loss.similarity", "in": {"student_maps": "seen", "teacher_maps": "taught"}},
+        "pkt": {"type": "loss.pkt", "in": students},
+        "rkd": {"type": "loss.rkd", "in": students},
+        "gram": {"type": "loss.gram", "in": {"student": "tokens", "teacher": "taught_tokens"}},
+    }
+    encode = {"type": "encode.images", "in": "upload.image", "pool": "mean"}
+    return {
+        "run": {"epochs": 2, "device": "cpu"},
+        "models": {
+            "student": net, "teacher": {**net, "frozen": True}, "vit": vit, "vit_teacher": {**vit, "frozen": True},
+            "head": {**head, "of": "student", "layers": [6, 10], "activation": "none"}, "teacher_head": {**head, "of": "teacher", "frozen": True},
+            "second_head": {**head, "of": "teacher", "frozen": True},
+            "regressor": {"type": "model.regressor", "of": "student", "to": "teacher", "stage": 3, "layers": 2, "variance": True},
+        },
+        "nodes": {
+            "files": {"type": "source.synthetic", "images": 48, "size": 24},
+            "decode": {"type": "image.decode", "in": "files"},
+            "view": {"type": "image.padded_crop", "in": "decode", "size": 24, "pad": 3},
+            "batch": {"type": "batch.stack", "in": {"image": "view", "label": "files"}, "size": 16, "group": 8},
+            "upload": {"type": "device.upload", "in": "batch.*"},
+            "seen": {**encode, "model": "student", "stages": [1, 2, 3, 4]},
+            "taught": {**encode, "model": "teacher", "stages": [1, 2, 3, 4], "train": False},
+            "third": {**encode, "model": "teacher", "stages": [3], "train": False},
+            "tokens": {**encode, "model": "vit"},
+            "taught_tokens": {**encode, "model": "vit_teacher", "train": False},
+            "scores": {"type": "head.apply", "in": "seen", "model": "head"},
+            "first_scores": {"type": "head.apply", "in": "taught", "model": "teacher_head", "train": False},
+            "second_scores": {"type": "head.apply", "in": "taught", "model": "second_head", "train": False},
+            "ensemble": {"type": "targets.ensemble", "in": {"scores": ["first_scores", "second_scores"]}, "weights": [0.7, 0.3]},
+            "virtual": {"type": "targets.virtual", "in": "upload", "classes": 10},
+            "regress": {"type": "maps.regress", "in": "seen", "model": "regressor"},
+            "labels": {"type": "loss.cross_entropy", "in": {"logits": "scores", "label": "upload"}, "smoothing": 0.1, "smooth_over": "others"},
+            **losses,
+            "loss": {"type": "loss.sum", "in": {"losses": ["labels", *losses]}},
+            "update": {"type": "train.sgd", "in": "loss", "models": ["student", "head", "regressor", "vit"], "lr": {"max": 0.01}},
+            "metrics": {"type": "report.metrics", "in": "loss", "every": "1 step"},
+            "save": {"type": "report.checkpoint", "after": "update", "every": "3 steps"},
+        },
+    }
+
+
 # Pipelines of this test, for types that no shipped pipeline uses, or only pipelines that can't run here.
-OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients, supervised, two_views, residual, rotnet, jigsaw, colorization]
+OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients, supervised, two_views, residual, rotnet, jigsaw, colorization, distilled]
 
 
 class Conformance(support.Folder):

@@ -24,4 +24,11 @@ Tensor cross_entropy(const Tensor& scores_BC, const Tensor& labels, double smoot
   return weight_B.defined() ? loss(at::Reduction::None).mul(weight_B).mean() : loss(at::Reduction::Mean);
 }
 
+double smoothing_over_all(double smoothing, int64_t classes) {
+  const auto count = static_cast<double>(classes);
+  const double share = smoothing * count / (count - 1);
+  if (classes >= 2 && share <= 1) return share;
+  throw std::invalid_argument("a label of " + std::to_string(classes) + " classes can't leave " + std::to_string(smoothing) + " to the others");
+}
+
 }  // namespace flowrun::loss

@@ -10,4 +10,8 @@ namespace flowrun::loss {
 /// probabilities [B, C] (then smoothing is not applied again and must be 0). Without rows, as where masks hide nothing, it is 0.
 Tensor cross_entropy(const Tensor& scores_BC, const Tensor& labels, double smoothing, const Tensor& weight_B = {});
 
+/// The share that cross_entropy() takes for a label which keeps 1 - `smoothing`, where the rest is spread evenly over the other classes.
+/// Throws std::invalid_argument for less than two classes, and for a label that would keep less than each other class.
+double smoothing_over_all(double smoothing, int64_t classes);
+
 }  // namespace flowrun::loss

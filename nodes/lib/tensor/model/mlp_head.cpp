@@ -73,6 +73,7 @@ Tensor MlpHead::apply(const Tensor& x_nD, const NormPass& pass) const {
     if (layer.norm) x = norms_.apply(*layer.norm, x, pass);
     if (i + 1 == layers_.size()) break;
     if (layer.gain) x = at::layer_norm(x, {config_.layers[i]}, parameters_[*layer.gain], parameters_[*layer.gain + 1], 1e-5);
+    if (config_.activation == HeadActivation::none) continue;
     x = config_.activation == HeadActivation::gelu ? at::gelu(x) : at::relu(x);
   }
   if (config_.prototypes == 0) return x;

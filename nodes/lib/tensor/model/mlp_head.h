@@ -9,7 +9,7 @@
 
 namespace flowrun::model {
 
-enum class HeadActivation { relu, gelu };
+enum class HeadActivation { relu, gelu, none };
 enum class HeadNorm { none, layer, batch };
 /// Behind the last layer. batch_plain: without gains and shifts.
 enum class LastNorm { none, batch, batch_gain, batch_plain };

@@ -70,13 +70,21 @@ void ResNet::add_block(const std::string& name, size_t stage, int64_t in, int64_
   blocks_.push_back(std::move(block));
 }
 
+std::vector<StageShape> ResNet::stages(double side) const {
+  if (side == 0) side = static_cast<double>(config_.image);
+  const auto shrink = [&](int64_t by) { side = std::ceil(side / static_cast<double>(by)); };
+  if (!config_.small_stem) shrink(2), shrink(2);
+  std::vector<StageShape> found = {{.stage = 1, .channels = static_cast<double>(config_.width), .side = side}};
+  for (size_t stage = 0; stage < config_.blocks.size(); ++stage) {
+    shrink(stride(stage));
+    found.push_back({.stage = static_cast<int64_t>(stage) + 2, .channels = static_cast<double>(out_channels(stage)), .side = side});
+  }
+  return found;
+}
+
 EncoderShape ResNet::shape() const {
   EncoderShape shape;
-  int64_t side = config_.image;
-  const auto shrink = [&](int64_t by) { side = (side + by - 1) / by; };
-  if (!config_.small_stem) shrink(2), shrink(2);
-  for (size_t stage = 0; stage < config_.blocks.size(); ++stage) shrink(stride(stage));
-  shape.image = config_.image, shape.grid = side;
+  shape.image = config_.image, shape.grid = static_cast<int64_t>(stages(0).back().side);
   shape.width = out_channels(config_.blocks.size() - 1), shape.depth = static_cast<int64_t>(config_.blocks.size());
   shape.norm_eps = 1e-6;
   return shape;
@@ -107,12 +115,25 @@ Tensor ResNet::stem(const Tensor& images_BCHW, const NormPass& pass) const {
 
 Tokens ResNet::encode(const Tensor& images_BCHW, const Seen& seen, const EncodeOptions& options) const {
   if (seen.visible_BK.defined()) throw NodeError("a residual network sees whole pictures, not chosen patches: give this node a vision transformer");
+  std::vector<Tensor> none;
+  return encode_stages(images_BCHW, options, {}, none);
+}
+
+Tokens ResNet::encode_stages(const Tensor& images_BCHW, const EncodeOptions& options, const std::vector<int64_t>& stages,
+                             std::vector<Tensor>& maps_BCHW) const {
   Tokens tokens;
+  maps_BCHW.clear();
+  const auto take = [&](size_t stage, const Tensor& x) {
+    if (std::find(stages.begin(), stages.end(), static_cast<int64_t>(stage)) != stages.end()) maps_BCHW.push_back(x);
+  };
   Tensor x = stem(images_BCHW, options.norm);
+  take(1, x);
   for (size_t b = 0; b < blocks_.size(); ++b) {
     x = run(blocks_[b], x, options.norm);
     const bool ends = b + 1 == blocks_.size() || blocks_[b + 1].stage != blocks_[b].stage;
-    if (options.maps && ends) tokens.maps_BSD.push_back(rows_of(x));
+    if (!ends) continue;
+    take(blocks_[b].stage + 2, x);
+    if (options.maps) tokens.maps_BSD.push_back(rows_of(x));
   }
   tokens.patch = rows_of(x);
   return tokens;

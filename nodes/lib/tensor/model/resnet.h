@@ -8,6 +8,7 @@
 
 #include "nodes/lib/tensor/model/batch_norm.h"
 #include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/model/staged.h"
 
 namespace flowrun::model {
 
@@ -27,7 +28,7 @@ ResNetConfig resnet_arch(int64_t depth);
 
 /// Takes pictures of any size. The stride of a bottleneck is that of its 3x3 convolution. Tokens::patch are the places of the last map,
 /// row by row, so their mean is the global average pooling. Passes in which options.norm measures may run concurrently, too.
-class ResNet final : public Encoder {
+class ResNet final : public Encoder, public Staged {
  public:
   /// Throws std::invalid_argument for stages without blocks, width or a stride.
   explicit ResNet(ResNetConfig config);
@@ -40,7 +41,11 @@ class ResNet final : public Encoder {
 
   /// Throws NodeError if only some patches are to be seen.
   Tokens encode(const Tensor& images_BCHW, const Seen& seen, const EncodeOptions& options) const override;
-  /// The maps behind stages, with running statistics: [B, places, channels of the stage] each. Taps other than output throw NodeError.
+  std::vector<StageShape> stages(double side) const override;
+  Tokens encode_stages(const Tensor& images_BCHW, const EncodeOptions& options, const std::vector<int64_t>& stages,
+                       std::vector<Tensor>& maps_BCHW) const override;
+  /// The maps behind groups of blocks (1 is the first group, not the stem), with running statistics: [B, places, channels of the stage] each. Taps
+  /// other than output throw NodeError.
   std::vector<Tensor> hidden(const Tensor& images_BCHW, const std::vector<int64_t>& stages, Tap tap, bool norm_last) const override;
   bool takes_patches() const override { return false; }
   bool drops() const override { return false; }

@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <set>
 
 #include "io/codec/jpeg.h"
 #include "nodes/lib/host/types/host_types.h"
@@ -95,6 +96,43 @@ TEST(Chances, AreWhatTheyAreSaidToBe) {
     // A sigma below some 0.14 changes nothing.
     EXPECT_NEAR(changed, 1000 * p, 60) << type;
   }
+}
+
+TEST(PaddedCrop, CutsTheSquareThatItDrewWithItsBorder) {
+  const auto node = make_node("image.padded_crop", R"({"size": 42, "pad": 4})");
+  std::set<std::pair<int, int>> places;
+  for (uint64_t sample = 0; sample < 500; ++sample) {
+    Image in = noise(2), out;
+    for (uint8_t& value : in.pixels.pixels) value = std::max<uint8_t>(value, 1);  // black is the border
+    run_sample(*node, {&in, &out}, sample);
+    ASSERT_EQ(out.pixels.views, 2);
+    for (int view = 0; view < 2; ++view) {
+      const std::vector<uint8_t> from = pixels_of(in, view), to = pixels_of(out, view);
+      const auto at = [&](const std::vector<uint8_t>& pixels, int width, int row, int column) {
+        return pixels[static_cast<size_t>(row * width + column) * 3];
+      };
+      int found = 0;
+      for (int top = -4; top <= 40 + 4 - 42; ++top) {
+        for (int left = -4; left <= 48 + 4 - 42; ++left) {
+          bool equal = true;
+          for (int row = 0; row < 42 && equal; ++row) {
+            for (int column = 0; column < 42 && equal; ++column) {
+              const bool inside = top + row >= 0 && top + row < 40 && left + column >= 0 && left + column < 48;
+              equal = at(to, 42, row, column) == (inside ? at(from, 48, top + row, left + column) : 0);
+            }
+          }
+          found += equal;
+          if (equal) places.emplace(top, left);
+        }
+      }
+      EXPECT_EQ(found, 1);
+    }
+  }
+  EXPECT_EQ(places.size(), 7u * 15u) << "every place occurs";
+  Image in = noise(1), out;
+  EXPECT_THROW(run_sample(*make_node("image.padded_crop", R"({"size": 49, "pad": 4})"), {&in, &out}), NodeError);
+  run_sample(*make_node("image.padded_crop", R"({"size": 40, "pad": 0})"), {&in, &out});
+  EXPECT_EQ(out.pixels.height, 40);
 }
 
 TEST(Blur, SaysWhereTheKernelIsTooLarge) {

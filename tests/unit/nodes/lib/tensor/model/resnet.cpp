@@ -124,6 +124,34 @@ TEST(ResNet, TellsItsShape) {
   EXPECT_NEAR(ResNet(model::resnet_arch(50)).cost({.whole = true})->flops / 2, 4.09e9, 0.03e9);
 }
 
+TEST(ResNet, GivesTheMapsOfItsStages) {
+  for (ResNetConfig config : {model::resnet_arch(8), model::resnet_arch(18)}) {
+    SCOPED_TRACE(config.small_stem);
+    config.width = 4, config.image = 64;
+    ResNet net(config);
+    net.parameters().initialise(1);
+    const Tensor images = at::randn({2, 3, 64, 64});
+    std::vector<Tensor> maps;
+    const auto count = static_cast<int64_t>(config.blocks.size()) + 1;
+    std::vector<int64_t> all;
+    for (int64_t stage = 1; stage <= count; ++stage) all.push_back(stage);
+    const model::Tokens tokens = net.encode_stages(images, {}, all, maps);
+    const std::vector<StageShape> shapes = net.stages(64);
+    ASSERT_EQ(maps.size(), all.size());
+    ASSERT_EQ(shapes.size(), all.size());
+    for (size_t i = 0; i < maps.size(); ++i) {
+      const auto side = static_cast<int64_t>(shapes[i].side), channels = static_cast<int64_t>(shapes[i].channels);
+      EXPECT_EQ(maps[i].sizes().vec(), (std::vector<int64_t>{2, channels, side, side})) << i;
+      EXPECT_GE(maps[i].min().item<float>(), 0) << "behind the activation";
+    }
+    EXPECT_TRUE(maps.back().flatten(2).transpose(1, 2).equal(tokens.patch));
+    const std::vector<Tensor> groups = net.hidden(images, {1, 2}, model::Tap::output, false);
+    net.encode_stages(images, {}, {2, 3}, maps);
+    ASSERT_EQ(maps.size(), 2);
+    for (size_t i = 0; i < 2; ++i) EXPECT_TRUE(maps[i].flatten(2).transpose(1, 2).equal(groups[i]));
+  }
+}
+
 TEST(ResNet, StartsLastGainsAtZeroIfAsked) {
   ResNetConfig config = model::resnet_arch(8);
   config.zero_last = true;

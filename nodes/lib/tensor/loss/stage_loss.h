@@ -1,0 +1,56 @@
+// The common part of losses between the maps of a student's and a teacher's stages. A node derives from OnStages.
+#pragma once
+
+#include <vector>
+
+#include "graph/contract/planned.h"
+#include "graph/node.h"
+#include "nodes/lib/tensor/loss/view_loss.h"
+#include "nodes/lib/tensor/optim/value.h"
+#include "nodes/lib/tensor/types/feature_maps.h"
+
+namespace flowrun::loss {
+
+/// Whether maps of a pair need as many channels.
+enum class Channels { any, equal };
+
+/// Faults before a run of inputs "student" and "teacher": no maps, other counts of them, or of their channels.
+void check_stage_maps(NodePlan& plan, Channels channels);
+
+/// The same at the run; throws NodeError.
+void require_stage_maps(const FeatureMaps& student, const FeatureMaps& teacher);
+
+/// A node adds its `info`, `static constexpr Channels channels` and `static Tensor value(student, teacher)`, which gets as many maps of both.
+template <class Node>
+struct OnStages {
+  struct Ports {
+    In<FeatureMaps> student{"student", "Maps of the student's stages, from encode.images with stages."};
+    In<FeatureMaps> teacher{"teacher", "As many of the teacher's, without gradient."};
+    Out<Loss> loss{"loss", "A scalar."};
+    void describe(auto& port) { port(student, teacher, loss); }
+  };
+  struct Params {
+    train::Value weight{1, not_negative};
+    void describe(auto& param) { param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several."); }
+  };
+  Params params;
+
+  void plan(NodePlan& plan) const { check_stage_maps(plan, Node::channels); }
+
+  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+
+  void run(Ports& port, const GroupContext& context) const {
+    require_stage_maps(*port.student, *port.teacher);
+    give(Node::value(port.student->maps_BCHW, port.teacher->maps_BCHW), params.weight.at(context.step, context.run), *port.loss);
+  }
+};
+
+/// The sum of `of_stage` over the maps.
+template <class OfStage>
+Tensor sum_of_stages(const std::vector<Tensor>& student, const std::vector<Tensor>& teacher, OfStage&& of_stage) {
+  Tensor sum = of_stage(student[0], teacher[0]);
+  for (size_t i = 1; i < student.size(); ++i) sum = sum.add(of_stage(student[i], teacher[i]));
+  return sum;
+}
+
+}  // namespace flowrun::loss

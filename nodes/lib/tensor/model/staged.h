@@ -1,0 +1,32 @@
+// The face of encoders that make maps in stages.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "graph/contract/planned.h"
+#include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/types/feature_maps.h"
+
+namespace flowrun::model {
+
+/// Stage 1 is the stem, after its activation and pooling; the next ones are the groups of blocks, after the last activation.
+class Staged {
+ public:
+  virtual ~Staged() = default;
+
+  /// All stages, for pictures of `side` pixels; of the usual side where it is 0.
+  virtual std::vector<StageShape> stages(double side) const = 0;
+
+  /// As Encoder::encode() of whole pictures. `maps_BCHW` gets the maps behind `stages`, which increase and exist.
+  virtual Tokens encode_stages(const Tensor& images_BCHW, const EncodeOptions& options, const std::vector<int64_t>& stages,
+                               std::vector<Tensor>& maps_BCHW) const = 0;
+};
+
+/// A fault of parameter "stages": an encoder, `name` in the pipeline, that has none, or a number that it lacks.
+void check_stages(NodePlan& plan, const Encoder& encoder, const std::vector<int64_t>& stages, const std::string& name);
+
+/// The shapes of these stages; those that the encoder lacks are left out.
+std::vector<StageShape> stages_of(const Encoder& encoder, const std::vector<int64_t>& stages, double side);
+
+}  // namespace flowrun::model
