@@ -170,6 +170,10 @@ class Distillation(support.Folder):
         said = self.check("fsp.json")
         self.assertIn("own_loss: the student's map of stage 2 has 8 channels, the teacher's of stage 2 32", said)
         self.assertIn("channel is compared with channel: take stages of equal width, or put a maps.regress before the student's", said)
+        self.write({"about": "No variances", "extends": str(SHAPES / "fitnets.json"), "swap": {"own_loss": {"type": "loss.vid", "model": "regressor"}}}, "vid.json")
+        said = self.check("vid.json", "taught.stages=[2]")
+        self.assertIn("own_loss: regressor has no variances", said)
+        self.assertIn("own_loss: regressor is for the teacher's map of stage 3, which does not come in", said)
 
     def test_an_ensemble_needs_a_weight_for_each_teacher(self):
         path = DISTILL / "logits/kd_weighted_teachers.json"
