@@ -19,6 +19,9 @@ ordered_json number_schema(const char* type, const Range& range) {
   return out;
 }
 
+/// The value, or the name of one of "let".
+ordered_json or_let(ordered_json value) { return {{"anyOf", {std::move(value), {{"type", "string"}, {"pattern", "^\\$"}}}}}; }
+
 /// The schema of the value itself.
 ordered_json value_schema(const ParamDoc& param) {
   if (!param.choices.empty()) return {{"enum", param.choices}};
@@ -26,8 +29,8 @@ ordered_json value_schema(const ParamDoc& param) {
   if (param.kind == "integer") return number_schema("integer", param.range);
   if (param.kind == "integer or auto") return {{"anyOf", {number_schema("integer", param.range), {{"const", "auto"}}}}};
   if (param.kind == "number") return number_schema("number", param.range);
-  if (param.kind == "list of integers") return {{"type", "array"}, {"items", number_schema("integer", param.range)}};
-  if (param.kind == "list of numbers") return {{"type", "array"}, {"items", number_schema("number", param.range)}};
+  if (param.kind == "list of integers") return {{"type", "array"}, {"items", or_let(number_schema("integer", param.range))}};
+  if (param.kind == "list of numbers") return {{"type", "array"}, {"items", or_let(number_schema("number", param.range))}};
   if (param.kind == "list of pairs") {
     const ordered_json pair = {{"type", "array"}, {"items", number_schema("number", param.range)}, {"minItems", 2}, {"maxItems", 2}};
     return {{"type", "array"}, {"items", pair}};
@@ -51,7 +54,7 @@ ordered_json param_schema(const ParamDoc& param) {
   if (value.value("type", "") == "string") {
     out = std::move(value);
   } else {
-    out["anyOf"] = {std::move(value), {{"type", "string"}, {"pattern", "^\\$"}}};
+    out = or_let(std::move(value));
   }
   out["description"] = param.brief;
   if (!param.required && !param.initial.empty() && param.kind != "object") out["default"] = ordered_json::parse(param.initial, nullptr, false);
