@@ -113,7 +113,7 @@ class StreamLowering {
     return out;
   }
 
-  /// What stands behind whole nodes of the phase before comes first, so tasks come behind those that they wait for.
+  /// Tasks behind whole nodes of the phase before come first, so every task stands behind those that it waits for.
   void add_tasks(const std::vector<int>& nodes, int phase) {
     for (const int n : nodes) {
       if (node(n).scope() == Scope::whole && phases_.of[n] == phase - 1) add_task(n, Part::give, phase);

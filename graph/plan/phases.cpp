@@ -63,7 +63,7 @@ class PhaseFinder {
     }
   }
 
-  /// What an upload makes has no gradient history, and is kept.
+  /// The output of an upload has no gradient history, and is kept.
   bool repeats(int n) const {
     if (node(n).scope() != Scope::device || !leads_[static_cast<size_t>(n)]) return false;
     return std::any_of(node(n).sources.begin(), node(n).sources.end(),

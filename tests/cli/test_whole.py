@@ -121,6 +121,23 @@ class Whole(support.Folder):
         said = self.flowrun(SHAPES / "swav.json", *settings("large_scores.count=5"), "--out", "out", "--quiet", status=1).stderr
         self.assertIn("large_scores: views 0 to 4 are taken, and pictures have 4: the views of several inputs of vectors.join come in the order of the inputs", said)
 
+    def test_variants_that_share_their_input_are_those_that_run_alone(self):
+        sets = {part.partition("=")[0]: part.partition("=")[2] for part in SMALL}
+        sets = {key: json.loads(value) if value[0] in "[0123456789" and " " not in value else value for key, value in sets.items()}
+        self.write({"base": str(SHAPES / "simclr.json"), "set": sets,
+                    "variants": {"a": {"pull.temperature": 0.2}, "b": {"pull.temperature": 0.5}, "c": {"run.coupling": "again"}}}, "sweep.json")
+        self.flowrun("sweep", "sweep.json", "--out", "alone", "--quiet")
+        self.flowrun("sweep", "sweep.json", "--share", "--out", "shared", "--quiet")
+        losses = {out: {name: [(line["loss"], line["ledger"]) for line in self.lines(f"{out}/{name}")] for name in "abc"} for out in ("alone", "shared")}
+        self.assertEqual(losses["alone"], losses["shared"])
+        self.assertNotEqual(losses["alone"]["a"], losses["alone"]["b"])
+        self.assertEqual(losses["alone"]["a"], losses["alone"]["c"])
+
+    def test_a_run_on_ranks_is_verified_in_one_process(self):
+        """Also where all groups of a rank were one."""
+        self.ended(self.ranks(2, SHAPES / "simclr_batch.json", *settings(), "--out", "out", "--quiet"))
+        self.assertIn("4 ledgers", self.flowrun("verify", "out").stdout)
+
     def test_memory_must_hold_a_step(self):
         said = self.flowrun(SHAPES / "simclr.json", *settings("let.batch=256", "let.group=64", "run.memory_mib=1"), "--out", "out", "--quiet", status=2).stderr
         self.assertIn("run.memory_mib is 1, but pull needs all 4 groups of a step at once, which are 2 MiB: raise run.memory_mib, or make the batch smaller", said)

@@ -6,7 +6,7 @@
 
 namespace flowrun::model {
 
-/// What a pass over all ranks measured, [C] each in the type of x: the mean, and the variance over n - 1.
+/// The measurements of a pass over all ranks, [C] each in the type of x: the mean, and the variance over n - 1.
 struct Measured {
   Tensor mean, variance;
 };

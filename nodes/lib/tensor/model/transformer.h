@@ -72,7 +72,7 @@ class Blocks {
     size_t norm1, qkv, proj, ls1, norm2, fc1, fc2, ls2;  // gated: fc1 is w12, fc2 is w3
     size_t qkv_lora, proj_lora;                          // A [rank, in]; B [out, rank] stands behind it
   };
-  /// What run() reads of a block, apart from the bias that the next norm adds.
+  /// The parameters that run() reads of a block, apart from the bias that the next norm adds.
   std::vector<Tensor> parameters_of(const Parameters& parameters, const Places& place) const;
   void run_again(const Parameters& parameters, int64_t block, kernels::Stream& stream, const Options& options) const;
   void run_once(const Parameters& parameters, int64_t block, kernels::Stream& stream, const Options& options) const;

@@ -1,4 +1,4 @@
-// What a loss over the whole batch gives to each group of a step.
+// The part of a loss over the whole batch that each group of a step gets.
 #pragma once
 
 #include <vector>
