@@ -27,7 +27,7 @@ void Coupling::take(std::initializer_list<const Vectors*> inputs, const FoldCont
 void Coupling::run(const WholeContext& context, const std::function<Tensor(const std::vector<Tensor>&)>& loss) {
   std::vector<Tensor> all;
   for (size_t i = 0; i < inputs_.size(); ++i) {
-    all.push_back(ranks::rows(context.run, at::cat(inputs_[i].groups_nD), "the rows of all groups").detach());
+    all.push_back(ranks::equal_rows(context.run, at::cat(inputs_[i].groups_nD), "the rows of all groups").detach());
     if (i < trained_) all.back().requires_grad_(true);
   }
   const Float32 float32;

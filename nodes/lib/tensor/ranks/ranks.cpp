@@ -122,6 +122,39 @@ void average(const RunInfo& run, const std::vector<Tensor>& tensors, const std::
   }
 }
 
+Tensor equal_rows(const RunInfo& run, const Tensor& mine, const std::string& what) {
+  if (run.ranks == nullptr) return mine;
+  const at::NoGradGuard no_grad;
+  std::vector<int64_t> sizes = mine.sizes().vec();
+  sizes[0] *= run.world;
+  const Tensor all = at::empty(sizes, mine.options().requires_grad(false));
+  std::vector<std::vector<Tensor>> out(1);
+  for (int rank = 0; rank < run.world; ++rank) out[0].push_back(all.narrow(0, rank * mine.size(0), mine.size(0)));
+  std::vector<Tensor> in = {mine.detach().contiguous()};
+  of(run).begin(what);
+  try {
+    of(run).gradient_group(run.device)->allgather(out, in)->wait();
+  } catch (const std::exception& error) {
+    of(run).missing(what, "all-gather", error.what());
+  }
+  of(run).end(what);
+  return all;
+}
+
+Tensor sum_in_place(const RunInfo& run, const Tensor& mine, const std::string& what) {
+  if (run.ranks == nullptr) return mine;
+  const at::NoGradGuard no_grad;
+  std::vector<Tensor> all = {mine.detach().clone()};
+  of(run).begin(what);
+  try {
+    of(run).gradient_group(run.device)->allreduce(all)->wait();
+  } catch (const std::exception& error) {
+    of(run).missing(what, "all-reduce", error.what());
+  }
+  of(run).end(what);
+  return all[0];
+}
+
 /// The offsets of each owner's tensors when they are concatenated.
 class Rows {
  public:

@@ -24,6 +24,11 @@ Tensor rows(const RunInfo& run, const Tensor& mine, const std::string& what);
 /// The same for lists of rows, which it consumes: `mine` is empty afterwards.
 Tensor rows(const RunInfo& run, std::vector<Tensor>& mine, const std::string& what);
 
+/// The rows of all ranks, rank after rank, where they are (NCCL on GPUs): [n, …], the same shape and type on all. Throws RankError.
+Tensor equal_rows(const RunInfo& run, const Tensor& mine, const std::string& what);
+/// Sum over the ranks where the tensor is, in its type; the same shape on all. Also within a backward pass. Throws RankError.
+Tensor sum_in_place(const RunInfo& run, const Tensor& mine, const std::string& what);
+
 /// Copies each tensor from its owner to every rank, in place; `owners` are ranks. The same shapes on all, one type. Throws
 /// RankError.
 void share(const RunInfo& run, const std::vector<Tensor>& tensors, const std::vector<int>& owners, const std::string& what);
