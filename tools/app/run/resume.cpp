@@ -23,7 +23,7 @@ State read_state(const std::filesystem::path& path) {
   return state;
 }
 
-/// Parameters that a type has had since the pipeline was stored stand at their defaults in it; a model where a list of them stands now
+/// Parameters that a type, or "run", has had since the pipeline was stored stand at their defaults in it; a model where a list of them stands now
 /// is a list of one.
 void add_defaults(nlohmann::ordered_json& object, const std::vector<ParamDoc>& params) {
   for (const ParamDoc& param : params) {
@@ -55,6 +55,9 @@ nlohmann::ordered_json stored_pipeline(const io::RunPaths& paths) {
   std::vector<uint8_t> text;
   io::read_file(paths.pipeline, text);
   nlohmann::ordered_json out = io::parse_strict_json({reinterpret_cast<const char*>(text.data()), text.size()}, paths.pipeline.string());
+  RunParams run;
+  ParamSetOf<RunParams> params(run);
+  if (out.contains("run") && out["run"].is_object()) add_defaults(out["run"], document_params(params));
   add_defaults_of(out, "models", [](const std::string& type) { return find_model_type(type); });
   add_defaults_of(out, "nodes", [](const std::string& type) { return find_node_type(type); });
   return out;
