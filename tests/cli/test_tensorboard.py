@@ -68,18 +68,18 @@ class TensorBoard(support.Folder):
         pipeline["nodes"]["save"]["every"] = "20 steps"
         pipeline["nodes"]["sheet"] = {"type": "report.contact_sheet", "in": {"image": "batch", "mask": "mask"}, "step": 50}
         self.write(pipeline)
-        chance, kills = random.Random(1), 0
-        while kills < 5:
+        chance, metrics = random.Random(1), self.folder / "run/metrics.jsonl"
+        for kill in range(1, 6):  # each some steps further, wherever it stands then
             resume = ["--resume"] if (self.folder / "run/pipeline.resolved.json").exists() else []
-            process = self.start("pipeline.json", "--out", "run", *resume)
-            try:
-                process.communicate(timeout=chance.uniform(0.3, 1.2))
-                break
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                process.communicate()
-                kills += 1
-        self.assertEqual(kills, 5, "the run was over before it was killed five times")
+            process, until = self.start("pipeline.json", "--out", "run", *resume), 40 * kill - chance.randrange(20)
+            while not metrics.exists() or metrics.read_bytes().count(b"\n") < until:
+                try:
+                    process.communicate(timeout=0.005)
+                    self.fail(f"the run was over before it was killed for the {kill}th time")
+                except subprocess.TimeoutExpired:
+                    pass
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
         self.flowrun("pipeline.json", "--out", "run", "--resume")
         events = self.assert_once("run")
         self.assertEqual([event.step for event in events.Scalars("loss")], list(range(1, 241)))
