@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -11,9 +12,6 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-# Every pipeline on every number of ranks, where a test would take one of each kind: .ci/nightly all.
-EVERYTHING = os.environ.get("FLOWRUN_ALL") == "1"
 FLOWRUN = pathlib.Path(os.environ.get("FLOWRUN_BIN", ROOT / "build/release/bin/flowrun"))
 SHARED = pathlib.Path(os.environ.get("FLOWRUN_SHARED", ROOT.parent / "shared"))
 PHOTOGRAPHS = SHARED / "data/imagenet-sample"
@@ -22,6 +20,9 @@ CIFAR10 = SHARED / "data/cifar10-jpeg.tar.xz"
 # Comparisons of measured times need an otherwise idle machine: set FLOWRUN_MEASURE there. Elsewhere such tests check
 # only results that do not depend on time.
 MEASURES = bool(os.environ.get("FLOWRUN_MEASURE"))
+
+# Every pipeline on every number of ranks, where the suite takes one of each kind: .ci/nightly all.
+EVERYTHING = bool(os.environ.get("FLOWRUN_ALL"))
 
 needs_photographs = unittest.skipUnless(PHOTOGRAPHS.is_dir(), f"no photographs in {PHOTOGRAPHS}")
 needs_cifar10 = unittest.skipUnless(CIFAR10.is_file(), f"no {CIFAR10}")
@@ -156,6 +157,22 @@ class Folder(unittest.TestCase):
         done = subprocess.run([FLOWRUN, *map(str, args)], cwd=self.folder, text=True, capture_output=True, timeout=600, **options)
         self.assertEqual(done.returncode, status, f"flowrun {' '.join(map(str, args))}\n{done.stdout}\n{done.stderr}")
         return done
+
+    def kill_behind(self, process, out, lines, delay=0):
+        """Kills the run `out` once its metrics have so many lines, and `delay` seconds have passed: wherever it stands then."""
+        metrics = self.folder / out / "metrics.jsonl"
+        while not metrics.exists() or metrics.read_bytes().count(b"\n") < lines:
+            self.still_runs(process, 0.005)
+        self.still_runs(process, delay)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+    def still_runs(self, process, seconds):
+        try:
+            _, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return
+        self.fail(f"the run was over before it was killed: {err}")
 
     def ranks(self, world, *args, environments=None):
         """Starts ranks as torchrun would; returns their processes."""

@@ -2,6 +2,7 @@
 import json
 import subprocess
 import sys
+import unittest
 
 import numpy as np
 import safetensors.numpy
@@ -223,6 +224,13 @@ class Methods(support.Folder):
             for name, value in teacher[of - 1].items():
                 np.testing.assert_array_equal(old[step - 1][name], value, f"{name} behind step {step}")
         self.assertFalse(np.array_equal(old[0]["conv1.weight"], teacher[0]["conv1.weight"]))
+
+    @unittest.skipUnless(support.EVERYTHING, "400 steps of 128 pictures")
+    def test_the_broken_twin_of_simsiam_is_called_collapsed(self):
+        """Without the stopped gradient its rank falls below 8 of 128 within 200 steps; the shipped file's stays above 10."""
+        for out, stop, verdict in (("shipped", "true", 1), ("broken", "false", 0)):
+            self.flowrun(SHAPES / "simsiam.json", "--set", "run.steps=200", "--set", "knn.at=[]", "--set", "linear.at=[]", "--set", f"loss.stop={stop}", "--out", out, "--quiet")
+            self.assertEqual([line["health_ok"] for line in self.metrics(out) if line["step"] == 200], [verdict])
 
     def test_running_statistics_are_those_of_the_passes(self):
         """The teacher's own passes move them; a copy takes the student's."""

@@ -76,21 +76,12 @@ class Resume(support.Folder):
 
     def kill_ten_times(self, pipeline):
         self.uninterrupted(pipeline)
-        chance = random.Random(0)
-        kills = 0
-        while True:
+        chance, steps = random.Random(0), len(self.history("whole"))
+        for kill in range(1, 11):
             resume = ["--resume"] if (self.folder / "killed/pipeline.resolved.json").exists() else []
             process = self.start("pipeline.json", "--out", "killed", *resume)
-            try:
-                _, err = process.communicate(timeout=chance.uniform(0.3, 1.2) if kills < 10 else 600)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                process.communicate()
-                kills += 1
-                continue
-            self.assertEqual(process.returncode, 0, err)
-            break
-        self.assertEqual(kills, 10, "the run was over before it was killed ten times")
+            self.kill_behind(process, "killed", int(steps * (kill - chance.random()) / 12), chance.uniform(0, 0.02))
+        self.flowrun("pipeline.json", "--out", "killed", "--resume")
         self.assert_equal_runs("killed")
 
     def test_killed_ten_times(self):

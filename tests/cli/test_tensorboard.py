@@ -2,8 +2,6 @@
 import collections
 import io
 import random
-import signal
-import subprocess
 
 import numpy
 from PIL import Image
@@ -68,18 +66,10 @@ class TensorBoard(support.Folder):
         pipeline["nodes"]["save"]["every"] = "20 steps"
         pipeline["nodes"]["sheet"] = {"type": "report.contact_sheet", "in": {"image": "batch", "mask": "mask"}, "step": 50}
         self.write(pipeline)
-        chance, metrics = random.Random(1), self.folder / "run/metrics.jsonl"
-        for kill in range(1, 6):  # each some steps further, wherever it stands then
+        chance = random.Random(1)
+        for kill in range(1, 6):
             resume = ["--resume"] if (self.folder / "run/pipeline.resolved.json").exists() else []
-            process, until = self.start("pipeline.json", "--out", "run", *resume), 40 * kill - chance.randrange(20)
-            while not metrics.exists() or metrics.read_bytes().count(b"\n") < until:
-                try:
-                    process.communicate(timeout=0.005)
-                    self.fail(f"the run was over before it was killed for the {kill}th time")
-                except subprocess.TimeoutExpired:
-                    pass
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+            self.kill_behind(self.start("pipeline.json", "--out", "run", *resume), "run", 40 * kill - chance.randrange(20))
         self.flowrun("pipeline.json", "--out", "run", "--resume")
         events = self.assert_once("run")
         self.assertEqual([event.step for event in events.Scalars("loss")], list(range(1, 241)))
