@@ -3,7 +3,6 @@ is the uninterrupted one, bit for bit."""
 import random
 import resource
 import signal
-import subprocess
 import time
 
 import support
