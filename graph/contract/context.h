@@ -102,7 +102,7 @@ struct GroupContext {
 };
 
 /// One record arrives at a node: a sample at a batch node (any thread, any order, several at once: write to place `index` only), or a
-/// group at a whole, step or evaluation node (device's executor, in order). Whole nodes also hand out by it.
+/// group at a whole, step or evaluation node (device's executor, in order). A whole node's give() gets one, too.
 struct FoldContext {
   const RunInfo& run;
   int64_t index;       // place in the record above

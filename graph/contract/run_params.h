@@ -34,9 +34,8 @@ struct RunParams {
     param.incidental()("cuda_graphs", cuda_graphs, cuda_graphs_choices(),
                        "On a GPU: auto records passes over groups whose shapes recur and plays them as CUDA graphs; off submits every kernel.");
     param("pass", pass, pass_choices(),
-          "What goes through models at once. group: a group of batch.stack. rank: all groups of this rank, and batch norms take the whole step, over "
-          "all "
-          "ranks. Memory of so many pictures.");
+          "What goes through models at once. group: a group of batch.stack. rank: all groups of this rank, and batch norms take the whole step, "
+          "over all ranks. Memory of so many pictures.");
     param.incidental()("coupling", coupling, coupling_choices(),
                        "Of losses over the whole batch. keep: the passes of all groups of a step stay in memory until their backward passes. again: "
                        "they run without gradients, and a second time one group at a time: a group's memory, a third more time, the same results.");

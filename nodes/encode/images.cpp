@@ -29,8 +29,7 @@ struct EncodeImages {
           "read one encoder, for crops of several sizes; its gradients add up. What batch norms measure moves the model's running statistics "
           "behind the step: the optimizer that trains it does so, or the train.ema that writes to it. With mask, the encoder's mask token stands in "
           "for hidden patches (BEiT, SimMIM, iBOT): all that are hidden, also where the lists of a mask are cut. tokens.rows picks them. With "
-          "stages, maps are those behind "
-          "stages of a ResNet: 1 is the stem with its pooling, the next ones are the groups of blocks.",
+          "stages, maps are those behind stages of a ResNet: 1 is the stem with its pooling, the next ones are the groups of blocks.",
       .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};

@@ -2,7 +2,6 @@
 
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/view_loss.h"
-#include "nodes/lib/tensor/optim/value.h"
 #include "nodes/lib/tensor/types/coupled.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
@@ -24,10 +23,7 @@ struct Couple {
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(vectors, coupled, loss); }
   };
-  struct Params {
-    train::Value weight{1, not_negative};
-    void describe(auto& param) { param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several."); }
-  };
+  using Params = loss::Weight;
   Params params;
 
   void run(Ports& port, const GroupContext& context) const {
@@ -43,9 +39,7 @@ struct Couple {
       const Tensor product = rows.to(coupled.slopes_nD[i].scalar_type()).mul(coupled.slopes_nD[i]).sum();
       sum = sum.defined() ? sum.add(product) : product;
     }
-    const double weight = params.weight.at(context.step, context.run);
-    loss::give(sum, weight, *port.loss);
-    port.loss->shown = coupled.shown.mul(weight);
+    params.give(sum, context, *port.loss, coupled.shown);
   }
 
  private:

@@ -2,7 +2,6 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/distill.h"
 #include "nodes/lib/tensor/loss/view_loss.h"
-#include "nodes/lib/tensor/optim/value.h"
 #include "nodes/lib/tensor/target/labels.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
@@ -24,14 +23,13 @@ struct Dkd {
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(student, teacher, label, loss); }
   };
-  struct Params {
+  struct Params : loss::Weight {
     double alpha = 1, beta = 8, temperature = 4;
-    train::Value weight{1, not_negative};
     void describe(auto& param) {
       param("alpha", alpha, not_negative, "Weight of the label against all others.");
       param("beta", beta, not_negative, "Weight of the others among themselves.");
       param("temperature", temperature, Range{1e-4, 1000}, "Of student and teacher; the value is multiplied by its square.");
-      param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several.");
+      Weight::describe(param);
     }
   };
   Params params;
@@ -42,13 +40,13 @@ struct Dkd {
     plan.require_equal("number of views", "student", &Planned::views, "label", "a view needs the label of its picture");
   }
 
-  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+  int64_t variant(const GroupContext& context) const { return params.variant(context); }
 
   void run(Ports& port, const GroupContext& context) const {
     const Tensor& student = port.student->values_nD;
     supervised::check_labels(*port.label, student.size(1));
     const loss::DkdOptions options{.alpha = params.alpha, .beta = params.beta, .temperature = params.temperature};
-    loss::give(loss::dkd(student, port.teacher->values_nD, port.label->labels_B, options), params.weight.at(context.step, context.run), *port.loss);
+    params.give(loss::dkd(student, port.teacher->values_nD, port.label->labels_B, options), context, *port.loss);
   }
 };
 

@@ -2,7 +2,6 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/relations.h"
 #include "nodes/lib/tensor/loss/view_loss.h"
-#include "nodes/lib/tensor/optim/value.h"
 #include "nodes/lib/tensor/types/tokens.h"
 
 namespace flowrun {
@@ -20,10 +19,7 @@ struct Gram {
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(student, teacher, loss); }
   };
-  struct Params {
-    train::Value weight{1, not_negative};
-    void describe(auto& param) { param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several."); }
-  };
+  using Params = loss::Weight;
   Params params;
 
   void plan(NodePlan& plan) const {
@@ -31,14 +27,14 @@ struct Gram {
     plan.require_equal("number of views", "student", &Planned::views, "teacher", "both must come from the same crops");
   }
 
-  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+  int64_t variant(const GroupContext& context) const { return params.variant(context); }
 
   void run(Ports& port, const GroupContext& context) const {
     const Tensor &student = port.student->patch_BND, &teacher = port.teacher->patch_BND;
     if (!student.defined() || !teacher.defined()) {
       throw NodeError("there are no tokens: the encoder's batch norms take each view by itself; set its statistics to \"batch\"");
     }
-    loss::give(loss::gram(student, teacher), params.weight.at(context.step, context.run), *port.loss);
+    params.give(loss::gram(student, teacher), context, *port.loss);
   }
 };
 

@@ -3,7 +3,6 @@
 #include "nodes/lib/tensor/loss/view_loss.h"
 #include "nodes/lib/tensor/model/queue.h"
 #include "nodes/lib/tensor/model/rows.h"
-#include "nodes/lib/tensor/optim/value.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
@@ -24,14 +23,13 @@ struct InfoNce {
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(query, key, loss); }
   };
-  struct Params {
+  struct Params : loss::Weight {
     Ref<model::Queue> queue;
     double temperature = 0.07;
-    train::Value weight{1, not_negative};
     void describe(auto& param) {
       param.reads("queue", queue, "The model.queue of earlier keys.");
       param("temperature", temperature, Range{1e-4, 100}, "MoCo v1 0.07, v2 0.2.");
-      param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several.");
+      Weight::describe(param);
     }
   };
   Params params;
@@ -43,12 +41,12 @@ struct InfoNce {
                        "\"of\" of " + params.queue.names[0] + " must name the head that makes them");
   }
 
-  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+  int64_t variant(const GroupContext& context) const { return params.variant(context); }
 
   void run(Ports& port, const GroupContext& context) const {
     const Tensor value =
         loss::info_nce(model::unit_rows(port.query->values_nD), model::unit_rows(port.key->values_nD), params.queue->rows_Qd(), params.temperature);
-    loss::give(value, params.weight.at(context.step, context.run), *port.loss);
+    params.give(value, context, *port.loss);
   }
 };
 

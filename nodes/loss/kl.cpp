@@ -2,7 +2,6 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/distill.h"
 #include "nodes/lib/tensor/loss/view_loss.h"
-#include "nodes/lib/tensor/optim/value.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
@@ -14,8 +13,8 @@ struct Kl {
        .brief = "A student's classes are as probable as a teacher's, both at a temperature: knowledge distillation.",
        .details =
            "T² times the mean over rows of KL(q, p), in float32: p and q are softmax(scores / T) of student and teacher (Hinton et al., 2015). The "
-           "factor "
-           "T² keeps the gradient's size whatever T is. In place of scores the teacher may be soft labels, which are taken as they are. No gradient "
+           "factor T² keeps the gradient's size whatever T is. In place of scores the teacher may be soft labels, which are taken as they are. No "
+           "gradient "
            "reaches the teacher. js is the Jensen-Shannon divergence (SSLD)."});
   struct Ports {
     In<Vectors> student{"student", "The student's scores, n C."};
@@ -24,17 +23,16 @@ struct Kl {
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(student, teacher, soft_label, loss); }
   };
-  struct Params {
+  struct Params : loss::Weight {
     double temperature = 4;
     bool reverse = false, js = false;
     std::string mean_over = "rows";
-    train::Value weight{1, not_negative};
     void describe(auto& param) {
       param("temperature", temperature, Range{1e-4, 1000}, "T of student and teacher; of soft labels the student's alone.");
       param("reverse", reverse, "KL(p, q) in place of KL(q, p).");
       param("js", js, "The Jensen-Shannon divergence, half of KL(q, m) + KL(p, m) with m = (p + q) / 2.");
       param("mean_over", mean_over, means(), "rows: the sum over classes. elements: the mean over classes too, as in the code of Tf-KD.");
-      param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several.");
+      Weight::describe(param);
     }
     static const Choices& means() {
       static const Choices choices = {"rows", "elements"};
@@ -58,14 +56,14 @@ struct Kl {
     plan.require_equal("number of views", "student", &Planned::views, "teacher", "both must come from the same crops");
   }
 
-  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+  int64_t variant(const GroupContext& context) const { return params.variant(context); }
 
   void run(Ports& port, const GroupContext& context) const {
     if (static_cast<bool>(port.teacher) == static_cast<bool>(port.soft_label)) throw NodeError("connect either teacher or soft_label");
     const loss::TeacherClasses teacher =
         port.teacher ? loss::softened(port.teacher->values_nD, params.temperature) : loss::given(port.soft_label->values_BC);
     const Tensor value = loss::kl(port.student->values_nD, teacher, options(), port.soft_label ? port.soft_label->weight_B : Tensor());
-    loss::give(value, params.weight.at(context.step, context.run), *port.loss);
+    params.give(value, context, *port.loss);
   }
 
  private:

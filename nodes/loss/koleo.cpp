@@ -1,7 +1,6 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/view_loss.h"
 #include "nodes/lib/tensor/loss/views.h"
-#include "nodes/lib/tensor/optim/value.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
@@ -13,22 +12,20 @@ struct Koleo {
        .brief = "Each vector moves away from the one nearest to it, so that all spread evenly: DINOv2.",
        .details =
            "-log of the distance to the nearest other vector of the same view in the group, at length 1, in float32; the mean over pictures and "
-           "views (Sablayrolles et al., 2019). Published code takes the pictures of one GPU: make batch.group that many."});
+           "views (Sablayrolles et al., 2019). Published code takes the pictures of one GPU: make batch.group that many. DINOv2's weight is 0.1, for "
+           "the sum of two views."});
   struct Ports {
     In<Vectors> vectors{"vectors", "n D, two pictures at least."};
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(vectors, loss); }
   };
-  struct Params {
-    train::Value weight{1, not_negative};
-    void describe(auto& param) { param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several; DINOv2 0.1."); }
-  };
+  using Params = loss::Weight;
   Params params;
 
-  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+  int64_t variant(const GroupContext& context) const { return params.variant(context); }
 
   void run(Ports& port, const GroupContext& context) const {
-    loss::give(loss::koleo(port.vectors->values_nD, port.vectors->views), params.weight.at(context.step, context.run), *port.loss);
+    params.give(loss::koleo(port.vectors->values_nD, port.vectors->views), context, *port.loss);
   }
 };
 

@@ -2,7 +2,6 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/distill.h"
 #include "nodes/lib/tensor/loss/view_loss.h"
-#include "nodes/lib/tensor/optim/value.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
@@ -19,12 +18,11 @@ struct Logits {
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(student, teacher, loss); }
   };
-  struct Params {
+  struct Params : loss::Weight {
     std::string of = "scores";
-    train::Value weight{1, not_negative};
     void describe(auto& param) {
       param("of", of, kinds(), "scores: as they are. probabilities: their softmax.");
-      param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several.");
+      Weight::describe(param);
     }
     static const Choices& kinds() {
       static const Choices choices = {"scores", "probabilities"};
@@ -38,11 +36,11 @@ struct Logits {
     plan.require_equal("number of views", "student", &Planned::views, "teacher", "both must come from the same crops");
   }
 
-  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+  int64_t variant(const GroupContext& context) const { return params.variant(context); }
 
   void run(Ports& port, const GroupContext& context) const {
     const Tensor value = loss::squared_scores(port.student->values_nD, port.teacher->values_nD, params.of == "probabilities");
-    loss::give(value, params.weight.at(context.step, context.run), *port.loss);
+    params.give(value, context, *port.loss);
   }
 };
 

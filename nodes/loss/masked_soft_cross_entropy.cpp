@@ -1,6 +1,5 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/view_loss.h"
-#include "nodes/lib/tensor/optim/value.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
@@ -19,12 +18,11 @@ struct MaskedSoftCrossEntropy {
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(scores, target, loss); }
   };
-  struct Params {
+  struct Params : loss::Weight {
     double temperature = 0.1;
-    train::Value weight{1, not_negative};
     void describe(auto& param) {
       param("temperature", temperature, Range{1e-4, 100}, "Of the student.");
-      param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several.");
+      Weight::describe(param);
     }
   };
   Params params;
@@ -34,13 +32,13 @@ struct MaskedSoftCrossEntropy {
     plan.require_equal("number of rows", "scores", &Planned::rows, "target", "both must be of the same patches of the same pictures");
   }
 
-  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+  int64_t variant(const GroupContext& context) const { return params.variant(context); }
 
   void run(Ports& port, const GroupContext& context) const {
     const Vectors& scores = *port.scores;
     if (!scores.image_n.defined()) throw NodeError("the scores are of whole images, not of patches: put tokens.rows before the head");
     const Tensor value = loss::masked_soft_cross_entropy(scores.values_nD, port.target->values_BC, scores.image_n, scores.images, params.temperature);
-    loss::give(value, params.weight.at(context.step, context.run), *port.loss);
+    params.give(value, context, *port.loss);
   }
 };
 

@@ -1,6 +1,5 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/view_loss.h"
-#include "nodes/lib/tensor/optim/value.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
@@ -18,15 +17,14 @@ struct NegativeCosine {
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(prediction, target, loss); }
   };
-  struct Params {
+  struct Params : loss::Weight {
     std::string pairs = "cross", form = "minus";
     bool stop = true;
-    train::Value weight{1, not_negative};
     void describe(auto& param) {
       param("pairs", pairs, loss::pair_choices(), loss::pairs_brief);
       param("form", form, forms(), "minus: -cos. two_minus_two: 2 - 2 cos, the squared distance of rows of length 1.");
       param("stop", stop, "Whether no gradient reaches the target.");
-      param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several.");
+      Weight::describe(param);
     }
     static const Choices& forms() {
       static const Choices choices = {"minus", "two_minus_two"};
@@ -37,14 +35,14 @@ struct NegativeCosine {
 
   void plan(NodePlan& plan) const { loss::check_views(plan, "prediction", "target", params.pairs); }
 
-  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+  int64_t variant(const GroupContext& context) const { return params.variant(context); }
 
   void run(Ports& port, const GroupContext& context) const {
     const Vectors& prediction = *port.prediction;
     loss::require_views(prediction.views, port.target->views, params.pairs);
     const Tensor minus =
         loss::negative_cosine(prediction.values_nD, port.target->values_nD, prediction.views, loss::pairs(params.pairs), params.stop);
-    loss::give(params.form == "minus" ? minus : minus.mul(2).add(2), params.weight.at(context.step, context.run), *port.loss);
+    params.give(params.form == "minus" ? minus : minus.mul(2).add(2), context, *port.loss);
   }
 };
 

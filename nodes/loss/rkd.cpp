@@ -5,12 +5,12 @@
 namespace flowrun {
 namespace {
 
-struct RkdParams : loss::RelationParams {
+struct RkdParams : loss::Weight {
   double distance = 25, angle = 50;
   void describe(auto& param) {
     param("distance", distance, not_negative, "Weight of distances.");
     param("angle", angle, not_negative, "Weight of angles; 0: they are not computed.");
-    RelationParams::describe(param);
+    Weight::describe(param);
   }
   std::optional<ParamFault> check() const {
     if (distance == 0 && angle == 0) return ParamFault{"distance", "distance and angle are both 0, so nothing is compared"};

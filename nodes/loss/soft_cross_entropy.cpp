@@ -1,6 +1,5 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/view_loss.h"
-#include "nodes/lib/tensor/optim/value.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
@@ -18,14 +17,13 @@ struct SoftCrossEntropy {
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(large, small, target, loss); }
   };
-  struct Params {
+  struct Params : loss::Weight {
     double temperature = 0.1;
     std::string pairs = "all_but_same";
-    train::Value weight{1, not_negative};
     void describe(auto& param) {
       param("temperature", temperature, Range{1e-4, 100}, "Of the student.");
       param("pairs", pairs, loss::pair_choices(), loss::pairs_brief);
-      param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several.");
+      Weight::describe(param);
     }
   };
   Params params;
@@ -35,14 +33,14 @@ struct SoftCrossEntropy {
     plan.require_equal("width", "large", &Planned::width, "small");
   }
 
-  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+  int64_t variant(const GroupContext& context) const { return params.variant(context); }
 
   void run(Ports& port, const GroupContext& context) const {
     loss::require_views(port.large->views, port.target->views, params.pairs);
     const Tensor small = port.small ? port.small->values_nD : Tensor();
     const Tensor value = loss::soft_cross_entropy(port.large->values_nD, small, port.target->values_BC, port.large->views,
                                                   port.small ? port.small->views : 0, loss::pairs(params.pairs), params.temperature);
-    loss::give(value, params.weight.at(context.step, context.run), *port.loss);
+    params.give(value, context, *port.loss);
   }
 };
 

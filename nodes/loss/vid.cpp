@@ -5,7 +5,6 @@
 #include "nodes/lib/tensor/loss/stages.h"
 #include "nodes/lib/tensor/loss/view_loss.h"
 #include "nodes/lib/tensor/model/regressor.h"
-#include "nodes/lib/tensor/optim/value.h"
 #include "nodes/lib/tensor/types/feature_maps.h"
 
 namespace flowrun {
@@ -24,12 +23,11 @@ struct Vid {
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(student, teacher, loss); }
   };
-  struct Params {
+  struct Params : loss::Weight {
     Ref<model::Regressor> model;
-    train::Value weight{1, not_negative};
     void describe(auto& param) {
       param.reads("model", model, "The regressor, with variance true.");
-      param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several.");
+      Weight::describe(param);
     }
   };
   Params params;
@@ -51,7 +49,7 @@ struct Vid {
     if (!found) plan.fault("teacher", missing(), hint);
   }
 
-  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+  int64_t variant(const GroupContext& context) const { return params.variant(context); }
 
   void run(Ports& port, const GroupContext& context) const {
     const Tensor variance_C = params.model->variance_C();
@@ -62,7 +60,7 @@ struct Vid {
     if (port.student->maps_BCHW.size() != 1) throw NodeError("student must be the one map that maps.regress makes");
     const Tensor& map = teacher.maps_BCHW[static_cast<size_t>(found - teacher.stages.begin())];
     const Tensor value = loss::variational_information(port.student->maps_BCHW[0], map, variance_C);
-    loss::give(value, params.weight.at(context.step, context.run), *port.loss);
+    params.give(value, context, *port.loss);
   }
 
  private:

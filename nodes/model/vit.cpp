@@ -48,10 +48,10 @@ struct VitModel {
       param("layer_scale", layer_scale, Range{0, 1}, "Initial value of learned gains behind attention and MLP (DINOv2: 1e-5); 0: none.");
       param("drop_path", drop_path, Range{0, 0.9},
             "Chance that attention or MLP of the last block is left out for an image while training; earlier blocks less, linearly from 0.");
+      param("drop_path_uniform", drop_path_uniform, "Whether that chance is the same in all blocks (DINOv2).");
       param.incidental()(
           "recompute", recompute,
           "Whether each block keeps its input alone for the backward pass, and runs once more in it: memory of one block, about a third more time.");
-      param("drop_path_uniform", drop_path_uniform, "Whether that chance is the same in all blocks (DINOv2).");
       param("init", init, init_choices(),
             "Initial weights. ijepa: normal 0.02. ijepa_rescaled: the last layer of each sub-block divided by sqrt(2 block). mae: Xavier uniform.");
     }

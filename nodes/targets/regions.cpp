@@ -1,7 +1,6 @@
-#include <ATen/ops/arange.h>
-
 #include "graph/contract/planned.h"
 #include "graph/node.h"
+#include "nodes/lib/tensor/model/rows.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
@@ -34,8 +33,8 @@ struct RegionTargets {
       throw NodeError("there are " + std::to_string(port.all->values_BC.size(0)) + " rows of labels, and " + std::to_string(images) + " masks of " +
                       std::to_string(patches) + " patches: the labels must be those of all patches of the masked pictures, one mask each");
     }
-    const Tensor first = at::arange(images, targets_BRM.options()).mul(patches).view({-1, 1, 1});
-    *port.soft_label = {.values_BC = port.all->values_BC.index_select(0, targets_BRM.add(first).flatten()), .weight_B = {}, .views = 1};
+    const Tensor rows = model::gather_rows(port.all->values_BC.unflatten(0, {images, patches}), targets_BRM);
+    *port.soft_label = {.values_BC = rows.flatten(0, 2), .weight_B = {}, .views = 1};
   }
 };
 

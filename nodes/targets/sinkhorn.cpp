@@ -67,7 +67,7 @@ struct Sinkhorn {
         for (Tensor& scores : scores_) scores = target::sinkhorn({scores}, options, [](const Tensor& own) { return own; })[0];
       } else {
         scores_ =
-            target::sinkhorn(scores_, options, [&](const Tensor& own) { return ranks::equal_rows(context.run, own, "the shares of prototypes"); });
+            target::sinkhorn(scores_, options, [&](const Tensor& own) { return ranks::device_rows(context.run, own, "the shares of prototypes"); });
       }
     } catch (const std::invalid_argument& error) {
       throw NodeError(error.what());

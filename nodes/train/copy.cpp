@@ -34,12 +34,7 @@ struct CopyModels {
   void plan(NodePlan& plan) const {
     plan.states = 0;
     if (!model::check_writable(plan, *params.to, "to", params.to.names[0])) return;
-    const model::Parameters &from = params.from->parameters(), &to = params.to->parameters();
-    bool same = from.size() == to.size();
-    for (size_t i = 0; same && i < from.size(); ++i) same = from.at(i).name == to.at(i).name && from[i].sizes() == to[i].sizes();
-    if (same) return;
-    plan.fault("to", "the models " + params.from.names[0] + " and " + params.to.names[0] + " have different parameters",
-               "make " + params.to.names[0] + " a model.ema_copy of " + params.from.names[0]);
+    model::check_copy(plan, *params.from, params.from.names[0], *params.to, params.to.names[0]);
   }
 
   void open(const OpenContext&) { model::require_not_frozen(*params.to, params.to.names[0]); }

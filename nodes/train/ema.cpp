@@ -55,10 +55,7 @@ struct Ema {
   void plan(NodePlan& plan) const {
     for (size_t m = 0; m < params.to.size(); ++m) {
       if (!model::check_writable(plan, params.to[m], "to", params.to.names[m])) continue;
-      if (!same_layout(params.from[m].parameters(), params.to[m].parameters())) {
-        plan.fault("to", "the models " + params.from.names[m] + " and " + params.to.names[m] + " have different parameters",
-                   "make " + params.to.names[m] + " a model.ema_copy of " + params.from.names[m]);
-      }
+      model::check_copy(plan, params.from[m], params.from.names[m], params.to[m], params.to.names[m]);
     }
   }
 
@@ -89,12 +86,6 @@ struct Ema {
   }
 
  private:
-  static bool same_layout(const model::Parameters& from, const model::Parameters& to) {
-    bool same = from.size() == to.size();
-    for (size_t i = 0; same && i < from.size(); ++i) same = from.at(i).name == to.at(i).name && from[i].sizes() == to[i].sizes();
-    return same;
-  }
-
   /// Numbers are averaged; counts are copied.
   static void move_buffers(model::Buffers& to, const model::Buffers& from, double decay) {
     const at::NoGradGuard no_grad;

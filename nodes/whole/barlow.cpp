@@ -6,7 +6,7 @@
 namespace flowrun {
 namespace {
 
-struct Barlow {
+struct Barlow : loss::CoupledNode {
   static constexpr NodeInfo info{
       .type = "whole.barlow",
       .brief = "The correlations between the features of two views become the identity: Barlow Twins.",
@@ -15,11 +15,6 @@ struct Barlow {
           "Each feature of each view is standardised over all pictures of the step, on all ranks (variance over n, eps 1e-5). C holds the means of "
           "products of a feature of one view with a feature of the other; the loss is the sum of (1 - C_ii)^2 plus lambda times the sum of "
           "C_ij^2 of different features, times scale."};
-  struct Ports {
-    In<Vectors> vectors{"vectors", "n D, two views of each picture."};
-    Out<Coupled> coupled{"coupled", "For loss.couple."};
-    void describe(auto& port) { port(vectors, coupled); }
-  };
   struct Params {
     double lambda = 0.0051, scale = 1;
     void describe(auto& param) {
@@ -34,15 +29,10 @@ struct Barlow {
     loss::check_two_views(plan, "vectors");
   }
 
-  void fold(Ports& port, const FoldContext& context) { coupling_.take({&*port.vectors}, context); }
   void run(const WholeContext& context) {
     coupling_.run(context,
                   [&](const std::vector<Tensor>& z) { return loss::barlow_twins(z[0], coupling_.views(), params.lambda).mul(params.scale); });
   }
-  void give(Ports& port, const FoldContext& context) { coupling_.give(context, *port.coupled); }
-
- private:
-  loss::Coupling coupling_;
 };
 
 FLOWRUN_NODE(Barlow);

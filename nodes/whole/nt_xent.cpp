@@ -7,7 +7,7 @@
 namespace flowrun {
 namespace {
 
-struct NtXent {
+struct NtXent : loss::CoupledNode {
   static constexpr NodeInfo info{
       .type = "whole.nt_xent",
       .brief = "Each picture finds its other view among all views of all pictures of the step: SimCLR's loss.",
@@ -16,11 +16,6 @@ struct NtXent {
           "Over the rows of all groups of the step, on all ranks, brought to length 1: the cross-entropy of the products over the temperature, where "
           "the other view of the picture is the answer among all other rows of both views. The mean over pictures and, with sides mean, over "
           "the two views. SimCLR's code adds the two (sides sum); under LARS that is the same, under other optimizers it doubles the step."};
-  struct Ports {
-    In<Vectors> vectors{"vectors", "n D, two views of each picture."};
-    Out<Coupled> coupled{"coupled", "For loss.couple."};
-    void describe(auto& port) { port(vectors, coupled); }
-  };
   struct Params {
     double temperature = 0.1;
     std::string sides = "sum";
@@ -40,17 +35,12 @@ struct NtXent {
     loss::check_two_views(plan, "vectors");
   }
 
-  void fold(Ports& port, const FoldContext& context) { coupling_.take({&*port.vectors}, context); }
   void run(const WholeContext& context) {
     coupling_.run(context, [&](const std::vector<Tensor>& z) {
       const Tensor mean = loss::nt_xent(model::unit_rows(z[0]), coupling_.views(), params.temperature);
       return params.sides == "sum" ? mean.mul(2) : mean;
     });
   }
-  void give(Ports& port, const FoldContext& context) { coupling_.give(context, *port.coupled); }
-
- private:
-  loss::Coupling coupling_;
 };
 
 FLOWRUN_NODE(NtXent);

@@ -8,7 +8,7 @@
 namespace flowrun {
 namespace {
 
-struct Sigreg {
+struct Sigreg : loss::CoupledNode {
   static constexpr NodeInfo info{
       .type = "whole.sigreg",
       .brief = "The embeddings of all pictures spread like a standard normal distribution, and views agree: LeJEPA.",
@@ -18,11 +18,6 @@ struct Sigreg {
           "on random directions, drawn once a step, the same on all ranks, and compares the characteristic function of each projection with "
           "that of a standard normal distribution at 17 points of [0, 3]: the Epps-Pulley test, times the pictures of the step. No teacher, no "
           "stopped gradient."};
-  struct Ports {
-    In<Vectors> vectors{"vectors", "n D, any number of views of each picture; vectors.join_views puts those of several sizes together."};
-    Out<Coupled> coupled{"coupled", "For loss.couple."};
-    void describe(auto& port) { port(vectors, coupled); }
-  };
   struct Params {
     double lambda = 0.02;
     int64_t directions = 256;
@@ -40,12 +35,10 @@ struct Sigreg {
     }
   }
 
-  void fold(Ports& port, const FoldContext& context) { coupling_.take({&*port.vectors}, context); }
   void run(const WholeContext& context) {
     coupling_.run(
         context, [&](const std::vector<Tensor>& z) { return loss::lejepa(z[0], coupling_.views(), directions(z[0], context.rng()), params.lambda); });
   }
-  void give(Ports& port, const FoldContext& context) { coupling_.give(context, *port.coupled); }
 
  private:
   /// [D, directions], columns of length 1.
@@ -55,8 +48,6 @@ struct Sigreg {
     for (int64_t i = 0; i < random.numel(); ++i) at[i] = static_cast<float>(rng.normal());
     return random.div(random.norm(2, {0}, /*keepdim=*/true)).to(z_nD.options());
   }
-
-  loss::Coupling coupling_;
 };
 
 FLOWRUN_NODE(Sigreg);

@@ -6,7 +6,7 @@
 namespace flowrun {
 namespace {
 
-struct Vicreg {
+struct Vicreg : loss::CoupledNode {
   static constexpr NodeInfo info{
       .type = "whole.vicreg",
       .brief = "Views agree, features keep their spread, and different features their independence: VICReg.",
@@ -15,11 +15,6 @@ struct Vicreg {
           "Over all pictures of the step, on all ranks: invariance times the mean squared difference of the two views; variance times, for each "
           "view, half of the mean over features of relu(1 - sqrt(variance + 1e-4)); covariance times, for each view, the sum of squared "
           "covariances of different features over D. Variances and covariances are over n - 1. With invariance 0 one view is enough (C-JEPA)."};
-  struct Ports {
-    In<Vectors> vectors{"vectors", "n D."};
-    Out<Coupled> coupled{"coupled", "For loss.couple."};
-    void describe(auto& port) { port(vectors, coupled); }
-  };
   struct Params {
     double invariance = 25, variance = 25, covariance = 1;
     void describe(auto& param) {
@@ -35,15 +30,10 @@ struct Vicreg {
     if (params.invariance > 0) loss::check_two_views(plan, "vectors");
   }
 
-  void fold(Ports& port, const FoldContext& context) { coupling_.take({&*port.vectors}, context); }
   void run(const WholeContext& context) {
     const loss::VicregWeights weights{params.invariance, params.variance, params.covariance};
     coupling_.run(context, [&](const std::vector<Tensor>& z) { return loss::vicreg(z[0], coupling_.views(), weights); });
   }
-  void give(Ports& port, const FoldContext& context) { coupling_.give(context, *port.coupled); }
-
- private:
-  loss::Coupling coupling_;
 };
 
 FLOWRUN_NODE(Vicreg);

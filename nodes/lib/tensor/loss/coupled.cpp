@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "nodes/lib/tensor/device/float32.h"
+
 namespace flowrun::loss {
 namespace {
-
-Tensor wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
 /// [n, D] of each view.
 std::vector<Tensor> by_view(const Tensor& z_nD, int64_t views, const char* what) {
@@ -22,7 +22,7 @@ std::vector<Tensor> by_view(const Tensor& z_nD, int64_t views, const char* what)
     throw std::invalid_argument(std::string(what) + " has " + std::to_string(z_nD.size(0)) + " rows, which are no multiple of " +
                                 std::to_string(views) + " views");
   }
-  return wide(z_nD).reshape({-1, views, z_nD.size(1)}).unbind(1);
+  return at_least_float(z_nD).reshape({-1, views, z_nD.size(1)}).unbind(1);
 }
 
 void require_two(int64_t views) {
@@ -66,7 +66,7 @@ Tensor key_contrast(const Tensor& q_nD, const Tensor& k_nD, int64_t views, doubl
 
 Tensor pair_contrast(const Tensor& a_nD, const Tensor& b_nD, const Tensor& scale) {
   require_equal(a_nD, b_nD, "a", "b");
-  const Tensor logits = wide(a_nD).matmul(wide(b_nD).t()).mul(scale);
+  const Tensor logits = at_least_float(a_nD).matmul(at_least_float(b_nD).t()).mul(scale);
   return own_column(logits).add(own_column(logits.t())).div(2);
 }
 
@@ -108,7 +108,7 @@ Tensor lejepa(const Tensor& z_nD, int64_t views, const Tensor& directions_DA, do
     gaussian = gaussian.add(real.add(imaginary).mul(weight).sum(-1).mean().mul(static_cast<double>(of_view.size(0))));
   }
   gaussian = gaussian.div(static_cast<double>(views));
-  const Tensor together = wide(z_nD).reshape({-1, views, z_nD.size(1)});
+  const Tensor together = at_least_float(z_nD).reshape({-1, views, z_nD.size(1)});
   const Tensor invariance = together.mean(1, /*keepdim=*/true).sub(together).square().mean();
   return invariance.mul(1 - lambda).add(gaussian.mul(lambda));
 }

@@ -16,7 +16,7 @@ void Coupling::take(std::initializer_list<const Vectors*> inputs, const FoldCont
   for (const Vectors* input : inputs) {
     const Tensor rows = input->values_nD.detach();
     std::vector<Tensor>& groups = inputs_[i++].groups_nD;
-    groups.push_back(rows.scalar_type() == at::kDouble ? rows : rows.to(at::kFloat));
+    groups.push_back(at_least_float(rows));
     if (groups.back().size(0) != groups[0].size(0) || input->views != views_) {
       throw NodeError("a group has " + std::to_string(rows.size(0)) + " rows of " + std::to_string(input->views) + " views, the first one " +
                       std::to_string(groups[0].size(0)) + " of " + std::to_string(views_));
@@ -27,7 +27,7 @@ void Coupling::take(std::initializer_list<const Vectors*> inputs, const FoldCont
 void Coupling::run(const WholeContext& context, const std::function<Tensor(const std::vector<Tensor>&)>& loss) {
   std::vector<Tensor> all;
   for (size_t i = 0; i < inputs_.size(); ++i) {
-    all.push_back(ranks::equal_rows(context.run, at::cat(inputs_[i].groups_nD), "the rows of all groups").detach());
+    all.push_back(ranks::device_rows(context.run, at::cat(inputs_[i].groups_nD), "the rows of all groups").detach());
     if (i < trained_) all.back().requires_grad_(true);
   }
   const Float32 float32;

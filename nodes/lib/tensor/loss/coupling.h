@@ -5,7 +5,7 @@
 #include <initializer_list>
 #include <vector>
 
-#include "graph/contract/context.h"
+#include "graph/node.h"
 #include "nodes/lib/tensor/types/coupled.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
@@ -37,6 +37,21 @@ class Coupling {
   std::vector<Input> inputs_;
   int64_t views_ = 0;
   Tensor value_;
+};
+
+/// The common members of whole nodes that are losses of one input. A node adds its info, its parameters, plan(), and run() that calls
+/// coupling_.run().
+struct CoupledNode {
+  struct Ports {
+    In<Vectors> vectors{"vectors", "n D, one row for each view of a picture; those of several sizes by vectors.join along rows."};
+    Out<Coupled> coupled{"coupled", "For loss.couple."};
+    void describe(auto& port) { port(vectors, coupled); }
+  };
+  void fold(Ports& port, const FoldContext& context) { coupling_.take({&*port.vectors}, context); }
+  void give(Ports& port, const FoldContext& context) { coupling_.give(context, *port.coupled); }
+
+ protected:
+  Coupling coupling_;
 };
 
 }  // namespace flowrun::loss

@@ -7,10 +7,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "nodes/lib/tensor/device/float32.h"
+
 namespace flowrun::loss {
 namespace {
-
-Tensor wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
 void require_equal(const Tensor& student, const Tensor& teacher) {
   if (student.sizes() == teacher.sizes()) return;
@@ -39,18 +39,18 @@ Tensor without_label(const Tensor& scores_nC, const Tensor& is_label) {
 }  // namespace
 
 TeacherClasses softened(const Tensor& scores_nC, double temperature) {
-  const Tensor log_p = wide(scores_nC.detach()).div(temperature).log_softmax(1);
+  const Tensor log_p = at_least_float(scores_nC.detach()).div(temperature).log_softmax(1);
   return {log_p.exp(), log_p};
 }
 
 TeacherClasses given(const Tensor& probabilities_nC) {
-  const Tensor p = wide(probabilities_nC.detach());
+  const Tensor p = at_least_float(probabilities_nC.detach());
   return {p, log_at_least_tiny(p)};
 }
 
 Tensor kl(const Tensor& student_nC, const TeacherClasses& teacher, const KlOptions& options, const Tensor& weight_n) {
   require_equal(student_nC, teacher.p_nC);
-  const Tensor log_p = wide(student_nC).div(options.temperature).log_softmax(1), &q = teacher.p_nC, &log_q = teacher.log_p_nC;
+  const Tensor log_p = at_least_float(student_nC).div(options.temperature).log_softmax(1), &q = teacher.p_nC, &log_q = teacher.log_p_nC;
   Tensor each;
   if (options.divergence == Divergence::forward) {
     each = q.mul(log_q.sub(log_p));
@@ -71,7 +71,7 @@ Tensor dkd(const Tensor& student_nC, const Tensor& teacher_nC, const Tensor& lab
     throw std::invalid_argument("there are " + std::to_string(student_nC.size(0)) + " rows of scores, but " + std::to_string(label_n.size(0)) +
                                 " labels");
   }
-  const Tensor student = wide(student_nC).div(options.temperature), teacher = wide(teacher_nC.detach()).div(options.temperature);
+  const Tensor student = at_least_float(student_nC).div(options.temperature), teacher = at_least_float(teacher_nC.detach()).div(options.temperature);
   const Tensor is_label = at::zeros_like(student, student.options().dtype(at::kBool).requires_grad(false)).scatter(1, label_n.unsqueeze(1), 1);
   const LabelAndRest p = label_and_rest(student, is_label), q = label_and_rest(teacher, is_label);
   const Tensor of_label = q.label_n.exp().mul(q.label_n.sub(p.label_n)).add(q.rest_n.exp().mul(q.rest_n.sub(p.rest_n)));
@@ -82,7 +82,7 @@ Tensor dkd(const Tensor& student_nC, const Tensor& teacher_nC, const Tensor& lab
 
 Tensor squared_scores(const Tensor& student_nC, const Tensor& teacher_nC, bool probabilities) {
   require_equal(student_nC, teacher_nC);
-  const auto taken = [&](const Tensor& scores) { return probabilities ? wide(scores).softmax(1) : wide(scores); };
+  const auto taken = [&](const Tensor& scores) { return probabilities ? at_least_float(scores).softmax(1) : at_least_float(scores); };
   return taken(student_nC).sub(taken(teacher_nC.detach())).square().mean();
 }
 

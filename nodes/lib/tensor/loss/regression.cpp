@@ -9,12 +9,11 @@
 #include <stdexcept>
 #include <string>
 
+#include "nodes/lib/tensor/device/float32.h"
 #include "nodes/lib/tensor/kernels/kernels.h"
 
 namespace flowrun::loss {
 namespace {
-
-Tensor at_least_float(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
 /// [.., O] -> [.., parts, O / parts]
 Tensor slices(const Tensor& x, int64_t parts) {

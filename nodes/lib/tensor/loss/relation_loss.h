@@ -7,7 +7,6 @@
 #include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/view_loss.h"
-#include "nodes/lib/tensor/optim/value.h"
 #include "nodes/lib/tensor/types/feature_maps.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
@@ -29,13 +28,8 @@ void check_relations(NodePlan& plan);
 /// The rows of both to compare, [n, D]: one pair of vectors, or one of each map. Throws NodeError where they don't fit.
 std::vector<std::pair<Tensor, Tensor>> relation_rows(const RelationPorts& port);
 
-struct RelationParams {
-  train::Value weight{1, not_negative};
-  void describe(auto& param) { param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several."); }
-};
-
 /// A node adds its `info` and `Tensor value(student_nD, teacher_nD) const`, and names its parameters if it has more than the weight.
-template <class Node, class P = RelationParams>
+template <class Node, class P = Weight>
 struct OnRows {
   using Ports = RelationPorts;
   using Params = P;
@@ -43,7 +37,7 @@ struct OnRows {
 
   void plan(NodePlan& plan) const { check_relations(plan); }
 
-  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+  int64_t variant(const GroupContext& context) const { return params.variant(context); }
 
   void run(Ports& port, const GroupContext& context) const {
     Tensor sum;
@@ -51,7 +45,7 @@ struct OnRows {
       const Tensor value = static_cast<const Node&>(*this).value(student, teacher);
       sum = sum.defined() ? sum.add(value) : value;
     }
-    give(sum, params.weight.at(context.step, context.run), *port.loss);
+    params.give(sum, context, *port.loss);
   }
 };
 

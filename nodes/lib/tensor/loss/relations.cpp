@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "nodes/lib/tensor/device/float32.h"
 #include "nodes/lib/tensor/model/rows.h"
 
 namespace flowrun::loss {
@@ -13,15 +14,13 @@ namespace {
 
 constexpr double tiny = 1e-7;  // of the published code
 
-Tensor wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
-
 /// Both at least float32, the teacher without gradient.
 std::pair<Tensor, Tensor> rows(const Tensor& student_nD, const Tensor& teacher_nD) {
   if (student_nD.size(0) != teacher_nD.size(0)) {
     throw std::invalid_argument("the student has " + std::to_string(student_nD.size(0)) + " rows, the teacher " + std::to_string(teacher_nD.size(0)));
   }
   if (student_nD.size(0) < 2) throw std::invalid_argument("relations need two rows at least");
-  return {wide(student_nD), wide(teacher_nD.detach())};
+  return {at_least_float(student_nD), at_least_float(teacher_nD.detach())};
 }
 
 Tensor products(const Tensor& x_nD) { return model::unit_rows(x_nD.matmul(x_nD.t())); }
@@ -82,7 +81,7 @@ Tensor gram(const Tensor& student_BND, const Tensor& teacher_BND) {
     throw std::invalid_argument("the student has " + std::to_string(student_BND.size(0)) + " images of " + std::to_string(student_BND.size(1)) +
                                 " tokens, the teacher " + std::to_string(teacher_BND.size(0)) + " of " + std::to_string(teacher_BND.size(1)));
   }
-  return cosines(wide(student_BND)).sub(cosines(wide(teacher_BND.detach()))).square().mean();
+  return cosines(at_least_float(student_BND)).sub(cosines(at_least_float(teacher_BND.detach()))).square().mean();
 }
 
 }  // namespace flowrun::loss

@@ -6,7 +6,6 @@
 #include "graph/contract/planned.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/view_loss.h"
-#include "nodes/lib/tensor/optim/value.h"
 #include "nodes/lib/tensor/types/feature_maps.h"
 
 namespace flowrun::loss {
@@ -29,19 +28,16 @@ struct OnStages {
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(student, teacher, loss); }
   };
-  struct Params {
-    train::Value weight{1, not_negative};
-    void describe(auto& param) { param("weight", weight, weight.range, "Factor of this loss, where loss.sum adds several."); }
-  };
+  using Params = Weight;
   Params params;
 
   void plan(NodePlan& plan) const { check_stage_maps(plan, Node::channels); }
 
-  int64_t variant(const GroupContext& context) const { return params.weight.variant(context.step, context.run); }
+  int64_t variant(const GroupContext& context) const { return params.variant(context); }
 
   void run(Ports& port, const GroupContext& context) const {
     require_stage_maps(*port.student, *port.teacher);
-    give(Node::value(port.student->maps_BCHW, port.teacher->maps_BCHW), params.weight.at(context.step, context.run), *port.loss);
+    params.give(Node::value(port.student->maps_BCHW, port.teacher->maps_BCHW), context, *port.loss);
   }
 };
 

@@ -5,14 +5,13 @@
 #include <string>
 #include <utility>
 
+#include "nodes/lib/tensor/device/float32.h"
 #include "nodes/lib/tensor/model/rows.h"
 
 namespace flowrun::loss {
 namespace {
 
 using Pair = std::pair<Tensor, Tensor>;
-
-Tensor wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
 std::string size_text(const Tensor& map) { return std::to_string(map.size(2)) + "x" + std::to_string(map.size(3)); }
 
@@ -28,7 +27,7 @@ Pair at_one_size(const Tensor& a, const Tensor& b) {
   throw std::invalid_argument("maps of " + size_text(a) + " and " + size_text(b) + " don't fit: one is higher, the other wider");
 }
 
-Pair fitted(const Tensor& student, const Tensor& teacher) { return at_one_size(wide(student), wide(teacher.detach())); }
+Pair fitted(const Tensor& student, const Tensor& teacher) { return at_one_size(at_least_float(student), at_least_float(teacher.detach())); }
 
 void require_channels(const Tensor& student, const Tensor& teacher) {
   if (student.size(1) == teacher.size(1)) return;
@@ -43,7 +42,7 @@ Tensor kernel_mean(const Tensor& a_BCN, const Tensor& b_BCN) { return a_BCN.matm
 
 /// [B, channels of low, channels of high].
 Tensor flow(const Tensor& low, const Tensor& high) {
-  const auto [a, b] = at_one_size(wide(low), wide(high));
+  const auto [a, b] = at_one_size(at_least_float(low), at_least_float(high));
   return a.flatten(2).matmul(b.flatten(2).transpose(1, 2)).div(static_cast<double>(a.size(2) * a.size(3)));
 }
 

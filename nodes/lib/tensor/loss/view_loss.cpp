@@ -42,10 +42,4 @@ void check_two_views(NodePlan& plan, const std::string& input) {
              "set count of image.random_crop to 2");
 }
 
-void give(const Tensor& value, double weight, Loss& out) {
-  out.value = weight == 1 ? value : value.mul(weight);
-  out.has_value = true;
-  out.shown.reset(), out.per_part.reset(), out.parts.clear();
-}
-
 }  // namespace flowrun::loss

@@ -7,7 +7,7 @@
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/compare.h"
 #include "nodes/lib/tensor/loss/views.h"
-#include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/loss/weight.h"
 
 namespace flowrun::loss {
 
@@ -26,8 +26,5 @@ void check_two_views(NodePlan& plan, const std::string& input);
 
 /// For a whole node: every rank gets the rows of these inputs.
 void plan_gathered(NodePlan& plan, std::initializer_list<const char*> inputs);
-
-/// Fills `out` with a loss without parts.
-void give(const Tensor& value, double weight, Loss& out);
 
 }  // namespace flowrun::loss

@@ -4,12 +4,11 @@
 #include <ATen/ops/logsumexp.h>
 #include <stdexcept>
 
+#include "nodes/lib/tensor/device/float32.h"
 #include "nodes/lib/tensor/model/rows.h"
 
 namespace flowrun::loss {
 namespace {
-
-Tensor wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
 /// [n, K] -> [pictures, views, K].
 Tensor by_picture(const Tensor& x_nK, int64_t views, const char* what) {
@@ -55,7 +54,7 @@ Tensor soft_cross_entropy(const Tensor& large_nK, const Tensor& small_nK, const 
                           double temperature) {
   if (!small_nK.defined()) small_views = 0;
   check_pairs(pairs, views, small_views);
-  const auto log_softmax = [&](const Tensor& x) { return wide(x).div(temperature).log_softmax(-1); };
+  const auto log_softmax = [&](const Tensor& x) { return at_least_float(x).div(temperature).log_softmax(-1); };
   const Tensor large = by_picture(log_softmax(large_nK), views, "the student's views");
   const Tensor small = small_views > 0 ? by_picture(log_softmax(small_nK), small_views, "the small views") : Tensor();
   const Tensor target = by_picture(target_nK.detach(), views, "the target's views");
@@ -74,7 +73,7 @@ Tensor masked_soft_cross_entropy(const Tensor& scores_nK, const Tensor& target_n
     throw std::invalid_argument("the student has " + std::to_string(scores_nK.size(0)) + " rows of " + std::to_string(scores_nK.size(1)) +
                                 " scores, the target " + std::to_string(target_nK.size(0)) + " of " + std::to_string(target_nK.size(1)));
   }
-  const Tensor each_n = target_nK.detach().mul(wide(scores_nK).div(temperature).log_softmax(-1)).sum(-1);
+  const Tensor each_n = target_nK.detach().mul(at_least_float(scores_nK).div(temperature).log_softmax(-1)).sum(-1);
   return each_n.mul(model::share_of_image(image_n, images, each_n.scalar_type())).sum().div(-static_cast<double>(images));
 }
 
@@ -90,7 +89,7 @@ Tensor negative_cosine(const Tensor& p_nD, const Tensor& target_nD, int64_t view
 }
 
 Tensor info_nce(const Tensor& q_nd, const Tensor& k_nd, const Tensor& queue_Qd, double temperature) {
-  const Tensor q = wide(q_nd), k = wide(k_nd).detach(), queue = wide(queue_Qd).detach();
+  const Tensor q = at_least_float(q_nd), k = at_least_float(k_nd).detach(), queue = at_least_float(queue_Qd).detach();
   if (q.sizes() != k.sizes() || queue.size(1) != q.size(1)) {
     throw std::invalid_argument("queries are " + std::to_string(q.size(0)) + " rows of " + std::to_string(q.size(1)) + ", keys " +
                                 std::to_string(k.size(0)) + " of " + std::to_string(k.size(1)) + ", rows of the queue have " +
@@ -102,7 +101,7 @@ Tensor info_nce(const Tensor& q_nd, const Tensor& k_nd, const Tensor& queue_Qd, 
 }
 
 Tensor koleo(const Tensor& z_nD, int64_t views) {
-  const Tensor unit_vpD = by_picture(model::unit_rows(wide(z_nD)), views, "the vectors").transpose(0, 1);
+  const Tensor unit_vpD = by_picture(model::unit_rows(at_least_float(z_nD)), views, "the vectors").transpose(0, 1);
   const int64_t pictures = unit_vpD.size(1);
   if (pictures < 2) throw std::invalid_argument("the nearest other picture is asked for, and there is one picture");
   const Tensor rows = unit_vpD.detach();

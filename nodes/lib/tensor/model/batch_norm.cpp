@@ -9,6 +9,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "graph/text/error.h"
+#include "nodes/lib/tensor/device/float32.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
 
 namespace flowrun::model {
@@ -34,7 +35,7 @@ size_t BatchNorms::add(const std::string& name, int64_t channels, bool affine, d
 
 Tensor BatchNorms::apply(size_t number, const Tensor& x_any, const NormPass& pass) const {
   const Norm& norm = norms_[number];
-  const Tensor x = x_any.scalar_type() == at::kDouble ? x_any : x_any.to(at::kFloat);
+  const Tensor x = at_least_float(x_any);
   const Tensor weight = norm.weight ? parameters_[*norm.weight] : Tensor(), bias = norm.bias ? parameters_[*norm.bias] : Tensor();
   if (!pass.measures) return at::batch_norm(x, weight, bias, buffers_[norm.mean], buffers_[norm.mean + 1], false, 0, kEps, false);
   if (pass.run != nullptr) {  // also in a run of one process: PyTorch's float32 sums differ so much that losses part within a few steps

@@ -4,13 +4,11 @@
 #include <ATen/ops/linear.h>
 #include <stdexcept>
 
+#include "nodes/lib/tensor/device/float32.h"
 #include "nodes/lib/tensor/model/cost.h"
 
 namespace flowrun::model {
 namespace {
-
-/// bf16 of autocast becomes float32; float64 stays.
-Tensor wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
 /// The last block's raw output of the patches, [B, N, D]. Only drop path and batch norms need the way that keeps every block's output.
 Tensor last_block(const Encoder& encoder, const Tensor& images_BCHW, EncodeOptions options) {
@@ -50,11 +48,11 @@ std::optional<Cost> Classifier::cost(const Pass&) const { return classifier_cost
 
 Tensor classify(const Encoder& encoder, const Classifier& classifier, const Tensor& images_BCHW, const EncodeOptions& options) {
   if (classifier.config().pooling == Pooling::mean) {
-    return wide(classifier.apply(wide(last_block(encoder, images_BCHW, options)).mean(1)));
+    return at_least_float(classifier.apply(at_least_float(last_block(encoder, images_BCHW, options)).mean(1)));
   }
   const Tokens tokens = encoder.encode(images_BCHW, Seen(), options);
   if (!tokens.cls_B1D.defined()) throw std::invalid_argument("pooling is cls, but the encoder has no class token");
-  return wide(classifier.apply(tokens.cls_B1D.select(1, 0)));
+  return at_least_float(classifier.apply(tokens.cls_B1D.select(1, 0)));
 }
 
 }  // namespace flowrun::model

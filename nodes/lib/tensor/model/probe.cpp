@@ -14,6 +14,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "nodes/lib/tensor/device/float32.h"
 #include "nodes/lib/tensor/kernels/kernels.h"
 
 namespace flowrun::model {
@@ -37,9 +38,6 @@ enum Place : size_t {
   kFc2Weight,
   kFc2Bias,
 };
-
-/// bf16 of autocast becomes float32; float64 stays.
-Tensor wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
 Tensor to_heads(const Tensor& x_BSD, int64_t heads) { return x_BSD.unflatten(-1, {heads, x_BSD.size(-1) / heads}).transpose(1, 2); }
 
@@ -177,7 +175,7 @@ Tensor Probe::scores(int64_t head, const Tensor& x) const {
 }
 
 Tensor Probe::loss(int64_t head, const Tensor& x, const Tensor& labels) const {
-  Tensor scores = wide(this->scores(head, x));
+  Tensor scores = at_least_float(this->scores(head, x));
   if (!segments()) return at::cross_entropy_loss(scores, labels);
   scores = at::upsample_bilinear2d(scores, {labels.size(1), labels.size(2)}, /*align_corners=*/false);
   const Tensor target = labels.to(at::kLong), counted = target.ne(kIgnored).sum().clamp_min(1);
@@ -187,7 +185,7 @@ Tensor Probe::loss(int64_t head, const Tensor& x, const Tensor& labels) const {
 Tensor Probe::named(int64_t head, const Tensor& x, int64_t height, int64_t width) const {
   const Tensor scores = this->scores(head, x);
   if (!segments()) return scores.argmax(1);
-  return at::upsample_bilinear2d(wide(scores), {height, width}, /*align_corners=*/false).argmax(1);
+  return at::upsample_bilinear2d(at_least_float(scores), {height, width}, /*align_corners=*/false).argmax(1);
 }
 
 }  // namespace flowrun::model

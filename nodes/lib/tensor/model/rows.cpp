@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "nodes/lib/tensor/device/float32.h"
+
 namespace flowrun::model {
 namespace {
 
@@ -69,7 +71,7 @@ Tensor table_rows(const Tensor& table_ND, const Tensor& index) {
 }
 
 Tensor unit_rows(const Tensor& x) {
-  const Tensor wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+  const Tensor wide = at_least_float(x);
   return wide.div(wide.norm(2, {-1}, /*keepdim=*/true).clamp_min(1e-12));
 }
 

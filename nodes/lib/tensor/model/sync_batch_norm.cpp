@@ -46,7 +46,7 @@ struct Normalise : torch::autograd::Function<Normalise> {
     const auto& run = *reinterpret_cast<const RunInfo*>(context->saved_data["run"].toInt());
     const Tensor gradient = gradients[0].to(normal.scalar_type());
     const Tensor sums = at::cat({channel_sums(gradient), channel_sums(gradient.mul(normal))});
-    const Tensor means = ranks::sum_in_place(run, sums, "the gradients of batch norms").div(context->saved_data["count"].toDouble());
+    const Tensor means = ranks::device_sum(run, sums, "the gradients of batch norms").div(context->saved_data["count"].toDouble());
     const int64_t channels = normal.size(1);
     const Tensor of_mean = along(means.narrow(0, 0, channels), normal), of_deviation = along(means.narrow(0, channels, channels), normal);
     return {gradient.sub(of_mean).sub(normal.mul(of_deviation)).mul(along(inverse, normal)), {}, {}, {}, {}};
@@ -61,7 +61,7 @@ Tensor sync_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias
   {
     const at::NoGradGuard no_grad;
     const int64_t channels = x.size(1);
-    const Tensor all = ranks::sum_in_place(run, at::cat({channel_sums(x), channel_sums(x.square())}), "the statistics of batch norms");
+    const Tensor all = ranks::device_sum(run, at::cat({channel_sums(x), channel_sums(x.square())}), "the statistics of batch norms");
     count = static_cast<double>(x.numel() / channels * run.world);  // ranks have equally many pictures
     if (count < 2) throw NodeError("a batch norm needs more than one value of each channel: enlarge the batch");
     mean = all.narrow(0, 0, channels).div(count);

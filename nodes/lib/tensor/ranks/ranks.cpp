@@ -122,7 +122,7 @@ void average(const RunInfo& run, const std::vector<Tensor>& tensors, const std::
   }
 }
 
-Tensor equal_rows(const RunInfo& run, const Tensor& mine, const std::string& what) {
+Tensor device_rows(const RunInfo& run, const Tensor& mine, const std::string& what) {
   if (run.ranks == nullptr) return mine;
   const at::NoGradGuard no_grad;
   std::vector<int64_t> sizes = mine.sizes().vec();
@@ -141,7 +141,7 @@ Tensor equal_rows(const RunInfo& run, const Tensor& mine, const std::string& wha
   return all;
 }
 
-Tensor sum_in_place(const RunInfo& run, const Tensor& mine, const std::string& what) {
+Tensor device_sum(const RunInfo& run, const Tensor& mine, const std::string& what) {
   if (run.ranks == nullptr) return mine;
   const at::NoGradGuard no_grad;
   std::vector<Tensor> all = {mine.detach().clone()};

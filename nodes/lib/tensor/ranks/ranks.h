@@ -25,9 +25,9 @@ Tensor rows(const RunInfo& run, const Tensor& mine, const std::string& what);
 Tensor rows(const RunInfo& run, std::vector<Tensor>& mine, const std::string& what);
 
 /// The rows of all ranks, rank after rank, where they are (NCCL on GPUs): [n, …], the same shape and type on all. Throws RankError.
-Tensor equal_rows(const RunInfo& run, const Tensor& mine, const std::string& what);
+Tensor device_rows(const RunInfo& run, const Tensor& mine, const std::string& what);
 /// Sum over the ranks where the tensor is, in its type; the same shape on all. Also within a backward pass. Throws RankError.
-Tensor sum_in_place(const RunInfo& run, const Tensor& mine, const std::string& what);
+Tensor device_sum(const RunInfo& run, const Tensor& mine, const std::string& what);
 
 /// Copies each tensor from its owner to every rank, in place; `owners` are ranks. The same shapes on all, one type. Throws
 /// RankError.

@@ -7,13 +7,12 @@
 #include <stdexcept>
 #include <string>
 
+#include "nodes/lib/tensor/device/float32.h"
 #include "nodes/lib/tensor/kernels/kernels.h"
 #include "nodes/lib/tensor/model/rows.h"
 
 namespace flowrun::mim {
 namespace {
-
-Tensor at_least_float(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
 /// [.., T, D] -> [.., O]
 Tensor merged(const Tensor& stacked, const TargetOptions& options) {

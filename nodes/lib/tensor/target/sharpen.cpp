@@ -7,13 +7,14 @@
 #include <ATen/ops/zeros.h>
 #include <algorithm>
 
+#include "nodes/lib/tensor/device/float32.h"
 #include "nodes/lib/tensor/model/rows.h"
 
 namespace flowrun::target {
 
 Tensor sharpened(const Tensor& scores_nK, const Tensor& center_K, double temperature) {
   const at::NoGradGuard no_grad;
-  const Tensor wide = scores_nK.scalar_type() == at::kDouble ? scores_nK : scores_nK.to(at::kFloat);
+  const Tensor wide = at_least_float(scores_nK);
   const Tensor centred = center_K.defined() ? wide.sub(center_K) : wide;
   return centred.div(temperature).softmax(-1);
 }

@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "nodes/lib/tensor/device/float32.h"
+
 namespace flowrun::target {
 namespace {
 
@@ -30,7 +32,7 @@ std::vector<Tensor> sinkhorn(const std::vector<Tensor>& scores_nK, const Sinkhor
     if (scores.size(0) % options.positions != 0) {
       throw std::invalid_argument(std::to_string(scores.size(0)) + " rows are no multiple of " + std::to_string(options.positions) + " positions");
     }
-    const Tensor wide = (scores.scalar_type() == at::kDouble ? scores : scores.to(at::kFloat)).detach();
+    const Tensor wide = at_least_float(scores).detach();
     shares.push_back(wide.reshape({-1, options.positions, wide.size(1)}));
     ends.push_back(ends_of(wide));
   }
