@@ -45,9 +45,7 @@ struct Blockwise : mask::MaskNode<Blockwise> {
       if (max_block > 0 && max_block < min_block) return ParamFault{"max_block", "max_block can't be smaller than min_block"};
       if (!choice.empty()) return check_choice();
       if (spread.empty()) return {};
-      if (spread.size() != 2 || spread[0] > spread[1]) return ParamFault{"spread", "spread must be two numbers, the smaller first"};
-      if (spread[1] == 0 || spread[1] == 1)
-        return ParamFault{"spread", "spread's second number must be between 0 and 1: something is hidden, not everything"};
+      if (const auto fault = mask::check_spread(spread)) return fault;
       if (count > 0) return ParamFault{"count", "count and spread both say how much is hidden: remove one"};
       return {};
     }

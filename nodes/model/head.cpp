@@ -21,12 +21,17 @@ struct HeadModel {
     std::vector<int64_t> layers;
     std::string activation = "relu", norm = "none", last_norm = "none", input_norm = "none", prototype_kind = "weight_norm", init = "torch";
     int64_t prototypes = 0, joined = 1;
-    bool bias = true, last_bias = true, gain_trained = false;
+    int64_t squeeze = 0;
+    bool bias = true, last_bias = true, last_activation = false, gain_trained = false;
     void describe(auto& param) {
       param.reads("of", of, "The encoder or head before it; gives the width of the input.");
       param("joined", joined, positive, "How many of its vectors lie side by side in a row of the input: the views that vectors.join_views joins.");
-      param.required("layers", layers, positive, "Widths of the linear layers, the last one that of the output: [2048, 2048, 256] of DINO.");
+      param.required("layers", layers, positive,
+                     "Widths of the linear layers, the last one that of the output: [2048, 2048, 256] of DINO. []: the prototypes alone.");
       param("activation", activation, activations(), "Between layers; none: linear layers in a row, a bottleneck.");
+      param("last_activation", last_activation, "Whether the activation stands behind the last layer, too (Franca).");
+      param("squeeze", squeeze, not_negative,
+            "Width of a linear layer in front of them, with neither norm nor activation: a level of Franca's nested heads; 0: there is none.");
       param("norm", norm, norms(), "Between layers, before the activation.");
       param("last_norm", last_norm, last_norms(),
             "Behind the last layer. batch_gain: without shifts (SimCLR). batch_plain: without gains and shifts.");
@@ -41,7 +46,7 @@ struct HeadModel {
             "torch: uniform within 1 / sqrt(inputs). dino: normal with deviation 0.02, biases 0. normal: with deviation 1 (CAPI's clusters).");
     }
     std::optional<ParamFault> check() const {
-      if (layers.empty()) return ParamFault{"layers", "layers must name at least one width"};
+      if (layers.empty() && prototypes == 0) return ParamFault{"layers", "layers must name at least one width where there are no prototypes"};
       if (gain_trained && (prototypes == 0 || prototype_kind != "weight_norm")) {
         return ParamFault{"gain_trained", "gain_trained needs prototypes of the kind weight_norm"};
       }
@@ -76,8 +81,10 @@ struct HeadModel {
 
   std::unique_ptr<model::Module> make(const OpenContext& context) {
     auto head = std::make_unique<model::MlpHead>(model::MlpHeadConfig{.in = params.joined * input_width(),
+                                                                      .squeeze = params.squeeze,
                                                                       .layers = params.layers,
                                                                       .activation = activation(),
+                                                                      .last_activation = params.last_activation,
                                                                       .norm = norm(),
                                                                       .input_unit = params.input_norm == "l2",
                                                                       .last_norm = last_norm(),

@@ -15,12 +15,14 @@ struct TrainLars : train::LearnerNode {
           "SGD with momentum whose step is scaled for each tensor of more than one axis. decoupled (MoCo v3, Barlow Twins, VICReg, BYOL): "
           "g' = r (g + wd w) with r = eta |w| / |g + wd w|; m = mu m + g' (at first m = g'); w -= lr m. classic (SimCLR): m = mu m + lr g'; "
           "w -= m. clip (LARC): r = min(eta |w| / (|g| + wd |w| + 1e-8) / lr, 1). Where a norm is 0, r is 1. Biases and gains are "
-          "neither scaled nor decayed. Gradients of groups and ranks, schedules, layer_decay, clipping and shards are those of train.adamw. A "
+          "not decayed, nor scaled unless one_axis is true. Gradients of groups and ranks, schedules, layer_decay, clipping and shards are those of "
+          "train.adamw. A "
           "loss that is not finite stops the run.",
       .repeats = true};
   struct Params : train::LearnerParams {
     std::string form = "decoupled";
     double eta = -1, momentum = 0.9;
+    bool one_axis = false;
     Params() {
       lr = {0, 0.3, 0};
       warmup_share = 0.1;
@@ -36,6 +38,7 @@ struct TrainLars : train::LearnerNode {
                                 param("form", form, forms(), "Which published form of the update.");
                                 param("eta", eta, Range{-1}, "Trust coefficient; -1: 0.001, and 0.02 where form is clip.");
                                 param("momentum", momentum, Range{0, 0.999999}, "How much of the last update's direction stays.");
+                                param("one_axis", one_axis, "Whether the steps of biases and gains are scaled as well (SwAV).");
                               });
     }
     static const Choices& forms() {
@@ -51,7 +54,7 @@ struct TrainLars : train::LearnerNode {
     using enum train::LarsForm;
     const train::LarsForm form = params.form == "clip" ? clip : params.form == "classic" ? classic : decoupled;
     const double eta = params.eta >= 0 ? params.eta : form == clip ? 0.02 : 0.001;
-    learner_.open(context, params, std::make_shared<train::LarsRule>(train::LarsOptions{form, eta, params.momentum}));
+    learner_.open(context, params, std::make_shared<train::LarsRule>(train::LarsOptions{form, eta, params.momentum, params.one_axis}));
   }
 };
 

@@ -58,6 +58,8 @@ def tiny(resolved):
             sets += [f"{name}.blocks=[1]"]
         elif node["type"] == "image.tiles":
             sets += [f"{name}.cell=12", f"{name}.tile=8", f"{name}.permutations=12"]
+        elif node["type"] == "vectors.queued":
+            sets += [f"{name}.from=0"]
         elif node["type"] == "pretext.lab":
             sets += [f"{name}.bin=30", f"{name}.stride=4"]
     if "tiles" in resolved["nodes"]:
@@ -71,7 +73,9 @@ def tiny(resolved):
             sets += [f'{name}.layers=["conv 4 3 2", "pool 2 2", "linear 8"]' if model["arch"] == "alexnet" else f'{name}.layers=["conv 4 5", "average 3 2 1", "conv 4 1"]']
         elif model["type"] == "model.head":
             last = {"painter": 192, "clusters": 20}[name] if name in ("painter", "clusters") else {"mim.pixel_targets": 192, "mim.hog_targets": 27, "mim.hidden_targets": 24}.get(resolved["nodes"].get("targets", {}).get("type"), 16) if masked else 12
-            sets += [f"{name}.layers={[12] * (len(model['layers']) - 1) + [last]}"] + ([f"{name}.prototypes=20"] if model["prototypes"] else [])
+            sets += [f"{name}.layers={[12] * (len(model['layers']) - 1) + [last]}"] if model["layers"] else []
+            sets += [f"{name}.prototypes=20"] if model["prototypes"] else []
+            sets += [f"{name}.squeeze=8"] if model["squeeze"] else []
         elif model["type"] == "model.cross_predictor":
             sets += [f"{name}.depth=1", f"{name}.width=24", f"{name}.heads=2", f"{name}.out=24"]
         elif model["type"] == "model.codebook":

@@ -27,6 +27,7 @@ LARS = {
     "lars_classic": dict(form="classic", eta=0.01, decay=DECAY),
     "lars_clip": dict(form="clip", eta=0.02, decay=DECAY),
     "lars_clipped": dict(form="clip", eta=2.0, decay=DECAY),
+    "lars_all": dict(form="decoupled", eta=0.001, decay=DECAY, one_axis=True),
 }
 
 
@@ -56,9 +57,10 @@ def run_sgd(first, gradients, **options):
     return history, {name: buffer for name, buffer in buffers.items() if buffer is not None}
 
 
-def lars_direction(w, g, lr, form, eta, decay):
-    if w.ndim == 1:
+def lars_direction(w, g, lr, form, eta, decay, one_axis):
+    if w.ndim == 1 and not one_axis:
         return g
+    decay = decay if w.ndim > 1 else 0
     w_norm, g_norm = w.norm(), g.norm()
     if form == "clip":
         if w_norm == 0 or g_norm == 0:
@@ -70,12 +72,12 @@ def lars_direction(w, g, lr, form, eta, decay):
     return direction if w_norm == 0 or norm == 0 else direction * (eta * w_norm / norm)
 
 
-def run_lars(first, gradients, form, eta, decay, momentum=0.9):
+def run_lars(first, gradients, form, eta, decay, one_axis=False, momentum=0.9):
     values = {name: value.clone() for name, value in first.items()}
     momenta, history = {}, []
     for lr, gradient in zip(LRS, gradients):
         for name, w in values.items():
-            step = lars_direction(w, gradient[name], lr, form, eta, decay)
+            step = lars_direction(w, gradient[name], lr, form, eta, decay, one_axis)
             step = lr * step if form == "classic" else step
             momenta[name] = step if name not in momenta else momentum * momenta[name] + step
             values[name] = w - (1 if form == "classic" else lr) * momenta[name]

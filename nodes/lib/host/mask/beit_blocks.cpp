@@ -1,7 +1,6 @@
 #include "nodes/lib/host/mask/beit_blocks.h"
 
 #include <cmath>
-#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -9,8 +8,8 @@ namespace flowrun::mask {
 namespace {
 
 constexpr int tries_per_block = 10, most_redraws = 20;
-// Draws of a row that are its share's.
-constexpr uint32_t spread_draws = 2, choice_draws = 64;
+// Draws of a row that are its choice's.
+constexpr uint32_t choice_draws = 64;
 
 /// Adds a block of at most `budget` patches that are not hidden yet. Returns how many it hides; 0: ten tries failed.
 int64_t add_block(const BeitBlocks& options, int64_t budget, Rng& rng, uint8_t* map) {
@@ -61,22 +60,6 @@ void hide_blocks(const BeitBlocks& options, int64_t count, Rng rng, uint8_t* map
   if (options.exact) hide_rest(count - hidden, static_cast<size_t>(options.grid) * static_cast<size_t>(options.grid), rng, map);
 }
 
-/// The number of patches to hide in each image, with a spread.
-std::vector<int64_t> spread_counts(const BeitBlocks& options, const Rng& group, int64_t images) {
-  const int64_t patches = int64_t{options.grid} * options.grid, masked = share_of(images, options.masked_share);
-  std::vector<int64_t> order(static_cast<size_t>(images)), counts(static_cast<size_t>(images));
-  std::iota(order.begin(), order.end(), int64_t{0});
-  Rng rng = group;
-  draw_lots(order, masked, rng);
-  const double part = (options.spread_high - options.spread_low) / static_cast<double>(std::max<int64_t>(1, masked));
-  for (int64_t i = 0; i < masked; ++i) {
-    const int64_t image = order[static_cast<size_t>(i)];
-    const double low = options.spread_low + part * static_cast<double>(i);
-    counts[static_cast<size_t>(image)] = share_of(patches, row_rng(group, image).uniform(low, low + part));
-  }
-  return counts;
-}
-
 /// The number of patches to hide in each image, with a choice.
 std::vector<int64_t> chosen_counts(const BeitBlocks& options, const Rng& group, int64_t images) {
   std::vector<int64_t> counts;
@@ -92,7 +75,8 @@ std::vector<int64_t> chosen_counts(const BeitBlocks& options, const Rng& group, 
 
 void draw_beit_blocks(const BeitBlocks& options, const Rng& group, int64_t images, Masks& out) {
   std::vector<int64_t> counts(static_cast<size_t>(images), options.count);
-  if (options.spread_high > 0) counts = spread_counts(options, group, images);
+  if (options.spread_high > 0)
+    counts = spread_counts(int64_t{options.grid} * options.grid, images, options.spread_low, options.spread_high, options.masked_share, group);
   if (!options.choice.empty()) counts = chosen_counts(options, group, images);
   const uint32_t blocks = options.choice.empty() ? spread_draws : choice_draws;
   start_maps(options.grid, images, 1, out);

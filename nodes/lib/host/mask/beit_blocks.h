@@ -15,8 +15,7 @@ struct BeitBlocks {
   int64_t max_block = 0;  // most patches that one block hides; 0: any number
   double aspect = 0.3;    // least of height over width; the largest is its inverse; log-uniform
   bool exact = false;     // the missing patches are hidden at random
-  // Share of the patches to hide when spread_high > 0: the masked images (masked_share of all) take one each of as many
-  // equal parts of [low, high], in random order; the others are not masked.
+  // Share of the patches to hide when spread_high > 0; see spread_counts().
   double spread_low = 0, spread_high = 0, masked_share = 0.5;
   // Each image draws one of these, all equally likely, and then its share from ratio - spread to ratio + spread.
   struct Share {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -42,6 +43,21 @@ void draw_lots(std::vector<int64_t>& items, int64_t count, Rng& rng) {
   for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
     std::swap(items[i], items[i + rng.below(static_cast<uint32_t>(items.size() - i))]);
   }
+}
+
+std::vector<int64_t> spread_counts(int64_t patches, int64_t images, double low, double high, double masked_share, const Rng& group) {
+  const int64_t masked = share_of(images, masked_share);
+  std::vector<int64_t> order(static_cast<size_t>(images)), counts(static_cast<size_t>(images));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  Rng rng = group;
+  draw_lots(order, masked, rng);
+  const double part = (high - low) / static_cast<double>(std::max<int64_t>(1, masked));
+  for (int64_t i = 0; i < masked; ++i) {
+    const int64_t image = order[static_cast<size_t>(i)];
+    const double least = low + part * static_cast<double>(i);
+    counts[static_cast<size_t>(image)] = share_of(patches, row_rng(group, image).uniform(least, least + part));
+  }
+  return counts;
 }
 
 void start_maps(int grid, int64_t images, int64_t repeats, Masks& out) {

@@ -22,6 +22,11 @@ int64_t share_of(int64_t count, double share);
 /// Puts a random `count` of the items at the front; a larger count leaves those of a smaller one in place.
 void draw_lots(std::vector<int64_t>& items, int64_t count, Rng& rng);
 
+/// How many of its patches each image hides: the masked images (masked_share of all) take one each of as many equal parts of [low, high],
+/// in random order; the others hide none (DINOv2). Takes the group's first draws and the first spread_draws of each row.
+std::vector<int64_t> spread_counts(int64_t patches, int64_t images, double low, double high, double masked_share, const Rng& group);
+constexpr uint32_t spread_draws = 2;
+
 /// Gives `out` its shape and a map of zeros for the generator to mark (rows N, 1: hidden). Throws std::runtime_error
 /// when there are more rows than there are random numbers for.
 void start_maps(int grid, int64_t images, int64_t repeats, Masks& out);

@@ -41,6 +41,16 @@ inline std::optional<ParamFault> check_ranges(std::initializer_list<std::pair<co
   return {};
 }
 
+/// The fault of `spread`, the ratios of mask::spread_counts(), if it is not empty.
+inline std::optional<ParamFault> check_spread(const std::vector<double>& spread) {
+  if (spread.empty()) return {};
+  if (const auto fault = check_ranges({{"spread", &spread}})) return fault;
+  if (spread[1] == 0 || spread[1] == 1) {
+    return ParamFault{"spread", "spread's second number must be between 0 and 1: something is hidden, not everything"};
+  }
+  return {};
+}
+
 /// Masks are random: they belong into the ledger.
 inline void add_to_ledger(const Masks& masks, const LedgerEntry& ledger) {
   ledger.add(hash_bytes(masks.visible.data(), masks.visible.size() * sizeof(int64_t)));

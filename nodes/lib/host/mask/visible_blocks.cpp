@@ -73,8 +73,25 @@ void draw_square_blocks(const SquareBlocks& options, const Rng& group, int64_t i
   fill_lists(group, patches, false, out);
 }
 
+namespace {
+
+void draw_spread_blocks(const RolledBlock& options, int64_t patches, const Rng& group, int64_t images, Masks& out) {
+  const std::vector<int64_t> counts = spread_counts(patches, images, options.spread_low, options.spread_high, options.masked_share, group);
+  start_maps(options.grid, images, 1, out);
+  for (int64_t i = 0; i < images; ++i) {
+    const int64_t hidden = counts[static_cast<size_t>(i)];
+    if (hidden == 0) continue;
+    std::fill_n(map_of_row(out, i), patches, uint8_t{1});
+    show_rectangle(options, patches - hidden, row_rng(group, i, spread_draws), map_of_row(out, i));
+  }
+  fill_lists(group, patches, true, out);
+}
+
+}  // namespace
+
 void draw_rolled_block(const RolledBlock& options, const Rng& group, int64_t images, Masks& out) {
   const int64_t patches = int64_t{options.grid} * options.grid;
+  if (options.spread_high > 0) return draw_spread_blocks(options, patches, group, images, out);
   Rng shared = group;
   shared.seek(0);
   const int64_t hidden = share_of(patches, shared.uniform(options.ratio_low, options.ratio_high));

@@ -22,8 +22,10 @@ struct RolledBlock {
   double aspect = 0.5;                         // least of height over width; the largest is its inverse; log-uniform
   bool roll = true;                            // the map is shifted around both axes
   double predicted = 1;                        // share of the hidden patches that become targets
+  // With spread_high > 0 the ratios are those of spread_counts(); the map holds what is hidden, the lists have no targets.
+  double spread_low = 0, spread_high = 0, masked_share = 0.5;
 };
-/// Takes draws 0 and 1 of the group. Throws std::runtime_error when nothing is visible or nothing hidden.
+/// Takes the first draws of the group. Throws std::runtime_error when nothing is visible or nothing hidden.
 void draw_rolled_block(const RolledBlock& options, const Rng& group, int64_t images, Masks& out);
 
 }  // namespace flowrun::mask

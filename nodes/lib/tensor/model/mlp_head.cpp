@@ -16,8 +16,11 @@
 namespace flowrun::model {
 
 MlpHead::MlpHead(MlpHeadConfig config) : Head("head"), config_(std::move(config)) {
-  if (config_.in < 1 || config_.layers.empty()) throw std::invalid_argument("a head needs an input width and layers");
+  if (config_.in < 1 || (config_.layers.empty() && config_.prototypes == 0)) {
+    throw std::invalid_argument("a head needs an input width, and layers or prototypes");
+  }
   int64_t in = config_.in;
+  if (config_.squeeze > 0) squeeze_ = add("squeeze", config_.squeeze, in, config_.bias), in = config_.squeeze;
   const int64_t stride = config_.norm == HeadNorm::none ? 2 : 3;  // places of the layers in DINO's nn.Sequential
   for (size_t i = 0; i < config_.layers.size(); ++i) {
     const int64_t out = config_.layers[i];
@@ -67,11 +70,12 @@ size_t MlpHead::add(const std::string& name, int64_t out, int64_t in, bool bias)
 
 Tensor MlpHead::apply(const Tensor& x_nD, const NormPass& pass) const {
   Tensor x = config_.input_unit ? unit_rows(x_nD) : x_nD;
+  if (squeeze_) x = at::linear(x, cast_weight(parameters_[*squeeze_]), config_.bias ? cast_weight(parameters_[*squeeze_ + 1]) : Tensor());
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     x = at::linear(x, cast_weight(parameters_[layer.weight]), layer.bias ? cast_weight(parameters_[*layer.bias]) : Tensor());
     if (layer.norm) x = norms_.apply(*layer.norm, x, pass);
-    if (i + 1 == layers_.size()) break;
+    if (i + 1 == layers_.size() && !config_.last_activation) break;
     if (layer.gain) x = at::layer_norm(x, {config_.layers[i]}, parameters_[*layer.gain], parameters_[*layer.gain + 1], 1e-5);
     if (config_.activation == HeadActivation::none) continue;
     x = config_.activation == HeadActivation::gelu ? at::gelu(x) : at::relu(x);
@@ -91,6 +95,7 @@ std::optional<Cost> MlpHead::cost(const Pass&) const {
     cost.flops += 2 * in * out, cost.saved += 4 * (in + out);
     in = out;
   };
+  if (config_.squeeze > 0) layer(config_.squeeze);
   for (const int64_t width : config_.layers) layer(width);
   if (config_.prototypes > 0) layer(config_.prototypes);
   return cost;

@@ -21,8 +21,10 @@ enum class Prototypes { linear, weight_norm, unit };
 
 struct MlpHeadConfig {
   int64_t in = 0;               ///< width of what it is applied to
-  std::vector<int64_t> layers;  ///< widths of the linear layers; between them norm and activation
+  int64_t squeeze = 0;          ///< > 0: a linear layer to this width comes first, with nothing behind it (Franca)
+  std::vector<int64_t> layers;  ///< widths of the linear layers; between them norm and activation. None: prototypes alone
   HeadActivation activation = HeadActivation::relu;
+  bool last_activation = false;  ///< behind the last layer, too
   HeadNorm norm = HeadNorm::none;
   bool input_unit = false;  ///< rows get length 1 first
   LastNorm last_norm = LastNorm::none;
@@ -34,11 +36,11 @@ struct MlpHeadConfig {
   HeadInit init = HeadInit::torch;
 };
 
-/// Parameters are named as in DINO's code: mlp.0, mlp.2, …, last_layer.weight_v, and last_layer.weight_g if the gains are trained. Thread rule as for
-/// Vit.
+/// Parameters are named as in DINO's code: mlp.0, mlp.2, …, last_layer.weight_v, and last_layer.weight_g if the gains are trained; squeeze is the
+/// layer in front. Thread rule as for Vit.
 class MlpHead final : public Head {
  public:
-  /// Throws std::invalid_argument without layers or an input.
+  /// Throws std::invalid_argument without an input, or without layers and prototypes.
   explicit MlpHead(MlpHeadConfig config);
 
   const MlpHeadConfig& config() const { return config_; }
@@ -62,6 +64,7 @@ class MlpHead final : public Head {
     std::optional<size_t> bias, gain, norm;  // gain: of the layer norm behind it, whose shift follows; norm: the batch norm
   };
   std::vector<Layer> layers_;
+  std::optional<size_t> squeeze_;  // its weight, which the bias follows
   BatchNorms norms_{parameters_, buffers_};
   size_t prototypes_ = 0;       // last_layer.weight_v
   std::optional<size_t> gain_;  // last_layer.weight_g, if it is trained

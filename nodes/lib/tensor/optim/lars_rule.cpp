@@ -23,7 +23,7 @@ const std::vector<StateSlot>& LarsRule::slots() const {
 void LarsRule::update(const Bucket& bucket, double lr, double weight_decay) const {
   Part weights, others;
   for (size_t i = 0; i < bucket.values.size(); ++i) {
-    Part& part = bucket.values[i].dim() > 1 ? weights : others;
+    Part& part = options_.one_axis || bucket.values[i].dim() > 1 ? weights : others;
     part.values.push_back(bucket.values[i]);
     part.gradients.push_back(bucket.gradients[i]);
     part.momenta.push_back(bucket.states[0][i]);

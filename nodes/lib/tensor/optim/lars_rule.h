@@ -11,12 +11,13 @@ namespace flowrun::train {
 ///   decoupled  g' = r (g + wd w), r = eta |w| / |g + wd w|; m = mu m + g'; w -= lr m
 ///   classic    the same r and g'; m = mu m + lr g'; w -= m
 ///   clip       g' = r (g + wd w), r = min(eta |w| / (|g| + wd |w| + 1e-8) / lr, 1); m = mu m + g'; w -= lr m
-/// Where |w| or the norm below it is 0, r is 1; in clip such a tensor doesn't decay either. A tensor of one axis has g' = g.
+/// Where |w| or the norm below it is 0, r is 1; in clip such a tensor doesn't decay either. A tensor of one axis has g' = g, unless `one_axis`.
 enum class LarsForm { decoupled, classic, clip };
 
 struct LarsOptions {
   LarsForm form = LarsForm::decoupled;
   double eta = 0.001, momentum = 0.9;
+  bool one_axis = false;  ///< tensors of one axis are scaled as well
 };
 
 /// Keeps m as "momentum_buffer"; m is 0 before the first step, so that m = g' in it.
@@ -27,7 +28,7 @@ class LarsRule final : public Rule {
   void update(const Bucket& bucket, double lr, double weight_decay) const override;
 
  private:
-  /// Tensors of more than one axis, with what belongs to them.
+  /// Tensors, with what belongs to them.
   struct Part {
     std::vector<Tensor> values, gradients, momenta;
   };

@@ -377,6 +377,21 @@ TEST(RolledBlock, CapiPredictsAPart) {
   EXPECT_EQ(masks.region_size, 6) << "int(0.05 x 127)";
 }
 
+TEST(RolledBlock, SpreadMasksAShareOfTheImagesWithRatiosEvenlyOverTheRange) {
+  Masks masks;
+  draw_rolled_block({.spread_low = 0.1, .spread_high = 0.65, .masked_share = 0.5}, group_rng(0), 64, masks);
+  std::vector<int64_t> hidden;
+  for (int64_t i = 0; i < 64; ++i) hidden.push_back(std::count(map_of_row(masks, i), map_of_row(masks, i) + patches, uint8_t{1}));
+  std::sort(hidden.begin(), hidden.end());
+  EXPECT_EQ(hidden[31], 0);
+  for (int64_t i = 0; i < 32; ++i) {  // one in each of 32 equal parts of the range
+    const double low = 0.1 + 0.55 / 32 * static_cast<double>(i);
+    EXPECT_GE(static_cast<double>(hidden[static_cast<size_t>(32 + i)] + 1), low * patches);
+    EXPECT_LE(static_cast<double>(hidden[static_cast<size_t>(32 + i)]), (low + 0.55 / 32) * patches);
+  }
+  EXPECT_EQ(masks.region_size, 0) << "the lists have no targets";
+}
+
 TEST(FilteredNoise, Colours) {
   // Simulations in Fourier space.
   const MaskSummary green = summary_of(noise({}), 20);

@@ -188,6 +188,19 @@ TEST(Sinkhorn, TakesScoresWhoseExponentsLeaveFloat) {
   EXPECT_THROW(of(scores.mul(10)), std::invalid_argument);
 }
 
+TEST(Sinkhorn, CountsEarlierRowsOnce) {
+  const Tensor scores = wave(4, {12, 5}), earlier = wave(9, {6, 5}), both = at::cat({scores, earlier});
+  for (const int64_t positions : {1, 2}) {
+    const target::SinkhornOptions options{.temperature = 0.3, .positions = positions};
+    const Tensor expected = target::sinkhorn({both}, options, alone)[0].narrow(0, 0, 12);
+    const std::vector<Tensor> parts = target::sinkhorn({scores.narrow(0, 0, 4), scores.narrow(0, 4, 8)}, options, alone, earlier);
+    EXPECT_LT(value(at::cat(parts).sub(expected).abs().max()), 1e-12);
+    EXPECT_GT(value(target::sinkhorn({scores}, options, alone)[0].sub(expected).abs().max()), 1e-3);
+  }
+  const Tensor none = target::sinkhorn({scores}, {.temperature = 0.3}, alone, earlier.narrow(0, 0, 0))[0];
+  EXPECT_LT(value(none.sub(target::sinkhorn({scores}, {.temperature = 0.3}, alone)[0]).abs().max()), 1e-12);
+}
+
 TEST(Sinkhorn, DoesNotDependOnGroupsAndTakesPositionsApart) {
   const Tensor scores = wave(4, {12, 5});
   const Tensor whole = target::sinkhorn({scores}, {.temperature = 0.3}, alone)[0];

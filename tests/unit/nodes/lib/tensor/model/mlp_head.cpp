@@ -48,6 +48,31 @@ TEST(MlpHead, IsDinosHead) {
   EXPECT_EQ(head->out_width(), 5);
 }
 
+TEST(MlpHead, ALevelOfFrancaIsSqueezedFirstAndActivatedLast) {
+  const auto head = made({.in = 6,
+                          .squeeze = 3,
+                          .layers = {8, 4},
+                          .activation = model::HeadActivation::gelu,
+                          .last_activation = true,
+                          .prototypes = 5,
+                          .init = model::HeadInit::dino});
+  const auto& p = head->parameters();
+  const auto layer = [&](const Tensor& x, const std::string& name) { return at::linear(x, p.get(name + ".weight"), p.get(name + ".bias")); };
+  const Tensor x = wave(1, {3, 6});
+  const Tensor y = at::gelu(layer(at::gelu(layer(layer(x, "squeeze"), "mlp.0")), "mlp.2")), &v = p.get("last_layer.weight_v");
+  const Tensor expected = y.div(y.norm(2, {-1}, true)).matmul(v.div(v.norm(2, {-1}, true)).t());
+  EXPECT_LT(largest(head->apply(x).sub(expected)), 1e-12);
+}
+
+TEST(MlpHead, OfPrototypesAloneScoresItsInput) {
+  const auto head = made({.in = 6, .prototypes = 5, .prototype_kind = model::Prototypes::unit});
+  head->constrain();
+  const Tensor x = wave(1, {3, 6}), &v = head->parameters().get("last_layer.weight_v");
+  EXPECT_LT(largest(head->apply(x).sub(x.div(x.norm(2, {-1}, true)).matmul(v.t()))), 1e-12);
+  EXPECT_LT(largest(v.norm(2, {-1}).sub(1)), 1e-12);
+  EXPECT_THROW(MlpHead({.in = 6}), std::invalid_argument);
+}
+
 TEST(MlpHead, WeightNormHasGradientsAtRightAnglesToItsRows) {
   for (const bool gain_trained : {false, true}) {
     const auto head = made({.in = 6, .layers = {4}, .prototypes = 5, .gain_trained = gain_trained});

@@ -35,8 +35,8 @@ std::vector<Case> cases() {
   const auto sgd = [](const std::string& name, SgdOptions options, double weight_decay) {
     return Case{name, std::make_shared<SgdRule>(options), {.everything = true}, weight_decay};
   };
-  const auto lars = [](const std::string& name, LarsForm form, double eta, double weight_decay) {
-    return Case{name, std::make_shared<LarsRule>(LarsOptions{.form = form, .eta = eta}), {}, weight_decay};
+  const auto lars = [](const std::string& name, LarsForm form, double eta, double weight_decay, bool one_axis = false) {
+    return Case{name, std::make_shared<LarsRule>(LarsOptions{.form = form, .eta = eta, .one_axis = one_axis}), {}, weight_decay};
   };
   return {sgd("sgd", {.momentum = 0}, 0),
           sgd("sgd_decay", {.momentum = 0}, decay),
@@ -47,7 +47,8 @@ std::vector<Case> cases() {
           lars("lars_plain", LarsForm::decoupled, 0.05, 0),
           lars("lars_classic", LarsForm::classic, 0.01, decay),
           lars("lars_clip", LarsForm::clip, 0.02, decay),
-          lars("lars_clipped", LarsForm::clip, 2, decay)};
+          lars("lars_clipped", LarsForm::clip, 2, decay),
+          lars("lars_all", LarsForm::decoupled, 0.001, decay, true)};
 }
 
 /// Parameters with the reference's first values.
