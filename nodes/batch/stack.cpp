@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "graph/node.h"
+#include "nodes/lib/host/types/matches.h"
 #include "nodes/lib/host/types/views.h"
 
 namespace flowrun {
@@ -19,10 +20,12 @@ struct Stack {
     In<Image> image{"image", "H W 3 u8, or several views; the same size for all samples."};
     In<Label> label{"label", "Class of the sample, or of each of its views.", optional};
     In<LabelMap> label_map{"label_map", "Class of each pixel, the same size for all samples.", optional};
+    In<Matches> matches{"matches", "Of image.matches, the same cells of all samples.", optional};
     Out<ImageBatch> images{"image", "B H W 3 u8, B = group; of pictures with several views those of a picture side by side."};
     Out<LabelBatch> labels{"label", "B class indices, -1 where unknown; one class of a picture stands once for each view."};
     Out<LabelMapBatch> label_maps{"label_map", "B H W u8, 255 where unknown; empty without label maps."};
-    void describe(auto& port) { port(image, label, label_map, images, labels, label_maps); }
+    Out<MatchBatch> match_batch{"matches", "Of all pictures; empty without matches."};
+    void describe(auto& port) { port(image, label, label_map, matches, images, labels, label_maps, match_batch); }
   };
   struct Params {
     int64_t size = 256;
@@ -48,11 +51,15 @@ struct Stack {
     put(port.image->pixels, *port.images, context, "the image", "image.resize");
     if (port.label_map) put(port.label_map->pixels, *port.label_maps, context, "the label map", "image.label_resize");
     if (port.label) put(*port.label, views, *port.labels, context);
+    if (port.matches && !port.match_batch->put(context.index, capacity(context), *port.matches)) {
+      throw FatalNodeError("matches are of other views than those of another sample: take them from crops with the same count");
+    }
   }
 
   void run(Ports& port, const GroupContext& context) const {
     port.images->images = context.images * port.images->views;
     port.label_maps->images = context.images;
+    port.match_batch->pictures = context.images;
   }
 
  private:

@@ -8,6 +8,7 @@
 #include "nodes/lib/tensor/device/send.h"
 #include "nodes/lib/tensor/device/torch_device.h"
 #include "nodes/lib/tensor/kernels/kernels.h"
+#include "nodes/lib/tensor/types/device_matches.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
@@ -27,11 +28,13 @@ struct Upload {
     In<LabelBatch> label{"label", "Classes.", optional};
     In<Masks> mask{"mask", "Visible patches and target regions.", optional};
     In<LabelMapBatch> label_map{"label_map", "Class of each pixel.", optional};
+    In<MatchBatch> matches{"matches", "Cells of views that show the same places.", optional};
     Out<DeviceImages> images{"image", "B 3 H W float, normalised."};
     Out<DeviceLabels> labels{"label", "B int64; empty without labels."};
     Out<DeviceMasks> masks{"mask", "B K and B R M int64, and all hidden patches; empty without masks."};
     Out<DeviceLabelMaps> label_maps{"label_map", "B H W u8; empty without label maps."};
-    void describe(auto& port) { port(image, label, mask, label_map, images, labels, masks, label_maps); }
+    Out<DeviceMatches> match_tensors{"matches", "The same; empty without matches."};
+    void describe(auto& port) { port(image, label, mask, label_map, matches, images, labels, masks, label_maps, match_tensors); }
   };
   struct Params {
     std::vector<double> mean = {0.485, 0.456, 0.406};
@@ -78,7 +81,10 @@ struct Upload {
     if (port.label && !port.label->values.empty()) send_labels(*port.label, in.images, *port.labels);
     if (port.label_map && !port.label_map->pixels.empty()) send_maps(*port.label_map, in.images, *port.label_maps);
     if (port.mask) send_masks(*port.mask, *port.masks);
-    copies.end({there, port.labels->labels_B, port.label_maps->maps_BHW, port.masks->visible_BK, port.masks->targets_BRM, port.masks->ordered_n});
+    DeviceMatches& matches = *port.match_tensors;
+    if (port.matches && !port.matches->from.empty()) send_matches(*port.matches, matches);
+    copies.end({there, port.labels->labels_B, port.label_maps->maps_BHW, port.masks->visible_BK, port.masks->targets_BRM, port.masks->ordered_n,
+                matches.from_ms, matches.to_ms4, matches.weights_ms4, matches.valid_n});
     const uint8_t* bytes = there.defined() ? there.const_data_ptr<uint8_t>() : in.pixels.data();
     port.images->views = in.views;
     port.images->images_BCHW = kernels::normalised(bytes, in.images, in.height, in.width, scale_, shift_, device_);
@@ -117,6 +123,19 @@ struct Upload {
     std::vector<int64_t> ordered;
     out.hidden = in.order(ordered), out.repeats = in.repeats;
     out.ordered_n = send(ordered.data(), {static_cast<int64_t>(ordered.size())}, at::kLong, device_);
+  }
+
+  void send_matches(const MatchBatch& in, DeviceMatches& out) const {
+    const int64_t pairs = in.pictures * in.layout.pairs(), rows = in.layout.rows;
+    out.layout = in.layout, out.pictures = in.pictures;
+    out.from_ms = send(in.from.data(), {pairs, rows}, at::kLong, device_);
+    out.to_ms4 = send(in.to.data(), {pairs, rows, 4}, at::kLong, device_);
+    out.weights_ms4 = send(in.weights.data(), {pairs, rows, 4}, at::kFloat, device_);
+    std::vector<int64_t> valid;
+    for (int64_t i = 0; i < pairs * rows; ++i) {
+      if (in.valid[static_cast<size_t>(i)]) valid.push_back(i);
+    }
+    out.valid_n = send(valid.data(), {static_cast<int64_t>(valid.size())}, at::kLong, device_);
   }
 
   at::Device device_{at::kCPU};

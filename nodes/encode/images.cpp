@@ -35,7 +35,7 @@ struct EncodeImages {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceMasks> mask{"mask", "Its hidden patches become mask tokens.", optional};
     Out<Vectors> vectors{"vectors", "B D, or B 2D of cls_mean; float."};
-    Out<EncodedTokens> tokens{"tokens", "Class token B 1 D and all patches B N D."};
+    Out<EncodedTokens> tokens{"tokens", "Class token B 1 D, registers, and all patches B N D."};
     Out<FeatureMaps> maps{"maps", "B C H W of each of stages; empty where there are none."};
     void describe(auto& port) { port(image, mask, vectors, tokens, maps); }
   };
@@ -45,13 +45,14 @@ struct EncodeImages {
     std::string statistics = "auto";
     model::Splits splits;
     std::vector<int64_t> stages;
-    bool train = true;
+    bool train = true, raw = false;
     void describe(auto& param) {
       param.reads("model", model, "The encoder.");
       param("pool", pool, model::pool_choices(), model::pool_brief);
       param("train", train, "Whether the vectors are trained on; false for teachers and targets.");
       param("statistics", statistics, model::statistics_choices(), model::statistics_brief);
       splits.describe(param);
+      param("raw", raw, "Whether the tokens hold the patches before the final norm, too: tokens.matched needs them.");
       param("stages", stages, positive, "Stages of a ResNet whose maps go out, increasing; 1 is the stem.");
     }
     std::optional<ParamFault> check() const {
@@ -90,7 +91,7 @@ struct EncodeImages {
     const int64_t views = port.image->views, apart = params.statistics == "batch" ? 1 : views;
     model::Seen seen;
     if (port.mask) seen.hidden_BN = hidden(*port.mask, images);
-    model::EncodeOptions options;
+    model::EncodeOptions options{.norm = {}, .drop_path = {}, .maps = params.raw};
     const int64_t rows = seen.hidden_BN.defined() ? seen.hidden_BN.size(0) : images.size(0);
     if (params.train) options.drop_path = model::draw_drop_path(*params.model, context, rows, images.device());
     model::Tokens tokens;
@@ -104,7 +105,10 @@ struct EncodeImages {
     *port.vectors = {.values_nD = model::for_each_view(images, apart, measures(), context, pass, params.splits), .views = of_picture, .images = rows};
     port.tokens->views = of_picture;
     // Of several passes, one for each view, there is no sequence of them all.
-    if (tokens.patch.size(0) == rows) port.tokens->cls_B1D = tokens.cls_B1D, port.tokens->patch_BND = tokens.patch;
+    if (tokens.patch.size(0) == rows) {
+      port.tokens->cls_B1D = tokens.cls_B1D, port.tokens->patch_BND = tokens.patch, port.tokens->registers_BRD = tokens.registers;
+      if (params.raw) port.tokens->raw_BND = tokens.maps_BSD.back().slice(1, -tokens.patch.size(1));
+    }
     *port.maps = {.maps_BCHW = of_all_views(maps), .stages = params.stages, .views = of_picture};
   }
 

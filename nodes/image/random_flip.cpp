@@ -1,5 +1,6 @@
 #include "graph/node.h"
 #include "io/codec/mirror.h"
+#include "nodes/lib/host/types/matches.h"
 #include "nodes/lib/host/types/views.h"
 
 namespace flowrun {
@@ -12,7 +13,8 @@ struct RandomFlip {
     In<LabelMap> label_map{"label_map", "Class of each pixel, mirrored together with the image.", optional};
     Out<Image> out{"image", "The same, mirrored or not; each view is drawn separately.", InPlace{"image"}};
     Out<LabelMap> out_map{"label_map", "The same, mirrored or not; empty without a label map.", InPlace{"label_map"}};
-    void describe(auto& port) { port(image, label_map, out, out_map); }
+    Out<Mirrored> mirrored{"mirrored", "Whether each view was mirrored."};
+    void describe(auto& port) { port(image, label_map, out, out_map, mirrored); }
   };
   struct Params {
     image::Chances p{0.5};
@@ -27,9 +29,11 @@ struct RandomFlip {
     if (port.label_map) image::require_one_view(port.image->pixels.views, "a label map");
     change_in_place(*port.image, *port.out);
     if (port.label_map) change_in_place(*port.label_map, *port.out_map);
+    port.mirrored->views.assign(static_cast<size_t>(port.out->pixels.views), 0);
     for (int view = 0; view < port.out->pixels.views; ++view) {
       const bool flip = image::rng_of(context, view).chance(params.p.of(view));
       image::add_to_ledger(context, view, flip ? 1 : 2);
+      port.mirrored->views[static_cast<size_t>(view)] = flip ? 1 : 0;
       if (flip) io::mirror(port.out->pixels, view);
       if (flip && port.label_map) io::mirror(port.out_map->pixels);
     }

@@ -22,7 +22,7 @@ struct SoftCrossEntropy {
     std::string pairs = "all_but_same";
     void describe(auto& param) {
       param("temperature", temperature, Range{1e-4, 100}, "Of the student.");
-      param("pairs", pairs, loss::pair_choices(), loss::pairs_brief);
+      param("pairs", pairs, loss::label_choices(), loss::label_pairs_brief);
       Weight::describe(param);
     }
   };
@@ -38,8 +38,10 @@ struct SoftCrossEntropy {
   void run(Ports& port, const GroupContext& context) const {
     loss::require_views(port.large->views, port.target->views, params.pairs);
     const Tensor small = port.small ? port.small->values_nD : Tensor();
-    const Tensor value = loss::soft_cross_entropy(port.large->values_nD, small, port.target->values_BC, port.large->views,
-                                                  port.small ? port.small->views : 0, loss::pairs(params.pairs), params.temperature);
+    Tensor target = port.target->values_BC;
+    if (params.pairs == "own") target = target.view({-1, port.target->views / port.large->views, target.size(1)}).mean(1);
+    const Tensor value = loss::soft_cross_entropy(port.large->values_nD, small, target, port.large->views, port.small ? port.small->views : 0,
+                                                  loss::pairs(params.pairs), params.temperature);
     params.give(value, context, *port.loss);
   }
 };

@@ -18,7 +18,7 @@ struct MoveCenter {
           "Over all groups of the step and all ranks, summed in float64 in the order of the groups, so that it does not depend on the number "
           "of ranks. The targets of the same step still used the center before (DINO)."};
   struct Ports {
-    In<Vectors> vectors{"vectors", "n K: the teacher's scores."};
+    InList<Vectors> vectors{"vectors", "The teacher's scores, n K each; the mean is over the rows of all."};
     void describe(auto& port) { port(vectors); }
   };
   struct Params {
@@ -43,8 +43,13 @@ struct MoveCenter {
   }
 
   void fold(Ports& port, const FoldContext&) {
-    const Vectors& in = *port.vectors;
-    sums_.push_back(target::sum_and_count(in.values_nD, params.per == "image" ? in.image_n : Tensor(), in.images).unsqueeze(0));
+    Tensor sum;
+    for (size_t i = 0; i < port.vectors.size(); ++i) {
+      const Vectors& in = port.vectors[i];
+      const Tensor own = target::sum_and_count(in.values_nD, params.per == "image" ? in.image_n : Tensor(), in.images).unsqueeze(0);
+      sum = sum.defined() ? sum.add(own) : own;
+    }
+    sums_.push_back(sum);
   }
 
   void run(Ports&, StepContext& context) {

@@ -58,6 +58,8 @@ def tiny(resolved):
             sets += [f"{name}.blocks=[1]"]
         elif node["type"] == "image.tiles":
             sets += [f"{name}.cell=12", f"{name}.tile=8", f"{name}.permutations=12"]
+        elif node["type"] == "image.matches":
+            sets += [f"{name}.from_grid={2 if 'small' in name else 4}", f"{name}.to_grid=4", f"{name}.window={1 if 'small' in name else 2}"]
         elif node["type"] == "vectors.queued":
             sets += [f"{name}.from=0"]
         elif node["type"] == "pretext.lab":
@@ -163,7 +165,7 @@ class Methods(support.Folder):
                     self.same_checkpoints(f"{name}-1", f"{name}-{world}")
 
     def test_ranks_train_the_same(self):
-        for name in ("dino", "ibot", "byol", "moco_resnet", "colorization") + (("moco", "rotnet") if support.EVERYTHING else ()):
+        for name in ("dino", "ibot", "udi", "byol", "moco_resnet", "colorization") + (("moco", "rotnet") if support.EVERYTHING else ()):
             queue = ["queue.rows=48"] if "moco" in name else []
             trained = json.loads(self.flowrun("expand", SHAPES / f"{name}.json").stdout)["nodes"]["update"]["models"]
             # Adam would make a step of a gradient that is nothing but rounding.

@@ -9,8 +9,17 @@ const Choices& pair_choices() {
   return choices;
 }
 
+const Choices& label_choices() {
+  static const Choices choices = {"all_but_same", "cross", "same", "own"};
+  return choices;
+}
+
 void require_views(int64_t student, int64_t target, const std::string& pairs) {
-  if (student != target) {
+  if (pairs == "own" && target % student != 0) {
+    throw NodeError("the target has " + std::to_string(target) + " labels of a picture, which are not equally many for each of " +
+                    std::to_string(student) + " views");
+  }
+  if (pairs != "own" && student != target) {
     throw NodeError("the student has " + std::to_string(student) + " views of a picture, the target " + std::to_string(target) +
                     ": both must come from the same crops");
   }
@@ -22,6 +31,7 @@ void require_views(int64_t student, int64_t target, const std::string& pairs) {
 
 void check_views(NodePlan& plan, const std::string& student, const std::string& target, const std::string& pairs) {
   plan.require_equal("width", student, &Planned::width, target);
+  if (pairs == "own") return;
   plan.require_equal("number of views", student, &Planned::views, target, "both must come from the same crops");
   if (pairs == "cross" && plan.known(student).views == 1) {
     plan.fault(student, "pairs \"cross\" needs two views of a picture, and 1 comes in", "set count of image.random_crop to 2, or pairs to \"same\"");

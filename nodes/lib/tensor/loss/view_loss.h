@@ -12,10 +12,16 @@
 namespace flowrun::loss {
 
 const Choices& pair_choices();
+/// With "own": each view has labels of its own.
+const Choices& label_choices();
 inline constexpr const char* pairs_brief =
     "Which views of a picture are compared with a target's view. all_but_same: all others. cross: the other large views. same: the same view.";
 
-/// Throws NodeError unless student and target have equally many views, and as many as the pairs need.
+inline constexpr const char* label_pairs_brief =
+    "Which views of a picture are compared with a target's view. all_but_same: all others. cross: the other large views. same: the same view. own: a "
+    "view has labels of its own, as many for each, side by side; their mean counts.";
+
+/// Throws NodeError unless student and target have equally many views (a multiple, if they are "own"), and as many as the pairs need.
 void require_views(int64_t student, int64_t target, const std::string& pairs);
 
 /// The same before a run, for these inputs, whose widths must be equal, too.

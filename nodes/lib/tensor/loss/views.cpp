@@ -2,6 +2,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/logsumexp.h>
+#include <algorithm>
 #include <stdexcept>
 
 #include "nodes/lib/tensor/device/float32.h"
@@ -46,8 +47,8 @@ Tensor partners(const Tensor& large_pvK, const Tensor& small_pvK, Pairs pairs) {
 Pairs pairs(const std::string& name) {
   if (name == "all_but_same") return Pairs::all_but_same;
   if (name == "cross") return Pairs::cross;
-  if (name == "same") return Pairs::same;
-  throw std::invalid_argument("unknown pairs \"" + name + "\": all_but_same, cross or same");
+  if (name == "same" || name == "own") return Pairs::same;
+  throw std::invalid_argument("unknown pairs \"" + name + "\": all_but_same, cross, same or own");
 }
 
 Tensor soft_cross_entropy(const Tensor& large_nK, const Tensor& small_nK, const Tensor& target_nK, int64_t views, int64_t small_views, Pairs pairs,
@@ -74,6 +75,7 @@ Tensor masked_soft_cross_entropy(const Tensor& scores_nK, const Tensor& target_n
                                 " scores, the target " + std::to_string(target_nK.size(0)) + " of " + std::to_string(target_nK.size(1)));
   }
   const Tensor each_n = target_nK.detach().mul(at_least_float(scores_nK).div(temperature).log_softmax(-1)).sum(-1);
+  if (!image_n.defined()) return each_n.sum().div(-std::max<double>(1, static_cast<double>(each_n.size(0))));
   return each_n.mul(model::share_of_image(image_n, images, each_n.scalar_type())).sum().div(-static_cast<double>(images));
 }
 

@@ -10,7 +10,7 @@ namespace flowrun::loss {
 /// The pairs of a target's view t and a student's view v that a loss compares.
 ///   all_but_same  every v but t itself: DINO, where small crops follow the large ones
 ///   cross         the other large views alone: BYOL, SimSiam
-///   same          v = t alone
+///   same          v = t alone; by the name of own the target is the mean of the labels of each view
 enum class Pairs { all_but_same, cross, same };
 
 /// The names above; throws std::invalid_argument that lists them.
@@ -24,7 +24,8 @@ Tensor soft_cross_entropy(const Tensor& large_nK, const Tensor& small_nK, const 
                           double temperature);
 
 /// Sum over the images of the mean, over each image's rows, of -sum_k q_n log softmax(x_n / temperature), divided by `images`: those without
-/// rows count, too (iBOT, DINOv2). image_n int64: the image of each of the n rows, which may be none. Otherwise as above.
+/// rows count, too (iBOT, DINOv2). image_n int64: the image of each of the n rows, which may be none; undefined: the mean over all rows (UDI), 0
+/// without rows. Otherwise as above.
 Tensor masked_soft_cross_entropy(const Tensor& scores_nK, const Tensor& target_nK, const Tensor& image_n, int64_t images, double temperature);
 
 /// Mean over pictures and pairs of -cos(p_v, z_t); the target without gradient, if `stop` (SimSiam). Otherwise as soft_cross_entropy.

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "nodes/lib/host/types/host_types.h"
+#include "nodes/lib/host/types/matches.h"
 #include "support/run_node.h"
 
 namespace flowrun {
@@ -10,8 +11,9 @@ const RunInfo kRun;
 
 void fold(Node& node, Image& image, Label& label, ImageBatch& images, LabelBatch& labels, LabelMapBatch& maps, int64_t index) {
   void* below[] = {&image, &label};
-  void* own[] = {&images, &labels, &maps};
-  const PortSlot slots[] = {{0, true}, {1, true}, {-1, true}, {0, false}, {1, false}, {2, false}};
+  MatchBatch matches;
+  void* own[] = {&images, &labels, &maps, &matches};
+  const PortSlot slots[] = {{0, true}, {1, true}, {-1, true}, {-1, true}, {0, false}, {1, false}, {2, false}, {3, false}};
   uint64_t ledger = 0;
   node.fold(Call{own, below, slots}, FoldContext{kRun, index, 2, 1, 0, 1, LedgerEntry(&ledger)});
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "nodes/lib/host/types/host_types.h"
+#include "nodes/lib/tensor/types/device_matches.h"
 #include "nodes/lib/tensor/types/device_types.h"
 #include "support/run_node.h"
 
@@ -28,8 +29,10 @@ TEST(Upload, NormalisesEachImageByItself) {
   DeviceLabels labels;
   DeviceMasks masks;
   DeviceLabelMaps maps;
-  void* objects[] = {&batch, &out, &labels, &masks, &maps};
-  const PortSlot slots[] = {{0, false}, {-1, false}, {-1, false}, {-1, false}, {1, false}, {2, false}, {3, false}, {4, false}};
+  DeviceMatches matches;
+  void* objects[] = {&batch, &out, &labels, &masks, &maps, &matches};
+  const PortSlot slots[] = {{0, false}, {-1, false}, {-1, false}, {-1, false}, {-1, false},
+                            {1, false}, {2, false},  {3, false},  {4, false},  {5, false}};
   uint64_t ledger = 0;
   node->run(Call{objects, nullptr, slots}, GroupContext{run, 0, 1, 0, 0, 1, 2, 1, LedgerEntry(&ledger)});
   ASSERT_EQ(out.images_BCHW.sizes(), (std::vector<int64_t>{4, 3, 6, 6}));

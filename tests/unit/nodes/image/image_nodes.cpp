@@ -4,6 +4,7 @@
 #include "io/codec/jpeg.h"
 #include "io/resize/resize.h"
 #include "nodes/lib/host/types/host_types.h"
+#include "nodes/lib/host/types/matches.h"
 #include "support/io_python.h"
 #include "support/run_node.h"
 
@@ -128,7 +129,7 @@ TEST(RandomCrop, TurnedPicturesHaveTheirSidesExchanged) {
     const auto node = make_node("image.random_crop",
                                 std::string(R"({"area": [0.9, 1], "aspect": [0.01, 100], "orientation": ")") + (turned ? "exif" : "stored") + "\"}");
     for (uint64_t sample = 0; sample < 50; ++sample) {
-      run_sample(*node, {&jpeg, &region}, sample);
+      run_sample(*node, {&jpeg, nullptr, &region}, sample);
       EXPECT_EQ(region.oriented, turned);
       EXPECT_LE(region.rect.x + region.rect.width, turned ? 20 : 300);
       EXPECT_LE(region.rect.y + region.rect.height, turned ? 300 : 20);
@@ -139,16 +140,18 @@ TEST(RandomCrop, TurnedPicturesHaveTheirSidesExchanged) {
 TEST(RandomFlip, MirrorsHalfOfTheSamplesAndSaysWhich) {
   const auto node = make_node("image.random_flip");
   Image in = picture(3, 5), out;
+  Mirrored mirrored;
   int flips = 0;
   for (uint64_t sample = 0; sample < 1000; ++sample) {
-    const uint64_t ledger = run_sample(*node, {&in, nullptr, &out, nullptr}, sample);
+    const uint64_t ledger = run_sample(*node, {&in, nullptr, &out, nullptr, &mirrored}, sample);
     const bool flipped = place_of_first(out) == std::pair(0, 4);
+    EXPECT_THAT(mirrored.views, testing::ElementsAre(flipped ? 1 : 0));
     EXPECT_EQ(ledger, flipped ? 1u : 2u);
     flips += flipped;
     if (flipped) {
       Image back;
       const auto always = make_node("image.random_flip", R"({"p": 1})");
-      run_sample(*always, {&out, nullptr, &back, nullptr});
+      run_sample(*always, {&out, nullptr, &back, nullptr, &mirrored});
       EXPECT_EQ(back.pixels.pixels, in.pixels.pixels);
     } else {
       EXPECT_EQ(out.pixels.pixels, in.pixels.pixels);
@@ -166,7 +169,7 @@ TEST(RandomCrop, RegionsFollowTheLawOfRandomResizedCrop) {
   Region region;
   constexpr int count = 4000;
   for (uint64_t sample = 0; sample < count; ++sample) {
-    run_sample(*node, {&jpeg, &region}, sample);
+    run_sample(*node, {&jpeg, nullptr, &region}, sample);
     const io::Rect& r = region.rect;
     ASSERT_TRUE(r.x >= 0 && r.y >= 0 && r.width >= 1 && r.height >= 1 && r.x + r.width <= 300 && r.y + r.height <= 200);
     const double share = r.width * r.height / 60000.0, aspect = static_cast<double>(r.width) / r.height;
@@ -181,7 +184,7 @@ TEST(RandomCrop, RegionsFollowTheLawOfRandomResizedCrop) {
   std::vector<uint8_t> strip(400 * 20, 90);
   io::encode_jpeg({strip.data(), 20, 400, 1}, 50, jpeg.data);
   const auto whole = make_node("image.random_crop", R"({"area": [1, 1]})");
-  run_sample(*whole, {&jpeg, &region});
+  run_sample(*whole, {&jpeg, nullptr, &region});
   EXPECT_EQ(std::tuple(region.rect.width, region.rect.height, region.rect.x, region.rect.y), std::tuple(27, 20, 186, 0));
 }
 

@@ -5,6 +5,7 @@
 #include "io/error.h"
 #include "nodes/lib/host/image/colour_table.h"
 #include "nodes/lib/host/types/host_types.h"
+#include "nodes/lib/host/types/matches.h"
 #include "support/io_python.h"
 #include "support/run_node.h"
 
@@ -67,9 +68,10 @@ TEST(RandomFlip, MirrorsImageAndLabelMapTogether) {
   image.pixels.reshape(3, 5, 3);
   for (size_t i = 0; i < image.pixels.pixels.size(); ++i) image.pixels.pixels[i] = static_cast<uint8_t>(i / 3 % 5);
   LabelMap map = map_of(3, 5, [](int, int x) { return x; }), map_out;
+  Mirrored mirrored;
   int flips = 0;
   for (uint64_t sample = 0; sample < 50; ++sample) {
-    run_sample(*node, {&image, &map, &image_out, &map_out}, sample);
+    run_sample(*node, {&image, &map, &image_out, &map_out, &mirrored}, sample);
     EXPECT_EQ(image_out.pixels.pixels[0], map_out.pixels.pixels[0]);
     flips += map_out.pixels.pixels[0] == 4;
   }

@@ -3,6 +3,7 @@
 
 #include "io/codec/jpeg.h"
 #include "nodes/lib/host/types/host_types.h"
+#include "nodes/lib/host/types/matches.h"
 #include "support/run_node.h"
 
 namespace flowrun {
@@ -41,7 +42,9 @@ class EachView : public testing::TestWithParam<Kind> {
  protected:
   uint64_t run(Image& in, Image& out, uint64_t sample) const {
     std::vector<void*> ports = {&in, &out};
+    Mirrored mirrored;
     if (GetParam().maps) ports = {&in, nullptr, &out, nullptr};
+    if (GetParam().type == "image.random_flip") ports.push_back(&mirrored);
     return run_sample(*node_, ports, sample);
   }
   std::unique_ptr<Node> node_ = make_node(GetParam().type, GetParam().params);
@@ -155,8 +158,8 @@ TEST(RandomCrop, SeveralRegionsAreEachAsIfAloneAndTheFirstIsTheOnlyOne) {
              many = make_node("image.random_crop", R"({"area": [0.05, 0.4], "count": 8})");
   Region single, several;
   for (uint64_t sample = 0; sample < 100; ++sample) {
-    run_sample(*one, {&jpeg, &single}, sample);
-    run_sample(*many, {&jpeg, &several}, sample);
+    run_sample(*one, {&jpeg, nullptr, &single}, sample);
+    run_sample(*many, {&jpeg, nullptr, &several}, sample);
     EXPECT_TRUE(single.views.empty());
     ASSERT_EQ(several.count(), 8);
     EXPECT_EQ(several.views[0], single.rect);
@@ -170,6 +173,31 @@ TEST(RandomCrop, SeveralRegionsAreEachAsIfAloneAndTheFirstIsTheOnlyOne) {
   }
 }
 
+TEST(RandomCrop, NearMovesRegionsAndPullTheLaterOnes) {
+  Bytes jpeg = photograph();
+  const auto plain = make_node("image.random_crop", R"({"area": [0.05, 0.1], "count": 3})"),
+             pulled = make_node("image.random_crop", R"({"area": [0.05, 0.1], "count": 3, "pull": true})");
+  Region near{{0, 0, 20, 20}}, turned{{0, 0, 20, 20}, true}, before, after, together;
+  const auto overlap = [](const io::Rect& a, const io::Rect& b) {
+    return std::min(a.x + a.width, b.x + b.width) > std::max(a.x, b.x) && std::min(a.y + a.height, b.y + b.height) > std::max(a.y, b.y);
+  };
+  int apart = 0;
+  for (uint64_t sample = 0; sample < 100; ++sample) {
+    run_sample(*plain, {&jpeg, nullptr, &before}, sample);
+    run_sample(*plain, {&jpeg, &near, &after}, sample);
+    run_sample(*pulled, {&jpeg, nullptr, &together}, sample);
+    EXPECT_EQ(together.views[0], before.views[0]);
+    for (size_t view = 0; view < 3; ++view) {
+      apart += !overlap(before.views[view], near.rect);
+      EXPECT_TRUE(overlap(after.views[view], near.rect));
+      EXPECT_TRUE(overlap(together.views[view], together.views[0]));
+      EXPECT_EQ(after.views[view].width, before.views[view].width);
+    }
+  }
+  EXPECT_GT(apart, 50);
+  EXPECT_THROW(run_sample(*plain, {&jpeg, &turned, &after}), FatalNodeError);
+}
+
 TEST(Resize, SeveralRegionsBecomeTheViewsThatEachGivesAlone) {
   Bytes jpeg = photograph();
   const auto crop = make_node("image.random_crop", R"({"area": [0.05, 0.4], "count": 4})"), decode = make_node("image.decode");
@@ -177,7 +205,7 @@ TEST(Resize, SeveralRegionsBecomeTheViewsThatEachGivesAlone) {
   Region regions;
   Image picture, whole, views, of_whole, expected;
   for (uint64_t sample = 0; sample < 20; ++sample) {
-    run_sample(*crop, {&jpeg, &regions}, sample);
+    run_sample(*crop, {&jpeg, nullptr, &regions}, sample);
     run_sample(*decode, {&jpeg, &regions, &picture});
     EXPECT_EQ(picture.covers.rect, regions.rect);
     run_sample(*decode, {&jpeg, nullptr, &whole});
@@ -219,9 +247,10 @@ TEST(Decode, OfSeveralRegionsTheSmallestKeepsItsPixelsUnderDctScaling) {
 TEST(LabelMaps, AreForOneView) {
   Image views = noise(3), out;
   LabelMap map, out_map;
+  Mirrored mirrored;
   map.pixels.reshape(40, 48, 1);
   Region regions{{0, 0, 20, 20}, false, {{0, 0, 10, 10}, {10, 10, 10, 10}}};
-  EXPECT_THROW(run_sample(*make_node("image.random_flip"), {&views, &map, &out, &out_map}), FatalNodeError);
+  EXPECT_THROW(run_sample(*make_node("image.random_flip"), {&views, &map, &out, &out_map, &mirrored}), FatalNodeError);
   EXPECT_THROW(run_sample(*make_node("image.cut_out"), {&views, &map, &out, &out_map}), FatalNodeError);
   EXPECT_THROW(run_sample(*make_node("image.label_resize"), {&map, &regions, &out_map}), FatalNodeError);
 }

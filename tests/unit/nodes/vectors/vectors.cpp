@@ -70,5 +70,35 @@ TEST(JoinViews, MakesARowAndALabelOfEachPicture) {
   EXPECT_THROW(run(*node, {&in, &few, &out, &of_picture}, {{0, false}, {1, false}, {2, false}, {3, false}}), NodeError);
 }
 
+TEST(SoftCrossEntropy, OwnLabelsOfAViewCountByTheirMean) {
+  Vectors student{numbers(4, 3).sin(), 2, {}, 4};
+  const Tensor labels = numbers(8, 3).cos().softmax(-1);  // two for each view
+  SoftLabels target{labels, {}, 4};
+  Loss loss;
+  run(*test::make_node("loss.soft_cross_entropy", R"({"pairs": "own", "temperature": 1})"), {&student, nullptr, &target, &loss},
+      {{0, false}, {-1, false}, {2, false}, {3, false}});
+  double expected = 0;
+  const Tensor log_softmax = student.values_nD.log_softmax(-1);
+  for (int64_t i = 0; i < 8; ++i) expected -= labels[i].dot(log_softmax[i / 2]).item<double>() / 8;
+  EXPECT_NEAR(loss.value.item<double>(), expected, 1e-6);
+  target.views = 3;
+  EXPECT_THROW(run(*test::make_node("loss.soft_cross_entropy", R"({"pairs": "own"})"), {&student, nullptr, &target, &loss},
+                   {{0, false}, {-1, false}, {2, false}, {3, false}}),
+               NodeError);
+}
+
+TEST(MaskedSoftCrossEntropy, PerRowIsTheMeanOverAllRows) {
+  Vectors student{numbers(5, 3).sin(), 1, at::tensor({0, 0, 0, 0, 2}, at::kLong), 3};
+  SoftLabels target{numbers(5, 3).cos().softmax(-1), {}, 1};
+  Loss loss;
+  const auto of = [&](const std::string& params) {
+    run(*test::make_node("loss.masked_soft_cross_entropy", params), {&student, &target, &loss}, {{0, false}, {1, false}, {2, false}});
+    return loss.value.item<double>();
+  };
+  const Tensor each = target.values_BC.mul(student.values_nD.log_softmax(-1)).sum(-1).neg();
+  EXPECT_NEAR(of(R"({"per": "row", "temperature": 1})"), each.mean().item<double>(), 1e-6);
+  EXPECT_NEAR(of(R"({"temperature": 1})"), (each.narrow(0, 0, 4).mean().item<double>() + each[4].item<double>()) / 3, 1e-6);
+}
+
 }  // namespace
 }  // namespace flowrun

@@ -1,0 +1,78 @@
+#include "nodes/lib/tensor/model/matched.h"
+
+#include <ATen/core/grad_mode.h>
+#include <stdexcept>
+
+#include "graph/contract/planned.h"
+#include "graph/node.h"
+#include "nodes/lib/tensor/types/device_matches.h"
+#include "nodes/lib/tensor/types/tokens.h"
+#include "nodes/lib/tensor/types/vectors.h"
+
+namespace flowrun {
+namespace {
+
+struct TokensMatched {
+  static constexpr NodeInfo info{
+      .type = "tokens.matched",
+      .brief = "Vectors of the places that two views of a picture share: of the cells in the first, or of what lies there in the second.",
+      .scope = Scope::device,
+      .details =
+          "One row for each cell of image.matches whose place lies inside the second view, pair by pair; from and to give rows in the same order. "
+          "The tokens are those before the encoder's final norm: set raw of encode.images. With train false no gradient is recorded.",
+      .repeats = true};
+  struct Ports {
+    In<EncodedTokens> tokens{"tokens", "Of the views on this side, with raw."};
+    In<DeviceMatches> matches{"matches", "From device.upload."};
+    Out<Vectors> vectors{"vectors", "n D; rows of a pair of views are those of an image."};
+    void describe(auto& port) { port(tokens, matches, vectors); }
+  };
+  struct Params {
+    Ref<model::AttentionPool> model;
+    std::string side = "from";
+    bool train = true;
+    void describe(auto& param) {
+      param.reads("model", model, "The model.attention_pool.");
+      param("side", side, sides(), "from: the drawn cells of the first views. to: their places in the second.");
+      param("train", train, "Whether the vectors are trained on; false for teachers.");
+    }
+    static const Choices& sides() {
+      static const Choices choices = {"from", "to"};
+      return choices;
+    }
+  };
+  Params params;
+
+  void plan(NodePlan& plan) const {
+    plan.require_width("tokens", params.model->config().width, params.model.names[0], "\"of\" of that model must name the encoder of these tokens");
+    const Planned tokens = plan.known("tokens");
+    const double cells = tokens.grid * tokens.grid;
+    plan.passes.push_back(
+        {params.model.names[0], params.train, [&model = *params.model, cells, images = tokens.rows / plan.group.images](const MaskCounts&) {
+           return model.cost_of(cells, cells / 9).times(images);
+         }});
+    plan.out["vectors"] = Vectors::planned(0, static_cast<double>(params.model->config().width));
+  }
+
+  void run(Ports& port, const GroupContext&) const {
+    const at::AutoGradMode gradients(params.train && at::GradMode::is_enabled());
+    const DeviceMatches& matches = *port.matches;
+    const Tensor& patches = port.tokens->raw_BND;
+    if (!matches.to_ms4.defined()) throw NodeError("there are no matches: connect image.matches to batch.stack, and its matches to device.upload");
+    if (!patches.defined()) throw NodeError("the tokens are those behind the final norm alone: set raw of encode.images to true");
+    Vectors& out = *port.vectors;
+    try {
+      out.values_nD = model::matched(*params.model, patches, matches, params.side == "from" ? model::MatchSide::from : model::MatchSide::to);
+    } catch (const std::invalid_argument& error) {
+      throw NodeError(std::string(error.what()) + ": connect the tokens of these views, and set " + params.side +
+                      "_grid of image.matches to side over patch");
+    }
+    out.image_n = matches.valid_n.div(matches.layout.rows, "floor");
+    out.images = matches.pictures * matches.layout.pairs(), out.views = matches.layout.pairs();
+  }
+};
+
+FLOWRUN_NODE(TokensMatched);
+
+}  // namespace
+}  // namespace flowrun
