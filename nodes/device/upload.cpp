@@ -78,9 +78,9 @@ struct Upload {
     // On the host the bytes are read in place.
     Tensor there;
     if (!device_.is_cpu()) there = send_batch(in.pixels.data(), {in.images, in.height, in.width, in.channels}, at::kByte, device_);
-    if (port.label && !port.label->values.empty()) send_labels(*port.label, in.images, *port.labels);
+    if (port.label && !port.label->values.empty()) *port.labels = DeviceLabels::sent(*port.label, in.images, device_);
     if (port.label_map && !port.label_map->pixels.empty()) send_maps(*port.label_map, in.images, *port.label_maps);
-    if (port.mask) send_masks(*port.mask, *port.masks);
+    if (port.mask) *port.masks = DeviceMasks::sent(*port.mask, device_);
     DeviceMatches& matches = *port.match_tensors;
     if (port.matches && !port.matches->from.empty()) send_matches(*port.matches, matches);
     copies.end({there, port.labels->labels_B, port.label_maps->maps_BHW, port.masks->visible_BK, port.masks->targets_BRM, port.masks->ordered_n,
@@ -103,26 +103,11 @@ struct Upload {
     return x_BCHW.sub(mean).div_(deviation.clamp_min(kLeast));
   }
 
-  void send_labels(const LabelBatch& in, int64_t images, DeviceLabels& out) const {
-    const auto [least, most] = std::minmax_element(in.values.begin(), in.values.begin() + images);
-    out.labels_B = send(in.values.data(), {images}, at::kLong, device_);
-    out.range = {.known = true, .least = *least, .most = *most};
-  }
-
   void send_maps(const LabelMapBatch& in, int64_t images, DeviceLabelMaps& out) const {
     out.maps_BHW = send_batch(in.pixels.data(), {images, in.height, in.width}, at::kByte, device_);
     // One more than a class, modulo 256: the pixels without a class become 0.
     const Tensor host = at::from_blob(const_cast<uint8_t*>(in.pixels.data()), {images * in.height * in.width}, at::TensorOptions(at::kByte));
     out.range = {.known = true, .most = host.numel() > 0 ? host.add(1).max().item<uint8_t>() - 1 : -1};
-  }
-
-  void send_masks(const Masks& in, DeviceMasks& out) const {
-    out.grid = in.grid;
-    out.visible_BK = send(in.visible.data(), {in.rows(), in.visible_count}, at::kLong, device_);
-    out.targets_BRM = send(in.targets.data(), {in.rows(), in.regions, in.region_size}, at::kLong, device_);
-    std::vector<int64_t> ordered;
-    out.hidden = in.order(ordered), out.repeats = in.repeats;
-    out.ordered_n = send(ordered.data(), {static_cast<int64_t>(ordered.size())}, at::kLong, device_);
   }
 
   void send_matches(const MatchBatch& in, DeviceMatches& out) const {

@@ -23,7 +23,7 @@ struct VitModel {
       .also = "encoder"};
   struct Params {
     std::string arch = "s";
-    int64_t image = 224, patch = 16, width = 0, depth = 0, heads = 0, registers = 4;
+    int64_t image = 224, patch = 16, channels = 3, width = 0, depth = 0, heads = 0, registers = 4;
     double mlp_ratio = 4;
     bool class_token = true, mask_token = false, drop_path_uniform = false, recompute = false;
     std::string init = "ijepa", positions = "sincos", mlp = "gelu";
@@ -33,6 +33,7 @@ struct VitModel {
       param("arch", arch, archs(), "Depth, width and heads: ti 12/192/3, s 12/384/6, b 12/768/12, l 24/1024/16, h 32/1280/16.");
       param("image", image, Range{1, 16384}, "Side of the square input, pixels.");
       param("patch", patch, Range{1, 16384}, "Side of a patch, pixels; divides image.");
+      param("channels", channels, Range{1, 65536}, "Channels of the input: 3 of pictures, C of feature grids.");
       param("width", width, Range{0, 65536}, "Width of the tokens instead of arch's; 0: arch's.");
       param("depth", depth, Range{0, 1000}, "Blocks instead of arch's; 0: arch's.");
       param("heads", heads, Range{0, 1024}, "Attention heads instead of arch's; 0: arch's.");
@@ -65,7 +66,7 @@ struct VitModel {
     }
     model::VitConfig config() const {
       model::VitConfig config = model::vit_arch(arch);
-      config.image = image, config.patch = patch;
+      config.image = image, config.patch = patch, config.channels = channels;
       if (width > 0) config.width = width;
       if (depth > 0) config.depth = depth;
       if (heads > 0) config.heads = heads;

@@ -42,10 +42,14 @@ def tiny(resolved):
     sets = ["let.size=32", "run.steps=2", "run.intra_op=1", "run.memory_mib=64", "run.precision=fp32", "metrics.every=1 step", "update.warmup_epochs=0"]
     if "knn" in resolved["nodes"]:
         sets += ["let.path=data", "let.resize=36", "let.batch=8", "let.group=4", "let.patch=8", "knn.k=[3]"]
+    elif resolved["nodes"]["files"]["type"] == "source.grids":
+        sets[0] = "let.size=4"
+        sets += ["let.path=grids", "let.batch=8", "let.group=4", "let.channels=5"]
     else:  # of pipelines/paper, whose evaluations are files of their own
         sets += ["files.path=data/train", "batch.size=8", "batch.group=4", "let.patch=8"]
     sets += ["let.splits=2"] if resolved["nodes"].get("key_seen") else []
-    sets += ["let.small=16"] if "small" in str(list(resolved["nodes"])) else []
+    grids = resolved["nodes"]["files"]["type"] == "source.grids"
+    sets += [f"let.small={2 if grids else 16}"] if "small" in str(list(resolved["nodes"])) else []
     masked = "hidden" in resolved["nodes"]
     for name, node in resolved["nodes"].items():
         if node["type"] == "mask.blockwise":
@@ -68,7 +72,7 @@ def tiny(resolved):
         sets += ["resize.size=36", "asked_view.size=36"]
     for name, model in resolved["models"].items():
         if model["type"] == "model.vit":
-            sets += [f"{name}.depth=1", f"{name}.width=24", f"{name}.heads=2", f"{name}.patch=8"]
+            sets += [f"{name}.depth=1", f"{name}.width=24", f"{name}.heads=2", f"{name}.patch={1 if grids else 8}"]
         elif model["type"] == "model.resnet":
             sets += [f"{name}.arch=8", f"{name}.width=4"] + ([f"{name}.strides=[1, 2, 2]"] if model["strides"] else [])
         elif model["type"] == "model.convnet":
@@ -103,8 +107,19 @@ class Methods(support.Folder):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(np.random.default_rng(index).integers(0, 255, (40, 48, 3), dtype=np.uint8)).save(path)
 
+    def grids(self):
+        """Feature grids of two kinds of numbers; in one some cells hold nothing."""
+        for index in range(10):
+            draw = np.random.default_rng(index)
+            tensors = {"features": draw.normal(size=(6 + index % 3, 7, 5)).astype(np.float16 if index % 2 else np.float32)}
+            if index == 3:
+                tensors["valid"] = draw.random(tensors["features"].shape[:2]) < 0.5
+            (self.folder / "grids").mkdir(exist_ok=True)
+            safetensors.numpy.save_file(tensors, self.folder / f"grids/{index}.safetensors")
+
     def test_every_file_expands_to_itself_and_runs(self):
         self.pictures()
+        self.grids()
         self.fit_codes()
         self.assertGreater(len(methods()), 12)
         for path in methods():

@@ -41,6 +41,8 @@ struct DeviceMasks {
   int64_t grid = 0;     // patches per side that the indices count in
   Tensor hidden_n() const { return ordered_n.narrow(0, 0, hidden); }
   Tensor visible_n() const { return ordered_n.narrow(0, hidden, ordered_n.size(0) - hidden); }
+  /// The masks of a group, on their way to the device.
+  static DeviceMasks sent(const Masks& in, at::Device device);
   /// B N, true where a patch is hidden.
   Tensor hidden_BN() const;
   void release() { visible_BK.reset(), targets_BRM.reset(), ordered_n.reset(); }
@@ -66,6 +68,8 @@ struct DeviceLabels {
   static constexpr const char* type_name = "label tensor";
   Tensor labels_B;  // int64
   ClassRange range;
+  /// The first `images` labels of a group, on their way to the device.
+  static DeviceLabels sent(const LabelBatch& in, int64_t images, at::Device device);
   void release() { labels_B.reset(); }
   std::string shape() const { return recording::shape(labels_B); }
   static void plan(const PlannedGroup& group, Planned& out) { out = Planned::of({group.images}, "int64", 8); }
