@@ -14,6 +14,7 @@ struct SourceData {
   uint64_t bytes = 0;                // of their files, or members of shards
   uint64_t hash = 0;                 // of their names (relative to the place) and sizes, in the order of the samples
   std::vector<std::string> classes;  // names by label; empty: there are no labels
+  std::vector<int> labels;           // of each sample, -1: none; empty: there are no labels
   bool labels_read = false;          // other nodes read the port `label`; set by the engine
   bool numbers = false;              // the labels were numbers, and the names are these
   std::vector<std::string> remarks;  // for the user, before the run; each is logged once, as a warning

@@ -2,6 +2,7 @@
 
 #include "graph/node.h"
 #include "nodes/lib/host/types/matches.h"
+#include "nodes/lib/host/types/sample_ids.h"
 #include "nodes/lib/host/types/views.h"
 
 namespace flowrun {
@@ -25,7 +26,8 @@ struct Stack {
     Out<LabelBatch> labels{"label", "B class indices, -1 where unknown; one class of a picture stands once for each view."};
     Out<LabelMapBatch> label_maps{"label_map", "B H W u8, 255 where unknown; empty without label maps."};
     Out<MatchBatch> match_batch{"matches", "Of all pictures; empty without matches."};
-    void describe(auto& port) { port(image, label, label_map, matches, images, labels, label_maps, match_batch); }
+    Out<SampleIds> ids{"ids", "B indices in the source, one for each view, for device.ids."};
+    void describe(auto& port) { port(image, label, label_map, matches, images, labels, label_maps, match_batch, ids); }
   };
   struct Params {
     int64_t size = 256;
@@ -54,12 +56,15 @@ struct Stack {
     if (port.matches && !port.match_batch->put(context.index, capacity(context), *port.matches)) {
       throw FatalNodeError("matches are of other views than those of another sample: take them from crops with the same count");
     }
+    port.ids->reserve(capacity(context) * views);
+    std::fill_n(port.ids->values.begin() + context.index * views, views, static_cast<int64_t>(context.sample));
   }
 
   void run(Ports& port, const GroupContext& context) const {
     port.images->images = context.images * port.images->views;
     port.label_maps->images = context.images;
     port.match_batch->pictures = context.images;
+    port.ids->rows = port.images->images;
   }
 
  private:

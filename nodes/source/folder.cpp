@@ -50,7 +50,7 @@ struct Folder {
     for (const io::ImageFile& file : folder.files) all.names.push_back(file.path), all.labels.push_back(file.label);
     const source::Chosen chosen = params.selection.choose(std::move(all));
     const bool labels_read = context.reads("label");
-    data_ = {.place = root_.string(), .classes = chosen.classes, .numbers = chosen.numbers};
+    data_ = {.place = root_.string(), .classes = chosen.classes, .labels = {}, .numbers = chosen.numbers};
     data_.remarks = source::remarks(folder, labels_read && params.selection.list.empty());
     const bool leaves_out = labels_read && !chosen.classes.empty() && params.strays == "leave_out";
     chosen_.clear();
@@ -61,6 +61,7 @@ struct Folder {
       if (file.label < 0 && labels_read && !chosen.classes.empty()) strays.push_back(file.path);
       if (file.label < 0 && leaves_out) continue;
       data_.add(file.path, file.size);
+      if (!chosen.classes.empty()) data_.labels.push_back(file.label);
       chosen_.push_back(std::move(file));
     }
     if (strays.empty()) return;

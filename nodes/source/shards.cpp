@@ -53,7 +53,8 @@ struct Shards {
     }
     source::Chosen chosen = params.selection.choose(std::move(all));
     chosen_ = std::move(chosen.samples), labels_ = std::move(chosen.labels);
-    data_ = {.place = params.path, .classes = std::move(chosen.classes), .numbers = chosen.numbers};
+    data_ = {.place = params.path, .classes = std::move(chosen.classes), .labels = {}, .numbers = chosen.numbers};
+    if (!data_.classes.empty()) data_.labels = labels_;
     for (const size_t i : chosen_) {
       const io::ShardSample& sample = index.samples[i];
       data_.add(std::string(index.name(sample)) + std::to_string(sample.hash), sample.size);

@@ -54,6 +54,7 @@ struct Synthetic {
   SourceData data() const {
     SourceData out{.place = "drawn pictures", .count = size(), .hash = hash_text(params.split + (draws_shapes() ? " shapes" : ""))};
     for (int64_t i = 0; i < classes; ++i) out.classes.emplace_back(class_name(i));
+    for (uint64_t sample = 0; sample < size(); ++sample) out.labels.push_back(static_cast<int>(label(sample)));
     return out;
   }
   void map_labels(const std::vector<int64_t>& labels) { labels_ = labels; }

@@ -1,12 +1,14 @@
 #include "tools/app/load/shapes.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "graph/contract/log.h"
 #include "graph/run/bind.h"
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/model/import.h"
+#include "nodes/lib/tensor/model/per_sample.h"
 
 namespace flowrun::app {
 namespace {
@@ -32,6 +34,20 @@ Location place_of(const Value& text, const char* section, const std::string& nam
   if (in == nullptr) return otherwise;
   const Value* const input = in->find(at);
   return input != nullptr ? input->where : in->where;
+}
+
+/// Faults of tables with a row for each sample that don't fit into run.memory_mib.
+void check_tables(const CheckedPipeline& pipeline, const std::vector<std::unique_ptr<Resource>>& resources, Diagnostics& faults) {
+  for (size_t m = 0; m < resources.size(); ++m) {
+    const auto* const table = dynamic_cast<const model::PerSample*>(resources[m].get());
+    if (table == nullptr) continue;
+    const double mib = std::ceil(table->table_bytes() / (1 << 20));
+    if (mib <= static_cast<double>(pipeline.run.memory_mib)) continue;
+    faults.error(pipeline.models[m].where,
+                 pipeline.models[m].name + ": rows of " + std::to_string(table->samples()) + " samples take " + count_text(mib) +
+                     " MiB, but run.memory_mib is " + std::to_string(pipeline.run.memory_mib),
+                 "raise run.memory_mib, or take fewer samples");
+  }
 }
 
 /// Whether a reference names a model that isn't open.
@@ -148,6 +164,7 @@ void check_shapes(CheckedPipeline& pipeline, const Value& text, Diagnostics& fau
     faults.error(model.where, model.name + ": " + message_of(error));
   };
   const std::vector<std::unique_ptr<Resource>> resources = open_shapes(pipeline, failed);
+  check_tables(pipeline, resources, faults);
   const int64_t step = grouping_of(pipeline, pipeline.training_source).size;
   ShapeWalk walk(pipeline, resources);
   for (size_t n = 0; n < pipeline.nodes.size(); ++n) {

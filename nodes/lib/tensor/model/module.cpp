@@ -27,7 +27,10 @@ size_t Buffers::add(std::string name, Tensor value) {
 }
 
 void Buffers::to(at::Device device, at::ScalarType dtype) {
-  for (auto& [name, value] : list_) value = value.is_floating_point() ? value.to(device, dtype) : value.to(device);
+  for (auto& [name, value] : list_) {
+    if (value.is_meta()) continue;  // a shape without values
+    value = value.is_floating_point() ? value.to(device, dtype) : value.to(device);
+  }
 }
 
 void Module::to(at::Device device, at::ScalarType dtype) {
