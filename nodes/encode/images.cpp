@@ -8,6 +8,7 @@
 #include "nodes/lib/tensor/model/encoder_inputs.h"
 #include "nodes/lib/tensor/model/norm_passes.h"
 #include "nodes/lib/tensor/model/staged.h"
+#include "nodes/lib/tensor/model/tap_params.h"
 #include "nodes/lib/tensor/model/token_pool.h"
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"
@@ -29,7 +30,8 @@ struct EncodeImages {
           "read one encoder, for crops of several sizes; its gradients add up. What batch norms measure moves the model's running statistics "
           "behind the step: the optimizer that trains it does so, or the train.ema that writes to it. With mask, the encoder's mask token stands in "
           "for hidden patches (BEiT, SimMIM, iBOT): all that are hidden, also where the lists of a mask are cut. tokens.rows picks them. With "
-          "stages, maps are those behind stages of a ResNet: 1 is the stem with its pooling, the next ones are the groups of blocks.",
+          "stages, maps are those behind stages of a ResNet: 1 is the stem with its pooling, the next ones are the groups of blocks. With "
+          "blocks or attention, what those blocks of a vision transformer make goes out too, of all its tokens.",
       .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
@@ -37,7 +39,9 @@ struct EncodeImages {
     Out<Vectors> vectors{"vectors", "B D, or B 2D of cls_mean; float."};
     Out<EncodedTokens> tokens{"tokens", "Class token B 1 D, registers, and all patches B N D."};
     Out<FeatureMaps> maps{"maps", "B C H W of each of stages; empty where there are none."};
-    void describe(auto& port) { port(image, mask, vectors, tokens, maps); }
+    Out<BlockTaps> blocks{"blocks", "B S D of each of blocks; empty where there are none."};
+    Out<AttentionTaps> attention{"attention", "Queries, keys and values, B heads S E, of each of attention."};
+    void describe(auto& port) { port(image, mask, vectors, tokens, maps, blocks, attention); }
   };
   struct Params {
     Ref<model::Encoder> model;
@@ -45,6 +49,7 @@ struct EncodeImages {
     std::string statistics = "auto";
     model::Splits splits;
     std::vector<int64_t> stages;
+    model::TapParams taps;
     bool train = true, raw = false;
     void describe(auto& param) {
       param.reads("model", model, "The encoder.");
@@ -54,10 +59,12 @@ struct EncodeImages {
       splits.describe(param);
       param("raw", raw, "Whether the tokens hold the patches before the final norm, too: tokens.matched needs them.");
       param("stages", stages, positive, "Stages of a ResNet whose maps go out, increasing; 1 is the stem.");
+      taps.describe(param);
     }
     std::optional<ParamFault> check() const {
       if (std::adjacent_find(stages.begin(), stages.end(), std::greater_equal()) != stages.end()) return ParamFault{"stages", "stages must increase"};
       if (!stages.empty() && splits.count > 1) return ParamFault{"stages", "stages are of whole groups; set splits to 1"};
+      if (const auto fault = taps.check()) return fault;
       return splits.check();
     }
   };
@@ -80,6 +87,8 @@ struct EncodeImages {
     plan.out["tokens"] = EncodedTokens::planned(images, model::grid_of_side(*params.model, side), params.model->shape().width);
     const std::vector<StageShape> stages = model::stages_of(*params.model, params.stages, side);
     plan.out["maps"] = stages.size() == params.stages.size() ? FeatureMaps::planned(images, stages) : Planned();
+    const double grid = model::grid_of_side(*params.model, side);
+    params.taps.plan(plan, *params.model, params.model.names[0], images, grid * grid + static_cast<double>(params.model->shape().prefix));
   }
 
   /// Numbers drawn on the host can't be recorded.
@@ -91,7 +100,7 @@ struct EncodeImages {
     const int64_t views = port.image->views, apart = params.statistics == "batch" ? 1 : views;
     model::Seen seen;
     if (port.mask) seen.hidden_BN = hidden(*port.mask, images);
-    model::EncodeOptions options{.norm = {}, .drop_path = {}, .maps = params.raw};
+    model::EncodeOptions options{.maps = params.raw, .taps = {.outputs = params.taps.blocks, .attention = params.taps.attention}};
     const int64_t rows = seen.hidden_BN.defined() ? seen.hidden_BN.size(0) : images.size(0);
     if (params.train) options.drop_path = model::draw_drop_path(*params.model, context, rows, images.device());
     model::Tokens tokens;
@@ -110,6 +119,7 @@ struct EncodeImages {
       if (params.raw) port.tokens->raw_BND = tokens.maps_BSD.back().slice(1, -tokens.patch.size(1));
     }
     *port.maps = {.maps_BCHW = of_all_views(maps), .stages = params.stages, .views = of_picture};
+    params.taps.give(tokens, *params.model, of_picture, *port.blocks, *port.attention);
   }
 
  private:

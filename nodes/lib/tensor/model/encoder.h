@@ -26,6 +26,16 @@ struct Tokens {
   Tensor patch;                  ///< [B, N or K, D]
   Tensor registers;              ///< [B, registers, D]; undefined without registers
   std::vector<Tensor> maps_BSD;  ///< each block's raw output, all tokens; only if asked for
+  // What TapRequest asks for, all tokens.
+  std::vector<Tensor> outputs_BSD;
+  std::vector<AttentionTap> attention;
+};
+
+/// What a pass hands out of blocks (1-based, increasing), besides the tokens.
+struct TapRequest {
+  std::vector<int64_t> outputs;    ///< blocks whose raw output goes out
+  std::vector<int64_t> attention;  ///< blocks whose queries, keys and values do
+  int64_t last = 0;                ///< the pass ends behind this block, and there are no tokens; 0: it does not
 };
 
 /// The patches of images that an encoder sees: all, or those of visible_BK [B, K] (int64), or all with a mask token in the place of those
@@ -39,6 +49,7 @@ struct EncodeOptions {
   NormPass norm;
   Tensor drop_path;   ///< of draw_drop_path(), on the images' device; undefined: every branch stays
   bool maps = false;  ///< whether Tokens::maps_BSD is filled
+  TapRequest taps;    ///< of vision transformers alone
 };
 
 class Encoder : public Module {

@@ -122,7 +122,7 @@ int64_t Blocks::head_width(const Tensor& x) const {
   return (config_.width / config_.heads + multiple - 1) / multiple * multiple;
 }
 
-void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, int64_t rows) const {
+void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, int64_t rows, AttentionTap* tapped) const {
   const Tensor n_BSD = kernels::add_norm(stream, p[place.norm1], p[place.norm1 + 1], config_.norm_eps, kernels::product_type(stream.x));
   const int64_t skipped = n_BSD.size(1) - rows, heads = config_.heads, each = config_.width / heads, wide = head_width(stream.x);
   const Tensor weights = wider_rows(weight(p, place.qkv, place.qkv_lora), each, wide), bias = wider_rows(cast_weight(p[place.qkv + 1]), each, wide);
@@ -139,9 +139,10 @@ void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, in
     const auto parts = at::linear(n_BSD, weights.narrow(0, width, 2 * width), bias.narrow(0, width, 2 * width)).chunk(2, -1);
     key = parts[0], value = parts[1];
   }
-  const Tensor out_BHSE =
-      at::scaled_dot_product_attention(to_heads(query, heads), to_heads(key, heads), to_heads(value, heads), /*attn_mask=*/{}, /*dropout_p=*/0,
-                                       /*is_causal=*/false, /*scale=*/1.0 / std::sqrt(static_cast<double>(each)));
+  query = to_heads(query, heads), key = to_heads(key, heads), value = to_heads(value, heads);
+  if (tapped != nullptr) *tapped = {query.narrow(-1, 0, each), key.narrow(-1, 0, each), value.narrow(-1, 0, each)};
+  const Tensor out_BHSE = at::scaled_dot_product_attention(query, key, value, /*attn_mask=*/{}, /*dropout_p=*/0, /*is_causal=*/false,
+                                                           /*scale=*/1.0 / std::sqrt(static_cast<double>(each)));
   const Tensor proj = wider_columns(weight(p, place.proj, place.proj_lora), each, wide);
   stream = branch(p, x_BSD, out_BHSE.transpose(1, 2).flatten(2), proj, place.proj + 1, place.ls1);
 }
@@ -159,7 +160,7 @@ void Blocks::feed_forward(const Parameters& p, const Places& place, Stream& stre
 }
 
 void Blocks::run(const Parameters& parameters, int64_t block, Stream& stream, const Options& options) const {
-  const bool again = config_.recompute && at::GradMode::is_enabled() && options.tapped == nullptr;
+  const bool again = config_.recompute && at::GradMode::is_enabled() && options.tapped == nullptr && options.attention == nullptr;
   again ? run_again(parameters, block, stream, options) : run_once(parameters, block, stream, options);
 }
 
@@ -198,7 +199,7 @@ void Blocks::run_again(const Parameters& parameters, int64_t block, Stream& stre
 void Blocks::run_once(const Parameters& parameters, int64_t block, Stream& stream, const Options& options) const {
   const Places& place = places_.at(static_cast<size_t>(block));
   const auto tapped = [&](Tap tap) { return options.tap == tap ? options.tapped : nullptr; };
-  attend(parameters, place, stream, stream.x.size(1));
+  attend(parameters, place, stream, stream.x.size(1), options.attention);
   finish(stream, options.attention_keep, tapped(Tap::attention));
   if (Tensor* middle = tapped(Tap::middle)) *middle = stream.sum();
   feed_forward(parameters, place, stream);

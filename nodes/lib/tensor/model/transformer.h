@@ -33,6 +33,11 @@ enum class Tap {
   mlp,        ///< what the MLP adds to the stream
 };
 
+/// What the attention of one block works with, [B, H, S, E] each.
+struct AttentionTap {
+  Tensor query_BHSE, key_BHSE, value_BHSE;
+};
+
 /// The parameters "blocks.0.*" … "blocks.(depth-1).*" of one stack of blocks:
 ///
 ///   x += ls1 proj(attention(norm1(x)));   x += ls2 fc2(gelu(fc1(norm2(x))))
@@ -54,6 +59,8 @@ class Blocks {
     /// Destination of the tensor that `tap` names, [B, S, D]; null: not stored.
     Tensor* tapped = nullptr;
     Tap tap = Tap::output;
+    /// Destination of queries, keys and values; null: not stored.
+    AttentionTap* attention = nullptr;
   };
 
   /// Takes the stream [B, S, D] through block `block` (from 0). The next norm adds the MLP's output.
@@ -78,7 +85,7 @@ class Blocks {
   void run_once(const Parameters& parameters, int64_t block, kernels::Stream& stream, const Options& options) const;
   Places add_block(Parameters& parameters, int64_t block) const;
   size_t add_lora(Parameters& parameters, const std::string& name, int64_t out, int64_t block) const;
-  void attend(const Parameters& parameters, const Places& place, kernels::Stream& stream, int64_t rows) const;
+  void attend(const Parameters& parameters, const Places& place, kernels::Stream& stream, int64_t rows, AttentionTap* tapped = nullptr) const;
   Tensor hidden_of(const Parameters& parameters, const Places& place, const Tensor& n_BSD) const;
   void feed_forward(const Parameters& parameters, const Places& place, kernels::Stream& stream) const;
   kernels::Stream branch(const Parameters& parameters, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain) const;

@@ -187,6 +187,8 @@ Tensor Vit::norm(kernels::Stream stream) const {
 /// All blocks and the final norm.
 Vit::Tokens Vit::run_blocks(Tensor x_BSD, const Options& options) const {
   Tokens out;
+  const TapRequest& taps = options.taps;
+  const auto asked = [](const std::vector<int64_t>& blocks, int64_t block) { return std::binary_search(blocks.begin(), blocks.end(), block + 1); };
   kernels::Stream stream{.x = std::move(x_BSD)};
   for (int64_t block = 0; block < config_.depth; ++block) {
     Blocks::Options branch;
@@ -195,8 +197,11 @@ Vit::Tokens Vit::run_blocks(Tensor x_BSD, const Options& options) const {
       for (int64_t i : {0, 1}) keep[i] = options.drop_path.select(0, 2 * block + i).view({-1, 1, 1});
       branch.attention_keep = &keep[0], branch.mlp_keep = &keep[1];
     }
+    if (asked(taps.attention, block)) branch.attention = &out.attention.emplace_back();
     blocks_->run(parameters_, block, stream, branch);
     if (options.maps) out.maps_BSD.push_back(stream.sum());
+    if (asked(taps.outputs, block)) out.outputs_BSD.push_back(stream.sum());
+    if (taps.last == block + 1) return out;
   }
   const Tensor n_BSD = norm(std::move(stream));
   const int64_t prefix = config_.prefix(), cls = class_ ? 1 : 0;
