@@ -19,7 +19,7 @@ struct ResNetModel {
       .also = "encoder"};
   struct Params {
     int64_t arch = 50, width = 0, image = 0;
-    std::vector<int64_t> strides;
+    std::vector<int64_t> strides, stages;
     std::string stem = "auto";
     bool zero_last = false;
     void describe(auto& param) {
@@ -27,6 +27,9 @@ struct ResNetModel {
       param("width", width, Range{0, 4096}, "Channels of the first stage; 0: 64, and 16 of the nets of depth 6n + 2.");
       param("stem", stem, stems(), "imagenet: 7x7 with stride 2, and max pooling. small: 3x3 with stride 1. auto: as published.");
       param("strides", strides, positive, "Of each stage; none: 1, then 2, as published.");
+      param("stages", stages, positive,
+            "First and last stage that there are, 1 the stem: a trunk [1, 3], or a branch [4, 4] for encode.maps. None: all. A part has the whole's "
+            "names.");
       param("zero_last", zero_last, "Whether the gains of each block's last norm start at 0, as in SimSiam, Barlow Twins and VICReg.");
       param("image", image, Range{0, 16384},
             "Usual side of the pictures, for sizes that are told before a run; any size is taken. 0: 224, and 32 of the nets of depth 6n + 2.");
@@ -41,7 +44,9 @@ struct ResNetModel {
       } catch (const std::invalid_argument& error) {
         return ParamFault{"arch", error.what()};
       }
-      return {};
+      const int64_t count = static_cast<int64_t>(model::resnet_arch(arch).blocks.size()) + 1;
+      if (stages.empty() || (stages.size() == 2 && stages[0] <= stages[1] && stages[1] >= 2 && stages[1] <= count)) return {};
+      return ParamFault{"stages", "stages must be the first and the last one, of " + std::to_string(count) + ", with blocks among them"};
     }
   };
   Params params;
@@ -53,6 +58,7 @@ struct ResNetModel {
     if (params.stem != "auto") config.small_stem = params.stem == "small";
     config.strides = params.strides;
     config.zero_last = params.zero_last;
+    if (!params.stages.empty()) config.first = params.stages[0], config.last = params.stages[1];
     auto resnet = std::make_unique<model::ResNet>(config);
     begin(*resnet, context);
     return resnet;

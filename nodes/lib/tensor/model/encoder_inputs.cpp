@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "nodes/lib/tensor/model/staged.h"
+
 namespace flowrun::model {
 namespace {
 
@@ -10,6 +12,10 @@ std::string square(double side) { return count_text(side) + "x" + count_text(sid
 }  // namespace
 
 void check_images(NodePlan& plan, const Encoder& encoder, const std::string& name) {
+  const auto* const staged = dynamic_cast<const Staged*>(&encoder);
+  if (staged != nullptr && staged->branches_from().stage > 0) {
+    plan.fault("image", name + " has no stem, so it takes maps, not pictures", "give it to encode.maps, with the maps of another network");
+  }
   const double side = plan.known("image").side;
   const std::vector<int64_t> taken = encoder.sides();
   if (side == 0 || taken.empty() || std::find(taken.begin(), taken.end(), static_cast<int64_t>(side)) != taken.end()) return;

@@ -36,9 +36,19 @@ ResNet::ResNet(ResNetConfig config) : Encoder("resnet"), config_(std::move(confi
     throw std::invalid_argument("the network has " + std::to_string(config_.blocks.size()) + " stages, but there are " +
                                 std::to_string(config_.strides.size()) + " strides");
   }
-  stem_ = config_.small_stem ? add("conv1", "bn1", 3, config_.width, 3, 1) : add("conv1", "bn1", 3, config_.width, 7, 2);
+  const auto stages = static_cast<int64_t>(config_.blocks.size()) + 1;
+  if (config_.last == 0) config_.last = stages;
+  if (config_.first < 1 || config_.first > config_.last || config_.last > stages || config_.last < 2) {
+    throw std::invalid_argument("a network of " + std::to_string(stages) + " stages has no part from " + std::to_string(config_.first) + " to " +
+                                std::to_string(config_.last) + " with blocks in it");
+  }
+  if (has(1)) stem_ = config_.small_stem ? add("conv1", "bn1", 3, config_.width, 3, 1) : add("conv1", "bn1", 3, config_.width, 7, 2);
   int64_t in = config_.width;
   for (size_t stage = 0; stage < config_.blocks.size(); ++stage) {
+    if (!has(static_cast<int64_t>(stage) + 2)) {
+      in = out_channels(stage);
+      continue;
+    }
     for (int64_t i = 0; i < config_.blocks[stage]; ++i) {
       add_block("layer" + std::to_string(stage + 1) + "." + std::to_string(i), stage, in, config_.width << stage, i == 0 ? stride(stage) : 1);
       in = out_channels(stage);
@@ -71,6 +81,14 @@ void ResNet::add_block(const std::string& name, size_t stage, int64_t in, int64_
 }
 
 std::vector<StageShape> ResNet::stages(double side) const {
+  std::vector<StageShape> found = all_stages(side);
+  std::erase_if(found, [&](const StageShape& at) { return !has(at.stage); });
+  return found;
+}
+
+StageShape ResNet::branches_from() const { return config_.first == 1 ? StageShape() : all_stages(0)[static_cast<size_t>(config_.first) - 2]; }
+
+std::vector<StageShape> ResNet::all_stages(double side) const {
   if (side == 0) side = static_cast<double>(config_.image);
   const auto shrink = [&](int64_t by) { side = std::ceil(side / static_cast<double>(by)); };
   if (!config_.small_stem) shrink(2), shrink(2);
@@ -85,7 +103,7 @@ std::vector<StageShape> ResNet::stages(double side) const {
 EncoderShape ResNet::shape() const {
   EncoderShape shape;
   shape.image = config_.image, shape.grid = static_cast<int64_t>(stages(0).back().side);
-  shape.width = out_channels(config_.blocks.size() - 1), shape.depth = static_cast<int64_t>(config_.blocks.size());
+  shape.width = out_channels(static_cast<size_t>(config_.last) - 2), shape.depth = config_.last - std::max<int64_t>(config_.first, 2) + 1;
   shape.norm_eps = 1e-6;
   return shape;
 }
@@ -105,6 +123,7 @@ Tensor ResNet::run(const Block& block, const Tensor& x, const NormPass& pass) co
 }
 
 Tensor ResNet::stem(const Tensor& images_BCHW, const NormPass& pass) const {
+  if (!has(1)) throw NodeError("a network without its stem takes maps, not pictures: give it to encode.maps");
   if (images_BCHW.dim() != 4 || images_BCHW.size(1) != 3) throw NodeError("a residual network takes pictures of 3 channels");
   // Channels last is faster. oneDNN's backward pass of 1x1 convolutions of fewer than 8 channels writes behind its memory then (PyTorch
   // 2.11, AVX2); no published width is no multiple of 16.
@@ -139,6 +158,12 @@ Tokens ResNet::encode_stages(const Tensor& images_BCHW, const EncodeOptions& opt
   return tokens;
 }
 
+Tensor ResNet::encode_map(const Tensor& map_BCHW, const EncodeOptions& options) const {
+  Tensor x = map_BCHW;
+  for (const Block& block : blocks_) x = run(block, x, options.norm);
+  return x;
+}
+
 std::vector<Tensor> ResNet::hidden(const Tensor& images_BCHW, const std::vector<int64_t>& stages, Tap tap, bool) const {
   if (tap != Tap::output) throw NodeError("of a residual network only the output of its stages can be read: set tap to \"output\"");
   std::vector<Tensor> found;
@@ -164,8 +189,13 @@ std::optional<Cost> ResNet::cost(const Pass& pass) const {
     cost.working = std::max(cost.working, 2 * out * out * channels * element);
     return out;
   };
-  double side = count(stem_, pass.side > 0 ? pass.side : static_cast<double>(config_.image));
-  if (!config_.small_stem) side = std::ceil(side / 2);
+  double side = pass.side > 0 ? pass.side : static_cast<double>(config_.image);
+  if (has(1)) {
+    side = count(stem_, side);
+    if (!config_.small_stem) side = std::ceil(side / 2);
+  } else {
+    side = all_stages(side)[static_cast<size_t>(config_.first) - 2].side;
+  }
   for (const Block& block : blocks_) {
     double inner = side;
     for (const Convolution& at : block.convolutions) inner = count(at, inner);

@@ -20,17 +20,18 @@ struct ResNetConfig {
   bool small_stem = false;                     ///< 3x3 without stride or pooling, for pictures of about 32 pixels
   bool zero_last = false;                      ///< gains of each block's last norm start at 0
   int64_t image = 224;                         ///< usual side of the input, pixels; for sizes that are told before a run
+  int64_t first = 1, last = 0;                 ///< the stages that there are, 1 the stem; last 0: all. A part has the names of the whole
 };
 
 /// Blocks, width and kind of ResNet-18, 34 or 50, or of the CIFAR nets of depth 6n + 2 (8, 14, 20, 32, 44, 56, 110). Throws
 /// std::invalid_argument that lists them.
 ResNetConfig resnet_arch(int64_t depth);
 
-/// Takes pictures of any size. The stride of a bottleneck is that of its 3x3 convolution. Tokens::patch are the places of the last map,
-/// row by row, so their mean is the global average pooling. Passes in which options.norm measures may run concurrently, too.
+/// Takes pictures of any size, or, without a stem, maps. The stride of a bottleneck is that of its 3x3 convolution. Tokens::patch are the places of
+/// the last map, row by row, so their mean is the global average pooling. Passes in which options.norm measures may run concurrently, too.
 class ResNet final : public Encoder, public Staged {
  public:
-  /// Throws std::invalid_argument for stages without blocks, width or a stride.
+  /// Throws std::invalid_argument for stages without blocks, width or a stride, and for a part without stages.
   explicit ResNet(ResNetConfig config);
 
   const ResNetConfig& config() const { return config_; }
@@ -44,6 +45,8 @@ class ResNet final : public Encoder, public Staged {
   std::vector<StageShape> stages(double side) const override;
   Tokens encode_stages(const Tensor& images_BCHW, const EncodeOptions& options, const std::vector<int64_t>& stages,
                        std::vector<Tensor>& maps_BCHW) const override;
+  StageShape branches_from() const override;
+  Tensor encode_map(const Tensor& map_BCHW, const EncodeOptions& options) const override;
   /// The maps behind groups of blocks (1 is the first group, not the stem), with running statistics: [B, places, channels of the stage] each. Taps
   /// other than output throw NodeError.
   std::vector<Tensor> hidden(const Tensor& images_BCHW, const std::vector<int64_t>& stages, Tap tap, bool norm_last) const override;
@@ -71,6 +74,8 @@ class ResNet final : public Encoder, public Staged {
   Tensor run(const Convolution& at, const Tensor& x, const NormPass& pass) const;
   Tensor run(const Block& block, const Tensor& x, const NormPass& pass) const;
   Tensor stem(const Tensor& images_BCHW, const NormPass& pass) const;
+  std::vector<StageShape> all_stages(double side) const;
+  bool has(int64_t stage) const { return stage >= config_.first && stage <= config_.last; }
 
   ResNetConfig config_;
   BatchNorms norms_{parameters_, buffers_};

@@ -21,6 +21,11 @@ class Staged {
   /// As Encoder::encode() of whole pictures. `maps_BCHW` gets the maps behind `stages`, which increase and exist.
   virtual Tokens encode_stages(const Tensor& images_BCHW, const EncodeOptions& options, const std::vector<int64_t>& stages,
                                std::vector<Tensor>& maps_BCHW) const = 0;
+
+  /// A branch has no stem: it takes the map of `stage` of another network instead of pictures. Stage 0: it is no branch.
+  virtual StageShape branches_from() const = 0;
+  /// The pass of a branch: the map behind its last stage.
+  virtual Tensor encode_map(const Tensor& map_BCHW, const EncodeOptions& options) const = 0;
 };
 
 /// A fault of parameter "stages": an encoder, `name` in the pipeline, that has none, or a number that it lacks.

@@ -16,6 +16,7 @@ namespace flowrun::train {
 ///   linear  start + (final - start) p        p = 0 at the first step or epoch, 1 once `epochs` have passed
 ///   cosine  final + (start - final) (1 + cos(pi p)) / 2
 ///   step    start until `epochs` have passed, then final
+///   ramp    start + (final - start) e^(-5 (1 - p)²), the ramp of semi-supervised methods, which ONE has
 struct Value {
   std::optional<double> plain;
   double start = 0, final = 0, epochs = 0;
@@ -28,7 +29,7 @@ struct Value {
     param("start", start, range, "At the first step.");
     param("final", final, range, "What it becomes, and stays.");
     param("epochs", epochs, not_negative, "After how many epochs it is final; 0: at the end of the run.");
-    param("shape", shape, shapes(), "How it gets there. step: at once, when the epochs have passed.");
+    param("shape", shape, shapes(), "How it gets there. step: at once, when the epochs have passed. ramp: as e^(-5 (1 - p)²).");
     param("per", per, pers(), "epoch: it changes between epochs only.");
   }
 
@@ -42,6 +43,7 @@ struct Value {
     const auto done = static_cast<double>(step - 1);
     const double p = std::clamp((per == "epoch" ? std::floor(done / epoch) * epoch : done) / std::max(length, 1.0), 0.0, 1.0);
     if (shape == "step") return p < 1 ? start : final;
+    if (shape == "ramp") return start + (final - start) * std::exp(-5 * (1 - p) * (1 - p));
     if (shape == "cosine") return final + (start - final) * (1 + std::cos(std::numbers::pi * p)) / 2;
     return start + (final - start) * p;
   }
@@ -58,7 +60,7 @@ struct Value {
 
  private:
   static const Choices& shapes() {
-    static const Choices choices = {"linear", "cosine", "step"};
+    static const Choices choices = {"linear", "cosine", "step", "ramp"};
     return choices;
   }
   static const Choices& pers() {

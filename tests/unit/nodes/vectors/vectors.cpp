@@ -1,9 +1,11 @@
 #include "nodes/lib/tensor/types/vectors.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/allclose.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
+#include <cmath>
 #include <gtest/gtest.h>
 
 #include "nodes/lib/tensor/types/device_types.h"
@@ -98,6 +100,39 @@ TEST(MaskedSoftCrossEntropy, PerRowIsTheMeanOverAllRows) {
   const Tensor each = target.values_BC.mul(student.values_nD.log_softmax(-1)).sum(-1).neg();
   EXPECT_NEAR(of(R"({"per": "row", "temperature": 1})"), each.mean().item<double>(), 1e-6);
   EXPECT_NEAR(of(R"({"temperature": 1})"), (each.narrow(0, 0, 4).mean().item<double>() + each[4].item<double>()) / 3, 1e-6);
+}
+
+TEST(Gate, WeighsEachRowBySoftmaxOfRelu) {
+  Vectors a{numbers(2, 2), 1, {}, 2}, b{numbers(2, 2, 10), 1, {}, 2}, out;
+  Vectors gate{at::tensor({-4.0F, std::log(3.0F), -1.0F, -2.0F}, at::kFloat).reshape({2, 2}).requires_grad_(true), 1, {}, 2};
+  PortSlot first{0, false};
+  first.more = 1;
+  const auto node = test::make_node("vectors.gate");
+  run(*node, {&a, &b, &gate, &out}, {first, {1, false}, {2, false}, {3, false}});
+  // Row 0: 1 / (1 + 3) and 3 / 4. Row 1: both scores become 0.
+  EXPECT_TRUE(at::allclose(out.values_nD, at::tensor({7.5, 8.5, 7.0, 8.0}, at::kFloat).reshape({2, 2})));
+  out.values_nD.sum().backward();
+  EXPECT_NE(gate.values_nD.grad()[0][1].item<float>(), 0);
+  Vectors narrow{numbers(2, 3), 1, {}, 2};
+  EXPECT_THROW(run(*node, {&a, &narrow, &gate, &out}, {first, {1, false}, {2, false}, {3, false}}), NodeError);
+  EXPECT_THROW(run(*node, {&a, &b, &narrow, &out}, {first, {1, false}, {2, false}, {3, false}}), FatalNodeError);
+}
+
+TEST(Joint, NamesClassAndViewAndJoinsWhatViewsSay) {
+  Vectors seen{numbers(4, 3), 2, {}, 4}, together;
+  DeviceLabels labels{at::tensor({1, 1, 0, 0}, at::kLong), {true, 0, 1}}, joint, picture;
+  const std::vector<PortSlot> slots = {{0, false}, {1, false}, {2, false}, {3, false}};
+  run(*test::make_node("targets.joint"), {&labels, &seen, &joint, &picture}, slots);
+  EXPECT_TRUE(joint.labels_B.equal(at::tensor({2, 3, 0, 1}, at::kLong)));
+  EXPECT_TRUE(picture.labels_B.equal(at::tensor({1, 0}, at::kLong)));
+  EXPECT_EQ(joint.range.most, 3);
+  // Scores of (class, view): of picture 0 view 0 says 0 and 2 of its own view, view 1 says 5 and 7.
+  Vectors scores{numbers(4, 4), 2, {}, 4};
+  run(*test::make_node("targets.aggregate"), {&scores, &together}, {{0, false}, {1, false}});
+  EXPECT_TRUE(together.values_nD.equal(at::tensor({2.5, 4.5, 10.5, 12.5}, at::kFloat).reshape({2, 2})));
+  EXPECT_EQ(together.views, 1);
+  Vectors odd{numbers(4, 3), 2, {}, 4};
+  EXPECT_THROW(run(*test::make_node("targets.aggregate"), {&odd, &together}, {{0, false}, {1, false}}), NodeError);
 }
 
 }  // namespace
