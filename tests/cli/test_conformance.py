@@ -276,8 +276,63 @@ def distilled():
     }
 
 
+def tables():
+    """Branches and transformers that learn by tables with a row for each sample: PS-KD, CRD, ONE and MiniLM together."""
+    net, vit = {"type": "model.resnet", "arch": 8, "width": 8}, {"type": "model.vit", "image": 24, "patch": 8, "width": 24, "depth": 2, "heads": 2}
+    branch, rows = {**net, "stages": [4, 4]}, {"type": "model.head", "layers": [6]}
+    encode, head = {"type": "encode.images", "in": "upload.image", "pool": "mean"}, {"type": "model.head", "layers": [10]}
+    both = {"student": "rows", "teacher": "other_rows"}
+    losses = {
+        "labels": {"type": "loss.cross_entropy", "in": {"logits": "scores", "soft_label": "past"}},
+        "crd": {"type": "loss.crd", "in": {**both, "ids": "drawn"}, "bank": "bank", "weight": {"start": 0, "final": 1, "shape": "ramp"}},
+        "gated": {"type": "loss.cross_entropy", "in": {"logits": "ensemble", "label": "upload"}},
+        "relation": {"type": "loss.value_relation", "in": {"student": "tokens", "teacher": "taught"}, "of": ["query", "value"], "heads": 4},
+        "attention": {"type": "loss.attention_scores", "in": {"student": "tokens", "teacher": "taught"}},
+        "hidden": {"type": "loss.vectors", "in": {"student": "behind", "teacher": "taught_behind"}, "rows": "unit"},
+    }
+    return {
+        "run": {"epochs": 2, "device": "cpu"},
+        "models": {
+            "student": {**net, "stages": [1, 3]}, "branch": branch, "other_branch": branch, "head": {**head, "of": "branch"}, "other_head": {**head, "of": "branch"},
+            "gate": {**head, "of": "student", "layers": [2], "last_norm": "batch"}, "embed": {**rows, "of": "branch"}, "other_embed": {**rows, "of": "branch"},
+            "vit_teacher": {**vit, "frozen": True}, "vit": {"type": "model.block_copy", "of": "vit_teacher", "blocks": [2]},
+            "memory": {"type": "model.memory", "of": "head", "samples": 48}, "bank": {"type": "model.bank", "of": "embed", "samples": 48},
+        },
+        "nodes": {
+            "files": {"type": "source.synthetic", "images": 48, "size": 24},
+            "decode": {"type": "image.decode", "in": "files"},
+            "batch": {"type": "batch.stack", "in": {"image": "decode", "label": "files"}, "size": 16, "group": 8},
+            "upload": {"type": "device.upload", "in": "batch.*"},
+            "ids": {"type": "device.ids", "in": "batch.ids"},
+            "contrast": {"type": "batch.contrast", "in": "batch.ids", "negatives": 20, "positive": "relax"},
+            "drawn": {"type": "device.ids", "in": "contrast"},
+            "seen": {**encode, "model": "student", "stages": [3]},
+            "branched": {"type": "encode.maps", "in": "seen", "model": "branch"},
+            "other_branched": {"type": "encode.maps", "in": "seen", "model": "other_branch"},
+            "scores": {"type": "head.apply", "in": "branched", "model": "head"},
+            "other_scores": {"type": "head.apply", "in": "other_branched", "model": "other_head"},
+            "gates": {"type": "head.apply", "in": "seen", "model": "gate"},
+            "ensemble": {"type": "vectors.gate", "in": {"vectors": ["scores", "other_scores"], "gate": "gates"}},
+            "rows": {"type": "head.apply", "in": "branched", "model": "embed"},
+            "other_rows": {"type": "head.apply", "in": "other_branched", "model": "other_embed"},
+            "past": {"type": "targets.past", "in": {"ids": "ids", "label": "upload"}, "memory": "memory"},
+            "tokens": {**encode, "model": "vit", "blocks": [1], "attention": [1]},
+            "taught": {**encode, "model": "vit_teacher", "blocks": [2], "attention": [2], "train": False},
+            "behind": {"type": "tokens.block", "in": "tokens"},
+            "taught_behind": {"type": "tokens.block", "in": "taught"},
+            **losses,
+            "loss": {"type": "loss.sum", "in": {"losses": [*losses]}},
+            "update": {"type": "train.sgd", "in": "loss", "models": ["student", "branch", "other_branch", "head", "other_head", "gate", "embed", "other_embed", "vit"], "lr": {"max": 0.01}},
+            "remember": {"type": "train.remember", "in": {"scores": "scores", "ids": "ids"}, "memory": "memory"},
+            "move": {"type": "train.bank", "in": {**both, "ids": "ids", "normaliser": "crd"}, "bank": "bank"},
+            "metrics": {"type": "report.metrics", "in": "loss", "every": "1 step"},
+            "save": {"type": "report.checkpoint", "after": "update", "every": "3 steps"},
+        },
+    }
+
+
 # Pipelines of this test, for types that no shipped pipeline uses, or only pipelines that can't run here.
-OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients, supervised, two_views, residual, rotnet, jigsaw, colorization, distilled]
+OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients, supervised, two_views, residual, rotnet, jigsaw, colorization, distilled, tables]
 
 
 class Conformance(support.Folder):

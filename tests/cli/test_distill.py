@@ -28,7 +28,7 @@ def narrow(resolved):
 
 def taught(resolved, teacher):
     """Weights of a tiny run in place of published ones."""
-    return [f"{name}.weights={teacher / TAUGHT.format('_head' if name.endswith('_head') else '')}" for name, model in resolved["models"].items() if model.get("frozen")]
+    return [f"{name}.weights={teacher / TAUGHT.format('_head' if name.endswith('_head') else '')}" for name, model in resolved["models"].items() if model.get("frozen") and model["weights"]]
 
 
 def cifar(resolved, teacher=None):
@@ -36,7 +36,43 @@ def cifar(resolved, teacher=None):
     sets = ["let.path=data", "let.classes=2", "let.batch=8", "let.group=8", "run.steps=2", "run.intra_op=1", "run.memory_mib=64", "run.precision=fp32", "metrics.every=1 step",
             "save.every=2 steps", "unseen_batch.size=4", "result.at=end"]
     sets += ["files.per_class=8"] if resolved["nodes"]["files"]["per_class"] else []
+    sets += [f"{name}.samples=20" for name in ("memory", "bank") if name in resolved["models"]]
+    sets += ["contrast.negatives=6"] if "contrast" in resolved["nodes"] else []
+    sets += [f"{name}.layers=[8]" for name, model in resolved["models"].items() if model.get("layers") == [400]]
+    sets += ["known_batch.size=10"] if "known_batch" in resolved["nodes"] else []
+    sets += [text for name, model in resolved["models"].items() if model.get("prototypes") for text in (f"{name}.layers=[12, 8]", f"{name}.prototypes=20")]
     return sets + narrow(resolved) + (taught(resolved, teacher) if teacher else []) + (["student.stem=auto"] if small else [])
+
+
+def segmentation(resolved):
+    """Narrow networks and a random teacher, on pictures of 32 pixels."""
+    sets = ["let.path=pairs", "let.size=32", "let.classes=3", "let.batch=4", "let.group=4", "run.steps=2", "run.intra_op=1", "run.precision=fp32", "metrics.every=1 step",
+            "unseen_images.batch=2", "result.at=end"]
+    for name, model in resolved["models"].items():
+        sets += [f'{name}.weights=""'] if model.get("weights") else []
+        sets += [f"{name}.width=4"] if model["type"] == "model.resnet" else []
+    return sets
+
+
+def vit(resolved):
+    """Transformers of width 24 with their depth, so that blocks and taps stay, and random teachers."""
+    sets = ["let.path=data", "let.size=32", "let.resize=36", "let.patch=8", "let.batch=8", "let.group=4", "run.steps=2", "run.intra_op=1", "run.memory_mib=64",
+            "run.precision=fp32", "metrics.every=1 step", "update.warmup_epochs=0", "knn.k=[3]", "linear.at=[]"]
+    sets += ["let.small=16"] if "small_batch" in resolved["nodes"] else []
+    sets += ["mask.unit=16"] if resolved["nodes"].get("mask", {}).get("type") == "mask.units" else []
+    for name, model in resolved["models"].items():
+        sets += [f'{name}.weights=""'] if model.get("weights") else []
+        if model["type"] == "model.vit":
+            sets += [f"{name}.width=24", f"{name}.heads=2"]
+        elif model["type"] == "model.predictor":
+            sets += [f"{name}.depth=1", f"{name}.width=24", f"{name}.heads=2", f"{name}.out=192"]
+        elif model["type"] == "model.head" and name == "fit":
+            sets += ["fit.layers=[24]"]
+        elif model.get("prototypes"):
+            sets += [f"{name}.layers=[12, 8]", f"{name}.prototypes=20"]
+        elif model["type"] == "model.head":
+            sets += [f"{name}.layers=[2]"]
+    return sets
 
 
 SMALL = ["let.images=64", "let.unseen=60", "unseen_batch.size=20", "let.batch=16", "let.group=8", "run.epochs=1", "run.intra_op=1", "metrics.every=1 step", "save.every=2 steps",
@@ -58,11 +94,18 @@ class Distillation(support.Folder):
 
     def setUp(self):
         super().setUp()
-        for split, count in (("train", 20), ("test", 8)):
+        for split, count in (("train", 20), ("test", 8), ("val", 8)):
             for index in range(count):
                 path = self.folder / f"data/{split}/c{index % 2}/{index:02}.jpg"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(np.random.default_rng(index).integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(path)
+        for split, count in (("train", 8), ("test", 4)):
+            for index in range(count):
+                for kind, suffix, colours in (("images", "jpg", (3,)), ("labels", "png", ())):
+                    path = self.folder / f"pairs/{split}/{kind}/{index}.{suffix}"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    most = 3 if kind == "labels" else 255
+                    Image.fromarray(np.random.default_rng(index).integers(0, most, (40, 36, *colours), dtype=np.uint8)).save(path)
 
     def text(self, path):
         if path not in self.expanded:
@@ -85,6 +128,15 @@ class Distillation(support.Folder):
         """Settings of a file of compare/distill."""
         return settings([*SMALL, *taught(self.resolved(SHAPES / f"{name}.json"), self.teacher("shapes")), *more])
 
+    def tiny(self, path):
+        """Settings with which a file runs two steps."""
+        if SHAPES in path.parents:
+            return self.shapes(path.stem, "run.steps=2")
+        resolved = self.resolved(path)
+        if resolved["nodes"]["files"]["type"] == "source.pairs":
+            return settings(segmentation(resolved))
+        return settings(vit(resolved) if path.parent.name == "vit" else cifar(resolved, self.teacher("cifar")))
+
     def losses(self, out):
         return [(line["step"], line["loss"], line["ledger"]) for line in self.metrics(out)]
 
@@ -98,11 +150,10 @@ class Distillation(support.Folder):
                 (self.folder / "resolved.json").write_text(text)
                 self.assertEqual(self.flowrun("expand", "resolved.json").stdout, text)
                 out = f"{path.parent.name}-{path.stem}"
-                sets = settings(cifar(json.loads(text), self.teacher("cifar"))) if DISTILL in path.parents else self.shapes(path.stem, "run.steps=2")
-                self.flowrun(path, *sets, "--out", out, "--quiet")
+                self.flowrun(path, *self.tiny(path), "--out", out, "--quiet")
                 self.assertEqual(len(self.losses(out)), 2)
                 self.assertTrue(all(np.isfinite(loss) for _, loss, _ in self.losses(out)))
-                self.assertIn("result" if DISTILL in path.parents else "answers", self.result(out))
+                self.assertIn("answers" if SHAPES in path.parents else "knn" if path.parent.name == "vit" else "result", self.result(out))
 
     def test_the_teacher_stays_and_the_student_follows(self):
         self.flowrun(SHAPES / "fitnets.json", *self.shapes("fitnets", "run.steps=2"), "--out", "out", "--quiet")
@@ -136,6 +187,124 @@ class Distillation(support.Folder):
         mine, theirs = (safetensors.numpy.load_file(self.folder / f"world-{world}/checkpoints/step-4/student.safetensors") for world in (1, 2))
         for name, value in mine.items():
             np.testing.assert_allclose(value, theirs[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+    def tables(self, name):
+        """Settings of a file with a row for each of 20 pictures: two epochs of two steps of 8, in two groups."""
+        path = DISTILL / f"{name}.json"
+        more = ["let.group=4", "run.epochs=2", "run.steps=0"] + (["past.alpha=1"] if name.endswith("ps_kd") else [])
+        return path, settings([*cifar(self.resolved(path), self.teacher("cifar")), *more])
+
+    def table(self, out, step, model):
+        return safetensors.numpy.load_file(self.folder / f"{out}/checkpoints/step-{step}/{model}.safetensors")
+
+    def test_tables_of_samples_resume_as_if_never_stopped(self):
+        for name in ("self/ps_kd", "relations/crd"):
+            with self.subTest(name):
+                path, sets = self.tables(name)
+                out = path.stem
+                self.flowrun(path, *sets, "--out", f"{out}-whole", "--quiet")
+                self.flowrun(path, *sets, "--set", "run.steps=2", "--out", f"{out}-parts", "--quiet")
+                self.flowrun(path, *sets, "--out", f"{out}-parts", "--quiet", "--resume")
+                self.assertEqual(len(self.losses(f"{out}-whole")), 4)
+                self.assertEqual(self.losses(f"{out}-parts"), self.losses(f"{out}-whole"))
+                self.assertEqual(self.last_checkpoint(f"{out}-parts"), self.last_checkpoint(f"{out}-whole"))
+
+    def test_tables_of_samples_are_the_same_on_two_ranks(self):
+        for name, model in (("self/ps_kd", "memory"), ("relations/crd", "bank")):
+            with self.subTest(name):
+                path, sets = self.tables(name)
+                for world in (1, 2):
+                    self.ended(self.ranks(world, path, *sets, "--out", f"{path.stem}-{world}", "--quiet"))
+                one, two = self.losses(f"{path.stem}-1"), self.losses(f"{path.stem}-2")
+                self.assertEqual([line[::2] for line in one], [line[::2] for line in two])
+                np.testing.assert_allclose([line[1] for line in one], [line[1] for line in two], rtol=1e-5)
+                theirs = self.table(f"{path.stem}-2", 4, model)
+                for array, value in self.table(f"{path.stem}-1", 4, model).items():
+                    np.testing.assert_allclose(value, theirs[array], rtol=1e-3, atol=1e-5, err_msg=array)
+
+    def test_relations_of_the_batch_are_those_of_one_group_that_holds_it(self):
+        for name in ("rkd", "rkd_batch"):
+            path = DISTILL / f"relations/{name}.json"
+            self.flowrun(path, *self.tiny(path), "--out", name, "--quiet")
+        for one, whole in zip(self.losses("rkd"), self.losses("rkd_batch")):
+            self.assertAlmostEqual(one[1] / whole[1], 1, delta=1e-5)
+        path = DISTILL / "relations/rkd_batch.json"
+        for world in (1, 2):
+            self.ended(self.ranks(world, path, *self.tiny(path), "--set", "let.group=4", "--out", f"world-{world}", "--quiet"))
+        one, two = self.losses("world-1"), self.losses("world-2")
+        self.assertEqual(one[0][2], two[0][2])
+        np.testing.assert_allclose([line[1] for line in one], [line[1] for line in two], rtol=1e-5)
+
+    def test_a_memory_has_what_was_said_of_each_sample_that_was_seen(self):
+        path, sets = self.tables("self/ps_kd")
+        self.flowrun(path, *sets, "--set", "past.alpha=0", "--out", "alone", "--quiet")
+        self.flowrun(path, *sets, "--out", "past", "--quiet")
+        seen = self.table("past", 2, "memory")["probabilities"].sum(1)
+        self.assertEqual(sorted(np.round(seen, 5)), [0] * 4 + [1] * 16)
+        alone, past = self.losses("alone"), self.losses("past")
+        self.assertEqual(alone[:2], past[:2], "in the first epoch nothing was said before")
+        self.assertNotEqual(alone[2][1], past[2][1])
+
+    def test_a_bank_moves_the_rows_of_its_samples(self):
+        path, sets = self.tables("relations/crd")
+        self.flowrun(path, *sets, "--set", "run.steps=1", "--set", "save.every=1 step", "--out", "out", "--quiet")
+        bank = self.table("out", 1, "bank")
+        for rows in (bank["student"], bank["teacher"]):
+            self.assertEqual(np.isclose((rows ** 2).sum(1), 1, atol=1e-5).sum(), 8)
+        self.assertTrue((bank["normaliser"] > 0).all())
+
+    def test_tables_must_fit_the_samples_and_the_memory(self):
+        path = DISTILL / "self/ps_kd.json"
+        said = self.flowrun("check", path, "--set", "run.memory_mib=16", status=2).stderr
+        self.assertIn("memory: rows of 50000 samples take 20 MiB, but run.memory_mib is 16", said)
+        said = self.flowrun(path, *self.tables("self/ps_kd")[1], "--set", "memory.samples=30", "--out", "out", "--quiet", status=1).stderr
+        self.assertIn("memory has a row for each of 30 samples, but the source of ids has 20: set samples of memory to 20", said)
+        self.write({"about": "Nothing drawn", "extends": str(DISTILL / "relations/crd.json"), "drop": ["contrast", "contrast_ids"], "set": {"own_loss.in.ids": "ids"}}, "crd.json")
+        said = self.flowrun("check", "crd.json", status=2).stderr
+        self.assertIn("own_loss: ids are those of the samples alone, without any that were drawn for them", said)
+
+    def test_a_student_starts_as_blocks_of_its_teacher(self):
+        path = DISTILL / "vit/distilbert_type.json"
+        self.flowrun(path, *self.tiny(path), "--set", "update.lr={\"start\": 0, \"max\": 0, \"final\": 0}", "--set", "update.weight_decay=0", "--out", "out", "--quiet")
+        student, teacher = (safetensors.numpy.load_file(self.folder / f"out/checkpoints/step-2/{name}.safetensors") for name in ("student", "teacher"))
+        for name, value in student.items():
+            of = name
+            if name.startswith("blocks."):
+                block, rest = name.removeprefix("blocks.").split(".", 1)
+                of = f"blocks.{2 * int(block)}.{rest}"
+            np.testing.assert_array_equal(value, teacher[of], name)
+        self.assertEqual(len({name.split(".")[1] for name in student if name.startswith("blocks.")}), 6)
+
+    def test_taps_name_what_does_not_fit(self):
+        for path, sets, *texts in (
+                ("minilm_type", ["seen.attention=[13]"], "seen: block 13 is asked for, but student has 12"),
+                ("minilm_type", ["seen.attention=[]"], "the student hands out no attention", "set attention of the node that makes it"),
+                ("minilm_type", ["student.heads=6"], "the student has 6 heads, the teacher 12"),
+                ("minilm_type", ["seen.attention=[11, 12]"], "the student has attention of 2 blocks, the teacher of 1"),
+                ("minilm_type", ["student.registers=1"], "number of tokens of student is 198, that of teacher 197"),
+                ("minilm_type", ['relation_loss.of=["values"]'], "of can't be \"values\": query, key or value"),
+                ("tinybert_type", ["fit.layers=[700]"], "hidden_loss_1: the width of student is 700, that of teacher 768"),
+                ("tinybert_type", ["hidden_2.block=7"], "hidden_2: block 7 does not come in"),
+                ("dmae", ["taught.last=17"], "the pass ends before a block that is asked for"),
+                ("distilbert_type", ["student.blocks=[1, 13]"], "student: block 13 is asked for, but teacher has 12")):
+            with self.subTest(f"{path} {sets}"):
+                weights = [f'{name}.weights=""' for name, model in self.resolved(DISTILL / f"vit/{path}.json")["models"].items() if model.get("weights")]
+                said = self.flowrun("check", DISTILL / f"vit/{path}.json", *settings([*weights, *sets]), status=2).stderr
+                for text in texts:
+                    self.assertIn(text, said)
+
+    def test_branches_name_what_does_not_fit(self):
+        path = DISTILL / "online/one.json"
+        for sets, *texts in (
+                (["branch_1.stages=[3, 4]"], "branch_1 takes the map of stage 2, which does not come in"),
+                (["branch_1.width=8"], "seen_1: the map of stage 3 has 32 channels, but branch_1 takes 16", "trunk and branch need the same arch and width"),
+                (["branch_1.stages=[1, 4]"], "branch_1 takes pictures, not maps"),
+                (["student.stages=[2, 3]"], "student has no stem, so it takes maps, not pictures"),
+                (["student.stages=[1, 9]"], "stages must be the first and the last one, of 4, with blocks among them")):
+            with self.subTest(sets):
+                said = self.flowrun("check", path, *settings(sets), status=2).stderr
+                for text in texts:
+                    self.assertIn(text, said)
 
     def check(self, path, *sets):
         """The faults that are found before anything runs; of sizes, where the teacher's weights are there."""
