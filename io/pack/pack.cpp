@@ -60,6 +60,7 @@ class Packer {
 
   PackReport run() {
     PackReport report{.samples = source_.names.size(), .labels = source_.kind};
+    report.captions = source_.captions;
     report.found = journal_.samples();
     if (!journal_.complete()) {
       write(report);

@@ -44,6 +44,7 @@ struct PackReport {
   bool was_complete = false;  // there was nothing to do
   LabelKind labels = LabelKind::none;
   int64_t classes = 0;
+  uint64_t captions = 0;  // texts beside images, which were left out
 };
 
 // Packs FROM (one folder of images, or shards and folders of shards) into the folder TO. Its output depends on images

@@ -66,6 +66,7 @@ class ShardSource : public PackSource {
       names.push_back(tidy_name(index.name(sample), shards[sample.shard].string()));
       labels.push_back(sample.label);
     }
+    captions = static_cast<uint64_t>(std::count_if(index.captions.begin(), index.captions.end(), [](const ShardCaption& c) { return c.size > 0; }));
     strip_shared_folder(names);
     for (const fs::path& shard : shards) roots.push_back(shard.has_parent_path() ? shard.parent_path() : fs::path("."));
   }

@@ -25,6 +25,7 @@ class PackSource {
   std::vector<int> labels;  // -1: none
   std::vector<std::string> classes;
   LabelKind kind = LabelKind::none;
+  uint64_t captions = 0;                     // texts beside images, which are left out
   std::vector<std::filesystem::path> roots;  // where it lies
 };
 

@@ -18,6 +18,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "records are written as they lie in memory");
 
 // The file: header, shards, frames, samples, lengths of the classes' names, and all names without gaps (shards', classes', samples').
+// Of version 2 the captions follow the samples; without captions version 1 is written.
 struct Header {
   char magic[8];
   uint32_t version, labels;
@@ -26,7 +27,7 @@ struct Header {
 };
 static_assert(sizeof(Header) == 64);
 constexpr char magic[] = {'f', 'l', 'o', 'w', 'r', 'u', 'n', '\x1a'};
-constexpr uint32_t version = 1;
+constexpr uint32_t version = 1, with_captions = 2;
 constexpr uint64_t largest_frame = uint64_t{1} << 30;  // flowrun index stops far below
 
 struct ShardRecord {
@@ -40,6 +41,10 @@ struct SampleRecord {
   uint32_t size, shard;
   int32_t label;
   uint32_t name_size;
+};
+
+struct CaptionRecord {
+  uint64_t offset, hash, size;
 };
 
 template <class T>
@@ -95,7 +100,8 @@ bool counts_fit(const Header& header, size_t size) {
     return true;
   };
   return take(header.shards, sizeof(ShardRecord)) && take(header.frames, sizeof(FrameRecord)) && take(header.samples, sizeof(SampleRecord)) &&
-         take(header.classes, sizeof(uint32_t)) && left == header.names;
+         take(header.version == with_captions ? header.samples : 0, sizeof(CaptionRecord)) && take(header.classes, sizeof(uint32_t)) &&
+         left == header.names;
 }
 
 /// Frames of a shard are contiguous, in the file and in the archive.
@@ -111,14 +117,24 @@ void take_frames(Cursor& cursor, const Shard& shard, std::vector<ZstdFrame>& fra
   cursor.check(shard.frames > 0 ? content == shard.content : shard.content == shard.size);
 }
 
+void take_captions(Cursor& cursor, ShardIndex& index) {
+  for (const ShardSample& sample : index.samples) {
+    const auto record = cursor.take<CaptionRecord>();
+    const uint64_t content = index.shards[sample.shard].content;
+    cursor.check(record.offset <= content && record.size <= content - record.offset && record.size <= UINT32_MAX);
+    index.captions.push_back({record.offset, record.hash, static_cast<uint32_t>(record.size)});
+  }
+  cursor.check(!index.captions.empty());
+}
+
 Header header_of(std::span<const uint8_t> bytes, const std::string& where) {
   Header header{};
   if (bytes.size() >= sizeof magic && std::memcmp(bytes.data(), magic, sizeof magic) != 0) throw Error(where + " is not an index of shards");
   if (bytes.size() < sizeof header) throw Error(where + " is cut short: run flowrun index again");
   std::memcpy(&header, bytes.data(), sizeof header);
-  if (header.version != version) {
-    throw Error(where + " is of version " + std::to_string(header.version) + ", this program reads " + std::to_string(version) +
-                ": run flowrun index again");
+  if (header.version != version && header.version != with_captions) {
+    throw Error(where + " is of version " + std::to_string(header.version) + ", this program reads " + std::to_string(version) + " and " +
+                std::to_string(with_captions) + ": run flowrun index again");
   }
   if (header.checksum != checksum_of(bytes)) throw Error(where + " is damaged or cut short: run flowrun index again");
   return header;
@@ -162,7 +178,7 @@ std::vector<uint8_t> encode_shard_index(const ShardIndex& index) {
   uint64_t names = index.names.size();
   for (const Shard& shard : index.shards) names += shard.name.size();
   for (const std::string& name : index.classes) names += name.size();
-  Header header{.version = version,
+  Header header{.version = index.captions.empty() ? version : with_captions,
                 .labels = static_cast<uint32_t>(index.labels),
                 .shards = index.shards.size(),
                 .classes = index.classes.size(),
@@ -176,6 +192,7 @@ std::vector<uint8_t> encode_shard_index(const ShardIndex& index) {
   for (const Shard& shard : index.shards) append(out, ShardRecord{shard.size, shard.fingerprint, shard.content, shard.frames, shard.name.size()});
   for (const ZstdFrame& frame : index.frames) append(out, FrameRecord{frame.offset, frame.size, frame.content_size});
   for (const ShardSample& s : index.samples) append(out, SampleRecord{s.offset, s.hash, s.size, s.shard, s.label, s.name_size});
+  for (const ShardCaption& c : index.captions) append(out, CaptionRecord{c.offset, c.hash, c.size});
   for (const std::string& name : index.classes) append(out, static_cast<uint32_t>(name.size()));
   for (const Shard& shard : index.shards) append_text(out, shard.name);
   for (const std::string& name : index.classes) append_text(out, name);
@@ -212,6 +229,7 @@ ShardIndex parse_shard_index(std::span<const uint8_t> bytes, const std::string& 
     index.samples.push_back({r.offset, r.hash, names, r.size, r.shard, r.label, r.name_size});
     names += r.name_size;
   }
+  if (header.version == with_captions) take_captions(cursor, index);
   std::vector<uint32_t> class_names;
   for (uint64_t i = 0; i < header.classes; ++i) class_names.push_back(cursor.take<uint32_t>());
   for (size_t i = 0; i < shard_names.size(); ++i) {

@@ -39,12 +39,20 @@ struct ShardSample {
   uint32_t name_size = 0;
 };
 
+/// The text beside an image, KEY.txt.
+struct ShardCaption {
+  uint64_t offset = 0;  // in the archive
+  uint64_t hash = 0;    // XXH3 of its bytes
+  uint32_t size = 0;    // 0: there is none
+};
+
 struct ShardIndex {
   LabelKind labels = LabelKind::none;
   std::vector<std::string> classes;  // by label; empty where labels are numbers alone
   std::vector<Shard> shards;
-  std::vector<ZstdFrame> frames;     // shard by shard
-  std::vector<ShardSample> samples;  // by shard, then by place
+  std::vector<ZstdFrame> frames;       // shard by shard
+  std::vector<ShardSample> samples;    // by shard, then by place
+  std::vector<ShardCaption> captions;  // of each sample; empty: none has one
   std::string names;
 
   std::string_view name(const ShardSample& sample) const { return std::string_view(names).substr(sample.name, sample.name_size); }

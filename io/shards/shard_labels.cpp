@@ -120,6 +120,9 @@ IndexedShards merge_scans(std::vector<ScannedShard>& scans, const std::vector<fs
     throw Error("the images of " + shards[0].string() + " lie in no folders of classes; choose other labels with --labels");
   }
   index.samples.reserve(count);
+  const bool captions = std::any_of(scans.begin(), scans.end(), [](const ScannedShard& scan) {
+    return std::any_of(scan.samples.begin(), scan.samples.end(), [](const ScannedSample& sample) { return sample.caption.size > 0; });
+  });
   const bool written = index.labels == LabelKind::cls || index.labels == LabelKind::json;
   const ClassNames named = written ? read_labels(scans, index.labels, shards, out.remark) : ClassNames{};
   for (size_t i = 0; i < scans.size(); ++i) {
@@ -134,6 +137,7 @@ IndexedShards merge_scans(std::vector<ScannedShard>& scans, const std::vector<fs
         label = static_cast<int32_t>(std::lower_bound(folders.begin(), folders.end(), class_folder(sample.image, shared)) - folders.begin());
       }
       index.add({.offset = sample.offset, .hash = sample.hash, .size = sample.size, .shard = static_cast<uint32_t>(i), .label = label}, sample.image);
+      if (captions) index.captions.push_back(sample.caption);
     }
     scan = {};
   }

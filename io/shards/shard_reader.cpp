@@ -68,8 +68,19 @@ std::string ShardReader::key(size_t sample) const {
   return paths_[s.shard].string() + ": " + std::string(index_.name(s));
 }
 
-void ShardReader::read(size_t sample, bool verify, std::vector<uint8_t>& out) const {
-  const ShardSample& s = index_.samples[sample];
+void ShardReader::read(size_t sample, bool verify, std::vector<uint8_t>& out) const { read_member(index_.samples[sample], verify, out); }
+
+void ShardReader::read_caption(size_t sample, bool verify, std::vector<uint8_t>& out) const {
+  out.clear();
+  if (index_.captions.empty() || index_.captions[sample].size == 0) return;
+  const ShardCaption& caption = index_.captions[sample];
+  ShardSample member = index_.samples[sample];
+  member.offset = caption.offset, member.hash = caption.hash, member.size = caption.size;
+  read_member(member, verify, out);
+}
+
+/// An image, or what lies beside it.
+void ShardReader::read_member(const ShardSample& s, bool verify, std::vector<uint8_t>& out) const {
   const Shard& shard = index_.shards[s.shard];
   out.resize(s.size);
   if (shard.frames == 0) {

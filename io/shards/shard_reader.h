@@ -26,6 +26,8 @@ class ShardReader {
   // The image's bytes; OUT keeps its capacity. VERIFY compares their hash with the index. Throws Error when the shard
   // was changed or can't be read.
   void read(size_t sample, bool verify, std::vector<uint8_t>& out) const;
+  // The text beside it, likewise; empty: there is none.
+  void read_caption(size_t sample, bool verify, std::vector<uint8_t>& out) const;
   // Asks the kernel to read ahead a sample that is needed soon, and does not wait.
   void prefetch(size_t sample) const;
 
@@ -34,6 +36,7 @@ class ShardReader {
   // The frame that holds the first of the sample's bytes.
   Frames::const_iterator first_frame(const Shard& shard, const ShardSample& sample) const;
   void open_shards();
+  void read_member(const ShardSample& member, bool verify, std::vector<uint8_t>& out) const;
   void read_frames(const Shard& shard, const ShardSample& sample, std::vector<uint8_t>& out) const;
   std::string cure() const;
 

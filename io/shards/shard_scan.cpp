@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr uint64_t largest_cls = uint64_t{1} << 16, largest_json = uint64_t{1} << 26, largest_image = uint64_t{1} << 30;
+constexpr uint64_t largest_cls = uint64_t{1} << 16, largest_caption = uint64_t{1} << 16, largest_json = uint64_t{1} << 26,
+                   largest_image = uint64_t{1} << 30;
 
 struct MemberName {
   std::string name;    // without "./" and doubled slashes
@@ -125,6 +126,7 @@ class Grouper {
 
   void take(const TarMember& member, const MemberName& name) {
     ++members_;
+    if (name.suffix == "txt") return take_caption(member);
     const bool labels = name.suffix == "cls" || name.suffix == "json";
     const bool image = !labels && (image_.empty() ? is_image_name("x." + std::string(name.extension())) : name.suffix == image_);
     if (!labels && !image) return;
@@ -142,6 +144,12 @@ class Grouper {
     std::optional<std::string>& label = name.suffix == "cls" ? sample_.cls : sample_.json;
     if (label) throw Error(about + ": the sample has another ." + name.suffix);
     label = name.suffix == "cls" ? parse_cls(bytes_, about) : parse_json_label(bytes_);
+  }
+
+  void take_caption(const TarMember& member) {
+    if (member.kind == TarMember::Kind::link || member.size == 0 || member.size > largest_caption) return;
+    reader_.read(bytes_);
+    sample_.caption = {member.offset, hash_of(bytes_), static_cast<uint32_t>(member.size)};
   }
 
   /// The image among several pictures (x.jpg, x.mask.png): the one with nothing between key and extension.

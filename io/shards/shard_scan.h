@@ -21,6 +21,7 @@ struct ScannedSample {
   std::string image;  // the member's name
   uint64_t offset = 0, hash = 0;
   uint32_t size = 0;
+  ShardCaption caption;             // of KEY.txt; longer ones than 64 KiB, and links, are none
   std::optional<std::string> cls;   // of KEY.cls: a number or a name
   std::optional<std::string> json;  // of KEY.json: a number, a name or null under "label", "cls" or "class"
 };

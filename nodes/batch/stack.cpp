@@ -3,6 +3,7 @@
 #include "graph/node.h"
 #include "nodes/lib/host/types/matches.h"
 #include "nodes/lib/host/types/sample_ids.h"
+#include "nodes/lib/host/types/text_types.h"
 #include "nodes/lib/host/types/views.h"
 
 namespace flowrun {
@@ -16,18 +17,20 @@ struct Stack {
       .details =
           "A step takes `size` samples in groups of `group`. Masks are drawn per group and gradients are added over groups, so any number of ranks "
           "that divides the groups trains on the same samples, crops and masks. All images of a batch have one size. Of pictures with V views a "
-          "batch holds V times as many images, row = picture * V + view. The pixels enter the ledger."};
+          "batch holds V times as many images, row = picture * V + view. The pixels enter the ledger, and so do texts."};
   struct Ports {
     In<Image> image{"image", "H W 3 u8, or several views; the same size for all samples."};
     In<Label> label{"label", "Class of the sample, or of each of its views.", optional};
     In<LabelMap> label_map{"label_map", "Class of each pixel, the same size for all samples.", optional};
     In<Matches> matches{"matches", "Of image.matches, the same cells of all samples.", optional};
+    In<TextTokens> text{"text", "A text of the sample, of text.tokens.", optional};
     Out<ImageBatch> images{"image", "B H W 3 u8, B = group; of pictures with several views those of a picture side by side."};
     Out<LabelBatch> labels{"label", "B class indices, -1 where unknown; one class of a picture stands once for each view."};
     Out<LabelMapBatch> label_maps{"label_map", "B H W u8, 255 where unknown; empty without label maps."};
     Out<MatchBatch> match_batch{"matches", "Of all pictures; empty without matches."};
     Out<SampleIds> ids{"ids", "B indices in the source, one for each view, for device.ids."};
-    void describe(auto& port) { port(image, label, label_map, matches, images, labels, label_maps, match_batch, ids); }
+    Out<TextBatch> texts{"text", "B T numbers, one row for each picture; empty without texts."};
+    void describe(auto& port) { port(image, label, label_map, matches, text, images, labels, label_maps, match_batch, ids, texts); }
   };
   struct Params {
     int64_t size = 256;
@@ -58,6 +61,7 @@ struct Stack {
     }
     port.ids->reserve(capacity(context) * views);
     std::fill_n(port.ids->values.begin() + context.index * views, views, static_cast<int64_t>(context.sample));
+    if (port.text) put(*port.text, *port.texts, context);
   }
 
   void run(Ports& port, const GroupContext& context) const {
@@ -65,6 +69,7 @@ struct Stack {
     port.label_maps->images = context.images;
     port.match_batch->pictures = context.images;
     port.ids->rows = port.images->images;
+    port.texts->texts = context.images;
   }
 
  private:
@@ -83,6 +88,14 @@ struct Stack {
     } else {
       std::copy_n(label.views.begin(), views, place);
     }
+  }
+
+  void put(const TextTokens& text, TextBatch& batch, const FoldContext& context) const {
+    if (!batch.put(context.index, capacity(context), text)) {
+      throw FatalNodeError("a text has " + std::to_string(text.ids.size()) + " tokens, others of its batch " + std::to_string(batch.length) +
+                           ": take all from one text.tokens");
+    }
+    context.ledger.add(hash_bytes(text.ids.data(), text.ids.size() * sizeof(int64_t)));
   }
 
   void put(const io::PixelBuffer& image, ImageBatch& batch, const FoldContext& context, const std::string& what, const std::string& cure) const {

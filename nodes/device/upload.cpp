@@ -10,6 +10,7 @@
 #include "nodes/lib/tensor/kernels/kernels.h"
 #include "nodes/lib/tensor/types/device_matches.h"
 #include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/texts.h"
 
 namespace flowrun {
 namespace {
@@ -17,7 +18,7 @@ namespace {
 struct Upload {
   static constexpr NodeInfo info{
       .type = "device.upload",
-      .brief = "Brings images, labels and masks to the device and normalises the images there.",
+      .brief = "Brings images, labels, masks and texts to the device and normalises the images there.",
       .scope = Scope::device,
       .details =
           "Images travel as bytes and become float (x / 255 - mean) / std on the device; with per_image each one, each view of a picture by "
@@ -29,12 +30,14 @@ struct Upload {
     In<Masks> mask{"mask", "Visible patches and target regions.", optional};
     In<LabelMapBatch> label_map{"label_map", "Class of each pixel.", optional};
     In<MatchBatch> matches{"matches", "Cells of views that show the same places.", optional};
+    In<TextBatch> text{"text", "Texts as numbers.", optional};
     Out<DeviceImages> images{"image", "B 3 H W float, normalised."};
     Out<DeviceLabels> labels{"label", "B int64; empty without labels."};
     Out<DeviceMasks> masks{"mask", "B K and B R M int64, and all hidden patches; empty without masks."};
     Out<DeviceLabelMaps> label_maps{"label_map", "B H W u8; empty without label maps."};
     Out<DeviceMatches> match_tensors{"matches", "The same; empty without matches."};
-    void describe(auto& port) { port(image, label, mask, label_map, matches, images, labels, masks, label_maps, match_tensors); }
+    Out<DeviceTexts> texts{"text", "B T int64; empty without texts."};
+    void describe(auto& port) { port(image, label, mask, label_map, matches, text, images, labels, masks, label_maps, match_tensors, texts); }
   };
   struct Params {
     std::vector<double> mean = {0.485, 0.456, 0.406};
@@ -83,8 +86,9 @@ struct Upload {
     if (port.mask) *port.masks = DeviceMasks::sent(*port.mask, device_);
     DeviceMatches& matches = *port.match_tensors;
     if (port.matches && !port.matches->from.empty()) send_matches(*port.matches, matches);
+    if (port.text && !port.text->ids.empty()) send_texts(*port.text, *port.texts);
     copies.end({there, port.labels->labels_B, port.label_maps->maps_BHW, port.masks->visible_BK, port.masks->targets_BRM, port.masks->ordered_n,
-                matches.from_ms, matches.to_ms4, matches.weights_ms4, matches.valid_n});
+                matches.from_ms, matches.to_ms4, matches.weights_ms4, matches.valid_n, port.texts->ids_BT, port.texts->end_B});
     const uint8_t* bytes = there.defined() ? there.const_data_ptr<uint8_t>() : in.pixels.data();
     port.images->views = in.views;
     port.images->images_BCHW = kernels::normalised(bytes, in.images, in.height, in.width, scale_, shift_, device_);
@@ -121,6 +125,12 @@ struct Upload {
       if (in.valid[static_cast<size_t>(i)]) valid.push_back(i);
     }
     out.valid_n = send(valid.data(), {static_cast<int64_t>(valid.size())}, at::kLong, device_);
+  }
+
+  void send_texts(const TextBatch& in, DeviceTexts& out) const {
+    out.ids_BT = send(in.ids.data(), {in.texts, in.length}, at::kLong, device_);
+    out.end_B = send(in.ends.data(), {in.texts}, at::kLong, device_);
+    out.most = *std::max_element(in.ids.begin(), in.ids.begin() + in.texts * in.length);
   }
 
   at::Device device_{at::kCPU};

@@ -2,6 +2,7 @@
 #include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/model/mlp_head.h"
 #include "nodes/lib/tensor/model/model_params.h"
+#include "nodes/lib/tensor/model/text.h"
 
 namespace flowrun {
 namespace {
@@ -24,7 +25,7 @@ struct HeadModel {
     int64_t squeeze = 0;
     bool bias = true, last_bias = true, last_activation = false, gain_trained = false;
     void describe(auto& param) {
-      param.reads("of", of, "The encoder or head before it; gives the width of the input.");
+      param.reads("of", of, "The encoder, text tower or head before it; gives the width of the input.");
       param("joined", joined, positive, "How many of its vectors lie side by side in a row of the input: the views that vectors.join_views joins.");
       param.required("layers", layers, positive,
                      "Widths of the linear layers, the last one that of the output: [2048, 2048, 256] of DINO. []: the prototypes alone.");
@@ -43,7 +44,8 @@ struct HeadModel {
             "weight_norm: the prototypes are divided by their length. linear: any length. unit: they get length 1 after each update (SwAV).");
       param("gain_trained", gain_trained, "Whether the gains of weight_norm are trained, as in DINO's ViT-S.");
       param("init", init, inits(),
-            "torch: uniform within 1 / sqrt(inputs). dino: normal with deviation 0.02, biases 0. normal: with deviation 1 (CAPI's clusters).");
+            "torch: uniform within 1 / sqrt(inputs). dino: normal with deviation 0.02, biases 0. normal: with deviation 1 (CAPI's clusters). scaled: "
+            "with deviation 1 / sqrt(inputs) (CLIP).");
     }
     std::optional<ParamFault> check() const {
       if (layers.empty() && prototypes == 0) return ParamFault{"layers", "layers must name at least one width where there are no prototypes"};
@@ -73,7 +75,7 @@ struct HeadModel {
       return choices;
     }
     static const Choices& inits() {
-      static const Choices choices = {"torch", "dino", "normal"};
+      static const Choices choices = {"torch", "dino", "normal", "scaled"};
       return choices;
     }
   };
@@ -109,6 +111,7 @@ struct HeadModel {
   }
   model::HeadInit init() const {
     using enum model::HeadInit;
+    if (params.init == "scaled") return scaled;
     return params.init == "dino" ? dino : params.init == "normal" ? normal : torch;
   }
   model::Prototypes prototype_kind() const {
@@ -123,7 +126,8 @@ struct HeadModel {
   int64_t input_width() const {
     if (const auto* encoder = dynamic_cast<const model::Encoder*>(&*params.of)) return encoder->shape().width;
     if (const auto* head = dynamic_cast<const model::Head*>(&*params.of)) return head->out_width();
-    throw NodeError("\"of\" must be an encoder or a head, and " + params.of.names[0] + " is neither");
+    if (const auto* text = dynamic_cast<const model::Text*>(&*params.of)) return text->width();
+    throw NodeError("\"of\" must be an encoder, a text tower or a head, and " + params.of.names[0] + " is none");
   }
 };
 

@@ -1,9 +1,11 @@
 #include "graph/node.h"
 #include "io/file.h"
 #include "io/folders/image_folder.h"
+#include "nodes/lib/host/source/caption_table.h"
 #include "nodes/lib/host/source/folder_remarks.h"
 #include "nodes/lib/host/source/selection.h"
 #include "nodes/lib/host/types/host_types.h"
+#include "nodes/lib/host/types/text_types.h"
 
 namespace flowrun {
 namespace {
@@ -23,16 +25,21 @@ struct Folder {
   struct Ports {
     Out<Bytes> bytes{"bytes", "The file as it is."};
     Out<Label> label{"label", "Index of the class, -1 in a flat folder."};
-    void describe(auto& port) { port(bytes, label); }
+    Out<Caption> caption{"caption", "What captions says of the picture, one text or several."};
+    void describe(auto& port) { port(bytes, label, caption); }
   };
   struct Params {
-    std::string path, strays = "error";
+    std::string path, strays = "error", captions;
     source::Selection selection;
     void describe(auto& param) {
       param.movable().required("path", path, "The folder; relative to where the program is started.");
       param("strays", strays, choices(),
             "Pictures beside class folders have no class. Where labels are read they are an error, or left out with a warning; elsewhere they are "
             "used.");
+      param.movable()(
+          "captions", captions,
+          "A .csv or .tsv table of pictures and their captions, which may name a picture several times; by columns that a first line calls "
+          "path and caption, else the first two. Each picture that is used needs one.");
       selection.describe(param);
     }
     static const Choices& choices() {
@@ -48,12 +55,17 @@ struct Folder {
     root_ = folder.root;
     source::Candidates all{.classes = folder.classes, .without_labels = root_.string() + " holds images itself, not class folders", .root = root_};
     for (const io::ImageFile& file : folder.files) all.names.push_back(file.path), all.labels.push_back(file.label);
+    const std::vector<std::vector<std::string>> captions =
+        params.captions.empty() ? std::vector<std::vector<std::string>>() : source::read_caption_table(params.captions, all.names, root_);
+    if (captions.empty() && context.read_ports != nullptr && context.reads("caption")) {
+      throw NodeError("captions are read, but no table is given: set captions to a .csv or .tsv of paths and texts");
+    }
     const source::Chosen chosen = params.selection.choose(std::move(all));
     const bool labels_read = context.reads("label");
     data_ = {.place = root_.string(), .classes = chosen.classes, .labels = {}, .numbers = chosen.numbers};
     data_.remarks = source::remarks(folder, labels_read && params.selection.list.empty());
     const bool leaves_out = labels_read && !chosen.classes.empty() && params.strays == "leave_out";
-    chosen_.clear();
+    chosen_.clear(), captions_.clear();
     std::vector<std::string> strays;
     for (size_t i = 0; i < chosen.samples.size(); ++i) {
       io::ImageFile& file = folder.files[chosen.samples[i]];
@@ -62,6 +74,7 @@ struct Folder {
       if (file.label < 0 && leaves_out) continue;
       data_.add(file.path, file.size);
       if (!chosen.classes.empty()) data_.labels.push_back(file.label);
+      if (!captions.empty()) add_captions(file.path, captions[chosen.samples[i]]);
       chosen_.push_back(std::move(file));
     }
     if (strays.empty()) return;
@@ -86,9 +99,19 @@ struct Folder {
     const io::ImageFile& file = chosen_[context.sample];
     files_.read(file.path, port.bytes->data);
     port.label->value = file.label;
+    if (!captions_.empty()) port.caption->texts = captions_[context.sample];
   }
 
  private:
+  void add_captions(const std::string& picture, const std::vector<std::string>& texts) {
+    if (texts.empty()) {
+      throw NodeError("the table " + params.captions + " has no caption of " + picture + ": add a line, or name the other pictures in list");
+    }
+    captions_.push_back(texts);
+    for (const std::string& text : texts) data_.hash = hash_text(text + std::to_string(data_.hash));
+  }
+
+  std::vector<std::vector<std::string>> captions_;  // of those that are used
   std::filesystem::path root_;
   io::Folder files_;
   std::vector<io::ImageFile> chosen_;

@@ -5,6 +5,7 @@
 #include "io/shards/shard_reader.h"
 #include "nodes/lib/host/source/selection.h"
 #include "nodes/lib/host/types/host_types.h"
+#include "nodes/lib/host/types/text_types.h"
 
 namespace flowrun {
 namespace {
@@ -18,11 +19,13 @@ struct Shards {
           "The index says where each image lies, so any of them is read at any time: the order of an epoch is the same keyed permutation as "
           "for a folder, over all shards, without a shuffle buffer. Samples are numbered by shard, then by place; a packed folder has the "
           "numbers it had as a folder, so under the same node name both give the same ledger. Shards that are missing, cut short or not those "
-          "that were indexed are refused before anything runs. list, per_class, part and limit narrow the samples down, in this order."};
+          "that were indexed are refused before anything runs, and so are images without a caption, where captions are read. list, per_class, part "
+          "and limit narrow the samples down, in this order."};
   struct Ports {
     Out<Bytes> bytes{"bytes", "The image file as it lies in the shard."};
     Out<Label> label{"label", "Index of the class: from .cls, .json or folder, as the index says; -1 where there is none."};
-    void describe(auto& port) { port(bytes, label); }
+    Out<Caption> caption{"caption", "The text of .txt beside the image."};
+    void describe(auto& port) { port(bytes, label, caption); }
   };
   struct Params {
     std::string path;
@@ -55,9 +58,12 @@ struct Shards {
     chosen_ = std::move(chosen.samples), labels_ = std::move(chosen.labels);
     data_ = {.place = params.path, .classes = std::move(chosen.classes), .labels = {}, .numbers = chosen.numbers};
     if (!data_.classes.empty()) data_.labels = labels_;
+    reads_captions_ = context.read_ports != nullptr && context.reads("caption");
+    if (reads_captions_) require_captions();
     for (const size_t i : chosen_) {
       const io::ShardSample& sample = index.samples[i];
-      data_.add(std::string(index.name(sample)) + std::to_string(sample.hash), sample.size);
+      const std::string caption = reads_captions_ ? " " + std::to_string(index.captions[i].hash) : "";
+      data_.add(std::string(index.name(sample)) + std::to_string(sample.hash) + caption, sample.size);
     }
     if (context.reads("label") && data_.classes.size() == 1) {
       data_.remarks.push_back(params.path + " has one class, " + data_.classes[0] + ": every answer is right, so an accuracy says nothing");
@@ -77,9 +83,26 @@ struct Shards {
   void run(Ports& port, const SampleContext& context) const {
     shards_->read(chosen_[context.sample], params.verify, port.bytes->data);
     port.label->value = labels_[context.sample];
+    if (!reads_captions_) return;
+    thread_local std::vector<uint8_t> text;
+    shards_->read_caption(chosen_[context.sample], params.verify, text);
+    port.caption->texts = {std::string(text.begin(), text.end())};
   }
 
  private:
+  void require_captions() const {
+    const io::ShardIndex& index = shards_->index();
+    size_t missing = 0, first = 0;
+    for (const size_t i : chosen_) {
+      if ((index.captions.empty() || index.captions[i].size == 0) && missing++ == 0) first = i;
+    }
+    if (missing == 0) return;
+    throw NodeError("captions are read, but " + std::to_string(missing) + " of " + std::to_string(chosen_.size()) +
+                    " images have no .txt beside them of up to 64 KiB, the first " + shards_->key(first) +
+                    ": put it there and run flowrun index, or name the others in list");
+  }
+
+  bool reads_captions_ = false;
   std::unique_ptr<const io::ShardReader> shards_;
   std::vector<size_t> chosen_;
   std::vector<int> labels_;

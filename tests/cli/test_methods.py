@@ -1,7 +1,9 @@
 """Methods beside those of the paper: the files of pipelines/methods and pipelines/compare/shapes, their resume, several ranks, and their faults."""
+import io
 import json
 import subprocess
 import sys
+import tarfile
 import unittest
 
 import numpy as np
@@ -45,6 +47,9 @@ def tiny(resolved):
     elif resolved["nodes"]["files"]["type"] == "source.grids":
         sets[0] = "let.size=4"
         sets += ["let.path=grids", "let.batch=8", "let.group=4", "let.channels=5"]
+    elif "zero_shot" in resolved["nodes"]:
+        sets += ["let.path=captions", "let.judged=data/val", "let.names=captions/names.txt", "let.vocabulary=captions/merges.txt", "let.resize=36", "let.batch=8", "let.group=4",
+                 "let.context=40", "let.width=16"]
     else:  # of pipelines/paper, whose evaluations are files of their own
         sets += ["files.path=data/train", "batch.size=8", "batch.group=4", "let.patch=8"]
     sets += ["let.splits=2"] if resolved["nodes"].get("key_seen") else []
@@ -77,7 +82,9 @@ def tiny(resolved):
             sets += [f"{name}.arch=8", f"{name}.width=4"] + ([f"{name}.strides=[1, 2, 2]"] if model["strides"] else [])
         elif model["type"] == "model.convnet":
             sets += [f'{name}.layers=["conv 4 3 2", "pool 2 2", "linear 8"]' if model["arch"] == "alexnet" else f'{name}.layers=["conv 4 5", "average 3 2 1", "conv 4 1"]']
-        elif model["type"] == "model.head":
+        elif model["type"] == "model.text":
+            sets += [f"{name}.vocabulary=517", f"{name}.depth=1", f"{name}.width=24", f"{name}.heads=2"]
+        elif model["type"] == "model.head" and "zero_shot" not in resolved["nodes"]:
             last = {"painter": 192, "clusters": 20}[name] if name in ("painter", "clusters") else {"mim.pixel_targets": 192, "mim.hog_targets": 27, "mim.hidden_targets": 24}.get(resolved["nodes"].get("targets", {}).get("type"), 16) if masked else 12
             sets += [f"{name}.layers={[12] * (len(model['layers']) - 1) + [last]}"] if model["layers"] else []
             sets += [f"{name}.prototypes=20"] if model["prototypes"] else []
@@ -117,9 +124,24 @@ class Methods(support.Folder):
             (self.folder / "grids").mkdir(exist_ok=True)
             safetensors.numpy.save_file(tensors, self.folder / f"grids/{index}.safetensors")
 
+    def texts(self):
+        """Pictures with .txt beside them in a shard, a list of merges, and what the classes are called."""
+        (self.folder / "captions").mkdir()
+        with tarfile.open(self.folder / "captions/a.tar", "w") as tar:
+            for index in range(12):
+                picture = (self.folder / f"data/train/c{index % 2}/{index:02}.jpg").read_bytes()
+                for ending, content in ((".jpg", picture), (".txt", f"a picture of number {index}".encode())):
+                    member = tarfile.TarInfo(f"{index:02}{ending}")
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+        (self.folder / "captions/merges.txt").write_text("#version: 0.2\np h\no f</w>\na t\n")
+        (self.folder / "captions/names.txt").write_text("cat\ndog\n")
+        self.flowrun("index", "captions")
+
     def test_every_file_expands_to_itself_and_runs(self):
         self.pictures()
         self.grids()
+        self.texts()
         self.fit_codes()
         self.assertGreater(len(methods()), 12)
         for path in methods():
@@ -132,7 +154,8 @@ class Methods(support.Folder):
                 sets = [part for text in tiny(json.loads(resolved)) for part in ("--set", text)]
                 self.flowrun(path, *sets, "--out", out, "--quiet")
                 self.assertTrue(all(np.isfinite(loss) for _, loss, _ in self.losses(out)))
-                self.assertEqual("knn" in self.result(out), "knn" in json.loads(resolved)["nodes"])
+                for evaluation in ("knn", "zero_shot"):
+                    self.assertEqual(evaluation in self.result(out), evaluation in json.loads(resolved)["nodes"])
 
     def fit_codes(self):
         """The codes for beit.json at tiny size."""

@@ -1,4 +1,4 @@
-// Any bytes as a list of pictures, and as a table of colours: what is listed is there, or an Error.
+// Any bytes as a list of pictures, as a table of captions, and as a table of colours: what is listed is there, or an Error.
 #include "nodes/lib/host/source/picture_list.h"
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "io/error.h"
 #include "io/file.h"
 #include "nodes/lib/host/image/colour_table.h"
+#include "nodes/lib/host/source/caption_table.h"
 
 using namespace flowrun;
 
@@ -43,6 +44,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       for (size_t i = 0; i < list.samples.size(); ++i) {
         if (list.samples[i] >= names.size() || (i > 0 && list.samples[i] <= list.samples[i - 1])) std::abort();
       }
+    } catch (const io::Error&) {
+    }
+  }
+  for (const char* file : {"table.csv", "table.tsv"}) {
+    io::write_file_atomic(folder() / file, text);
+    try {
+      const auto captions = source::read_caption_table(folder() / file, names, "root");
+      size_t count = 0;
+      for (const auto& of_picture : captions) {
+        for (const std::string& caption : of_picture) count += caption.empty() ? 0 : 1;
+      }
+      if (captions.size() != names.size() || count == 0) std::abort();
     } catch (const io::Error&) {
     }
   }

@@ -12,9 +12,9 @@ import sys
 DISTRICTS = {
     "graph": ("text", "contract", "compose", "check", "plan", "measure", "run", "engine"),
     "io": ("codec", "resize", "folders", "shards", "pack", "run"),
-    "nodes/lib/host": ("device", "types", "source", "image", "mask"),
+    "nodes/lib/host": ("device", "types", "text", "source", "image", "mask"),
     "nodes/lib/tensor": ("device", "kernels", "cuda", "types", "ranks", "model", "target", "optim", "loss", "metric", "report"),
-    "nodes": ("source", "image", "grid", "mask", "batch", "device", "pretext", "encode", "tokens", "maps", "head", "vectors", "targets", "mim", "supervised", "loss", "whole", "train", "eval", "report", "model"),
+    "nodes": ("source", "image", "grid", "text", "mask", "batch", "device", "pretext", "encode", "tokens", "maps", "head", "vectors", "targets", "mim", "supervised", "loss", "whole", "train", "eval", "report", "model"),
     "tools/app": ("load", "draw", "run", "results", "speed", "plan"),
     "tools/flowrun": ("cli",),
     "tools": (),
@@ -32,7 +32,7 @@ SEES = {
     "tools": {},
 }
 # Nodes that run on the host know nothing of tensors.
-HOST_NODES = ("nodes/source", "nodes/image", "nodes/grid", "nodes/mask", "nodes/batch")
+HOST_NODES = ("nodes/source", "nodes/image", "nodes/grid", "nodes/text", "nodes/mask", "nodes/batch")
 # Which headers of libraries a district may include, as prefixes; those of C++ and of the system always.
 JPEG, PNG, TIFF, GIF = ("jpeglib.h", "jerror.h"), ("png.h",), ("tiffio.h",), ("gif_lib.h",)
 WEBP, ZSTD = ("webp/",), ("zstd.h",)

@@ -22,7 +22,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 VERSION = "14"
-HOST_NODES = ("nodes/source", "nodes/image", "nodes/grid", "nodes/mask", "nodes/batch")
+HOST_NODES = ("nodes/source", "nodes/image", "nodes/grid", "nodes/text", "nodes/mask", "nodes/batch")
 
 
 def tool(name):

@@ -1,6 +1,7 @@
 // index and pack: tar shards.
 #include "tools/flowrun/cli/pack.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <mutex>
@@ -95,8 +96,10 @@ int index_shards(const IndexArgs& args) {
                 {"passed_over", made.passed_over}});
     return 0;
   }
-  std::printf("%s: %zu samples in %zu %s, %s\n", out.c_str(), index.samples.size(), index.shards.size(),
-              index.shards.size() == 1 ? "shard" : "shards", label_text(index.labels, index.class_count()).c_str());
+  const auto captions = std::count_if(index.captions.begin(), index.captions.end(), [](const io::ShardCaption& caption) { return caption.size > 0; });
+  std::printf("%s: %zu samples in %zu %s, %s%s\n", out.c_str(), index.samples.size(), index.shards.size(),
+              index.shards.size() == 1 ? "shard" : "shards", label_text(index.labels, index.class_count()).c_str(),
+              captions > 0 ? (", " + std::to_string(captions) + " captions").c_str() : "");
   if (made.passed_over > 0) std::printf("passed over: %llu members that belong to no image\n", static_cast<unsigned long long>(made.passed_over));
   return 0;
 }
@@ -120,6 +123,10 @@ int pack(const PackArgs& args) {
   const io::PackReport report = io::pack(from, to, options);
   progress.clear();
   if (report.cut.count > 0) log_warning(cut_text(report.cut));
+  if (report.captions > 0) {
+    log_warning(std::to_string(report.captions) +
+                " images have captions (.txt), which are not packed: shards with captions are used as they are, by " + "flowrun index");
+  }
   if (args.json) {
     print_json({{"out", to},
                 {"samples", report.samples},

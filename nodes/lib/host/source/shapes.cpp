@@ -9,6 +9,8 @@
 namespace flowrun::shapes {
 namespace {
 
+/// Of each class, in degrees.
+constexpr double hues[classes] = {0, 30, 60, 110, 160, 200, 230, 270, 310, 340};
 constexpr double tau = 2 * std::numbers::pi;
 
 struct Point {
@@ -132,16 +134,15 @@ bool covers(int64_t label, double u, double v) {
   }
 }
 
-void draw(int64_t label, int size, Rng rng, std::vector<uint8_t>& out) {
-  static constexpr double hues[classes] = {0, 30, 60, 110, 160, 200, 230, 270, 310, 340};
+double draw(int64_t label, int size, Rng rng, std::vector<uint8_t>& out, double own_hue) {
   const Pose stands = pose(rng);
   const double ground_brightness = rng.uniform(0.25, 0.75);
   const double wave_angle = rng.uniform(0, tau), wave_periods = rng.uniform(2, 7), wave_phase = rng.uniform(0, tau);
   const double ground_hue = rng.uniform(0, 360);
   const double difference = rng.uniform(0.25, 0.42) * (rng.chance(0.5) ? 1 : -1);
   const double object_brightness = std::clamp(ground_brightness + difference, 0.08, 0.98);
-  const double own_hue = hues[label] + rng.uniform(-12, 12), any_hue = rng.uniform(0, 360);
-  const double object_hue = rng.chance(0.8) ? std::fmod(own_hue + 360, 360) : any_hue;
+  const double class_hue = hues[label] + rng.uniform(-12, 12), any_hue = rng.uniform(0, 360);
+  const double object_hue = rng.chance(own_hue) ? std::fmod(class_hue + 360, 360) : any_hue;
   const Colour object = colour(object_hue, rng.uniform(0.6, 0.9), object_brightness);
   const double kx = tau * wave_periods * std::cos(wave_angle), ky = tau * wave_periods * std::sin(wave_angle);
   out.resize(static_cast<size_t>(size) * static_cast<size_t>(size) * 3);
@@ -157,6 +158,19 @@ void draw(int64_t label, int size, Rng rng, std::vector<uint8_t>& out) {
       }
     }
   }
+  return object_hue;
+}
+
+std::string caption(int64_t label, double hue) {
+  static constexpr const char* names[classes] = {"a red",    "an orange", "a yellow", "a green",   "a turquoise",
+                                                 "an azure", "a blue",    "a purple", "a magenta", "a pink"};
+  size_t nearest = 0;
+  double least = 360;
+  for (size_t i = 0; i < std::size(hues); ++i) {
+    const double apart = std::abs(std::remainder(hue - hues[i], 360));
+    if (apart < least) least = apart, nearest = i;
+  }
+  return std::string(names[nearest]) + " " + class_name(label);
 }
 
 }  // namespace flowrun::shapes

@@ -64,10 +64,23 @@ Tensor key_contrast(const Tensor& q_nD, const Tensor& k_nD, int64_t views, doubl
   return side(q[0], k[1]).add(side(q[1], k[0])).mul(2 * temperature);
 }
 
-Tensor pair_contrast(const Tensor& a_nD, const Tensor& b_nD, const Tensor& scale) {
-  require_equal(a_nD, b_nD, "a", "b");
-  const Tensor logits = at_least_float(a_nD).matmul(at_least_float(b_nD).t()).mul(scale);
-  return own_column(logits).add(own_column(logits.t())).div(2);
+Tensor pair_contrast(const Tensor& a_nD, const Tensor& b_nD, double smoothing) {
+  require_equal(a_nD, b_nD, "one tower", "the other");
+  const Tensor logits = at_least_float(a_nD).matmul(at_least_float(b_nD).t());
+  const auto side = [&](const Tensor& of_rows) {
+    const Tensor own = own_column(of_rows);
+    if (smoothing == 0) return own;
+    return own.mul(1 - smoothing).add(at::logsumexp(of_rows, {1}).mean().sub(of_rows.mean()), smoothing);
+  };
+  return side(logits).add(side(logits.t())).div(2);
+}
+
+void require_one_length(const Tensor& a_nD) {
+  const Tensor lengths = at_least_float(a_nD.detach()).norm(2, {1}, /*keepdim=*/false);
+  const auto least = lengths.min().item<double>(), most = lengths.max().item<double>();
+  if (most - least <= 1e-3 * most) return;
+  throw std::invalid_argument("rows of scaled have lengths from " + std::to_string(least) + " to " + std::to_string(most) +
+                              ", so no temperature scaled them: put a vectors.scale before");
 }
 
 Tensor barlow_twins(const Tensor& z_nD, int64_t views, double lambda) {

@@ -16,8 +16,11 @@ Tensor nt_xent(const Tensor& z_nD, int64_t views, double temperature);
 /// of all pictures. The sum over the two sides of the mean over rows, times 2 x temperature.
 Tensor key_contrast(const Tensor& q_nD, const Tensor& k_nD, int64_t views, double temperature);
 
-/// Two towers (CLIP): row i of each is the answer to row i of the other; the mean of both directions. `scale` multiplies the products.
-Tensor pair_contrast(const Tensor& a_nD, const Tensor& b_nD, const Tensor& scale);
+/// Two towers (CLIP): the products of rows are logits, row i of each is the answer to row i of the other; the mean of both directions.
+/// `smoothing`: the share of the target that all rows get alike (ALIGN).
+Tensor pair_contrast(const Tensor& a_nD, const Tensor& b_nD, double smoothing = 0);
+/// For rows of one tower that a temperature has scaled: throws unless they are equally long, to a part in a thousand.
+void require_one_length(const Tensor& a_nD);
 
 /// Barlow Twins of two views: columns standardised over the pictures (variance over n, eps 1e-5); C their correlation matrix; the sum of
 /// (1 - C_ii)^2 plus `lambda` times the sum of the other C_ij^2.

@@ -45,6 +45,15 @@ Cost encoder_cost(const VitConfig& config, double patches, int64_t blocks, int e
   return cost;
 }
 
+Cost text_cost(const TextConfig& config, int element) {
+  const auto width = static_cast<double>(config.width), rows = static_cast<double>(config.context), count = static_cast<double>(config.depth);
+  const Cost each = block_cost({width, hidden_of(width, config.mlp_ratio), element}, rows, rows);
+  Cost cost = config.recompute ? Cost{each.flops * count * 4 / 3, (float32 + element) * rows * width * count + each.saved, 0} : each.times(count);
+  cost.working = each.working;
+  cost.saved += float32 * rows * width;  // the final norm's input
+  return cost;
+}
+
 Cost classifier_cost(const ClassifierConfig& config) {
   return {2 * static_cast<double>(config.width) * static_cast<double>(config.classes), float32 * static_cast<double>(config.width + config.classes),
           0};

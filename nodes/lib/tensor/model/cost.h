@@ -5,6 +5,7 @@
 #include "nodes/lib/tensor/model/conv_predictor.h"
 #include "nodes/lib/tensor/model/cross_predictor.h"
 #include "nodes/lib/tensor/model/pass.h"
+#include "nodes/lib/tensor/model/text.h"
 #include "nodes/lib/tensor/model/transformer_predictor.h"
 #include "nodes/lib/tensor/model/vit.h"
 
@@ -15,6 +16,8 @@ namespace flowrun::model {
 /// `blocks` blocks of an encoder over `patches` of an image's patches and the tokens before them. A pass without
 /// gradients keeps nothing: use only `working`.
 Cost encoder_cost(const VitConfig& config, double patches, int64_t blocks, int element);
+/// One text.
+Cost text_cost(const TextConfig& config, int element);
 Cost classifier_cost(const ClassifierConfig& config);
 /// `prefix`: tokens that the encoder hands on beside the visible patches (1: class token, or 0); of a cross predictor
 /// that mixes blocks, all before the patches.

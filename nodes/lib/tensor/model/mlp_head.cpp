@@ -60,6 +60,7 @@ void MlpHead::constrain() {
 size_t MlpHead::add(const std::string& name, int64_t out, int64_t in, bool bias) {
   const auto own = [&] {
     if (config_.init == HeadInit::normal) return parameters_.add_normal(name + ".weight", {out, in}, 1);
+    if (config_.init == HeadInit::scaled) return parameters_.add_normal(name + ".weight", {out, in}, 1 / std::sqrt(static_cast<double>(in)));
     return parameters_.add(name + ".weight", {out, in}, config_.init == HeadInit::dino ? Init::linear : Init::kaiming);
   };
   const size_t weight = own();

@@ -14,7 +14,8 @@ enum class HeadNorm { none, layer, batch };
 /// Behind the last layer. batch_plain: without gains and shifts.
 enum class LastNorm { none, batch, batch_gain, batch_plain };
 /// torch: uniform in ±1/sqrt(inputs), weights and biases. dino: weights N(0, 0.02²) cut at ±2, biases 0. normal: weights N(0, 1), biases 0.
-enum class HeadInit { torch, dino, normal };
+/// scaled: weights N(0, 1/inputs), biases 0.
+enum class HeadInit { torch, dino, normal, scaled };
 
 /// Rows of any length; rows divided by their length, times gains; rows that constrain() keeps at length 1 (SwAV).
 enum class Prototypes { linear, weight_norm, unit };

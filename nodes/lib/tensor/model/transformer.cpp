@@ -6,6 +6,7 @@
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 #include <cmath>
+#include <optional>
 #include <stdexcept>
 
 #include "nodes/lib/tensor/device/weight_casts.h"
@@ -54,8 +55,9 @@ Blocks::Places Blocks::add_block(Parameters& parameters, int64_t block) const {
   const auto hidden = static_cast<int64_t>(std::llround(static_cast<double>(width) * config_.mlp_ratio));
   const std::string prefix = "blocks." + std::to_string(block) + ".";
   const int number = static_cast<int>(block) + 1;
-  const auto linear = [&](const std::string& name, int64_t out, int64_t in, Init init) {
-    const size_t first = parameters.add(prefix + name + ".weight", {out, in}, init, number);
+  const auto linear = [&](const std::string& name, int64_t out, int64_t in, Init init, double deviation) {
+    const size_t first = deviation > 0 ? parameters.add_normal(prefix + name + ".weight", {out, in}, deviation)
+                                       : parameters.add(prefix + name + ".weight", {out, in}, init, number);
     parameters.add(prefix + name + ".bias", {out}, Init::zeros);
     return first;
   };
@@ -69,17 +71,17 @@ Blocks::Places Blocks::add_block(Parameters& parameters, int64_t block) const {
   };
   Places place{};
   place.norm1 = norm("norm1");
-  place.qkv = linear("attn.qkv", 3 * width, width, Init::linear);
-  place.proj = linear("attn.proj", width, width, Init::residual);
+  place.qkv = linear("attn.qkv", 3 * width, width, Init::linear, config_.attention_deviation);
+  place.proj = linear("attn.proj", width, width, Init::residual, config_.residual_deviation);
   place.ls1 = gain("ls1");
   place.norm2 = norm("norm2");
   if (config_.gated) {
     const int64_t gated = (hidden * 2 / 3 + 7) / 8 * 8;
-    place.fc1 = linear("mlp.w12", 2 * gated, width, Init::linear);
-    place.fc2 = linear("mlp.w3", width, gated, Init::residual);
+    place.fc1 = linear("mlp.w12", 2 * gated, width, Init::linear, config_.mlp_deviation);
+    place.fc2 = linear("mlp.w3", width, gated, Init::residual, config_.residual_deviation);
   } else {
-    place.fc1 = linear("mlp.fc1", hidden, width, Init::linear);
-    place.fc2 = linear("mlp.fc2", width, hidden, Init::residual);
+    place.fc1 = linear("mlp.fc1", hidden, width, Init::linear, config_.mlp_deviation);
+    place.fc2 = linear("mlp.fc2", width, hidden, Init::residual, config_.residual_deviation);
   }
   place.ls2 = gain("ls2");
   if (config_.lora_rank > 0) {
@@ -122,7 +124,7 @@ int64_t Blocks::head_width(const Tensor& x) const {
   return (config_.width / config_.heads + multiple - 1) / multiple * multiple;
 }
 
-void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, int64_t rows, AttentionTap* tapped) const {
+void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, int64_t rows, const Options& options) const {
   const Tensor n_BSD = kernels::add_norm(stream, p[place.norm1], p[place.norm1 + 1], config_.norm_eps, kernels::product_type(stream.x));
   const int64_t skipped = n_BSD.size(1) - rows, heads = config_.heads, each = config_.width / heads, wide = head_width(stream.x);
   const Tensor weights = wider_rows(weight(p, place.qkv, place.qkv_lora), each, wide), bias = wider_rows(cast_weight(p[place.qkv + 1]), each, wide);
@@ -140,8 +142,10 @@ void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, in
     key = parts[0], value = parts[1];
   }
   query = to_heads(query, heads), key = to_heads(key, heads), value = to_heads(value, heads);
-  if (tapped != nullptr) *tapped = {query.narrow(-1, 0, each), key.narrow(-1, 0, each), value.narrow(-1, 0, each)};
-  const Tensor out_BHSE = at::scaled_dot_product_attention(query, key, value, /*attn_mask=*/{}, /*dropout_p=*/0, /*is_causal=*/false,
+  if (options.attention != nullptr) *options.attention = {query.narrow(-1, 0, each), key.narrow(-1, 0, each), value.narrow(-1, 0, each)};
+  std::optional<Tensor> mask;
+  if (options.attended != nullptr) mask = *options.attended;
+  const Tensor out_BHSE = at::scaled_dot_product_attention(query, key, value, mask, /*dropout_p=*/0, config_.causal,
                                                            /*scale=*/1.0 / std::sqrt(static_cast<double>(each)));
   const Tensor proj = wider_columns(weight(p, place.proj, place.proj_lora), each, wide);
   stream = branch(p, x_BSD, out_BHSE.transpose(1, 2).flatten(2), proj, place.proj + 1, place.ls1);
@@ -183,10 +187,12 @@ void Blocks::run_again(const Parameters& parameters, int64_t block, Stream& stre
   if (has_bias) inputs.push_back(stream.bias);
   const Tensor attention = options.attention_keep != nullptr ? *options.attention_keep : Tensor();
   const Tensor mlp = options.mlp_keep != nullptr ? *options.mlp_keep : Tensor();
+  const Tensor attended = options.attended != nullptr ? *options.attended : Tensor();
   const Tensor bias = parameters[places_[static_cast<size_t>(block)].fc2 + 1];
-  const auto work = [this, &parameters, block, has_branch, has_bias, attention, mlp](const std::vector<Tensor>& in) {
+  const auto work = [this, &parameters, block, has_branch, has_bias, attention, mlp, attended](const std::vector<Tensor>& in) {
     Stream inside{.x = in[0], .branch = has_branch ? in[1] : Tensor(), .bias = has_bias ? in.back() : Tensor()};
-    run_once(parameters, block, inside, {.attention_keep = attention.defined() ? &attention : nullptr, .mlp_keep = mlp.defined() ? &mlp : nullptr});
+    const auto given = [](const Tensor& tensor) { return tensor.defined() ? &tensor : nullptr; };
+    run_once(parameters, block, inside, {.attention_keep = given(attention), .mlp_keep = given(mlp), .attended = given(attended)});
     return std::vector<Tensor>{inside.x, inside.branch};
   };
   std::vector<Tensor> all = parameters_of(parameters, places_[static_cast<size_t>(block)]);
@@ -199,7 +205,7 @@ void Blocks::run_again(const Parameters& parameters, int64_t block, Stream& stre
 void Blocks::run_once(const Parameters& parameters, int64_t block, Stream& stream, const Options& options) const {
   const Places& place = places_.at(static_cast<size_t>(block));
   const auto tapped = [&](Tap tap) { return options.tap == tap ? options.tapped : nullptr; };
-  attend(parameters, place, stream, stream.x.size(1), options.attention);
+  attend(parameters, place, stream, stream.x.size(1), options);
   finish(stream, options.attention_keep, tapped(Tap::attention));
   if (Tensor* middle = tapped(Tap::middle)) *middle = stream.sum();
   feed_forward(parameters, place, stream);
@@ -209,7 +215,7 @@ void Blocks::run_once(const Parameters& parameters, int64_t block, Stream& strea
 
 void Blocks::run_last_rows(const Parameters& parameters, int64_t block, Stream& stream, int64_t rows) const {
   const Places& place = places_.at(static_cast<size_t>(block));
-  attend(parameters, place, stream, rows);
+  attend(parameters, place, stream, rows, Options());
   feed_forward(parameters, place, stream);
 }
 

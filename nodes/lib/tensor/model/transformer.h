@@ -23,6 +23,9 @@ struct BlocksConfig {
   /// A head is computed as if its width were a multiple of this, with zeros in the places more: fast attention kernels need such
   /// widths, and pad each query, key and value otherwise. 0: 8 where a GPU computes in half precision, else 1.
   int64_t head_multiple = 0;
+  bool causal = false;  ///< a row attends to itself and those before it
+  /// Deviations of the first weights of qkv, of the last layer of each sub-block, and of fc1, whatever the scheme (CLIP); 0: the scheme's.
+  double attention_deviation = 0, residual_deviation = 0, mlp_deviation = 0;
 };
 
 /// The tensors that can be read from a block (data2vec calls them target types; Bootleg compares them).
@@ -56,6 +59,8 @@ class Blocks {
     /// staying); null: both stay.
     const Tensor* attention_keep = nullptr;
     const Tensor* mlp_keep = nullptr;
+    /// Rows that are attended to, [B, 1, 1, S] bool; null: all. Not with causal blocks.
+    const Tensor* attended = nullptr;
     /// Destination of the tensor that `tap` names, [B, S, D]; null: not stored.
     Tensor* tapped = nullptr;
     Tap tap = Tap::output;
@@ -68,7 +73,7 @@ class Blocks {
   void run(const Parameters& parameters, int64_t block, kernels::Stream& stream) const { run(parameters, block, stream, Options()); }
 
   /// The same for the last `rows` rows, without computing the others: all tokens are attended to, but queries, projection
-  /// and MLP see these rows only. The stream then is [B, rows, D].
+  /// and MLP see these rows only. The stream then is [B, rows, D]. Not of causal blocks.
   void run_last_rows(const Parameters& parameters, int64_t block, kernels::Stream& stream, int64_t rows) const;
 
   int64_t depth() const { return config_.depth; }
@@ -85,7 +90,7 @@ class Blocks {
   void run_once(const Parameters& parameters, int64_t block, kernels::Stream& stream, const Options& options) const;
   Places add_block(Parameters& parameters, int64_t block) const;
   size_t add_lora(Parameters& parameters, const std::string& name, int64_t out, int64_t block) const;
-  void attend(const Parameters& parameters, const Places& place, kernels::Stream& stream, int64_t rows, AttentionTap* tapped = nullptr) const;
+  void attend(const Parameters& parameters, const Places& place, kernels::Stream& stream, int64_t rows, const Options& options) const;
   Tensor hidden_of(const Parameters& parameters, const Places& place, const Tensor& n_BSD) const;
   void feed_forward(const Parameters& parameters, const Places& place, kernels::Stream& stream) const;
   kernels::Stream branch(const Parameters& parameters, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain) const;

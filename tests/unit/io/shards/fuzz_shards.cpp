@@ -57,6 +57,7 @@ Bytes shard() {
     add(key + ".jpg", std::string(700, key[0]));
     add(key + ".cls", key == "dog/3" ? "1" : "0");
     add(key + ".json", R"({"label": 1, "size": [3, 4]})");
+    add(key + ".txt", "a " + key);
   }
   add(std::string(120, 'n') + "/long.jpg", "long");
   add(std::string(120, 'n') + "/long.cls", "5");
@@ -71,6 +72,8 @@ void scan(std::span<const uint8_t> bytes) {
   for (const ScannedSample& sample : scan.samples) {
     ASSERT_LE(sample.offset, scan.shard.content);
     ASSERT_LE(sample.size, scan.shard.content - sample.offset);
+    ASSERT_LE(sample.caption.offset, scan.shard.content);
+    ASSERT_LE(sample.caption.size, scan.shard.content - sample.caption.offset);
   }
 }
 
@@ -119,7 +122,12 @@ TEST(FuzzShards, Index) {
     test::repair_index(bytes);
     const ShardIndex read = parse_shard_index(bytes, "memory");
     EXPECT_EQ(encode_shard_index(read), bytes);
-    for (const ShardSample& sample : read.samples) EXPECT_LE(sample.offset + sample.size, read.shards.at(sample.shard).content);
+    ASSERT_TRUE(read.captions.empty() || read.captions.size() == read.samples.size());
+    for (size_t i = 0; i < read.samples.size(); ++i) {
+      const uint64_t content = read.shards.at(read.samples[i].shard).content;
+      EXPECT_LE(read.samples[i].offset + read.samples[i].size, content);
+      if (!read.captions.empty()) EXPECT_LE(read.captions[i].offset + read.captions[i].size, content);
+    }
   });
   EXPECT_GT(taken, 100) << "nearly every mutation was refused: none reached the depths";
 }

@@ -136,6 +136,34 @@ TEST_F(ShardIndexing, OneOfSeveralPicturesIsTheImage) {
   EXPECT_EQ(make({}, 1, "png").index.name(make({}, 1, "png").index.samples[0]), "1.png");
 }
 
+TEST_F(ShardIndexing, TheTextBesideAnImageIsItsCaption) {
+  const std::string tower(66'000, 't');
+  shard("a.tar", {{"1.txt", "a red flag"}, {"1.jpg", "x"}, {"1.cls", "2"}, {"2.jpg", "y"}, {"2.cls", "1"}, {"2.txt", "über"}});
+  shard("b.tar", {{"3.jpg", "x"}, {"3.cls", "0"}, {"3.txt", ""}, {"4.jpg", "x"}, {"4.cls", "0"}, {"4.txt", tower}, {"5.jpg", "x"}, {"5.cls", "0"}});
+  write();
+  EXPECT_EQ(make().passed_over, 0u);
+  const ShardReader reader(dir_.path());
+  std::vector<std::string> texts;
+  for (size_t sample = 0; sample < 5; ++sample) {
+    Bytes text = {1, 2};
+    reader.read_caption(sample, true, text);
+    texts.emplace_back(text.begin(), text.end());
+  }
+  EXPECT_THAT(texts, testing::ElementsAre("a red flag", "über", "", "", ""));
+  std::string changed = test::get_file(dir_ / "a.tar");
+  changed.replace(changed.find("red"), 3, "old");
+  test::put_file(dir_ / "a.tar", changed);
+  EXPECT_EQ(open_fault(), "DIR/a.tar is not the shard that was indexed: run flowrun index DIR");
+}
+
+TEST_F(ShardIndexing, WithoutCaptionsAnIndexIsAsItEverWas) {
+  shard("a.tar", {{"1.jpg", "x"}, {"1.txt", ""}});
+  EXPECT_TRUE(make().index.captions.empty());
+  EXPECT_EQ(encode_shard_index(make().index)[8], 1);
+  shard("a.tar", {{"1.jpg", "x"}, {"1.txt", "t"}});
+  EXPECT_EQ(encode_shard_index(make().index)[8], 2);
+}
+
 TEST_F(ShardIndexing, MembersOfMacOS) {
   shard("a.tar", {{"./._1.jpg", "mac"}, {"./1.jpg", "x"}, {"./._1.cls", "mac"}, {"./1.cls", "2"}});
   const IndexedShards made = make();
@@ -231,8 +259,8 @@ TEST_F(ShardIndexing, TheIndexFileIsChecked) {
   changed.back() ^= 1;
   EXPECT_EQ(with(changed), "DIR/index.flowrun is damaged or cut short: run flowrun index again");
   changed = whole;
-  changed[8] = 2;
-  EXPECT_EQ(with(changed), "DIR/index.flowrun is of version 2, this program reads 1: run flowrun index again");
+  changed[8] = 3;
+  EXPECT_EQ(with(changed), "DIR/index.flowrun is of version 3, this program reads 1 and 2: run flowrun index again");
   EXPECT_EQ(with("a text that is no index"), "DIR/index.flowrun is not an index of shards");
 }
 

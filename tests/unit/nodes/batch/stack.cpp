@@ -3,6 +3,7 @@
 #include "nodes/lib/host/types/host_types.h"
 #include "nodes/lib/host/types/matches.h"
 #include "nodes/lib/host/types/sample_ids.h"
+#include "nodes/lib/host/types/text_types.h"
 #include "support/run_node.h"
 
 namespace flowrun {
@@ -10,22 +11,26 @@ namespace {
 
 const RunInfo kRun;
 
+/// What a stack of two makes.
 struct Stacked {
   ImageBatch images;
   LabelBatch labels;
   LabelMapBatch maps;
   MatchBatch matches;
   SampleIds ids;
-};
+  TextBatch texts;
 
-/// Sample 40 + index.
-void fold(Node& node, Image& image, Label& label, Stacked& out, int64_t index) {
-  void* below[] = {&image, &label};
-  void* own[] = {&out.images, &out.labels, &out.maps, &out.matches, &out.ids};
-  const PortSlot slots[] = {{0, true}, {1, true}, {-1, true}, {-1, true}, {0, false}, {1, false}, {2, false}, {3, false}, {4, false}};
-  uint64_t ledger = 0;
-  node.fold(Call{own, below, slots}, FoldContext{kRun, index, 2, 1, 40 + static_cast<uint64_t>(index), 1, LedgerEntry(&ledger)});
-}
+  /// Of sample 40 + index.
+  uint64_t fold(Node& node, Image& image, Label& label, TextTokens& text, int64_t index) {
+    void* below[] = {&image, &label, &text};
+    void* own[] = {&images, &labels, &maps, &matches, &ids, &texts};
+    const PortSlot slots[] = {{0, true},  {1, true},  {-1, true}, {-1, true}, {2, true}, {0, false},
+                              {1, false}, {2, false}, {3, false}, {4, false}, {5, false}};
+    uint64_t ledger = 0;
+    node.fold(Call{own, below, slots}, FoldContext{kRun, index, 2, 1, 40 + static_cast<uint64_t>(index), 1, LedgerEntry(&ledger)});
+    return ledger;
+  }
+};
 
 TEST(Stack, WritesTheLabelOfEachViewOrThePicturesForAllAndItsNumber) {
   const auto node = test::make_node("batch.stack", R"({"size": 2})");
@@ -33,11 +38,26 @@ TEST(Stack, WritesTheLabelOfEachViewOrThePicturesForAllAndItsNumber) {
   image.pixels.reshape(4, 4, 3, 3);
   Stacked out;
   Label of_views{-1, {5, 6, 7}}, of_picture{9, {}}, wrong{1, {1, 2}};
-  fold(*node, image, of_picture, out, 1);
-  fold(*node, image, of_views, out, 0);
+  TextTokens text;
+  out.fold(*node, image, of_picture, text, 1);
+  out.fold(*node, image, of_views, text, 0);
   EXPECT_THAT(out.labels.values, testing::ElementsAre(5, 6, 7, 9, 9, 9));
   EXPECT_THAT(out.ids.values, testing::ElementsAre(40, 40, 40, 41, 41, 41));
-  EXPECT_THROW(fold(*node, image, wrong, out, 0), FatalNodeError);
+  EXPECT_THROW(out.fold(*node, image, wrong, text, 0), FatalNodeError);
+}
+
+TEST(Stack, WritesOneTextOfEachPicture) {
+  const auto node = test::make_node("batch.stack", R"({"size": 2})");
+  Image image;
+  image.pixels.reshape(4, 4, 3, 2);
+  Stacked out;
+  Label label;
+  TextTokens first{{256, 1, 257}, 2}, second{{256, 257, 0}, 1}, longer{{256, 1, 2, 257}, 3};
+  const uint64_t of_second = out.fold(*node, image, label, second, 1), of_first = out.fold(*node, image, label, first, 0);
+  EXPECT_THAT(out.texts.ids, testing::ElementsAre(256, 1, 257, 256, 257, 0));
+  EXPECT_THAT(out.texts.ends, testing::ElementsAre(2, 1));
+  EXPECT_NE(of_first, of_second) << "texts enter the ledger";
+  EXPECT_THROW(out.fold(*node, image, label, longer, 1), FatalNodeError);
 }
 
 }  // namespace

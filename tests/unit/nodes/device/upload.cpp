@@ -1,10 +1,12 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/std_mean.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
 #include "nodes/lib/host/types/host_types.h"
 #include "nodes/lib/tensor/types/device_matches.h"
 #include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/texts.h"
 #include "support/run_node.h"
 
 namespace flowrun {
@@ -30,13 +32,21 @@ TEST(Upload, NormalisesEachImageByItself) {
   DeviceMasks masks;
   DeviceLabelMaps maps;
   DeviceMatches matches;
-  void* objects[] = {&batch, &out, &labels, &masks, &maps, &matches};
-  const PortSlot slots[] = {{0, false}, {-1, false}, {-1, false}, {-1, false}, {-1, false},
-                            {1, false}, {2, false},  {3, false},  {4, false},  {5, false}};
+  DeviceTexts texts;
+  TextBatch rows;
+  for (int64_t row : {1, 0}) rows.put(row, 3, {.ids = {256, 'a' + row, 257, 0}, .end = 2});  // room for three
+  rows.texts = 2;
+  void* objects[] = {&batch, &rows, &out, &labels, &masks, &maps, &matches, &texts};
+  const PortSlot slots[] = {{0, false}, {-1, false}, {-1, false}, {-1, false}, {-1, false}, {1, false},
+                            {2, false}, {3, false},  {4, false},  {5, false},  {6, false},  {7, false}};
   uint64_t ledger = 0;
   node->run(Call{objects, nullptr, slots}, GroupContext{run, 0, 1, 0, 0, 1, 2, 1, LedgerEntry(&ledger)});
   ASSERT_EQ(out.images_BCHW.sizes(), (std::vector<int64_t>{4, 3, 6, 6}));
   EXPECT_EQ(out.views, 2);
+  EXPECT_TRUE(texts.ids_BT.equal(at::tensor({256, 'a', 257, 0, 256, 'b', 257, 0}, at::kLong).view({2, 4})))
+      << "the place that no picture took is left out";
+  EXPECT_TRUE(texts.end_B.equal(at::tensor({2, 2}, at::kLong)));
+  EXPECT_EQ(texts.most, 257);
   EXPECT_TRUE(out.mean.empty() && out.std.empty());
   for (int image = 0; image < 2; ++image) {
     const auto [deviation, mean] = at::std_mean(out.images_BCHW.select(0, image), /*unbiased=*/false);

@@ -5,6 +5,7 @@
 #include "io/error.h"
 #include "io/pack/pack.h"
 #include "nodes/lib/host/types/host_types.h"
+#include "nodes/lib/host/types/text_types.h"
 #include "support/io_files.h"
 #include "support/run_node.h"
 
@@ -21,8 +22,9 @@ std::vector<std::pair<std::vector<uint8_t>, int64_t>> samples(const std::string&
   std::vector<std::pair<std::vector<uint8_t>, int64_t>> out;
   Bytes bytes;
   Label label;
+  Caption caption;
   for (uint64_t i = 0; i < node->size(); ++i) {
-    test::run_sample(*node, {&bytes, &label}, i);
+    test::run_sample(*node, {&bytes, &label, &caption}, i);
     out.emplace_back(bytes.data, label.value);
   }
   return out;

@@ -5,6 +5,7 @@
 
 #include "io/codec/jpeg.h"
 #include "nodes/lib/host/types/host_types.h"
+#include "nodes/lib/host/types/text_types.h"
 #include "support/run_node.h"
 
 namespace flowrun {
@@ -15,7 +16,8 @@ std::pair<std::vector<uint8_t>, int64_t> emit(const char* split, uint64_t sample
   const auto node = test::make_node("source.synthetic", std::string("{\"split\": \"") + split + "\"}");
   Bytes bytes;
   Label label;
-  test::run_sample(*node, {&bytes, &label}, sample, run_seed);
+  Caption caption;
+  test::run_sample(*node, {&bytes, &label, &caption}, sample, run_seed);
   return {bytes.data, label.value};
 }
 

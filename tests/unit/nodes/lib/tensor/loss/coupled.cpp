@@ -51,7 +51,7 @@ TEST(CoupledLosses, HaveTheValuesOfTheFormulas) {
 TEST(CoupledLosses, HaveTheLimitsOfSimpleRows) {
   const Tensor orthonormal = at::eye(5, 8, at::kDouble);
   EXPECT_NEAR(value(loss::nt_xent(views(orthonormal, orthonormal), 2, 0.3)), std::log(1 + 2 * 4 * std::exp(-1 / 0.3)), 1e-12);
-  EXPECT_NEAR(value(loss::pair_contrast(orthonormal, orthonormal, at::ones({}, at::kDouble).mul(10))), std::log(1 + 4 * std::exp(-10.0)), 1e-12);
+  EXPECT_NEAR(value(loss::pair_contrast(orthonormal.mul(10), orthonormal)), std::log(1 + 4 * std::exp(-10.0)), 1e-12);
   const Tensor same = at::ones({6, 4}, at::kDouble);
   EXPECT_NEAR(value(loss::koleo(same, 2)), -std::log(1e-8 + std::sqrt(4.0) * 1e-8), 1e-6);
   // Uncorrelated columns: only eps remains.
@@ -145,6 +145,46 @@ TEST(Coupling, GivesTheGradientOfOnePassOverTheWholeBatch) {
     }
     EXPECT_LT(value(own_first.grad().sub(first.grad()).abs().max()), 1e-12);
     EXPECT_LT(value(own_second.grad().sub(second.grad()).abs().max()), 1e-12);
+  }
+}
+
+// Both towers are trained, and so is the temperature, which each group applies to its own rows.
+TEST(Coupling, GivesBothTowersAndTheTemperatureTheirGradients) {
+  const Tensor pictures = wave(3, {24, 10}), texts = wave(8, {24, 7});
+  const std::vector<Tensor> first = {wave(4, {10, 6}).mul(0.3), wave(5, {7, 6}).mul(0.3), wave(6, {1}).add(1)};
+  const auto leaves = [&] {
+    std::vector<Tensor> out;
+    for (const Tensor& weight : first) out.push_back(weight.clone().requires_grad_(true));
+    return out;
+  };
+  const auto scaled = [](const Tensor& x, const std::vector<Tensor>& w) { return model::unit_rows(x.matmul(w[0])).mul(w[2].exp()); };
+  const auto pair_nce = [](const Tensor& a, const Tensor& b) { return loss::pair_contrast(a, model::unit_rows(b)); };
+  const std::vector<Tensor> whole = leaves();
+  const Tensor expected = pair_nce(scaled(pictures, whole), texts.matmul(whole[1]));
+  expected.backward();
+  const RunInfo run;
+  for (const int64_t groups : {1, 2, 4}) {
+    SCOPED_TRACE(groups);
+    const std::vector<Tensor> own = leaves();
+    loss::Coupling coupling(/*trained=*/2);
+    const int64_t each = 24 / groups;
+    const auto context = [&](int64_t g) { return FoldContext{run, g, groups, each, 0, 1, LedgerEntry(nullptr)}; };
+    std::vector<std::pair<Vectors, Vectors>> passes;
+    for (int64_t g = 0; g < groups; ++g) {
+      Vectors a, b;
+      a.values_nD = scaled(pictures.narrow(0, g * each, each), own), b.values_nD = texts.narrow(0, g * each, each).matmul(own[1]);
+      coupling.take({&a, &b}, context(g));
+      passes.emplace_back(a, b);
+    }
+    coupling.run(WholeContext{run, 0, 0, 0, 1, groups, 0, groups}, [&](const std::vector<Tensor>& z) { return pair_nce(z[0], z[1]); });
+    for (int64_t g = 0; g < groups; ++g) {
+      Coupled part;
+      coupling.give(context(g), part);
+      EXPECT_NEAR(value(part.shown), value(expected), 1e-12);
+      const auto& [a, b] = passes[static_cast<size_t>(g)];
+      a.values_nD.mul(part.slopes_nD[0]).sum().add(b.values_nD.mul(part.slopes_nD[1]).sum()).div(static_cast<double>(groups)).backward();
+    }
+    for (size_t i = 0; i < own.size(); ++i) EXPECT_LT(value(own[i].grad().sub(whole[i].grad()).abs().max()), 1e-12) << i;
   }
 }
 
