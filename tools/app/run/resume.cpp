@@ -49,6 +49,33 @@ void add_defaults_of(nlohmann::ordered_json& pipeline, const char* section, Find
   }
 }
 
+/// Whether output `port` of a node stays empty, since the optional input of that name is not connected.
+bool stays_empty(const nlohmann::json& node, const std::string& port) {
+  const NodeType* const type = find_node_type(node.value("type", std::string()));
+  if (type == nullptr || node.value("in", nlohmann::json::object()).contains(port)) return false;
+  return std::any_of(type->ports.begin(), type->ports.end(), [&](const PortDoc& doc) { return doc.input && doc.optional && doc.name == port; });
+}
+
+/// Types get ports, which "node.*" then connects: where the stored pipeline lacks a connection that brings nothing, it is left out.
+nlohmann::json without_empty(nlohmann::json now, const nlohmann::json& stored) {
+  if (!now.contains("nodes") || !stored.contains("nodes")) return now;
+  const nlohmann::json all = now["nodes"], none = nlohmann::json::object();
+  for (auto& [name, node] : now["nodes"].items()) {
+    if (!node.contains("in") || !node["in"].is_object() || !stored["nodes"].contains(name)) continue;
+    const nlohmann::json before = stored["nodes"][name].value("in", none);
+    std::vector<std::string> empty;
+    for (const auto& [port, from] : node["in"].items()) {
+      if (before.contains(port) || !from.is_string()) continue;
+      const std::string source = from.get<std::string>();
+      const size_t dot = source.rfind('.');
+      if (dot != std::string::npos && all.contains(source.substr(0, dot)) && stays_empty(all[source.substr(0, dot)], source.substr(dot + 1)))
+        empty.push_back(port);
+    }
+    for (const std::string& port : empty) node["in"].erase(port);
+  }
+  return now;
+}
+
 }  // namespace
 
 nlohmann::ordered_json stored_pipeline(const io::RunPaths& paths) {
@@ -71,7 +98,7 @@ void adopt(RunParams& run, const nlohmann::ordered_json& stored) {
 }
 
 void require_same(const nlohmann::ordered_json& stored, const nlohmann::ordered_json& now, bool places) {
-  const nlohmann::json then = what_matters(stored, places), here = what_matters(now, places);
+  const nlohmann::json then = what_matters(stored, places), here = without_empty(what_matters(now, places), then);
   if (then == here) return;
   std::string differences;
   int count = 0;
