@@ -54,7 +54,8 @@ struct VitModel {
           "recompute", recompute,
           "Whether each block keeps its input alone for the backward pass, and runs once more in it: memory of one block, about a third more time.");
       param("init", init, init_choices(),
-            "Initial weights. ijepa: normal 0.02. ijepa_rescaled: the last layer of each sub-block divided by sqrt(2 block). mae: Xavier uniform.");
+            "Initial weights. ijepa: normal 0.02. ijepa_rescaled: the last layer of each sub-block divided by sqrt(2 block). mae: Xavier uniform. "
+            "moco_v3: the same, with queries, keys and values as three weights, and tokens near 0.");
     }
     static const Choices& position_choices() {
       static const Choices choices = {"sincos", "learned"};

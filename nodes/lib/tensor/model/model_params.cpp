@@ -24,7 +24,7 @@ void begin(model::Module& module, const OpenContext& context, const std::string&
 }
 
 const Choices& init_choices() {
-  static const Choices choices = {"ijepa", "ijepa_rescaled", "mae"};
+  static const Choices choices = {"ijepa", "ijepa_rescaled", "mae", "moco_v3"};
   return choices;
 }
 

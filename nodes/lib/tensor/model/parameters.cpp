@@ -53,6 +53,12 @@ void fill_uniform(const Rng& rng, double* out, int64_t count, double limit) {
   });
 }
 
+/// Rows of a weight that Xavier's law sees as one layer.
+int64_t fan_out(const Parameter& parameter, InitScheme scheme) {
+  const int64_t rows = parameter.value.size(0);
+  return scheme == InitScheme::moco_v3 && parameter.name.ends_with("attn.qkv.weight") ? rows / 3 : rows;
+}
+
 bool is_weight(Init init) { return init == Init::linear || init == Init::residual || init == Init::patch; }
 
 void fill(const Parameter& parameter, const Rng& rng, InitScheme scheme, double* out) {
@@ -67,9 +73,10 @@ void fill(const Parameter& parameter, const Rng& rng, InitScheme scheme, double*
     fill_uniform(rng, out, count, parameter.value_at_first);
   } else if (parameter.init == Init::kaiming) {
     fill_uniform(rng, out, count, std::sqrt(static_cast<double>(parameter.value.size(0)) / static_cast<double>(count)));
-  } else if (scheme == InitScheme::mae && is_weight(parameter.init)) {
-    const int64_t fan_out = parameter.value.size(0);
-    fill_uniform(rng, out, count, std::sqrt(6.0 / static_cast<double>(fan_out + count / fan_out)));
+  } else if ((scheme == InitScheme::mae || scheme == InitScheme::moco_v3) && is_weight(parameter.init)) {
+    fill_uniform(rng, out, count, std::sqrt(6.0 / static_cast<double>(fan_out(parameter, scheme) + count / parameter.value.size(0))));
+  } else if (scheme == InitScheme::moco_v3) {
+    fill_normal(rng, out, count, 1e-6, kCut);
   } else {
     const bool rescale = scheme == InitScheme::ijepa_rescaled && parameter.init == Init::residual;
     fill_normal(rng, out, count, rescale ? kStd / std::sqrt(2.0 * parameter.block) : kStd, kCut);
@@ -88,7 +95,8 @@ InitScheme init_scheme(std::string_view name) {
   if (name == "ijepa") return InitScheme::ijepa;
   if (name == "ijepa_rescaled") return InitScheme::ijepa_rescaled;
   if (name == "mae") return InitScheme::mae;
-  throw std::invalid_argument("unknown initialisation \"" + std::string(name) + "\": ijepa, ijepa_rescaled or mae");
+  if (name == "moco_v3") return InitScheme::moco_v3;
+  throw std::invalid_argument("unknown initialisation \"" + std::string(name) + "\": ijepa, ijepa_rescaled, mae or moco_v3");
 }
 
 ShapesOnly::ShapesOnly() { shapes_only = true; }

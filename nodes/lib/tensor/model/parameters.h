@@ -30,9 +30,10 @@ enum class Init {
 ///   ijepa           weights and tokens: normal, sd 0.02, cut at +-2 absolute
 ///   ijepa_rescaled  the same, with residual weights of block k (from 1) divided by sqrt(2 k)
 ///   mae             weights: Xavier uniform, the patch weight seen as [D, C * patch^2]; tokens: normal, sd 0.02
-enum class InitScheme { ijepa, ijepa_rescaled, mae };
+///   moco_v3         as mae, with queries, keys and values as three weights; tokens: normal, sd 1e-6
+enum class InitScheme { ijepa, ijepa_rescaled, mae, moco_v3 };
 
-/// "ijepa", "ijepa_rescaled" or "mae"; throws std::invalid_argument that lists them.
+/// "ijepa", "ijepa_rescaled", "mae" or "moco_v3"; throws std::invalid_argument that lists them.
 InitScheme init_scheme(std::string_view name);
 
 struct Parameter {

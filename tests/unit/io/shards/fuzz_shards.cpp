@@ -126,7 +126,9 @@ TEST(FuzzShards, Index) {
     for (size_t i = 0; i < read.samples.size(); ++i) {
       const uint64_t content = read.shards.at(read.samples[i].shard).content;
       EXPECT_LE(read.samples[i].offset + read.samples[i].size, content);
-      if (!read.captions.empty()) EXPECT_LE(read.captions[i].offset + read.captions[i].size, content);
+      if (!read.captions.empty()) {
+        EXPECT_LE(read.captions[i].offset + read.captions[i].size, content);
+      }
     }
   });
   EXPECT_GT(taken, 100) << "nearly every mutation was refused: none reached the depths";

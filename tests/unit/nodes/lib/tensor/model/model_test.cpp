@@ -282,6 +282,10 @@ TEST(Initialisation, SchemesHaveTheirSpread) {
   EXPECT_NEAR(spread(InitScheme::ijepa_rescaled, "blocks.1.attn.qkv.weight"), 0.02, 0.001);
   EXPECT_NEAR(spread(InitScheme::mae, proj), std::sqrt(2.0 / 128), 0.005);
   EXPECT_NEAR(spread(InitScheme::mae, "patch_embed.proj.weight"), std::sqrt(2.0 / (64 + 192)), 0.005);
+  EXPECT_NEAR(spread(InitScheme::mae, "blocks.1.attn.qkv.weight"), std::sqrt(2.0 / (192 + 64)), 0.003);
+  EXPECT_NEAR(spread(InitScheme::moco_v3, "blocks.1.attn.qkv.weight"), std::sqrt(2.0 / 128), 0.003);
+  EXPECT_NEAR(spread(InitScheme::moco_v3, proj), std::sqrt(2.0 / 128), 0.005);
+  EXPECT_NEAR(spread(InitScheme::moco_v3, "cls_token"), 1e-6, 3e-7);
   EXPECT_EQ(spread(InitScheme::ijepa, "norm.weight"), 0);
   EXPECT_EQ(init_scheme("mae"), InitScheme::mae);
   EXPECT_THROW(init_scheme("xavier"), std::invalid_argument);

@@ -31,8 +31,10 @@ TEST(SyncBatchNorm, IsThatOfPyTorch) {
       EXPECT_LT(most(ours.sub(theirs)), 1e-12);
       ours.mul(slopes).sum().backward(), theirs.mul(slopes).sum().backward();
       EXPECT_LT(most(x.grad().sub(other_x.grad())), 1e-12);
-      if (affine) EXPECT_LT(most(weight.grad().sub(other_weight.grad())), 1e-12);
-      if (affine) EXPECT_LT(most(bias.grad().sub(other_bias.grad())), 1e-12);
+      if (affine) {
+        EXPECT_LT(most(weight.grad().sub(other_weight.grad())), 1e-12);
+        EXPECT_LT(most(bias.grad().sub(other_bias.grad())), 1e-12);
+      }
       const Tensor columns = x.detach().transpose(0, 1).flatten(1);
       EXPECT_LT(most(measured.mean.sub(columns.mean(1))), 1e-12);
       EXPECT_LT(most(measured.variance.sub(columns.var(1))), 1e-12);
