@@ -337,7 +337,7 @@ class Shards(support.Folder):
         self.foreign("a.tar", self.members(0, 40))
         plain = self.foreign("c.tar", self.members(80, 120))
         done = self.flowrun("index", "theirs", "--quiet")
-        self.assertEqual(done.stdout, "theirs/index.flowrun: 120 samples in 3 shards, labels from .json, 3 classes\n")
+        self.assertEqual(done.stdout, "theirs/index.flowrun: 120 samples in 3 shards, labels from .json, 3 classes, 120 captions\n")
         expected = self.ledgers("plain", kind="shards", path="theirs")
         # The zstd program writes one frame; with several frames, as pzstd writes them, an image can span two.
         content = plain.read_bytes()
