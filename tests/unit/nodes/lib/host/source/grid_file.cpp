@@ -39,6 +39,11 @@ TEST_F(GridFile, ReadsThreeTypes) {
   write<uint16_t>("F16", {0x3c00, 0xc000, 0x3800, 0x4400});
   EXPECT_EQ(error(), "");
   EXPECT_THAT(grid_.values, testing::ElementsAre(1, -2, 0.5, 4));
+  write<uint16_t>("F16", {0x0001, 0x83ff, 0x7bff, 0x3555});  // the smallest, the largest subnormal, the largest, a third
+  EXPECT_EQ(error(), "");
+  EXPECT_THAT(grid_.values, testing::ElementsAre(0x1p-24f, -1023 * 0x1p-24f, 65504.0f, 1365 * 0x1p-12f));
+  write<uint16_t>("F16", {0x7c00, 0, 0, 0});
+  EXPECT_THAT(error(), testing::HasSubstr("are not finite"));
   write<uint16_t>("BF16", {0x3f80, 0xc000, 0x3f00, 0x4080});
   EXPECT_EQ(error(), "");
   EXPECT_THAT(grid_.values, testing::ElementsAre(1, -2, 0.5, 4));
