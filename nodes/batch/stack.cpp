@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "graph/node.h"
+#include "nodes/lib/host/types/group_sizes.h"
 #include "nodes/lib/host/types/matches.h"
 #include "nodes/lib/host/types/sample_ids.h"
 #include "nodes/lib/host/types/text_types.h"
@@ -32,23 +33,10 @@ struct Stack {
     Out<TextBatch> texts{"text", "B T numbers, one row for each picture; empty without texts."};
     void describe(auto& port) { port(image, label, label_map, matches, text, images, labels, label_maps, match_batch, ids, texts); }
   };
-  struct Params {
-    int64_t size = 256;
-    int64_t group = 0;
-    void describe(auto& param) {
-      param("size", size, positive, "Samples in a step, over all ranks.");
-      param("group", group, not_negative, "Samples in a group; divides size. 0: the whole step is one group.");
-    }
-    std::optional<ParamFault> check() const {
-      if (group > 0 && size % group != 0) {
-        return ParamFault{"group", "group must divide size, but " + std::to_string(size) + " / " + std::to_string(group) + " leaves a remainder"};
-      }
-      return {};
-    }
-  };
+  using Params = GroupSizes;
   Params params;
 
-  Grouping grouping() const { return {params.size, params.group > 0 ? params.group : params.size}; }
+  Grouping grouping() const { return params.grouping(); }
 
   void fold(Ports& port, const FoldContext& context) const {
     const int64_t views = port.image->pixels.views;
@@ -56,10 +44,10 @@ struct Stack {
     put(port.image->pixels, *port.images, context, "the image", "image.resize");
     if (port.label_map) put(port.label_map->pixels, *port.label_maps, context, "the label map", "image.label_resize");
     if (port.label) put(*port.label, views, *port.labels, context);
-    if (port.matches && !port.match_batch->put(context.index, capacity(context), *port.matches)) {
+    if (port.matches && !port.match_batch->put(context.index, params.capacity(context), *port.matches)) {
       throw FatalNodeError("matches are of other views than those of another sample: take them from crops with the same count");
     }
-    port.ids->reserve(capacity(context) * views);
+    port.ids->reserve(params.capacity(context) * views);
     std::fill_n(port.ids->values.begin() + context.index * views, views, static_cast<int64_t>(context.sample));
     if (port.text) put(*port.text, *port.texts, context);
   }
@@ -73,15 +61,12 @@ struct Stack {
   }
 
  private:
-  /// The last group of an evaluation is smaller; with run.pass "rank" groups are larger than here.
-  int64_t capacity(const FoldContext& context) const { return std::max(grouping().group, context.count); }
-
   void put(const Label& label, int64_t views, LabelBatch& batch, const FoldContext& context) const {
     if (!label.views.empty() && static_cast<int64_t>(label.views.size()) != views) {
       throw FatalNodeError("there are labels of " + std::to_string(label.views.size()) + " views, but the picture comes in " + std::to_string(views) +
                            ": take image and label from the same node");
     }
-    batch.reserve(capacity(context) * views);
+    batch.reserve(params.capacity(context) * views);
     const auto place = batch.values.begin() + context.index * views;
     if (label.views.empty()) {
       std::fill_n(place, views, label.value);
@@ -91,7 +76,7 @@ struct Stack {
   }
 
   void put(const TextTokens& text, TextBatch& batch, const FoldContext& context) const {
-    if (!batch.put(context.index, capacity(context), text)) {
+    if (!batch.put(context.index, params.capacity(context), text)) {
       throw FatalNodeError("a text has " + std::to_string(text.ids.size()) + " tokens, others of its batch " + std::to_string(batch.length) +
                            ": take all from one text.tokens");
     }
@@ -100,7 +85,7 @@ struct Stack {
 
   void put(const io::PixelBuffer& image, ImageBatch& batch, const FoldContext& context, const std::string& what, const std::string& cure) const {
     const io::ImageView view = image.view();
-    uint8_t* place = batch.place(context.index, capacity(context), view, image.views);
+    uint8_t* place = batch.place(context.index, params.capacity(context), view, image.views);
     if (place == nullptr && image.views != batch.views) {
       throw NodeError(what + " comes in " + std::to_string(image.views) + " views, others of its batch in " + std::to_string(batch.views));
     }

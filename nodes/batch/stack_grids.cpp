@@ -2,6 +2,7 @@
 
 #include "graph/node.h"
 #include "nodes/lib/host/types/grids.h"
+#include "nodes/lib/host/types/group_sizes.h"
 #include "nodes/lib/host/types/host_types.h"
 
 namespace flowrun {
@@ -23,22 +24,10 @@ struct StackGrids {
     Out<LabelBatch> labels{"label", "B class indices, -1 where unknown."};
     void describe(auto& port) { port(grid, label, grids, image, labels); }
   };
-  struct Params {
-    int64_t size = 64, group = 0;
-    void describe(auto& param) {
-      param("size", size, positive, "Samples in a step, over all ranks.");
-      param("group", group, not_negative, "Samples in a group; divides size. 0: the whole step is one group.");
-    }
-    std::optional<ParamFault> check() const {
-      if (group > 0 && size % group != 0) {
-        return ParamFault{"group", "group must divide size, but " + std::to_string(size) + " / " + std::to_string(group) + " leaves a remainder"};
-      }
-      return {};
-    }
-  };
+  using Params = GroupSizes;
   Params params;
 
-  Grouping grouping() const { return {params.size, params.group > 0 ? params.group : params.size}; }
+  Grouping grouping() const { return params.grouping(); }
 
   void plan(NodePlan& plan) const {
     plan.out["image"].side = plan.out["grid"].side = plan.known("grid").side;
@@ -47,7 +36,7 @@ struct StackGrids {
 
   void fold(Ports& port, const FoldContext& context) const {
     const FeatureGrid& grid = *port.grid;
-    const int64_t capacity = std::max(grouping().group, context.count);
+    const int64_t capacity = params.capacity(context);
     if (!port.grids->put(context.index, capacity, grid)) {
       throw NodeError("the grid is " + std::to_string(grid.views) + " x " + std::to_string(grid.height) + "x" + std::to_string(grid.width) + " of " +
                       std::to_string(grid.channels) + " numbers, others of its batch are " + std::to_string(port.grids->views) + " x " +

@@ -45,7 +45,7 @@ struct Blockwise : mask::MaskNode<Blockwise> {
       if (max_block > 0 && max_block < min_block) return ParamFault{"max_block", "max_block can't be smaller than min_block"};
       if (!choice.empty()) return check_choice();
       if (spread.empty()) return {};
-      if (const auto fault = mask::check_spread(spread)) return fault;
+      if (auto fault = mask::check_spread(spread)) return fault;
       if (count > 0) return ParamFault{"count", "count and spread both say how much is hidden: remove one"};
       return {};
     }

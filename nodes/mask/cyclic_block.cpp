@@ -35,7 +35,7 @@ struct CyclicBlock : mask::MaskNode<CyclicBlock> {
       param("predicted", predicted, Range{0, 1}, "Share of the hidden patches that become targets; at least one does.");
     }
     std::optional<ParamFault> check() const {
-      if (const auto fault = mask::check_ranges({{"ratio", &ratio}})) return fault;
+      if (auto fault = mask::check_ranges({{"ratio", &ratio}})) return fault;
       return mask::check_spread(spread);
     }
   };

@@ -28,8 +28,8 @@ std::vector<int64_t> drawn_cells(const CellOptions& options, Rng& rng) {
 /// Where a cell lies in the picture, in pixels.
 Point place_of(int64_t cell, int64_t grid, const io::Rect& rect, bool mirrored) {
   const double last = static_cast<double>(std::max<int64_t>(1, grid - 1));
-  const double across = static_cast<double>(cell % grid) / last * (rect.width - 1),
-               down = static_cast<double>(cell / grid) / last * (rect.height - 1);
+  const int64_t column = cell % grid, row = cell / grid;
+  const double across = static_cast<double>(column) / last * (rect.width - 1), down = static_cast<double>(row) / last * (rect.height - 1);
   return {mirrored ? rect.x + rect.width - 1 - across : rect.x + across, rect.y + down};
 }
 

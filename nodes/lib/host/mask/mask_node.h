@@ -44,7 +44,7 @@ inline std::optional<ParamFault> check_ranges(std::initializer_list<std::pair<co
 /// The fault of `spread`, the ratios of mask::spread_counts(), if it is not empty.
 inline std::optional<ParamFault> check_spread(const std::vector<double>& spread) {
   if (spread.empty()) return {};
-  if (const auto fault = check_ranges({{"spread", &spread}})) return fault;
+  if (auto fault = check_ranges({{"spread", &spread}})) return fault;
   if (spread[1] == 0 || spread[1] == 1) {
     return ParamFault{"spread", "spread's second number must be between 0 and 1: something is hidden, not everything"};
   }

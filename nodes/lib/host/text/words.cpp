@@ -54,7 +54,7 @@ std::vector<std::string_view> gpt2_words(std::string_view text) {
     const Character first = character(text, at);
     const size_t after_blank = at + (first.code == ' ' && at + 1 < text.size() ? 1 : 0);
     const Kind kind = character(text, after_blank).kind;
-    size_t end = at;
+    size_t end;
     if (const size_t ending = ending_size(text.substr(at)); ending > 0) {
       end = at + ending;
     } else if (kind != Kind::space) {
