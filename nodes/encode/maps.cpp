@@ -25,14 +25,11 @@ struct EncodeMaps {
     Out<FeatureMaps> out{"maps", "The map of the model's last stage."};
     void describe(auto& port) { port(maps, vectors, out); }
   };
-  struct Params {
+  struct Params : model::PassParams {
     Ref<model::Encoder> model;
-    std::string statistics = "auto";
-    bool train = true;
     void describe(auto& param) {
       param.reads("model", model, "The branch.");
-      param("train", train, "Whether the vectors are trained on; false for teachers and targets.");
-      param("statistics", statistics, model::statistics_choices(), model::statistics_brief);
+      PassParams::describe(param);
     }
   };
   Params params;

@@ -24,14 +24,11 @@ struct HeadApply {
     Out<Prediction> prediction{"prediction", "1 1 n O."};
     void describe(auto& port) { port(vectors, out, prediction); }
   };
-  struct Params {
+  struct Params : model::PassParams {
     Ref<model::Head> model;
-    std::string statistics = "auto";
-    bool train = true;
     void describe(auto& param) {
       param.reads("model", model, "The head.");
-      param("train", train, "Whether the output is trained on; false for teachers and targets.");
-      param("statistics", statistics, model::statistics_choices(), model::statistics_brief);
+      PassParams::describe(param);
     }
   };
   Params params;

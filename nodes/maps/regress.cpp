@@ -20,14 +20,11 @@ struct MapsRegress {
     Out<FeatureMaps> out{"maps", "One map."};
     void describe(auto& port) { port(maps, out); }
   };
-  struct Params {
+  struct Params : model::PassParams {
     Ref<model::Regressor> model;
-    std::string statistics = "auto";
-    bool train = true;
     void describe(auto& param) {
       param.reads("model", model, "The regressor.");
-      param("train", train, "Whether the maps are trained on.");
-      param("statistics", statistics, model::statistics_choices(), model::statistics_brief);
+      PassParams::describe(param);
     }
   };
   Params params;

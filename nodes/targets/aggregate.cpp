@@ -9,7 +9,9 @@ namespace {
 struct Aggregate {
   static constexpr NodeInfo info{
       .type = "targets.aggregate",
-      .brief = "What the views of a picture say together of its class: the mean over views of the score of (class, that view), SLA's teacher.",
+      .brief =
+          "The scores of classes that all turned views of a picture give together: the mean over views of the score of (class, that view); SLA's "
+          "teacher.",
       .scope = Scope::device,
       .details = "Of scores of the pairs that targets.joint makes. In float32, without gradient. loss.kl takes it as the teacher's scores.",
       .repeats = true};

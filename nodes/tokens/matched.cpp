@@ -47,6 +47,7 @@ struct TokensMatched {
     plan.require_width("tokens", params.model->config().width, params.model.names[0], "\"of\" of that model must name the encoder of these tokens");
     const Planned tokens = plan.known("tokens");
     const double cells = tokens.grid * tokens.grid;
+    // About one place for nine cells: the windows of image.matches are not known here.
     plan.passes.push_back(
         {params.model.names[0], params.train, [&model = *params.model, cells, images = tokens.rows / plan.group.images](const MaskCounts&) {
            return model.cost_of(cells, cells / 9).times(images);

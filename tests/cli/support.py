@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -138,8 +139,22 @@ def probe_pipeline(kind, **run):
     }
 
 
+def wait_until(happened, seconds=60):
+    """Looks every 2 ms whether something has happened, for so long at most."""
+    end = time.monotonic() + seconds
+    while not happened() and time.monotonic() < end:
+        time.sleep(0.002)
+
+
 class Folder(unittest.TestCase):
     """Each test has a folder of its own, in which flowrun is started."""
+
+    def wait_until(self, happened, process=None, what="it"):
+        """For a minute at most. Fails where a process ends before."""
+        wait_until(lambda: happened() or process is not None and process.poll() is not None)
+        if happened():
+            return
+        self.fail(f"it ended before: {process.communicate()}" if process is not None and process.poll() is not None else f"waited a minute for {what} in vain")
 
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="flowrun-cli-"))

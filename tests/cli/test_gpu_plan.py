@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 import unittest
 
 import support
@@ -137,18 +136,14 @@ class GpuPlan(unittest.TestCase):
     def test_4_a_kill_leaves_what_is_known(self):
         process = self.start("three", "--plan", "3")
         summary = self.folder / "three/summary.jsonl"
-        while not (summary.exists() and "box-load" in summary.read_text()) and process.poll() is None:
-            time.sleep(0.05)
-        while not (self.folder / "three/r.tgz").exists() and process.poll() is None:
-            time.sleep(0.05)
+        support.wait_until(lambda: process.poll() is not None or summary.exists() and "box-load" in summary.read_text(), 600)
+        support.wait_until(lambda: process.poll() is not None or (self.folder / "three/r.tgz").exists(), 600)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         self.assertIn("load/metrics.jsonl", self.archive("three"))
         self.assertTrue(any(line.get("holds") for line in read(self.folder / "three")))
-        end = time.monotonic() + 20
-        while (left := processes_of(process.pid)) and time.monotonic() < end:
-            time.sleep(0.1)
-        self.assertEqual(left, [], "checks end with the plan")
+        support.wait_until(lambda: not processes_of(process.pid), 20)
+        self.assertEqual(processes_of(process.pid), [], "checks end with the plan")
 
     def test_5_a_backward_pass_on_the_cpu_hides_no_gpu(self):
         """With a driver that shows no GPU: test_gpu opens the module before LibTorch asks for CUDA."""

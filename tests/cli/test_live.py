@@ -9,7 +9,6 @@ import socket
 import struct
 import subprocess
 import termios
-import time
 import urllib.request
 
 import support
@@ -149,13 +148,6 @@ class Live(Folder):
         self.addCleanup(lambda: (process.kill(), process.wait(), process.stdout.close(), process.stderr.close()))
         return process
 
-    def wait_for(self, condition, what):
-        for _ in range(1200):
-            if condition():
-                return
-            time.sleep(0.05)
-        self.fail(f"waited for {what} in vain")
-
     def log(self):
         path = self.folder / "run/log.txt"
         return path.read_text() if path.exists() else ""
@@ -166,7 +158,7 @@ class Live(Folder):
 
     def test_a_sample_that_hangs(self):
         self.begin(with_fault("sample", kind="hang", at=20))
-        self.wait_for(lambda: re.search(r"group \d: waits for images, \d of 8 are there", self.log()), "the stall report")
+        self.wait_until(lambda: re.search(r"group \d: waits for images, \d of 8 are there", self.log()), what="the stall report")
         log = self.log()
         self.assertRegex(log, r"no progress for \d+ s \(run.stall_after\)")
         self.assertRegex(log, r"fault on thread data \d has run longest, for \d+\.\d s; the device waits for it")
@@ -177,7 +169,7 @@ class Live(Folder):
 
     def test_a_step_that_hangs(self):
         self.begin(with_fault("step", kind="hang", at=3))
-        self.wait_for(lambda: "group 0: complete, 8 images" in self.log(), "the stall report")
+        self.wait_until(lambda: "group 0: complete, 8 images" in self.log(), what="the stall report")
         log = self.log()
         self.assertRegex(log, r"step 2 of 12 done")
         self.assertRegex(log, r"fault on the device has run longest")
@@ -193,7 +185,7 @@ class Live(Folder):
 
     def test_top(self):
         process = self.begin(with_fault("sample", kind="sleep", ms=30))
-        self.wait_for(lambda: self.steps() >= 1, "a step")
+        self.wait_until(lambda: self.steps() >= 1, what="a step")
         status = json.loads(self.flowrun("top", "run", "--json").stdout)
         self.assertEqual(status["last_step"], 12)
         self.assertEqual(status["stream"], "files")
@@ -208,9 +200,9 @@ class Live(Folder):
 
     def test_the_signal_writes_the_same(self):
         process = self.begin(with_fault("sample", kind="sleep", ms=30))
-        self.wait_for(lambda: self.steps() >= 1, "a step")
+        self.wait_until(lambda: self.steps() >= 1, what="a step")
         process.send_signal(signal.SIGUSR1)
-        self.wait_for(lambda: (self.folder / "run/status.json").exists(), "status.json")
+        self.wait_until(lambda: (self.folder / "run/status.json").exists(), what="status.json")
         self.assertIn("threads_now", json.loads((self.folder / "run/status.json").read_text()))
         self.assertIn("data threads spend most of theirs in fault", (self.folder / "run/status.txt").read_text())
         self.assertEqual(process.wait(60), 0, "the signal ends nothing")
@@ -226,7 +218,7 @@ class Live(Folder):
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.begin(with_fault("sample", kind="sleep", ms=30), "--prometheus", port)
-        self.wait_for(lambda: self.steps() >= 2, "steps")
+        self.wait_until(lambda: self.steps() >= 2, what="steps")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             self.assertTrue(answer.headers["Content-Type"].startswith("text/plain"))
             lines = answer.read().decode().splitlines()
@@ -248,7 +240,7 @@ class Live(Folder):
         nodes["input/fault-1"] = nodes.pop("fault")
         nodes["batch"]["in"] = "input/fault-1"
         self.begin(pipeline, "--prometheus", port)
-        self.wait_for(lambda: self.steps() >= 1, "a step")
+        self.wait_until(lambda: self.steps() >= 1, what="a step")
         self.assertIn('flowrun_node_calls_total{node="input/fault-1",scope="sample"} ', self.scrape(port)[1])
         # No name that would need escaping gets there.
         for name in ('a"b', "a\\b", "a\nb", "a}b", "é"):
@@ -275,7 +267,7 @@ class Live(Folder):
         long = "n" * 90
         pipeline["nodes"][long] = pipeline["nodes"].pop("sheet", {"type": "report.contact_sheet", "in": {"image": "batch"}, "tensorboard": False})
         process = self.begin(pipeline, "--prometheus", port)
-        self.wait_for(lambda: self.steps() >= 2, "steps")
+        self.wait_until(lambda: self.steps() >= 2, what="steps")
         mute = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
         self.addCleanup(lambda: [client.close() for client in mute])
         status, body = self.scrape(port)
@@ -291,13 +283,15 @@ class Live(Folder):
         self.addCleanup(slow.close)
         slow.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
         process.send_signal(signal.SIGTERM)
-        end = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < end:
+
+        def ended_beside_a_slow_client():
             try:
                 slow.sendall(b"a")
             except OSError:
                 pass
-            time.sleep(0.2)
+            return process.poll() is not None
+
+        self.wait_until(ended_beside_a_slow_client, what="the end of the run")
         self.assertEqual(process.poll(), 75)
         self.assertEqual(json.loads((self.folder / "run/result.json").read_text())["status"], "stopped")
 

@@ -243,12 +243,10 @@ class Ranks(support.Folder):
     def test_goes_on_with_another_number(self):
         self.write(pipeline(epochs=6))
         self.ended(self.ranks(1, "pipeline.json", "--out", "whole"))
-        generator = random.Random(5)
         for world in (4, 2, 1):
             resume = ["--resume"] if world < 4 else []
             processes = self.ranks(world, "pipeline.json", "--out", "run", *resume)
             self.wait_for_lines("run", {4: 4, 2: 10, 1: 15}[world], processes)
-            time.sleep(generator.random() * 0.05)
             for process in processes:
                 process.send_signal(signal.SIGKILL)
             self.ended(processes, status=None)
@@ -257,14 +255,15 @@ class Ranks(support.Folder):
         self.assertEqual(len(self.metrics("run")), 24)
 
     def wait_for_lines(self, out, count, processes):
-        end = time.monotonic() + 60
-        while time.monotonic() < end and all(process.poll() is None for process in processes):
+        def written():
             try:
-                if len(self.metrics(out)) >= count:
-                    return
+                return len(self.metrics(out)) >= count
             except (FileNotFoundError, json.JSONDecodeError):
-                pass
-            time.sleep(0.005)
+                return False
+
+        support.wait_until(lambda: written() or any(process.poll() is not None for process in processes))
+        if written():
+            return
         self.fail(f"no {count} lines in {out}: " + str([process.communicate() if process.poll() is not None else "runs" for process in processes]))
 
     def test_a_signal_to_one_stops_all(self):
@@ -298,7 +297,10 @@ class Ranks(support.Folder):
         self.write(pipeline(epochs=500))
         processes = self.ranks(2, "pipeline.json", "--set", "run.rank_timeout=10", "--out", "run")
         self.wait_for_lines("run", 3, processes)
-        time.sleep(2)  # once a second a rank says where it is
+        # Once a second a rank says where it is: steps must have been written for two.
+        metrics = self.folder / "run/metrics.jsonl"
+        first = metrics.stat().st_mtime
+        self.wait_until(lambda: metrics.stat().st_mtime > first + 2, processes[0], "steps of two seconds")
         processes[1].send_signal(signal.SIGSTOP)
         text, _ = self.ended(processes[:1], status=1)[0], processes[1].kill()
         # The message names both ranks, their places, the collective, the node and the step.
@@ -310,9 +312,7 @@ class Ranks(support.Folder):
         broken["run"]["rank_timeout"] = 10
         self.write(broken)
         processes = self.ranks(2, "pipeline.json", "--out", "run")
-        end = time.monotonic() + 90
-        while all(process.poll() is None for process in processes) and time.monotonic() < end:
-            time.sleep(0.1)
+        support.wait_until(lambda: any(process.poll() is not None for process in processes), 90)
         living = 0 if processes[0].poll() is not None else 1
         text = self.ended([processes[living]], status=1)[0]
         self.assertIn("all ranks live, but they are not at the same place", text)

@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import signal
-import time
 
 from PIL import Image
 
@@ -146,8 +145,7 @@ class Replay(support.Folder):
         pipeline = support.training_pipeline(epochs=8)
         self.write(pipeline, "run.json")
         process = self.start("run.json", "--quiet", "--out", "run")
-        while process.poll() is None and not ((self.folder / "run/metrics.jsonl").exists() and self.metrics("run")):
-            time.sleep(0.002)
+        self.wait_until(lambda: (self.folder / "run/metrics.jsonl").exists() and self.metrics("run"), process)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
         self.assertEqual(process.returncode, 75)

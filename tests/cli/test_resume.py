@@ -19,13 +19,13 @@ class Resume(support.Folder):
         self.assertEqual(self.result(out)["status"], "done")
 
     def wait_for_step(self, process, out, step):
-        while process.poll() is None:
+        def reached():
             try:
-                if any(line["step"] >= step for line in self.metrics(out)):
-                    return
+                return any(line["step"] >= step for line in self.metrics(out))
             except (FileNotFoundError, ValueError):
-                pass
-            time.sleep(0.002)
+                return False
+
+        support.wait_until(lambda: process.poll() is not None or reached(), 600)
 
     def test_signals_stop_after_the_step(self):
         self.uninterrupted(support.training_pipeline(epochs=8))
@@ -54,9 +54,8 @@ class Resume(support.Folder):
         })
         self.write(pipeline)
         process = self.start("pipeline.json", "--out", "run")
-        while not (self.folder / "run/log.txt").exists() or "steps of" not in (self.folder / "run/log.txt").read_text():
-            time.sleep(0.01)
-        time.sleep(0.1)
+        log = self.folder / "run/log.txt"
+        self.wait_until(lambda: log.exists() and "steps of" in log.read_text(), process)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 75, err)
@@ -131,8 +130,7 @@ class Resume(support.Folder):
     def test_a_run_that_still_opens_keeps_its_name(self):
         self.write(support.data_pipeline())
         first = self.start("pipeline.json")
-        while first.poll() is None and not (self.folder / "runs/pipeline/log.txt").exists():
-            time.sleep(0.0005)
+        support.wait_until(lambda: first.poll() is not None or (self.folder / "runs/pipeline/log.txt").exists())
         self.flowrun("pipeline.json")
         _, err = first.communicate()
         self.assertEqual(first.returncode, 0, err)

@@ -27,15 +27,6 @@ class Safety(support.Folder):
         return {str(path.relative_to(self.folder)): path.read_bytes() if path.is_file() else None
                 for path in sorted(self.folder.rglob("*")) if path.suffix != ".json" or path.parent != self.folder}
 
-    def wait_until(self, happened, process=None):
-        for _ in range(6000):
-            if happened():
-                return
-            if process is not None and process.poll() is not None:
-                self.fail(f"it ended before: {process.communicate()}")
-            time.sleep(0.01)
-        self.fail("it does not happen within a minute")
-
     def lines(self, out):
         path = self.folder / out / "metrics.jsonl"
         return len(path.read_text().splitlines()) if path.exists() else 0

@@ -1,7 +1,6 @@
 """flowrun sweep: variants equal separate runs, and continue where they were stopped."""
 import json
 import signal
-import time
 
 import support
 from PIL import Image
@@ -73,13 +72,6 @@ class Sweep(support.Folder):
     def wait_for_steps(self, run, count):
         metrics = self.folder / run / "metrics.jsonl"
         self.wait_until(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > count)
-
-    def wait_until(self, happened):
-        for _ in range(1200):
-            if happened():
-                return
-            time.sleep(0.05)
-        self.fail("it does not happen within a minute")
 
     def assert_alone(self, run, pipeline, *sets):
         """A variant under --share equals the separate run: ledgers, losses, checkpoints, evaluations, quarantine."""

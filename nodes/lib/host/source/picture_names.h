@@ -1,4 +1,4 @@
-// What lists and tables of pictures have in common: lines, fields, and paths as people write them.
+// Lines, fields and paths of lists and tables of pictures, as people write them.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// What the splitting of texts into words asks of Unicode.
+// Properties of Unicode characters by which texts are split into words.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,7 @@ struct Planned;       // graph/contract/planned.h
 struct PlannedGroup;  // the same
 struct Shown;         // graph/contract/shown.h
 
-/// What is written of a picture, UTF-8; several texts where people wrote several. Empty: nothing is known.
+/// The caption of a picture, UTF-8, or several captions. Empty: it has none.
 struct Caption {
   static constexpr const char* type_name = "caption";
   std::vector<std::string> texts;

@@ -1,4 +1,4 @@
-// What blocks of a vision transformer hand out besides its tokens.
+// Outputs and attention of single blocks of a vision transformer, beside its tokens.
 #pragma once
 
 #include <vector>

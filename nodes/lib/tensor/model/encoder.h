@@ -31,7 +31,7 @@ struct Tokens {
   std::vector<AttentionTap> attention;
 };
 
-/// What a pass hands out of blocks (1-based, increasing), besides the tokens.
+/// The blocks (1-based, increasing) whose outputs or attention a pass hands out beside the tokens.
 struct TapRequest {
   std::vector<int64_t> outputs;    ///< blocks whose raw output goes out
   std::vector<int64_t> attention;  ///< blocks whose queries, keys and values do

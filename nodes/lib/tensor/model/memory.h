@@ -1,4 +1,4 @@
-// What a network said of each sample when it last saw it: state of a method, not a model that computes.
+// The probabilities that a network last gave to each sample: state of a method, not a model that computes.
 #pragma once
 
 #include "nodes/lib/tensor/model/module.h"

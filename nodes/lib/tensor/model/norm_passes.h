@@ -39,6 +39,16 @@ struct Splits {
   void plan(NodePlan& plan) const;
 };
 
+/// The parameters of a node that takes its input through a model with batch norms.
+struct PassParams {
+  std::string statistics = "auto";
+  bool train = true;
+  void describe(auto& param) {
+    param("train", train, "Whether the output is trained on; false for teachers and targets.");
+    param("statistics", statistics, statistics_choices(), statistics_brief);
+  }
+};
+
 /// The pass of a node over this group: with run.pass "rank" it takes the statistics of all ranks together.
 NormPass norm_pass(bool measures, const GroupContext& context);
 /// The stochastic depth of a pass over so many images or masks of this group, on their device; undefined where nothing is dropped. Each

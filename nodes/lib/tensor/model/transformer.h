@@ -36,7 +36,7 @@ enum class Tap {
   mlp,        ///< what the MLP adds to the stream
 };
 
-/// What the attention of one block works with, [B, H, S, E] each.
+/// Queries, keys and values of one block, [B, H, S, E] each.
 struct AttentionTap {
   Tensor query_BHSE, key_BHSE, value_BHSE;
 };
