@@ -250,7 +250,7 @@ int help(const TypeArgs& args) {
 
 int schema(const TypeArgs& args) {
   app::open_plugins(args.plugins);
-  std::cout << json_text(app::pipeline_schema(), 1) << '\n';
+  std::cout << json_text(app::pipeline_schema(), 0) << '\n';
   return 0;
 }
 
