@@ -50,14 +50,13 @@ struct EncodeImages {
     model::Splits splits;
     std::vector<int64_t> stages;
     model::TapParams taps;
-    bool train = true, raw = false;
+    bool train = true;
     void describe(auto& param) {
       param.reads("model", model, "The encoder.");
       param("pool", pool, model::pool_choices(), model::pool_brief);
       param("train", train, "Whether the vectors are trained on; false for teachers and targets.");
       param("statistics", statistics, model::statistics_choices(), model::statistics_brief);
       splits.describe(param);
-      param("raw", raw, "Whether the tokens hold the patches before the final norm, too: tokens.matched needs them.");
       param("stages", stages, positive, "Stages of a ResNet whose maps go out, increasing; 1 is the stem.");
       taps.describe(param);
     }
@@ -89,6 +88,7 @@ struct EncodeImages {
     plan.out["maps"] = stages.size() == params.stages.size() ? FeatureMaps::planned(images, stages) : Planned();
     const double grid = model::grid_of_side(*params.model, side);
     params.taps.plan(plan, *params.model, params.model.names[0], images, grid * grid + static_cast<double>(params.model->shape().prefix));
+    plan.out["blocks"].grid = grid;
   }
 
   /// Numbers drawn on the host can't be recorded.
@@ -100,7 +100,7 @@ struct EncodeImages {
     const int64_t views = port.image->views, apart = params.statistics == "batch" ? 1 : views;
     model::Seen seen;
     if (port.mask) seen.hidden_BN = hidden(*port.mask, images);
-    model::EncodeOptions options{.maps = params.raw, .taps = {.outputs = params.taps.blocks, .attention = params.taps.attention}};
+    model::EncodeOptions options{.taps = {.outputs = params.taps.blocks, .attention = params.taps.attention}};
     const int64_t rows = seen.hidden_BN.defined() ? seen.hidden_BN.size(0) : images.size(0);
     if (params.train) options.drop_path = model::draw_drop_path(*params.model, context, rows, images.device());
     model::Tokens tokens;
@@ -116,7 +116,6 @@ struct EncodeImages {
     // Of several passes, one for each view, there is no sequence of them all.
     if (tokens.patch.size(0) == rows) {
       port.tokens->cls_B1D = tokens.cls_B1D, port.tokens->patch_BND = tokens.patch, port.tokens->registers_BRD = tokens.registers;
-      if (params.raw) port.tokens->raw_BND = tokens.maps_BSD.back().slice(1, -tokens.patch.size(1));
     }
     *port.maps = {.maps_BCHW = of_all_views(maps), .stages = params.stages, .views = of_picture};
     params.taps.give(tokens, *params.model, of_picture, *port.blocks, *port.attention);

@@ -5,8 +5,8 @@
 
 #include "graph/contract/planned.h"
 #include "graph/node.h"
+#include "nodes/lib/tensor/model/block_taps.h"
 #include "nodes/lib/tensor/types/device_matches.h"
-#include "nodes/lib/tensor/types/tokens.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
 namespace flowrun {
@@ -19,13 +19,13 @@ struct TokensMatched {
       .scope = Scope::device,
       .details =
           "One row for each cell of image.matches whose place lies inside the second view, pair by pair; from and to give rows in the same order. "
-          "The tokens are those before the encoder's final norm: set raw of encode.images. With train false no gradient is recorded.",
+          "The tokens are those of the last block that comes in, before the encoder's final norm. With train false no gradient is recorded.",
       .repeats = true};
   struct Ports {
-    In<EncodedTokens> tokens{"tokens", "Of the views on this side, with raw."};
+    In<BlockTaps> blocks{"blocks", "Of the views on this side: from encode.images with blocks."};
     In<DeviceMatches> matches{"matches", "From device.upload."};
     Out<Vectors> vectors{"vectors", "n D; rows of a pair of views are those of an image."};
-    void describe(auto& port) { port(tokens, matches, vectors); }
+    void describe(auto& port) { port(blocks, matches, vectors); }
   };
   struct Params {
     Ref<model::AttentionPool> model;
@@ -44,12 +44,13 @@ struct TokensMatched {
   Params params;
 
   void plan(NodePlan& plan) const {
-    plan.require_width("tokens", params.model->config().width, params.model.names[0], "\"of\" of that model must name the encoder of these tokens");
-    const Planned tokens = plan.known("tokens");
-    const double cells = tokens.grid * tokens.grid;
+    plan.require_width("blocks", params.model->config().width, params.model.names[0], "\"of\" of that model must name the encoder of these tokens");
+    const Planned in = plan.known("blocks");
+    if (in.rows > 0 && in.parts.empty()) plan.fault("blocks", no_block, hint);
+    const double cells = in.grid * in.grid;
     // About one place for nine cells: the windows of image.matches are not known here.
     plan.passes.push_back(
-        {params.model.names[0], params.train, [&model = *params.model, cells, images = tokens.rows / plan.group.images](const MaskCounts&) {
+        {params.model.names[0], params.train, [&model = *params.model, cells, images = in.rows / plan.group.images](const MaskCounts&) {
            return model.cost_of(cells, cells / 9).times(images);
          }});
     plan.out["vectors"] = Vectors::planned(0, static_cast<double>(params.model->config().width));
@@ -58,9 +59,11 @@ struct TokensMatched {
   void run(Ports& port, const GroupContext&) const {
     const at::AutoGradMode gradients(params.train && at::GradMode::is_enabled());
     const DeviceMatches& matches = *port.matches;
-    const Tensor& patches = port.tokens->raw_BND;
     if (!matches.to_ms4.defined()) throw NodeError("there are no matches: connect image.matches to batch.stack, and its matches to device.upload");
-    if (!patches.defined()) throw NodeError("the tokens are those behind the final norm alone: set raw of encode.images to true");
+    const BlockTaps& blocks = *port.blocks;
+    if (blocks.values_BSD.empty()) throw NodeError(std::string(no_block) + ": " + hint);
+    const Tensor& last_BSD = blocks.values_BSD.back();
+    const Tensor patches = last_BSD.narrow(1, blocks.prefix, last_BSD.size(1) - blocks.prefix);
     Vectors& out = *port.vectors;
     try {
       out.values_nD = model::matched(*params.model, patches, matches, params.side == "from" ? model::MatchSide::from : model::MatchSide::to);
@@ -71,6 +74,10 @@ struct TokensMatched {
     out.image_n = matches.valid_n.div(matches.layout.rows, "floor");
     out.images = matches.pictures * matches.layout.pairs(), out.views = matches.layout.pairs();
   }
+
+ private:
+  static constexpr const char* no_block = "no block's output comes in";
+  static constexpr const char* hint = "name the encoder's last block in blocks of encode.images";
 };
 
 FLOWRUN_NODE(TokensMatched);

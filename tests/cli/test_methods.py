@@ -67,6 +67,8 @@ def tiny(resolved):
             sets += [f"{name}.blocks=[1]"]
         elif node["type"] == "image.tiles":
             sets += [f"{name}.cell=12", f"{name}.tile=8", f"{name}.permutations=12"]
+        elif node["type"] == "encode.images" and node["blocks"]:
+            sets += [f"{name}.blocks=[1]"]
         elif node["type"] == "image.matches":
             sets += [f"{name}.from_grid={2 if 'small' in name else 4}", f"{name}.to_grid=4", f"{name}.window={1 if 'small' in name else 2}"]
         elif node["type"] == "vectors.queued":

@@ -13,14 +13,13 @@ struct EncodedTokens {
   Tensor cls_B1D;        // undefined without a class token
   Tensor patch_BND;      // float, or the precision of autocast
   Tensor registers_BRD;  // undefined without registers
-  Tensor raw_BND;        // patches before the final norm; undefined unless asked for
   int64_t views = 1;
   static Planned planned(double images, double grid, double width) {
     Planned out = Planned::of({images, grid * grid, width}, "float32", 4);
     out.grid = grid, out.width = width, out.rows = images;
     return out;
   }
-  void release() { cls_B1D.reset(), patch_BND.reset(), registers_BRD.reset(), raw_BND.reset(); }
+  void release() { cls_B1D.reset(), patch_BND.reset(), registers_BRD.reset(); }
 };
 
 }  // namespace flowrun
