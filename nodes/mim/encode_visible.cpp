@@ -81,6 +81,7 @@ struct EncodeVisible {
     model::Tokens tokens = params.model->encode(port.image->images_BCHW, {.visible_BK = visible}, options);
     params.taps.give(tokens, *params.model, port.mask->repeats, *port.blocks, *port.attention);
     port.tokens->cls_B1D = tokens.cls_B1D;
+    port.tokens->registers = tokens.registers;
     port.tokens->patch_BKD = tokens.patch;
     port.tokens->visible_BK = visible;
     port.tokens->maps_BSD = std::move(tokens.maps_BSD);

@@ -54,6 +54,7 @@ struct Predict {
     const VisibleTokens& tokens = *port.tokens;
     const uint64_t address[] = {context.seed, context.stream, context.epoch, context.group};
     port.prediction->values = params.model->predict({.cls_B1D = tokens.cls_B1D,
+                                                     .registers = tokens.registers,
                                                      .patch_BKD = tokens.patch_BKD,
                                                      .maps_BSD = tokens.maps_BSD,
                                                      .visible_BK = tokens.visible_BK,

@@ -20,7 +20,7 @@ struct PredictorModel {
     PredictorOutput output;
     int64_t depth = 10, width = 0, heads = 16, registers = 4;
     double mlp_ratio = 4;
-    std::string init = "ijepa", regions = "separate";
+    std::string init = "ijepa", regions = "separate", positions = "sincos";
     void describe(auto& param) {
       param.reads("encoder", encoder, "The encoder whose tokens come in; gives width and grid.");
       output.describe(param);
@@ -30,8 +30,13 @@ struct PredictorModel {
       param("registers", registers, Range{0, 64}, "Register tokens of its own.");
       param("regions", regions, regions_choices(),
             "separate: a sequence for each region. joint: one sequence with all of them, patches of two regions twice.");
+      param("positions", positions, position_choices(), "sincos: a table, added to patches and mask tokens. rotary: as model.vit's.");
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
       param("init", init, init_choices(), "Initial weights, as model.vit's.");
+    }
+    static const Choices& position_choices() {
+      static const Choices choices = {"sincos", "rotary"};
+      return choices;
     }
     static const Choices& regions_choices() {
       static const Choices choices = {"separate", "joint"};
@@ -42,6 +47,9 @@ struct PredictorModel {
       if (width > 0 && width % 4 != 0) return ParamFault{"width", "width must be a multiple of 4 (the position table has four parts)"};
       if (width > 0 && width % heads != 0) {
         return ParamFault{"heads", std::to_string(heads) + " heads don't divide a width of " + std::to_string(width)};
+      }
+      if (positions == "rotary" && width > 0 && width / heads % 4 != 0) {
+        return ParamFault{"heads", "rotary positions need heads whose width is a multiple of 4, not " + std::to_string(width / heads)};
       }
       return {};
     }
@@ -57,6 +65,7 @@ struct PredictorModel {
     config.depth = params.depth, config.heads = params.heads, config.registers = params.registers;
     config.mlp_ratio = params.mlp_ratio, config.norm_eps = encoder.norm_eps;
     config.out_width = params.output.width(encoder.width), config.joint = params.regions == "joint";
+    config.rotary = params.positions == "rotary";
     auto predictor = std::make_unique<model::TransformerPredictor>(config);
     predictor->blocks = params.output.blocks;
     begin(*predictor, context, params.init);

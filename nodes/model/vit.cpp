@@ -42,9 +42,11 @@ struct VitModel {
       param("class_token", class_token, "Whether there is a class token.");
       param("registers", registers, Range{0, 64}, "Register tokens.");
       param("mask_token", mask_token, "Whether there is a learned token for hidden patches: encode.images needs it where a mask is connected.");
-      param("positions", positions, position_choices(), "sincos: a fixed sine-cosine table. learned: a table that is trained.");
+      param("positions", positions, position_choices(),
+            "sincos: a fixed sine-cosine table. learned: a table that is trained. rotary: queries and keys turn by their patch's place (RoPE in two "
+            "axes, as DINOv3). rotary_capi: as CAPI's code has it, registers on the edge of what is visible.");
       param("sizes", sizes, Range{1, 16384},
-            "Other sides of the input that are accepted, pixels, as small crops have them; the positions are resampled for these (bicubic).");
+            "Other sides of the input that are accepted, pixels, as small crops have them; tables of positions are resampled for these (bicubic).");
       param("position_offset", position_offset, Range{0, 1}, "Added to the grid when positions are resampled: 0.1 in DINO and DINOv2.");
       param("layer_scale", layer_scale, Range{0, 1}, "Initial value of learned gains behind attention and MLP (DINOv2: 1e-5); 0: none.");
       param("drop_path", drop_path, Range{0, 0.9},
@@ -58,7 +60,7 @@ struct VitModel {
             "moco_v3: the same, with queries, keys and values as three weights, and tokens near 0.");
     }
     static const Choices& position_choices() {
-      static const Choices choices = {"sincos", "learned"};
+      static const Choices choices = {"sincos", "learned", "rotary", "rotary_capi"};
       return choices;
     }
     static const Choices& mlps() {
@@ -74,7 +76,7 @@ struct VitModel {
       config.mlp_ratio = mlp_ratio, config.gated = mlp == "swiglu", config.recompute = recompute, config.class_token = class_token,
       config.registers = registers;
       config.mask_token = mask_token;
-      config.learned_positions = positions == "learned", config.layer_scale = layer_scale, config.drop_path = drop_path,
+      config.positions = positions_named(positions), config.layer_scale = layer_scale, config.drop_path = drop_path,
       config.drop_evenly = drop_path_uniform;
       config.sizes = sizes, config.position_offset = position_offset;
       return config;
@@ -88,6 +90,14 @@ struct VitModel {
       }
       if (c.width % 4 != 0) return ParamFault{"width", "width must be a multiple of 4 (the position table has four parts), not " + n(c.width)};
       if (c.width % c.heads != 0) return ParamFault{"heads", n(c.heads) + " heads don't divide a width of " + n(c.width)};
+      if (model::rotates(c.positions) && c.width / c.heads % 4 != 0) {
+        return ParamFault{"heads", "rotary positions need heads whose width is a multiple of 4, not " + n(c.width / c.heads)};
+      }
+      if (c.positions == model::Positions::rotary_capi && c.class_token)
+        return ParamFault{"class_token", "CAPI's places have none for a class token"};
+      if (c.positions == model::Positions::rotary_capi && c.registers % 4 != 0) {
+        return ParamFault{"registers", "CAPI's places lie on four edges, so registers must be a multiple of 4, not " + n(c.registers)};
+      }
       return {};
     }
   };

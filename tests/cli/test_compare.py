@@ -38,7 +38,22 @@ class Compare(support.Folder):
         self.assertNotIn(" s\n", again.split("|")[0], "nothing runs twice")
         shutil.rmtree(self.folder / "out/mae-seed2")
         self.assertEqual(self.compare(*files, "--seeds", "1", "2", "--report").count("| 1 |"), 1, "a report runs nothing")
-        self.assertIn("mae seed 2", self.compare(*files, "--seeds", "1", "2"))
+        table = self.compare(*files, "--seeds", "1", "2", "--cells", "cells.jsonl")
+        self.assertIn("mae seed 2", table)
+        self.assertEqual(len((self.folder / "cells.jsonl").read_text().splitlines()), 4)
+        shutil.rmtree(self.folder / "out")
+        elsewhere = self.compare(*files, "--seeds", "1", "2", "--cells", "cells.jsonl")
+        self.assertEqual(elsewhere, table[table.index("|"):], "what is in the file is not run again")
+
+    def test_a_finished_run_of_another_file_is_not_used(self):
+        folder = support.ROOT / "pipelines/compare/textures"
+        self.write({"extends": str(folder / "mae.json"), "set": {"update.weight_decay": 0.1}}, "own.json")
+        self.compare("own.json", "--seeds", "1", "--cells", "cells.jsonl")
+        self.write({"extends": str(folder / "mae.json"), "set": {"update.weight_decay": 0.2}}, "own.json")
+        done = subprocess.run([sys.executable, support.ROOT / "tools/compare", "own.json", "--seeds", "1", "--cells", "cells.jsonl", "--out", "other", "--report",
+                               *[part for text in TINY for part in ("--set", text)]], cwd=self.folder, text=True, capture_output=True)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("own seed 1 in cells.jsonl was made by other files: not used\ncompare: no run is finished", done.stderr)
 
     def test_what_is_missing_is_named(self):
         done = subprocess.run([sys.executable, support.ROOT / "tools/compare", "nothing.json", "--out", "out"], cwd=self.folder, text=True, capture_output=True)

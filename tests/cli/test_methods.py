@@ -244,6 +244,17 @@ class Methods(support.Folder):
             for file in sorted((self.folder / f"kept-{world}/checkpoints/step-6").glob("*.safetensors")):
                 self.assertEqual(file.read_bytes(), (self.folder / f"again-{world}/checkpoints/step-6" / file.name).read_bytes(), file.name)
 
+    def test_rotary_positions_are_checked(self):
+        path = METHODS / "masked/capi_s.json"
+        for sets, text in ((["student.class_token=true"], "student: CAPI's places have none for a class token"),
+                           (["student.registers=6"], "student: CAPI's places lie on four edges, so registers must be a multiple of 4, not 6"),
+                           (["student.heads=64"], "student: rotary positions need heads whose width is a multiple of 4, not 6"),
+                           (["student.positions=sincos", "student.registers=5"], "predictor: CAPI's places need an encoder without a class token"),
+                           (["predictor.heads=64"], "predictor: rotary positions need heads whose width is a multiple of 4, not 6")):
+            with self.subTest(sets):
+                said = self.flowrun("check", path, *[part for one in sets for part in ("--set", one)], status=2).stderr
+                self.assertIn(text, said)
+
     def test_two_optimizers_keep_apart(self):
         """CAPI's clusters have one of their own: on ranks, and with a loss that reaches the other's models."""
         self.pictures()

@@ -44,6 +44,16 @@ class Weights(support.Folder):
                 self.assertEqual(self.result(f"{tag}-exported")["knn"]["accuracy"], self.result(f"{tag}-checkpoint")["knn"]["accuracy"])
                 self.assertIn(f"matched {matched} of {matched}", (self.folder / f"{tag}-exported/log.txt").read_text())
 
+    def test_rotary_positions_stay_in_the_file(self):
+        for positions, more in (("rotary", {}), ("rotary_capi", {"class_token": False, "registers": 4})):
+            with self.subTest(positions):
+                self.train(positions, positions=positions, **more)
+                teacher = str(max((self.folder / positions / "checkpoints").glob("step-*"), key=lambda p: int(p.name[5:])) / "teacher.safetensors")
+                self.evaluate({"file": teacher}, f"{positions}-read")
+                self.assertIn("matched ", (self.folder / f"{positions}-read/log.txt").read_text())
+                said = self.flowrun("export", positions, "x.safetensors", status=1).stderr
+                self.assertIn("has rotary positions, which timm's VisionTransformer does not have; model.pretrained reads the file as it is", said)
+
     def test_the_student_is_exported_when_asked_for(self):
         self.train()
         self.flowrun("export", "run", "teacher.safetensors")

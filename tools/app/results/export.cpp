@@ -41,6 +41,9 @@ Exported export_weights(const ExportArgs& args) {
   const fs::path file = weights_file(args.from, args.model);
   const model::Imported imported = model::to_timm_names(model::read_weights(file.string()), model::Layout::automatic);
   model::Vit vit(model::infer_config(imported, args.heads));
+  if (model::rotates(vit.config().positions)) {
+    throw RunError(file.string() + " has rotary positions, which timm's VisionTransformer does not have; model.pretrained reads the file as it is");
+  }
   if (args.allow_partial) vit.parameters().initialise(0);
   const model::ImportReport report = model::load_weights(vit, imported);
   if (!report.complete() && !args.allow_partial) {

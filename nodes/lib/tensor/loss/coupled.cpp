@@ -4,8 +4,10 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/diagonal.h>
 #include <ATen/ops/eye.h>
+#include <ATen/ops/linalg_svdvals.h>
 #include <ATen/ops/linspace.h>
 #include <ATen/ops/logsumexp.h>
+#include <ATen/ops/stack.h>
 #include <cmath>
 #include <stdexcept>
 #include <string>
@@ -124,6 +126,12 @@ Tensor lejepa(const Tensor& z_nD, int64_t views, const Tensor& directions_DA, do
   const Tensor together = at_least_float(z_nD).reshape({-1, views, z_nD.size(1)});
   const Tensor invariance = together.mean(1, /*keepdim=*/true).sub(together).square().mean();
   return invariance.mul(1 - lambda).add(gaussian.mul(lambda));
+}
+
+Tensor mmcr(const Tensor& z_nD, int64_t views, double lambda) {
+  const Tensor z_PVD = at::stack(by_view(z_nD, views, "z"), 1);
+  const Tensor spread = at::linalg_svdvals(z_PVD.mean(1)).sum();
+  return lambda == 0 ? spread.neg() : at::linalg_svdvals(z_PVD).sum(-1).mean().mul(lambda).sub(spread);
 }
 
 }  // namespace flowrun::loss

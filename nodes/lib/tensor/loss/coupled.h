@@ -39,4 +39,8 @@ Tensor vicreg(const Tensor& z_nD, int64_t views, const VicregWeights& weights);
 /// trapezoid, both halves), times the pictures; the mean of all.
 Tensor lejepa(const Tensor& z_nD, int64_t views, const Tensor& directions_DA, double lambda);
 
+/// MMCR: rows of length 1; minus the sum of the singular values of the matrix of the pictures' means over their views, plus `lambda` times the
+/// mean over pictures of that of a picture's views.
+Tensor mmcr(const Tensor& z_nD, int64_t views, double lambda);
+
 }  // namespace flowrun::loss

@@ -38,7 +38,7 @@ CrossPredictor::CrossPredictor(CrossPredictorConfig config) : Predictor("cross_p
   parameters_.add("norm.bias", {config_.width}, Init::zeros);
   proj_ = parameters_.add("pred.weight", {config_.out_width, config_.width}, Init::linear);
   parameters_.add("pred.bias", {config_.out_width}, Init::zeros);
-  positions_NP_ = sincos_table(config_.grid, config_.width);
+  place_tables(at::kCPU, at::kFloat);
 }
 
 CrossPredictor::Layer CrossPredictor::add_layer(int64_t number) {
@@ -70,7 +70,24 @@ CrossPredictor::Layer CrossPredictor::add_layer(int64_t number) {
 
 void CrossPredictor::to(at::Device device, at::ScalarType dtype) {
   parameters_.to(device, dtype);
-  positions_NP_ = sincos_table(config_.grid, config_.width, dtype).to(device);
+  place_tables(device, dtype);
+}
+
+void CrossPredictor::place_tables(at::Device device, at::ScalarType dtype) {
+  if (rotates(config_.positions)) {
+    places_N2_ = rotary_places(config_.positions, config_.grid, dtype).to(device);
+    frequencies_2E_ = rotary_frequencies(config_.positions, config_.width / config_.heads, dtype).to(device);
+  } else {
+    positions_NP_ = sincos_table(config_.grid, config_.width, dtype).to(device);
+  }
+}
+
+std::optional<CrossPredictor::Turned> CrossPredictor::rotation_of(const PredictorInputs& in) const {
+  if (!rotates(config_.positions)) return {};
+  // What stands in front of the patches: class token and registers.
+  const int64_t before = (in.cls_B1D.defined() ? in.cls_B1D.size(1) : 0) + (in.registers.defined() ? in.registers.size(1) : 0);
+  const Tensor seen_BS2 = with_register_places(config_.positions, table_rows(places_N2_, in.visible_BK), before);
+  return Turned{rotation(table_rows(places_N2_, in.targets_BRM.flatten(1)), frequencies_2E_), rotation(seen_BS2, frequencies_2E_)};
 }
 
 Tensor CrossPredictor::linear(const Tensor& x, size_t place) const {
@@ -83,16 +100,23 @@ Tensor CrossPredictor::norm(const Tensor& x, size_t place) const {
 
 /// What layer `layer` looks at, before its norm: [B, S, D].
 Tensor CrossPredictor::memory(const PredictorInputs& in, int64_t layer) const {
-  if (config_.maps == 0) return in.cls_B1D.defined() ? at::cat({in.cls_B1D, in.patch_BKD}, 1) : in.patch_BKD;
+  if (config_.maps == 0) {
+    std::vector<Tensor> tokens;
+    for (const Tensor& some : {in.cls_B1D, in.registers, in.patch_BKD}) {
+      if (some.defined()) tokens.push_back(some);
+    }
+    return tokens.size() > 1 ? at::cat(tokens, 1) : in.patch_BKD;
+  }
   // One product in place of a sum over maps: the mix is a linear layer over the stacked maps.
   return at::stack(in.maps_BSD, -1).matmul(parameters_[mix_].select(0, layer).to(in.maps_BSD[0].scalar_type()));
 }
 
-Tensor CrossPredictor::attend(const Layer& place, const Tensor& x_BMP, const Tensor& memory_BSD) const {
-  const Tensor query = linear(norm(x_BMP, place.norm1), place.query);
-  const auto parts = linear(memory_BSD, place.key_value).chunk(2, -1);
+Tensor CrossPredictor::attend(const Layer& place, const Tensor& x_BMP, const Tensor& memory_BSD, const std::optional<Turned>& turned) const {
   const int64_t heads = config_.heads;
-  const Tensor out_BHME = at::scaled_dot_product_attention(to_heads(query, heads), to_heads(parts[0], heads), to_heads(parts[1], heads));
+  const auto parts = linear(memory_BSD, place.key_value).chunk(2, -1);
+  Tensor query = to_heads(linear(norm(x_BMP, place.norm1), place.query), heads), key = to_heads(parts[0], heads);
+  if (turned) query = rotated(query, turned->query), key = rotated(key, turned->key);
+  const Tensor out_BHME = at::scaled_dot_product_attention(query, key, to_heads(parts[1], heads));
   return linear(out_BHME.transpose(1, 2).flatten(2), place.proj);
 }
 
@@ -107,10 +131,12 @@ Tensor CrossPredictor::predict(const PredictorInputs& in) const {
   }
   const int64_t images = in.targets_BRM.size(0), regions = in.targets_BRM.size(1), patches = in.targets_BRM.size(2);
   // Mask tokens never see each other, so regions need no batch entries of their own.
-  Tensor x_BMP = parameters_[mask_].add(table_rows(positions_NP_, in.targets_BRM.flatten(1)));
+  const std::optional<Turned> turned = rotation_of(in);
+  Tensor x_BMP = turned ? parameters_[mask_].expand({images, regions * patches, -1})
+                        : parameters_[mask_].add(table_rows(positions_NP_, in.targets_BRM.flatten(1)));
   for (int64_t layer = 0; layer < config_.depth; ++layer) {
     const Layer& place = layers_[static_cast<size_t>(layer)];
-    x_BMP = x_BMP.add(attend(place, x_BMP, norm(memory(in, layer), place.memory_norm)));
+    x_BMP = x_BMP.add(attend(place, x_BMP, norm(memory(in, layer), place.memory_norm), turned));
     x_BMP = x_BMP.add(feed_forward(place, x_BMP));
   }
   return linear(norm(x_BMP, norm_), proj_).view({images, regions, patches, config_.out_width});
@@ -122,8 +148,6 @@ std::unique_ptr<Module> CrossPredictor::fresh() const {
   return out;
 }
 
-std::optional<Cost> CrossPredictor::cost(const Pass& pass) const {
-  return predictor_cost(config_, pass.masks, config_.maps > 0 ? pass.prefix : pass.class_token, pass.element);
-}
+std::optional<Cost> CrossPredictor::cost(const Pass& pass) const { return predictor_cost(config_, pass.masks, pass.prefix, pass.element); }
 
 }  // namespace flowrun::model

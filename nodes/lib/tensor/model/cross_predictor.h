@@ -1,9 +1,11 @@
 // CrossMAE's predictor (Fu et al. 2024): mask tokens look at the encoder's blocks, and never at each other.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "nodes/lib/tensor/model/predictor.h"
+#include "nodes/lib/tensor/model/rotary.h"
 
 namespace flowrun::model {
 
@@ -17,6 +19,7 @@ struct CrossPredictorConfig {
   int64_t out_width = 768;  ///< O
   double mlp_ratio = 4;
   double norm_eps = 1e-6;
+  Positions positions = Positions::sincos;  ///< sincos or rotary
 };
 
 /// Queries are mask tokens: position and mask vector. Each layer reads its own learned linear mix of all outputs of the
@@ -37,7 +40,7 @@ class CrossPredictor final : public Predictor {
   void to(at::Device device, at::ScalarType dtype) override;
   std::optional<Cost> cost(const Pass& pass) const override;
 
-  /// Needs in.maps_BSD (config().maps of them) or, with no maps, class token and patches. [B, R, M, O].
+  /// Needs in.maps_BSD (config().maps of them) or, with no maps, class token, registers and patches. [B, R, M, O].
   Tensor predict(const PredictorInputs& in) const override;
 
  private:
@@ -47,7 +50,13 @@ class CrossPredictor final : public Predictor {
   };
   Layer add_layer(int64_t number);
   Tensor memory(const PredictorInputs& in, int64_t layer) const;
-  Tensor attend(const Layer& at, const Tensor& x_BMP, const Tensor& memory_BSD) const;
+  /// Rotary positions of queries and of keys.
+  struct Turned {
+    Rotation query, key;
+  };
+  std::optional<Turned> rotation_of(const PredictorInputs& in) const;
+  void place_tables(at::Device device, at::ScalarType dtype);
+  Tensor attend(const Layer& at, const Tensor& x_BMP, const Tensor& memory_BSD, const std::optional<Turned>& turned) const;
   Tensor feed_forward(const Layer& at, const Tensor& x_BMP) const;
   Tensor linear(const Tensor& x, size_t place) const;
   Tensor norm(const Tensor& x, size_t place) const;
@@ -55,7 +64,8 @@ class CrossPredictor final : public Predictor {
   CrossPredictorConfig config_;
   std::vector<Layer> layers_;
   size_t mask_ = 0, mix_ = 0, norm_ = 0, proj_ = 0;
-  Tensor positions_NP_;
+  Tensor positions_NP_;                // sincos
+  Tensor places_N2_, frequencies_2E_;  // rotary
 };
 
 }  // namespace flowrun::model

@@ -141,13 +141,13 @@ int64_t known_heads(int64_t width) {
   throw std::invalid_argument("the number of attention heads can't be told from a width of " + std::to_string(width) + ": set \"heads\"");
 }
 
-struct Positions {
+struct PositionRows {
   Tensor prefix_PD;  ///< of class token and registers; may have no rows
   Tensor patch_ND;
 };
 
 /// pos_embed apart: rows of the tokens in front, and rows of patches (a square number).
-Positions split_positions(const NamedTensors& tensors) {
+PositionRows split_positions(const NamedTensors& tensors) {
   const Tensor rows = need(tensors, "pos_embed").flatten(0, -2);
   for (int64_t prefix : {int64_t{0}, int64_t{1}}) {
     const auto side = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(rows.size(0) - prefix))));
@@ -225,12 +225,17 @@ VitConfig infer_config(const Imported& imported, int64_t heads) {
   config.registers = registers == tensors.end() ? 0 : registers->second.size(-2);
   config.layer_scale = tensors.contains("blocks.0.ls1.gamma") ? 1e-5 : 0;
   config.image = grid_of(split_positions(tensors).patch_ND) * config.patch;
-  config.learned_positions = !has_sincos_positions(tensors, config);
+  const auto rotary = imported.notes.find("rotary");
+  if (rotary != imported.notes.end()) {
+    config.positions = rotary->second == 1 ? Positions::rotary : Positions::rotary_capi;
+  } else {
+    config.positions = has_sincos_positions(tensors, config) ? Positions::sincos : Positions::learned;
+  }
   return config;
 }
 
 bool has_sincos_positions(const NamedTensors& tensors, const VitConfig& config) {
-  const Positions positions = split_positions(tensors);
+  const PositionRows positions = split_positions(tensors);
   if (config.width % 4 != 0) return false;
   const Tensor table = sincos_table(grid_of(positions.patch_ND), config.width);
   const bool none_in_front = positions.prefix_PD.numel() == 0 || positions.prefix_PD.abs().max().item<double>() < 1e-6;
@@ -250,10 +255,10 @@ ImportReport load_weights(Vit& vit, const Imported& imported) {
   ImportReport report;
   NamedTensors tensors = imported.tensors;
   if (tensors.contains("pos_embed")) {
-    const Positions positions = split_positions(tensors);
+    const PositionRows positions = split_positions(tensors);
     const int64_t from = grid_of(positions.patch_ND), to = vit.config().grid();
     tensors.erase("pos_embed");
-    if (vit.config().learned_positions) {
+    if (vit.config().positions == Positions::learned) {
       tensors.emplace("pos_embed", resampled(positions.patch_ND, to).unsqueeze(0));
       if (from != to)
         report.notes.push_back("positions resampled from " + std::to_string(from) + "x" + std::to_string(from) + " to " + std::to_string(to) + "x" +

@@ -23,6 +23,12 @@ void begin(model::Module& module, const OpenContext& context, const std::string&
   module.to(torch_device(context.run), at::kFloat);
 }
 
+model::Positions positions_named(const std::string& name) {
+  if (name == "learned") return model::Positions::learned;
+  if (name == "rotary") return model::Positions::rotary;
+  return name == "rotary_capi" ? model::Positions::rotary_capi : model::Positions::sincos;
+}
+
 const Choices& init_choices() {
   static const Choices choices = {"ijepa", "ijepa_rescaled", "mae", "moco_v3"};
   return choices;

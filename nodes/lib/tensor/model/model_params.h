@@ -7,6 +7,7 @@
 
 #include "graph/node.h"
 #include "nodes/lib/tensor/model/module_type.h"
+#include "nodes/lib/tensor/model/rotary.h"
 
 namespace flowrun {
 
@@ -33,6 +34,9 @@ void require_classes(const RunInfo& run, int64_t classes);
 
 /// Draws the initial values and moves the model to the device of the run.
 void begin(model::Module& module, const OpenContext& context, const std::string& init = "ijepa");
+
+/// "sincos", "learned", "rotary" or "rotary_capi".
+model::Positions positions_named(const std::string& name);
 
 /// The choices of a model's "init"; see model::InitScheme.
 const Choices& init_choices();

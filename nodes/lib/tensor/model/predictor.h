@@ -10,6 +10,7 @@ namespace flowrun::model {
 /// The inputs of every kind of predictor.
 struct PredictorInputs {
   Tensor cls_B1D;                ///< undefined without a class token
+  Tensor registers;              ///< [B, registers, D]; undefined without registers
   Tensor patch_BKD;              ///< visible patches after the encoder's final norm
   std::vector<Tensor> maps_BSD;  ///< raw output of each block of the encoder, all its tokens; empty unless asked for
   Tensor visible_BK;             ///< int64

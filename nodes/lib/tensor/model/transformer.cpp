@@ -142,6 +142,7 @@ void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, in
     key = parts[0], value = parts[1];
   }
   query = to_heads(query, heads), key = to_heads(key, heads), value = to_heads(value, heads);
+  if (options.rotation != nullptr) query = rotated(query, options.rotation->narrow(skipped, rows)), key = rotated(key, *options.rotation);
   if (options.attention != nullptr) *options.attention = {query.narrow(-1, 0, each), key.narrow(-1, 0, each), value.narrow(-1, 0, each)};
   std::optional<Tensor> mask;
   if (options.attended != nullptr) mask = *options.attended;
@@ -189,10 +190,12 @@ void Blocks::run_again(const Parameters& parameters, int64_t block, Stream& stre
   const Tensor mlp = options.mlp_keep != nullptr ? *options.mlp_keep : Tensor();
   const Tensor attended = options.attended != nullptr ? *options.attended : Tensor();
   const Tensor bias = parameters[places_[static_cast<size_t>(block)].fc2 + 1];
-  const auto work = [this, &parameters, block, has_branch, has_bias, attention, mlp, attended](const std::vector<Tensor>& in) {
+  const std::optional<Rotation> rotation = options.rotation != nullptr ? std::optional(*options.rotation) : std::nullopt;
+  const auto work = [this, &parameters, block, has_branch, has_bias, attention, mlp, attended, rotation](const std::vector<Tensor>& in) {
     Stream inside{.x = in[0], .branch = has_branch ? in[1] : Tensor(), .bias = has_bias ? in.back() : Tensor()};
     const auto given = [](const Tensor& tensor) { return tensor.defined() ? &tensor : nullptr; };
-    run_once(parameters, block, inside, {.attention_keep = given(attention), .mlp_keep = given(mlp), .attended = given(attended)});
+    run_once(parameters, block, inside,
+             {.attention_keep = given(attention), .mlp_keep = given(mlp), .attended = given(attended), .rotation = rotation ? &*rotation : nullptr});
     return std::vector<Tensor>{inside.x, inside.branch};
   };
   std::vector<Tensor> all = parameters_of(parameters, places_[static_cast<size_t>(block)]);
@@ -213,9 +216,11 @@ void Blocks::run_once(const Parameters& parameters, int64_t block, Stream& strea
   if (Tensor* output = tapped(Tap::output)) *output = stream.sum();
 }
 
-void Blocks::run_last_rows(const Parameters& parameters, int64_t block, Stream& stream, int64_t rows) const {
+void Blocks::run_last_rows(const Parameters& parameters, int64_t block, Stream& stream, int64_t rows, const Rotation* rotation) const {
   const Places& place = places_.at(static_cast<size_t>(block));
-  attend(parameters, place, stream, rows, Options());
+  Options options;
+  options.rotation = rotation;
+  attend(parameters, place, stream, rows, options);
   feed_forward(parameters, place, stream);
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "nodes/lib/tensor/model/parameters.h"
+#include "nodes/lib/tensor/model/rotary.h"
 
 namespace flowrun::kernels {
 struct Stream;
@@ -61,6 +62,8 @@ class Blocks {
     const Tensor* mlp_keep = nullptr;
     /// Rows that are attended to, [B, 1, 1, S] bool; null: all. Not with causal blocks.
     const Tensor* attended = nullptr;
+    /// Rotary positions of all rows; null: none.
+    const Rotation* rotation = nullptr;
     /// Destination of the tensor that `tap` names, [B, S, D]; null: not stored.
     Tensor* tapped = nullptr;
     Tap tap = Tap::output;
@@ -73,8 +76,8 @@ class Blocks {
   void run(const Parameters& parameters, int64_t block, kernels::Stream& stream) const { run(parameters, block, stream, Options()); }
 
   /// The same for the last `rows` rows, without computing the others: all tokens are attended to, but queries, projection
-  /// and MLP see these rows only. The stream then is [B, rows, D]. Not of causal blocks.
-  void run_last_rows(const Parameters& parameters, int64_t block, kernels::Stream& stream, int64_t rows) const;
+  /// and MLP see these rows only. The stream then is [B, rows, D]. Not of causal blocks. `rotation` as in Options.
+  void run_last_rows(const Parameters& parameters, int64_t block, kernels::Stream& stream, int64_t rows, const Rotation* rotation = nullptr) const;
 
   int64_t depth() const { return config_.depth; }
 

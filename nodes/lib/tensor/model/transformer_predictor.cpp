@@ -28,19 +28,39 @@ TransformerPredictor::TransformerPredictor(TransformerPredictorConfig config) : 
   parameters_.add("norm.bias", {width}, Init::zeros);
   proj_ = parameters_.add("proj.weight", {config_.out_width, width}, Init::linear);
   parameters_.add("proj.bias", {config_.out_width}, Init::zeros);
-  positions_NP_ = sincos_table(config_.grid, width);
+  place_tables(at::kCPU, at::kFloat);
 }
 
 void TransformerPredictor::to(at::Device device, at::ScalarType dtype) {
   parameters_.to(device, dtype);
-  positions_NP_ = sincos_table(config_.grid, config_.width, dtype).to(device);
+  place_tables(device, dtype);
+}
+
+void TransformerPredictor::place_tables(at::Device device, at::ScalarType dtype) {
+  if (config_.rotary) {
+    places_N2_ = rotary_places(Positions::rotary, config_.grid, dtype).to(device);
+    frequencies_2E_ = rotary_frequencies(Positions::rotary, config_.width / config_.heads, dtype).to(device);
+  } else {
+    positions_NP_ = sincos_table(config_.grid, config_.width, dtype).to(device);
+  }
+}
+
+Tensor TransformerPredictor::placed(const Tensor& x, const Tensor& index) const {
+  return config_.rotary ? x : x.add(table_rows(positions_NP_, index));
+}
+
+std::optional<Rotation> TransformerPredictor::rotation_of(int64_t before, const Tensor& visible_BK, const Tensor& targets_BRM) const {
+  if (!config_.rotary) return {};
+  const Tensor seen_BK2 = with_register_places(Positions::rotary, table_rows(places_N2_, visible_BK), before);
+  const Tensor seen_BRK2 = seen_BK2.unsqueeze(1).expand({-1, targets_BRM.size(1), -1, -1});
+  return rotation(at::cat({seen_BRK2, table_rows(places_N2_, targets_BRM)}, 2).flatten(0, 1), frequencies_2E_);
 }
 
 /// What every region of an image sees besides its mask tokens: registers, class token, visible patches. [B, S, P]
 Tensor TransformerPredictor::context(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK) const {
   const auto embed = [&](const Tensor& x) { return at::linear(x, cast_weight(parameters_[embed_]), cast_weight(parameters_[embed_ + 1])); };
   std::vector<Tensor> parts;
-  const Tensor patch_BKP = embed(patch_BKD).add(table_rows(positions_NP_, visible_BK));
+  const Tensor patch_BKP = placed(embed(patch_BKD), visible_BK);
   if (register_) parts.push_back(parameters_[*register_].expand({patch_BKD.size(0), -1, -1}));
   if (cls_B1D.defined()) parts.push_back(embed(cls_B1D).to(patch_BKP.scalar_type()));
   parts.push_back(patch_BKP);
@@ -58,12 +78,15 @@ Tensor TransformerPredictor::predict(const Tensor& cls_B1D, const Tensor& patch_
   const int64_t images = targets_BRM.size(0), regions = targets_BRM.size(1), patches = targets_BRM.size(2);
   const Tensor context_BSP = context(cls_B1D, patch_BKD, visible_BK);
   const Tensor shared_BRSP = context_BSP.unsqueeze(1).expand({images, regions, -1, -1});
-  const Tensor mask_BRMP = parameters_[mask_].add(table_rows(positions_NP_, targets_BRM));
+  const Tensor mask_BRMP = placed(parameters_[mask_].expand({images, regions, patches, -1}), targets_BRM);
+  const std::optional<Rotation> turned = rotation_of(context_BSP.size(1) - visible_BK.size(1), visible_BK, targets_BRM);
+  Blocks::Options options;
+  options.rotation = turned ? &*turned : nullptr;
   kernels::Stream stream{.x = at::cat({shared_BRSP, mask_BRMP}, 2).flatten(0, 1)};  // from here B stands for images * regions
   const int64_t last = config_.depth - 1;
-  for (int64_t block = 0; block < last; ++block) blocks_->run(parameters_, block, stream);
+  for (int64_t block = 0; block < last; ++block) blocks_->run(parameters_, block, stream, options);
   // Only the mask tokens are read out, so the last block computes no other row.
-  blocks_->run_last_rows(parameters_, last, stream, patches);
+  blocks_->run_last_rows(parameters_, last, stream, patches, options.rotation);
   const Tensor n_BMP = kernels::add_norm(stream, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps, kernels::product_type(stream.x));
   return at::linear(n_BMP, cast_weight(parameters_[proj_]), cast_weight(parameters_[proj_ + 1])).unflatten(0, {images, regions});
 }

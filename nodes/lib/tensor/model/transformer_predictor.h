@@ -19,7 +19,8 @@ struct TransformerPredictorConfig {
   int64_t out_width = 1536;  ///< O: hidden blocks that are predicted, times D
   double mlp_ratio = 4;
   double norm_eps = 1e-6;
-  bool joint = false;  ///< all regions in one sequence, in place of one sequence for each
+  bool rotary = false;  ///< rotary positions in place of the sine-cosine table
+  bool joint = false;   ///< all regions in one sequence, in place of one sequence for each
 };
 
 /// Predicts each region separately, from registers, class token, visible patches and one mask token per target patch
@@ -36,6 +37,7 @@ class TransformerPredictor final : public Predictor {
   int64_t in_width() const override { return config_.encoder_width; }
   int64_t out_width() const override { return config_.out_width; }
   int64_t grid() const override { return config_.grid; }
+  /// The table; undefined with rotary positions.
   const Tensor& positions_NP() const { return positions_NP_; }
   void to(at::Device device, at::ScalarType dtype) override;
   std::optional<Cost> cost(const Pass& pass) const override;
@@ -48,12 +50,18 @@ class TransformerPredictor final : public Predictor {
  private:
   std::unique_ptr<Module> fresh() const override;
   Tensor context(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK) const;
+  void place_tables(at::Device device, at::ScalarType dtype);
+  /// x with its rows of the table; x as it is with rotary positions.
+  Tensor placed(const Tensor& x, const Tensor& index) const;
+  /// Rotary positions of the sequences [B R, S]: `before` tokens without a place, visible patches, targets. Nothing without them.
+  std::optional<Rotation> rotation_of(int64_t before, const Tensor& visible_BK, const Tensor& targets_BRM) const;
 
   TransformerPredictorConfig config_;
   std::optional<size_t> register_;
   size_t mask_ = 0, embed_ = 0, norm_ = 0, proj_ = 0;
   std::optional<Blocks> blocks_;
   Tensor positions_NP_;
+  Tensor places_N2_, frequencies_2E_;  // rotary
 };
 
 }  // namespace flowrun::model

@@ -7,6 +7,7 @@
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/upsample_bicubic2d.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 #include <algorithm>
 #include <stdexcept>
 
@@ -26,6 +27,9 @@ void check(const VitConfig& config) {
   if (config.registers < 0 || config.channels < 1) {
     throw std::invalid_argument("a ViT cannot have " + std::to_string(config.registers) + " registers and " + std::to_string(config.channels) +
                                 " channels");
+  }
+  if (config.positions == Positions::rotary_capi && (config.class_token || config.registers % 4 != 0)) {
+    throw std::invalid_argument("CAPI's places need registers in multiples of 4 and no class token");
   }
   for (const int64_t side : config.sizes) {
     if (side < config.patch || side % config.patch != 0) {
@@ -74,11 +78,10 @@ Tensor draw_drop_path(const VitConfig& config, Rng rng, int64_t images) {
 Vit::Vit(VitConfig config) : config_(config) {
   check(config_);
   const int64_t width = config_.width;
-  table_ND_ = sincos_table(config_.grid(), width);
   if (config_.class_token) class_ = parameters_.add("cls_token", {1, 1, width}, Init::token);
   if (config_.registers) register_ = parameters_.add("reg_token", {1, config_.registers, width}, Init::token);
   if (config_.mask_token) mask_ = parameters_.add("mask_token", {1, 1, width}, Init::token);
-  if (config_.learned_positions) positions_ = parameters_.add("pos_embed", {1, config_.patches(), width}, Init::token);
+  if (config_.positions == Positions::learned) positions_ = parameters_.add("pos_embed", {1, config_.patches(), width}, Init::token);
   patch_weight_ = parameters_.add("patch_embed.proj.weight", {width, config_.channels, config_.patch, config_.patch}, Init::patch);
   parameters_.add("patch_embed.proj.bias", {width}, Init::zeros);
   blocks_.emplace(parameters_, BlocksConfig{.depth = config_.depth,
@@ -93,11 +96,21 @@ Vit::Vit(VitConfig config) : config_(config) {
                                             .lora_alpha = config_.lora_alpha});
   norm_ = parameters_.add("norm.weight", {width}, Init::ones);
   parameters_.add("norm.bias", {width}, Init::zeros);
+  place_tables(at::kCPU, at::kFloat);
 }
 
 void Vit::to(at::Device device, at::ScalarType dtype) {
   parameters_.to(device, dtype);
-  table_ND_ = sincos_table(config_.grid(), config_.width, dtype).to(device);
+  place_tables(device, dtype);
+}
+
+void Vit::place_tables(at::Device device, at::ScalarType dtype) {
+  if (rotates(config_.positions)) {
+    table_ND_ = at::zeros({config_.patches(), config_.width}, dtype).to(device);
+    frequencies_2E_ = rotary_frequencies(config_.positions, config_.width / config_.heads, dtype).to(device);
+  } else {
+    table_ND_ = sincos_table(config_.grid(), config_.width, dtype).to(device);
+  }
 }
 
 std::vector<int64_t> Vit::sides() const {
@@ -125,10 +138,11 @@ std::optional<Cost> Vit::cost(const Pass& pass) const {
 
 std::vector<std::pair<std::string, Tensor>> Vit::notes() const {
   std::vector<std::pair<std::string, Tensor>> out;
-  if (!config_.learned_positions) out.emplace_back("pos_embed", positions_ND().unsqueeze(0));
+  if (config_.positions != Positions::learned) out.emplace_back("pos_embed", positions_ND().unsqueeze(0));
   const auto note = [&](const char* name, double value) { out.emplace_back(name, at::scalar_tensor(value, at::kDouble)); };
   note("@heads", static_cast<double>(config_.heads));
   note("@norm_eps", config_.norm_eps);
+  if (rotates(config_.positions)) note("@rotary", config_.positions == Positions::rotary ? 1 : 2);
   if (config_.lora_rank > 0) note("@lora_scale", config_.lora_alpha / static_cast<double>(config_.lora_rank));
   return out;
 }
@@ -150,9 +164,20 @@ int64_t Vit::grid_of(const Tensor& images_BCHW) const {
   return side / config_.patch;
 }
 
-Tensor Vit::positions_of(int64_t grid) const { return resampled_positions(positions_ND(), config_.grid(), grid, config_.position_offset); }
+Tensor Vit::positions_ND() const { return config_.positions == Positions::learned ? parameters_[positions_].select(0, 0) : table_ND_; }
 
-Tensor Vit::positions_ND() const { return config_.learned_positions ? parameters_[positions_].select(0, 0) : table_ND_; }
+Tensor Vit::placed(const Tensor& patch_BKD, int64_t grid, const Tensor& visible_BK) const {
+  if (rotates(config_.positions)) return patch_BKD;
+  const Tensor table_ND = resampled_positions(positions_ND(), config_.grid(), grid, config_.position_offset);
+  return patch_BKD.add(visible_BK.defined() ? table_rows(table_ND, visible_BK) : table_ND);
+}
+
+std::optional<Rotation> Vit::rotation_of(int64_t grid, const Tensor& visible_BK) const {
+  if (!rotates(config_.positions)) return {};
+  const Tensor places_N2 = rotary_places(config_.positions, grid, frequencies_2E_.scalar_type()).to(frequencies_2E_.device());
+  const Tensor places_BK2 = visible_BK.defined() ? table_rows(places_N2, visible_BK) : places_N2.unsqueeze(0);
+  return rotation(with_register_places(config_.positions, places_BK2, config_.prefix()), frequencies_2E_);
+}
 
 /// [B, C, H, W] -> [B, K, F] at `index` [B, K], or [B, N, F]: the values of a patch in the order of the convolution's weight.
 Tensor Vit::patchify(const Tensor& images_BCHW, const Tensor& index) const {
@@ -185,13 +210,14 @@ Tensor Vit::norm(kernels::Stream stream) const {
 }
 
 /// All blocks and the final norm.
-Vit::Tokens Vit::run_blocks(Tensor x_BSD, const Options& options) const {
+Vit::Tokens Vit::run_blocks(Tensor x_BSD, const std::optional<Rotation>& rotation, const Options& options) const {
   Tokens out;
   const TapRequest& taps = options.taps;
   const auto asked = [](const std::vector<int64_t>& blocks, int64_t block) { return std::binary_search(blocks.begin(), blocks.end(), block + 1); };
   kernels::Stream stream{.x = std::move(x_BSD)};
   for (int64_t block = 0; block < config_.depth; ++block) {
     Blocks::Options branch;
+    branch.rotation = rotation ? &*rotation : nullptr;
     Tensor keep[2];
     if (options.drop_path.defined()) {
       for (int64_t i : {0, 1}) keep[i] = options.drop_path.select(0, 2 * block + i).view({-1, 1, 1});
@@ -213,28 +239,31 @@ Vit::Tokens Vit::run_blocks(Tensor x_BSD, const Options& options) const {
 
 Vit::Tokens Vit::encode_visible(const Tensor& images_BCHW, const Tensor& visible_BK, const Options& options) const {
   // Gathering pixels before the projection: hidden patches cost nothing.
-  const Tensor positions_BKD = table_rows(positions_of(grid_of(images_BCHW)), visible_BK);  // checks the indices, too
-  const int64_t images = images_BCHW.size(0), masks = visible_BK.size(0);
+  check_indices(visible_BK, config_.patches());
+  const int64_t grid = grid_of(images_BCHW), images = images_BCHW.size(0), masks = visible_BK.size(0);
   if (images == 0 || masks % images != 0) {
     throw std::invalid_argument("indices of " + std::to_string(masks) + " masks for " + std::to_string(images) + " images");
   }
   const Tensor pixels_BKF = patchify(images_BCHW, visible_BK.reshape({images, -1})).reshape({masks, visible_BK.size(1), -1});
-  return run_blocks(sequence(embedded(pixels_BKF).add(positions_BKD)), options);
+  return run_blocks(sequence(placed(embedded(pixels_BKF), grid, visible_BK)), rotation_of(grid, visible_BK), options);
 }
 
 std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last) const {
   std::vector<Tensor> taps;
   const int64_t grid = grid_of(images_BCHW);
-  kernels::Stream stream{.x = sequence(embedded(patchify(images_BCHW, {})).add(positions_of(grid)))};
+  const std::optional<Rotation> rotation = rotation_of(grid, {});
+  Blocks::Options plain;
+  plain.rotation = rotation ? &*rotation : nullptr;
+  kernels::Stream stream{.x = sequence(placed(embedded(patchify(images_BCHW, {})), grid, {}))};
   int64_t done = 0;
   for (const int64_t block : blocks) {
     if (block <= done || block > config_.depth) {
       throw std::invalid_argument("hidden blocks must increase and lie in 1 to " + std::to_string(config_.depth) + "; got " + std::to_string(block) +
                                   " after " + std::to_string(done));
     }
-    for (; done + 1 < block; ++done) blocks_->run(parameters_, done, stream);
+    for (; done + 1 < block; ++done) blocks_->run(parameters_, done, stream, plain);
     Tensor tapped;
-    Blocks::Options options;
+    Blocks::Options options = plain;
     options.tapped = &tapped, options.tap = tap;
     blocks_->run(parameters_, done++, stream, options);
     if (norm_last && block == config_.depth) tapped = norm({.x = tapped});
@@ -244,7 +273,8 @@ std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int
 }
 
 Vit::Tokens Vit::features(const Tensor& images_BCHW, const Options& options) const {
-  return run_blocks(sequence(embedded(patchify(images_BCHW, {})).add(positions_of(grid_of(images_BCHW)))), options);
+  const int64_t grid = grid_of(images_BCHW);
+  return run_blocks(sequence(placed(embedded(patchify(images_BCHW, {})), grid, {})), rotation_of(grid, {}), options);
 }
 
 Vit::Tokens Vit::masked(const Tensor& images_BCHW, const Tensor& hidden_BN, const Options& options) const {
@@ -257,7 +287,7 @@ Vit::Tokens Vit::masked(const Tensor& images_BCHW, const Tensor& hidden_BN, cons
   Tensor patch_BND = embedded(patchify(images_BCHW, {}));
   if (masks > images) patch_BND = patch_BND.repeat_interleave(masks / images, 0);
   const Tensor token = parameters_[*mask_].to(patch_BND.scalar_type());
-  return run_blocks(sequence(at::where(hidden_BN.unsqueeze(-1), token, patch_BND).add(positions_of(grid))), options);
+  return run_blocks(sequence(placed(at::where(hidden_BN.unsqueeze(-1), token, patch_BND), grid, {})), rotation_of(grid, {}), options);
 }
 
 std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit) {
@@ -273,7 +303,7 @@ std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit) {
     }
     state.emplace_back(parameter.name, value);
   }
-  if (!vit.config().learned_positions) state.emplace_back("pos_embed", vit.positions_ND().unsqueeze(0));
+  if (vit.config().positions != Positions::learned) state.emplace_back("pos_embed", vit.positions_ND().unsqueeze(0));
   return state;
 }
 

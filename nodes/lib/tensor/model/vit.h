@@ -26,14 +26,14 @@ struct VitConfig {
   bool mask_token = false;  ///< learned, in place of patches that are hidden
   double norm_eps = 1e-6;
   int64_t channels = 3;
-  bool learned_positions = false;  ///< a table that is trained, in place of the sine-cosine one
-  double layer_scale = 0;          ///< initial value of the gains after the sub-blocks; 0: none
-  bool recompute = false;          ///< blocks run again in the backward pass
-  bool drop_evenly = false;        ///< drop_path is the chance in every block
-  double drop_path = 0;            ///< chance that a branch of the last block is left out, rising linearly from 0 at the first
-  std::vector<int64_t> sizes;      ///< other sides of square inputs that are accepted, pixels; positions are resampled for them
-  double position_offset = 0.1;    ///< of that resampling; see resampled_positions()
-  int64_t lora_rank = 0;           ///< of what is added to the attention's weights; 0: none
+  Positions positions = Positions::sincos;
+  double layer_scale = 0;        ///< initial value of the gains after the sub-blocks; 0: none
+  bool recompute = false;        ///< blocks run again in the backward pass
+  bool drop_evenly = false;      ///< drop_path is the chance in every block
+  double drop_path = 0;          ///< chance that a branch of the last block is left out, rising linearly from 0 at the first
+  std::vector<int64_t> sizes;    ///< other sides of square inputs that are accepted, pixels; tables of positions are resampled for them
+  double position_offset = 0.1;  ///< of that resampling; see resampled_positions()
+  int64_t lora_rank = 0;         ///< of what is added to the attention's weights; 0: none
   double lora_alpha = 16;
 
   int64_t grid() const { return image / patch; }
@@ -55,7 +55,7 @@ Tensor resampled_positions(const Tensor& table_ND, int64_t from, int64_t to, dou
 /// drop_path is 0.
 Tensor draw_drop_path(const VitConfig& config, Rng rng, int64_t images);
 
-/// ViT with learned class and register tokens, which have no position, and a sine-cosine or learned table for the
+/// ViT with learned class and register tokens, which have no position, and a table of positions, or rotary ones, for the
 /// patches. Token order: class, registers, patches. Parameter names are timm's.
 ///
 /// The methods record gradients if grad mode is on and the parameters require them. They may run concurrently.
@@ -71,7 +71,7 @@ class Vit final : public Encoder {
   const VitConfig& config() const { return config_; }
   EncoderShape shape() const override;
   std::vector<int64_t> sides() const override;
-  /// [N, D], float32 or float64 as the parameters.
+  /// The table, [N, D], float32 or float64 as the parameters; zeros with rotary positions.
   Tensor positions_ND() const;
   /// Moves parameters and table.
   void to(at::Device device, at::ScalarType dtype) override;
@@ -105,11 +105,15 @@ class Vit final : public Encoder {
   Tensor patchify(const Tensor& images_BCHW, const Tensor& index) const;
   /// Patches per side of these images; throws std::invalid_argument for a side that is not accepted.
   int64_t grid_of(const Tensor& images_BCHW) const;
-  Tensor positions_of(int64_t grid) const;
+  /// The patches at their places in a grid: with the table's rows of visible_BK [B, K], or of all.
+  Tensor placed(const Tensor& patch_BKD, int64_t grid, const Tensor& visible_BK) const;
+  /// Rotary positions of the whole sequence; nothing without them.
+  std::optional<Rotation> rotation_of(int64_t grid, const Tensor& visible_BK) const;
   Tensor embedded(const Tensor& patch_BKF) const;
   Tensor sequence(const Tensor& patch_BKD) const;
-  Tokens run_blocks(Tensor x_BSD, const Options& options) const;
+  Tokens run_blocks(Tensor x_BSD, const std::optional<Rotation>& rotation, const Options& options) const;
   Tensor norm(kernels::Stream stream) const;
+  void place_tables(at::Device device, at::ScalarType dtype);
 
   std::unique_ptr<Module> fresh() const override { return std::make_unique<Vit>(config_); }
   /// The position table where it is computed, and what the shapes don't tell of the configuration.
@@ -119,7 +123,8 @@ class Vit final : public Encoder {
   std::optional<size_t> class_, register_, mask_;
   size_t patch_weight_ = 0, norm_ = 0, positions_ = 0;
   std::optional<Blocks> blocks_;
-  Tensor table_ND_;  // sine-cosine
+  Tensor table_ND_;        // sine-cosine, or zeros
+  Tensor frequencies_2E_;  // rotary
 };
 
 /// The tensors that timm's VisionTransformer(class_token, reg_tokens, no_embed_class=True, num_classes=0, init_values

@@ -109,11 +109,12 @@ struct SoftLabels {
 /// The student's view of the visible patches, after its final norm.
 struct VisibleTokens {
   static constexpr const char* type_name = "visible tokens";
-  Tensor cls_B1D;  // undefined without a class token
+  Tensor cls_B1D;    // undefined without a class token
+  Tensor registers;  // [B, registers, D]; undefined without registers
   Tensor patch_BKD;
   Tensor visible_BK;
   std::vector<Tensor> maps_BSD;  // raw output of each block, all tokens; only if asked for
-  void release() { cls_B1D.reset(), patch_BKD.reset(), visible_BK.reset(), maps_BSD.clear(); }
+  void release() { cls_B1D.reset(), registers.reset(), patch_BKD.reset(), visible_BK.reset(), maps_BSD.clear(); }
 };
 
 /// B R M O; the last axis is made of `parts` equal slices (one per target layer).

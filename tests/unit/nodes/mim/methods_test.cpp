@@ -169,7 +169,8 @@ TEST_P(Methods, JointRegionsAreOneSequence) {
 }
 
 TEST_P(Methods, EncoderWithLayerScaleAndLearnedPositions) {
-  model::Vit vit({.image = 16, .patch = 4, .width = 24, .depth = 2, .heads = 3, .registers = 2, .learned_positions = true, .layer_scale = 0.1});
+  model::Vit vit(
+      {.image = 16, .patch = 4, .width = 24, .depth = 2, .heads = 3, .registers = 2, .positions = model::Positions::learned, .layer_scale = 0.1});
   vit.to(at::kCPU, dtype());
   load("vit", vit.parameters());
   const std::map<std::string, model::Tap> taps = {
@@ -186,7 +187,7 @@ TEST_P(Methods, EncoderWithLayerScaleAndLearnedPositions) {
 TEST_P(Methods, DropPathLeavesBranchesOut) {
   const at::NoGradGuard no_grad;
   model::VitConfig config{
-      .image = 16, .patch = 4, .width = 24, .depth = 2, .heads = 3, .registers = 2, .learned_positions = true, .layer_scale = 0.1};
+      .image = 16, .patch = 4, .width = 24, .depth = 2, .heads = 3, .registers = 2, .positions = model::Positions::learned, .layer_scale = 0.1};
   config.drop_path = 0.5;
   const Tensor keep = model::draw_drop_path(config, Rng(1, 2, 3, 4), 4000);
   EXPECT_EQ(keep.sizes(), (std::vector<int64_t>{4, 4000}));
@@ -207,7 +208,8 @@ TEST_P(Methods, DropPathLeavesBranchesOut) {
 
 TEST_P(Methods, SeveralMasksOfAnImageArePassesOfTheirOwn) {
   const at::NoGradGuard no_grad;
-  model::Vit vit({.image = 16, .patch = 4, .width = 24, .depth = 2, .heads = 3, .registers = 2, .learned_positions = true, .layer_scale = 0.1});
+  model::Vit vit(
+      {.image = 16, .patch = 4, .width = 24, .depth = 2, .heads = 3, .registers = 2, .positions = model::Positions::learned, .layer_scale = 0.1});
   vit.to(at::kCPU, dtype());
   load("vit", vit.parameters());
   const Tensor repeated = at("repeated").squeeze(1);  // rows 2 i and 2 i + 1 are image i's

@@ -46,12 +46,17 @@ TEST(CoupledLosses, HaveTheValuesOfTheFormulas) {
   const Tensor columns = wave(7, {4, 8});
   EXPECT_NEAR(value(loss::lejepa(a, 1, columns.div(columns.norm(2, {0}, true)), 1)), 0.639709577, 1e-8);
   EXPECT_NEAR(value(loss::koleo(a, 1)), 0.481441814, 1e-8);
+  EXPECT_NEAR(value(loss::mmcr(views(unit_a, unit_b), 2, 0)), -2.976335899, 1e-8);
+  EXPECT_NEAR(value(loss::mmcr(views(unit_a, unit_b), 2, 0.3)), -2.404976239, 1e-8);
 }
 
 TEST(CoupledLosses, HaveTheLimitsOfSimpleRows) {
   const Tensor orthonormal = at::eye(5, 8, at::kDouble);
   EXPECT_NEAR(value(loss::nt_xent(views(orthonormal, orthonormal), 2, 0.3)), std::log(1 + 2 * 4 * std::exp(-1 / 0.3)), 1e-12);
   EXPECT_NEAR(value(loss::pair_contrast(orthonormal.mul(10), orthonormal)), std::log(1 + 4 * std::exp(-10.0)), 1e-12);
+  // Means that are orthogonal: a singular value of 1 for each picture.
+  EXPECT_NEAR(value(loss::mmcr(views(orthonormal, orthonormal), 2, 0)), -5, 1e-12);
+  EXPECT_NEAR(value(loss::mmcr(views(orthonormal, orthonormal), 2, 1)), std::sqrt(2.0) - 5, 1e-12);
   const Tensor same = at::ones({6, 4}, at::kDouble);
   EXPECT_NEAR(value(loss::koleo(same, 2)), -std::log(1e-8 + std::sqrt(4.0) * 1e-8), 1e-6);
   // Uncorrelated columns: only eps remains.
@@ -87,6 +92,8 @@ TEST(CoupledLosses, HaveTheGradientsOfTheirValues) {
   expect_gradient(z, [](const Tensor& x) { return loss::vicreg(x, 2, {}); });
   expect_gradient(z, [](const Tensor& x) { return loss::lejepa(x, 2, at::eye(4, at::kDouble), 0.1); });
   expect_gradient(z, [](const Tensor& x) { return loss::koleo(x, 2); });
+  // Waves have singular values of 0, where a nuclear norm has no gradient.
+  expect_gradient(z.pow(3), [](const Tensor& x) { return loss::mmcr(model::unit_rows(x), 2, 0.3); });
 }
 
 TEST(CoupledLosses, GiveNoGradientToKeys) {

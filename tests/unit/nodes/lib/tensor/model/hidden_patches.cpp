@@ -36,7 +36,7 @@ std::unique_ptr<model::Vit> vit(bool mask_token) {
                                                             .heads = 2,
                                                             .registers = 1,
                                                             .mask_token = mask_token,
-                                                            .learned_positions = true,
+                                                            .positions = model::Positions::learned,
                                                             .sizes = {12}});
   made->parameters().initialise(7);
   made->to(at::kCPU, at::kDouble);

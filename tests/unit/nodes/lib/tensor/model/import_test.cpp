@@ -73,7 +73,7 @@ TEST(Export, ComesBackAsItWas) {
   const VitConfig told = infer_config(imported, 4);
   EXPECT_EQ(told.image, 32);
   EXPECT_EQ(told.registers, 3);
-  EXPECT_FALSE(told.learned_positions) << "the table is the sine-cosine one";
+  EXPECT_EQ(told.positions, Positions::sincos) << "the table is the sine-cosine one";
   Vit back(told);
   EXPECT_TRUE(load_weights(back, imported).complete());
   for (const Parameter& parameter : vit.parameters())
@@ -115,10 +115,10 @@ TEST(Lora, TrainsItsAdditionsAlone) {
 }
 
 TEST(Positions, AreResampledToAnotherGrid) {
-  const Vit vit = example({.image = 32, .patch = 8, .width = 16, .depth = 1, .heads = 2, .learned_positions = true});
+  const Vit vit = example({.image = 32, .patch = 8, .width = 16, .depth = 1, .heads = 2, .positions = Positions::learned});
   const Imported imported = to_timm_names(exported(vit), Layout::automatic);
   VitConfig config = infer_config(imported, 2);
-  EXPECT_TRUE(config.learned_positions);
+  EXPECT_EQ(config.positions, Positions::learned);
   config.image = 48;
   Vit larger(config);
   const ImportReport report = load_weights(larger, imported);

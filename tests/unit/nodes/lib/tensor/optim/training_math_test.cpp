@@ -104,7 +104,7 @@ TEST(Schedule, ShapesAfterTheWarmUp) {
 }
 
 TEST(Schedule, LayersDecayTowardsTheInput) {
-  const model::Vit vit({.image = 8, .patch = 4, .width = 8, .depth = 2, .heads = 1, .registers = 1, .learned_positions = true});
+  const model::Vit vit({.image = 8, .patch = 4, .width = 8, .depth = 2, .heads = 1, .registers = 1, .positions = model::Positions::learned});
   const auto factors = train::layer_decay_factors(vit.parameters(), 0.5);
   const auto of = [&](const std::string& name) {
     for (size_t i = 0; i < factors.size(); ++i) {
