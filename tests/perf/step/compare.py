@@ -106,6 +106,8 @@ def commands(options, size, threads):
     if options.libraries:
         environment = {**os.environ, "LD_LIBRARY_PATH": f"{options.libraries}:{os.environ.get('LD_LIBRARY_PATH', '')}"}
     programs = {"flowrun": ([options.program, *words], "step", environment)}
+    if options.before:
+        programs["before"] = ([options.before, *words], "step", environment)
     for peer in options.peers:
         if peer == "played":
             programs["flowrun, played"] = ([options.program, *words], "played", environment)
@@ -221,6 +223,7 @@ def main():
     parser.add_argument("--warm-up", type=int, default=2, help="rounds that don't count")
     parser.add_argument("--peers", choices=["played", "eager", "compile", "graphs"], nargs="*", default=["eager"],
                         help="what is measured beside Flowrun; played: Flowrun's own step as a CUDA graph")
+    parser.add_argument("--before", help="perf_step of another commit, measured in the same turns: has the step become slower?")
     parser.add_argument("--peak", type=float, help="TFLOP/s that the device is sold with: H100 SXM 989 in bf16, A100 312")
     parser.add_argument("--parts", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--json", action="store_true", help="a line for each program, in place of tables")
