@@ -100,7 +100,7 @@ def tiny(resolved):
         elif model["type"] == "model.queue":
             sets += [f"{name}.rows=24"]
         elif model["type"] == "model.counts":
-            sets += [f"{name}.classes=40", "head.layers=[40]"]
+            sets += [f"{name}.classes=54", "head.layers=[54]"]
     return sets
 
 
