@@ -124,7 +124,8 @@ struct EncodeImages {
  private:
   model::Tokens encode_stages(const Tensor& images, const model::EncodeOptions& options, std::vector<Tensor>& maps) const {
     const auto* const staged = dynamic_cast<const model::Staged*>(&*params.model);
-    if (staged == nullptr) throw NodeError(params.model.names[0] + " has no stages: give this node a model.resnet, or leave stages out");
+    if (staged == nullptr)
+      throw NodeError(params.model.names[0] + " has no stages: give this node a model.resnet or model.wide_resnet, or leave stages out");
     return staged->encode_stages(images, options, params.stages, maps);
   }
   /// The maps of passes over one view each, those of a picture side by side.

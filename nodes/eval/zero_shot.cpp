@@ -39,13 +39,16 @@ struct ZeroShot {
   struct Params : text::TokenizerParams {
     Ref<model::Text> text;
     Ref<model::Head> head;
-    std::string pool = "end", names_file;
-    std::vector<std::string> templates = {"a photo of a {}."}, names;
+    std::string pool = "end", templates_file, names_file;
+    std::vector<std::string> templates = standard(), names;
+    static std::vector<std::string> standard() { return {"a photo of a {}."}; }
     void describe(auto& param) {
       param.reads("text", text, "The text tower.");
       param.reads("head", head, "The head behind it.");
       param("pool", pool, model::text_pools(), model::text_pool_brief);
       param("templates", templates, "Sentences with {} where the class stands.");
+      param.movable()("templates_file", templates_file,
+                      "In their place a file of such sentences, one a line, relative to where the program is started; CLIP has 80.");
       param("names", names,
             "What the classes are called, by label; empty: as the source calls them. With the template \"{}\" these are the prompts.");
       param.movable()("names_file", names_file,
@@ -54,9 +57,11 @@ struct ZeroShot {
     }
     std::optional<ParamFault> check() const {
       if (!names.empty() && !names_file.empty()) return ParamFault{"names_file", "names are given already"};
-      if (templates.empty()) return ParamFault{"templates", "templates must have at least one sentence"};
+      const bool from_file = !templates_file.empty();
+      if (from_file && !templates.empty() && templates != standard()) return ParamFault{"templates_file", "templates are given already"};
+      if (!from_file && templates.empty()) return ParamFault{"templates", "templates must have at least one sentence"};
       for (const std::string& sentence : templates) {
-        if (sentence.find("{}") == std::string::npos) return ParamFault{"templates", "\"" + sentence + "\" has no {} for the class"};
+        if (!has_place(sentence)) return ParamFault{"templates", without_place(sentence)};
       }
       return {};
     }
@@ -83,7 +88,8 @@ struct ZeroShot {
 
   void open(const OpenContext& context) {
     tokenizer_.emplace(params);
-    names_ = params.names_file.empty() ? params.names : read_names(params.names_file);
+    names_ = params.names_file.empty() ? params.names : read_lines(params.names_file, "a name of a class");
+    templates_ = params.templates_file.empty() ? params.templates : read_templates(params.templates_file);
     const SourceData* const data = context.input("label");
     if (data != nullptr && !data->labels_read) {
       throw NodeError("the pictures have no labels: connect label from the source to batch.stack and device.upload");
@@ -143,14 +149,27 @@ struct ZeroShot {
     });
   }
 
-  static std::vector<std::string> read_names(const std::string& file) {
+  static bool has_place(const std::string& sentence) { return sentence.find("{}") != std::string::npos; }
+  static std::string without_place(const std::string& sentence) { return "\"" + sentence + "\" has no {} for the class"; }
+
+  static std::vector<std::string> read_templates(const std::string& file) {
+    std::vector<std::string> out = read_lines(file, "a template");
+    if (out.empty()) throw NodeError(file + " is empty; a template with {} for the class is expected in each line");
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (!has_place(out[i])) throw NodeError(file + ":" + std::to_string(i + 1) + ": " + without_place(out[i]));
+    }
+    return out;
+  }
+
+  /// `what` a line is.
+  static std::vector<std::string> read_lines(const std::string& file, const std::string& what) {
     std::vector<uint8_t> bytes;
     io::read_file(file, bytes);
     std::vector<std::string> out;
     std::istringstream lines(std::string(bytes.begin(), bytes.end()));
     for (std::string line; std::getline(lines, line);) {
       if (line.ends_with('\r')) line.pop_back();
-      if (line.empty()) throw NodeError(file + ":" + std::to_string(out.size() + 1) + ": the line is empty; a name of a class is expected");
+      if (line.empty()) throw NodeError(file + ":" + std::to_string(out.size() + 1) + ": the line is empty; " + what + " is expected");
       out.push_back(line);
     }
     return out;
@@ -165,7 +184,7 @@ struct ZeroShot {
   Tensor encode_prompts(at::Device device) const {
     model::require_vocabulary(tokenizer_->vocabulary().size() - 1, *params.text, params.text.names[0]);
     Tensor sum_CD;
-    for (const std::string& sentence : params.templates) {
+    for (const std::string& sentence : templates_) {
       std::vector<int64_t> ids, ends;
       for (const std::string& name : names_) {
         TextTokens tokens;
@@ -185,7 +204,7 @@ struct ZeroShot {
   }
 
   std::optional<text::Tokenizer> tokenizer_;
-  std::vector<std::string> names_;
+  std::vector<std::string> names_, templates_;
   Tensor prompts_CD_, sums_;
   int64_t images_ = 0;
 };

@@ -16,7 +16,7 @@ struct CountsModel {
           "checkpoints and equal on all ranks."};
   struct Params {
     int64_t classes = 261;
-    void describe(auto& param) { param("classes", classes, Range{1, 1000000}, "How many classes; 261 bins of colours of 10 units."); }
+    void describe(auto& param) { param("classes", classes, Range{1, 1000000}, "How many classes; 313 bins of colours of 10 units."); }
   };
   Params params;
 

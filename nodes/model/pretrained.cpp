@@ -22,13 +22,14 @@ struct Pretrained {
     std::string file, layout = "auto";
     int64_t heads = 0, image = 0, lora_rank = 0;
     double drop_path = 0, lora_alpha = 16, norm_eps = 0;
-    bool allow_partial = false;
+    bool quick_gelu = false, allow_partial = false;
     void describe(auto& param) {
       param.required("file", file, "The weights; relative to where the program is started.");
       param("layout", layout, layouts(), "Whose names the file has. auto: told from the names. timm: also MAE, I-JEPA, DINOv2 and Flowrun.");
       param("heads", heads, Range{0, 1024}, "Attention heads; 0: what the file notes, else as published ViTs of that width have.");
       param("image", image, Range{0, 16384}, "Side of the square input, pixels; 0: what the positions in the file are made for.");
       param("norm_eps", norm_eps, Range{0, 1e-2}, "Of the layer norms; Hugging Face's ViT has 1e-12. 0: what the file notes, else 1e-6.");
+      param("quick_gelu", quick_gelu, "Whether the MLPs have the quick GELU, as CLIP's; Flowrun's own files note it.");
       param("drop_path", drop_path, Range{0, 0.9}, "As model.vit's.");
       param("lora_rank", lora_rank, Range{0, 1024}, "Rank of a trained addition to the attention's weights (Hu et al. 2021); 0: none.");
       param("lora_alpha", lora_alpha, Range{0}, "The addition weighs lora_alpha / lora_rank.");
@@ -61,6 +62,7 @@ struct Pretrained {
     model::VitConfig config = model::infer_config(imported, params.heads);
     if (params.image > 0) config.image = params.image;
     if (params.norm_eps > 0) config.norm_eps = params.norm_eps;
+    if (params.quick_gelu) config.quick_gelu = true;
     config.drop_path = params.drop_path;
     config.lora_rank = params.lora_rank, config.lora_alpha = params.lora_alpha;
     auto vit = std::make_unique<model::Vit>(config);

@@ -18,13 +18,15 @@ struct ResNetModel {
           "encode.images says. Convolutions start as He et al. 2015 over the fan-out, gains at 1.",
       .also = "encoder"};
   struct Params {
-    int64_t arch = 50, width = 0, image = 0;
+    int64_t arch = 50, width = 0, stem_width = 0, image = 0;
     std::vector<int64_t> strides, stages;
     std::string stem = "auto";
     bool zero_last = false;
     void describe(auto& param) {
       param("arch", arch, Range{8, 110}, "18, 34 or 50; or 6n + 2 for pictures of about 32 pixels: 8, 14, 20, 32, 44, 56, 110.");
       param("width", width, Range{0, 4096}, "Channels of the first stage; 0: 64, and 16 of the nets of depth 6n + 2.");
+      param("stem_width", stem_width, Range{0, 4096},
+            "Channels of the stem; 0: width. RepDistiller's nets of 4 times the width, 8x4 and 32x4, have width 64 and stem_width 32.");
       param("stem", stem, stems(), "imagenet: 7x7 with stride 2, and max pooling. small: 3x3 with stride 1. auto: as published.");
       param("strides", strides, positive, "Of each stage; none: 1, then 2, as published.");
       param("stages", stages, positive,
@@ -54,6 +56,7 @@ struct ResNetModel {
   std::unique_ptr<model::Module> make(const OpenContext& context) {
     model::ResNetConfig config = model::resnet_arch(params.arch);
     if (params.width > 0) config.width = params.width;
+    config.stem_width = params.stem_width;
     if (params.image > 0) config.image = params.image;
     if (params.stem != "auto") config.small_stem = params.stem == "small";
     config.strides = params.strides;

@@ -12,13 +12,13 @@ struct TextModel {
       .brief = "A text tower: embeddings of pieces and places, the ViT's blocks, and a norm.",
       .kind = "text",
       .details =
-          "Pre-norm blocks, exact GELU, no dropout, learned places. Causal it is CLIP's, whose code has a quicker GELU; not causal a piece sees all "
+          "Pre-norm blocks, no dropout, learned places. Causal and with the quick GELU it is CLIP's; not causal a piece sees all "
           "pieces of its text, as in BERT. What stands behind the end of a text is never seen. Defaults are those of CLIP's ViT-B/32."};
   struct Params {
     int64_t vocabulary = 49408, context = 77, width = 512, depth = 12, heads = 8;
     double mlp_ratio = 4;
     bool causal = true, recompute = false;
-    std::string init = "clip";
+    std::string init = "clip", mlp = "gelu";
     void describe(auto& param) {
       param("vocabulary", vocabulary, positive, "How many numbers text.tokens has: CLIP's list 49,408, GPT-2's 50,257, bytes alone 258.");
       param("context", context, Range{3, 65536}, "Longest text, with start and end.");
@@ -26,6 +26,7 @@ struct TextModel {
       param("depth", depth, Range{1, 1000}, "Blocks.");
       param("heads", heads, Range{1, 1024}, "Attention heads; they divide the width.");
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
+      param("mlp", mlp, mlps(), "gelu: exact. quick_gelu: x sigmoid(1.702 x), as CLIP's code.");
       param("causal", causal, "Whether a piece sees only those before it.");
       param.incidental()("recompute", recompute, "Whether each block keeps its input alone for the backward pass, and runs once more in it.");
       param("init", init, inits(),
@@ -33,6 +34,10 @@ struct TextModel {
     }
     static const Choices& inits() {
       static const Choices choices = {"clip", "normal"};
+      return choices;
+    }
+    static const Choices& mlps() {
+      static const Choices choices = {"gelu", "quick_gelu"};
       return choices;
     }
     std::optional<ParamFault> check() const {
@@ -49,6 +54,7 @@ struct TextModel {
                                                                 .depth = params.depth,
                                                                 .heads = params.heads,
                                                                 .mlp_ratio = params.mlp_ratio,
+                                                                .quick_gelu = params.mlp == "quick_gelu",
                                                                 .causal = params.causal,
                                                                 .scaled_init = params.init == "clip",
                                                                 .recompute = params.recompute});

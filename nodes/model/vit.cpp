@@ -17,15 +17,15 @@ struct VitModel {
       .brief = "Vision transformer with learned class and register tokens.",
       .kind = "vit",
       .details =
-          "Pre-norm blocks, exact GELU, no dropout. Weights carry timm's names: a saved encoder loads in timm's "
+          "Pre-norm blocks, no dropout. Weights carry timm's names: a saved encoder loads in timm's "
           "VisionTransformer(class_token=True, reg_tokens=4, no_embed_class=True). Initial values depend only on the seed, the model's name and "
           "the parameter's name.",
       .also = "encoder"};
   struct Params {
     std::string arch = "s";
     int64_t image = 224, patch = 16, channels = 3, width = 0, depth = 0, heads = 0, registers = 4;
-    double mlp_ratio = 4;
-    bool class_token = true, mask_token = false, drop_path_uniform = false, recompute = false;
+    double mlp_ratio = 4, norm_eps = 1e-6;
+    bool pre_norm = false, class_token = true, mask_token = false, drop_path_uniform = false, recompute = false;
     std::string init = "ijepa", positions = "sincos", mlp = "gelu";
     double layer_scale = 0, drop_path = 0, position_offset = 0.1;
     std::vector<int64_t> sizes;
@@ -38,7 +38,12 @@ struct VitModel {
       param("depth", depth, Range{0, 1000}, "Blocks instead of arch's; 0: arch's.");
       param("heads", heads, Range{0, 1024}, "Attention heads instead of arch's; 0: arch's.");
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
-      param("mlp", mlp, mlps(), "gelu: two layers. swiglu: gated, of two thirds of that width, up to a multiple of 8 (DINOv2's largest).");
+      param("mlp", mlp, mlps(),
+            "gelu: two layers. quick_gelu: with x sigmoid(1.702 x) in place of the exact GELU (CLIP). swiglu: gated, of two thirds of that width, up "
+            "to a "
+            "multiple of 8 (DINOv2's largest).");
+      param("norm_eps", norm_eps, Range{1e-12, 1e-2}, "Of the layer norms; CLIP: 1e-5.");
+      param("pre_norm", pre_norm, "Whether a layer norm stands before the blocks; patches have no bias then (CLIP).");
       param("class_token", class_token, "Whether there is a class token.");
       param("registers", registers, Range{0, 64}, "Register tokens.");
       param("mask_token", mask_token, "Whether there is a learned token for hidden patches: encode.images needs it where a mask is connected.");
@@ -64,7 +69,7 @@ struct VitModel {
       return choices;
     }
     static const Choices& mlps() {
-      static const Choices choices = {"gelu", "swiglu"};
+      static const Choices choices = {"gelu", "quick_gelu", "swiglu"};
       return choices;
     }
     model::VitConfig config() const {
@@ -73,7 +78,8 @@ struct VitModel {
       if (width > 0) config.width = width;
       if (depth > 0) config.depth = depth;
       if (heads > 0) config.heads = heads;
-      config.mlp_ratio = mlp_ratio, config.gated = mlp == "swiglu", config.recompute = recompute, config.class_token = class_token,
+      config.mlp_ratio = mlp_ratio, config.gated = mlp == "swiglu", config.quick_gelu = mlp == "quick_gelu";
+      config.norm_eps = norm_eps, config.pre_norm = pre_norm, config.recompute = recompute, config.class_token = class_token,
       config.registers = registers;
       config.mask_token = mask_token;
       config.positions = positions_named(positions), config.layer_scale = layer_scale, config.drop_path = drop_path,

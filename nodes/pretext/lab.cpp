@@ -22,8 +22,7 @@ struct Lab {
                                      "distribution over bins of colours: its nearest ones, weighted by exp(-distance^2 / (2 sigma^2)) (Zhang et "
                                      "al., 2016, whose code has ten of them). A row's weight is that of its nearest bin: 1 / ((1 - even) share + "
                                      "even / bins), times a factor that makes the mean weight 1; shares are those of model.counts. Rows of "
-                                     "pictures in which no square has an |a| or |b| above gray weigh 0. Bins are those that hold colours of sRGB: "
-                                     "261 of 10 units, where the published list has 313 points.",
+                                     "pictures in which no square has an |a| or |b| above gray weigh 0.",
                                  .repeats = true};
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W, of device.upload."};
@@ -36,20 +35,30 @@ struct Lab {
     Ref<model::Counts> counts;
     int64_t stride = 8, neighbours = 10;
     double bin = 10, sigma = 5, even = 0.5, gray = 5;
+    std::string gamut = "hull";
     void describe(auto& param) {
       param.reads("counts", counts, "The model.counts with the shares of the bins; its classes are the bins.");
       param("stride", stride, positive, "Side of a square in pixels: as many as a place of the encoder's last map stands for.");
       param("bin", bin, Range{5, 60}, "Side of a bin in units of a and b.");
+      param(
+          "gamut", gamut, gamuts(),
+          "Which multiples of bin are bins. hull: those closer than bin, in both a and b, to the convex hull of sRGB's colours: the published 313 of "
+          "10 units. srgb: those around which a square of that side holds a colour of sRGB: 261 of 10 units, 77 of 20.");
       param("neighbours", neighbours, positive, "How many bins a colour is spread over.");
       param("sigma", sigma, Range{0.1, 100}, "Of the Gaussian that spreads it, in units of a and b.");
       param("even", even, Range{0, 1}, "How much of an even distribution the shares are mixed with; 1: all rows weigh the same.");
       param("gray", gray, Range{0, 200}, "Pictures without an |a| or |b| above it don't count.");
     }
+    static const Choices& gamuts() {
+      static const Choices choices = {"hull", "srgb"};
+      return choices;
+    }
+    Tensor bins() const { return target::colour_bins(bin, gamut == "hull" ? target::Gamut::hull : target::Gamut::srgb); }
   };
   Params params;
 
   void plan(NodePlan& plan) const {
-    const int64_t bins = target::colour_bins(params.bin).size(0);
+    const int64_t bins = params.bins().size(0);
     if (bins != params.counts->classes()) {
       plan.fault("counts", wrong_counts(bins), "set classes of " + params.counts.names[0] + " to " + std::to_string(bins));
     }
@@ -64,7 +73,7 @@ struct Lab {
   }
 
   void open(const OpenContext& context) {
-    bins_K2_ = target::colour_bins(params.bin).to(torch_device(context.run));
+    bins_K2_ = params.bins().to(torch_device(context.run));
     if (bins_K2_.size(0) != params.counts->classes()) throw NodeError(wrong_counts(bins_K2_.size(0)));
     mean_.reset(), std_.reset();
   }

@@ -75,10 +75,11 @@ class Captions(support.Folder):
         """Names in the place of {}, or prompts as they are; a class's place is its label."""
         things = ["T", "L", "arrow", "house", "mug", "fir", "flag", "face", "key", "moon"]
         (self.folder / "names.txt").write_text("\n".join(things) + "\r\n")
+        (self.folder / "templates.txt").write_text("a {}\na red {}\n")
         found = {}
         for out, sets in {"source": [], "prompts": ['zero_shot.templates=["{}"]', "zero_shot.names=" + json.dumps([f"a {thing}" for thing in things])],
                           "file": ["zero_shot.names_file=names.txt"], "turned": ["zero_shot.names=" + json.dumps(things[::-1])],
-                          "two": ['zero_shot.templates=["a {}", "a red {}"]'], "twice": ['zero_shot.templates=["a {}", "a {}"]']}.items():
+                          "two": ['zero_shot.templates=["a {}", "a red {}"]'], "two_in_a_file": ["zero_shot.templates=[]", "zero_shot.templates_file=templates.txt"], "twice": ['zero_shot.templates=["a {}", "a {}"]']}.items():
             self.flowrun(CLIP, *settings(*sets), "--out", out, "--quiet")
             found[out] = [self.result(out)["zero_shot"][name] for name in ("accuracy", "accuracy_top5")]
             self.assertLessEqual(0, found[out][0])
@@ -86,6 +87,7 @@ class Captions(support.Folder):
         self.assertEqual(found["source"], found["prompts"])
         self.assertEqual(found["source"], found["file"])
         self.assertEqual(found["source"], found["twice"])
+        self.assertEqual(found["two"], found["two_in_a_file"])
         self.assertNotEqual(found["source"], found["turned"])
 
     def test_weights_of_a_run_give_its_accuracy(self):
@@ -219,6 +221,8 @@ class Captions(support.Folder):
                 (["text_tower.heads=5"], "5 heads don't divide a width of 64"),
                 (["text_head.of=picture_tower", "picture_head.layers=[32]", "text_head.layers=[32]", "picture_tower.width=32"], "zero_shot: text_head takes vectors of width"),
                 (['zero_shot.templates=["a thing"]'], '"a thing" has no {} for the class'),
+                (["zero_shot.templates=[]"], "templates must have at least one sentence"),
+                (["zero_shot.templates_file=templates.txt"], "templates are given already"),
                 (["temperature.initial=0.001"], "initial must not be below least")):
             with self.subTest(str(sets)):
                 said = self.flowrun("check", CLIP, *[part for text in sets for part in ("--set", text)], status=2).stderr
@@ -226,7 +230,12 @@ class Captions(support.Folder):
                     self.assertIn(text, said)
 
     def test_faults_of_a_run_are_named(self):
+        for name, lines in (("bare", "a {}\na thing\n"), ("gap", "a {}\n\nthe {}\n"), ("empty", "")):
+            (self.folder / f"{name}.txt").write_text(lines)
         for sets, text in (
+                (["zero_shot.templates=[]", "zero_shot.templates_file=bare.txt"], 'zero_shot: bare.txt:2: "a thing" has no {} for the class'),
+                (["zero_shot.templates=[]", "zero_shot.templates_file=gap.txt"], "zero_shot: gap.txt:2: the line is empty; a template is expected"),
+                (["zero_shot.templates=[]", "zero_shot.templates_file=empty.txt"], "zero_shot: empty.txt is empty; a template with {} for the class is expected in each line"),
                 (['zero_shot.names=["T", "L"]'], "zero_shot: there are names of 2 classes, but drawn pictures has 10"),
                 (['unseen_batch.in={"image": "unseen_decode"}'], "zero_shot: the pictures have no labels: connect label from the source to batch.stack"),
                 (['zero_shot.templates=["a photograph of a big {}"]'], 'zero_shot: the prompt "a photograph of a big T" takes 25 tokens, and context is 24')):

@@ -18,7 +18,7 @@ class Commands(support.Folder):
         listed = {entry["type"] for entry in json.loads(self.flowrun("help", "--json").stdout)} - {"run"}
         schema = json.loads(self.flowrun("schema").stdout)
         kinds = (schema["$defs"]["node"]["else"], schema["$defs"]["model"])  # a node with "type", or else one with "use"
-        known = {name for kind in kinds for name in kind["properties"]["type"]["enum"]}
+        known = {name for kind in kinds for name in kind["properties"]["type"]["anyOf"][0]["enum"]}
         self.assertEqual(listed, known)
         declared = set()
         for path in (support.ROOT / "nodes").rglob("*.cpp"):

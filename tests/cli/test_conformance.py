@@ -223,7 +223,7 @@ def colorization():
 def distilled():
     """A student between two frozen teachers, with all losses of distillation at once."""
     net, vit = {"type": "model.resnet", "arch": 8, "width": 8}, {"type": "model.vit", "image": 24, "patch": 8, "width": 24, "depth": 1, "heads": 2}
-    head = {"type": "model.head", "layers": [10]}
+    head, wide = {"type": "model.head", "layers": [10]}, {"type": "model.wide_resnet", "arch": 10, "width": 8, "stem_width": 8}
     students, teachers = {"student": "seen", "teacher": "taught"}, {"student": "scores", "teacher": "ensemble"}
     losses = {
         "kl": {"type": "loss.kl", "in": {"student": "scores", "soft_label": "ensemble"}, "js": True},
@@ -244,7 +244,7 @@ def distilled():
     return {
         "run": {"epochs": 2, "device": "cpu"},
         "models": {
-            "student": net, "teacher": {**net, "frozen": True}, "vit": vit, "vit_teacher": {**vit, "frozen": True},
+            "student": wide, "teacher": {**net, "frozen": True}, "vit": vit, "vit_teacher": {**vit, "frozen": True},
             "head": {**head, "of": "student", "layers": [6, 10], "activation": "none"}, "teacher_head": {**head, "of": "teacher", "frozen": True},
             "second_head": {**head, "of": "teacher", "frozen": True},
             "regressor": {"type": "model.regressor", "of": "student", "to": "teacher", "stage": 3, "layers": 2, "variance": True},

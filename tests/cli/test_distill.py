@@ -12,18 +12,19 @@ import support
 
 DISTILL = support.ROOT / "pipelines/distill"
 SHAPES = support.ROOT / "pipelines/compare/distill"
+BENCHMARK = DISTILL / "benchmark"
 # The weights in a teacher's run at tiny size.
 TAUGHT = "checkpoints/step-2/student{}.safetensors"
 
 
 def files(folder):
-    return sorted(path for path in folder.rglob("*.json") if not path.name.startswith("_"))
+    return sorted(path for path in folder.rglob("*.json") if not path.name.startswith("_") and not path.name.endswith(".sweep.json"))
 
 
 def narrow(resolved):
-    """Networks of depth 8 and four channels."""
-    models = {name: model for name, model in resolved["models"].items() if model["type"] == "model.resnet"}
-    return [text for name in models for text in (f"{name}.arch=8", f"{name}.width=4")]
+    """Networks of one block a stage and few channels."""
+    small = {"model.resnet": ("arch=8", "width=4", "stem_width=0"), "model.wide_resnet": ("arch=10", "width=8")}
+    return [f"{name}.{text}" for name, model in resolved["models"].items() for text in small.get(model["type"], ())]
 
 
 def taught(resolved, teacher):
@@ -32,7 +33,7 @@ def taught(resolved, teacher):
 
 
 def cifar(resolved, teacher=None):
-    small = resolved["models"]["student"]["stem"] == "small"
+    small = resolved["models"]["student"].get("stem") == "small"
     sets = ["let.path=data", "let.classes=2", "let.batch=8", "let.group=8", "run.steps=2", "run.intra_op=1", "run.memory_mib=64", "run.precision=fp32", "metrics.every=1 step",
             "save.every=2 steps", "unseen_batch.size=4", "result.at=end"]
     sets += ["files.per_class=8"] if resolved["nodes"]["files"]["per_class"] else []
@@ -81,6 +82,11 @@ SMALL = ["let.images=64", "let.unseen=60", "unseen_batch.size=20", "let.batch=16
 
 def settings(sets):
     return [part for text in sets for part in ("--set", text)]
+
+
+def swept(sets):
+    """The settings of a sweep."""
+    return settings(f"{path}={json.dumps(value)}" for path, value in sets.items())
 
 
 class Distillation(support.Folder):
@@ -154,6 +160,40 @@ class Distillation(support.Folder):
                 self.assertEqual(len(self.losses(out)), 2)
                 self.assertTrue(all(np.isfinite(loss) for _, loss, _ in self.losses(out)))
                 self.assertIn("answers" if SHAPES in path.parents else "knn" if path.parent.name == "vit" else "result", self.result(out))
+
+    def test_columns_of_the_benchmark_are_sweeps_over_its_methods(self):
+        networks = json.loads((BENCHMARK / "networks.sweep.json").read_text())
+        self.assertEqual(set(networks["variants"]["resnet_8x4"]), {"let.student", "let.student_width", "let.stem_width"})
+        columns = [path for path in sorted(BENCHMARK.glob("*_to_*.sweep.json"))]
+        self.assertEqual(len(columns), 5)
+        for path in columns:
+            with self.subTest(path.name):
+                column = json.loads(path.read_text())
+                teacher, student = path.name.removesuffix(".sweep.json").split("_to_")
+                self.assertIn(f"networks.sweep/{teacher}/", column["set"]["let.teacher_run"])
+                resolved = json.loads(self.flowrun("expand", path.parent / column["variants"]["kd"], *swept(column["set"])).stdout)["models"]
+                for name, network in (("teacher", teacher), ("student", student)):
+                    alone = self.flowrun("expand", path.parent / networks["base"], *swept(networks["variants"][network])).stdout
+                    expected = json.loads(alone)["models"]["student"]
+                    self.assertEqual({**resolved[name], "weights": "", "frozen": False}, expected)
+                for method in (min(column["variants"]), "fitnets"):
+                    self.assertIn("no faults", self.flowrun("check", path.parent / column["variants"][method], *swept(column["set"])).stdout)
+
+    def test_wide_networks_teach_and_resume(self):
+        networks, column = (json.loads((BENCHMARK / f"{name}.sweep.json").read_text()) for name in ("networks", "wrn_40_2_to_wrn_16_2"))
+        sets = swept(networks["variants"]["wrn_40_2"])
+        tiny = settings(cifar(json.loads(self.flowrun("expand", DISTILL / "teacher_cifar.json", *sets).stdout)))
+        self.flowrun(DISTILL / "teacher_cifar.json", *sets, *tiny, "--out", "teacher", "--quiet")
+        path, sets = BENCHMARK / column["variants"]["vid"], swept(column["set"])
+        tiny = settings(cifar(json.loads(self.flowrun("expand", path, *sets).stdout), self.folder / "teacher"))
+        self.flowrun(path, *sets, *tiny, "--out", "whole", "--quiet")
+        self.flowrun(path, *sets, *tiny, "--set", "run.steps=1", "--out", "parts", "--quiet")
+        self.flowrun(path, *sets, *tiny, "--out", "parts", "--quiet", "--resume")
+        self.assertEqual(len(self.losses("whole")), 2)
+        self.assertEqual(self.losses("parts"), self.losses("whole"))
+        self.assertEqual(self.last_checkpoint("parts"), self.last_checkpoint("whole"))
+        said = self.flowrun("check", path, *sets, "--set", "student.arch=18", status=2).stderr
+        self.assertIn("arch must be 6n + 4, as 10, 16, 28 and 40, not 18", said)
 
     def test_the_teacher_stays_and_the_student_follows(self):
         self.flowrun(SHAPES / "fitnets.json", *self.shapes("fitnets", "run.steps=2"), "--out", "out", "--quiet")

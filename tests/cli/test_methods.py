@@ -49,7 +49,7 @@ def tiny(resolved):
         sets += ["let.path=grids", "let.batch=8", "let.group=4", "let.channels=5"]
     elif "zero_shot" in resolved["nodes"]:
         sets += ["let.path=captions", "let.judged=data/val", "let.names=captions/names.txt", "let.vocabulary=captions/merges.txt", "let.resize=36", "let.batch=8", "let.group=4",
-                 "let.context=40", "let.width=16"]
+                 "let.context=40", "let.width=16"] + (["zero_shot.templates_file=captions/templates.txt"] if resolved["nodes"]["zero_shot"]["templates_file"] else [])
     else:  # of pipelines/paper, whose evaluations are files of their own
         sets += ["files.path=data/train", "batch.size=8", "batch.group=4", "let.patch=8"]
     sets += ["let.splits=2"] if resolved["nodes"].get("key_seen") else []
@@ -100,7 +100,7 @@ def tiny(resolved):
         elif model["type"] == "model.queue":
             sets += [f"{name}.rows=24"]
         elif model["type"] == "model.counts":
-            sets += [f"{name}.classes=40", "head.layers=[40]"]
+            sets += [f"{name}.classes=54", "head.layers=[54]"]
     return sets
 
 
@@ -138,6 +138,7 @@ class Methods(support.Folder):
                     tar.addfile(member, io.BytesIO(content))
         (self.folder / "captions/merges.txt").write_text("#version: 0.2\np h\no f</w>\na t\n")
         (self.folder / "captions/names.txt").write_text("cat\ndog\n")
+        (self.folder / "captions/templates.txt").write_text("a photo of a {}.\na drawing of a {}.\n")
         self.flowrun("index", "captions")
 
     def test_every_file_expands_to_itself_and_runs(self):

@@ -4,6 +4,8 @@ import struct
 import subprocess
 import sys
 
+import safetensors
+
 import support
 
 
@@ -53,6 +55,23 @@ class Weights(support.Folder):
                 self.assertIn("matched ", (self.folder / f"{positions}-read/log.txt").read_text())
                 said = self.flowrun("export", positions, "x.safetensors", status=1).stderr
                 self.assertIn("has rotary positions, which timm's VisionTransformer does not have; model.pretrained reads the file as it is", said)
+
+    def test_clips_blocks_stay_in_the_file(self):
+        """The quick GELU and the epsilon of norms are notes in files; timm is told of them."""
+        self.train("clip", mlp="quick_gelu", pre_norm=True, norm_eps=1e-5, positions="learned")
+        said = self.flowrun("export", "clip", "clip.safetensors").stdout
+        self.assertIn(", pre_norm=True, act_layer='quick_gelu', norm_layer=partial(LayerNorm, eps=1e-05))", said)
+        self.assertIn("norm_pre.weight", self.names("clip.safetensors"))
+        self.assertNotIn("patch_embed.proj.bias", self.names("clip.safetensors"))
+        teacher = str(max((self.folder / "clip/checkpoints").glob("step-*"), key=lambda p: int(p.name[5:])) / "teacher.safetensors")
+        found = {}
+        for out, file in (("checkpoint", teacher), ("exported", "clip.safetensors")):
+            self.evaluate({"file": file}, out)
+            with safetensors.safe_open(self.folder / file, "np") as opened:
+                notes = opened.metadata()
+            found[out] = (self.result(out)["knn"]["accuracy"], float(notes["quick_gelu"]), float(notes["norm_eps"]))
+        self.assertEqual(found["exported"], found["checkpoint"])
+        self.assertEqual(found["exported"][1:], (1, 1e-5))
 
     def test_the_student_is_exported_when_asked_for(self):
         self.train()

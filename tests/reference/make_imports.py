@@ -1,8 +1,10 @@
 """Writes weights under other projects' names, made from timm's models: make_imports.py FOLDER
 
-FOLDER/<layout>.safetensors holds the weights, FOLDER/<layout>.expected.safetensors images and timm's tokens of them.
+FOLDER/<layout>.safetensors holds the weights, FOLDER/<layout>.expected.safetensors images and timm's tokens of them. clip_exact.safetensors
+(float64) is such a network as CLIP's picture tower: p/NAME, images, block (behind the first), tokens, w, and g/NAME gradients of sum(tokens * w).
 """
 
+import functools
 import re
 import sys
 
@@ -68,9 +70,25 @@ def huggingface_ijepa(state):
     return {name.removeprefix("vit."): value for name, value in huggingface(state).items() if not name.startswith("classifier")}
 
 
+# The picture tower of CLIP.
+CLIP = dict(pre_norm=True, act_layer="quick_gelu", norm_layer=functools.partial(torch.nn.LayerNorm, eps=1e-5))
+
+
+def clip_exact(folder):
+    vit = model(**CLIP, no_embed_class=True, num_heads=8).double()
+    out = {"p/" + name: value.clone() for name, value in vit.state_dict().items()}
+    images = torch.randn(3, 3, 32, 32, dtype=torch.float64)
+    tokens, (block,) = vit.forward_intermediates(images, indices=[0], output_fmt="NLC")
+    w = torch.randn_like(tokens)
+    (tokens * w).sum().backward()
+    out |= {"images": images, "block": block, "tokens": tokens, "w": w} | {"g/" + name: value.grad for name, value in vit.named_parameters()}
+    save_file({name: value.detach().clone().contiguous() for name, value in out.items()}, f"{folder}/clip_exact.safetensors")
+
+
 CASES = {
     "timm": (dict(), lambda state: state),
     "timm_registers": (dict(reg_tokens=4, no_embed_class=True, init_values=0.1), lambda state: state),
+    "clip": (CLIP, lambda state: state | {"head.weight": torch.zeros(16, 64)}),
     "mae": (dict(), mae),
     "ijepa": (dict(class_token=False, global_pool="avg", fc_norm=False), lambda state: {"module." + n: v for n, v in state.items()}),
     "dinov2": (dict(reg_tokens=4, reg_tokens_no_pos=True, init_values=0.1), dinov2),
@@ -98,6 +116,7 @@ def main(folder):
             tokens = vit.forward_features(images)
         save_file({key: value.clone().contiguous() for key, value in convert(dict(state)).items()}, f"{folder}/{name}.safetensors")
         save_file({"images": images, "patch": tokens[:, vit.num_prefix_tokens :].contiguous()}, f"{folder}/{name}.expected.safetensors")
+    clip_exact(folder)
 
 
 if __name__ == "__main__":

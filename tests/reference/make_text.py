@@ -1,8 +1,8 @@
 """CLIP's two ends as tensors: make_text.py FOLDER
 
-KIND.safetensors (float64) for causal and mutual: p/NAME parameters of a text tower that PyTorch's own TransformerEncoder computes, under
+KIND.safetensors (float64) for causal, mutual and quick (causal, with x sigmoid(1.702 x) in place of GELU): p/NAME parameters of a text tower that PyTorch's own TransformerEncoder computes, under
 Flowrun's names, ids and end (the place of each text's end), end_vectors, start and mean, w, and g/NAME gradients of sum(MEAN * w) (mutual) or
-sum(END * w) (causal).
+sum(END * w) (the others).
 loss.safetensors: picture, text, log (the logarithm of the scale), value and smooth (0.1) of the symmetric loss, and their gradients g/… and s/….
 """
 
@@ -18,12 +18,12 @@ NAMES = {"self_attn.in_proj_weight": "attn.qkv.weight", "self_attn.in_proj_bias"
 
 
 class Tower(torch.nn.Module):
-    def __init__(self, causal, vocabulary=20, context=9, width=12, depth=2, heads=3):
+    def __init__(self, causal, activation="gelu", vocabulary=20, context=9, width=12, depth=2, heads=3):
         super().__init__()
         self.causal = causal
         self.token_embedding = torch.nn.Embedding(vocabulary, width)
         self.positional_embedding = torch.nn.Parameter(torch.zeros(context, width))
-        layer = torch.nn.TransformerEncoderLayer(width, heads, 4 * width, 0, "gelu", norm_first=True, batch_first=True)
+        layer = torch.nn.TransformerEncoderLayer(width, heads, 4 * width, 0, activation, norm_first=True, batch_first=True)
         self.blocks = torch.nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
         self.norm = torch.nn.LayerNorm(width)
 
@@ -47,8 +47,12 @@ def name(theirs):
     return theirs
 
 
-def tower(folder, kind, causal):
-    net = Tower(causal).double()
+def quick_gelu(x):
+    return x * torch.sigmoid(1.702 * x)
+
+
+def tower(folder, kind, causal, activation="gelu"):
+    net = Tower(causal, activation).double()
     ids = torch.randint(0, 20, (4, 7))
     end = torch.tensor([6, 2, 4, 1])
     with torch.no_grad():
@@ -82,3 +86,4 @@ place = pathlib.Path(sys.argv[1])
 tower(place, "causal", True)
 tower(place, "mutual", False)
 losses(place)
+tower(place, "quick", True, quick_gelu)

@@ -113,12 +113,13 @@ ordered_json model_schema(const ModelType& type) {
 /// Selected by "type", so that an editor reports only the actual fault, not one for each type.
 ordered_json by_type(const std::vector<std::pair<std::string, ordered_json>>& schemas) {
   ordered_json out = {{"type", "object"}, {"required", {"type"}}};
-  out["properties"]["type"]["enum"] = ordered_json::array();
+  auto types = ordered_json::array();
   out["allOf"] = ordered_json::array();
   for (const auto& [type, schema] : schemas) {
-    out["properties"]["type"]["enum"].push_back(type);
+    types.push_back(type);
     out["allOf"].push_back({{"if", {{"properties", {{"type", {{"const", type}}}}}}}, {"then", schema}});
   }
+  out["properties"]["type"] = or_let({{"enum", std::move(types)}});
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "graph/text/error.h"
+#include "graph/text/json_text.h"
 #include "io/run/checkpoint.h"
 #include "io/run/run_directory.h"
 #include "nodes/lib/tensor/model/import.h"
@@ -35,6 +36,17 @@ fs::path weights_file(const fs::path& from, const std::string& model) {
   throw RunError(checkpoint.string() + " holds no model \"" + (model.empty() ? "teacher" : model) + "\"; say which with --model: " + join(there));
 }
 
+/// Of timm's VisionTransformer, where its defaults are others.
+std::string more_arguments(const model::VitConfig& config) {
+  std::string out;
+  if (config.layer_scale > 0) out += ", init_values=1e-5";
+  if (config.pre_norm) out += ", pre_norm=True";
+  if (config.quick_gelu) out += ", act_layer='quick_gelu'";
+  if (config.norm_eps != model::VitConfig().norm_eps)
+    out += ", norm_layer=partial(LayerNorm, eps=" + json_text(nlohmann::json(config.norm_eps)) + ")";
+  return out;
+}
+
 }  // namespace
 
 Exported export_weights(const ExportArgs& args) {
@@ -60,7 +72,10 @@ Exported export_weights(const ExportArgs& args) {
     entries.push_back({name, "F32", tensor.sizes().vec(), {static_cast<const std::byte*>(kept.back().const_data_ptr()), kept.back().nbytes()}});
   }
   const model::VitConfig& config = vit.config();
-  io::write_safetensors(args.to, entries, {{"heads", std::to_string(config.heads)}});
+  io::TensorMetadata notes = {{"heads", std::to_string(config.heads)}};
+  if (config.quick_gelu) notes["quick_gelu"] = "1";
+  if (config.norm_eps != model::VitConfig().norm_eps) notes["norm_eps"] = json_text(nlohmann::json(config.norm_eps));
+  io::write_safetensors(args.to, entries, notes);
   return {.from = file.string(),
           .found = report.text(),
           .tensors = entries.size(),
@@ -72,7 +87,7 @@ Exported export_weights(const ExportArgs& args) {
                    {"mlp_ratio", config.mlp_ratio},
                    {"class_token", config.class_token},
                    {"reg_tokens", config.registers}},
-          .scales_layers = config.layer_scale > 0};
+          .more = more_arguments(config)};
 }
 
 }  // namespace flowrun::app

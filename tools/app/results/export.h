@@ -20,7 +20,7 @@ struct Exported {
   std::string found;  // in it
   size_t tensors;
   nlohmann::ordered_json timm;  // arguments of its VisionTransformer
-  bool scales_layers;
+  std::string more;             // further arguments as Python writes them, each behind a comma
 };
 
 /// Writes the encoder of a file of weights in any known layout, a checkpoint or a run directory for timm.

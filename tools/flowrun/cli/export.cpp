@@ -21,7 +21,7 @@ int export_weights(const app::ExportArgs& args) {
             << ", embed_dim=" << number("embed_dim") << ", depth=" << number("depth") << ", num_heads=" << number("num_heads")
             << ", mlp_ratio=" << done.timm["mlp_ratio"].get<double>() << ", class_token=" << (class_token ? "True" : "False")
             << ", reg_tokens=" << number("reg_tokens") << ", no_embed_class=True, num_classes=0"
-            << (class_token ? "" : ", global_pool='avg', fc_norm=False") << (done.scales_layers ? ", init_values=1e-5" : "") << ")\n";
+            << (class_token ? "" : ", global_pool='avg', fc_norm=False") << done.more << ")\n";
   return 0;
 }
 

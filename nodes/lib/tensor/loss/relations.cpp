@@ -14,12 +14,16 @@ namespace {
 
 constexpr double tiny = 1e-7;  // of the published code
 
-/// Both at least float32, the teacher without gradient.
-std::pair<Tensor, Tensor> rows(const Tensor& student_nD, const Tensor& teacher_nD) {
+void require_rows(const Tensor& student_nD, const Tensor& teacher_nD) {
   if (student_nD.size(0) != teacher_nD.size(0)) {
     throw std::invalid_argument("the student has " + std::to_string(student_nD.size(0)) + " rows, the teacher " + std::to_string(teacher_nD.size(0)));
   }
   if (student_nD.size(0) < 2) throw std::invalid_argument("relations need two rows at least");
+}
+
+/// Both at least float32, the teacher without gradient.
+std::pair<Tensor, Tensor> rows(const Tensor& student_nD, const Tensor& teacher_nD) {
+  require_rows(student_nD, teacher_nD);
   return {at_least_float(student_nD), at_least_float(teacher_nD.detach())};
 }
 
@@ -74,6 +78,13 @@ Tensor relational_distance(const Tensor& student_nD, const Tensor& teacher_nD) {
 Tensor relational_angle(const Tensor& student_nD, const Tensor& teacher_nD) {
   const auto [s, t] = rows(student_nD, teacher_nD);
   return at::smooth_l1_loss(angles(s), angles(t));
+}
+
+Tensor correlation_congruence(const Tensor& student_nD, const Tensor& teacher_nD) {
+  require_rows(student_nD, teacher_nD);
+  const Tensor apart = at_least_float(student_nD).sub(at_least_float(teacher_nD)).abs();
+  const int64_t pairs = apart.size(0) - 1;
+  return apart.narrow(0, 0, pairs).mul(apart.narrow(0, 1, pairs)).sum(1).mean();
 }
 
 Tensor gram(const Tensor& student_BND, const Tensor& teacher_BND) {

@@ -220,6 +220,8 @@ VitConfig infer_config(const Imported& imported, int64_t heads) {
   const auto noted = imported.notes.find("heads");
   config.heads = heads > 0 ? heads : noted != imported.notes.end() ? static_cast<int64_t>(noted->second) : known_heads(config.width);
   if (const auto eps = imported.notes.find("norm_eps"); eps != imported.notes.end()) config.norm_eps = eps->second;
+  config.quick_gelu = imported.notes.contains("quick_gelu");
+  config.pre_norm = tensors.contains("norm_pre.weight");
   config.class_token = tensors.contains("cls_token");
   const auto registers = tensors.find("reg_token");
   config.registers = registers == tensors.end() ? 0 : registers->second.size(-2);

@@ -13,7 +13,8 @@ namespace flowrun::model {
 
 using NamedTensors = std::map<std::string, Tensor>;
 
-/// A file of weights. `notes` holds the values that Flowrun writes beside them: "heads", "norm_eps", "lora_scale".
+/// A file of weights. `notes` holds the values that Flowrun writes beside them: "heads", "norm_eps", "quick_gelu", "rotary",
+/// "lora_scale".
 struct WeightsFile {
   NamedTensors tensors;
   std::map<std::string, double> notes;

@@ -5,18 +5,14 @@
 #include <ATen/ops/relu.h>
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 
 #include "graph/text/error.h"
 #include "nodes/lib/tensor/device/weight_casts.h"
+#include "nodes/lib/tensor/model/convolution.h"
 
 namespace flowrun::model {
-namespace {
-
-/// The places of a map as rows: [B, H W, C].
-Tensor rows_of(const Tensor& map_BCHW) { return map_BCHW.flatten(2).transpose(1, 2); }
-
-}  // namespace
 
 ResNetConfig resnet_arch(int64_t depth) {
   if (depth == 18) return {.blocks = {2, 2, 2, 2}, .bottleneck = false};
@@ -36,14 +32,15 @@ ResNet::ResNet(ResNetConfig config) : Encoder("resnet"), config_(std::move(confi
     throw std::invalid_argument("the network has " + std::to_string(config_.blocks.size()) + " stages, but there are " +
                                 std::to_string(config_.strides.size()) + " strides");
   }
+  if (config_.stem_width == 0) config_.stem_width = config_.width;
   const auto stages = static_cast<int64_t>(config_.blocks.size()) + 1;
   if (config_.last == 0) config_.last = stages;
   if (config_.first < 1 || config_.first > config_.last || config_.last > stages || config_.last < 2) {
     throw std::invalid_argument("a network of " + std::to_string(stages) + " stages has no part from " + std::to_string(config_.first) + " to " +
                                 std::to_string(config_.last) + " with blocks in it");
   }
-  if (has(1)) stem_ = config_.small_stem ? add("conv1", "bn1", 3, config_.width, 3, 1) : add("conv1", "bn1", 3, config_.width, 7, 2);
-  int64_t in = config_.width;
+  if (has(1)) stem_ = config_.small_stem ? add("conv1", "bn1", 3, config_.stem_width, 3, 1) : add("conv1", "bn1", 3, config_.stem_width, 7, 2);
+  int64_t in = config_.stem_width;
   for (size_t stage = 0; stage < config_.blocks.size(); ++stage) {
     if (!has(static_cast<int64_t>(stage) + 2)) {
       in = out_channels(stage);
@@ -56,11 +53,9 @@ ResNet::ResNet(ResNetConfig config) : Encoder("resnet"), config_(std::move(confi
   }
 }
 
-/// He et al. 2015, over the fan-out.
 ResNet::Convolution ResNet::add(const std::string& name, const std::string& norm, int64_t in, int64_t out, int64_t kernel, int64_t stride,
                                 double gain) {
-  const double deviation = std::sqrt(2.0 / static_cast<double>(out * kernel * kernel));
-  const size_t weight = parameters_.add_normal(name + ".weight", {out, in, kernel, kernel}, deviation);
+  const size_t weight = add_convolution(parameters_, name, in, out, kernel);
   return {.weight = weight, .norm = norms_.add(norm, out, /*affine=*/true, gain), .stride = stride, .padding = kernel / 2};
 }
 
@@ -92,7 +87,7 @@ std::vector<StageShape> ResNet::all_stages(double side) const {
   if (side == 0) side = static_cast<double>(config_.image);
   const auto shrink = [&](int64_t by) { side = std::ceil(side / static_cast<double>(by)); };
   if (!config_.small_stem) shrink(2), shrink(2);
-  std::vector<StageShape> found = {{.stage = 1, .channels = static_cast<double>(config_.width), .side = side}};
+  std::vector<StageShape> found = {{.stage = 1, .channels = static_cast<double>(config_.stem_width), .side = side}};
   for (size_t stage = 0; stage < config_.blocks.size(); ++stage) {
     shrink(stride(stage));
     found.push_back({.stage = static_cast<int64_t>(stage) + 2, .channels = static_cast<double>(out_channels(stage)), .side = side});
@@ -124,11 +119,7 @@ Tensor ResNet::run(const Block& block, const Tensor& x, const NormPass& pass) co
 
 Tensor ResNet::stem(const Tensor& images_BCHW, const NormPass& pass) const {
   if (!has(1)) throw NodeError("a network without its stem takes maps, not pictures: give it to encode.maps");
-  if (images_BCHW.dim() != 4 || images_BCHW.size(1) != 3) throw NodeError("a residual network takes pictures of 3 channels");
-  // Channels last is faster. oneDNN's backward pass of 1x1 convolutions of fewer than 8 channels writes behind its memory then (PyTorch
-  // 2.11, AVX2); no published width is no multiple of 16.
-  const auto format = config_.width % 16 == 0 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-  Tensor x = at::relu(run(stem_, images_BCHW.contiguous(format), pass));
+  const Tensor x = at::relu(run(stem_, pictures_for(images_BCHW, std::gcd(config_.width, config_.stem_width)), pass));
   return config_.small_stem ? x : at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
 }
 
@@ -181,13 +172,8 @@ std::vector<Tensor> ResNet::hidden(const Tensor& images_BCHW, const std::vector<
 /// Convolutions and the kept maps, of a picture; norms and activations count as maps alone.
 std::optional<Cost> ResNet::cost(const Pass& pass) const {
   Cost cost;
-  const double element = pass.element;
   const auto count = [&](const Convolution& at, double side) {
-    const double out = std::ceil(side / static_cast<double>(at.stride)), channels = static_cast<double>(parameters_[at.weight].size(0));
-    cost.flops += 2 * out * out * static_cast<double>(parameters_[at.weight].numel());
-    cost.saved += out * out * channels * (element + 8);  // of the convolution, and of norm and activation in float32
-    cost.working = std::max(cost.working, 2 * out * out * channels * element);
-    return out;
+    return count_convolution(cost, parameters_[at.weight], at.stride, side, pass.element);
   };
   double side = pass.side > 0 ? pass.side : static_cast<double>(config_.image);
   if (has(1)) {

@@ -16,6 +16,7 @@ struct ResNetConfig {
   std::vector<int64_t> blocks = {3, 4, 6, 3};  ///< of each stage
   std::vector<int64_t> strides = {};           ///< of each stage; empty: 1, then 2
   int64_t width = 64;                          ///< channels of the first stage; each next one has twice as many
+  int64_t stem_width = 0;                      ///< channels of the stem; 0: width
   bool bottleneck = true;                      ///< blocks of 1x1, 3x3, 1x1 with four times the channels behind; otherwise two 3x3
   bool small_stem = false;                     ///< 3x3 without stride or pooling, for pictures of about 32 pixels
   bool zero_last = false;                      ///< gains of each block's last norm start at 0

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 
+#include "graph/text/error.h"
+
 namespace flowrun::model {
+
+Tensor Staged::encode_map(const Tensor&, const EncodeOptions&) const { throw NodeError("a whole network takes pictures, not maps"); }
 
 std::vector<StageShape> stages_of(const Encoder& encoder, const std::vector<int64_t>& stages, double side) {
   std::vector<StageShape> found;
@@ -18,7 +22,7 @@ void check_stages(NodePlan& plan, const Encoder& encoder, const std::vector<int6
   if (stages.empty()) return;
   const auto* const staged = dynamic_cast<const Staged*>(&encoder);
   if (staged == nullptr) {
-    plan.fault("stages", name + " has no stages", "give this node a model.resnet, or leave stages out");
+    plan.fault("stages", name + " has no stages", "give this node a model.resnet or model.wide_resnet, or leave stages out");
     return;
   }
   const auto count = static_cast<int64_t>(staged->stages(0).size());

@@ -10,7 +10,8 @@
 
 namespace flowrun::model {
 
-/// Stage 1 is the stem, after its activation and pooling; the next ones are the groups of blocks, after the last activation.
+/// Stage 1 is the stem, after its activation and pooling; the next ones are the groups of blocks, after the last activation. Networks that normalise
+/// before their convolutions have no activation there.
 class Staged {
  public:
   virtual ~Staged() = default;
@@ -23,9 +24,9 @@ class Staged {
                                std::vector<Tensor>& maps_BCHW) const = 0;
 
   /// A branch has no stem: it takes the map of `stage` of another network instead of pictures. Stage 0: it is no branch.
-  virtual StageShape branches_from() const = 0;
+  virtual StageShape branches_from() const { return {}; }
   /// The pass of a branch: the map behind its last stage.
-  virtual Tensor encode_map(const Tensor& map_BCHW, const EncodeOptions& options) const = 0;
+  virtual Tensor encode_map(const Tensor& map_BCHW, const EncodeOptions& options) const;
 };
 
 /// A fault of parameter "stages": an encoder, `name` in the pipeline, that has none, or a number that it lacks.

@@ -19,7 +19,8 @@ BlocksConfig blocks_of(const TextConfig& config) {
                       .mlp_ratio = config.mlp_ratio,
                       .norm_eps = config.norm_eps,
                       .recompute = config.recompute,
-                      .causal = config.causal};
+                      .causal = config.causal,
+                      .quick_gelu = config.quick_gelu};
   if (config.scaled_init) {
     blocks.attention_deviation = std::pow(static_cast<double>(config.width), -0.5);
     blocks.residual_deviation = blocks.attention_deviation * std::pow(2 * static_cast<double>(config.depth), -0.5);

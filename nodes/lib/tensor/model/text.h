@@ -14,6 +14,7 @@ struct TextConfig {
   int64_t context = 77;        ///< longest text
   int64_t width = 512, depth = 12, heads = 8;
   double mlp_ratio = 4, norm_eps = 1e-5;
+  bool quick_gelu = false;  ///< as BlocksConfig's
   bool causal = true;       ///< a piece sees itself and those before it; else all pieces of its text
   bool scaled_init = true;  ///< CLIP's first weights; else normal 0.02
   bool recompute = false;   ///< blocks run again in the backward pass
@@ -21,8 +22,8 @@ struct TextConfig {
 
 enum class TextPool { end, start, mean };
 
-/// Embeddings of pieces and of their places, the ViT's blocks and a norm: CLIP's text transformer (Radford et al. 2021, section 2.4), with exact
-/// GELU. If not causal, pieces see all of their text, as in BERT, whose norms stand behind the additions. Thread rule as for Vit.
+/// Embeddings of pieces and of their places, the ViT's blocks and a norm: CLIP's text transformer (Radford et al. 2021, section 2.4), whose code
+/// has the quick GELU. If not causal, pieces see all of their text, as in BERT, whose norms stand behind the additions. Thread rule as for Vit.
 class Text final : public Module {
  public:
   static constexpr const char* kind = "text";

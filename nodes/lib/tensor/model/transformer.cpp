@@ -154,8 +154,10 @@ void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, in
 
 Tensor Blocks::hidden_of(const Parameters& p, const Places& place, const Tensor& n_BSD) const {
   const Tensor weight = cast_weight(p[place.fc1]);
-  if (!config_.gated) return kernels::linear_gelu(n_BSD, weight, p[place.fc1 + 1]);
-  const std::vector<Tensor> halves = at::linear(n_BSD, weight, p[place.fc1 + 1].to(weight.scalar_type())).chunk(2, -1);
+  if (!config_.gated && !config_.quick_gelu) return kernels::linear_gelu(n_BSD, weight, p[place.fc1 + 1]);
+  const Tensor x = at::linear(n_BSD, weight, p[place.fc1 + 1].to(weight.scalar_type()));
+  if (!config_.gated) return at::silu(x.mul(1.702)).div(1.702);
+  const std::vector<Tensor> halves = x.chunk(2, -1);
   return at::silu(halves[0]).mul(halves[1]);
 }
 

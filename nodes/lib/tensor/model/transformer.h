@@ -24,7 +24,8 @@ struct BlocksConfig {
   /// A head is computed as if its width were a multiple of this, with zeros in the places more: fast attention kernels need such
   /// widths, and pad each query, key and value otherwise. 0: 8 where a GPU computes in half precision, else 1.
   int64_t head_multiple = 0;
-  bool causal = false;  ///< a row attends to itself and those before it
+  bool causal = false;      ///< a row attends to itself and those before it
+  bool quick_gelu = false;  ///< x sigmoid(1.702 x) in place of GELU (CLIP); not of gated ones
   /// Deviations of the first weights of qkv, of the last layer of each sub-block, and of fc1, whatever the scheme (CLIP); 0: the scheme's.
   double attention_deviation = 0, residual_deviation = 0, mlp_deviation = 0;
 };
@@ -48,7 +49,7 @@ struct AttentionTap {
 ///
 ///   gated: x += ls2 w3(silu(a) b), a and b the halves of w12(norm2(x))
 ///
-/// Exact GELU (erf), qkv with bias, no dropout; ls1 and ls2 only with layer scale. Holds indices only, so the
+/// Exact GELU (erf) unless quick_gelu, qkv with bias, no dropout; ls1 and ls2 only with layer scale. Holds indices only, so the
 /// parameters may move. Under autocast the linear layers and the attention run in its type. Thread-safe.
 class Blocks {
  public:

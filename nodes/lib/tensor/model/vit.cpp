@@ -83,7 +83,16 @@ Vit::Vit(VitConfig config) : config_(config) {
   if (config_.mask_token) mask_ = parameters_.add("mask_token", {1, 1, width}, Init::token);
   if (config_.positions == Positions::learned) positions_ = parameters_.add("pos_embed", {1, config_.patches(), width}, Init::token);
   patch_weight_ = parameters_.add("patch_embed.proj.weight", {width, config_.channels, config_.patch, config_.patch}, Init::patch);
-  parameters_.add("patch_embed.proj.bias", {width}, Init::zeros);
+  const auto add_norm = [&](const std::string& name) {
+    const size_t first = parameters_.add(name + ".weight", {width}, Init::ones);
+    parameters_.add(name + ".bias", {width}, Init::zeros);
+    return first;
+  };
+  if (config_.pre_norm) {
+    pre_norm_ = add_norm("norm_pre");
+  } else {
+    parameters_.add("patch_embed.proj.bias", {width}, Init::zeros);
+  }
   blocks_.emplace(parameters_, BlocksConfig{.depth = config_.depth,
                                             .width = width,
                                             .heads = config_.heads,
@@ -93,9 +102,9 @@ Vit::Vit(VitConfig config) : config_(config) {
                                             .layer_scale = config_.layer_scale,
                                             .recompute = config_.recompute,
                                             .lora_rank = config_.lora_rank,
-                                            .lora_alpha = config_.lora_alpha});
-  norm_ = parameters_.add("norm.weight", {width}, Init::ones);
-  parameters_.add("norm.bias", {width}, Init::zeros);
+                                            .lora_alpha = config_.lora_alpha,
+                                            .quick_gelu = config_.quick_gelu});
+  norm_ = add_norm("norm");
   place_tables(at::kCPU, at::kFloat);
 }
 
@@ -142,6 +151,7 @@ std::vector<std::pair<std::string, Tensor>> Vit::notes() const {
   const auto note = [&](const char* name, double value) { out.emplace_back(name, at::scalar_tensor(value, at::kDouble)); };
   note("@heads", static_cast<double>(config_.heads));
   note("@norm_eps", config_.norm_eps);
+  if (config_.quick_gelu) note("@quick_gelu", 1);
   if (rotates(config_.positions)) note("@rotary", config_.positions == Positions::rotary ? 1 : 2);
   if (config_.lora_rank > 0) note("@lora_scale", config_.lora_alpha / static_cast<double>(config_.lora_rank));
   return out;
@@ -191,11 +201,17 @@ Tensor Vit::patchify(const Tensor& images_BCHW, const Tensor& index) const {
 
 /// A convolution with stride = kernel is a linear layer over patches.
 Tensor Vit::embedded(const Tensor& patch_BKF) const {
-  return at::linear(patch_BKF, cast_weight(parameters_[patch_weight_]).flatten(1), cast_weight(parameters_[patch_weight_ + 1]));
+  const Tensor weight = cast_weight(parameters_[patch_weight_]).flatten(1);
+  return config_.pre_norm ? at::linear(patch_BKF, weight) : at::linear(patch_BKF, weight, cast_weight(parameters_[patch_weight_ + 1]));
 }
 
-/// Puts the learned tokens in front of patches that have their positions: [B, S, D].
+/// Puts the learned tokens in front of patches that have their positions, as the blocks take them: [B, S, D].
 Tensor Vit::sequence(const Tensor& patch_BKD) const {
+  const Tensor x_BSD = with_tokens(patch_BKD);
+  return config_.pre_norm ? norm({.x = x_BSD}, pre_norm_) : x_BSD;
+}
+
+Tensor Vit::with_tokens(const Tensor& patch_BKD) const {
   const int64_t images = patch_BKD.size(0);
   if (config_.prefix() == 0) return patch_BKD;
   std::vector<Tensor> parts;
@@ -205,8 +221,8 @@ Tensor Vit::sequence(const Tensor& patch_BKD) const {
   return at::cat(parts, 1);
 }
 
-Tensor Vit::norm(kernels::Stream stream) const {
-  return kernels::add_norm(stream, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps, stream.x.scalar_type());
+Tensor Vit::norm(kernels::Stream stream, size_t at) const {
+  return kernels::add_norm(stream, parameters_[at], parameters_[at + 1], config_.norm_eps, stream.x.scalar_type());
 }
 
 /// All blocks and the final norm.
@@ -229,7 +245,7 @@ Vit::Tokens Vit::run_blocks(Tensor x_BSD, const std::optional<Rotation>& rotatio
     if (asked(taps.outputs, block)) out.outputs_BSD.push_back(stream.sum());
     if (taps.last == block + 1) return out;
   }
-  const Tensor n_BSD = norm(std::move(stream));
+  const Tensor n_BSD = norm(std::move(stream), norm_);
   const int64_t prefix = config_.prefix(), cls = class_ ? 1 : 0;
   if (class_) out.cls_B1D = n_BSD.narrow(1, 0, 1);
   if (register_) out.registers = n_BSD.narrow(1, cls, config_.registers);
@@ -266,7 +282,7 @@ std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int
     Blocks::Options options = plain;
     options.tapped = &tapped, options.tap = tap;
     blocks_->run(parameters_, done++, stream, options);
-    if (norm_last && block == config_.depth) tapped = norm({.x = tapped});
+    if (norm_last && block == config_.depth) tapped = norm({.x = tapped}, norm_);
     taps.push_back(tapped.narrow(1, config_.prefix(), grid * grid));
   }
   return taps;

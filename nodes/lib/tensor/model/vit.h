@@ -20,7 +20,9 @@ struct VitConfig {
   int64_t depth = 12;
   int64_t heads = 6;
   double mlp_ratio = 4;
-  bool gated = false;  ///< MLPs are SwiGLU
+  bool gated = false;       ///< MLPs are SwiGLU
+  bool quick_gelu = false;  ///< as BlocksConfig's
+  bool pre_norm = false;    ///< a layer norm stands before the blocks, and patches have no bias (CLIP)
   bool class_token = true;
   int64_t registers = 4;
   bool mask_token = false;  ///< learned, in place of patches that are hidden
@@ -111,8 +113,10 @@ class Vit final : public Encoder {
   std::optional<Rotation> rotation_of(int64_t grid, const Tensor& visible_BK) const;
   Tensor embedded(const Tensor& patch_BKF) const;
   Tensor sequence(const Tensor& patch_BKD) const;
+  Tensor with_tokens(const Tensor& patch_BKD) const;
   Tokens run_blocks(Tensor x_BSD, const std::optional<Rotation>& rotation, const Options& options) const;
-  Tensor norm(kernels::Stream stream) const;
+  /// The layer norm whose parameters begin at `at`.
+  Tensor norm(kernels::Stream stream, size_t at) const;
   void place_tables(at::Device device, at::ScalarType dtype);
 
   std::unique_ptr<Module> fresh() const override { return std::make_unique<Vit>(config_); }
@@ -121,13 +125,13 @@ class Vit final : public Encoder {
 
   VitConfig config_;
   std::optional<size_t> class_, register_, mask_;
-  size_t patch_weight_ = 0, norm_ = 0, positions_ = 0;
+  size_t patch_weight_ = 0, norm_ = 0, pre_norm_ = 0, positions_ = 0;
   std::optional<Blocks> blocks_;
   Tensor table_ND_;        // sine-cosine, or zeros
   Tensor frequencies_2E_;  // rotary
 };
 
-/// The tensors that timm's VisionTransformer(class_token, reg_tokens, no_embed_class=True, num_classes=0, init_values
+/// The tensors that timm's VisionTransformer(class_token, reg_tokens, no_embed_class=True, num_classes=0, pre_norm, init_values
 /// with layer scale) loads with all keys matched: the parameters but the mask token, LoRA's additions merged, and the position table as
 /// pos_embed [1, N, D]. Shares storage with the model if nothing is merged.
 std::vector<std::pair<std::string, Tensor>> timm_state(const Vit& vit);

@@ -8,6 +8,7 @@
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,72 @@ Tensor of_linear(const Tensor& x_BCHW) {
   const Tensor y = root(red.mul(0.212671).add(green, 0.715160).add(blue, 0.072169));
   const Tensor z = root(red.mul(0.019334).add(green, 0.119193).add(blue, 0.950227).div(1.08883));
   return at::stack({y.mul(116).sub(16), x.sub(y).mul(500), y.sub(z).mul(200)}, 1);
+}
+
+using Cell = std::pair<int64_t, int64_t>;
+using Point = std::pair<double, double>;
+
+/// The multiples of 1 that points [2, n] are nearest to.
+std::vector<Cell> cells_around(const Tensor& points_2n) {
+  const Tensor cells_2n = points_2n.add(0.5).floor().to(at::kLong).contiguous();
+  const int64_t count = cells_2n.size(1);
+  const int64_t* const a = cells_2n.const_data_ptr<int64_t>();
+  std::vector<Cell> found;
+  for (int64_t i = 0; i < count; ++i) {
+    // Neighbours are mostly in one cell.
+    if (const Cell at(a[i], a[count + i]); found.empty() || found.back() != at) found.push_back(at);
+  }
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
+}
+
+/// Twice the area to the left of the way from `from` over `over` to `to`.
+double left_of(const Point& from, const Point& over, const Point& to) {
+  return (over.first - from.first) * (to.second - from.second) - (over.second - from.second) * (to.first - from.first);
+}
+
+/// Corners of the convex hull of points [2, n], against the clock (Andrew 1979).
+std::vector<Point> convex_hull(const Tensor& points_2n) {
+  const Tensor points = points_2n.contiguous();
+  const int64_t count = points.size(1);
+  const double* const a = points.const_data_ptr<double>();
+  std::vector<Point> sorted;
+  for (int64_t i = 0; i < count; ++i) sorted.emplace_back(a[i], a[count + i]);
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<Point> hull;
+  for (int half = 0; half < 2; ++half) {
+    const size_t begin = hull.size();
+    for (const Point& at : sorted) {
+      while (hull.size() >= begin + 2 && left_of(hull[hull.size() - 2], hull.back(), at) <= 0) hull.pop_back();
+      hull.push_back(at);
+    }
+    hull.pop_back();  // the other half begins there
+    std::reverse(sorted.begin(), sorted.end());
+  }
+  return hull;
+}
+
+/// The multiples of 1 around which an open square of side 2 meets the convex hull of the points [2, n]: no edge of either shape parts them.
+std::vector<Cell> cells_near_hull(const Tensor& points_2n) {
+  const std::vector<Point> hull = convex_hull(points_2n);
+  const auto parted = [&](double a, double b) {
+    for (size_t i = 0; i < hull.size(); ++i) {
+      const Point &from = hull[i], &to = hull[(i + 1) % hull.size()];
+      const double reach = std::abs(to.first - from.first) + std::abs(to.second - from.second);
+      if (left_of(from, to, {a, b}) <= -reach) return true;
+    }
+    return false;
+  };
+  const auto floor_of = [](const Tensor& value) { return static_cast<int64_t>(std::floor(value.item<double>())); };
+  const Tensor least = points_2n.amin(1), most = points_2n.amax(1);
+  std::vector<Cell> found;
+  for (int64_t a = floor_of(least[0]); a <= floor_of(most[0]) + 1; ++a) {
+    for (int64_t b = floor_of(least[1]); b <= floor_of(most[1]) + 1; ++b) {
+      if (!parted(static_cast<double>(a), static_cast<double>(b))) found.emplace_back(a, b);
+    }
+  }
+  return found;
 }
 
 /// Intensities on the surface of the cube of 8-bit colours, [1, 3, 6 x 256, 256]. Every ab of the cube lies on it too: along a line of one ab the
@@ -49,17 +116,9 @@ Tensor cube_surface() {
 
 Tensor lab(const Tensor& rgb_BCHW) { return of_linear(linear(rgb_BCHW.clamp(0, 1))); }
 
-Tensor colour_bins(double bin) {
-  const Tensor ab_2n = of_linear(cube_surface()).select(0, 0).narrow(0, 1, 2).flatten(1).div(bin).add(0.5).floor().to(at::kLong).contiguous();
-  const int64_t count = ab_2n.size(1);
-  const int64_t* const a = ab_2n.const_data_ptr<int64_t>();
-  std::vector<std::pair<int64_t, int64_t>> found;
-  for (int64_t i = 0; i < count; ++i) {
-    // Neighbours are mostly in one bin.
-    if (const std::pair at(a[i], a[count + i]); found.empty() || found.back() != at) found.push_back(at);
-  }
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
+Tensor colour_bins(double bin, Gamut gamut) {
+  const Tensor ab_2n = of_linear(cube_surface()).select(0, 0).narrow(0, 1, 2).flatten(1).div(bin);
+  const std::vector<Cell> found = gamut == Gamut::hull ? cells_near_hull(ab_2n) : cells_around(ab_2n);
   std::vector<float> centres;
   for (const auto& [of_a, of_b] : found) {
     centres.push_back(static_cast<float>(static_cast<double>(of_a) * bin));

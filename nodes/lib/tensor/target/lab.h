@@ -8,10 +8,14 @@ namespace flowrun::target {
 /// sRGB in 0..1 (cut to it) to CIE Lab: D65, 2 degrees, as scikit-image's rgb2lab. [B, 3, H, W] -> the same; L in 0..100.
 Tensor lab(const Tensor& rgb_BCHW);
 
-/// Centres (a, b) [K, 2], float32 on the host, of the squares of side `bin` around its multiples that the ab of some 8-bit sRGB
-/// colour lies in; by a, then b. 261 for 10. (The 313 points that Zhang et al. published reach past sRGB's gamut; no rule for them is
-/// stated.)
-Tensor colour_bins(double bin);
+/// Which multiples of a bin's side are centres of bins.
+enum class Gamut {
+  hull,  ///< closer than `bin`, in both a and b, to the convex hull of sRGB's ab. 313 for 10: the list that Zhang et al. published (pts_in_hull.npy)
+  srgb,  ///< the ab of some 8-bit sRGB colour lies in the square of side `bin` around it. 261 for 10
+};
+
+/// Centres (a, b) [K, 2] of bins, float32 on the host; by a, then b, as in the published list.
+Tensor colour_bins(double bin, Gamut gamut);
 
 /// Each of the colours [n, 2] as a distribution over the bins [K, 2]: exp(-distance^2 / (2 sigma^2)) over the `neighbours` nearest,
 /// divided by the sum. [n, K].

@@ -57,7 +57,7 @@ struct Made {
 };
 
 Made colours(std::vector<std::unique_ptr<Resource>>& counts) {
-  const auto node = with_model("pretext.lab", R"({"counts": "counts", "stride": 4, "bin": 20, "neighbours": 5})", "counts", counts);
+  const auto node = with_model("pretext.lab", R"({"counts": "counts", "stride": 4, "bin": 20, "gamut": "srgb", "neighbours": 5})", "counts", counts);
   Made made;
   DeviceImages in = pictures(made.rgb);
   run(*node, {&in, &made.light, &made.soft, &made.label});
@@ -77,9 +77,10 @@ TEST(LabNode, MakesLightnessAndColoursOfSquares) {
   // Row 3 is the square at the lower right of the first picture.
   ASSERT_EQ(made.soft.values_BC.sizes(), (std::vector<int64_t>{8, 77}));
   const Tensor square = lab.select(0, 0).narrow(0, 1, 2).narrow(1, 4, 4).narrow(2, 4, 4).mean({1, 2}).view({1, 2});
-  EXPECT_LT(test::max_error(made.soft.values_BC.narrow(0, 3, 1), target::soft_bins(square, target::colour_bins(20), 5, 5)), 1e-4);
+  EXPECT_LT(test::max_error(made.soft.values_BC.narrow(0, 3, 1), target::soft_bins(square, target::colour_bins(20, target::Gamut::srgb), 5, 5)),
+            1e-4);
   const Tensor below = lab.select(0, 0).narrow(0, 1, 2).narrow(1, 4, 4).narrow(2, 0, 4).mean({1, 2}).view({1, 2});
-  EXPECT_LT(test::max_error(made.soft.values_BC.narrow(0, 2, 1), target::soft_bins(below, target::colour_bins(20), 5, 5)), 1e-4);
+  EXPECT_LT(test::max_error(made.soft.values_BC.narrow(0, 2, 1), target::soft_bins(below, target::colour_bins(20, target::Gamut::srgb), 5, 5)), 1e-4);
   EXPECT_TRUE(made.label.labels_B.equal(made.soft.values_BC.argmax(1)));
   EXPECT_EQ(made.label.range.most, 76);
   // Equal shares: all rows weigh 1, but for the gray picture.
@@ -90,7 +91,7 @@ TEST(LabNode, NeedsWhatTheUploadDid) {
   std::vector<std::unique_ptr<Resource>> counts, few;
   counts.push_back(std::make_unique<model::Counts>(77));
   few.push_back(std::make_unique<model::Counts>(5));
-  const std::string params = R"({"counts": "counts", "bin": 20})";
+  const std::string params = R"({"counts": "counts", "bin": 20, "gamut": "srgb"})";
   EXPECT_THROW(with_model("pretext.lab", params, "counts", few), NodeError);
   const auto node = with_model("pretext.lab", params, "counts", counts);
   Made made;

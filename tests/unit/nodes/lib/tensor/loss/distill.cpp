@@ -3,6 +3,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <cmath>
@@ -123,6 +124,20 @@ TEST(Distillation, HasTheGradientsOfItsValues) {
     }
     EXPECT_GT(largest, 1e-5);
   }
+}
+
+TEST(Distillation, CongruenceIsOfConsecutiveRowsWithGradientsToBothSides) {
+  const Tensor s = at::tensor({1.0, 0.0, 3.0, 1.0, 0.0, 2.0}, at::kDouble).view({3, 2}).requires_grad_(true);
+  const Tensor t = at::tensor({0.0, 0.0, 1.0, 4.0, 2.0, 0.0}, at::kDouble).view({3, 2}).requires_grad_(true);
+  // |s - t|: 1 0, 2 3, 2 2. Products of neighbours: 2 + 0, 4 + 6.
+  const Tensor found = loss::correlation_congruence(s, t);
+  EXPECT_NEAR(value(found), (2 + 10) / 2.0, 1e-12);
+  found.backward();
+  const Tensor expected = at::tensor({2.0, 0.0, 3.0, -2.0, -2.0, 3.0}, at::kDouble).view({3, 2}).div(2);
+  EXPECT_EQ(value(s.grad().sub(expected).abs().max()), 0);
+  EXPECT_EQ(value(t.grad().add(expected).abs().max()), 0);
+  EXPECT_THROW(loss::correlation_congruence(s, t.narrow(0, 0, 2)), std::invalid_argument);
+  EXPECT_THROW(loss::correlation_congruence(s.narrow(0, 0, 1), t.narrow(0, 0, 1)), std::invalid_argument);
 }
 
 TEST(Distillation, GivesNoGradientToTheTeacher) {

@@ -2,6 +2,8 @@
 #include "nodes/lib/tensor/model/import.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 
@@ -27,7 +29,10 @@ class Import : public testing::TestWithParam<const char*> {
 TEST_P(Import, GivesTheSameFeatures) {
   const at::NoGradGuard no_grad;
   const Imported imported = to_timm_names(file(), Layout::automatic);
-  Vit vit(infer_config(imported, 4));
+  VitConfig config = infer_config(imported, 4);
+  EXPECT_EQ(config.pre_norm, std::string(GetParam()) == "clip");
+  if (config.pre_norm) config.quick_gelu = true, config.norm_eps = 1e-5;  // the file doesn't tell
+  Vit vit(config);
   const ImportReport report = load_weights(vit, imported);
   EXPECT_TRUE(report.complete()) << report.text();
   EXPECT_EQ(report.matched, static_cast<int64_t>(vit.parameters().size()));
@@ -49,9 +54,37 @@ TEST_P(Import, EveryParameterIsNeeded) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, Import,
-                         testing::Values("timm", "timm_registers", "mae", "ijepa", "dinov2", "huggingface", "huggingface_dinov2",
+                         testing::Values("timm", "timm_registers", "clip", "mae", "ijepa", "dinov2", "huggingface", "huggingface_dinov2",
                                          "huggingface_ijepa"),
                          [](const auto& info) { return std::string(info.param); });
+
+TEST(ClipsPictureTower, GivesTimmsTokensAndGradients) {
+  std::string missing;
+  const std::filesystem::path folder = test::reference_folder(missing, "make_imports.py");
+  if (folder.empty()) GTEST_SKIP() << missing;
+  const test::TensorMap t = test::load_tensors(folder / "clip_exact.safetensors");
+  VitConfig config{
+      .image = 32, .patch = 8, .width = 64, .depth = 2, .heads = 8, .quick_gelu = true, .pre_norm = true, .registers = 0, .norm_eps = 1e-5};
+  config.positions = Positions::learned;
+  for (const bool recompute : {false, true}) {
+    config.recompute = recompute;
+    Vit vit(config);
+    vit.to(at::kCPU, at::kDouble);
+    for (const Parameter& parameter : vit.parameters()) vit.parameters().assign(parameter.name, t.at("p/" + parameter.name));
+    EXPECT_EQ(vit.parameters().find("patch_embed.proj.bias"), nullptr) << "as timm has it";
+    const Tensor all_1N = at::arange(16).unsqueeze(0).expand({3, 16});
+    for (const Tokens& tokens : {vit.features(t.at("images")), vit.encode_visible(t.at("images"), all_1N)}) {
+      EXPECT_LT(test::relative_error(at::cat({tokens.cls_B1D, tokens.patch}, 1), t.at("tokens")), 1e-10);
+    }
+    EXPECT_LT(test::relative_error(vit.hidden(t.at("images"), {1})[0], t.at("block")), 1e-10);
+    vit.parameters().set_trainable();
+    const Tokens tokens = vit.features(t.at("images"));
+    at::cat({tokens.cls_B1D, tokens.patch}, 1).mul(t.at("w")).sum().backward();
+    for (const Parameter& parameter : vit.parameters()) {
+      EXPECT_LT(test::max_error(parameter.value.grad(), t.at("g/" + parameter.name)), 1e-9) << parameter.name;
+    }
+  }
+}
 
 /// Flowrun's own export, in memory.
 WeightsFile exported(const Vit& vit) {

@@ -31,12 +31,13 @@ class TextTwin : public testing::Test {
 };
 
 TEST_F(TextTwin, GivesTheSameVectorsAndGradients) {
-  for (const bool causal : {true, false}) {
+  for (const std::string kind : {"causal", "mutual", "quick"}) {
     for (const bool recompute : {false, true}) {
-      SCOPED_TRACE(std::string(causal ? "causal" : "mutual") + (recompute ? ", blocks run again" : ""));
-      const test::TensorMap t = test::load_tensors(folder_ / (causal ? "causal.safetensors" : "mutual.safetensors"));
+      SCOPED_TRACE(kind + (recompute ? ", blocks run again" : ""));
+      const test::TensorMap t = test::load_tensors(folder_ / (kind + ".safetensors"));
+      const bool causal = kind != "mutual";
       TextConfig config = small;
-      config.causal = causal, config.recompute = recompute;
+      config.quick_gelu = kind == "quick", config.causal = causal, config.recompute = recompute;
       Text tower(config);
       tower.to(at::kCPU, at::kDouble);
       for (const auto& parameter : tower.parameters()) tower.parameters().assign(parameter.name, t.at("p/" + parameter.name));

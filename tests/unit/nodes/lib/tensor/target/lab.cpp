@@ -36,11 +36,35 @@ TEST(Lab, IsThatOfScikitImage) {
 }
 
 TEST(ColourBins, AreThoseOfSrgb) {
-  // Counted over all 16,777,216 colours with scikit-image; the published 313 points are more.
-  for (const auto& [bin, count] : {std::pair(10, 261), {20, 77}, {30, 40}, {40, 23}}) EXPECT_EQ(colour_bins(bin).size(0), count) << bin;
-  const Tensor bins = colour_bins(10);
+  // Counted over all 16,777,216 colours with scikit-image.
+  for (const auto& [bin, count] : {std::pair(10, 261), {20, 77}, {30, 40}, {40, 23}}) EXPECT_EQ(colour_bins(bin, Gamut::srgb).size(0), count) << bin;
+  const Tensor bins = colour_bins(10, Gamut::srgb);
   EXPECT_EQ(bins.abs().amax(1).eq(0).sum().item<int64_t>(), 1) << "gray has a bin";
   EXPECT_EQ(bins.div(10).sub(bins.div(10).round()).abs().max().item<double>(), 0);
+}
+
+TEST(ColourBins, NearTheHullAreThePublished) {
+  // pts_in_hull.npy of richzhang/colorization, as samples/dnn/colorization.cpp of OpenCV prints it: for each a the b from .. to.
+  const std::vector<std::array<int, 3>> published = {{-90, 50, 90},   {-80, 20, 90},   {-70, 0, 90},    {-60, -20, 90},  {-50, -30, 100},
+                                                     {-40, -40, 100}, {-30, -50, 100}, {-20, -50, 100}, {-10, -60, 100}, {0, -70, 100},
+                                                     {10, -80, 90},   {20, -80, 90},   {30, -90, 90},   {40, -100, 90},  {50, -100, 80},
+                                                     {60, -110, 80},  {70, -110, 80},  {80, -110, 70},  {90, -110, 70},  {100, -90, 0}};
+  std::vector<float> expected;
+  for (const auto& [a, from, to] : published) {
+    for (int b = from; b <= to; b += 10) expected.push_back(static_cast<float>(a)), expected.push_back(static_cast<float>(b));
+  }
+  ASSERT_EQ(expected.size(), 2 * 313);
+  EXPECT_TRUE(colour_bins(10, Gamut::hull).equal(at::tensor(expected, at::kFloat).view({313, 2})));
+}
+
+TEST(ColourBins, NearTheHullHoldThoseOfSrgb) {
+  for (const double bin : {7.0, 20.0, 60.0}) {
+    const Tensor all = colour_bins(bin, Gamut::hull), inside = colour_bins(bin, Gamut::srgb);
+    const Tensor apart = all.unsqueeze(1).sub(inside.unsqueeze(0)).abs().amax(2);
+    EXPECT_EQ(std::get<0>(apart.min(0)).max().item<double>(), 0) << bin;
+    EXPECT_LE(std::get<0>(apart.min(1)).max().item<double>(), 1.001 * bin) << bin;
+    EXPECT_GT(all.size(0), inside.size(0)) << bin;
+  }
 }
 
 TEST(SoftBins, AreTheNearestByDistance) {
