@@ -223,7 +223,7 @@ def colorization():
 def distilled():
     """A student between two frozen teachers, with all losses of distillation at once."""
     net, vit = {"type": "model.resnet", "arch": 8, "width": 8}, {"type": "model.vit", "image": 24, "patch": 8, "width": 24, "depth": 1, "heads": 2}
-    head, wide = {"type": "model.head", "layers": [10]}, {"type": "model.wide_resnet", "arch": 10, "width": 8, "stem_width": 8}
+    head = {"type": "model.head", "layers": [10]}
     students, teachers = {"student": "seen", "teacher": "taught"}, {"student": "scores", "teacher": "ensemble"}
     losses = {
         "kl": {"type": "loss.kl", "in": {"student": "scores", "soft_label": "ensemble"}, "js": True},
@@ -244,7 +244,7 @@ def distilled():
     return {
         "run": {"epochs": 2, "device": "cpu"},
         "models": {
-            "student": wide, "teacher": {**net, "frozen": True}, "vit": vit, "vit_teacher": {**vit, "frozen": True},
+            "student": net, "teacher": {**net, "frozen": True}, "vit": vit, "vit_teacher": {**vit, "frozen": True},
             "head": {**head, "of": "student", "layers": [6, 10], "activation": "none"}, "teacher_head": {**head, "of": "teacher", "frozen": True},
             "second_head": {**head, "of": "teacher", "frozen": True},
             "regressor": {"type": "model.regressor", "of": "student", "to": "teacher", "stage": 3, "layers": 2, "variance": True},
@@ -270,6 +270,35 @@ def distilled():
             **losses,
             "loss": {"type": "loss.sum", "in": {"losses": ["labels", *losses]}},
             "update": {"type": "train.sgd", "in": "loss", "models": ["student", "head", "regressor", "vit"], "lr": {"max": 0.01}},
+            "metrics": {"type": "report.metrics", "in": "loss", "every": "1 step"},
+            "save": {"type": "report.checkpoint", "after": "update", "every": "3 steps"},
+        },
+    }
+
+
+def wide():
+    """A wide residual network learns from a frozen one with another stem."""
+    head, encode = {"type": "model.head", "layers": [8]}, {"type": "encode.images", "in": "upload.image", "pool": "mean", "stages": [2, 4]}
+    return {
+        "run": {"epochs": 2, "device": "cpu"},
+        "models": {
+            "student": {"type": "model.wide_resnet", "arch": 10, "width": 8, "stem_width": 4},
+            "teacher": {"type": "model.resnet", "arch": 8, "width": 16, "stem_width": 8, "frozen": True},
+            "head": {**head, "of": "student"}, "teacher_head": {**head, "of": "teacher"},
+        },
+        "nodes": {
+            "files": {"type": "source.synthetic", "images": 48, "size": 24},
+            "decode": {"type": "image.decode", "in": "files"},
+            "batch": {"type": "batch.stack", "in": "decode", "size": 16, "group": 8},
+            "upload": {"type": "device.upload", "in": "batch"},
+            "seen": {**encode, "model": "student"},
+            "taught": {**encode, "model": "teacher", "train": False},
+            "rows": {"type": "head.apply", "in": "seen", "model": "head"},
+            "taught_rows": {"type": "head.apply", "in": "taught", "model": "teacher_head"},
+            "maps": {"type": "loss.attention_map", "in": {"student": "seen", "teacher": "taught"}},
+            "apart": {"type": "loss.correlation", "in": {"student": "rows", "teacher": "taught_rows"}},
+            "loss": {"type": "loss.sum", "in": {"losses": ["maps", "apart"]}},
+            "update": {"type": "train.sgd", "in": "loss", "models": ["student", "head", "teacher_head"], "lr": {"max": 0.01}},
             "metrics": {"type": "report.metrics", "in": "loss", "every": "1 step"},
             "save": {"type": "report.checkpoint", "after": "update", "every": "3 steps"},
         },
@@ -332,7 +361,7 @@ def tables():
 
 
 # Pipelines of this test, for types that no shipped pipeline uses, or only pipelines that can't run here.
-OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients, supervised, two_views, residual, rotnet, jigsaw, colorization, distilled, tables]
+OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients, supervised, two_views, residual, rotnet, jigsaw, colorization, distilled, wide, tables]
 
 
 class Conformance(support.Folder):
