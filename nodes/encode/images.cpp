@@ -63,7 +63,7 @@ struct EncodeImages {
     std::optional<ParamFault> check() const {
       if (std::adjacent_find(stages.begin(), stages.end(), std::greater_equal()) != stages.end()) return ParamFault{"stages", "stages must increase"};
       if (!stages.empty() && splits.count > 1) return ParamFault{"stages", "stages are of whole groups; set splits to 1"};
-      if (const auto fault = taps.check()) return fault;
+      if (auto fault = taps.check()) return fault;
       return splits.check();
     }
   };

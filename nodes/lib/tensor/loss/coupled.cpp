@@ -70,7 +70,7 @@ Tensor pair_contrast(const Tensor& a_nD, const Tensor& b_nD, double smoothing) {
   require_equal(a_nD, b_nD, "one tower", "the other");
   const Tensor logits = at_least_float(a_nD).matmul(at_least_float(b_nD).t());
   const auto side = [&](const Tensor& of_rows) {
-    const Tensor own = own_column(of_rows);
+    Tensor own = own_column(of_rows);
     if (smoothing == 0) return own;
     return own.mul(1 - smoothing).add(at::logsumexp(of_rows, {1}).mean().sub(of_rows.mean()), smoothing);
   };

@@ -75,7 +75,7 @@ Tensor draw_drop_path(const VitConfig& config, Rng rng, int64_t images) {
   return keep;
 }
 
-Vit::Vit(VitConfig config) : config_(config) {
+Vit::Vit(VitConfig config) : config_(std::move(config)) {
   check(config_);
   const int64_t width = config_.width;
   if (config_.class_token) class_ = parameters_.add("cls_token", {1, 1, width}, Init::token);
