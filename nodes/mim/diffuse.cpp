@@ -19,10 +19,10 @@ struct Diffuse {
       .scope = Scope::device,
       .details =
           "The forward process of diffusion (DDPM) with the cosine schedule of Nichol and Dhariwal: sqrt(a) x + sqrt(1 - a) noise, where the share a "
-          "falls from near 1 to near 0 over the times. The time of each picture is uniform in 1 to steps; models with \"time\": true take it, and 0 "
-          "where nothing is connected. The schedule is made for pixels in [-1, 1]: mean and std of 0.5 "
-          "in device.upload. Times come from this node's random stream and enter the ledger; so does the noise's key. The noise itself is drawn on "
-          "the device: that of a CPU is another than that of a GPU."};
+          "falls from near 1 to near 0 over the times. The time of each picture is uniform in 1 to steps; models with \"time\": true need it, and "
+          "take 0 for pictures without noise. The schedule is made for pixels in [-1, 1]: mean and std of 0.5 in device.upload. Times and the "
+          "noise's key come from this node's random stream and enter the ledger. The noise itself is drawn on the device: that of a CPU is another "
+          "than that of a GPU."};
   struct Ports {
     In<DeviceImages> image{"image", "B C H W."};
     Out<DeviceImages> out{"image", "The same with noise."};
@@ -36,7 +36,12 @@ struct Diffuse {
   };
   Params params;
 
-  void plan(NodePlan& plan) const { plan.out["image"].side = plan.out["noise"].side = plan.known("image").side; }
+  void plan(NodePlan& plan) const {
+    const Planned in = plan.known("image");
+    if (in.noised) plan.fault("image", "the pictures have noise already", "connect those without");
+    plan.out["image"].side = plan.out["noise"].side = in.side;
+    plan.out["image"].noised = true;
+  }
 
   /// Every group has its own random numbers; a recording would repeat those of the first.
   int64_t variant(const GroupContext&) const { return -1; }

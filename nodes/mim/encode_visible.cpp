@@ -70,6 +70,7 @@ struct EncodeVisible {
     Planned& tokens = plan.out["tokens"];
     tokens = Planned::of({plan.group.rows, plan.group.masks.visible + cls, static_cast<double>(shape.width)}, "float32", 4);
     tokens.width = static_cast<double>(shape.width), tokens.class_token = cls, tokens.prefix = static_cast<double>(shape.prefix);
+    tokens.noised = plan.known("image").noised;
   }
 
   /// Numbers drawn on the host can't be recorded.

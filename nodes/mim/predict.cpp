@@ -39,6 +39,10 @@ struct Predict {
     model::check_grid(plan, params.model->grid(), name);
     plan.require_width("tokens", params.model->in_width(), name, "\"encoder\" of " + name + " must name the model that makes them");
     check_time(plan, params.model->takes_time(), name, "model.predictor");
+    if (params.model->takes_time() && tokens.noised && !plan.in.contains("time")) {
+      plan.fault("tokens", "tokens of pictures with noise come in without its time, which " + name + " takes",
+                 "connect \"time\" of the node that adds the noise");
+    }
     if (params.visible && params.model->visible_width() == 0) {
       plan.fault("visible", name + " makes no predictions at visible patches", "give " + name + " a \"visible_out\"");
     }

@@ -286,6 +286,19 @@ class Methods(support.Folder):
             with self.subTest(sets):
                 said = self.flowrun("check", path, *[part for one in sets for part in ("--set", one)], status=2).stderr
                 self.assertIn(text, said)
+        encode = {"type": "mim.encode_visible", "in": {"image": "diffuse.image", "mask": "noised_upload"}, "model": "student"}
+        predict = {"type": "mim.predict", "in": {"tokens": "noised_encode", "mask": "noised_upload"}, "model": "predictor", "visible": True}
+        twice = {"add": {"again": {"type": "mim.diffuse", "in": "diffuse.image"}},
+                 "swap": {"noised_encode": {**encode, "in": {"image": "again.image", "mask": "noised_upload", "time": "again"}}}}
+        hidden = {"type": "mim.hidden_targets", "in": {"image": "diffuse.image", "mask": "noised_upload"}, "model": "student", "blocks": [1]}
+        for change, text in (({"swap": {"noised_encode": encode}}, "noised_encode: pictures with noise come in without its time, which student takes\n"),
+                             ({"swap": {"noised_encode": encode}}, "connect \"time\" of the node that adds the noise, or the pictures without noise"),
+                             ({"swap": {"noised_predict": predict}}, "noised_predict: tokens of pictures with noise come in without its time, which predictor takes\n"),
+                             ({"swap": {"noised_targets": hidden}}, "noised_targets: pictures with noise come in without its time, which student takes\n"),
+                             (twice, "again: the pictures have noise already\n")):
+            with self.subTest(text):
+                self.write({"about": "A time is missing", "extends": str(path), **change}, "missing.json")
+                self.assertIn(text, self.flowrun("check", "missing.json", status=2).stderr)
 
     def test_rotary_positions_are_checked(self):
         path = METHODS / "masked/capi_s.json"
