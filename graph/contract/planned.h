@@ -60,6 +60,7 @@ struct Planned {
   double rows = 0;                     // of the first axis of tokens and vectors
   std::vector<int64_t> parts;          // blocks that lie side by side on that axis
   double class_token = 0, prefix = 0;  // tokens before the patches: the class token, and with registers
+  bool noised = false;                 // pictures with noise of a time, and tokens of such
   bool certain = true;                 // false: a node that may change sizes lies between, and does not tell
 
   /// "256 x 3 x 224 x 224 float32" and what it takes.

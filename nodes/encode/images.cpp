@@ -13,6 +13,7 @@
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"
 #include "nodes/lib/tensor/types/feature_maps.h"
+#include "nodes/lib/tensor/types/times.h"
 #include "nodes/lib/tensor/types/tokens.h"
 #include "nodes/lib/tensor/types/vectors.h"
 
@@ -36,12 +37,13 @@ struct EncodeImages {
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceMasks> mask{"mask", "Its hidden patches become mask tokens.", optional};
+    In<Times> time{"time", "Of the noise in each picture, for a model with time; without it pictures have none.", optional};
     Out<Vectors> vectors{"vectors", "B D, or B 2D of cls_mean; float."};
     Out<EncodedTokens> tokens{"tokens", "Class token B 1 D, registers, and all patches B N D."};
     Out<FeatureMaps> maps{"maps", "B C H W of each of stages; empty where there are none."};
     Out<BlockTaps> blocks{"blocks", "B S D of each of blocks; empty where there are none."};
     Out<AttentionTaps> attention{"attention", "Queries, keys and values, B heads S E, of each of attention."};
-    void describe(auto& port) { port(image, mask, vectors, tokens, maps, blocks, attention); }
+    void describe(auto& port) { port(image, mask, time, vectors, tokens, maps, blocks, attention); }
   };
   struct Params {
     Ref<model::Encoder> model;
@@ -71,6 +73,7 @@ struct EncodeImages {
 
   void plan(NodePlan& plan) const {
     model::check_images(plan, *params.model, params.model.names[0]);
+    check_time(plan, params.model->takes_time(), params.model.names[0], "model.vit");
     if (measures()) params.splits.plan(plan);
     model::check_pool(plan, *params.model, params.pool, params.model.names[0]);
     const bool masked = plan.in.contains("mask");
@@ -100,7 +103,8 @@ struct EncodeImages {
     const int64_t views = port.image->views, apart = params.statistics == "batch" ? 1 : views;
     model::Seen seen;
     if (port.mask) seen.hidden_BN = hidden(*port.mask, images);
-    model::EncodeOptions options{.taps = {.outputs = params.taps.blocks, .attention = params.taps.attention}};
+    model::EncodeOptions options{.time_B = port.time ? port.time->values_B : Tensor(),
+                                 .taps = {.outputs = params.taps.blocks, .attention = params.taps.attention}};
     const int64_t rows = seen.hidden_BN.defined() ? seen.hidden_BN.size(0) : images.size(0);
     if (params.train) options.drop_path = model::draw_drop_path(*params.model, context, rows, images.device());
     model::Tokens tokens;

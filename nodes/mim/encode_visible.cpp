@@ -5,6 +5,7 @@
 #include "nodes/lib/tensor/model/tap_params.h"
 #include "nodes/lib/tensor/types/check_masks.h"
 #include "nodes/lib/tensor/types/device_types.h"
+#include "nodes/lib/tensor/types/times.h"
 
 namespace flowrun {
 namespace {
@@ -22,10 +23,11 @@ struct EncodeVisible {
   struct Ports {
     In<DeviceImages> image{"image", "B 3 H W."};
     In<DeviceMasks> mask{"mask", "The visible patches."};
+    In<Times> time{"time", "Of the noise in each picture, for a model with time; without it pictures have none.", optional};
     Out<VisibleTokens> tokens{"tokens", "Class token B 1 D and visible patches B K D; empty with last."};
     Out<BlockTaps> blocks{"blocks", "B S D of each of blocks; empty where there are none."};
     Out<AttentionTaps> attention{"attention", "Queries, keys and values, B heads S E, of each of attention."};
-    void describe(auto& port) { port(image, mask, tokens, blocks, attention); }
+    void describe(auto& port) { port(image, mask, time, tokens, blocks, attention); }
   };
   struct Params {
     Ref<model::Encoder> model;
@@ -52,6 +54,7 @@ struct EncodeVisible {
   void plan(NodePlan& plan) const {
     const model::EncoderShape shape = params.model->shape();
     model::check_images(plan, *params.model, params.model.names[0]);
+    check_time(plan, params.model->takes_time(), params.model.names[0], "model.vit");
     if (!params.model->takes_patches()) {
       plan.fault("model", params.model.names[0] + " sees whole pictures, not chosen patches", "give this node a vision transformer");
     }
@@ -67,6 +70,7 @@ struct EncodeVisible {
     Planned& tokens = plan.out["tokens"];
     tokens = Planned::of({plan.group.rows, plan.group.masks.visible + cls, static_cast<double>(shape.width)}, "float32", 4);
     tokens.width = static_cast<double>(shape.width), tokens.class_token = cls, tokens.prefix = static_cast<double>(shape.prefix);
+    tokens.noised = plan.known("image").noised;
   }
 
   /// Numbers drawn on the host can't be recorded.
@@ -77,6 +81,7 @@ struct EncodeVisible {
     const Tensor& visible = port.mask->visible_BK;
     const model::EncodeOptions options{.drop_path = model::draw_drop_path(*params.model, context, visible.size(0), visible.device()),
                                        .maps = params.maps,
+                                       .time_B = port.time ? port.time->values_B : Tensor(),
                                        .taps = {.outputs = params.taps.blocks, .attention = params.taps.attention, .last = params.last}};
     model::Tokens tokens = params.model->encode(port.image->images_BCHW, {.visible_BK = visible}, options);
     params.taps.give(tokens, *params.model, port.mask->repeats, *port.blocks, *port.attention);

@@ -25,7 +25,7 @@ struct VitModel {
     std::string arch = "s";
     int64_t image = 224, patch = 16, channels = 3, width = 0, depth = 0, heads = 0, registers = 4;
     double mlp_ratio = 4, norm_eps = 1e-6;
-    bool pre_norm = false, class_token = true, mask_token = false, drop_path_uniform = false, recompute = false;
+    bool pre_norm = false, class_token = true, mask_token = false, drop_path_uniform = false, recompute = false, time = false;
     std::string init = "ijepa", positions = "sincos", mlp = "gelu";
     double layer_scale = 0, drop_path = 0, position_offset = 0.1;
     std::vector<int64_t> sizes;
@@ -53,6 +53,8 @@ struct VitModel {
       param("sizes", sizes, Range{1, 16384},
             "Other sides of the input that are accepted, pixels, as small crops have them; tables of positions are resampled for these (bicubic).");
       param("position_offset", position_offset, Range{0, 1}, "Added to the grid when positions are resampled: 0.1 in DINO and DINOv2.");
+      param("time", time,
+            "Whether the norms adapt to the time of the noise in a picture (adaLN of DiT, as UMD has it): a picture without noise has time 0.");
       param("layer_scale", layer_scale, Range{0, 1}, "Initial value of learned gains behind attention and MLP (DINOv2: 1e-5); 0: none.");
       param("drop_path", drop_path, Range{0, 0.9},
             "Chance that attention or MLP of the last block is left out for an image while training; earlier blocks less, linearly from 0.");
@@ -81,7 +83,7 @@ struct VitModel {
       config.mlp_ratio = mlp_ratio, config.gated = mlp == "swiglu", config.quick_gelu = mlp == "quick_gelu";
       config.norm_eps = norm_eps, config.pre_norm = pre_norm, config.recompute = recompute, config.class_token = class_token,
       config.registers = registers;
-      config.mask_token = mask_token;
+      config.mask_token = mask_token, config.time = time;
       config.positions = positions_named(positions), config.layer_scale = layer_scale, config.drop_path = drop_path,
       config.drop_evenly = drop_path_uniform;
       config.sizes = sizes, config.position_offset = position_offset;

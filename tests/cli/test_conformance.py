@@ -115,6 +115,25 @@ def cross_attention():
     return pipeline
 
 
+def noised():
+    """A small UMD, with blocks that run again."""
+    pipeline = support.training_pipeline(epochs=1)
+    pipeline["models"]["student"] |= {"time": True, "recompute": True}
+    pipeline["models"]["predictor"] |= {"blocks": [], "out": 48, "visible_out": 48, "regions": "joint", "time": True}
+    noised = {"image": "diffuse.image", "mask": "upload", "time": "diffuse"}
+    pipeline["nodes"] |= {
+        "diffuse": {"type": "mim.diffuse", "in": "upload.image", "steps": 50},
+        "encode": {"type": "mim.encode_visible", "in": noised, "model": "student"},
+        "predict": {"type": "mim.predict", "in": {"tokens": "encode", "mask": "upload", "time": "diffuse"}, "model": "predictor", "visible": True},
+        "targets": {"type": "mim.pixel_targets", "in": "upload.*", "patch": 4, "normalise": False},
+        "noise_targets": {"type": "mim.pixel_targets", "in": {"image": "diffuse.noise", "mask": "upload"}, "patch": 4, "normalise": False, "rows": "context"},
+        "pixels": {"type": "loss.mse", "in": {"prediction": "predict.prediction", "target": "targets"}, "weight": 0.5},
+        "noise": {"type": "loss.mse", "in": {"prediction": "predict.visible", "target": "noise_targets"}, "weight": 0.5},
+        "loss": {"type": "loss.sum", "in": {"losses": ["pixels", "noise"]}},
+    }
+    return pipeline
+
+
 def gradients():
     """MaskFeat's target."""
     pipeline = support.training_pipeline(epochs=1)
@@ -361,7 +380,7 @@ def tables():
 
 
 # Pipelines of this test, for types that no shipped pipeline uses, or only pipelines that can't run here.
-OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, gradients, supervised, two_views, residual, rotnet, jigsaw, colorization, distilled, wide, tables]
+OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, noised, gradients, supervised, two_views, residual, rotnet, jigsaw, colorization, distilled, wide, tables]
 
 
 class Conformance(support.Folder):

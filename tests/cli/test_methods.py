@@ -97,6 +97,7 @@ def tiny(resolved):
             sets += [f"{name}.codes=16", f"{name}.width=192", f"{name}.weights=codes/checkpoints/step-2/codebook.safetensors"]
         elif model["type"] == "model.predictor":
             sets += [f"{name}.depth=1", f"{name}.width=24", f"{name}.heads=2"] + (["let.blocks=[1]"] if model["blocks"] else [f"{name}.out={3 * 8 * 8}"])
+            sets += [f"{name}.visible_out={3 * 8 * 8}"] if model["visible_out"] else []
         elif model["type"] == "model.queue":
             sets += [f"{name}.rows=24"]
         elif model["type"] == "model.counts":
@@ -244,6 +245,60 @@ class Methods(support.Folder):
             self.assertEqual(self.losses(f"kept-{world}"), self.losses(f"again-{world}"))
             for file in sorted((self.folder / f"kept-{world}/checkpoints/step-6").glob("*.safetensors")):
                 self.assertEqual(file.read_bytes(), (self.folder / f"again-{world}/checkpoints/step-6" / file.name).read_bytes(), file.name)
+
+    def test_noise_belongs_to_its_group(self):
+        """UMD: times and noise are the same on any number of ranks, in a run that was resumed, and in another executor."""
+        self.pictures()
+        trained = ["student", "predictor"]
+        path = self.write({"about": "With SGD", "extends": str(METHODS / "masked/umd.json"),
+                           "swap": {"update": {"type": "train.sgd", "in": "loss", "models": trained, "lr": {"max": 0.02, "final": 0.02}}}}, "umd.json")
+        sets = [part for text in [*tiny(json.loads(self.flowrun("expand", path).stdout)), "let.group=2", "run.steps=6", "save.every=2 steps", "save.keep=9"] for part in ("--set", text)]
+        for world in (1, 2, 4):
+            self.ended(self.ranks(world, path, *sets, "--out", f"umd-{world}", "--quiet"))
+        for world in (2, 4):
+            for (_, mine, ledger), (_, theirs, other) in zip(self.losses("umd-1"), self.losses(f"umd-{world}"), strict=True):
+                self.assertAlmostEqual(mine, theirs, delta=1e-5 * mine)
+                self.assertEqual(ledger, other)
+            self.same_checkpoints("umd-1", f"umd-{world}")
+        self.flowrun(path, *sets, "--serial", "--out", "serial", "--quiet")
+        self.assertEqual(self.losses("serial"), self.losses("umd-1"))
+        self.flowrun(path, *sets, "--set", "run.steps=4", "--out", "parts", "--quiet")
+        self.flowrun(path, *sets, "--out", "parts", "--resume", "--quiet")
+        self.assertEqual(self.losses("parts"), self.losses("umd-1"))
+        for name in trained:
+            file = f"checkpoints/step-6/{name}.safetensors"
+            self.assertEqual((self.folder / "parts" / file).read_bytes(), (self.folder / "umd-1" / file).read_bytes())
+        # Blocks begin as the identity; after some steps the norms of both models adapt.
+        first, last = (safetensors.numpy.load_file(self.folder / f"umd-1/checkpoints/step-{step}/student.safetensors")["blocks.0.ada.weight"] for step in (2, 6))
+        self.assertGreater(np.abs(last).max(), np.abs(first).max())
+        self.assertGreater(np.abs(first).max(), 0)
+
+    def test_times_need_models_that_take_them(self):
+        path = METHODS / "masked/umd.json"
+        for sets, text in ((["student.time=false"], "noised_encode: a time comes in, but student takes none\n"),
+                           (["student.time=false"], "make student a model.vit with \"time\": true, or connect no time"),
+                           (["predictor.time=false"], "noised_predict: a time comes in, but predictor takes none\n"),
+                           (["predictor.time=false"], "make predictor a model.predictor with \"time\": true, or connect no time"),
+                           (["predictor.visible_out=0"], "noised_predict: predictor makes no predictions at visible patches\n"),
+                           (["predictor.visible_out=0"], "give predictor a \"visible_out\""),
+                           (["predictor.regions=separate"], "predictor: visible_out requires \"regions\": \"joint\": a visible patch has one prediction, not one for each region"),
+                           (["predictor.visible_out=27"], "noise: the width of prediction is 27, that of target 48")):
+            with self.subTest(sets):
+                said = self.flowrun("check", path, *[part for one in sets for part in ("--set", one)], status=2).stderr
+                self.assertIn(text, said)
+        encode = {"type": "mim.encode_visible", "in": {"image": "diffuse.image", "mask": "noised_upload"}, "model": "student"}
+        predict = {"type": "mim.predict", "in": {"tokens": "noised_encode", "mask": "noised_upload"}, "model": "predictor", "visible": True}
+        twice = {"add": {"again": {"type": "mim.diffuse", "in": "diffuse.image"}},
+                 "swap": {"noised_encode": {**encode, "in": {"image": "again.image", "mask": "noised_upload", "time": "again"}}}}
+        hidden = {"type": "mim.hidden_targets", "in": {"image": "diffuse.image", "mask": "noised_upload"}, "model": "student", "blocks": [1]}
+        for change, text in (({"swap": {"noised_encode": encode}}, "noised_encode: pictures with noise come in without its time, which student takes\n"),
+                             ({"swap": {"noised_encode": encode}}, "connect \"time\" of the node that adds the noise, or the pictures without noise"),
+                             ({"swap": {"noised_predict": predict}}, "noised_predict: tokens of pictures with noise come in without its time, which predictor takes\n"),
+                             ({"swap": {"noised_targets": hidden}}, "noised_targets: pictures with noise come in without its time, which student takes\n"),
+                             (twice, "again: the pictures have noise already\n")):
+            with self.subTest(text):
+                self.write({"about": "A time is missing", "extends": str(path), **change}, "missing.json")
+                self.assertIn(text, self.flowrun("check", "missing.json", status=2).stderr)
 
     def test_rotary_positions_are_checked(self):
         path = METHODS / "masked/capi_s.json"

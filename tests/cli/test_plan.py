@@ -66,6 +66,20 @@ class Plan(support.Folder):
         self.assertEqual(shapes["targets.target"], shapes["predict.prediction"])
         self.assertNotIn("files.label", shapes, "no node reads it")
 
+    def test_adaptive_norms_and_each_nodes_own_masks_are_counted(self):
+        plan = self.plan(support.ROOT / "pipelines/methods/masked/umd.json", "--images", 1281167)
+        passes = {line["node"]: line["forward"] for line in plan["operations"]["passes"]}
+        width, depth = 768, 12
+        time = 2 * 2 * width * 2 * width  # the two layers of a time
+        for node, visible in (("encode", 64), ("noised_encode", 160)):
+            self.assertEqual(passes[node], vit(visible, 1, width, depth, 4) + time + depth * 2 * 6 * width * width)
+        final = 4 * 2 * 6 * width * width + 2 * 2 * width * width + time
+        self.assertEqual(passes["predict"], predictor(65, 1, 192, width, width, 4, 0, 48) + final)
+        # The last block, and the output layer, see visible patches too.
+        more = block(257, 256, width, 4 * width) - block(257, 96, width, 4 * width) + 2 * 160 * width * 48
+        self.assertEqual(passes["noised_predict"], predictor(161, 1, 96, width, width, 4, 0, 48) + final + more)
+        self.assertIn("the masks shown are those of noised_mask; each pass is counted with the masks that it gets", plan["notes"])
+
     def test_crops_of_another_size_have_costs_of_their_own(self):
         plan = self.plan(support.ROOT / "pipelines/compare/shapes/dino.json", "--device", "cpu")
         passes = {line["node"]: line["forward"] for line in plan["operations"]["passes"]}

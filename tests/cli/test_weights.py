@@ -73,6 +73,15 @@ class Weights(support.Folder):
         self.assertEqual(found["exported"], found["checkpoint"])
         self.assertEqual(found["exported"][1:], (1, 1e-5))
 
+    def test_norms_that_adapt_to_a_time_stay_in_the_file(self):
+        self.train("timed", time=True)
+        teacher = str(max((self.folder / "timed/checkpoints").glob("step-*"), key=lambda p: int(p.name[5:])) / "teacher.safetensors")
+        self.assertEqual(self.names(teacher)["blocks.0.ada.weight"], [6 * 24, 24])
+        self.evaluate({"file": teacher}, "timed-read")
+        self.assertIn("matched ", (self.folder / "timed-read/log.txt").read_text())
+        said = self.flowrun("export", "timed", "x.safetensors", status=1).stderr
+        self.assertIn("has norms that adapt to a time, which timm's VisionTransformer does not have; model.pretrained reads the file as it is", said)
+
     def test_the_student_is_exported_when_asked_for(self):
         self.train()
         self.flowrun("export", "run", "teacher.safetensors")

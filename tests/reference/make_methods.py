@@ -7,9 +7,11 @@ FOLDER/methods_<dtype>.safetensors holds, each written the obvious way from the 
     prediction, goal, loss/<kind>, loss_grad/<kind>
     cross/…, conv/…, joint/…               predictors: weights, inputs, output, gradients
     vit/…                                  an encoder with layer scale and learned positions: weights, taps, features
+    timed/…, timed_predictor/…             an encoder and a predictor whose norms adapt to times: weights, outputs, gradients
 FOLDER/hog.safetensors holds images, scikit-image's histograms of them, and those of MaskFeat's operator in float64 and float32.
 """
 
+import math
 import sys
 
 import numpy
@@ -20,7 +22,7 @@ from skimage.feature import hog
 from torch import nn
 
 from make_reference import randomise
-from twin import Attention, Encoder, Mlp, Predictor, rows, sincos
+from twin import Attention, Block, Encoder, Mlp, Predictor, rows, sincos
 
 B, N, GRID, D, PATCH = 3, 16, 4, 24, 4
 
@@ -163,6 +165,63 @@ class ScaledVit(Encoder):
         return taps, self.norm(x)
 
 
+class Time(nn.Module):
+    """Sinusoids of a time through two layers, as UMD's code has them; the SiLU behind is that of adaLN."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.width = width
+        self.fc1, self.fc2 = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(self, time):
+        half = self.width // 2
+        angles = time.to(torch.get_default_dtype())[:, None] * torch.exp(-math.log(10000) / (half - 1) * torch.arange(half))
+        return F.silu(self.fc2(F.silu(self.fc1(torch.cat([angles.sin(), angles.cos()], -1)))))
+
+
+class AdaptiveBlock(Block):
+    def __init__(self, width, heads):
+        super().__init__(width, heads)
+        self.ada = nn.Linear(width, 6 * width)
+
+    def forward(self, x, condition):
+        shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = (t.unsqueeze(1) for t in self.ada(condition).split(x.shape[-1], -1))
+        x = x + gate_1 * self.attn(self.norm1(x) * (1 + scale_1) + shift_1)
+        return x + gate_2 * self.mlp(self.norm2(x) * (1 + scale_2) + shift_2)
+
+
+class TimedEncoder(Encoder):
+    def __init__(self):
+        super().__init__(image=GRID * PATCH, patch=PATCH, width=D, depth=2, heads=3, registers=1)
+        self.blocks = nn.ModuleList(AdaptiveBlock(D, 3) for _ in range(2))
+        self.time = Time(D)
+
+    def forward(self, images, time, visible=None):
+        x, condition = self.tokens(images, visible), self.time(time)
+        for block in self.blocks:
+            x = block(x, condition)
+        return self.norm(x)
+
+
+class TimedPredictor(Predictor):
+    """Predicts visible patches, too, by a layer of their own; one sequence with all regions."""
+
+    def __init__(self, width, visible_out):
+        super().__init__(GRID, D, width, 2, 4, 10, registers=1)
+        self.blocks = nn.ModuleList(AdaptiveBlock(width, 4) for _ in range(2))
+        self.visible_proj, self.time, self.final = nn.Linear(width, visible_out), Time(width), nn.Linear(width, 2 * width)
+
+    def forward(self, cls, patch, visible, targets, time):
+        seen = self.embed(patch) + self.pos[visible]
+        x = torch.cat([self.reg_token.expand(len(patch), -1, -1), self.embed(cls), seen, self.mask_token + self.pos[targets.flatten(1)]], 1)
+        condition = self.time(time)
+        for block in self.blocks:
+            x = block(x, condition)
+        shift, scale = self.final(condition).unsqueeze(1).chunk(2, -1)
+        x = self.norm(x) * (1 + scale) + shift
+        return self.proj(x[:, 2 + visible.shape[1] :]).unflatten(1, targets.shape[1:]), self.visible_proj(x[:, 2 : 2 + visible.shape[1]]).unsqueeze(1)
+
+
 def record(out, name, module, result):
     """Weights, output, and the gradients of the sum of squares."""
     out |= {f"{name}/weight/{n}": p.detach().clone() for n, p in module.named_parameters()}
@@ -211,6 +270,15 @@ def run():
         out |= {f"vit/tap/{name}/{block}": value[:, 3:].detach() for name, value in tap.items()}
     out["vit/tap/last"] = last[:, 3:].detach()
     record(out, "vit", vit, vit.run(out["image"], out["visible"])[1])
+    timed, out["times"] = TimedEncoder(), torch.tensor([0, 1, 1000])
+    randomise(timed, generator)
+    out |= {"timed/whole": timed(out["image"], out["times"]).detach(), "timed/clean": timed(out["image"], torch.zeros(B)).detach()}
+    record(out, "timed", timed, timed(out["image"], out["times"], out["visible"]))
+    timed = TimedPredictor(16, 7)
+    randomise(timed, generator)
+    hidden, visible = timed(out["joint/cls"], out["joint/patch"], out["visible"], out["targets"], out["times"])
+    out |= {"timed_predictor/hidden": hidden.detach(), "timed_predictor/visible": visible.detach()}
+    record(out, "timed_predictor", timed, torch.cat([hidden.flatten(), visible.flatten()]))
     return out
 
 

@@ -124,6 +124,7 @@ void ShapeWalk::fill(const CheckedNode& node, size_t port, const NodePlan& plan,
   if (out.text.empty()) out.text = "not known beforehand";
   out.views = numbers.views, out.side = numbers.side, out.grid = numbers.grid, out.width = numbers.width;
   out.parts = numbers.parts, out.class_token = numbers.class_token, out.prefix = numbers.prefix, out.certain = numbers.certain;
+  out.noised = numbers.noised;
 }
 
 NodePlan ShapeWalk::ask(int n, PlannedGroup group) {

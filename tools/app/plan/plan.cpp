@@ -173,12 +173,7 @@ class Plan {
   ordered_json operations_json() const {
     ordered_json out = {{"per_image", forward_ + backward_}, {"forward", forward_}, {"backward", backward_}, {"passes", ordered_json::array()}};
     for (const PlannedPass& pass : facts_.passes) {
-      double sum = 0;
-      for (const MaskSizes::Group& group : facts_.masks.groups) {
-        sum += pass.views *
-               pass.cost({static_cast<double>(group.visible), static_cast<double>(group.regions), static_cast<double>(group.patches)}).flops;
-      }
-      const double forward = sum / static_cast<double>(facts_.masks.groups.size());
+      const double forward = pass.forward();
       out["passes"].push_back({{"node", pass.node}, {"model", pass.model}, {"forward", forward}, {"backward", pass.trained ? 2 * forward : 0}});
     }
     return out;

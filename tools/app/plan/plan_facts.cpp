@@ -17,6 +17,10 @@ namespace {
 constexpr int64_t groups_drawn = 64;
 constexpr uint64_t files_read = 64;
 
+MaskCounts counts(const MaskSizes::Group& group) {
+  return {static_cast<double>(group.visible), static_cast<double>(group.regions), static_cast<double>(group.patches), group.hidden};
+}
+
 /// Bytes of a few samples, spread over the source, on average.
 double mean_bytes(CheckedNode& source, uint64_t seed) {
   std::vector<void*> objects;
@@ -121,31 +125,45 @@ void PlanFacts::draw() {
   for (CheckedNode* node : mask_nodes(pipeline)) {
     if (node->feeds != std::vector<int>{pipeline.training_source}) continue;
     mask_node = node->name;
-    masks = mask_sizes(pipeline, *node, groups_drawn);
+    masks = masks_of[node->name] = mask_sizes(pipeline, *node, groups_drawn);
   }
+  if (masks_of.size() > 1) notes.push_back("the masks shown are those of " + mask_node + "; each pass is counted with the masks that it gets");
   if (masks.groups.empty()) masks.groups.push_back({0, 0, 0, 0});
 }
 
-MaskCounts PlanFacts::counts(const MaskSizes::Group& group) const {
-  return {static_cast<double>(group.visible), static_cast<double>(group.regions), static_cast<double>(group.patches), group.hidden};
+const MaskSizes* PlanFacts::masks_before(int node) const {
+  const CheckedNode& reader = pipeline.nodes[static_cast<size_t>(node)];
+  if (const auto own = masks_of.find(reader.name); own != masks_of.end()) return &own->second;
+  for (size_t p = 0; p < reader.ports.size(); ++p) {
+    if (reader.ports[p].name == std::string("mask") && reader.sources[p].node >= 0) return masks_before(reader.sources[p].node);
+  }
+  return nullptr;
+}
+
+const MaskSizes& PlanFacts::masks_at(int node) const {
+  const MaskSizes* const before = masks_before(node);
+  return before != nullptr ? *before : masks;
+}
+
+double PlannedPass::forward() const {
+  double sum = 0;
+  for (const MaskSizes::Group& group : masks->groups) sum += views * cost(counts(group)).flops;
+  return sum / static_cast<double>(masks->groups.size());
 }
 
 double PlanFacts::mean_flops(bool trained_only) const {
   double sum = 0;
-  for (const PlannedPass& pass : passes) {
-    if (trained_only && !pass.trained) continue;
-    for (const MaskSizes::Group& group : masks.groups) sum += pass.views * pass.cost(counts(group)).flops;
-  }
-  return sum / static_cast<double>(masks.groups.size());
+  for (const PlannedPass& pass : passes) sum += trained_only && !pass.trained ? 0 : pass.forward();
+  return sum;
 }
 
 double PlanFacts::activations() const {
   const auto images = static_cast<double>(grouping.group);
   double most = 0, fixed = 0;
-  for (const MaskSizes::Group& group : masks.groups) {
+  for (size_t group = 0; group < masks.groups.size(); ++group) {
     double saved = 0, working = 0;
     for (const PlannedPass& pass : passes) {
-      const Cost cost = pass.cost(counts(group));
+      const Cost cost = pass.cost(counts(pass.masks->groups[group % pass.masks->groups.size()]));
       saved += pass.trained ? pass.views * cost.saved : 0;
       working = std::max(working, pass.views * cost.working);
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,9 +25,13 @@ struct PlannedPass {
   std::string node, model;
   bool trained = false;  // a backward pass follows
   double parameters = 0;
-  double views = 1;  // of a picture
+  double views = 1;                  // of a picture
+  const MaskSizes* masks = nullptr;  // of the masks that come in
   /// Counts of one image.
   std::function<Cost(const MaskCounts&)> cost;
+
+  /// Mean over the drawn masks: operations of a picture, forward.
+  double forward() const;
 };
 
 /// An output of a node, for one group; of sample nodes for one image.
@@ -55,12 +60,13 @@ struct PlanFacts {
   std::vector<PlannedModel> models;
   std::vector<PlannedPass> passes;
   std::vector<PlannedPort> ports;
-  std::string mask_node;               // empty: none
-  MaskSizes masks;                     // at least one group
-  std::vector<int64_t> trained_sizes;  // of the trained parameters, one by one
-  double states = 0;                   // numbers that optimizers keep of each
-  std::string whole;                   // the first node that waits for all groups of a step; empty: there is none
-  double gathered = 0;                 // bytes of a group that every rank gets before
+  std::string mask_node;                      // the last one; empty: none
+  MaskSizes masks;                            // its masks: at least one group
+  std::map<std::string, MaskSizes> masks_of;  // of each mask node
+  std::vector<int64_t> trained_sizes;         // of the trained parameters, one by one
+  double states = 0;                          // numbers that optimizers keep of each
+  std::string whole;                          // the first node that waits for all groups of a step; empty: there is none
+  double gathered = 0;                        // bytes of a group that every rank gets before
   int side = 0;
   bool sharded = false;
   std::vector<std::string> notes;  // what is not counted
@@ -80,9 +86,11 @@ struct PlanFacts {
   void open_source(const PlanArgs& args);
   void draw();
   void ask_nodes();
-  PlannedGroup group() const;
+  PlannedGroup group(const MaskSizes& of) const;
   double mean_flops(bool trained_only) const;
-  MaskCounts counts(const MaskSizes::Group& group) const;
+  /// Of the mask node that a node is, or that its masks come from; else of the last one.
+  const MaskSizes& masks_at(int node) const;
+  const MaskSizes* masks_before(int node) const;
 };
 
 }  // namespace flowrun::app

@@ -19,13 +19,13 @@ bool is_read(const CheckedPipeline& pipeline, int node, int port) {
 
 }  // namespace
 
-PlannedGroup PlanFacts::group() const {
+PlannedGroup PlanFacts::group(const MaskSizes& of) const {
   PlannedGroup out;
   out.per_rank = pipeline.run.pass == "rank";
   out.images = static_cast<double>(grouping.group), out.step = static_cast<double>(grouping.size);
-  out.repeats = static_cast<double>(masks.repeats), out.has_masks = !mask_node.empty();
-  const auto share = 1.0 / static_cast<double>(masks.groups.size());
-  for (const MaskSizes::Group& drawn : masks.groups) {
+  out.repeats = static_cast<double>(of.repeats), out.has_masks = !mask_node.empty();
+  const auto share = 1.0 / static_cast<double>(of.groups.size());
+  for (const MaskSizes::Group& drawn : of.groups) {
     out.masks.visible += share * static_cast<double>(drawn.visible);
     out.masks.regions += share * static_cast<double>(drawn.regions);
     out.masks.patches += share * static_cast<double>(drawn.patches);
@@ -38,10 +38,9 @@ PlannedGroup PlanFacts::group() const {
 
 void PlanFacts::ask_nodes() {
   ShapeWalk walk(pipeline, resources);
-  const PlannedGroup whole = group();
   for (const int n : pipeline.nodes_of(pipeline.training_source)) {
     CheckedNode& node = pipeline.nodes[static_cast<size_t>(n)];
-    NodePlan plan = walk.ask(n, whole);
+    NodePlan plan = walk.ask(n, group(masks_at(n)));
     if (node.scope() >= Scope::batch && plan.group.side > 0) side = static_cast<int>(plan.group.side);
     for (size_t p = 0; p < node.ports.size(); ++p) {
       const PortDoc& port = node.ports[p];
@@ -54,7 +53,7 @@ void PlanFacts::ask_nodes() {
     for (NodePlan::Pass& pass : plan.passes) {
       const auto model = std::find_if(models.begin(), models.end(), [&](const PlannedModel& m) { return m.name == pass.model; });
       passes.push_back({node.name, pass.model, pass.gradient && model->trained > 0, static_cast<double>(model->parameters), plan.group.views,
-                        std::move(pass.cost)});
+                        &masks_at(n), std::move(pass.cost)});
     }
     if (node.scope() == Scope::device && !node.uses.empty() && plan.passes.empty()) {
       notes.push_back(node.name + " (" + node.type->info.type + "): its operations are not counted");

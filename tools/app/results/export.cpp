@@ -56,6 +56,10 @@ Exported export_weights(const ExportArgs& args) {
   if (model::rotates(vit.config().positions)) {
     throw RunError(file.string() + " has rotary positions, which timm's VisionTransformer does not have; model.pretrained reads the file as it is");
   }
+  if (vit.config().time) {
+    throw RunError(file.string() +
+                   " has norms that adapt to a time, which timm's VisionTransformer does not have; model.pretrained reads the file as it is");
+  }
   if (args.allow_partial) vit.parameters().initialise(0);
   const model::ImportReport report = model::load_weights(vit, imported);
   if (!report.complete() && !args.allow_partial) {

@@ -23,6 +23,15 @@ Cost block_cost(const Block& block, double rows, double out) {
   return cost;
 }
 
+/// What adaptive norms add to a block: the layer that makes their rows, and the values that a scale and a gate keep.
+Cost adaptive_cost(const Block& block, double rows, double out) {
+  const double d = block.width, e = block.element;
+  return {12 * d * d, 7 * e * d + e * d * (rows + 3 * out), 0};
+}
+
+/// The two layers behind the sinusoids of a time.
+Cost time_cost(double width, int element) { return {8 * width * width, 6 * element * width, 0}; }
+
 double hidden_of(double width, double ratio) { return width * ratio; }
 
 }  // namespace
@@ -35,7 +44,12 @@ Cost encoder_cost(const VitConfig& config, double patches, int64_t blocks, int e
   cost.flops = 2 * patches * values * width;
   cost.saved = element * patches * values;
   cost.working = float32 * static_cast<double>(config.patches()) * values;
-  const Cost each = block_cost({width, hidden_of(width, config.mlp_ratio), element}, rows, rows);
+  const Block block{width, hidden_of(width, config.mlp_ratio), element};
+  Cost each = block_cost(block, rows, rows);
+  if (config.time) {
+    each += adaptive_cost(block, rows, rows);
+    cost += time_cost(width, element);
+  }
   const auto count = static_cast<double>(blocks);
   // A block that runs again keeps the stream and the branch that is to be added; what it keeps in its backward pass is there once. Its
   // second pass is a third of what forward and backward pass are.
@@ -59,20 +73,49 @@ Cost classifier_cost(const ClassifierConfig& config) {
           0};
 }
 
+namespace {
+
+/// What a predictor's sequences hold: all rows, and those that are read out.
+struct PredictorRows {
+  double seen, sequences, rows, queries;
+};
+
+PredictorRows predictor_rows(const TransformerPredictorConfig& config, const MaskCounts& masks, int64_t prefix) {
+  const double seen = masks.visible + static_cast<double>(prefix), queries = config.joint ? masks.tokens() : masks.patches;
+  return {seen, config.joint ? 1 : masks.regions, seen + static_cast<double>(config.registers) + queries, queries};
+}
+
+/// A block of such a predictor over all rows, whose queries are `out` of them.
+Cost predictor_block(const TransformerPredictorConfig& config, double rows, double out, int element) {
+  const auto width = static_cast<double>(config.width);
+  const Block block{width, hidden_of(width, config.mlp_ratio), element};
+  Cost cost = block_cost(block, rows, out);
+  if (config.time) cost += adaptive_cost(block, rows, out);
+  return cost;
+}
+
+}  // namespace
+
 Cost predictor_cost(const TransformerPredictorConfig& config, const MaskCounts& masks, int64_t prefix, int element) {
   const auto width = static_cast<double>(config.width), in = static_cast<double>(config.encoder_width);
-  const double seen = masks.visible + static_cast<double>(prefix);
-  const double sequences = config.joint ? 1 : masks.regions, queries = config.joint ? masks.tokens() : masks.patches;
-  const double rows = seen + static_cast<double>(config.registers) + queries;
-  const Block block{width, hidden_of(width, config.mlp_ratio), element};
+  const auto [seen, sequences, rows, queries] = predictor_rows(config, masks, prefix);
   Cost cost{2 * seen * in * width, element * seen * in, 0};
-  const Cost each = block_cost(block, rows, rows).times(sequences);
+  const Cost each = predictor_block(config, rows, rows, element).times(sequences);
   cost.flops += each.flops * static_cast<double>(config.depth - 1), cost.saved += each.saved * static_cast<double>(config.depth - 1);
-  cost += block_cost(block, rows, queries).times(sequences);
+  cost += predictor_block(config, rows, queries, element).times(sequences);
+  if (config.time) cost += time_cost(width, element).times(sequences), cost.flops += 4 * width * width * sequences;
   cost.working = each.working;
   cost.flops += 2 * masks.tokens() * width * static_cast<double>(config.out_width);
   cost.saved += masks.tokens() * width * (float32 + element);
   return cost;
+}
+
+Cost visible_predictions_cost(const TransformerPredictorConfig& config, const MaskCounts& masks, int64_t prefix, int element) {
+  const auto width = static_cast<double>(config.width);
+  const auto [seen, sequences, rows, queries] = predictor_rows(config, masks, prefix);
+  const Cost with = predictor_block(config, rows, queries + masks.visible, element), without = predictor_block(config, rows, queries, element);
+  return {with.flops - without.flops + 2 * masks.visible * width * static_cast<double>(config.visible_width),
+          with.saved - without.saved + masks.visible * width * (float32 + element), 0};
 }
 
 Cost predictor_cost(const CrossPredictorConfig& config, const MaskCounts& masks, int64_t prefix, int element) {

@@ -22,6 +22,8 @@ Cost classifier_cost(const ClassifierConfig& config);
 /// `prefix`: tokens that the encoder hands on beside the visible patches (1: class token, or 0); of a cross predictor
 /// that mixes blocks, all before the patches.
 Cost predictor_cost(const TransformerPredictorConfig& config, const MaskCounts& masks, int64_t prefix, int element);
+/// Of that predictor, what predictions at the visible patches add.
+Cost visible_predictions_cost(const TransformerPredictorConfig& config, const MaskCounts& masks, int64_t prefix, int element);
 Cost predictor_cost(const CrossPredictorConfig& config, const MaskCounts& masks, int64_t prefix, int element);
 Cost predictor_cost(const ConvPredictorConfig& config, int element);
 

@@ -49,6 +49,7 @@ struct EncodeOptions {
   NormPass norm;
   Tensor drop_path;   ///< of draw_drop_path(), on the images' device; undefined: every branch stays
   bool maps = false;  ///< whether Tokens::maps_BSD is filled
+  Tensor time_B;      ///< of the noise in each image, for encoders that take it, [B] int64; undefined: there is no noise
   TapRequest taps;    ///< of vision transformers alone
 };
 
@@ -74,6 +75,8 @@ class Encoder : public Module {
   virtual bool takes_patches() const { return true; }
   /// Whether it has a mask token for hidden patches.
   virtual bool takes_hidden() const { return false; }
+  /// Whether it is told the time of the noise in an image.
+  virtual bool takes_time() const { return false; }
   /// Whether a pass that trains draws anything.
   virtual bool drops() const = 0;
   /// The stochastic depth of one pass over so many images or masks; on the host, undefined where nothing is dropped.

@@ -16,6 +16,10 @@ void check_images(NodePlan& plan, const Encoder& encoder, const std::string& nam
   if (staged != nullptr && staged->branches_from().stage > 0) {
     plan.fault("image", name + " has no stem, so it takes maps, not pictures", "give it to encode.maps, with the maps of another network");
   }
+  if (encoder.takes_time() && plan.known("image").noised && !plan.in.contains("time")) {
+    plan.fault("image", "pictures with noise come in without its time, which " + name + " takes",
+               "connect \"time\" of the node that adds the noise, or the pictures without noise");
+  }
   const double side = plan.known("image").side;
   const std::vector<int64_t> taken = encoder.sides();
   if (side == 0 || taken.empty() || std::find(taken.begin(), taken.end(), static_cast<int64_t>(side)) != taken.end()) return;

@@ -8,7 +8,7 @@
 
 namespace flowrun::model {
 
-/// For input "image": pictures of a size that the encoder, `name` in the pipeline, doesn't take.
+/// For input "image": pictures of a size that the encoder, `name` in the pipeline, doesn't take, and noise without the time that it takes.
 void check_images(NodePlan& plan, const Encoder& encoder, const std::string& name);
 
 /// For input "mask": masks of another grid than `grid` x `grid`, which `name` has, or of another number of views than "image".

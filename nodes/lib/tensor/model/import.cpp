@@ -223,6 +223,7 @@ VitConfig infer_config(const Imported& imported, int64_t heads) {
   config.quick_gelu = imported.notes.contains("quick_gelu");
   config.pre_norm = tensors.contains("norm_pre.weight");
   config.class_token = tensors.contains("cls_token");
+  config.time = tensors.contains("time.fc1.weight");
   const auto registers = tensors.find("reg_token");
   config.registers = registers == tensors.end() ? 0 : registers->second.size(-2);
   config.layer_scale = tensors.contains("blocks.0.ls1.gamma") ? 1e-5 : 0;

@@ -16,6 +16,9 @@ struct PredictorInputs {
   Tensor visible_BK;             ///< int64
   Tensor targets_BRM;            ///< int64
   uint64_t noise = 0;            ///< address of this pass, for predictors that draw
+  Tensor time_B;                 ///< of the noise in each image, [B] int64; undefined: there is no noise
+  /// Destination of predictions at the visible patches, [B, 1, K, visible_width()]; null: not computed.
+  Tensor* visible_B1KO = nullptr;
 };
 
 class Predictor : public Module {
@@ -33,6 +36,12 @@ class Predictor : public Module {
   virtual int64_t grid() const = 0;
   /// [B, R, M, out_width], image by image.
   virtual Tensor predict(const PredictorInputs& in) const = 0;
+  /// Of predictions at visible patches; 0: it makes none.
+  virtual int64_t visible_width() const { return 0; }
+  /// What they add to a pass.
+  virtual Cost visible_cost(const Pass&) const { return {}; }
+  /// Whether it is told the time of the noise in an image.
+  virtual bool takes_time() const { return false; }
   /// Whether predict() depends on its noise.
   virtual bool draws() const { return false; }
 };

@@ -1,6 +1,7 @@
 #include "nodes/lib/tensor/model/transformer.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -88,6 +89,10 @@ Blocks::Places Blocks::add_block(Parameters& parameters, int64_t block) const {
     place.qkv_lora = add_lora(parameters, prefix + "attn.qkv", 3 * width, block);
     place.proj_lora = add_lora(parameters, prefix + "attn.proj", width, block);
   }
+  if (config_.condition > 0) {
+    place.ada = parameters.add(prefix + "ada.weight", {6 * width, config_.condition}, Init::zeros);
+    parameters.add(prefix + "ada.bias", {6 * width}, Init::zeros);
+  }
   return place;
 }
 
@@ -103,10 +108,23 @@ Tensor Blocks::weight(const Parameters& p, size_t plain, size_t lora) const {
   return p[plain].add(p[lora + 1].matmul(p[lora]), config_.lora_alpha / static_cast<double>(config_.lora_rank));
 }
 
-/// The stream at x with what a linear layer adds to it: its bias waits with the addition, unless a gain comes in between.
-Stream Blocks::branch(const Parameters& p, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain) const {
-  if (config_.layer_scale > 0) return {.x = x, .branch = at::linear(in, weight, cast_weight(p[bias])).mul(p[gain]), .spend = true};
-  return {.x = x, .branch = at::linear(in, weight), .bias = p[bias], .spend = true};
+Tensor Blocks::Modulation::of(const Tensor& n_BSD) const { return scale.defined() ? at::addcmul(shift, n_BSD, scale.add(1)) : n_BSD; }
+
+std::array<Blocks::Modulation, 2> Blocks::modulations(const Parameters& p, const Places& place, const Tensor* condition) const {
+  if (config_.condition == 0) return {};
+  if (condition == nullptr || !condition->defined()) throw std::invalid_argument("blocks with adaptive norms need a condition");
+  const std::vector<Tensor> six = at::linear(*condition, cast_weight(p[place.ada]), cast_weight(p[place.ada + 1])).unsqueeze(1).chunk(6, -1);
+  return {{{six[0], six[1], six[2]}, {six[3], six[4], six[5]}}};
+}
+
+/// The stream at x with what a linear layer adds to it: its bias waits with the addition, unless a gain or a gate comes in between.
+Stream Blocks::branch(const Parameters& p, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain,
+                      const Tensor& gate) const {
+  if (config_.layer_scale == 0 && !gate.defined()) return {.x = x, .branch = at::linear(in, weight), .bias = p[bias], .spend = true};
+  Tensor added = at::linear(in, weight, cast_weight(p[bias]));
+  if (config_.layer_scale > 0) added = added.mul(p[gain]);
+  if (gate.defined()) added = added.mul(gate);
+  return {.x = x, .branch = added, .spend = true};
 }
 
 /// Stochastic depth, and the tap of a branch.
@@ -124,8 +142,10 @@ int64_t Blocks::head_width(const Tensor& x) const {
   return (config_.width / config_.heads + multiple - 1) / multiple * multiple;
 }
 
-void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, int64_t rows, const Options& options) const {
-  const Tensor n_BSD = kernels::add_norm(stream, p[place.norm1], p[place.norm1 + 1], config_.norm_eps, kernels::product_type(stream.x));
+void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, int64_t rows, const Options& options,
+                    const Modulation& modulation) const {
+  const Tensor n_BSD =
+      modulation.of(kernels::add_norm(stream, p[place.norm1], p[place.norm1 + 1], config_.norm_eps, kernels::product_type(stream.x)));
   const int64_t skipped = n_BSD.size(1) - rows, heads = config_.heads, each = config_.width / heads, wide = head_width(stream.x);
   const Tensor weights = wider_rows(weight(p, place.qkv, place.qkv_lora), each, wide), bias = wider_rows(cast_weight(p[place.qkv + 1]), each, wide);
   const int64_t width = heads * wide;
@@ -149,7 +169,7 @@ void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, in
   const Tensor out_BHSE = at::scaled_dot_product_attention(query, key, value, mask, /*dropout_p=*/0, config_.causal,
                                                            /*scale=*/1.0 / std::sqrt(static_cast<double>(each)));
   const Tensor proj = wider_columns(weight(p, place.proj, place.proj_lora), each, wide);
-  stream = branch(p, x_BSD, out_BHSE.transpose(1, 2).flatten(2), proj, place.proj + 1, place.ls1);
+  stream = branch(p, x_BSD, out_BHSE.transpose(1, 2).flatten(2), proj, place.proj + 1, place.ls1, modulation.gate);
 }
 
 Tensor Blocks::hidden_of(const Parameters& p, const Places& place, const Tensor& n_BSD) const {
@@ -161,9 +181,10 @@ Tensor Blocks::hidden_of(const Parameters& p, const Places& place, const Tensor&
   return at::silu(halves[0]).mul(halves[1]);
 }
 
-void Blocks::feed_forward(const Parameters& p, const Places& place, Stream& stream) const {
-  const Tensor n_BSD = kernels::add_norm(stream, p[place.norm2], p[place.norm2 + 1], config_.norm_eps, kernels::product_type(stream.x));
-  stream = branch(p, stream.x, hidden_of(p, place, n_BSD), cast_weight(p[place.fc2]), place.fc2 + 1, place.ls2);
+void Blocks::feed_forward(const Parameters& p, const Places& place, Stream& stream, const Modulation& modulation) const {
+  const Tensor n_BSD =
+      modulation.of(kernels::add_norm(stream, p[place.norm2], p[place.norm2 + 1], config_.norm_eps, kernels::product_type(stream.x)));
+  stream = branch(p, stream.x, hidden_of(p, place, n_BSD), cast_weight(p[place.fc2]), place.fc2 + 1, place.ls2, modulation.gate);
 }
 
 void Blocks::run(const Parameters& parameters, int64_t block, Stream& stream, const Options& options) const {
@@ -179,29 +200,37 @@ std::vector<Tensor> Blocks::parameters_of(const Parameters& p, const Places& pla
   if (config_.lora_rank > 0) {
     for (const size_t at : {place.qkv_lora, place.proj_lora}) out.push_back(p[at]), out.push_back(p[at + 1]);
   }
+  if (config_.condition > 0) out.push_back(p[place.ada]), out.push_back(p[place.ada + 1]);
   return out;
 }
 
-/// The stream's three tensors go in. Of those that come out the bias is a parameter, or has been added already.
+/// The stream's three tensors and the condition go in. Of the stream that comes out the bias is a parameter, or has been added already.
 void Blocks::run_again(const Parameters& parameters, int64_t block, Stream& stream, const Options& options) const {
   std::vector<Tensor> inputs = {stream.x};
   const bool has_branch = stream.branch.defined(), has_bias = stream.bias.defined();
   if (has_branch) inputs.push_back(stream.branch);
   if (has_bias) inputs.push_back(stream.bias);
+  const bool has_condition = options.condition != nullptr && options.condition->defined();
+  if (has_condition) inputs.push_back(*options.condition);
   const Tensor attention = options.attention_keep != nullptr ? *options.attention_keep : Tensor();
   const Tensor mlp = options.mlp_keep != nullptr ? *options.mlp_keep : Tensor();
   const Tensor attended = options.attended != nullptr ? *options.attended : Tensor();
   const Tensor bias = parameters[places_[static_cast<size_t>(block)].fc2 + 1];
   const std::optional<Rotation> rotation = options.rotation != nullptr ? std::optional(*options.rotation) : std::nullopt;
-  const auto work = [this, &parameters, block, has_branch, has_bias, attention, mlp, attended, rotation](const std::vector<Tensor>& in) {
-    Stream inside{.x = in[0], .branch = has_branch ? in[1] : Tensor(), .bias = has_bias ? in.back() : Tensor()};
+  const auto work = [this, &parameters, block, has_branch, has_bias, has_condition, attention, mlp, attended,
+                     rotation](const std::vector<Tensor>& in) {
+    Stream inside{.x = in[0], .branch = has_branch ? in[1] : Tensor(), .bias = has_bias ? in[has_branch ? 2 : 1] : Tensor()};
     const auto given = [](const Tensor& tensor) { return tensor.defined() ? &tensor : nullptr; };
     run_once(parameters, block, inside,
-             {.attention_keep = given(attention), .mlp_keep = given(mlp), .attended = given(attended), .rotation = rotation ? &*rotation : nullptr});
+             {.attention_keep = given(attention),
+              .mlp_keep = given(mlp),
+              .attended = given(attended),
+              .rotation = rotation ? &*rotation : nullptr,
+              .condition = has_condition ? &in.back() : nullptr});
     return std::vector<Tensor>{inside.x, inside.branch};
   };
   std::vector<Tensor> all = parameters_of(parameters, places_[static_cast<size_t>(block)]);
-  const bool adds_bias = mlp.defined() || config_.layer_scale > 0;
+  const bool adds_bias = mlp.defined() || config_.layer_scale > 0 || config_.condition > 0;
   if (adds_bias) all.push_back(bias);
   const std::vector<Tensor> out = recomputed(inputs, all, work);
   stream = {.x = out[0], .branch = out[1], .bias = adds_bias ? Tensor() : bias};
@@ -210,20 +239,20 @@ void Blocks::run_again(const Parameters& parameters, int64_t block, Stream& stre
 void Blocks::run_once(const Parameters& parameters, int64_t block, Stream& stream, const Options& options) const {
   const Places& place = places_.at(static_cast<size_t>(block));
   const auto tapped = [&](Tap tap) { return options.tap == tap ? options.tapped : nullptr; };
-  attend(parameters, place, stream, stream.x.size(1), options);
+  const auto modulation = modulations(parameters, place, options.condition);
+  attend(parameters, place, stream, stream.x.size(1), options, modulation[0]);
   finish(stream, options.attention_keep, tapped(Tap::attention));
   if (Tensor* middle = tapped(Tap::middle)) *middle = stream.sum();
-  feed_forward(parameters, place, stream);
+  feed_forward(parameters, place, stream, modulation[1]);
   finish(stream, options.mlp_keep, tapped(Tap::mlp));
   if (Tensor* output = tapped(Tap::output)) *output = stream.sum();
 }
 
-void Blocks::run_last_rows(const Parameters& parameters, int64_t block, Stream& stream, int64_t rows, const Rotation* rotation) const {
+void Blocks::run_last_rows(const Parameters& parameters, int64_t block, Stream& stream, int64_t rows, const Options& options) const {
   const Places& place = places_.at(static_cast<size_t>(block));
-  Options options;
-  options.rotation = rotation;
-  attend(parameters, place, stream, rows, options);
-  feed_forward(parameters, place, stream);
+  const auto modulation = modulations(parameters, place, options.condition);
+  attend(parameters, place, stream, rows, options, modulation[0]);
+  feed_forward(parameters, place, stream, modulation[1]);
 }
 
 }  // namespace flowrun::model

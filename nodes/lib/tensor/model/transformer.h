@@ -1,6 +1,7 @@
 // Pre-norm transformer blocks over a parameter list. Used by the encoder, the predictors and the probes.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct BlocksConfig {
   bool quick_gelu = false;  ///< x sigmoid(1.702 x) in place of GELU (CLIP); not of gated ones
   /// Deviations of the first weights of qkv, of the last layer of each sub-block, and of fc1, whatever the scheme (CLIP); 0: the scheme's.
   double attention_deviation = 0, residual_deviation = 0, mlp_deviation = 0;
+  int64_t condition = 0;  ///< width of the condition of adaptive norms; 0: the norms have none
 };
 
 /// The tensors that can be read from a block (data2vec calls them target types; Bootleg compares them).
@@ -49,8 +51,10 @@ struct AttentionTap {
 ///
 ///   gated: x += ls2 w3(silu(a) b), a and b the halves of w12(norm2(x))
 ///
-/// Exact GELU (erf) unless quick_gelu, qkv with bias, no dropout; ls1 and ls2 only with layer scale. Holds indices only, so the
-/// parameters may move. Under autocast the linear layers and the attention run in its type. Thread-safe.
+/// Exact GELU (erf) unless quick_gelu, qkv with bias, no dropout; ls1 and ls2 only with layer scale. With a condition each norm's output
+/// becomes norm(x) (1 + scale) + shift, and what a sub-block adds is multiplied by a gate: all six are rows of a linear layer "ada" of the
+/// condition (DiT's adaLN), which begins at zero, so that blocks begin as the identity. Holds indices only, so the parameters may move. Under
+/// autocast the linear layers and the attention run in its type. Thread-safe.
 class Blocks {
  public:
   /// Adds the parameters. Throws std::invalid_argument unless heads divide the width and all sizes are positive.
@@ -65,6 +69,8 @@ class Blocks {
     const Tensor* attended = nullptr;
     /// Rotary positions of all rows; null: none.
     const Rotation* rotation = nullptr;
+    /// Of the rows, [B, condition]; needed with adaptive norms. Null or undefined: none.
+    const Tensor* condition = nullptr;
     /// Destination of the tensor that `tap` names, [B, S, D]; null: not stored.
     Tensor* tapped = nullptr;
     Tap tap = Tap::output;
@@ -77,8 +83,12 @@ class Blocks {
   void run(const Parameters& parameters, int64_t block, kernels::Stream& stream) const { run(parameters, block, stream, Options()); }
 
   /// The same for the last `rows` rows, without computing the others: all tokens are attended to, but queries, projection
-  /// and MLP see these rows only. The stream then is [B, rows, D]. Not of causal blocks. `rotation` as in Options.
-  void run_last_rows(const Parameters& parameters, int64_t block, kernels::Stream& stream, int64_t rows, const Rotation* rotation = nullptr) const;
+  /// and MLP see these rows only. The stream then is [B, rows, D]. Not of causal blocks. Of the
+  /// options `rotation` and `condition` alone.
+  void run_last_rows(const Parameters& parameters, int64_t block, kernels::Stream& stream, int64_t rows, const Options& options) const;
+  void run_last_rows(const Parameters& parameters, int64_t block, kernels::Stream& stream, int64_t rows) const {
+    run_last_rows(parameters, block, stream, rows, Options());
+  }
 
   int64_t depth() const { return config_.depth; }
 
@@ -87,17 +97,27 @@ class Blocks {
   struct Places {
     size_t norm1, qkv, proj, ls1, norm2, fc1, fc2, ls2;  // gated: fc1 is w12, fc2 is w3
     size_t qkv_lora, proj_lora;                          // A [rank, in]; B [out, rank] stands behind it
+    size_t ada;
   };
+  /// What a condition makes of one sub-block, [B, 1, D] each; undefined without a condition.
+  struct Modulation {
+    Tensor shift, scale, gate;
+    Tensor of(const Tensor& n_BSD) const;
+  };
+  /// Of attention, and of the MLP.
+  std::array<Modulation, 2> modulations(const Parameters& parameters, const Places& place, const Tensor* condition) const;
   /// The parameters that run() reads of a block, apart from the bias that the next norm adds.
   std::vector<Tensor> parameters_of(const Parameters& parameters, const Places& place) const;
   void run_again(const Parameters& parameters, int64_t block, kernels::Stream& stream, const Options& options) const;
   void run_once(const Parameters& parameters, int64_t block, kernels::Stream& stream, const Options& options) const;
   Places add_block(Parameters& parameters, int64_t block) const;
   size_t add_lora(Parameters& parameters, const std::string& name, int64_t out, int64_t block) const;
-  void attend(const Parameters& parameters, const Places& place, kernels::Stream& stream, int64_t rows, const Options& options) const;
+  void attend(const Parameters& parameters, const Places& place, kernels::Stream& stream, int64_t rows, const Options& options,
+              const Modulation& modulation) const;
   Tensor hidden_of(const Parameters& parameters, const Places& place, const Tensor& n_BSD) const;
-  void feed_forward(const Parameters& parameters, const Places& place, kernels::Stream& stream) const;
-  kernels::Stream branch(const Parameters& parameters, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain) const;
+  void feed_forward(const Parameters& parameters, const Places& place, kernels::Stream& stream, const Modulation& modulation) const;
+  kernels::Stream branch(const Parameters& parameters, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain,
+                         const Tensor& gate) const;
   static void finish(kernels::Stream& stream, const Tensor* keep, Tensor* tapped);
   Tensor weight(const Parameters& parameters, size_t plain, size_t lora) const;
   int64_t head_width(const Tensor& x) const;

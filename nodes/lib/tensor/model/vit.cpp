@@ -103,8 +103,10 @@ Vit::Vit(VitConfig config) : config_(std::move(config)) {
                                             .recompute = config_.recompute,
                                             .lora_rank = config_.lora_rank,
                                             .lora_alpha = config_.lora_alpha,
-                                            .quick_gelu = config_.quick_gelu});
+                                            .quick_gelu = config_.quick_gelu,
+                                            .condition = config_.time ? width : 0});
   norm_ = add_norm("norm");
+  if (config_.time) time_.emplace(parameters_, width);
   place_tables(at::kCPU, at::kFloat);
 }
 
@@ -230,9 +232,11 @@ Vit::Tokens Vit::run_blocks(Tensor x_BSD, const std::optional<Rotation>& rotatio
   Tokens out;
   const TapRequest& taps = options.taps;
   const auto asked = [](const std::vector<int64_t>& blocks, int64_t block) { return std::binary_search(blocks.begin(), blocks.end(), block + 1); };
+  const Tensor adapted = condition(options.time_B, x_BSD.size(0));
   kernels::Stream stream{.x = std::move(x_BSD)};
   for (int64_t block = 0; block < config_.depth; ++block) {
     Blocks::Options branch;
+    branch.condition = &adapted;
     branch.rotation = rotation ? &*rotation : nullptr;
     Tensor keep[2];
     if (options.drop_path.defined()) {
@@ -270,6 +274,8 @@ std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int
   const std::optional<Rotation> rotation = rotation_of(grid, {});
   Blocks::Options plain;
   plain.rotation = rotation ? &*rotation : nullptr;
+  const Tensor clean = condition({}, images_BCHW.size(0));
+  plain.condition = &clean;
   kernels::Stream stream{.x = sequence(placed(embedded(patchify(images_BCHW, {})), grid, {}))};
   int64_t done = 0;
   for (const int64_t block : blocks) {

@@ -10,6 +10,7 @@
 
 #include "graph/contract/rng.h"
 #include "nodes/lib/tensor/model/encoder.h"
+#include "nodes/lib/tensor/model/time_embedding.h"
 
 namespace flowrun::model {
 
@@ -37,6 +38,7 @@ struct VitConfig {
   double position_offset = 0.1;  ///< of that resampling; see resampled_positions()
   int64_t lora_rank = 0;         ///< of what is added to the attention's weights; 0: none
   double lora_alpha = 16;
+  bool time = false;  ///< norms adapt to the time of the noise in an image
 
   int64_t grid() const { return image / patch; }
   int64_t patches() const { return grid() * grid(); }
@@ -81,6 +83,7 @@ class Vit final : public Encoder {
 
   Tokens encode(const Tensor& images_BCHW, const Seen& seen, const Options& options) const override;
   bool takes_hidden() const override { return config_.mask_token; }
+  bool takes_time() const override { return config_.time; }
   bool drops() const override { return config_.drop_path > 0 && !frozen(); }
   Tensor draw_drop_path(Rng rng, int64_t images) const override { return drops() ? model::draw_drop_path(config_, rng, images) : Tensor(); }
 
@@ -91,7 +94,7 @@ class Vit final : public Encoder {
 
   /// The teacher's pass: the tensor that `tap` names, of blocks (1-based, increasing), patch rows only: [B, N, D] each,
   /// views of the whole sequence. Blocks after the last one asked for do not run. With `norm_last` the final layer norm
-  /// is applied to the output of the last block of the model, if that is asked for.
+  /// is applied to the output of the last block of the model, if that is asked for. The images have no noise.
   std::vector<Tensor> hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap = Tap::output,
                              bool norm_last = false) const override;
 
@@ -117,6 +120,8 @@ class Vit final : public Encoder {
   Tokens run_blocks(Tensor x_BSD, const std::optional<Rotation>& rotation, const Options& options) const;
   /// The layer norm whose parameters begin at `at`.
   Tensor norm(kernels::Stream stream, size_t at) const;
+  /// What adaptive norms take of the times, for so many rows; undefined without such norms.
+  Tensor condition(const Tensor& time_B, int64_t rows) const { return time_ ? time_->condition(parameters_, time_B, rows) : Tensor(); }
   void place_tables(at::Device device, at::ScalarType dtype);
 
   std::unique_ptr<Module> fresh() const override { return std::make_unique<Vit>(config_); }
@@ -127,6 +132,7 @@ class Vit final : public Encoder {
   std::optional<size_t> class_, register_, mask_;
   size_t patch_weight_ = 0, norm_ = 0, pre_norm_ = 0, positions_ = 0;
   std::optional<Blocks> blocks_;
+  std::optional<TimeEmbedding> time_;
   Tensor table_ND_;        // sine-cosine, or zeros
   Tensor frequencies_2E_;  // rotary
 };

@@ -184,6 +184,92 @@ TEST_P(Methods, EncoderWithLayerScaleAndLearnedPositions) {
   compare("vit", vit.parameters(), at::cat({tokens.cls_B1D, tokens.registers, tokens.patch}, 1));
 }
 
+/// Class token, registers and patches in the encoder's order.
+Tensor sequence_of(const model::Tokens& tokens) { return at::cat({tokens.cls_B1D, tokens.registers, tokens.patch}, 1); }
+
+TEST_P(Methods, NormsOfAnEncoderAdaptToTimes) {
+  for (const bool recompute : {false, true}) {
+    model::Vit vit({.image = 16, .patch = 4, .width = 24, .depth = 2, .heads = 3, .registers = 1, .recompute = recompute, .time = true});
+    vit.to(at::kCPU, dtype());
+    load("timed", vit.parameters());
+    const model::EncodeOptions options{.time_B = at("times")};
+    expect("timed/whole", sequence_of(vit.encode(at("image"), {}, options)));
+    expect("timed/clean", sequence_of(vit.encode(at("image"), {}, {})));
+    compare("timed", vit.parameters(), sequence_of(vit.encode(at("image"), {.visible_BK = at("visible")}, options)));
+    expect("timed/clean",
+           at::cat({sequence_of(vit.encode(at("image"), {}, {})).narrow(1, 0, 2), vit.hidden(at("image"), {2}, model::Tap::output, true)[0]}, 1));
+    EXPECT_THROW(vit.encode(at("image"), {}, {.time_B = at("times").narrow(0, 0, 2)}), std::invalid_argument);
+  }
+}
+
+TEST_P(Methods, MasksOfAnImageHaveItsTime) {
+  const at::NoGradGuard no_grad;
+  model::Vit vit({.image = 16, .patch = 4, .width = 24, .depth = 2, .heads = 3, .registers = 1, .time = true});
+  vit.to(at::kCPU, dtype());
+  load("timed", vit.parameters());
+  const Tensor repeated = at("repeated").squeeze(1);
+  const Tensor both = vit.encode(at("image"), {.visible_BK = repeated}, {.time_B = at("times")}).patch;
+  for (const int64_t which : {0, 1}) {
+    const Tensor one = vit.encode(at("image"), {.visible_BK = repeated.unflatten(0, {3, 2}).select(1, which)}, {.time_B = at("times")}).patch;
+    EXPECT_LT(max_error(both.unflatten(0, {3, 2}).select(1, which), one), 1e-5);
+  }
+}
+
+TEST_P(Methods, AdaptiveBlocksBeginAsTheIdentity) {
+  const at::NoGradGuard no_grad;
+  model::Vit vit({.image = 16, .patch = 4, .width = 24, .depth = 2, .heads = 3, .registers = 1, .time = true});
+  vit.parameters().initialise(3);
+  vit.to(at::kCPU, dtype());
+  const std::vector<Tensor> found = vit.hidden(at("image"), {1, 2});
+  EXPECT_GT(found[0].abs().max().item<double>(), 0.1);
+  EXPECT_TRUE(at::equal(found[0], found[1]));
+}
+
+TEST_P(Methods, PredictorAdaptsToTimesAndPredictsVisiblePatches) {
+  model::TransformerPredictorConfig config{.grid = 4,
+                                           .encoder_width = 24,
+                                           .width = 16,
+                                           .depth = 2,
+                                           .heads = 4,
+                                           .registers = 1,
+                                           .out_width = 10,
+                                           .joint = true,
+                                           .time = true,
+                                           .visible_width = 7};
+  model::TransformerPredictor predictor(config);
+  predictor.to(at::kCPU, dtype());
+  load("timed_predictor", predictor.parameters());
+  Tensor visible;
+  model::PredictorInputs in{.cls_B1D = at("joint/cls"),
+                            .patch_BKD = at("joint/patch"),
+                            .visible_BK = at("visible"),
+                            .targets_BRM = at("targets"),
+                            .time_B = at("times"),
+                            .visible_B1KO = &visible};
+  const Tensor hidden = predictor.predict(in);
+  expect("timed_predictor/hidden", hidden), expect("timed_predictor/visible", visible);
+  compare("timed_predictor", predictor.parameters(), at::cat({hidden.flatten(), visible.flatten()}));
+  in.visible_B1KO = nullptr;
+  expect("timed_predictor/hidden", predictor.predict(in));
+  config.joint = false;
+  EXPECT_THROW(model::TransformerPredictor{config}, std::invalid_argument);
+  // Regions apart: each is its own sequence, of its image's time.
+  config.visible_width = 0;
+  model::TransformerPredictor apart(config);
+  apart.parameters().initialise(3);
+  apart.parameters().set_requires_grad(false), apart.to(at::kCPU, dtype());
+  for (const char* zero : {"blocks.0.ada.weight", "blocks.1.ada.weight", "final.weight"}) {
+    apart.parameters().assign(zero, at("timed_predictor/weight/" + std::string(zero)));
+  }
+  const Tensor both = apart.predict(in);
+  in.targets_BRM = at("targets").narrow(1, 1, 1);
+  EXPECT_LT(max_error(apart.predict(in), both.narrow(1, 1, 1)), 1e-5);
+  in.time_B = at("times").flip(0);
+  EXPECT_GT(max_error(apart.predict(in), both.narrow(1, 1, 1)), 1e-4);
+  in.visible_B1KO = &visible;
+  EXPECT_THROW(apart.predict(in), std::invalid_argument);
+}
+
 TEST_P(Methods, DropPathLeavesBranchesOut) {
   const at::NoGradGuard no_grad;
   model::VitConfig config{
