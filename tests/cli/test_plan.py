@@ -83,8 +83,8 @@ class Plan(support.Folder):
     def test_crops_of_another_size_have_costs_of_their_own(self):
         plan = self.plan(support.ROOT / "pipelines/compare/shapes/dino.json", "--device", "cpu")
         passes = {line["node"]: line["forward"] for line in plan["operations"]["passes"]}
-        self.assertEqual(passes["large_seen"], 2 * vit(64, 1, 64, 4, 4))
-        self.assertEqual(passes["small_seen"], 2 * vit(16, 1, 64, 4, 4))
+        self.assertEqual(passes["large_seen"], 2 * vit(16, 1, 64, 4, 8))
+        self.assertEqual(passes["small_seen"], 2 * vit(4, 1, 64, 4, 8))
 
     def test_memory_is_what_a_run_takes(self):
         """Bytes for each image of a group: the rest is the same for small and for large groups. The plan is on the safe side."""
