@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <climits>
 #include <map>
+#include <set>
 
 #include "graph/plan/phases.h"
 
@@ -28,7 +29,7 @@ class StreamLowering {
     for (int phase = 0; phase <= phases_.barriers; ++phase) add_tasks(nodes, phase);
     for (const int n : nodes) add_folds(n);
     for (int l = 0; l < levels; ++l) link(l);
-    if (per_rank()) chain_passes();
+    chain_passes();
     for (LevelPlan& plan : out_.level) add_barrier_parents(plan);
     for (int l = 0; l + 1 < levels; ++l) add_delivery(l);
     for (LevelPlan& plan : out_.level) release_unread(plan), finish_level(plan);
@@ -194,18 +195,28 @@ class StreamLowering {
     }
   }
 
-  /// Passes may exchange statistics of batch norms, so they run in one order on all ranks, whatever comes first from the host; whole nodes,
-  /// which gather, stand among them. (The next step's wait for this one's by the models, or by the whole node.)
+  /// Passes through models, and what is computed from them, run in one order, whatever comes first from the host: a backward pass adds gradients
+  /// in the order in which the passes ran, and sums of three depend on it. Passes that exchange statistics of batch norms run in one order on
+  /// all ranks by that, and whole nodes, which gather, stand among them. (The next step's wait for this one's by the models, or by the whole
+  /// node.)
   void chain_passes() {
     LevelPlan& plan = out_.level[group_level];
+    std::set<int> passed;  // nodes
     int last = -1;
     for (int t = 0; t < static_cast<int>(plan.tasks.size()); ++t) {
       const Task& task = plan.tasks[t];
-      const bool passes = task.device && task.part != Part::give && (task.part == Part::fold || !node(task.node).uses.empty());
-      if (!passes) continue;
+      if (!task.device || !(task.part == Part::fold || is_pass(task.node, passed))) continue;
+      passed.insert(task.node);
+      if (task.part == Part::give) continue;
       if (last >= 0) add_edge(plan, last, t);
       last = t;
     }
+  }
+
+  bool is_pass(int n, const std::set<int>& passed) const {
+    const std::vector<PortSource>& sources = node(n).sources;
+    return !node(n).uses.empty() ||
+           std::any_of(sources.begin(), sources.end(), [&](const PortSource& source) { return passed.contains(source.node); });
   }
 
   /// A barrier is one more parent of each task that is the first to stand behind it.

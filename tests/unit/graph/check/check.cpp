@@ -103,8 +103,8 @@ TEST(Lower, PlanHasSlotsParentsAndGates) {
   EXPECT_THAT(plan, HasSubstr("stream of numbers, trains: steps of 12 samples in 4 groups\n  per sample: 4 slots\n"
                               "    0 numbers [pool]  waits for 0, then one, two\n    1 one [pool]  waits for 1, then both\n"
                               "    2 two [pool]  waits for 1, then both\n    3 both [pool]  waits for 2, then (deliver)\n"));
-  EXPECT_THAT(plan, HasSubstr("learn [device]  waits for 2, then loss; after update of the step before\n"));
-  EXPECT_THAT(plan, HasSubstr("teach [device]  waits for 1, then loss; after ema of the step before\n"));
+  EXPECT_THAT(plan, HasSubstr("learn [device]  waits for 2, then loss, teach; after update of the step before\n"));
+  EXPECT_THAT(plan, HasSubstr("teach [device]  waits for 2, then loss; after ema of the step before\n"));
   EXPECT_THAT(plan, HasSubstr("folds into update"));
 }
 
