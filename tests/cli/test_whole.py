@@ -8,7 +8,7 @@ import support
 
 SHAPES = support.ROOT / "pipelines/compare/shapes"
 SMALL = ["let.images=256", "let.batch=32", "let.group=8", "known.images=60", "unseen.images=60", "known_features.batch=30", "unseen_features.batch=30",
-         "run.epochs=1", "run.steps=4", "run.intra_op=1", "metrics.every=1 step", "save.every=4 steps", "knn.at=[]", "linear.at=[]"]
+         "run.epochs=1", "run.steps=4", "run.intra_op=1", "metrics.every=1 step", "save.every=1 step", "save.keep=4", "knn.at=[]", "linear.at=[]"]
 NAMES = ("simclr", "moco_v3", "barlow", "vicreg", "lejepa", "swav", "swav_queue") if support.EVERYTHING else ("simclr", "swav_queue")
 
 
@@ -40,10 +40,13 @@ class Whole(support.Folder):
         self.assertEqual([line["ledger"] for line in mine], [line["ledger"] for line in theirs])
         for a, b in zip(mine, theirs):
             self.assertAlmostEqual(a["loss"], b["loss"], delta=within * max(1, abs(b["loss"])))
-        for file in sorted((self.folder / one / f"checkpoints/step-{steps}").glob("*.safetensors")):
-            ours, others = (safetensors.numpy.load_file(self.folder / out / f"checkpoints/step-{steps}" / file.name) for out in (one, two))
-            for name, value in ours.items():
-                np.testing.assert_allclose(value, others[name], rtol=1e-4, atol=2e-5, err_msg=f"{file.name}: {name}")
+        for step, bound in ((1, 1e-5), (steps, 2e-5)):  # a gradient of the first step is equal but for the order of sums
+            files = sorted((self.folder / one / f"checkpoints/step-{step}").glob("*.safetensors"))
+            self.assertGreater(len(files), 1)
+            for file in files:
+                ours, others = (safetensors.numpy.load_file(self.folder / out / f"checkpoints/step-{step}" / file.name) for out in (one, two))
+                for name, value in ours.items():
+                    np.testing.assert_allclose(value, others[name], rtol=1e-4, atol=bound, err_msg=f"step {step}, {file.name}: {name}")
 
     def test_ranks_train_the_same(self):
         """With norms over groups, which are the same on any number of ranks; and with norms over the batch, which exchange."""
@@ -52,9 +55,9 @@ class Whole(support.Folder):
             with self.subTest(name):
                 worlds = (2, 4) if support.EVERYTHING else (4,)
                 # Where ReLUs flip by rounding, gradients differ by parts of a thousand after four. The second step reads the first one's queue.
-                steps = {"simclr_batch": 1, "swav_queue": 2}.get(name, 4)
+                steps = {"simclr_batch": 1, "swav_queue": 2, "barlow": 2, "lejepa": 2}.get(name, 4)
                 for world in (1, *worlds):
-                    self.ended(self.ranks(world, path, *settings(f"run.steps={steps}", f"save.every={steps} steps"), "--out", f"{name}-{world}", "--quiet"))
+                    self.ended(self.ranks(world, path, *settings(f"run.steps={steps}"), "--out", f"{name}-{world}", "--quiet"))
                 for world in worlds:
                     self.same(f"{name}-1", f"{name}-{world}", 1e-6, steps)
 
@@ -62,11 +65,11 @@ class Whole(support.Folder):
         for name in NAMES:
             path = self.pipeline(name, vit=True)
             with self.subTest(name):
-                groups = (8, 16) if support.EVERYTHING else (8,)
+                groups, steps = (8, 16) if support.EVERYTHING else (8,), 2 if name == "barlow" else 4
                 for group in (*groups, 32):
-                    self.flowrun(path, *settings(f"let.group={group}"), "--out", f"{name}-of-{group}", "--quiet")
+                    self.flowrun(path, *settings(f"let.group={group}", f"run.steps={steps}"), "--out", f"{name}-of-{group}", "--quiet")
                 for group in groups:
-                    self.same(f"{name}-of-32", f"{name}-of-{group}", 2e-6)
+                    self.same(f"{name}-of-32", f"{name}-of-{group}", 2e-6, steps)
 
     def test_norms_over_groups_depend_on_them(self):
         losses = {}

@@ -1,4 +1,4 @@
-// What residual networks share: a convolution's weight, its cost, and the places of a map.
+// Convolutions of residual networks: their weights, their cost, and the places of their maps.
 #pragma once
 
 #include <string>

@@ -23,7 +23,7 @@ Cost block_cost(const Block& block, double rows, double out) {
   return cost;
 }
 
-/// What adaptive norms add to a block: the layer that makes their rows, and the values that a scale and a gate keep.
+/// Cost that adaptive norms add to a block: the layer that makes their rows, and the values that a scale and a gate keep.
 Cost adaptive_cost(const Block& block, double rows, double out) {
   const double d = block.width, e = block.element;
   return {12 * d * d, 7 * e * d + e * d * (rows + 3 * out), 0};
@@ -75,7 +75,7 @@ Cost classifier_cost(const ClassifierConfig& config) {
 
 namespace {
 
-/// What a predictor's sequences hold: all rows, and those that are read out.
+/// Rows of a predictor's sequences: all of them, and those that are read out.
 struct PredictorRows {
   double seen, sequences, rows, queries;
 };

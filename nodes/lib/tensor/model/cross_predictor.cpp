@@ -84,7 +84,7 @@ void CrossPredictor::place_tables(at::Device device, at::ScalarType dtype) {
 
 std::optional<CrossPredictor::Turned> CrossPredictor::rotation_of(const PredictorInputs& in) const {
   if (!rotates(config_.positions)) return {};
-  // What stands in front of the patches: class token and registers.
+  // Class token and registers stand in front of the patches.
   const int64_t before = (in.cls_B1D.defined() ? in.cls_B1D.size(1) : 0) + (in.registers.defined() ? in.registers.size(1) : 0);
   const Tensor seen_BS2 = with_register_places(config_.positions, table_rows(places_N2_, in.visible_BK), before);
   return Turned{rotation(table_rows(places_N2_, in.targets_BRM.flatten(1)), frequencies_2E_), rotation(seen_BS2, frequencies_2E_)};
@@ -98,7 +98,7 @@ Tensor CrossPredictor::norm(const Tensor& x, size_t place) const {
   return at::layer_norm(x, {x.size(-1)}, parameters_[place], parameters_[place + 1], config_.norm_eps);
 }
 
-/// What layer `layer` looks at, before its norm: [B, S, D].
+/// The tokens that layer `layer` looks at, before its norm: [B, S, D].
 Tensor CrossPredictor::memory(const PredictorInputs& in, int64_t layer) const {
   if (config_.maps == 0) {
     std::vector<Tensor> tokens;

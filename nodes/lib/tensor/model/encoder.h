@@ -26,7 +26,7 @@ struct Tokens {
   Tensor patch;                  ///< [B, N or K, D]
   Tensor registers;              ///< [B, registers, D]; undefined without registers
   std::vector<Tensor> maps_BSD;  ///< each block's raw output, all tokens; only if asked for
-  // What TapRequest asks for, all tokens.
+  // The blocks that TapRequest names, all tokens.
   std::vector<Tensor> outputs_BSD;
   std::vector<AttentionTap> attention;
 };

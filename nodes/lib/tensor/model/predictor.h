@@ -38,7 +38,7 @@ class Predictor : public Module {
   virtual Tensor predict(const PredictorInputs& in) const = 0;
   /// Of predictions at visible patches; 0: it makes none.
   virtual int64_t visible_width() const { return 0; }
-  /// What they add to a pass.
+  /// The cost that predictions at visible patches add to a pass.
   virtual Cost visible_cost(const Pass&) const { return {}; }
   /// Whether it is told the time of the noise in an image.
   virtual bool takes_time() const { return false; }

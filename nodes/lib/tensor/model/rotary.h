@@ -7,7 +7,7 @@
 
 namespace flowrun::model {
 
-/// Where a vision transformer has its positions from.
+/// Kinds of positions of a vision transformer.
 enum class Positions {
   sincos,   ///< a fixed table that is added to the patches
   learned,  ///< a table that is trained
@@ -34,7 +34,7 @@ Tensor with_register_places(Positions positions, const Tensor& places_BK2, int64
 /// Factors for the tokens of a pass, [B, 1, S, E] each; B is 1 where all images have the same places.
 struct Rotation {
   Tensor cos, sin;
-  /// That of some tokens, `count` from `first` on.
+  /// Factors of `count` tokens from `first` on.
   Rotation narrow(int64_t first, int64_t count) const { return {cos.narrow(2, first, count), sin.narrow(2, first, count)}; }
 };
 

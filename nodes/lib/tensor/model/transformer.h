@@ -99,7 +99,7 @@ class Blocks {
     size_t qkv_lora, proj_lora;                          // A [rank, in]; B [out, rank] stands behind it
     size_t ada;
   };
-  /// What a condition makes of one sub-block, [B, 1, D] each; undefined without a condition.
+  /// Shift, scale and gate of one sub-block, made of the condition, [B, 1, D] each; undefined without a condition.
   struct Modulation {
     Tensor shift, scale, gate;
     Tensor of(const Tensor& n_BSD) const;

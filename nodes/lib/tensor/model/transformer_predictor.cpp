@@ -70,7 +70,7 @@ std::optional<Rotation> TransformerPredictor::rotation_of(int64_t before, const 
   return rotation(at::cat({seen_BRK2, table_rows(places_N2_, targets_BRM)}, 2).flatten(0, 1), frequencies_2E_);
 }
 
-/// What every region of an image sees besides its mask tokens: registers, class token, visible patches. [B, S, P]
+/// The tokens that every region of an image sees besides its mask tokens: registers, class token, visible patches. [B, S, P]
 Tensor TransformerPredictor::context(const Tensor& cls_B1D, const Tensor& patch_BKD, const Tensor& visible_BK) const {
   const auto embed = [&](const Tensor& x) { return at::linear(x, cast_weight(parameters_[embed_]), cast_weight(parameters_[embed_ + 1])); };
   std::vector<Tensor> parts;

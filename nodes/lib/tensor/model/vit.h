@@ -120,7 +120,7 @@ class Vit final : public Encoder {
   Tokens run_blocks(Tensor x_BSD, const std::optional<Rotation>& rotation, const Options& options) const;
   /// The layer norm whose parameters begin at `at`.
   Tensor norm(kernels::Stream stream, size_t at) const;
-  /// What adaptive norms take of the times, for so many rows; undefined without such norms.
+  /// The condition that adaptive norms take, made of the times, for so many rows; undefined without such norms.
   Tensor condition(const Tensor& time_B, int64_t rows) const { return time_ ? time_->condition(parameters_, time_B, rows) : Tensor(); }
   void place_tables(at::Device device, at::ScalarType dtype);
 

@@ -65,7 +65,7 @@ Tensor WideResNet::convolved(size_t weight, const Tensor& x, int64_t stride) con
 
 Tensor WideResNet::activated(size_t norm, const Tensor& x, const NormPass& pass) const { return at::relu(norms_.apply(norm, x, pass)); }
 
-/// Where channels change, the shortcut begins behind the first ReLU, otherwise at the sum before it.
+/// The shortcut begins behind the first ReLU if channels change, otherwise at the sum before it.
 Tensor WideResNet::run(const Block& block, const Tensor& x, const NormPass& pass) const {
   const Tensor first = activated(block.norm1, x, pass);
   const Tensor second = activated(block.norm2, convolved(block.convolution1, first, block.stride), pass);

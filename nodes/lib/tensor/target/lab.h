@@ -8,7 +8,7 @@ namespace flowrun::target {
 /// sRGB in 0..1 (cut to it) to CIE Lab: D65, 2 degrees, as scikit-image's rgb2lab. [B, 3, H, W] -> the same; L in 0..100.
 Tensor lab(const Tensor& rgb_BCHW);
 
-/// Which multiples of a bin's side are centres of bins.
+/// Rules that choose the centres of bins among the multiples of a bin's side.
 enum class Gamut {
   hull,  ///< closer than `bin`, in both a and b, to the convex hull of sRGB's ab. 313 for 10: the list that Zhang et al. published (pts_in_hull.npy)
   srgb,  ///< the ab of some 8-bit sRGB colour lies in the square of side `bin` around it. 261 for 10

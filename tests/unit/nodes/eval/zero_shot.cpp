@@ -31,7 +31,7 @@ Tensor vector_of(const std::string& text, const model::Text& tower, const model:
   return head.apply(tower.encode(ids_1T, end_1, model::TextPool::end)).squeeze(0);
 }
 
-/// What share of the pictures has the class that `vectors` names by the largest cosine.
+/// Share of the pictures whose class is the one that `vectors` names by the largest cosine.
 double accuracy(const Tensor& pictures_nD, const Tensor& vectors_CD, const Tensor& label_n) {
   const Tensor unit_CD = vectors_CD.div(vectors_CD.norm(2, {1}, /*keepdim=*/true));
   return pictures_nD.matmul(unit_CD.t()).argmax(1).eq(label_n).to(at::kDouble).mean().item<double>();

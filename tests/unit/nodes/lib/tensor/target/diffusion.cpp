@@ -59,7 +59,7 @@ struct Noised {
   uint64_t ledger = 0;
 };
 
-/// What the node makes of `images` pictures, from group `group` on.
+/// The node's outputs for `images` pictures, from group `group` on.
 Noised diffused(uint64_t group, int64_t images, int64_t parts = 1, uint64_t epoch = 0) {
   const at::NoGradGuard no_grad;
   const auto node = test::make_node("mim.diffuse", "{}");
