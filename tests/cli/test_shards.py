@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import tarfile
-import time
 import unittest
 
 import numpy as np
@@ -22,6 +21,18 @@ needs_zstd = unittest.skipUnless(shutil.which("zstd"), "no program zstd")
 def tree(folder):
     """{path: bytes} of all files."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def size_of(folder):
+    """Bytes of all files, of which some may be renamed meanwhile."""
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                size += os.path.getsize(os.path.join(place, name))
+            except FileNotFoundError:
+                pass
+    return size
 
 
 class Shards(support.Folder):
@@ -204,21 +215,27 @@ class Shards(support.Folder):
     def test_killed_and_called_again(self):
         for index in range(1500):
             shutil.copy(self.data / f"class{index % 3}/{index % 120:03d}.jpg", self.data / f"class{index % 3}/more{index:04d}.jpg")
+        chance, killed = random.Random(1), self.folder / "killed"
         for more in (["--resize", "30"], ["--zstd"], ["--to", "folder"]):
             self.pack("data", "whole", "--shard-mib", 1, *more)
-            chance, kills = random.Random(1), 0
-            while kills < 6 and not (self.folder / "killed/pack.json").exists():
+            kills, total = 0, size_of(self.folder / "whole")
+            for attempt in range(100):  # packing may be over before it is killed: how far it is decides, not the clock
+                enough = size_of(killed) + total * chance.uniform(-0.1, 0.3)
                 process = self.start("pack", "data", "killed", "--shard-mib", 1, "--threads", 2, "--quiet", *more)
-                time.sleep(chance.uniform(0.005, 0.25))
+                support.wait_until(lambda: process.poll() is not None or size_of(killed) >= enough)
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
                 kills += process.returncode == -signal.SIGKILL
+                if kills == 4:
+                    break
+                if (killed / "pack.json").exists():
+                    shutil.rmtree(killed)
+            self.assertEqual(kills, 4, more)
             self.pack("data", "killed", "--shard-mib", 1, *more)
-            self.assertGreater(kills, 1, more)
-            self.assertEqual(tree(self.folder / "killed"), tree(self.folder / "whole"))
-            left = [name for name in os.listdir(self.folder / "killed") if name.startswith(".") or name == "pack.journal"]
+            self.assertEqual(tree(killed), tree(self.folder / "whole"))
+            left = [name for name in os.listdir(killed) if name.startswith(".") or name == "pack.journal"]
             self.assertEqual(left, [], more)
-            shutil.rmtree(self.folder / "killed")
+            shutil.rmtree(killed)
             shutil.rmtree(self.folder / "whole")
 
     def test_what_was_complete_is_not_packed_again(self):
