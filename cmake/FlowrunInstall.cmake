@@ -1,13 +1,13 @@
 # cmake --install: the program with its modules, and what a plug-in is built with.
 #
-# Modules are found beside the program and the libraries of this machine where they were linked, so the folder may be moved.
+# The program finds its library and its modules beside itself, and libraries of this machine where they were linked: the folder may be moved.
 include(CMakePackageConfigHelpers)
 
-set(installed flowrun flowrun_memory)
+set(installed flowrun flowrun_shared flowrun_memory)
 if(TARGET flowrun_cuda)
   list(APPEND installed flowrun_cuda)
 endif()
-set_target_properties(${installed} PROPERTIES INSTALL_RPATH "$ORIGIN/../lib" INSTALL_RPATH_USE_LINK_PATH ON)
+set_target_properties(${installed} PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/../lib" INSTALL_RPATH_USE_LINK_PATH ON)
 install(TARGETS ${installed} RUNTIME DESTINATION bin LIBRARY DESTINATION bin)
 install(DIRECTORY graph io nodes DESTINATION include/flowrun FILES_MATCHING PATTERN "*.h")
 configure_package_config_file(cmake/flowrunConfig.cmake.in ${CMAKE_BINARY_DIR}/flowrunConfig.cmake INSTALL_DESTINATION lib/cmake/flowrun)

@@ -30,10 +30,10 @@ def libraries(program):
 
 def built(build):
     """The programs of a release build."""
-    missing = [name for name in ("bin/flowrun", "bin/libflowrun_cuda.so", "bin/perf_step", "tests/test_gpu") if not (build / name).exists()]
+    missing = [name for name in ("bin/flowrun", "bin/libflowrun.so", "bin/libflowrun_cuda.so", "bin/perf_step", "tests/test_gpu") if not (build / name).exists()]
     if missing:
         sys.exit(f"error: {build} lacks {', '.join(missing)}: build first (tools/test does), on a machine with the CUDA 13.0 toolkit")
-    return [build / "bin/flowrun", build / "bin/libflowrun_cuda.so", build / "bin/perf_step", build / "tests/test_gpu"]
+    return [build / "bin/flowrun", build / "bin/libflowrun.so", build / "bin/libflowrun_cuda.so", build / "bin/perf_step", build / "tests/test_gpu"]
 
 
 def stage(folder):
@@ -45,7 +45,8 @@ def stage(folder):
     (folder / "lib").mkdir()
     for program in programs:
         for name, path in libraries(program):
-            shutil.copy(path, folder / "lib" / name)
+            if name != "libflowrun.so":
+                shutil.copy(path, folder / "lib" / name)
     venv = re.search(r"^FLOWRUN_VENV:PATH=(.*)$", (build / "CMakeCache.txt").read_text(), re.M)[1]
     shutil.copy(next(pathlib.Path(venv).glob("lib/python3*/site-packages/nvidia/cu13/lib/libnvjpeg.so.13")), folder / "lib")
     for library in (folder / "lib").iterdir():

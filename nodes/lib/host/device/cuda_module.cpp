@@ -11,6 +11,13 @@ void find(void* library, const char* name, Function*& function) {
   function = reinterpret_cast<Function*>(dlsym(library, name));
 }
 
+/// Of the library or program that this code is part of.
+[[maybe_unused]] std::filesystem::path own_folder() {
+  Dl_info here{};
+  dladdr(reinterpret_cast<const void*>(&CudaModule::get), &here);
+  return std::filesystem::weakly_canonical(here.dli_fname).parent_path();
+}
+
 CudaModule load() {
   CudaModule module;
 #if FLOWRUN_WITH_CUDA
@@ -18,8 +25,7 @@ CudaModule load() {
   void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (driver == nullptr) return module.missing = "no NVIDIA driver (libcuda.so.1) on this machine", module;
   dlclose(driver);
-  const auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  void* library = dlopen((program / "libflowrun_cuda.so").c_str(), RTLD_NOW | RTLD_GLOBAL);
+  void* library = dlopen((own_folder() / "libflowrun_cuda.so").c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (library == nullptr) return module.missing = dlerror(), module;
   find(library, "flowrun_cuda_devices", module.devices);
   find(library, "flowrun_cuda_enter", module.enter);
