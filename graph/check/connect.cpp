@@ -425,7 +425,8 @@ class Connector {
       }
       const bool writes =
           std::any_of(node(n).uses.begin(), node(n).uses.end(), [](const ModelUse& use) { return use.access == Models::Access::writes; });
-      if (outputs.empty() || writes || meant || read.contains(n)) continue;
+      const bool leaves = p_.batches_leave && (node(n).scope() == Scope::batch || (node(n).scope() == Scope::device && node(n).uses.empty()));
+      if (outputs.empty() || writes || meant || leaves || read.contains(n)) continue;
       faults_.error(node(n).where, node(n).name + ": nothing reads what it provides (" + join(outputs) + ")", "connect it, or drop it");
     }
   }

@@ -70,7 +70,7 @@ class ModelFinder final : public ModelVisitor {
 
 class Validator {
  public:
-  Validator(const Value& root, Diagnostics& faults) : root_(root), faults_(faults) {}
+  Validator(const Value& root, Diagnostics& faults, bool batches_leave) : root_(root), faults_(faults) { out_.batches_leave = batches_leave; }
 
   CheckedPipeline run() {
     read_head();
@@ -270,9 +270,9 @@ std::vector<int> CheckedPipeline::nodes_of(int source) const {
   return out;
 }
 
-CheckedPipeline validate(const Value& pipeline, Diagnostics& faults) {
+CheckedPipeline validate(const Value& pipeline, Diagnostics& faults, bool batches_leave) {
   if (!pipeline.is(Kind::object)) return {};
-  return Validator(pipeline, faults).run();
+  return Validator(pipeline, faults, batches_leave).run();
 }
 
 }  // namespace flowrun

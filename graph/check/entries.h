@@ -72,11 +72,13 @@ struct CheckedPipeline {
   std::vector<CheckedNode> nodes;
   std::vector<std::string> node_order;  // as in the file
   int training_source = -1;             // the node whose stream trains, or -1
+  bool batches_leave = false;           // another program reads batches: such outputs may have no reader here
   std::vector<int> nodes_of(int source) const;
 };
 
-/// Checks everything that can be known before running. If there are faults, the result must not be used.
-CheckedPipeline validate(const Value& pipeline, Diagnostics& faults);
+/// Checks everything that can be known before running. If there are faults, the result must not be used. `batches_leave`: outputs of batch
+/// nodes, and of device nodes without models, need no reader.
+CheckedPipeline validate(const Value& pipeline, Diagnostics& faults, bool batches_leave = false);
 
 /// The resolved pipeline: every default, connection and random stream filled in, with version and hash. Itself
 /// runnable.

@@ -4,11 +4,13 @@
 #include <dlfcn.h>
 #include <filesystem>
 
+#include "graph/contract/own_library.h"
 #include "graph/node.h"
 
 namespace flowrun {
 
 std::string open_plugin(const std::string& path) {
+  offer_own_symbols();
   if (!dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) {
     const char* const reason = dlerror();
     return reason ? reason : path;

@@ -29,8 +29,9 @@ void log(spdlog::level::level_enum level, const std::string& raw) {
   const std::string text = as_utf8(raw);
   const Log target = thread_log() ? thread_log() : process_log();
   if (!target) return terminal().log(level, "{}", text);
-  const auto write = [&] { terminal().log(level, "{}", target->name.empty() ? text : target->name + ": " + text); };
-  if (target->terminal && (!target->only_warnings || level >= spdlog::level::warn)) target->around ? target->around(write) : write();
+  const std::string line = target->name.empty() ? text : target->name + ": " + text;
+  const auto write = [&] { terminal().log(level, "{}", line); };
+  if (target->terminal && (!target->only_warnings || level >= spdlog::level::warn)) target->around ? target->around(line, write) : write();
   if (target->file) target->file->log(level, "{}", text);
 }
 

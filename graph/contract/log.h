@@ -12,10 +12,10 @@ class logger;
 namespace flowrun {
 
 /// A destination of lines. `path`: lines are also appended to that file; empty: none. `name`: lines on the terminal begin with it,
-/// unless it is empty. `around` receives the function that writes a line to the terminal and calls it, so that drawn progress is not
-/// torn; any thread.
+/// unless it is empty. `around` receives a line and the function that writes it to the terminal: it calls that between drawn progress, or
+/// shows the line elsewhere; any thread.
 struct LogTarget {
-  using Around = std::function<void(const std::function<void()>& write)>;
+  using Around = std::function<void(const std::string& line, const std::function<void()>& write)>;
   LogTarget(const std::string& path, std::string name, Around around);
   std::shared_ptr<spdlog::logger> file;
   std::string name;

@@ -46,6 +46,8 @@ struct EngineOptions {
   std::optional<ResumePoint> resume;
   /// Called when the sources are open, with data_json(). May throw, or return the run's last change of data.
   std::function<void(const nlohmann::ordered_json& data, const std::function<void(const DataChange&)>& changed)> on_data;
+  /// After every group of the training stream (graph/run/stream.h). Not together with `gives`.
+  OnGroup on_group;
   /// After every step, on the device's thread.
   std::function<void(const StepContext&)> on_step;
   std::function<void(const std::string& node, const EvaluationContext&)> on_evaluation;

@@ -180,7 +180,10 @@ std::optional<Failure> Engine::train(int64_t to) {
   options.tap = options_.tap;
   options.replaced = options_.replaced;
   options.recorder = recorder_.get();
-  options.gives = options_.gives;
+  options.on_group = options_.on_group;
+  if (SharedInput* const gives = options_.gives) {
+    options.on_group = [gives](GroupRecord& group, const Segment& part) { return gives->offer(group, part); };
+  }
   options.takes = options_.takes;
   const auto run = executor_->run(pipeline_, plan_, segment, *stats_, std::move(options));
   if (options_.gives != nullptr) {

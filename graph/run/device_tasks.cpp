@@ -162,7 +162,7 @@ void StreamRun::run_group_task(GroupRecord& group, int index, Worker& worker) {
     if (options_.slowdown != nullptr) worker.sleep(options_.slowdown->device);
     task.part == Part::fold || task.part == Part::give ? worker.end_fold(task.node) : worker.end(task.node);
   }
-  if (!deferred) group.done_reading(plan, task.reads);
+  if (!deferred && !options_.on_group) group.done_reading(plan, task.reads);
   ++finished_[group_level][static_cast<size_t>(index)];
   for (const int s : task.successors) {
     if (group.arrive(plan, s)) ready(group, group_level, s, nullptr);
@@ -255,7 +255,7 @@ void StreamRun::run_deferred(GroupRecord& group, Worker& worker) {
 void StreamRun::deliver_group(GroupRecord& group, Worker& worker) {
   const LevelPlan& plan = level(group_level);
   StepRecord& step = *group.step;
-  if (options_.gives != nullptr && !options_.gives->offer(group, segment_)) return stop_after(step.step - 1);
+  if (options_.on_group && !options_.on_group(group, segment_)) return stop_after(step.step - 1);
   if (options_.recorder != nullptr) run_deferred(group, worker);
   for (const Fold& fold : plan.folds) {
     if (options_.recorder != nullptr && options_.recorder->takes(fold)) continue;

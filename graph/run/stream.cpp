@@ -239,9 +239,9 @@ bool StreamRun::run_task(Record& record, int l, const Task& task, int index, Wor
   return true;
 }
 
-/// A group that other runs take is not released before they have taken it.
+/// Nothing of a group is released before on_group has seen it.
 void StreamRun::done_reading(Record& record, int l, const Task& task) const {
-  if (task.reads.empty() || (l == group_level && options_.gives != nullptr)) return;
+  if (task.reads.empty() || (l == group_level && options_.on_group)) return;
   record.done_reading(level(l), task.reads);
 }
 

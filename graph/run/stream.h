@@ -39,6 +39,10 @@ class GroupRecorder;
 class DeviceRuntime;
 class StreamRun;
 
+/// Called on the device's thread, group after group, when all nodes of a group have run and its outputs are still there. It may put other
+/// objects of the same type in their place. False: no more groups are wanted, and the run ends with the step before.
+using OnGroup = std::function<bool(GroupRecord& group, const Segment& segment)>;
+
 struct StreamOptions {
   uint64_t seed = 0;
   int64_t max_bad = 0;
@@ -61,7 +65,7 @@ struct StreamOptions {
   std::function<void(const BadSample&)> quarantine;      // a sample was replaced, or kept with a remark
   Tap tap;                                               // observes outputs of pool nodes
   const Replaced* replaced = nullptr;                    // places that begin with their substitute
-  SharedInput* gives = nullptr;                          // hands the groups to other runs
+  OnGroup on_group;                                      // a group is complete
   GroupRecorder* recorder = nullptr;                     // takes over work that can be recorded
   InputTaker* takes = nullptr;                           // delivers the groups that another run makes: there are no lanes
 };

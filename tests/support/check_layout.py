@@ -17,6 +17,7 @@ DISTRICTS = {
     "nodes": ("source", "image", "grid", "text", "mask", "batch", "device", "pretext", "encode", "tokens", "maps", "head", "vectors", "targets", "mim", "supervised", "loss", "whole", "train", "eval", "report", "model"),
     "tools/app": ("load", "draw", "run", "results", "speed", "plan"),
     "tools/flowrun": ("cli",),
+    "tools/python": (),
     "tools": (),
 }
 # What a district sees of others: all of one, or some rooms. graph/node.h is the door of graph/, and sees what stands behind it.
@@ -29,6 +30,7 @@ SEES = {
     "nodes": {**CONTRACT, "io": DISTRICTS["io"], "nodes/lib/host": DISTRICTS["nodes/lib/host"], "nodes/lib/tensor": DISTRICTS["nodes/lib/tensor"]},
     "tools/app": {"graph": DISTRICTS["graph"], "io": ("codec", "resize", "run"), "nodes/lib/host": ("types", "mask"), "nodes/lib/tensor": ("model", "optim", "report")},
     "tools/flowrun": {**CONTRACT, "io": ("codec", "shards", "pack", "run"), "tools/app": DISTRICTS["tools/app"]},
+    "tools/python": {**CONTRACT, "tools/app": DISTRICTS["tools/app"]},
     "tools": {},
 }
 # Nodes that run on the host know nothing of tensors.
@@ -46,6 +48,7 @@ LIBRARIES = {
     "nodes": ("nlohmann/", *TENSORS),
     "tools/app": ("nlohmann/",),
     "tools/flowrun": ("nlohmann/", "CLI/"),
+    "tools/python": ("nanobind/", "Python.h"),
     "tools": (),
 }
 # Headers of C++ and of C, and of POSIX and Linux.

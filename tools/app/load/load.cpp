@@ -15,11 +15,11 @@ Loaded load(const PipelineArgs& args) {
   const size_t before = out.faults.count();
   load_plugins(out.pipeline, args.trust, out.faults);
   if (out.faults.count() != before) return out;  // their types would be unknown
-  CheckedPipeline checked = validate(out.pipeline, out.faults);
+  CheckedPipeline checked = validate(out.pipeline, out.faults, args.batches_leave);
   if (!out.faults.empty()) return out;
   check_shapes(checked, out.pipeline, out.faults);
   // Its references name models that are gone.
-  if (out.faults.empty()) out.checked = validate(out.pipeline, out.faults);
+  if (out.faults.empty()) out.checked = validate(out.pipeline, out.faults, args.batches_leave);
   return out;
 }
 

@@ -15,7 +15,8 @@ namespace flowrun::app {
 struct PipelineArgs {
   std::string file;
   std::vector<std::string> sets;
-  bool trust = false;  // plug-ins that a run's folder names may be loaded
+  bool trust = false;          // plug-ins that a run's folder names may be loaded
+  bool batches_leave = false;  // for a program that reads batches: nothing else need read them
 };
 
 struct Loaded {

@@ -45,6 +45,8 @@ class Caller {
   virtual std::unique_ptr<Progress> progress(bool /*quiet*/, const std::string& /*name*/) { return std::make_unique<Progress>(); }
   /// Called first. `alone`: no other run goes on in this process.
   virtual std::unique_ptr<Opening> opening(bool /*alone*/) { return std::make_unique<Opening>(); }
+  /// The folder that the run is about to write to.
+  virtual void writes_to(const std::filesystem::path& /*run*/) {}
   /// True: the run ends after its step. Null: never.
   virtual const std::atomic<bool>* stop() { return nullptr; }
   /// Makes the page of a run that has ended, and doesn't throw; empty: there is none. Where it takes too long, the run ends and it goes on.

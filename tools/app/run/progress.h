@@ -25,6 +25,8 @@ class Progress {
   virtual void working(const std::string& /*what*/, int64_t /*done*/, int64_t /*total*/, const char* /*unit*/) {}
   /// Calls `write`, which writes other text to the terminal, without tearing what is shown.
   virtual void above(const std::function<void()>& write) { write(); }
+  /// Shows a line of the log; `write` writes it to the terminal.
+  virtual void line(const std::string& /*line*/, const std::function<void()>& write) { above(write); }
   virtual void clear() {}
 };
 

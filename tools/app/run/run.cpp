@@ -185,6 +185,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
   if (!args.trace.empty() && first) trace.emplace(args.trace);
   auto endpoint = first && args.prometheus > 0 ? std::make_unique<Endpoint>(args.prometheus) : nullptr;
   const std::filesystem::path out = agreed_folder(args, ranks);
+  caller.writes_to(out);
   std::optional<io::RunDirectory> directory;
   Undo undo(opening);
   if (first) undo.make(directory, out, args.resume);
@@ -198,7 +199,7 @@ int run_rank(RunArgs args, CheckedPipeline& pipeline, Ranks* ranks, Opening& ope
 
   const std::unique_ptr<Progress> progress = caller.progress(args.quiet || !first, args.name);
   LogTarget target(first ? paths.log.string() : "", first ? args.name : "rank " + std::to_string(ranks->launch().rank),
-                   [&](const std::function<void()>& write) { progress->above(write); });
+                   [&](const std::string& line, const std::function<void()>& write) { progress->line(line, write); });
   target.only_warnings = !first;
   const RunLog log(std::move(target), !args.name.empty());
   Records records(paths);

@@ -1,7 +1,8 @@
 #include "nodes/lib/host/device/cuda_module.h"
 
 #include <dlfcn.h>
-#include <filesystem>
+
+#include "graph/contract/own_library.h"
 
 namespace flowrun {
 namespace {
@@ -11,13 +12,6 @@ void find(void* library, const char* name, Function*& function) {
   function = reinterpret_cast<Function*>(dlsym(library, name));
 }
 
-/// Of the library or program that this code is part of.
-[[maybe_unused]] std::filesystem::path own_folder() {
-  Dl_info here{};
-  dladdr(reinterpret_cast<const void*>(&CudaModule::get), &here);
-  return std::filesystem::weakly_canonical(here.dli_fname).parent_path();
-}
-
 CudaModule load() {
   CudaModule module;
 #if FLOWRUN_WITH_CUDA
@@ -25,6 +19,7 @@ CudaModule load() {
   void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (driver == nullptr) return module.missing = "no NVIDIA driver (libcuda.so.1) on this machine", module;
   dlclose(driver);
+  offer_own_symbols();
   void* library = dlopen((own_folder() / "libflowrun_cuda.so").c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (library == nullptr) return module.missing = dlerror(), module;
   find(library, "flowrun_cuda_devices", module.devices);

@@ -1,0 +1,16 @@
+"""Flowrun: self-supervised training as a graph of nodes, from a JSON file.
+
+    for batch in flowrun.open("pretrain.json"): ...     the input alone, as torch tensors or numpy arrays
+    flowrun.run("pretrain.json", out="runs/x")          a whole run
+    flowrun.check("pretrain.json")                      its faults
+    flowrun.Run("runs/x")                               what a run left
+
+Docs: docs/python.md.
+"""
+from ._core import PipelineError, RunError
+from ._input import Batch, Batches, open
+from ._pipeline import Fault, check, expand
+from ._run import Checkpoint, Run, run
+
+__version__ = "0.1.0"
+__all__ = ["Batch", "Batches", "Checkpoint", "Fault", "PipelineError", "Run", "RunError", "check", "expand", "open", "run"]

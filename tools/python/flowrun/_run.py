@@ -1,0 +1,129 @@
+"""Runs: starting one, and reading what it left."""
+import json
+import os
+import pathlib
+import sys
+
+from . import _core
+from ._sets import as_sets
+
+STOPPED = 75
+
+
+class Checkpoint:
+    """The states of a run's models and nodes at one step."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.step = int(self.path.name.removeprefix("step-"))
+
+    @property
+    def names(self):
+        return sorted(file.name.removesuffix(".safetensors") for file in self.path.glob("*.safetensors"))
+
+    def state_dict(self, name):
+        """{parameter: torch tensor} of a model ("student", "teacher") or of a node with a state ("update")."""
+        from safetensors.torch import load_file
+
+        file = self.path / f"{name}.safetensors"
+        if not file.exists():
+            raise KeyError(f"{self.path} has no state of {name!r}; it has {', '.join(self.names)}")
+        return load_file(file)
+
+    def __repr__(self):
+        return f"Checkpoint({str(self.path)!r})"
+
+
+class Run:
+    """A run's folder. Reading disturbs no run that goes on; every property reads anew."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        if not (self.path / "pipeline.resolved.json").exists():
+            raise _core.PipelineError(f"error: {path} holds no run: there is no pipeline.resolved.json in it")
+
+    @property
+    def pipeline(self):
+        """The pipeline with every default filled in, as a dict."""
+        return json.loads((self.path / "pipeline.resolved.json").read_text())
+
+    @property
+    def result(self):
+        """result.json as a dict; empty while the run goes on."""
+        file = self.path / "result.json"
+        return json.loads(file.read_text()) if file.exists() else {}
+
+    @property
+    def status(self):
+        """"done", "stopped", "failed"; "running" where there is no result yet."""
+        return self.result.get("status", "running")
+
+    def _lines(self, name):
+        file = self.path / name
+        if not file.exists():
+            return []
+        text = file.read_text()
+        whole = text[:text.rfind("\n") + 1]  # a line may just be written
+        return [json.loads(line) for line in whole.splitlines()]
+
+    @property
+    def metrics(self):
+        """{name: numpy array} of the reported steps, in their order; NaN where a step has no such value. "step" is int64."""
+        import numpy as np
+
+        lines = self._lines("metrics.jsonl")
+        names = dict.fromkeys(name for line in lines for name, value in line.items() if name != "ledger")
+        number = lambda value: float("nan") if value is None else value  # noqa: E731
+        out = {name: np.array([number(line.get(name)) for line in lines], dtype=np.int64 if name == "step" else np.float64)
+               for name in names if all(isinstance(line.get(name, 0), (int, float, type(None))) for line in lines)}
+        return out
+
+    @property
+    def ledgers(self):
+        """{step: ledger} of the reported steps."""
+        return {line["step"]: line["ledger"] for line in self._lines("metrics.jsonl") if "ledger" in line}
+
+    @property
+    def evaluations(self):
+        """{node: {name: numpy array}} over the times of each evaluation; "step" is int64."""
+        import numpy as np
+
+        out = {}
+        for line in self._lines("evaluations.jsonl"):
+            node = line.get("evaluation") or line.get("node")
+            out.setdefault(node, []).append(line)
+        return {node: {name: np.array([line.get(name, float("nan")) for line in lines], dtype=np.int64 if name == "step" else np.float64)
+                       for name in lines[0] if isinstance(lines[0][name], (int, float))} for node, lines in out.items()}
+
+    @property
+    def checkpoints(self):
+        """Complete checkpoints by step, the newest last."""
+        folders = (self.path / "checkpoints").glob("step-*")
+        return sorted((Checkpoint(folder) for folder in folders if (folder / "manifest.json").exists()), key=lambda found: found.step)
+
+    def state_dict(self, name, step=None):
+        """{parameter: torch tensor} of the newest checkpoint, or of that of `step`."""
+        for found in reversed(self.checkpoints):
+            if step is None or found.step == step:
+                return found.state_dict(name)
+        steps = ", ".join(str(found.step) for found in self.checkpoints)
+        raise KeyError(f"{self.path} has no checkpoint" + (f" of step {step}; there are {steps}" if steps else ""))
+
+    def __repr__(self):
+        return f"Run({str(self.path)!r})"
+
+
+def run(path, *, set=None, out=None, resume=False, threads=0, on_step=None, log=True, trust=False):  # noqa: A002
+    """Runs a pipeline in this process, and returns its Run. Ctrl-C ends it after the step in work, saved; `resume=True` goes on.
+
+    out      its folder; None: runs/NAME, of the file's name
+    on_step  called after every step with {"step", "epoch", "images", and what the step's nodes report, such as "loss"}, on one of the run's
+             threads. An exception ends the run after that step, saved, and comes out of run()
+    log      True: lines on standard error; a function: called with each line
+
+    Raises PipelineError and RunError with the program's texts."""
+    say = (lambda line: print(line, file=sys.stderr)) if log is True else log or None
+    status, folder = _core.run(os.fspath(path), as_sets(set), os.fspath(out or ""), resume, threads, trust, say, on_step)
+    if status not in (0, STOPPED):
+        raise _core.RunError(f"the run in {folder} failed; its log.txt says why")
+    return Run(folder)
