@@ -265,6 +265,21 @@ class Runs(support.Folder):
             run.state_dict("student", step=3)
         self.assertEqual(run.pipeline["nodes"]["batch"]["size"], 16)
 
+    def test_models_are_timm_s(self):
+        import torch
+
+        self.flowrun(self.write(support.training_pipeline(epochs=1)), "--out", "run")
+        run = flowrun.Run("run")
+        teacher = run.model()
+        self.assertEqual(tuple(teacher(torch.zeros(2, 3, 24, 24)).shape), (2, 24))
+        self.assertTrue(torch.equal(teacher.blocks[0].attn.qkv.weight, run.state_dict("teacher")["blocks.0.attn.qkv.weight"]))
+        student = run.model("student", step=2)
+        self.assertTrue(torch.equal(student.blocks[0].attn.qkv.weight, run.state_dict("student", step=2)["blocks.0.attn.qkv.weight"]))
+        flowrun.export(run, "hub", licence="mit")
+        self.assertIn("license: mit", (self.folder / "hub/README.md").read_text())
+        with self.assertRaisesRegex(flowrun.RunError, "holds no model \"tutor\""):
+            run.model("tutor")
+
     def test_changes(self):
         path = self.write(support.training_pipeline())
         run = flowrun.run(path, out="a", set={"run.steps": 2, "update.lr.max": 1e-3, "metrics.every": "2 steps"}, log=False)
@@ -357,6 +372,7 @@ class Pages(support.Folder):
         (self.folder / "page.py").write_text("\n".join(blocks))
         out = self.python("page.py")
         self.assertIn("3 0 (32, 24, 24, 3) ", out)
+        self.assertIn("(1, 48) VisionTransformer", out)
         self.assertIn("batch batch: unknown parameter", out)
 
     def test_a_plain_loop_goes_on_as_if_it_had_never_stopped(self):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import safetensors
+import safetensors.torch
 
 import support
 
@@ -46,6 +47,63 @@ class Weights(support.Folder):
                 self.assertEqual(self.result(f"{tag}-exported")["knn"]["accuracy"], self.result(f"{tag}-checkpoint")["knn"]["accuracy"])
                 self.assertIn(f"matched {matched} of {matched}", (self.folder / f"{tag}-exported/log.txt").read_text())
 
+    def test_a_folder_for_hubs(self):
+        import timm
+        import torch
+
+        self.train("run", layer_scale=0.2)
+        said = self.flowrun("export", "run", "hub/", "--licence", "apache-2.0").stdout
+        self.assertIn('timm.create_model("local-dir:hub/", pretrained=True)', said)
+        self.assertEqual(sorted(path.name for path in (self.folder / "hub").iterdir()),
+                         ["README.md", "config.json", "model.safetensors", "models", "pipeline.json", "report.html"])
+        self.assertEqual(sorted(path.name for path in (self.folder / "hub/models").iterdir()), ["predictor.safetensors", "student.safetensors"])
+        model = timm.create_model(f"local-dir:{self.folder}/hub", pretrained=True).eval()
+        self.flowrun("export", "run", "file.safetensors")
+        expected = safetensors.torch.load_file(self.folder / "file.safetensors")
+        self.assertEqual(sorted(model.state_dict()), sorted(expected))
+        self.assertTrue(all(torch.equal(value, expected[name]) for name, value in model.state_dict().items()))
+        self.assertEqual(tuple(model(torch.zeros(2, 3, 24, 24)).shape), (2, 24))
+        config = timm.data.resolve_model_data_config(model)
+        self.assertEqual((config["input_size"], config["mean"]), ((3, 24, 24), [0.485, 0.456, 0.406]))
+        card = (self.folder / "hub/README.md").read_text()
+        self.assertIn("license: apache-2.0", card)
+        self.assertIn(f"| ledger of step 4 | `{self.metrics('run')[-1]['ledger']}` |", card)
+        # What the card says makes the model again.
+        self.flowrun("hub/pipeline.json", "--out", "again")
+        self.assertEqual(self.history("again"), self.history("run"))
+        # Without a run there are weights and a configuration, and nothing is made up about their training.
+        self.flowrun("export", "file.safetensors", "bare")
+        self.assertEqual(sorted(path.name for path in (self.folder / "bare").iterdir()), ["README.md", "config.json", "model.safetensors"])
+        self.assertNotIn("Training", (self.folder / "bare/README.md").read_text())
+
+    def test_resnets_for_hubs(self):
+        import timm
+        import torch
+
+        pipeline = {"seed": 0, "run": {"epochs": 1, "device": "cpu", "precision": "fp32", "intra_op": 1, "steps": 1},
+                    "models": {"student": {"type": "model.resnet", "arch": 18},
+                               "head": {"type": "model.head", "of": "student", "layers": [10]}},
+                    "nodes": {"files": {"type": "source.synthetic", "images": 16, "size": 32},
+                              "decode": {"type": "image.decode", "in": "files"},
+                              "batch": {"type": "batch.stack", "in": {"image": "decode", "label": "files"}, "size": 8},
+                              "upload": {"type": "device.upload", "in": "batch.*"},
+                              "encode": {"type": "encode.images", "in": "upload.image", "model": "student", "pool": "mean"},
+                              "scores": {"type": "head.apply", "in": "encode", "model": "head"},
+                              "loss": {"type": "loss.cross_entropy", "in": {"logits": "scores", "label": "upload"}},
+                              "update": {"type": "train.sgd", "in": "loss", "models": ["student", "head"], "lr": {"start": 0.01, "max": 0.01, "final": 0.01}},
+                              "save": {"type": "report.checkpoint", "after": "update"}}}
+        self.flowrun(self.write(pipeline), "--out", "run")
+        self.flowrun("export", "run", "hub")
+        model = timm.create_model(f"local-dir:{self.folder}/hub", pretrained=True).eval()
+        self.assertEqual(tuple(model(torch.zeros(1, 3, 64, 64)).shape), (1, 512))
+        expected = safetensors.torch.load_file(self.folder / "run/checkpoints/step-1/student.safetensors")
+        self.assertTrue(torch.equal(model.layer1[0].conv1.weight, expected["layer1.0.conv1.weight"]))
+        self.assertTrue(torch.equal(model.bn1.running_var, expected["bn1.running_var"]))
+        pipeline["models"]["student"] = {"type": "model.resnet", "arch": 8}
+        self.flowrun(self.write(pipeline), "--out", "small")
+        self.assertIn("is a ResNet that timm does not have", self.flowrun("export", "small", "x", status=1).stderr)
+        self.assertFalse((self.folder / "x").exists())
+
     def test_rotary_positions_stay_in_the_file(self):
         for positions, more in (("rotary", {}), ("rotary_capi", {"class_token": False, "registers": 4})):
             with self.subTest(positions):
@@ -55,6 +113,8 @@ class Weights(support.Folder):
                 self.assertIn("matched ", (self.folder / f"{positions}-read/log.txt").read_text())
                 said = self.flowrun("export", positions, "x.safetensors", status=1).stderr
                 self.assertIn("has rotary positions, which timm's VisionTransformer does not have; model.pretrained reads the file as it is", said)
+                self.flowrun("export", positions, "folder", status=1)
+                self.assertFalse((self.folder / "folder").exists())
 
     def test_clips_blocks_stay_in_the_file(self):
         """The quick GELU and the epsilon of norms are notes in files; timm is told of them."""

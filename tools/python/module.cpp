@@ -15,6 +15,7 @@
 #include "graph/text/error.h"
 #include "graph/text/json_text.h"
 #include "tools/app/load/check.h"
+#include "tools/app/results/hub.h"
 #include "tools/app/results/report.h"
 #include "tools/app/run/batches.h"
 #include "tools/app/run/run.h"
@@ -245,6 +246,16 @@ NB_MODULE(_core, m) {
         return freely([&] { return json_text(app::check({.file = file, .sets = sets, .trust = trust})); });
       },
       "file"_a, "sets"_a, "trust"_a);
+  m.def(
+      "export_folder",
+      [](const std::string& from, const std::string& to, const std::string& model, int64_t heads, bool allow_partial, const std::string& licence) {
+        return freely([&] {
+          return app::export_folder(
+                     {.weights = {.from = from, .to = to, .model = model, .heads = heads, .allow_partial = allow_partial}, .licence = licence})
+              .norm_eps;
+        });
+      },
+      "from"_a, "to"_a, "model"_a, "heads"_a, "allow_partial"_a, "licence"_a);
   m.def(
       "expand",
       [](const std::string& file, const std::vector<std::string>& sets, bool trust) {

@@ -15,9 +15,9 @@ namespace flowrun::app {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::ordered_json;
 
-/// The file of weights for `from`: the file itself, or a model of a checkpoint, or of a run's newest checkpoint.
-fs::path weights_file(const fs::path& from, const std::string& model) {
+fs::path chosen_file(const fs::path& from, const std::string& model) {
   if (!fs::is_directory(from)) return from;
   fs::path checkpoint = from;
   if (!fs::exists(from / "manifest.json")) {
@@ -47,10 +47,20 @@ std::string more_arguments(const model::VitConfig& config) {
   return out;
 }
 
+ordered_json more_json(const model::VitConfig& config) {
+  ordered_json out = ordered_json::object();
+  if (config.layer_scale > 0) out["init_values"] = 1e-5;
+  if (config.pre_norm) out["pre_norm"] = true;
+  if (config.quick_gelu) out["act_layer"] = "quick_gelu";
+  return out;
+}
+
 }  // namespace
 
+std::string weights_file(const ExportArgs& args) { return chosen_file(args.from, args.model).string(); }
+
 Exported export_weights(const ExportArgs& args) {
-  const fs::path file = weights_file(args.from, args.model);
+  const fs::path file = weights_file(args);
   const model::Imported imported = model::to_timm_names(model::read_weights(file.string()), model::Layout::automatic);
   model::Vit vit(model::infer_config(imported, args.heads));
   if (model::rotates(vit.config().positions)) {
@@ -91,7 +101,9 @@ Exported export_weights(const ExportArgs& args) {
                    {"mlp_ratio", config.mlp_ratio},
                    {"class_token", config.class_token},
                    {"reg_tokens", config.registers}},
-          .more = more_arguments(config)};
+          .more = more_arguments(config),
+          .timm_more = more_json(config),
+          .norm_eps = config.norm_eps == model::VitConfig().norm_eps ? "" : json_text(nlohmann::json(config.norm_eps))};
 }
 
 }  // namespace flowrun::app

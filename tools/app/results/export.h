@@ -19,9 +19,14 @@ struct Exported {
   std::string from;   // file of weights
   std::string found;  // in it
   size_t tensors;
-  nlohmann::ordered_json timm;  // arguments of its VisionTransformer
-  std::string more;             // further arguments as Python writes them, each behind a comma
+  nlohmann::ordered_json timm;                                          // arguments of its VisionTransformer
+  std::string more;                                                     // further arguments as Python writes them, each behind a comma
+  nlohmann::ordered_json timm_more = nlohmann::ordered_json::object();  // those of them that JSON can hold
+  std::string norm_eps;                                                 // of norms, where it is not timm's default
 };
+
+/// The file of weights that `args` mean: `from` itself, or a model of a checkpoint, or of a run's newest checkpoint. Throws RunError.
+std::string weights_file(const ExportArgs& args);
 
 /// Writes the encoder of a file of weights in any known layout, a checkpoint or a run directory for timm.
 Exported export_weights(const ExportArgs& args);

@@ -5,7 +5,7 @@
 namespace flowrun::app {
 struct AdviseArgs;
 struct DrawArgs;
-struct ExportArgs;
+struct HubArgs;
 struct MaskReportArgs;
 struct PlanArgs;
 struct ProfileArgs;
@@ -30,7 +30,7 @@ int profile(const app::ProfileArgs& args);
 /// Forecasts a pipeline's speed on other machines.
 int advise(const app::AdviseArgs& args);
 /// Writes the encoder of a file of weights in any known layout, a checkpoint or a run directory for timm.
-int export_weights(const app::ExportArgs& args);
+int export_weights(const app::HubArgs& args);
 /// Shows a sample of a run, node by node, and the ledger of its step.
 int replay(const app::ReplayArgs& args);
 /// Repeats ledgers of a run, and compares them with its metrics.

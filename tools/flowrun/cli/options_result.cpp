@@ -1,5 +1,5 @@
 // Commands after a run, on its results.
-#include "tools/app/results/export.h"
+#include "tools/app/results/hub.h"
 #include "tools/app/results/replay.h"
 #include "tools/app/results/verify.h"
 #include "tools/flowrun/cli/commands.h"
@@ -12,16 +12,23 @@ namespace {
 using namespace app;
 
 void add_export(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "export", "Writes an encoder's weights for timm", "flowrun export runs/pretrain encoder.safetensors");
-  const auto args = std::make_shared<ExportArgs>();
+  CLI::App& command = add_command(app, "export", "Writes an encoder's weights for timm, as a file or as a folder with a model card",
+                                  "flowrun export runs/pretrain encoder.safetensors");
+  const auto hub = std::make_shared<HubArgs>();
+  ExportArgs* const args = &hub->weights;
   command.add_option("from", args->from, "A run directory, a checkpoint, or a file of weights (safetensors) in any known layout")->required();
-  command.add_option("to", args->to, "FILE.safetensors")->required();
+  command
+      .add_option("to", args->to,
+                  "FILE.safetensors, or a folder: then also config.json, with which timm.create_model(\"local-dir:FOLDER\") takes it, README.md, "
+                  "and the run's other models")
+      ->required();
   command.add_option("--model", args->model, "Which model of the checkpoint; without it the teacher, or the student where there is none");
   command.add_option("--heads", args->heads, "Attention heads, where the width does not tell")->check(CLI::Range(1, 1024));
   command.add_flag("--allow-partial", args->allow_partial,
                    "Writes the encoder even when the file lacks some of its weights, which keep their initial values, or has others");
+  command.add_option("--licence", hub->licence, "For the folder's model card: an identifier such as apache-2.0");
   add_json(command, args->json);
-  on_command(command, args, status, export_weights);
+  on_command(command, hub, status, export_weights);
 }
 
 void add_replay(CLI::App& app, int& status) {

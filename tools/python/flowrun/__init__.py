@@ -4,13 +4,14 @@
     flowrun.run("pretrain.json", out="runs/x")          a whole run
     flowrun.check("pretrain.json")                      its faults
     flowrun.Run("runs/x")                               what a run left
+    flowrun.export("runs/x", "x")                       a folder that timm takes
 
 Docs: docs/python.md.
 """
 from ._core import PipelineError, RunError
 from ._input import Batch, Batches, open
 from ._pipeline import Fault, check, expand
-from ._run import Checkpoint, Run, run
+from ._run import Checkpoint, Run, export, run
 
 __version__ = "0.1.0"
-__all__ = ["Batch", "Batches", "Checkpoint", "Fault", "PipelineError", "Run", "RunError", "check", "expand", "open", "run"]
+__all__ = ["Batch", "Batches", "Checkpoint", "Fault", "PipelineError", "Run", "RunError", "check", "expand", "export", "open", "run"]

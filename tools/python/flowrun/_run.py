@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import sys
+import tempfile
 
 from . import _core
 from ._sets import as_sets
@@ -109,8 +110,31 @@ class Run:
         steps = ", ".join(str(found.step) for found in self.checkpoints)
         raise KeyError(f"{self.path} has no checkpoint" + (f" of step {step}; there are {steps}" if steps else ""))
 
+    def model(self, name="", step=None):
+        """An encoder of the newest checkpoint, or of that of `step`, as timm's module in evaluation mode, without a classifier. `name`: "teacher",
+        "student"; empty: the teacher, or the student where there is none."""
+        with tempfile.TemporaryDirectory() as folder:
+            place = pathlib.Path(folder) / "model"
+            return export(self if step is None else self.path / f"checkpoints/step-{step}", place, model=name)
+
     def __repr__(self):
         return f"Run({str(self.path)!r})"
+
+
+def export(source, folder, *, model="", heads=0, allow_partial=False, licence=""):
+    """Writes an encoder in the layout of model hubs (`flowrun export`), and returns it as timm's module.
+
+    source   a Run, its folder, a checkpoint, or a file of weights in any layout that Flowrun reads
+    heads    attention heads, where the width does not tell"""
+    import functools
+
+    import timm
+    import torch
+
+    source = source.path if isinstance(source, Run) else source
+    norm_eps = _core.export_folder(os.fspath(source), os.fspath(folder), model, heads, allow_partial, licence)
+    more = {"norm_layer": functools.partial(torch.nn.LayerNorm, eps=float(norm_eps))} if norm_eps else {}
+    return timm.create_model(f"local-dir:{folder}", pretrained=True, **more).eval()
 
 
 def run(path, *, set=None, out=None, resume=False, threads=0, on_step=None, log=True, trust=False):  # noqa: A002
