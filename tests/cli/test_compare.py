@@ -55,6 +55,19 @@ class Compare(support.Folder):
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("own seed 1 in cells.jsonl was made by other files: not used\ncompare: no run is finished", done.stderr)
 
+    def test_classifiers_are_tabulated_by_their_answers(self):
+        folder = support.ROOT / "pipelines/compare/distill"
+        sets = ["let.images=32", "let.batch=16", "let.group=16", "let.unseen=40", "unseen_batch.size=20", "run.epochs=1", "run.intra_op=1", "update.warmup_epochs=0",
+                "metrics.every=1 step", "save.every=1 epoch"]
+        done = subprocess.run([sys.executable, support.ROOT / "tools/compare", folder / "alone.json", folder / "dml.json", "--seeds", "1", "--out", "out", "--flowrun", support.FLOWRUN,
+                               *[part for text in sets for part in ("--set", text)]], cwd=self.folder, text=True, capture_output=True, timeout=600)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if line.startswith("|")]
+        self.assertEqual(rows[0][:4], ["method", "seeds", "answers %", "peer_answers %"])
+        answers = {name: f"{100 * self.result(f'out/dml-seed1')[name]['accuracy']:.1f}" for name in ("answers", "peer_answers")}
+        self.assertEqual(rows[-1][:4], ["dml", "1", answers["answers"], answers["peer_answers"]])
+        self.assertEqual(rows[-2][3], "-", "alone has no peer")
+
     def test_what_is_missing_is_named(self):
         done = subprocess.run([sys.executable, support.ROOT / "tools/compare", "nothing.json", "--out", "out"], cwd=self.folder, text=True, capture_output=True)
         self.assertEqual(done.returncode, 1)

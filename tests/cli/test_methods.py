@@ -1,4 +1,4 @@
-"""Methods beside those of the paper: the files of pipelines/methods and pipelines/compare/shapes, their resume, several ranks, and their faults."""
+"""Methods beside those of the paper: the files of pipelines/methods, pipelines/compare/shapes and twins, their resume, several ranks, and their faults."""
 import io
 import json
 import subprocess
@@ -14,6 +14,7 @@ import support
 
 METHODS = support.ROOT / "pipelines/methods"
 SHAPES = support.ROOT / "pipelines/compare/shapes"
+TWINS = support.ROOT / "pipelines/compare/twins"
 SMALL = ["let.images=256", "let.batch=32", "let.group=16", "known.images=60", "unseen.images=60", "known_features.batch=30", "unseen_features.batch=30",
          "run.epochs=1", "run.intra_op=1", "metrics.every=1 step", "save.every=2 steps", "knn.at=end", "linear.at=end"]
 
@@ -30,8 +31,8 @@ def few_asked(name):
     return ["asked.images=60", "asked_batch.size=30"] if name in PRETEXT else []
 
 
-def shapes():
-    return sorted(path for path in SHAPES.glob("*.json") if not path.name.startswith("_"))
+def shapes(folder=SHAPES):
+    return sorted(path for path in folder.glob("*.json") if not path.name.startswith("_"))
 
 
 def methods():
@@ -381,6 +382,25 @@ class Methods(support.Folder):
                 self.assertGreater(len(files), 2)
                 for file in files:
                     self.assertEqual((self.folder / parts / file).read_bytes(), (self.folder / whole / file).read_bytes(), file)
+
+    def test_twins_run_and_differ_from_their_other_halves(self):
+        """By the change that they are named for, from the first loss on; without momentum the teacher is the student."""
+        self.assertGreater(len(shapes(TWINS)), 3)
+        for path in shapes(TWINS):
+            with self.subTest(path.stem):
+                self.assertIn("no faults", self.flowrun("check", path).stdout)
+                other = (path.parent / json.loads(path.read_text())["extends"]).resolve()
+                self.assertEqual(other.parent, SHAPES)
+                for file in (path, other):
+                    sets = settings("run.steps=2", *(["let.group=32"] if path.stem == "simclr_128" and file == path else []))
+                    self.flowrun(file, *sets, "--out", f"{path.stem}-{file.stem}", "--quiet")
+                mine, others = (self.losses(f"{path.stem}-{file.stem}") for file in (path, other))
+                self.assertEqual(len(mine), 2)
+                self.assertTrue(all(np.isfinite(loss) for _, loss, _ in mine))
+                self.assertNotEqual([line[1] for line in mine], [line[1] for line in others])
+        student, teacher = (safetensors.numpy.load_file(self.folder / f"moco_v3_no_momentum-moco_v3_no_momentum/checkpoints/step-2/{name}.safetensors")
+                            for name in ("student", "teacher"))
+        np.testing.assert_array_equal(student["conv1.weight"], teacher["conv1.weight"])
 
     def check(self, path, *sets):
         """The faults that are found before anything runs."""
