@@ -31,7 +31,8 @@ struct EncodeImages {
           "read one encoder, for crops of several sizes; its gradients add up. What batch norms measure moves the model's running statistics "
           "behind the step: the optimizer that trains it does so, or the train.ema that writes to it. With mask, the encoder's mask token stands in "
           "for hidden patches (BEiT, SimMIM, iBOT): all that are hidden, also where the lists of a mask are cut. tokens.rows picks them. With "
-          "stages, maps are those behind stages of a ResNet: 1 is the stem with its pooling, the next ones are the groups of blocks. With "
+          "stages, maps are those behind stages of a ResNet: 1 is the stem with its pooling, the next ones are the groups of blocks; with "
+          "before_relu they are taken before the last ReLU of their group (of model.wide_resnet: behind the norm that comes next). With "
           "blocks or attention, what those blocks of a vision transformer make goes out too, of all its tokens.",
       .repeats = true};
   struct Ports {
@@ -50,7 +51,7 @@ struct EncodeImages {
     std::string pool = "cls";
     std::string statistics = "auto";
     model::Splits splits;
-    std::vector<int64_t> stages;
+    model::StageRequest maps;
     model::TapParams taps;
     bool train = true;
     void describe(auto& param) {
@@ -59,11 +60,16 @@ struct EncodeImages {
       param("train", train, "Whether the vectors are trained on; false for teachers and targets.");
       param("statistics", statistics, model::statistics_choices(), model::statistics_brief);
       splits.describe(param);
-      param("stages", stages, positive, "Stages of a ResNet whose maps go out, increasing; 1 is the stem.");
+      param("stages", maps.stages, positive, "Stages of a ResNet whose maps go out, increasing; 1 is the stem.");
+      param("before_relu", maps.before_relu, "Whether these maps are taken before the last ReLU of their group.");
       taps.describe(param);
     }
     std::optional<ParamFault> check() const {
+      const std::vector<int64_t>& stages = maps.stages;
       if (std::adjacent_find(stages.begin(), stages.end(), std::greater_equal()) != stages.end()) return ParamFault{"stages", "stages must increase"};
+      if (maps.before_relu && (stages.empty() || stages[0] == 1)) {
+        return ParamFault{"before_relu", "before_relu is of the maps of groups of blocks; name some of them in stages, without the stem, which is 1"};
+      }
       if (!stages.empty() && splits.count > 1) return ParamFault{"stages", "stages are of whole groups; set splits to 1"};
       if (auto fault = taps.check()) return fault;
       return splits.check();
@@ -78,7 +84,7 @@ struct EncodeImages {
     model::check_pool(plan, *params.model, params.pool, params.model.names[0]);
     const bool masked = plan.in.contains("mask");
     if (masked) model::check_hidden(plan, *params.model, params.model.names[0]);
-    model::check_stages(plan, *params.model, params.stages, params.model.names[0]);
+    model::check_stages(plan, *params.model, params.maps.stages, params.model.names[0]);
     const double repeats = masked ? plan.group.repeats : 1, images = plan.group.images * repeats;
     const double side = plan.known("image").side;
     plan.passes.push_back(
@@ -87,8 +93,8 @@ struct EncodeImages {
          }});
     plan.out["vectors"] = Vectors::planned(images, model::pooled_width(*params.model, params.pool));
     plan.out["tokens"] = EncodedTokens::planned(images, model::grid_of_side(*params.model, side), params.model->shape().width);
-    const std::vector<StageShape> stages = model::stages_of(*params.model, params.stages, side);
-    plan.out["maps"] = stages.size() == params.stages.size() ? FeatureMaps::planned(images, stages) : Planned();
+    const std::vector<StageShape> stages = model::stages_of(*params.model, params.maps.stages, side);
+    plan.out["maps"] = stages.size() == params.maps.stages.size() ? FeatureMaps::planned(images, stages) : Planned();
     const double grid = model::grid_of_side(*params.model, side);
     params.taps.plan(plan, *params.model, params.model.names[0], images, grid * grid + static_cast<double>(params.model->shape().prefix));
     plan.out["blocks"].grid = grid;
@@ -111,7 +117,7 @@ struct EncodeImages {
     std::vector<std::vector<Tensor>> maps;  // of each pass
     const auto pass = [&](const Tensor& of_view, const model::NormPass& norm) {
       options.norm = norm;
-      tokens = params.stages.empty() ? params.model->encode(of_view, seen, options) : encode_stages(of_view, options, maps.emplace_back());
+      tokens = params.maps.stages.empty() ? params.model->encode(of_view, seen, options) : encode_stages(of_view, options, maps.emplace_back());
       return model::pooled(tokens, params.pool);
     };
     const int64_t of_picture = views * (rows / images.size(0));
@@ -121,7 +127,7 @@ struct EncodeImages {
     if (tokens.patch.size(0) == rows) {
       port.tokens->cls_B1D = tokens.cls_B1D, port.tokens->patch_BND = tokens.patch, port.tokens->registers_BRD = tokens.registers;
     }
-    *port.maps = {.maps_BCHW = of_all_views(maps), .stages = params.stages, .views = of_picture};
+    *port.maps = {.maps_BCHW = of_all_views(maps), .stages = params.maps.stages, .views = of_picture};
     params.taps.give(tokens, *params.model, of_picture, *port.blocks, *port.attention);
   }
 
@@ -130,7 +136,7 @@ struct EncodeImages {
     const auto* const staged = dynamic_cast<const model::Staged*>(&*params.model);
     if (staged == nullptr)
       throw NodeError(params.model.names[0] + " has no stages: give this node a model.resnet or model.wide_resnet, or leave stages out");
-    return staged->encode_stages(images, options, params.stages, maps);
+    return staged->encode_stages(images, options, params.maps, maps);
   }
   /// The maps of passes over one view each, those of a picture side by side.
   static std::vector<Tensor> of_all_views(const std::vector<std::vector<Tensor>>& passes) {

@@ -1,10 +1,9 @@
 #include <ATen/core/grad_mode.h>
-#include <algorithm>
 
 #include "graph/node.h"
+#include "nodes/lib/tensor/model/map_inputs.h"
 #include "nodes/lib/tensor/model/norm_passes.h"
 #include "nodes/lib/tensor/model/regressor.h"
-#include "nodes/lib/tensor/types/feature_maps.h"
 
 namespace flowrun {
 namespace {
@@ -13,64 +12,63 @@ struct MapsRegress {
   static constexpr NodeInfo info{.type = "maps.regress",
                                  .brief = "The maps of one stage through a model.regressor, so that their channels are those of a teacher's stage.",
                                  .scope = Scope::device,
-                                 .details = "It picks the regressor's stage among the maps that come in. Batch norms are those of encode.images.",
+                                 .details =
+                                     "It picks the regressor's stage among the maps that come in. A list of regressors makes as many maps, in its "
+                                     "order. Batch norms are those of encode.images.",
                                  .repeats = true};
   struct Ports {
     In<FeatureMaps> maps{"maps", "From encode.images with stages."};
-    Out<FeatureMaps> out{"maps", "One map."};
+    Out<FeatureMaps> out{"maps", "One map of each regressor."};
     void describe(auto& port) { port(maps, out); }
   };
   struct Params : model::PassParams {
     Ref<model::Regressor> model;
     void describe(auto& param) {
-      param.reads("model", model, "The regressor.");
+      param.reads("model", model, "The regressor, or a list of them.", /*many=*/true);
       PassParams::describe(param);
     }
   };
   Params params;
 
   void plan(NodePlan& plan) const {
-    const Planned maps = plan.known("maps");
-    const int64_t stage = params.model->config().stage;
     const double images = plan.group.images;
     std::vector<StageShape> out;
-    for (const StageShape& at : FeatureMaps::planned_stages(maps)) {
-      if (at.stage == stage) out.push_back({stage, static_cast<double>(params.model->config().out), at.side});
+    for (size_t m = 0; m < params.model.size(); ++m) {
+      const model::RegressorConfig& config = params.model[m].config();
+      const std::optional<StageShape> at = model::check_map(plan, config.stage, config.in, params.model.names[m]);
+      if (!at) continue;
+      out.push_back({config.stage, static_cast<double>(config.out), at->side});
+      const double places = at->side * at->side, of_each = plan.known("maps").rows / images;
+      plan.passes.push_back({params.model.names[m], params.train,
+                             [&model = params.model[m], places, of_each](const MaskCounts&) { return model.cost_of(places).times(of_each); }});
     }
-    if (maps.rows > 0 && out.empty()) plan.fault("maps", missing(), hint());
-    plan.out["maps"] = FeatureMaps::planned(images, out);
-    if (out.empty()) return;
-    const double places = out[0].side * out[0].side, of_each = maps.rows / images;
-    plan.passes.push_back({params.model.names[0], params.train,
-                           [&model = *params.model, places, of_each](const MaskCounts&) { return model.cost_of(places).times(of_each); }});
+    plan.out["maps"] = out.size() == params.model.size() ? FeatureMaps::planned(images, out) : Planned();
   }
 
   /// A recording would leave out the statistics of batch norms, which the host keeps.
-  int64_t variant(const GroupContext&) const { return measures() ? -1 : 0; }
+  int64_t variant(const GroupContext&) const {
+    for (size_t m = 0; m < params.model.size(); ++m) {
+      if (measures(m)) return -1;
+    }
+    return 0;
+  }
 
   void run(Ports& port, const GroupContext& context) const {
     const at::AutoGradMode gradients(params.train && at::GradMode::is_enabled());
     const FeatureMaps& in = *port.maps;
-    const int64_t stage = params.model->config().stage;
-    const auto found = std::find(in.stages.begin(), in.stages.end(), stage);
-    if (found == in.stages.end()) throw NodeError(missing() + ": " + hint());
-    const Tensor& map = in.maps_BCHW[static_cast<size_t>(found - in.stages.begin())];
-    if (map.size(1) != params.model->config().in) {
-      throw NodeError("the map of stage " + std::to_string(stage) + " has " + std::to_string(map.size(1)) + " channels, but " +
-                      params.model.names[0] + " takes " + std::to_string(params.model->config().in));
+    port.out->maps_BCHW.clear(), port.out->stages.clear();
+    for (size_t m = 0; m < params.model.size(); ++m) {
+      const model::Regressor& regressor = params.model[m];
+      const Tensor& map = model::require_map(in, regressor.config().stage, regressor.config().in, params.model.names[m]);
+      const auto pass = [&](const Tensor& of_view, const model::NormPass& norm) { return regressor.apply(of_view, norm); };
+      port.out->maps_BCHW.push_back(model::for_each_view(map, params.statistics == "batch" ? 1 : in.views, measures(m), context, pass));
+      port.out->stages.push_back(regressor.config().stage);
     }
-    const auto pass = [&](const Tensor& of_view, const model::NormPass& norm) { return params.model->apply(of_view, norm); };
-    port.out->maps_BCHW = {model::for_each_view(map, params.statistics == "batch" ? 1 : in.views, measures(), context, pass)};
-    port.out->stages = {stage};
     port.out->views = in.views;
   }
 
  private:
-  std::string missing() const {
-    return params.model.names[0] + " takes the map of stage " + std::to_string(params.model->config().stage) + ", which does not come in";
-  }
-  std::string hint() const { return "name it in stages of the encode.images that makes the maps"; }
-  bool measures() const { return model::measures(*params.model, params.statistics, params.train); }
+  bool measures(size_t m) const { return model::measures(params.model[m], params.statistics, params.train); }
 };
 
 FLOWRUN_NODE(MapsRegress);

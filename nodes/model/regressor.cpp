@@ -36,21 +36,14 @@ struct RegressorModel {
     const int64_t to_stage = params.to_stage > 0 ? params.to_stage : params.stage;
     auto regressor = std::make_unique<model::Regressor>(model::RegressorConfig{.stage = params.stage,
                                                                                .to_stage = to_stage,
-                                                                               .in = channels(params.of, params.stage),
-                                                                               .out = channels(params.to, to_stage),
+                                                                               .in = model::channels_of(*params.of, params.stage, params.of.names[0]),
+                                                                               .out = model::channels_of(*params.to, to_stage, params.to.names[0]),
                                                                                .layers = params.layers,
                                                                                .norm = params.norm,
                                                                                .relu = params.relu,
                                                                                .variance = params.variance});
     begin(*regressor, context);
     return regressor;
-  }
-
- private:
-  static int64_t channels(const Ref<model::Encoder>& encoder, int64_t stage) {
-    const std::vector<StageShape> found = model::stages_of(*encoder, {stage}, 0);
-    if (found.empty()) throw NodeError(encoder.names[0] + " has no stage " + std::to_string(stage));
-    return static_cast<int64_t>(found[0].channels);
   }
 };
 

@@ -29,13 +29,15 @@ def narrow(resolved):
 
 def taught(resolved, teacher):
     """Weights of a tiny run in place of published ones."""
-    return [f"{name}.weights={teacher / TAUGHT.format('_head' if name.endswith('_head') else '')}" for name, model in resolved["models"].items() if model.get("frozen") and model["weights"]]
+    return [f"{name}.weights={teacher / TAUGHT.format('_head' if name.endswith('_head') else '')}" for name, model in resolved["models"].items()
+            if model.get("frozen") and model["weights"] and name != "paraphraser"]
 
 
 def cifar(resolved, teacher=None):
-    small = resolved["models"]["student"].get("stem") == "small"
+    small = resolved["models"].get("student", {}).get("stem") == "small"
     sets = ["let.path=data", "let.classes=2", "let.batch=8", "let.group=8", "run.steps=2", "run.intra_op=1", "run.memory_mib=64", "run.precision=fp32", "metrics.every=1 step",
-            "save.every=2 steps", "unseen_batch.size=4", "result.at=end"]
+            "save.every=2 steps", "let.boundaries_run=features-ab_1/checkpoints/step-2", "let.paraphraser_run=features-ft_1/checkpoints/step-2"]
+    sets += ["unseen_batch.size=4", "result.at=end"] if "result" in resolved["nodes"] else []
     sets += ["files.per_class=8"] if resolved["nodes"]["files"]["per_class"] else []
     sets += [f"{name}.samples=20" for name in ("memory", "bank") if name in resolved["models"]]
     sets += ["contrast.negatives=6"] if "contrast" in resolved["nodes"] else []
@@ -159,7 +161,9 @@ class Distillation(support.Folder):
                 self.flowrun(path, *self.tiny(path), "--out", out, "--quiet")
                 self.assertEqual(len(self.losses(out)), 2)
                 self.assertTrue(all(np.isfinite(loss) for _, loss, _ in self.losses(out)))
-                self.assertIn("answers" if SHAPES in path.parents else "knn" if path.parent.name == "vit" else "result", self.result(out))
+                evaluation = "answers" if SHAPES in path.parents else "knn" if path.parent.name == "vit" else "result"
+                first = path.stem in ("ab_1", "ab_1_other_widths", "ft_1")  # of two runs; nothing is classified yet
+                self.assertEqual(evaluation in self.result(out), not first)
 
     def test_columns_of_the_benchmark_are_sweeps_over_its_methods(self):
         networks = json.loads((BENCHMARK / "networks.sweep.json").read_text())
@@ -204,6 +208,65 @@ class Distillation(support.Folder):
         regressor = safetensors.numpy.load_file(last / "regressor.safetensors")
         self.assertEqual(int(regressor["bn1.num_batches_tracked"]), 4)  # two steps of two groups
         self.assertGreater(np.abs(regressor["bn1.bias"]).max(), 0)
+
+    def run_tiny(self, name, out, *more, ranks=0):
+        """A file of distill/features, whose second runs find the first ones."""
+        path = DISTILL / f"features/{name}.json"
+        args = (path, *self.tiny(path), *settings(more), "--out", out, "--quiet")
+        if ranks:
+            self.ended(self.ranks(ranks, *args))
+        else:
+            self.flowrun(*args)
+
+    def test_second_runs_go_on_from_the_first(self):
+        self.run_tiny("ab_1", "features-ab_1")
+        self.run_tiny("ab_2", "ab_2", "update.lr.max=0", "update.weight_decay=0")
+        first, second = self.table("features-ab_1", 2, "student"), self.table("ab_2", 2, "student")
+        for name, value in first.items():
+            if "running" not in name and "num_batches" not in name:
+                np.testing.assert_array_equal(second[name], value, name)
+        self.run_tiny("ft_1", "features-ft_1", "save.every=1 step", "save.keep=2")
+        begun, learned = self.table("features-ft_1", 1, "paraphraser"), self.table("features-ft_1", 2, "paraphraser")
+        for name in ("encoder.conv1.weight", "decoder.conv3.bias"):
+            self.assertGreater(np.abs(learned[name] - begun[name]).max(), 0, name)
+        self.run_tiny("ft_2", "ft_2")
+        for name, value in learned.items():
+            np.testing.assert_array_equal(self.table("ft_2", 2, "paraphraser")[name], value, name)
+        self.assertEqual(int(self.table("ft_2", 2, "translator")["encoder.bn3.num_batches_tracked"]), 2)
+
+    def test_two_runs_resume_and_are_the_same_on_two_ranks(self):
+        self.run_tiny("ft_1", "features-ft_1")
+        for name in ("ab_1_other_widths", "ft_2"):
+            with self.subTest(name):
+                sets = ["let.group=4", "run.steps=4", "run.epochs=2"]
+                self.run_tiny(name, f"{name}-whole", *sets)
+                self.run_tiny(name, f"{name}-parts", *sets, "run.steps=2")
+                path = DISTILL / f"features/{name}.json"
+                self.flowrun(path, *self.tiny(path), *settings(sets), "--out", f"{name}-parts", "--quiet", "--resume")
+                self.assertEqual(len(self.losses(f"{name}-whole")), 4)
+                self.assertEqual(self.losses(f"{name}-parts"), self.losses(f"{name}-whole"))
+                self.assertEqual(self.last_checkpoint(f"{name}-parts"), self.last_checkpoint(f"{name}-whole"))
+                self.run_tiny(name, f"{name}-two", *sets, ranks=2)
+                one, two = self.losses(f"{name}-whole"), self.losses(f"{name}-two")
+                self.assertEqual([line[::2] for line in one], [line[::2] for line in two])
+                np.testing.assert_allclose([line[1] for line in one], [line[1] for line in two], rtol=1e-5)
+
+    def test_two_runs_name_what_does_not_fit(self):
+        for name, sets, *texts in (
+                ("ab_1", ["seen.stages=[1, 2, 3]"], "seen: before_relu is of the maps of groups of blocks; name some of them in stages, without the stem, which is 1"),
+                ("ab_1", ["student.width=8"], "loss: the student's map of stage 2 has 8 channels, the teacher's of stage 2 4"),
+                ("ab_1_other_widths", ["seen.stages=[3, 4]"], "regress: regressor_2 takes the map of stage 2, which does not come in"),
+                ("ft_2", ["translator.stage=3"], "translated: translator takes the map of stage 3, which does not come in", "name it in stages"),
+                ("ft_2", ["translator.of=teacher", "teacher.width=8"], "translated: the map of stage 4 has 16 channels, but translator takes 32"),
+                ("ft_2", ["translated.rebuild=true"], "translated: translator has no way back from factors to maps", "give this node a model.paraphraser"),
+                ("ft_2", ["paraphraser.stage=7"], "teacher has no stage 7"),
+                ("ft_2", ["own_loss.distance=far"], 'distance can\'t be "far"')):
+            with self.subTest(f"{name} {sets}"):
+                path = DISTILL / f"features/{name}.json"
+                weights = [f'{model}.weights=""' for model, of in self.resolved(path)["models"].items() if of.get("weights")]
+                said = self.flowrun("check", path, *self.tiny(path), *settings([*weights, *sets]), status=2).stderr
+                for text in texts:
+                    self.assertIn(text, said)
 
     def test_a_run_resumes_as_if_never_stopped(self):
         path = SHAPES / "fitnets.json"

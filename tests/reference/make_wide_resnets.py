@@ -1,7 +1,7 @@
 """Wide residual networks as tensors: make_wide_resnets.py FOLDER
 
 wide.safetensors (float64): p/NAME parameters and buffers at first, x0 to x2 pictures, eval pooled features of x0 in evaluation mode, map0 the
-stem's map, map1 to map3 those behind the groups and map4 that behind the last ReLU; train, pooled features of x0 in training mode, g/NAME gradients
+stem's map, map1 to map3 those behind the groups and map4 that behind the last ReLU, normed2 the second group's behind the next norm; train, pooled features of x0 in training mode, g/NAME gradients
 of sum(train * w) + sum(map3 * v), and b/NAME buffers after x0, x1 and x2 in training mode. narrow.safetensors: the same with equal widths of stem and
 first group. From the definition of Zagoruyko and Komodakis (2016); names are those of RepDistiller's models/wrn.py.
 """
@@ -65,6 +65,7 @@ def write(folder, kind, net):
     net.eval()
     out["eval"], maps = net(pictures[0])
     out.update({f"map{i}": value for i, value in enumerate(maps)})
+    out["normed2"] = net.block3.layer[0].bn1(maps[2])
     net.train()
     out["train"], maps = net(pictures[0])
     out["w"], out["v"] = torch.randn_like(out["train"]), torch.randn_like(maps[3])

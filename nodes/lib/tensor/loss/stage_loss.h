@@ -19,8 +19,9 @@ void check_stage_maps(NodePlan& plan, Channels channels);
 /// The same at the run; throws NodeError.
 void require_stage_maps(const FeatureMaps& student, const FeatureMaps& teacher);
 
-/// A node adds its `info`, `static constexpr Channels channels` and `static Tensor value(student, teacher)`, which gets as many maps of both.
-template <class Node>
+/// A node adds its `info`, `static constexpr Channels channels` and `Tensor value(student, teacher)`, static or const, which gets as many maps of
+/// both; and names its parameters if it has more than the weight.
+template <class Node, class P = Weight>
 struct OnStages {
   struct Ports {
     In<FeatureMaps> student{"student", "Maps of the student's stages, from encode.images with stages."};
@@ -28,7 +29,7 @@ struct OnStages {
     Out<Loss> loss{"loss", "A scalar."};
     void describe(auto& port) { port(student, teacher, loss); }
   };
-  using Params = Weight;
+  using Params = P;
   Params params;
 
   void plan(NodePlan& plan) const { check_stage_maps(plan, Node::channels); }
@@ -37,7 +38,7 @@ struct OnStages {
 
   void run(Ports& port, const GroupContext& context) const {
     require_stage_maps(*port.student, *port.teacher);
-    params.give(Node::value(port.student->maps_BCHW, port.teacher->maps_BCHW), context, *port.loss);
+    params.give(static_cast<const Node&>(*this).value(port.student->maps_BCHW, port.teacher->maps_BCHW), context, *port.loss);
   }
 };
 

@@ -1,6 +1,8 @@
 #include "nodes/lib/tensor/loss/stages.h"
 
 #include <ATen/ops/adaptive_avg_pool2d.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/where.h>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -48,9 +50,17 @@ Tensor flow(const Tensor& low, const Tensor& high) {
 
 }  // namespace
 
-Tensor attention_map(const Tensor& student_BCHW, const Tensor& teacher_BCHW) {
+Tensor attention_map(const Tensor& student_BCHW, const Tensor& teacher_BCHW, Distance distance) {
   const auto [s, t] = fitted(student_BCHW, teacher_BCHW);
-  return attention(s).sub(attention(t)).square().mean();
+  const Tensor difference = attention(s).sub(attention(t));
+  return (distance == Distance::absolute ? difference.abs() : difference.square()).mean();
+}
+
+Tensor activation_boundaries(const Tensor& student_BCHW, const Tensor& teacher_BCHW, double margin) {
+  require_channels(student_BCHW, teacher_BCHW);
+  const auto [s, t] = fitted(student_BCHW, teacher_BCHW);
+  const Tensor on_its_side = at::where(t.gt(0), s, s.neg());
+  return at::relu(on_its_side.neg().add(margin)).square().sum().div(static_cast<double>(s.size(0)));
 }
 
 Tensor neuron_selectivity(const Tensor& student_BCHW, const Tensor& teacher_BCHW) {

@@ -9,9 +9,17 @@ namespace flowrun::loss {
 // or float64 if the student's map is. No gradient reaches the teacher. Throws std::invalid_argument, naming the numbers, for maps that
 // don't fit: other pictures, one higher and the other wider, or other channels where a loss compares channel by channel.
 
+/// How far two maps are apart: the mean of squared differences, or of absolute ones.
+enum class Distance { squared, absolute };
+
 /// Attention transfer (Zagoruyko and Komodakis 2017): mean over images and places of the squared difference of attention maps, which are
-/// the mean of the squared channels, flattened, at length 1. Channels may differ.
-Tensor attention_map(const Tensor& student_BCHW, const Tensor& teacher_BCHW);
+/// the mean of the squared channels, flattened, at length 1. Channels may differ. Absolute differences are RepDistiller's of factors (FT, Kim et al.
+/// 2018).
+Tensor attention_map(const Tensor& student_BCHW, const Tensor& teacher_BCHW, Distance distance = Distance::squared);
+
+/// Activation boundaries (Heo et al. 2019), of maps before their ReLU: sum over channels and places, mean over images, of the square of what the
+/// student's value lacks to `margin` where the teacher's is above 0, and to -margin elsewhere.
+Tensor activation_boundaries(const Tensor& student_BCHW, const Tensor& teacher_BCHW, double margin);
 
 /// Neuron selectivity transfer (Huang and Wang 2017): squared maximum mean discrepancy between channels as samples, each at length 1 over
 /// the places, with the kernel (x.y)²; means over images and pairs. Channels may differ.

@@ -108,14 +108,16 @@ Tensor ResNet::run(const Convolution& at, const Tensor& x, const NormPass& pass)
   return norms_.apply(at.norm, y, pass);
 }
 
-Tensor ResNet::run(const Block& block, const Tensor& x, const NormPass& pass) const {
+Tensor ResNet::sum(const Block& block, const Tensor& x, const NormPass& pass) const {
   Tensor y = x;
   for (size_t i = 0; i < block.convolutions.size(); ++i) {
     if (i > 0) y = at::relu(y);
     y = run(block.convolutions[i], y, pass);
   }
-  return at::relu(y.add(block.shortcut ? run(*block.shortcut, x, pass) : x));
+  return y.add(block.shortcut ? run(*block.shortcut, x, pass) : x);
 }
+
+Tensor ResNet::run(const Block& block, const Tensor& x, const NormPass& pass) const { return at::relu(sum(block, x, pass)); }
 
 Tensor ResNet::stem(const Tensor& images_BCHW, const NormPass& pass) const {
   if (!has(1)) throw NodeError("a network without its stem takes maps, not pictures: give it to encode.maps");
@@ -129,20 +131,22 @@ Tokens ResNet::encode(const Tensor& images_BCHW, const Seen& seen, const EncodeO
   return encode_stages(images_BCHW, options, {}, none);
 }
 
-Tokens ResNet::encode_stages(const Tensor& images_BCHW, const EncodeOptions& options, const std::vector<int64_t>& stages,
+Tokens ResNet::encode_stages(const Tensor& images_BCHW, const EncodeOptions& options, const StageRequest& request,
                              std::vector<Tensor>& maps_BCHW) const {
   Tokens tokens;
   maps_BCHW.clear();
+  const std::vector<int64_t>& stages = request.stages;
   const auto take = [&](size_t stage, const Tensor& x) {
     if (std::find(stages.begin(), stages.end(), static_cast<int64_t>(stage)) != stages.end()) maps_BCHW.push_back(x);
   };
   Tensor x = stem(images_BCHW, options.norm);
   take(1, x);
   for (size_t b = 0; b < blocks_.size(); ++b) {
-    x = run(blocks_[b], x, options.norm);
+    const Tensor before = sum(blocks_[b], x, options.norm);
+    x = at::relu(before);
     const bool ends = b + 1 == blocks_.size() || blocks_[b + 1].stage != blocks_[b].stage;
     if (!ends) continue;
-    take(blocks_[b].stage + 2, x);
+    take(blocks_[b].stage + 2, request.before_relu ? before : x);
     if (options.maps) tokens.maps_BSD.push_back(rows_of(x));
   }
   tokens.patch = rows_of(x);

@@ -44,7 +44,7 @@ class ResNet final : public Encoder, public Staged {
   /// Throws NodeError if only some patches are to be seen.
   Tokens encode(const Tensor& images_BCHW, const Seen& seen, const EncodeOptions& options) const override;
   std::vector<StageShape> stages(double side) const override;
-  Tokens encode_stages(const Tensor& images_BCHW, const EncodeOptions& options, const std::vector<int64_t>& stages,
+  Tokens encode_stages(const Tensor& images_BCHW, const EncodeOptions& options, const StageRequest& request,
                        std::vector<Tensor>& maps_BCHW) const override;
   StageShape branches_from() const override;
   Tensor encode_map(const Tensor& map_BCHW, const EncodeOptions& options) const override;
@@ -73,6 +73,8 @@ class ResNet final : public Encoder, public Staged {
   int64_t stride(size_t stage) const { return config_.strides.empty() ? (stage == 0 ? 1 : 2) : config_.strides[stage]; }
   int64_t out_channels(size_t stage) const { return (config_.width << stage) * (config_.bottleneck ? 4 : 1); }
   Tensor run(const Convolution& at, const Tensor& x, const NormPass& pass) const;
+  /// What a block adds up to, before its last ReLU.
+  Tensor sum(const Block& block, const Tensor& x, const NormPass& pass) const;
   Tensor run(const Block& block, const Tensor& x, const NormPass& pass) const;
   Tensor stem(const Tensor& images_BCHW, const NormPass& pass) const;
   std::vector<StageShape> all_stages(double side) const;

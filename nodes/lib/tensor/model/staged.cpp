@@ -18,6 +18,12 @@ std::vector<StageShape> stages_of(const Encoder& encoder, const std::vector<int6
   return found;
 }
 
+int64_t channels_of(const Encoder& encoder, int64_t stage, const std::string& name) {
+  const std::vector<StageShape> found = stages_of(encoder, {stage}, 0);
+  if (found.empty()) throw NodeError(name + " has no stage " + std::to_string(stage));
+  return static_cast<int64_t>(found[0].channels);
+}
+
 void check_stages(NodePlan& plan, const Encoder& encoder, const std::vector<int64_t>& stages, const std::string& name) {
   if (stages.empty()) return;
   const auto* const staged = dynamic_cast<const Staged*>(&encoder);

@@ -66,18 +66,21 @@ Tensor WideResNet::convolved(size_t weight, const Tensor& x, int64_t stride) con
 Tensor WideResNet::activated(size_t norm, const Tensor& x, const NormPass& pass) const { return at::relu(norms_.apply(norm, x, pass)); }
 
 /// The shortcut begins behind the first ReLU if channels change, otherwise at the sum before it.
-Tensor WideResNet::run(const Block& block, const Tensor& x, const NormPass& pass) const {
-  const Tensor first = activated(block.norm1, x, pass);
+Tensor WideResNet::run(const Block& block, const Tensor& x, const Tensor& normed, const NormPass& pass) const {
+  const Tensor first = at::relu(normed);
   const Tensor second = activated(block.norm2, convolved(block.convolution1, first, block.stride), pass);
   return convolved(block.convolution2, second).add(block.shortcut ? convolved(*block.shortcut, first, block.stride) : x);
 }
 
-std::vector<Tensor> WideResNet::maps(const Tensor& images_BCHW, const NormPass& pass, int64_t last) const {
+WideResNet::Maps WideResNet::maps(const Tensor& images_BCHW, const NormPass& pass, int64_t last) const {
   Tensor x = convolved(stem_, pictures_for(images_BCHW, std::gcd(config_.width, config_.stem_width)));
-  std::vector<Tensor> found = {x};
-  for (int64_t block = 0; block < last * each(); ++block) {
-    x = run(blocks_[static_cast<size_t>(block)], x, pass);
-    if ((block + 1) % each() == 0) found.push_back(x);
+  Maps found{.raw = {x}, .normed = {}};
+  for (int64_t b = 0; b < last * each(); ++b) {
+    const Block& block = blocks_[static_cast<size_t>(b)];
+    const Tensor normed = norms_.apply(block.norm1, x, pass);
+    if (b > 0 && b % each() == 0) found.normed.push_back(normed);
+    x = run(block, x, normed, pass);
+    if ((b + 1) % each() == 0) found.raw.push_back(x);
   }
   return found;
 }
@@ -88,16 +91,20 @@ Tokens WideResNet::encode(const Tensor& images_BCHW, const Seen& seen, const Enc
   return encode_stages(images_BCHW, options, {}, none);
 }
 
-Tokens WideResNet::encode_stages(const Tensor& images_BCHW, const EncodeOptions& options, const std::vector<int64_t>& stages,
+Tokens WideResNet::encode_stages(const Tensor& images_BCHW, const EncodeOptions& options, const StageRequest& request,
                                  std::vector<Tensor>& maps_BCHW) const {
-  const std::vector<Tensor> all = maps(images_BCHW, options.norm);
+  Maps all = maps(images_BCHW, options.norm);
+  all.normed.push_back(norms_.apply(last_norm_, all.raw.back(), options.norm));
   maps_BCHW.clear();
-  for (const int64_t stage : stages) maps_BCHW.push_back(all.at(static_cast<size_t>(stage) - 1));
+  for (const int64_t stage : request.stages) {
+    const auto at = static_cast<size_t>(stage);
+    maps_BCHW.push_back(request.before_relu && stage > 1 ? all.normed.at(at - 2) : all.raw.at(at - 1));
+  }
   Tokens tokens;
   if (options.maps) {
-    for (size_t group = 1; group < all.size(); ++group) tokens.maps_BSD.push_back(rows_of(all[group]));
+    for (size_t group = 1; group < all.raw.size(); ++group) tokens.maps_BSD.push_back(rows_of(all.raw[group]));
   }
-  tokens.patch = rows_of(activated(last_norm_, all.back(), options.norm));
+  tokens.patch = rows_of(at::relu(all.normed.back()));
   return tokens;
 }
 
@@ -108,7 +115,7 @@ std::vector<Tensor> WideResNet::hidden(const Tensor& images_BCHW, const std::vec
   }
   std::vector<Tensor> found;
   if (groups.empty()) return found;
-  const std::vector<Tensor> all = maps(images_BCHW, NormPass(), groups.back());
+  const std::vector<Tensor> all = maps(images_BCHW, NormPass(), groups.back()).raw;
   for (const int64_t group : groups) {
     const Tensor& map = all[static_cast<size_t>(group)];
     found.push_back(rows_of(norm_last && group == groups_ ? activated(last_norm_, map, NormPass()) : map));

@@ -36,7 +36,7 @@ class WideResNet final : public Encoder, public Staged {
   /// Throws NodeError if only some patches are to be seen.
   Tokens encode(const Tensor& images_BCHW, const Seen& seen, const EncodeOptions& options) const override;
   std::vector<StageShape> stages(double side) const override;
-  Tokens encode_stages(const Tensor& images_BCHW, const EncodeOptions& options, const std::vector<int64_t>& stages,
+  Tokens encode_stages(const Tensor& images_BCHW, const EncodeOptions& options, const StageRequest& request,
                        std::vector<Tensor>& maps_BCHW) const override;
   /// The maps behind groups of blocks, from 1, with running statistics: [B, places, channels of the group] each. `norm_last` takes that of the last
   /// group through the norm and ReLU behind it. Taps other than output throw NodeError.
@@ -59,11 +59,17 @@ class WideResNet final : public Encoder, public Staged {
   int64_t channels(int64_t group) const { return config_.width << group; }
   int64_t each() const { return (config_.depth - 4) / 6; }
   Block add_block(const std::string& name, int64_t in, int64_t out, int64_t stride);
+  /// What the passes through the network leave.
+  struct Maps {
+    std::vector<Tensor> raw;     // the stem's, then that of each group
+    std::vector<Tensor> normed;  // the same behind the norm that comes next; none of the stem, nor of the last group that ran
+  };
   Tensor convolved(size_t weight, const Tensor& x, int64_t stride = 1) const;
   Tensor activated(size_t norm, const Tensor& x, const NormPass& pass) const;
-  Tensor run(const Block& block, const Tensor& x, const NormPass& pass) const;
-  /// The stem's map, then that of each group; the passes end behind group `last`.
-  std::vector<Tensor> maps(const Tensor& images_BCHW, const NormPass& pass, int64_t last = groups_) const;
+  /// `normed` is x behind the block's first norm.
+  Tensor run(const Block& block, const Tensor& x, const Tensor& normed, const NormPass& pass) const;
+  /// The passes end behind group `last`.
+  Maps maps(const Tensor& images_BCHW, const NormPass& pass, int64_t last = groups_) const;
 
   WideResNetConfig config_;
   BatchNorms norms_{parameters_, buffers_};

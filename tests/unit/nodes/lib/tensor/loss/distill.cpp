@@ -56,6 +56,9 @@ TEST(Distillation, HasTheValuesOfTheFormulasOfScores) {
 
 TEST(Distillation, HasTheValuesOfTheFormulasOfStages) {
   EXPECT_NEAR(value(loss::attention_map(map_s, map_t)), 0.188353682, 1e-8);
+  EXPECT_NEAR(value(loss::attention_map(map_s, map_t, loss::Distance::absolute)), 0.402587773, 1e-8);
+  EXPECT_NEAR(value(loss::activation_boundaries(map_s, map_t, 1)), 8.789588870, 1e-8);
+  EXPECT_NEAR(value(loss::activation_boundaries(map_s, map_t, 0.25)), 1.834890865, 1e-8);
   EXPECT_NEAR(value(loss::neuron_selectivity(map_s, map_t)), 1.016882315, 1e-8);
   EXPECT_NEAR(value(loss::solution_flow({map_s, high_s}, {map_t, high_t})), 0.005630431, 1e-8);
   EXPECT_NEAR(value(loss::hint(map_s, map_t)), value(map_s.sub(map_t).square().mean()), 1e-12);
@@ -79,6 +82,10 @@ struct Case {
 
 std::vector<Case> cases() {
   const Tensor rows_s = map_s.flatten(1), rows_t = map_t.flatten(1);
+  const auto attention = [](loss::Distance distance) {
+    return [distance](const Tensor& s, const Tensor& t) { return loss::attention_map(s, t, distance); };
+  };
+  const auto boundaries = [](const Tensor& s, const Tensor& t) { return loss::activation_boundaries(s, t, 0.6); };
   const auto kl = [](loss::Divergence divergence) {
     return [divergence](const Tensor& s, const Tensor& t) { return loss::kl(s, loss::softened(t, 3), {.temperature = 3, .divergence = divergence}); };
   };
@@ -90,8 +97,11 @@ std::vector<Case> cases() {
       {"dkd", [](const Tensor& s, const Tensor& t) { return loss::dkd(s, t, labels, {}); }, student, teacher},
       {"scores", [](const Tensor& s, const Tensor& t) { return loss::squared_scores(s, t, false); }, student, teacher},
       {"probabilities", [](const Tensor& s, const Tensor& t) { return loss::squared_scores(s, t, true); }, student, teacher},
-      {"attention", loss::attention_map, map_s, map_t},
-      {"attention of sizes", loss::attention_map, wave(1, {2, 3, 4, 4}), wave(2, {2, 5, 2, 2})},
+      {"attention", attention(loss::Distance::squared), map_s, map_t},
+      {"attention of sizes", attention(loss::Distance::squared), wave(1, {2, 3, 4, 4}), wave(2, {2, 5, 2, 2})},
+      {"factors", attention(loss::Distance::absolute), map_s, wave(3, {6, 5, 2, 2})},
+      {"boundaries", boundaries, map_s, map_t},
+      {"boundaries of sizes", boundaries, wave(1, {2, 3, 4, 4}), wave(2, {2, 3, 2, 2})},
       {"nst", loss::neuron_selectivity, map_s, wave(3, {6, 5, 4, 4})},
       {"hint", loss::hint, wave(1, {2, 3, 4, 4}), wave(2, {2, 3, 2, 2})},
       {"vid", [](const Tensor& s, const Tensor& t) { return loss::variational_information(s, t, wave(1, {3}).add(2)); }, map_s, map_t},
@@ -140,6 +150,18 @@ TEST(Distillation, CongruenceIsOfConsecutiveRowsWithGradientsToBothSides) {
   EXPECT_THROW(loss::correlation_congruence(s.narrow(0, 0, 1), t.narrow(0, 0, 1)), std::invalid_argument);
 }
 
+/// As RepDistiller's code has the formula, with its two cases.
+TEST(Distillation, BoundariesAreThoseOfTheirTwoCases) {
+  const Tensor s = map_s.clone().requires_grad_(true), plain = map_s.clone().requires_grad_(true);
+  const Tensor above = plain.add(0.6).square().mul(plain.gt(-0.6).logical_and(map_t.le(0)));
+  const Tensor below = plain.sub(0.6).square().mul(plain.le(0.6).logical_and(map_t.gt(0)));
+  const Tensor expected = above.add(below).sum().div(6), found = loss::activation_boundaries(s, map_t, 0.6);
+  EXPECT_NEAR(value(found), value(expected), 1e-12);
+  found.backward(), expected.backward();
+  EXPECT_LT(value(s.grad().sub(plain.grad()).abs().max()), 1e-12);
+  EXPECT_EQ(value(loss::activation_boundaries(map_t.sign(), map_t, 1)), 0);
+}
+
 TEST(Distillation, GivesNoGradientToTheTeacher) {
   for (const Case& of : cases()) {
     const Tensor own = of.student.clone().requires_grad_(true), others = of.teacher.clone().requires_grad_(true);
@@ -154,7 +176,8 @@ TEST(Distillation, GivesNoGradientToTheTeacher) {
 
 TEST(Distillation, IsZeroWhereBothAgree) {
   for (const Case& of : cases()) {
-    if (of.name == "vid") continue;  // log v stays
+    if (of.name == "vid") continue;                   // log v stays
+    if (of.name.starts_with("boundaries")) continue;  // values within the margin stay
     if (of.name == "fsp" || of.name == "given") continue;
     EXPECT_NEAR(value(of.loss(of.student, of.student)), 0, 1e-12) << of.name;
   }
@@ -192,6 +215,8 @@ TEST(Distillation, StaysFiniteForRowsThatAreEqual) {
 TEST(Distillation, NamesWhatDoesNotFit) {
   EXPECT_EQ(said([] { loss::kl(student, loss::softened(wave(1, {6, 4}), 1), {}); }), "the student has 6 rows of 5 scores, the teacher 6 of 4");
   EXPECT_EQ(said([] { loss::dkd(student, teacher, labels.narrow(0, 0, 5), {}); }), "there are 6 rows of scores, but 5 labels");
+  EXPECT_EQ(said([] { loss::activation_boundaries(map_s, high_t, 1); }),
+            "the student's map has 3 channels, the teacher's 4: channel is compared with channel");
   EXPECT_EQ(said([] { loss::hint(map_s, high_t); }), "the student's map has 3 channels, the teacher's 4: channel is compared with channel");
   EXPECT_EQ(said([] {
               loss::solution_flow({map_s, map_s}, {map_t, high_t});

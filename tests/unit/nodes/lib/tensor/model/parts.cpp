@@ -86,7 +86,7 @@ TEST(Parts, OfAResidualNetworkMakeTheWhole) {
     copy(trunk, whole), copy(branch, whole);
     const Tensor x = images();
     std::vector<Tensor> maps;
-    trunk.encode_stages(x, {}, {3}, maps);
+    trunk.encode_stages(x, {}, {.stages = {3}}, maps);
     const Tensor out = branch.encode_map(maps.at(0), {});
     EXPECT_LT(test::max_error(out.flatten(2).transpose(1, 2), whole.encode(x, {}, {}).patch), 1e-12);
     EXPECT_EQ(branch.branches_from().stage, 3);

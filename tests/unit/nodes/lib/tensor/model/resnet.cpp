@@ -135,7 +135,7 @@ TEST(ResNet, GivesTheMapsOfItsStages) {
     const auto count = static_cast<int64_t>(config.blocks.size()) + 1;
     std::vector<int64_t> all;
     for (int64_t stage = 1; stage <= count; ++stage) all.push_back(stage);
-    const model::Tokens tokens = net.encode_stages(images, {}, all, maps);
+    const model::Tokens tokens = net.encode_stages(images, {}, {.stages = all}, maps);
     const std::vector<StageShape> shapes = net.stages(64);
     ASSERT_EQ(maps.size(), all.size());
     ASSERT_EQ(shapes.size(), all.size());
@@ -146,9 +146,16 @@ TEST(ResNet, GivesTheMapsOfItsStages) {
     }
     EXPECT_TRUE(maps.back().flatten(2).transpose(1, 2).equal(tokens.patch));
     const std::vector<Tensor> groups = net.hidden(images, {1, 2}, model::Tap::output, false);
-    net.encode_stages(images, {}, {2, 3}, maps);
+    net.encode_stages(images, {}, {.stages = {2, 3}}, maps);
     ASSERT_EQ(maps.size(), 2);
     for (size_t i = 0; i < 2; ++i) EXPECT_TRUE(maps[i].flatten(2).transpose(1, 2).equal(groups[i]));
+    std::vector<Tensor> before;
+    net.encode_stages(images, {}, {.stages = {2, 3}, .before_relu = true}, before);
+    ASSERT_EQ(before.size(), 2);
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_TRUE(before[i].relu().equal(maps[i]));
+      EXPECT_LT(before[i].min().item<float>(), 0);
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/relu.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 
@@ -34,7 +35,7 @@ TEST(WideResNet, GivesPyTorchsFeaturesMapsGradientsAndStatistics) {
     for (const auto& [name, buffer] : net.buffers()) buffer.copy_(t.at("p/" + name));
     std::vector<Tensor> maps;
     const auto pooled = [&](const Tensor& images, const NormPass& norm) {
-      return net.encode_stages(images, {.norm = norm, .drop_path = {}}, {1, 2, 3, 4}, maps).patch.mean(1);
+      return net.encode_stages(images, {.norm = norm, .drop_path = {}}, {.stages = {1, 2, 3, 4}}, maps).patch.mean(1);
     };
     EXPECT_LT(test::relative_error(pooled(t.at("x0"), {}), t.at("eval")), 1e-10);
     ASSERT_EQ(maps.size(), 4);
@@ -43,6 +44,13 @@ TEST(WideResNet, GivesPyTorchsFeaturesMapsGradientsAndStatistics) {
     EXPECT_LT(test::relative_error(groups.at(0), rows(t.at("map1"))), 1e-10);
     EXPECT_LT(test::relative_error(groups.at(1), rows(t.at("map3"))), 1e-10);
     EXPECT_LT(test::relative_error(net.hidden(t.at("x0"), {3}, model::Tap::output, true).at(0), rows(t.at("map4"))), 1e-10);
+
+    std::vector<Tensor> before;
+    net.encode_stages(t.at("x0"), {}, {.stages = {1, 3, 4}, .before_relu = true}, before);
+    ASSERT_EQ(before.size(), 3);
+    EXPECT_LT(test::relative_error(before[0], t.at("map0")), 1e-10);
+    EXPECT_LT(test::relative_error(before[1], t.at("normed2")), 1e-10);
+    EXPECT_LT(test::relative_error(at::relu(before[2]), t.at("map4")), 1e-10);
 
     net.parameters().set_trainable();
     net.norms()->collect();
