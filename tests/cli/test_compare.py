@@ -59,7 +59,8 @@ class Compare(support.Folder):
         folder = support.ROOT / "pipelines/compare/distill"
         sets = ["let.images=32", "let.batch=16", "let.group=16", "let.unseen=40", "unseen_batch.size=20", "run.epochs=1", "run.intra_op=1", "update.warmup_epochs=0",
                 "metrics.every=1 step", "save.every=1 epoch"]
-        done = subprocess.run([sys.executable, support.ROOT / "tools/compare", folder / "alone.json", folder / "dml.json", "--seeds", "1", "--out", "out", "--flowrun", support.FLOWRUN,
+        self.write({"about": "Without a warm-up", "extends": str(folder / "dml.json"), "set": {"peer_update.warmup_epochs": 0}}, "dml.json")
+        done = subprocess.run([sys.executable, support.ROOT / "tools/compare", folder / "alone.json", "dml.json", "--seeds", "1", "--out", "out", "--flowrun", support.FLOWRUN,
                                *[part for text in sets for part in ("--set", text)]], cwd=self.folder, text=True, capture_output=True, timeout=600)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if line.startswith("|")]

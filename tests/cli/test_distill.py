@@ -134,7 +134,9 @@ class Distillation(support.Folder):
 
     def shapes(self, name, *more):
         """Settings of a file of compare/distill."""
-        return settings([*SMALL, *taught(self.resolved(SHAPES / f"{name}.json"), self.teacher("shapes")), *more])
+        resolved = self.resolved(SHAPES / f"{name}.json")
+        peer = ["peer_update.warmup_epochs=0", "peer_answers.at=end"] if "peer" in resolved["models"] else []
+        return settings([*SMALL, *peer, *taught(resolved, self.teacher("shapes")), *more])
 
     def tiny(self, path):
         """Settings with which a file runs two steps."""
