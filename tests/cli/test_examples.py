@@ -68,6 +68,22 @@ class Examples(support.Folder):
         err = self.flowrun("models/pipeline.json", "--set", "projector.weights=models/pipeline.json", "--out", "x", status=2).stderr
         self.assertIn("projector: models/pipeline.json: ", err)
 
+    def test_a_new_node_is_whole(self):
+        installed = self.folder / "installed"
+        subprocess.run(["cmake", "--install", support.FLOWRUN.parents[1], "--prefix", installed], check=True, capture_output=True)
+        for scope in ("sample", "step"):
+            with self.subTest(scope):
+                said = self.flowrun("new", "node", f"mine.{scope}_thing", scope, "--scope", scope).stdout
+                self.assertIn(f"run:    flowrun {scope}/pipeline.json", said)
+                self.build_example(self.folder / scope / "build", f"-DCMAKE_PREFIX_PATH={installed}", source=self.folder / scope)
+                done = subprocess.run(["ctest", "--test-dir", self.folder / scope / "build", "--output-on-failure"], capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stdout)
+                self.flowrun(f"{scope}/pipeline.json", "--out", f"run-{scope}")
+        self.assertIn("step_thing", self.metrics("run-step")[0])
+        self.assertIn("sample/sample_thing.cpp is there already", self.flowrun("new", "node", "mine.sample_thing", "sample", status=2).stderr)
+        self.assertIn("the type image.resize exists already", self.flowrun("new", "node", "image.resize", status=2).stderr)
+        self.assertIn("Foo is no name for a type", self.flowrun("new", "node", "Foo", status=2).stderr)
+
     def build(self, name, text, *flags):
         (self.folder / f"{name}.cpp").write_text(text)
         library = self.folder / f"{name}.so"

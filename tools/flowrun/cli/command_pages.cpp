@@ -45,6 +45,10 @@ const std::map<std::string, Chapter>& chapters() {
       {"help", {"Node and model types", "nodes/README.md"}},
       {"schema", {"Pipeline files", "pipeline-file.md"}},
       {"doc", {"Contributing", "../CONTRIBUTING.md#tests"}},
+      {"new",
+       {"Out of the tree: a plug-in",
+        "writing-a-node.md#out-of-the-tree-a-plug-in",
+        {{2, "the name is no type's or is taken, or files are there already"}}}},
       {"completion", {"Commands", "../README.md#commands"}},
   };
   return all;

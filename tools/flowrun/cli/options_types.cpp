@@ -1,6 +1,7 @@
 // Commands on node and model types.
 #include "tools/flowrun/cli/command_pages.h"
 #include "tools/flowrun/cli/describe.h"
+#include "tools/flowrun/cli/new_node.h"
 #include "tools/flowrun/cli/options.h"
 
 namespace flowrun::cli {
@@ -43,12 +44,25 @@ void add_completion(CLI::App& app, int& status) {
   on_command(command, shell, status, [&app](const std::string& name) { return completion(app, name); });
 }
 
+void add_new(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "new", "Begins a node of your own: its source, pipeline, test and CMake file", "flowrun new node image.foo");
+  const auto args = std::make_shared<NewNodeArgs>();
+  const auto what = std::make_shared<std::string>();
+  command.add_option("what", *what, "node")->required()->check(CLI::IsMember({"node"}));
+  command.add_option("type", args->type, "FAMILY.NAME, such as image.foo")->required();
+  command.add_option("folder", args->folder, "Where the files go; without it a folder of the name");
+  command.add_option("--scope", args->scope, "sample: changes pictures on the host. step: reports a number for each step, from tensors")
+      ->check(CLI::IsMember({"sample", "step"}));
+  on_command(command, args, status, [what](const NewNodeArgs& of) { return new_node(of); });
+}
+
 }  // namespace
 
 void add_type_commands(CLI::App& app, int& status) {
   add_help(app, status);
   add_schema(app, status);
   add_doc(app, status);
+  add_new(app, status);
   add_completion(app, status);
 }
 

@@ -1,0 +1,211 @@
+#include "tools/flowrun/cli/new_node.h"
+
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <regex>
+#include <vector>
+
+#include "graph/node.h"
+#include "io/file.h"
+
+namespace flowrun::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+const char* const sample_node = R"(// {type}: turns pictures into their negative with a given chance. Change it into what you need.
+#include "graph/node.h"
+#include "nodes/lib/host/types/host_types.h"
+
+namespace {
+
+using namespace flowrun;
+
+struct {Name} {
+  static constexpr NodeInfo info{.type = "{type}", .brief = "Turns pictures into their negative with a given chance.", .scope = Scope::sample};
+  struct Ports {
+    In<Image> image{"image", "H W 3 u8."};
+    Out<Image> out{"image", "The same size."};
+    void describe(auto& port) { port(image, out); }
+  };
+  struct Params {
+    double p = 0.5;
+    void describe(auto& param) { param("p", p, Range{0, 1}, "Chance of a negative."); }
+  };
+  Params params;
+
+  // Const, and a function of its inputs and the context alone: that is what makes runs reproducible.
+  void run(Ports& port, const SampleContext& context) const {
+    *port.out = *port.image;
+    if (!context.rng().chance(params.p)) return;
+    for (uint8_t& value : port.out->pixels.pixels) value = static_cast<uint8_t>(255 - value);
+  }
+};
+
+FLOWRUN_NODE({Name});
+
+}  // namespace
+)";
+
+const char* const step_node = R"(// {type}: reports the mean of the normalised pixels of a step. Change it into what you need.
+#include <ATen/ops/mean.h>
+
+#include "graph/node.h"
+#include "nodes/lib/tensor/types/device_types.h"
+
+namespace {
+
+using namespace flowrun;
+
+struct {Name} {
+  static constexpr NodeInfo info{.type = "{type}", .brief = "Reports the mean of the normalised pixels of a step.", .scope = Scope::step,
+                                 .moment = Moment::report};
+  struct Ports {
+    In<DeviceImages> image{"image", "B C H W."};
+    void describe(auto& port) { port(image); }
+  };
+
+  // Called with every group of the step, in order; run() follows when all of them have come.
+  void fold(Ports& port, const FoldContext&) {
+    sum_ += at::mean(port.image->images_BCHW).item<double>();
+    ++groups_;
+  }
+  void run(Ports&, StepContext& context) {
+    context.report("{name}", sum_ / static_cast<double>(groups_));
+    sum_ = 0, groups_ = 0;
+  }
+
+ private:
+  double sum_ = 0;
+  int64_t groups_ = 0;
+};
+
+FLOWRUN_NODE({Name});
+
+}  // namespace
+)";
+
+const char* const cmake_file =
+    R"(# cmake -S . -B build && cmake --build build, with -DCMAKE_PREFIX_PATH=FOLDER where Flowrun is not installed in a usual place.
+cmake_minimum_required(VERSION 3.22)
+project({name} LANGUAGES CXX)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+find_package(flowrun REQUIRED)
+flowrun_add_nodes({name} {name}.cpp{tensor})
+enable_testing()
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_test(NAME {name} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/test_{name}.py ${flowrun_PROGRAM} $<TARGET_FILE:{name}>)
+)";
+
+const char* const pipeline_file = R"({
+  "about": "{type} on drawn pictures",
+  "plugins": ["./build/lib{name}.so"],
+  "run": { "epochs": 1, "device": "cpu" },
+  "nodes": {
+    "files":   { "type": "source.synthetic", "images": 320, "size": 32 },
+    "decode":  { "type": "image.decode", "in": "files" },
+{nodes}    "metrics": { "type": "report.metrics", "in": { "image": "batch" }, "every": "1 step", "tensorboard": false }
+  }
+}
+)";
+
+const char* const sample_nodes = R"(    "{name}":  { "type": "{type}", "in": "decode" },
+    "batch":   { "type": "batch.stack", "in": "{name}", "size": 32 },
+    "sheet":   { "type": "report.contact_sheet", "in": { "image": "batch" }, "tensorboard": false },
+)";
+const char* const step_nodes = R"(    "batch":   { "type": "batch.stack", "in": "decode", "size": 32 },
+    "upload":  { "type": "device.upload", "in": "batch" },
+    "{name}":  { "type": "{type}", "in": "upload.image" },
+)";
+
+const char* const test_file = R"("""{type} gives the same with one thread and with several, and in the serial executor. ctest runs it; by hand:
+
+    python test_{name}.py FLOWRUN LIBRARY
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def main():
+    program, library = sys.argv[1:]
+    pipeline = json.loads((HERE / "pipeline.json").read_text())
+    pipeline["plugins"] = [library]
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "pipeline.json").write_text(json.dumps(pipeline))
+        found = {}
+        for name, options in {"serial": ["--serial"], "one": ["--threads", "1"], "several": ["--threads", "4", "--jitter", "7"]}.items():
+            subprocess.run([program, "pipeline.json", "--quiet", "--out", name, *options], cwd=folder, check=True)
+            lines = [json.loads(line) for line in (pathlib.Path(folder) / name / "metrics.jsonl").read_text().splitlines()]
+            found[name] = [{key: value for key, value in line.items() if "per_second" not in key} for line in lines]
+        assert len(found["serial"]) == 10, found["serial"]
+        assert found["one"] == found["serial"], "one thread gives something else than the serial executor"
+        assert found["several"] == found["serial"], "several threads give something else"
+    print("{type}: equal in all three")
+
+
+if __name__ == "__main__":
+    main()
+)";
+
+std::string filled(std::string text, const std::map<std::string, std::string>& words) {
+  for (const auto& [word, value] : words) {
+    const std::string mark = "{" + word + "}";
+    for (size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + value.size())) text.replace(at, mark.size(), value);
+  }
+  return text;
+}
+
+/// "image.random_foo" is RandomFoo.
+std::string camel_case(const std::string& name) {
+  std::string out;
+  bool upper = true;
+  for (const char c : name) {
+    if (c != '_') out += upper ? static_cast<char>(std::toupper(c)) : c;
+    upper = c == '_';
+  }
+  return out;
+}
+
+}  // namespace
+
+int new_node(const NewNodeArgs& args) {
+  static const std::regex form("[a-z][a-z0-9_]*\\.[a-z][a-z0-9_]*");
+  if (!std::regex_match(args.type, form)) {
+    throw PipelineError("error: " + args.type + " is no name for a type: FAMILY.NAME of small letters, digits and _, such as image.foo");
+  }
+  if (find_node_type(args.type) != nullptr) throw PipelineError("error: the type " + args.type + " exists already (flowrun help " + args.type + ")");
+  const std::string name = args.type.substr(args.type.find('.') + 1);
+  const bool sample = args.scope == "sample";
+  const std::map<std::string, std::string> words = {
+      {"type", args.type}, {"name", name}, {"Name", camel_case(name)}, {"tensor", sample ? "" : " TENSOR"}};
+  std::map<std::string, std::string> pipeline = words;
+  pipeline["nodes"] = filled(sample ? sample_nodes : step_nodes, words);
+  const fs::path folder = args.folder.empty() ? fs::path(name) : fs::path(args.folder);
+  const std::vector<std::pair<std::string, std::string>> files = {{name + ".cpp", filled(sample ? sample_node : step_node, words)},
+                                                                  {"CMakeLists.txt", filled(cmake_file, words)},
+                                                                  {"pipeline.json", filled(pipeline_file, pipeline)},
+                                                                  {"test_" + name + ".py", filled(test_file, words)}};
+  for (const auto& [file, text] : files) {
+    if (fs::exists(folder / file)) throw PipelineError("error: " + (folder / file).string() + " is there already: name another folder");
+  }
+  fs::create_directories(folder);
+  for (const auto& [file, text] : files) {
+    io::write_file_atomic(folder / file, text);
+    std::cout << (folder / file).string() << "\n";
+  }
+  const std::string at = folder.string();
+  std::cout << "build:  cmake -S " << at << " -B " << at << "/build && cmake --build " << at << "/build\n"
+            << "test:   ctest --test-dir " << at << "/build\n"
+            << "run:    flowrun " << at << "/pipeline.json\n";
+  return 0;
+}
+
+}  // namespace flowrun::cli
