@@ -14,9 +14,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// {include}: these lines include nothing here.
 const char* const sample_node = R"(// {type}: turns pictures into their negative with a given chance. Change it into what you need.
-#include "graph/node.h"
-#include "nodes/lib/host/types/host_types.h"
+{include} "graph/node.h"
+{include} "nodes/lib/host/types/host_types.h"
 
 namespace {
 
@@ -49,10 +50,10 @@ FLOWRUN_NODE({Name});
 )";
 
 const char* const step_node = R"(// {type}: reports the mean of the normalised pixels of a step. Change it into what you need.
-#include <ATen/ops/mean.h>
+{include} <ATen/ops/mean.h>
 
-#include "graph/node.h"
-#include "nodes/lib/tensor/types/device_types.h"
+{include} "graph/node.h"
+{include} "nodes/lib/tensor/types/device_types.h"
 
 namespace {
 
@@ -185,7 +186,7 @@ int new_node(const NewNodeArgs& args) {
   const std::string name = args.type.substr(args.type.find('.') + 1);
   const bool sample = args.scope == "sample";
   const std::map<std::string, std::string> words = {
-      {"type", args.type}, {"name", name}, {"Name", camel_case(name)}, {"tensor", sample ? "" : " TENSOR"}};
+      {"type", args.type}, {"name", name}, {"Name", camel_case(name)}, {"tensor", sample ? "" : " TENSOR"}, {"include", "#include"}};
   std::map<std::string, std::string> pipeline = words;
   pipeline["nodes"] = filled(sample ? sample_nodes : step_nodes, words);
   const fs::path folder = args.folder.empty() ? fs::path(name) : fs::path(args.folder);
