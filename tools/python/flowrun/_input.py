@@ -1,17 +1,19 @@
 """Batches of a pipeline's input, made by threads inside this process."""
 import os
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 from . import _core
-from ._sets import as_sets
+from ._sets import Changes, Path, as_sets
 
 
-class Batch(dict):
+class Batch(dict[str, Any]):
     """Arrays of one group of samples, by name. No copy was made: the memory is the input's. It goes back when the last array of the batch is
     freed; until then nothing else writes to it."""
 
     __slots__ = ("step", "epoch", "group")
 
-    def __init__(self, values=(), step=0, epoch=0, group=0):  # libraries make dicts of the same kind for other devices
+    def __init__(self, values: Any = (), step: int = 0, epoch: int = 0, group: int = 0):  # libraries make dicts of the same kind for other devices
         super().__init__(values)
         self.step, self.epoch, self.group = step, epoch, group
 
@@ -22,11 +24,11 @@ class Batches:
     def __init__(self, core, path, one_node, as_torch):
         self._core, self._path, self._one_node, self._torch = core, path, one_node, as_torch
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Batches in an epoch, on this rank."""
         return self._core.batches_per_epoch
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Batch]:
         """From where reading stands to the end of the epoch."""
         self._refuse_workers()
         if self._core.given >= self._core.epochs * len(self):
@@ -50,37 +52,37 @@ class Batches:
         pass
 
     @property
-    def epoch(self):
+    def epoch(self) -> int:
         """Whole epochs that were read."""
         return self._core.given // len(self)
 
     @property
-    def epochs(self):
+    def epochs(self) -> int:
         return self._core.epochs
 
     @property
-    def nodes(self):
+    def nodes(self) -> list[str]:
         """The nodes whose outputs a batch holds."""
         return list(self._core.nodes)
 
     @property
-    def classes(self):
+    def classes(self) -> list[str]:
         """Names of the source's classes by label; empty: it has none, or nothing reads labels."""
         return list(self._core.classes)
 
     @property
-    def batch_size(self):
+    def batch_size(self) -> int:
         """Samples of a batch: the group of the pipeline's batch node."""
         return self._core.samples_per_batch
 
     @property
-    def ledger(self):
+    def ledger(self) -> str | None:
         """The hash of every random decision in the last step that was read whole, as metrics.jsonl of the run has it; None: there is none yet.
         On several ranks it is this rank's part: the run's is the sum of all, modulo 2**64."""
         value = self._core.ledger()
         return None if value is None else f"{value:016x}"
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, int]:
         """Where reading stands, as one integer: exact for any number of threads, and of ranks."""
         position = self._core.position()
         if position is None:
@@ -88,14 +90,14 @@ class Batches:
                                  "save when all batches of a step were read")
         return {"groups": position}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, int]) -> None:
         self._core.seek(int(state["groups"]))
 
-    def close(self):
+    def close(self) -> None:
         """Ends the threads; batches that were given stay."""
         self._core.close()
 
-    def __enter__(self):
+    def __enter__(self) -> "Batches":
         return self
 
     def __exit__(self, *_):
@@ -119,7 +121,8 @@ def _torch_batches():
     return TorchBatches
 
 
-def open(path, until=None, *, set=None, epochs=None, threads=0, ahead=2, rank=None, world=None, arrays="torch", trust=False):  # noqa: A001, A002
+def open(path: Path, until: str | Sequence[str] | None = None, *, set: Changes = None, epochs: int | None = None, threads: int = 0,  # noqa: A001, A002
+         ahead: int = 2, rank: int | None = None, world: int | None = None, arrays: Literal["torch", "numpy"] = "torch", trust: bool = False) -> Batches:
     """Opens the input of a pipeline file, up to the batches that its models would get; no model is made.
 
     until    a node, or a list of nodes, whose outputs a batch holds: batch nodes (images as bytes, labels, masks), or device nodes without a

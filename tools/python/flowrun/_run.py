@@ -4,9 +4,11 @@ import os
 import pathlib
 import sys
 import tempfile
+from collections.abc import Callable
+from typing import Any
 
 from . import _core
-from ._sets import as_sets
+from ._sets import Changes, Path, as_sets
 
 STOPPED = 75
 
@@ -14,15 +16,15 @@ STOPPED = 75
 class Checkpoint:
     """The states of a run's models and nodes at one step."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path):
         self.path = pathlib.Path(path)
         self.step = int(self.path.name.removeprefix("step-"))
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         return sorted(file.name.removesuffix(".safetensors") for file in self.path.glob("*.safetensors"))
 
-    def state_dict(self, name):
+    def state_dict(self, name: str) -> dict[str, Any]:
         """{parameter: torch tensor} of a model ("student", "teacher") or of a node with a state ("update")."""
         from safetensors.torch import load_file
 
@@ -38,24 +40,24 @@ class Checkpoint:
 class Run:
     """A run's folder. Reading disturbs no run that goes on; every property reads anew."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path):
         self.path = pathlib.Path(path)
         if not (self.path / "pipeline.resolved.json").exists():
             raise _core.PipelineError(f"error: {path} holds no run: there is no pipeline.resolved.json in it")
 
     @property
-    def pipeline(self):
+    def pipeline(self) -> dict[str, Any]:
         """The pipeline with every default filled in, as a dict."""
         return json.loads((self.path / "pipeline.resolved.json").read_text())
 
     @property
-    def result(self):
+    def result(self) -> dict[str, Any]:
         """result.json as a dict; empty while the run goes on."""
         file = self.path / "result.json"
         return json.loads(file.read_text()) if file.exists() else {}
 
     @property
-    def status(self):
+    def status(self) -> str:
         """"done", "stopped", "failed"; "running" where there is no result yet."""
         return self.result.get("status", "running")
 
@@ -68,7 +70,7 @@ class Run:
         return [json.loads(line) for line in whole.splitlines()]
 
     @property
-    def metrics(self):
+    def metrics(self) -> dict[str, Any]:
         """{name: numpy array} of the reported steps, in their order; NaN where a step has no such value. "step" is int64."""
         import numpy as np
 
@@ -80,12 +82,12 @@ class Run:
         return out
 
     @property
-    def ledgers(self):
+    def ledgers(self) -> dict[int, str]:
         """{step: ledger} of the reported steps."""
         return {line["step"]: line["ledger"] for line in self._lines("metrics.jsonl") if "ledger" in line}
 
     @property
-    def evaluations(self):
+    def evaluations(self) -> dict[str, dict[str, Any]]:
         """{node: {name: numpy array}} over the times of each evaluation; "step" is int64."""
         import numpy as np
 
@@ -97,12 +99,12 @@ class Run:
                        for name in lines[0] if isinstance(lines[0][name], (int, float))} for node, lines in out.items()}
 
     @property
-    def checkpoints(self):
+    def checkpoints(self) -> list[Checkpoint]:
         """Complete checkpoints by step, the newest last."""
         folders = (self.path / "checkpoints").glob("step-*")
         return sorted((Checkpoint(folder) for folder in folders if (folder / "manifest.json").exists()), key=lambda found: found.step)
 
-    def state_dict(self, name, step=None):
+    def state_dict(self, name: str, step: int | None = None) -> dict[str, Any]:
         """{parameter: torch tensor} of the newest checkpoint, or of that of `step`."""
         for found in reversed(self.checkpoints):
             if step is None or found.step == step:
@@ -110,7 +112,7 @@ class Run:
         steps = ", ".join(str(found.step) for found in self.checkpoints)
         raise KeyError(f"{self.path} has no checkpoint" + (f" of step {step}; there are {steps}" if steps else ""))
 
-    def model(self, name="", step=None):
+    def model(self, name: str = "", step: int | None = None) -> Any:
         """An encoder of the newest checkpoint, or of that of `step`, as timm's module in evaluation mode, without a classifier. `name`: "teacher",
         "student"; empty: the teacher, or the student where there is none."""
         with tempfile.TemporaryDirectory() as folder:
@@ -121,7 +123,7 @@ class Run:
         return f"Run({str(self.path)!r})"
 
 
-def export(source, folder, *, model="", heads=0, allow_partial=False, licence=""):
+def export(source: "Run | Path", folder: Path, *, model: str = "", heads: int = 0, allow_partial: bool = False, licence: str = "") -> Any:
     """Writes an encoder in the layout of model hubs (`flowrun export`), and returns it as timm's module.
 
     source   a Run, its folder, a checkpoint, or a file of weights in any layout that Flowrun reads
@@ -137,7 +139,8 @@ def export(source, folder, *, model="", heads=0, allow_partial=False, licence=""
     return timm.create_model(f"local-dir:{folder}", pretrained=True, **more).eval()
 
 
-def run(path, *, set=None, out=None, resume=False, threads=0, on_step=None, log=True, trust=False):  # noqa: A002
+def run(path: Path, *, set: Changes = None, out: Path | None = None, resume: bool = False, threads: int = 0,  # noqa: A002
+        on_step: Callable[[dict[str, Any]], Any] | None = None, log: bool | Callable[[str], Any] = True, trust: bool = False) -> Run:
     """Runs a pipeline in this process, and returns its Run. Ctrl-C ends it after the step in work, saved; `resume=True` goes on.
 
     out      its folder; None: runs/NAME, of the file's name
