@@ -296,26 +296,14 @@ def distilled():
 
 
 def wide():
-    """A wide residual network learns from a frozen one with another stem, also from what is before ReLUs and from factors."""
+    """A wide residual network learns from a frozen one with another stem."""
     head, encode = {"type": "model.head", "layers": [8]}, {"type": "encode.images", "in": "upload.image", "pool": "mean", "stages": [2, 4]}
-    regressor = {"type": "model.regressor", "of": "student", "to": "teacher", "relu": False}
-    factors = {"type": "maps.factors", "in": "last", "model": "paraphraser"}
-    losses = {
-        "maps": {"type": "loss.attention_map", "in": {"student": "seen", "teacher": "taught"}},
-        "apart": {"type": "loss.correlation", "in": {"student": "rows", "teacher": "taught_rows"}},
-        "boundaries": {"type": "loss.activation_boundaries", "in": {"student": "regress", "teacher": "taught_before"}, "weight": 0.003},
-        "rebuilding": {"type": "loss.hint", "in": {"student": "rebuilt", "teacher": "last"}},
-        "follow": {"type": "loss.attention_map", "in": {"student": "translated", "teacher": "paraphrased"}, "distance": "absolute"},
-    }
     return {
         "run": {"epochs": 2, "device": "cpu"},
         "models": {
             "student": {"type": "model.wide_resnet", "arch": 10, "width": 8, "stem_width": 4},
             "teacher": {"type": "model.resnet", "arch": 8, "width": 16, "stem_width": 8, "frozen": True},
             "head": {**head, "of": "student"}, "teacher_head": {**head, "of": "teacher"},
-            "second": {**regressor, "stage": 2}, "fourth": {**regressor, "stage": 4},
-            "paraphraser": {"type": "model.paraphraser", "of": "teacher", "stage": 4},
-            "translator": {"type": "model.translator", "of": "student", "to": "paraphraser", "stage": 4},
         },
         "nodes": {
             "files": {"type": "source.synthetic", "images": 48, "size": 24},
@@ -326,20 +314,42 @@ def wide():
             "taught": {**encode, "model": "teacher", "train": False},
             "rows": {"type": "head.apply", "in": "seen", "model": "head"},
             "taught_rows": {"type": "head.apply", "in": "taught", "model": "teacher_head"},
-            "before": {**encode, "model": "student", "before_relu": True},
-            "taught_before": {**encode, "model": "teacher", "before_relu": True, "train": False},
-            "last": {**encode, "model": "teacher", "stages": [4], "train": False},
-            "regress": {"type": "maps.regress", "in": "before", "model": ["second", "fourth"]},
-            "rebuilt": {**factors, "rebuild": True},
-            "paraphrased": {**factors, "train": False},
-            "translated": {"type": "maps.factors", "in": "seen", "model": "translator"},
-            **losses,
-            "loss": {"type": "loss.sum", "in": {"losses": [*losses]}},
-            "update": {"type": "train.sgd", "in": "loss", "models": ["student", "head", "teacher_head", "second", "fourth", "paraphraser", "translator"], "lr": {"max": 0.01}},
+            "maps": {"type": "loss.attention_map", "in": {"student": "seen", "teacher": "taught"}},
+            "apart": {"type": "loss.correlation", "in": {"student": "rows", "teacher": "taught_rows"}},
+            "loss": {"type": "loss.sum", "in": {"losses": ["maps", "apart"]}},
+            "update": {"type": "train.sgd", "in": "loss", "models": ["student", "head", "teacher_head"], "lr": {"max": 0.01}},
             "metrics": {"type": "report.metrics", "in": "loss", "every": "1 step"},
             "save": {"type": "report.checkpoint", "after": "update", "every": "3 steps"},
         },
     }
+
+
+def factors():
+    """The wide network, from what is before its ReLUs and from factors of maps: AB, and both runs of FT at once."""
+    pipeline = wide()
+    models, nodes = pipeline["models"], pipeline["nodes"]
+    regressor, taught = {"type": "model.regressor", "of": "student", "to": "teacher", "relu": False}, {"type": "maps.factors", "in": "last", "model": "paraphraser"}
+    del models["head"], models["teacher_head"], nodes["rows"], nodes["taught_rows"], nodes["apart"]
+    models |= {
+        "second": {**regressor, "stage": 2}, "fourth": {**regressor, "stage": 4},
+        "paraphraser": {"type": "model.paraphraser", "of": "teacher", "stage": 4},
+        "translator": {"type": "model.translator", "of": "student", "to": "paraphraser", "stage": 4},
+    }
+    nodes |= {
+        "before": {**nodes["seen"], "before_relu": True},
+        "taught_before": {**nodes["taught"], "before_relu": True},
+        "last": {**nodes["taught"], "stages": [4]},
+        "regress": {"type": "maps.regress", "in": "before", "model": ["second", "fourth"]},
+        "rebuilt": {**taught, "rebuild": True},
+        "paraphrased": {**taught, "train": False},
+        "translated": {"type": "maps.factors", "in": "seen", "model": "translator"},
+        "boundaries": {"type": "loss.activation_boundaries", "in": {"student": "regress", "teacher": "taught_before"}, "weight": 0.003},
+        "rebuilding": {"type": "loss.hint", "in": {"student": "rebuilt", "teacher": "last"}},
+        "follow": {"type": "loss.attention_map", "in": {"student": "translated", "teacher": "paraphrased"}, "distance": "absolute"},
+    }
+    nodes["loss"]["in"] = {"losses": ["maps", "boundaries", "rebuilding", "follow"]}
+    nodes["update"]["models"] = ["student", "second", "fourth", "paraphraser", "translator"]
+    return pipeline
 
 
 def tables():
@@ -398,7 +408,7 @@ def tables():
 
 
 # Pipelines of this test, for types that no shipped pipeline uses, or only pipelines that can't run here.
-OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, noised, gradients, supervised, two_views, residual, rotnet, jigsaw, colorization, distilled, wide, tables]
+OWN = [squares, watched, frozen, linear_probe, attentive_probe, many_masks, cross_attention, noised, gradients, supervised, two_views, residual, rotnet, jigsaw, colorization, distilled, wide, factors, tables]
 
 
 class Conformance(support.Folder):
