@@ -1,6 +1,3 @@
-#include <cmath>
-#include <utility>
-
 #include "graph/node.h"
 #include "nodes/lib/tensor/loss/stage_loss.h"
 #include "nodes/lib/tensor/loss/stages.h"
@@ -22,16 +19,12 @@ struct ActivationBoundaries : loss::OnStages<ActivationBoundaries, BoundariesPar
        .brief = "A student's neurons are active where the teacher's are: activation boundaries.",
        .details =
            "Of maps before their ReLU (before_relu of encode.images; Heo et al., 2019): the square of what a student's value lacks to the margin on "
-           "the "
-           "side where the teacher's is, positive or not; summed over channels and places, the mean over images, in float32. The last map counts "
+           "the side where the teacher's is, positive or not; summed over channels and places, the mean over images, in float32. The last map counts "
            "once, each one before it half as much as the next. Where channels differ, maps.regress stands before the student's input; the larger map "
            "is average-pooled to the smaller one's size. The benchmark's weight is 0.003, for stages behind the stem."});
   static constexpr loss::Channels channels = loss::Channels::equal;
   Tensor value(const std::vector<Tensor>& student, const std::vector<Tensor>& teacher) const {
-    double share = std::ldexp(1.0, 1 - static_cast<int>(student.size()));
-    return loss::sum_of_stages(student, teacher, [&](const Tensor& of_student, const Tensor& of_teacher) {
-      return loss::activation_boundaries(of_student, of_teacher, params.margin).mul(std::exchange(share, 2 * share));
-    });
+    return loss::activation_boundaries(student, teacher, params.margin);
   }
 };
 

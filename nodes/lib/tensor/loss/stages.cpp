@@ -63,6 +63,12 @@ Tensor activation_boundaries(const Tensor& student_BCHW, const Tensor& teacher_B
   return at::relu(on_its_side.neg().add(margin)).square().sum().div(static_cast<double>(s.size(0)));
 }
 
+Tensor activation_boundaries(const std::vector<Tensor>& student, const std::vector<Tensor>& teacher, double margin) {
+  Tensor sum = activation_boundaries(student[0], teacher[0], margin);
+  for (size_t i = 1; i < student.size(); ++i) sum = sum.div(2).add(activation_boundaries(student[i], teacher[i], margin));
+  return sum;
+}
+
 Tensor neuron_selectivity(const Tensor& student_BCHW, const Tensor& teacher_BCHW) {
   const auto [s, t] = fitted(student_BCHW, teacher_BCHW);
   const Tensor x = model::unit_rows(s.flatten(2)), y = model::unit_rows(t.flatten(2));

@@ -1,6 +1,8 @@
 // Losses between the maps of a student's and a teacher's stages. No graph knowledge.
 #pragma once
 
+#include <vector>
+
 #include "nodes/lib/tensor/tensor.h"
 
 namespace flowrun::loss {
@@ -20,6 +22,8 @@ Tensor attention_map(const Tensor& student_BCHW, const Tensor& teacher_BCHW, Dis
 /// Activation boundaries (Heo et al. 2019), of maps before their ReLU: sum over channels and places, mean over images, of the square of what the
 /// student's value lacks to `margin` where the teacher's is above 0, and to -margin elsewhere.
 Tensor activation_boundaries(const Tensor& student_BCHW, const Tensor& teacher_BCHW, double margin);
+/// The sum over as many stages of both: the last one counts once, each one before it half as much as the next.
+Tensor activation_boundaries(const std::vector<Tensor>& student, const std::vector<Tensor>& teacher, double margin);
 
 /// Neuron selectivity transfer (Huang and Wang 2017): squared maximum mean discrepancy between channels as samples, each at length 1 over
 /// the places, with the kernel (x.y)²; means over images and pairs. Channels may differ.

@@ -160,6 +160,9 @@ TEST(Distillation, BoundariesAreThoseOfTheirTwoCases) {
   found.backward(), expected.backward();
   EXPECT_LT(value(s.grad().sub(plain.grad()).abs().max()), 1e-12);
   EXPECT_EQ(value(loss::activation_boundaries(map_t.sign(), map_t, 1)), 0);
+  const auto of = [](const Tensor& from, const Tensor& to) { return value(loss::activation_boundaries(from, to, 0.6)); };
+  const double stages = of(map_s, map_t) / 4 + of(high_s, high_t) / 2 + of(map_t, map_s);
+  EXPECT_NEAR(value(loss::activation_boundaries(std::vector<Tensor>{map_s, high_s, map_t}, {map_t, high_t, map_s}, 0.6)), stages, 1e-12);
 }
 
 TEST(Distillation, GivesNoGradientToTheTeacher) {
