@@ -1,4 +1,5 @@
 """The Python door: batches of an input, runs, faults and what runs left, as the program has them."""
+import json
 import multiprocessing
 import os
 import pickle
@@ -9,6 +10,7 @@ import sys
 import unittest
 
 import support
+from PIL import Image
 
 PACKAGE = support.FLOWRUN.parents[1] / "python"
 sys.path.insert(0, str(PACKAGE))
@@ -212,8 +214,6 @@ class Input(support.Folder):
     def test_a_bad_sample_ends_it_for_good(self):
         data = self.folder / "data/a"
         data.mkdir(parents=True)
-        from PIL import Image
-
         for index in range(32):
             Image.effect_noise((40, 40), 60).convert("RGB").save(data / f"{index:02d}.jpg")
         (data / "07.jpg").write_bytes(b"no picture")
@@ -383,6 +383,34 @@ class Pages(support.Folder):
         losses = [float(found) for found in re.findall(r"loss ([0-9.]+)", whole)]
         self.assertEqual(len(losses), 2)
         self.assertLess(losses[1], losses[0])
+
+    def notebook(self, name, **values):
+        """Runs the cells from top to bottom with other values of its constants, as a script."""
+        (self.folder / "pipelines").symlink_to(support.ROOT / "pipelines")
+        cells = json.loads((support.ROOT / f"examples/python/{name}.ipynb").read_text())["cells"]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        for constant, value in values.items():
+            code, count = re.subn(rf"^{constant} = .*$", f"{constant} = {value!r}", code, flags=re.M)
+            self.assertEqual(count, 1, constant)
+        (self.folder / "notebook.py").write_text('import matplotlib\nmatplotlib.use("agg")\n' + code)
+        return self.python("notebook.py")
+
+    def test_notebook_quickstart(self):
+        out = self.notebook("quickstart", STEPS=20)
+        self.assertIn('unknown parameter "sise"', out)
+        self.assertRegex(out, r"knn +\[0.\d+, 0.\d+\]")
+
+    def test_notebook_own_pictures(self):
+        for index in range(32):
+            path = self.folder / f"data/class{index % 2}/{index:02d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.effect_noise((120 + index, 110), 60).convert("RGB").save(path)
+        out = self.notebook("own_pictures", FOLDER="data", STEPS=4)
+        self.assertIn("2 batches an epoch", out)
+        self.assertEqual(len(self.metrics("runs/own")), 4)
+
+    def test_notebook_features(self):
+        self.assertRegex(self.notebook("features", STEPS=20), r"the nearest picture has the same texture in \d+ % of ")
 
     def test_lightning(self):
         out = self.python(support.ROOT / "examples/python/lightning.py", 2)
