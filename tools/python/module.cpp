@@ -236,8 +236,8 @@ void add_batches(nb::module_& m) {
 // NOLINTNEXTLINE(misc-use-anonymous-namespace): the macro makes the entry point
 NB_MODULE(_core, m) {
   using namespace flowrun;
-  nb::exception<PipelineError>(m, "PipelineError", PyExc_ValueError);
-  nb::exception<RunError>(m, "RunError", PyExc_RuntimeError);
+  const nb::exception<PipelineError> pipeline_error(m, "PipelineError", PyExc_ValueError);
+  const nb::exception<RunError> run_error(m, "RunError", PyExc_RuntimeError);
   add_batches(m);
   m.def("run", &run, "file"_a, "sets"_a, "out"_a, "resume"_a, "threads"_a, "trust"_a, "say"_a.none(), "on_step"_a.none());
   m.def(

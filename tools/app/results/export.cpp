@@ -26,7 +26,7 @@ fs::path chosen_file(const fs::path& from, const std::string& model) {
     checkpoint = *newest;
   }
   for (const std::string& name : model.empty() ? std::vector<std::string>{"teacher", "student"} : std::vector<std::string>{model}) {
-    const fs::path file = checkpoint / (name + ".safetensors");
+    fs::path file = checkpoint / (name + ".safetensors");
     if (fs::exists(file)) return file;
   }
   std::vector<std::string> there;

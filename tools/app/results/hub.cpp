@@ -189,7 +189,8 @@ class Hub {
     std::ostringstream rows;
     for (const auto& [name, value] : facts_->result.items()) {
       if (!value.is_object() || !value.contains("history")) continue;
-      for (const auto& [what, number] : value.items()) {
+      for (const auto& [named, number] : value.items()) {
+        const std::string& what = named;  // lambdas take no structured bindings
         if (what == "step" || what == "epoch" || !number.is_number()) continue;
         const ordered_json& history = value["history"];
         const auto at_start = [&](const ordered_json& entry) {
