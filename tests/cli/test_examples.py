@@ -51,6 +51,8 @@ class Examples(support.Folder):
         done = subprocess.run(["cmake", "--install", support.FLOWRUN.parents[1], "--prefix", installed], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         installed.rename(moved)
+        shipped = subprocess.run([moved / "bin/flowrun", "pipelines"], capture_output=True, text=True)
+        self.assertEqual(shipped.stdout.splitlines()[:1], [str(moved / "share/flowrun/pipelines")], shipped.stderr)
         # Outside of the tree: no header can come from there.
         outside = self.folder / "outside"
         shutil.copytree(EXAMPLES / "custom_node", outside)

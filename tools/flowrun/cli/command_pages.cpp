@@ -22,6 +22,7 @@ const std::map<std::string, Chapter>& chapters() {
   const std::string stopped = "stopped on request; the same command with --resume goes on";
   static const std::map<std::string, Chapter> all = {
       {"run", {"Pipeline files", "pipeline-file.md", {{1, "the run failed"}, {75, stopped}}}},
+      {"quickstart", {"Start", "../README.md#start", {{1, "the run failed"}, {75, stopped}}}},
       {"check", {"Diagnostics", "pipeline-file.md#diagnostics", {{0, "no faults"}}}},
       {"expand", {"The resolved pipeline", "pipeline-file.md#the-resolved-pipeline"}},
       {"diff", {"Comparing two pipelines", "pipeline-file.md#comparing-two-pipelines", {{0, "done, also where they differ"}}}},
@@ -42,6 +43,7 @@ const std::map<std::string, Chapter>& chapters() {
       {"sweep", {"Sweeps", "pipeline-file.md#sweeps", {{1, "a variant failed"}, {75, "stopped on request; the same command goes on"}}}},
       {"top",
        {"top, SIGUSR1, and stalls", "profiling.md#top-sigusr1-and-stalls", {{1, "no process writes into the directory, or it doesn't answer"}}}},
+      {"pipelines", {"The shipped pipelines", "install.md#the-shipped-pipelines"}},
       {"help", {"Node and model types", "nodes/README.md"}},
       {"schema", {"Pipeline files", "pipeline-file.md"}},
       {"doc", {"Contributing", "../CONTRIBUTING.md#tests"}},

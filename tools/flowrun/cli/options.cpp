@@ -10,10 +10,14 @@ CLI::App& add_command(CLI::App& app, const std::string& name, const std::string&
 
 void add_pipeline(CLI::App& command, app::PipelineArgs& args) {
   command.add_option("pipeline", args.file, "Pipeline file (JSON)")->required();
+  add_set(command, args);
+  add_trust(command, args.trust);
+}
+
+void add_set(CLI::App& command, app::PipelineArgs& args) {
   command
       .add_option("--set", args.sets, "PATH=VALUE: changes one value, as nodes' \"set\" does (mask.regions=1, run.epochs=2, seed=3); may be repeated")
       ->allow_extra_args(false);
-  add_trust(command, args.trust);
 }
 
 void add_trust(CLI::App& command, bool& trust) {

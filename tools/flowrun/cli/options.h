@@ -27,6 +27,8 @@ void on_command(CLI::App& command, std::shared_ptr<Args> args, int& status, Run 
 }
 
 void add_pipeline(CLI::App& command, app::PipelineArgs& args);
+/// --set alone, for a command that knows its pipeline.
+void add_set(CLI::App& command, app::PipelineArgs& args);
 void add_trust(CLI::App& command, bool& trust);
 void add_plugins(CLI::App& command, std::vector<std::string>& plugins);
 void add_json(CLI::App& command, bool& json);

@@ -1,4 +1,5 @@
 // Commands that run or measure a pipeline.
+#include "tools/app/load/shipped.h"
 #include "tools/app/run/run.h"
 #include "tools/app/run/sweep.h"
 #include "tools/app/speed/advise.h"
@@ -12,11 +13,7 @@ namespace {
 
 using namespace app;
 
-void add_run(CLI::App& app, int& status) {
-  CLI::App& command =
-      add_command(app, "run", "Runs a pipeline (the word run may be left out)", "flowrun pretrain.json --set mask.regions=1 --out runs/one");
-  const auto args = std::make_shared<RunArgs>();
-  add_pipeline(command, args->pipeline);
+void add_run_options(CLI::App& command, const std::shared_ptr<RunArgs>& args) {
   command.add_option("--out", args->out, "Run directory; without it runs/NAME, or the next that is free");
   command.add_flag("--resume", args->resume, "Continues from the newest complete checkpoint of the run directory");
   command.add_flag("--accept-changed-data", args->accept_changed_data,
@@ -35,7 +32,27 @@ void add_run(CLI::App& app, int& status) {
   command.add_option("--jitter", args->jitter)->group("");
   command.add_option("--rank", args->rank)->group("");
   command.add_option("--world", args->world)->group("");
+}
+
+void add_run(CLI::App& app, int& status) {
+  CLI::App& command =
+      add_command(app, "run", "Runs a pipeline (the word run may be left out)", "flowrun pretrain.json --set mask.regions=1 --out runs/one");
+  const auto args = std::make_shared<RunArgs>();
+  add_pipeline(command, args->pipeline);
+  add_run_options(command, args);
   on_command(command, args, status, run);
+}
+
+void add_quickstart(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "quickstart", "Runs the shipped quickstart.json: pretraining on drawn pictures, and what it is worth",
+                                  "flowrun quickstart --set run.epochs=2");
+  const auto args = std::make_shared<RunArgs>();
+  add_set(command, args->pipeline);
+  add_run_options(command, args);
+  on_command(command, args, status, [](RunArgs& of) {
+    of.pipeline.file = (shipped_pipelines() / "quickstart.json").string();
+    return run(of);
+  });
 }
 
 void add_stubs(CLI::App& command, std::vector<std::string>& stubs) {
@@ -123,6 +140,7 @@ void add_advise(CLI::App& app, int& status) {
 
 void add_run_commands(CLI::App& app, int& status) {
   add_run(app, status);
+  add_quickstart(app, status);
   add_sweep(app, status);
   add_top(app, status);
   add_profile(app, status);

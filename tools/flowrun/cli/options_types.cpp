@@ -1,8 +1,9 @@
-// Commands on node and model types.
+// Commands on node and model types, and on the shipped pipelines.
 #include "tools/flowrun/cli/command_pages.h"
 #include "tools/flowrun/cli/describe.h"
 #include "tools/flowrun/cli/new_node.h"
 #include "tools/flowrun/cli/options.h"
+#include "tools/flowrun/cli/pipelines.h"
 
 namespace flowrun::cli {
 namespace {
@@ -36,6 +37,14 @@ void add_doc(CLI::App& app, int& status) {
   on_command(command, args, status, [&app](const DocArgs& of) { return of.commands ? command_pages(app, of.folder) : doc(of); });
 }
 
+void add_pipelines(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "pipelines", "Lists the shipped pipelines, or copies them into a folder", "flowrun pipelines my_pipelines");
+  const auto args = std::make_shared<PipelinesArgs>();
+  command.add_option("folder", args->folder, "Folder for copies of all of them; without it they are listed");
+  add_json(command, args->json);
+  on_command(command, args, status, pipelines);
+}
+
 void add_completion(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "completion", "Prints a script that completes flowrun's words in a shell",
                                   "flowrun completion bash > ~/.local/share/bash-completion/completions/flowrun");
@@ -59,6 +68,7 @@ void add_new(CLI::App& app, int& status) {
 }  // namespace
 
 void add_type_commands(CLI::App& app, int& status) {
+  add_pipelines(app, status);
   add_help(app, status);
   add_schema(app, status);
   add_doc(app, status);

@@ -1,0 +1,71 @@
+#include "tools/app/load/shipped.h"
+
+#include <algorithm>
+#include <dlfcn.h>
+#include <fstream>
+#include <iterator>
+
+#include "graph/text/error.h"
+#include "tools/app/json_files.h"
+
+namespace flowrun::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string contents(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// Relative to the folder.
+std::vector<fs::path> files_of(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file() && entry.path().extension() == ".json") files.push_back(entry.path().lexically_relative(folder));
+  }
+  // Files of a folder stand before its subfolders'.
+  std::sort(files.begin(), files.end(),
+            [](const fs::path& a, const fs::path& b) { return std::pair(a.parent_path(), a.filename()) < std::pair(b.parent_path(), b.filename()); });
+  return files;
+}
+
+}  // namespace
+
+fs::path shipped_pipelines() {
+  Dl_info here{};
+  dladdr(reinterpret_cast<const void*>(&shipped_pipelines), &here);
+  const fs::path folder = fs::weakly_canonical(here.dli_fname).parent_path();
+  for (const char* const place : {"../pipelines", "../share/flowrun/pipelines"}) {
+    std::error_code ignored;
+    if (fs::path found = fs::weakly_canonical(folder / place, ignored); fs::is_directory(found, ignored)) return found;
+  }
+  throw RunError("the shipped pipelines are missing: looked for ../pipelines and ../share/flowrun/pipelines from " + folder.string() +
+                 "; install Flowrun again");
+}
+
+std::vector<Shipped> list_shipped() {
+  const fs::path folder = shipped_pipelines();
+  std::vector<Shipped> all;
+  for (const fs::path& file : files_of(folder)) {
+    if (!file.filename().string().starts_with('_')) all.push_back({file.string(), words_at(read_json(folder / file), "about")});
+  }
+  return all;
+}
+
+int copy_shipped(const fs::path& to) {
+  const fs::path folder = shipped_pipelines();
+  const std::vector<fs::path> files = files_of(folder);
+  for (const fs::path& file : files) {
+    if (fs::exists(to / file) && contents(to / file) != contents(folder / file)) {
+      throw PipelineError("error: " + (to / file).string() + " is there already, and differs: name another folder; nothing was copied");
+    }
+  }
+  for (const fs::path& file : files) {
+    fs::create_directories((to / file).parent_path());
+    fs::copy_file(folder / file, to / file, fs::copy_options::overwrite_existing);
+  }
+  return static_cast<int>(files.size());
+}
+
+}  // namespace flowrun::app

@@ -1,0 +1,26 @@
+// The pipelines that are shipped with the program.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace flowrun::app {
+
+/// Their folder, found from where this code's library lies: ../pipelines (a wheel, a build folder), or ../share/flowrun/pipelines
+/// (an installation). Throws RunError if neither is there.
+std::filesystem::path shipped_pipelines();
+
+struct Shipped {
+  std::string file;   // relative to the folder
+  std::string about;  // empty if the file has none
+};
+
+/// Those that can be used as they are, in the order of their paths. Bases, whose names begin with an underscore, are left out.
+std::vector<Shipped> list_shipped();
+
+/// Copies all of them, bases and parts too; returns how many. Nothing is copied if a file of that name with other contents is there
+/// already (PipelineError).
+int copy_shipped(const std::filesystem::path& to);
+
+}  // namespace flowrun::app
