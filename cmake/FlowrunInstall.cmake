@@ -17,3 +17,4 @@ configure_package_config_file(cmake/flowrunConfig.cmake.in ${CMAKE_BINARY_DIR}/f
 # Plug-ins fit one version of the headers.
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/flowrunConfigVersion.cmake VERSION ${PROJECT_VERSION} COMPATIBILITY ExactVersion)
 install(FILES ${CMAKE_BINARY_DIR}/flowrunConfig.cmake ${CMAKE_BINARY_DIR}/flowrunConfigVersion.cmake DESTINATION lib/cmake/flowrun)
+include(FlowrunWheel)
