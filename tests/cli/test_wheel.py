@@ -1,5 +1,7 @@
 """The wheel of this build: what is in it, and that it runs in an environment of its own, with nothing of this machine but the
-C library's family. torch and oneTBB are links to those that the tests have."""
+C library's family. torch and oneTBB are links to those that the tests have.
+
+The Python module is tried with the interpreters on PATH; FLOWRUN_PYTHONS=PROGRAM:… names others."""
 import json
 import os
 import pathlib
@@ -11,17 +13,20 @@ import subprocess
 import sys
 import tempfile
 import unittest
-import venv
 import zipfile
 
 import support
 import test_formats
+
+sys.path.insert(0, str(support.ROOT))
+from tools.wheel_kit import pythons  # noqa: E402
 
 BUILD = support.FLOWRUN.resolve().parents[1]
 SITE = pathlib.Path(sys.prefix) / f"lib/python3.{sys.version_info[1]}/site-packages"
 # What a bare system has; torch asks for the same.
 SYSTEM = {"linux-vdso.so.1", "ld-linux-x86-64.so.2", "libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1",
           "libgcc_s.so.1", "libstdc++.so.6", "libz.so.1"}
+NAMED = [name for name in os.environ.get("FLOWRUN_PYTHONS", "").split(":") if name]
 BARE = {"PATH": "/usr/bin:/bin", "OMP_WAIT_POLICY": "passive"}
 
 
@@ -29,6 +34,35 @@ def run(*words, status=0, **options):
     done = subprocess.run(list(map(str, words)), text=True, capture_output=True, timeout=600, **options)
     assert done.returncode == status, f"{' '.join(map(str, words))}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+# Prints a hash of decoded pictures for each turn: by the module, or by Pillow and torchvision.
+BOTH = """
+import hashlib, os, pathlib, sys
+files = sorted(pathlib.Path("data").iterdir())
+
+def ours():
+    import flowrun
+    for batch in flowrun.open("pipeline.json", arrays="numpy"):
+        yield batch["batch.image"].tobytes()
+
+def theirs():
+    import PIL.Image, torchvision
+    for file in files:
+        yield PIL.Image.open(file).convert("RGB").tobytes()
+        if file.suffix in (".jpg", ".png"):
+            yield torchvision.io.decode_image(str(file)).numpy().tobytes()
+
+for turn in sys.argv[1].split(","):
+    if turn == "offer":  # what plug-ins and the CUDA module do: the symbols of all our libraries are seen by what is loaded later
+        import ctypes, flowrun
+        ctypes.CDLL(os.path.dirname(flowrun.__file__) + "/bin/libflowrun.so", os.RTLD_NOW | os.RTLD_GLOBAL | os.RTLD_NOLOAD)
+        continue
+    sum = hashlib.sha256()
+    for part in {"ours": ours, "theirs": theirs}[turn]():
+        sum.update(part)
+    print(sum.hexdigest())
+"""
 
 
 class Wheel(support.Folder):
@@ -44,13 +78,19 @@ class Wheel(support.Folder):
             (cls.site / name).symlink_to(SITE / name)
         for path in pathlib.Path(sys.prefix).glob("lib/libtbb*.so*"):
             (cls.environment / "lib" / path.name).symlink_to(path)
+        (cls.site / "what_torch_needs.pth").write_text(f"{SITE}\n")
 
     @classmethod
-    def new_environment(cls, folder):
+    def new_environment(cls, folder, python=sys.executable):
         """A Python with the wheel, and nothing else yet; its site-packages."""
-        venv.create(folder, with_pip=False)
+        run(python, "-m", "venv", "--without-pip", folder)
         run(sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "bin/python", "install", "--no-deps", "--no-index", cls.wheel)
-        return folder / SITE.relative_to(sys.prefix)
+        return next(folder.glob("lib/python3.*/site-packages"))
+
+    def module(self):
+        """Whether the wheel holds the Python module for the tests' interpreter."""
+        if not list(self.site.glob("flowrun/_core.*")):
+            self.skipTest("the build has no Python module")
 
     def installed(self, *words, status=0, environment=None, **options):
         """The installed program, as a user without any setting of ours starts it."""
@@ -131,6 +171,50 @@ class Wheel(support.Folder):
         pipeline["nodes"]["batch"].update(size=1, group=1)
         self.assertIn("decoding: JBIG is not in this build\n", self.installed(self.write(pipeline), status=1).stderr)
 
+    def pictures_pipeline(self):
+        (self.folder / "data").mkdir()
+        for i in range(48):
+            test_formats.picture(i, 60, 44).save(self.folder / f"data/{i:02}.{('jpg', 'png', 'webp', 'tif')[i % 4]}")
+        pipeline = support.data_pipeline(epochs=1)
+        pipeline["nodes"]["files"] = {"type": "source.folder", "path": "data"}
+        return self.write(pipeline)
+
+    def test_codecs_of_other_packages_and_ours_do_not_disturb_each_other(self):
+        """Pillow and torchvision bring other versions of the same libraries."""
+        self.module()
+        for library in (self.site / "flowrun/lib").iterdir():
+            for line in run("nm", "-D", "--defined-only", library).stdout.splitlines():
+                kind, name = line.split()[-2:]
+                self.assertTrue(kind == "A" or name.startswith(("flowrun_", "_Z")), f"{library.name} exports {name}")
+        self.pictures_pipeline()
+        (self.folder / "both.py").write_text(BOTH)
+        printed = {order: run(self.environment / "bin/python", "both.py", order, cwd=self.folder, env=BARE).stdout.split()
+                   for order in ("ours", "theirs", "theirs,ours,theirs", "ours,offer,theirs,ours")}
+        for order, found in printed.items():
+            self.assertEqual(found, [printed[one][0] for one in order.split(",") if one != "offer"], order)
+        self.assertNotEqual(printed["ours"], printed["theirs"])
+
+    def test_the_module_for_other_versions_of_python(self):
+        self.module()
+        tried = 0
+        for number, program in enumerate(NAMED or [f"python3.{minor}" for minor in range(11, pythons.NEWEST)]):
+            kind, _ = pythons.ask(program)
+            if kind is None:
+                continue
+            tried += 1
+            folder = self.place / f"version{number}"
+            site = self.new_environment(folder, program)
+            for name in ("torch", "nvidia", *(path.name for path in SITE.glob("torch-*.dist-info"))):
+                (site / name).symlink_to(SITE / name)
+            for path in pathlib.Path(sys.prefix).glob("lib/libtbb*.so*"):
+                (folder / "lib" / path.name).symlink_to(path)
+            script = ("import flowrun, sys; assert flowrun.check(sys.argv[1]) == []; "
+                      "flowrun.run(sys.argv[1], out='run', set={'run.steps': 3, 'metrics.every': '1 step'}); print(flowrun.Run('run').ledgers)")
+            ledgers = run(folder / "bin/python", "-c", script, self.site / "flowrun/pipelines/quickstart.json", cwd=folder, env=BARE).stdout
+            self.assertEqual(ledgers.count(":"), 3, ledgers)
+        if not tried:
+            self.skipTest("no other Python with headers")
+
     def test_exit_statuses_and_signals_are_the_programs(self):
         self.assertIn("did you mean", self.installed("check", self.write({"nodes": {"a": {"type": "source.foldr"}}}), status=2).stderr)
         process = subprocess.Popen([self.environment / "bin/flowrun", "quickstart", "--quiet"], cwd=self.folder, env=BARE, stderr=subprocess.DEVNULL)
@@ -150,6 +234,13 @@ class Wheel(support.Folder):
         (site / "torch-2.10.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.10.0\n")
         wrong = self.installed("--version", environment=self.place / "other", status=1).stderr
         self.assertEqual(wrong, "flowrun: error: torch is 2.10.0, but this Flowrun was built for 2.11: pip install 'torch==2.11.*'\n")
+
+        self.assertEqual(run(self.place / "other/bin/python", "-c", "import flowrun", status=1, env=BARE).stderr.splitlines()[-1],
+                         "ImportError: torch is 2.10.0, but this Flowrun was built for 2.11: pip install 'torch==2.11.*'")
+        shutil.rmtree(site / "torch-2.10.0.dist-info")
+        script = "import flowrun, sys; print(len(flowrun.open(sys.argv[1])), flowrun.__file__)"
+        done = run(self.place / "other/bin/python", "-c", script, support.ROOT / "pipelines/quickstart.json", env=BARE)
+        self.assertEqual(done.stdout.split()[1], str(site / "flowrun/__init__.py"))
 
     def test_other_build_folders_are_refused(self):
         done = run(support.ROOT / "tools/wheel", "--build", self.folder, status=1)

@@ -62,6 +62,17 @@ def own_name(path, name):
     return f"{stem}-flowrun-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.so{rest}"
 
 
+def private_names(copies, file):
+    """Writes `old new` for what C libraries export. A process may look symbols up in all of its libraries (plug-ins and the CUDA
+    module make Flowrun's visible to all that is loaded later), and Pillow's codecs would find ours first."""
+    names = set()
+    for path in copies:
+        symbols = (line.split()[-2:] for line in output("nm", "-D", "--defined-only", path).splitlines())
+        names |= {name.split("@")[0] for kind, name in symbols if kind != "A"}  # A: names of versions
+    names = {name for name in names if not name.startswith(("_Z", "__")) and name not in ("_init", "_fini", "_edata", "_end")}
+    file.write_text("".join(f"{name} flowrun_{name}\n" for name in sorted(names)))
+
+
 def debian_package(path):
     """Of a file; Debian lists some under /lib that lie in /usr/lib."""
     for name in (path, pathlib.Path(str(path).removeprefix("/usr"))):
@@ -105,10 +116,14 @@ def bundle(package):
         patchelf.change(copies[-1], "--set-soname", names[name])
     stand_in.unlink(missing_ok=True)
 
+    renamed = stand_in.with_name("names")
+    private_names(copies, renamed)
     for file in [*ours, *copies]:
+        patchelf.change(file, "--rename-dynamic-symbols", renamed)
         changed = [word for name in patchelf.needed(file) if name in names for word in ("--replace-needed", name, names[name])]
         if changed:
             patchelf.change(file, *changed)
+    renamed.unlink()
     # DT_RPATH, not DT_RUNPATH: it comes before LD_LIBRARY_PATH, and holds for libraries that are opened at run time too.
     for file in copies:
         patchelf.change(file, "--force-rpath", "--set-rpath", "$ORIGIN")

@@ -1,10 +1,10 @@
 #include "tools/app/load/shipped.h"
 
 #include <algorithm>
-#include <dlfcn.h>
 #include <fstream>
 #include <iterator>
 
+#include "graph/contract/own_library.h"
 #include "graph/text/error.h"
 #include "tools/app/json_files.h"
 
@@ -33,9 +33,7 @@ std::vector<fs::path> files_of(const fs::path& folder) {
 }  // namespace
 
 fs::path shipped_pipelines() {
-  Dl_info here{};
-  dladdr(reinterpret_cast<const void*>(&shipped_pipelines), &here);
-  const fs::path folder = fs::weakly_canonical(here.dli_fname).parent_path();
+  const fs::path folder = own_folder();
   for (const char* const place : {"../pipelines", "../share/flowrun/pipelines"}) {
     std::error_code ignored;
     if (fs::path found = fs::weakly_canonical(folder / place, ignored); fs::is_directory(found, ignored)) return found;

@@ -8,7 +8,13 @@
 
 Docs: docs/python.md.
 """
-from ._core import PipelineError, RunError
+try:
+    from ._core import PipelineError, RunError
+except ImportError:  # torch or oneTBB is in another environment, or nowhere
+    from .__main__ import load_libraries
+
+    load_libraries()
+    from ._core import PipelineError, RunError
 from ._input import Batch, Batches, open
 from ._pipeline import Fault, check, expand
 from ._run import Checkpoint, Run, export, run
