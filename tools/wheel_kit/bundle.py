@@ -8,6 +8,7 @@ one of them for another. Programs then look for libraries relative to themselves
 NVIDIA's libraries and oneTBB. The licences of what is in the package go into licences/, a list of it into NOTICE.
 """
 import hashlib
+import importlib.metadata
 import pathlib
 import re
 import shutil
@@ -92,8 +93,20 @@ def write_notices(package, packages):
         shutil.copy(f"/usr/share/doc/{name}/copyright", folder / f"{name}.txt")
         holds = f"lib/{packages[name]}" if name in packages else "compiled in"
         lines.append(f"{name} {version}    {home}\n    {holds}; licence: licences/{name}.txt")
-    (package / "NOTICE").write_text("Flowrun's own licence is Apache-2.0. This package also holds these works, unchanged but for the names under which\n"
-                                    "libraries find each other (sources: Debian's packages of the same names and versions):\n\n" + "\n".join(lines) + "\n")
+    if list(package.glob("*.so")):
+        lines += nanobind_notice(folder)
+    (package / "NOTICE").write_text("Flowrun's own licence is Apache-2.0. This package also holds these works, unchanged but for the names of libraries and\n"
+                                    "their symbols (sources: Debian's packages of the same names and versions):\n\n" + "\n".join(lines) + "\n")
+
+
+def nanobind_notice(folder):
+    """The Python module has nanobind in it, and with that tsl::robin_map, whose licence is the comment that its file begins with."""
+    home = pathlib.Path(output(sys.executable, "-m", "nanobind", "--include_dir").strip()).parent
+    version = importlib.metadata.version("nanobind")
+    shutil.copy(home.parent / f"nanobind-{version}.dist-info/licenses/LICENSE", folder / "nanobind.txt")
+    (folder / "robin_map.txt").write_text(next(home.rglob("robin_map.h")).read_text().split("*/")[0] + "*/\n")
+    return [f"nanobind {version}    https://github.com/wjakob/nanobind\n    compiled in; licence: licences/nanobind.txt",
+            "robin_map    https://github.com/Tessil/robin-map\n    compiled in; licence: licences/robin_map.txt"]
 
 
 def bundle(package):
