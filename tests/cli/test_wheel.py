@@ -23,7 +23,7 @@ from tools.wheel_kit import pythons  # noqa: E402
 
 BUILD = support.FLOWRUN.resolve().parents[1]
 SITE = pathlib.Path(sys.prefix) / f"lib/python3.{sys.version_info[1]}/site-packages"
-# What a bare system has; torch asks for the same.
+# Libraries of a bare system; torch asks for the same.
 SYSTEM = {"linux-vdso.so.1", "ld-linux-x86-64.so.2", "libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1",
           "libgcc_s.so.1", "libstdc++.so.6", "libz.so.1"}
 NAMED = [name for name in os.environ.get("FLOWRUN_PYTHONS", "").split(":") if name]

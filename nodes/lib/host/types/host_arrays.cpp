@@ -1,4 +1,4 @@
-// What the types of group records on the host hold, as arrays.
+// Arrays of the types that group records hold on the host.
 #include "graph/contract/arrays.h"
 #include "nodes/lib/host/types/grids.h"
 #include "nodes/lib/host/types/host_types.h"

@@ -73,7 +73,7 @@ class ResNet final : public Encoder, public Staged {
   int64_t stride(size_t stage) const { return config_.strides.empty() ? (stage == 0 ? 1 : 2) : config_.strides[stage]; }
   int64_t out_channels(size_t stage) const { return (config_.width << stage) * (config_.bottleneck ? 4 : 1); }
   Tensor run(const Convolution& at, const Tensor& x, const NormPass& pass) const;
-  /// What a block adds up to, before its last ReLU.
+  /// The sum of a block and its shortcut, before its last ReLU.
   Tensor sum(const Block& block, const Tensor& x, const NormPass& pass) const;
   Tensor run(const Block& block, const Tensor& x, const NormPass& pass) const;
   Tensor stem(const Tensor& images_BCHW, const NormPass& pass) const;

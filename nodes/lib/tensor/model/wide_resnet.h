@@ -59,7 +59,7 @@ class WideResNet final : public Encoder, public Staged {
   int64_t channels(int64_t group) const { return config_.width << group; }
   int64_t each() const { return (config_.depth - 4) / 6; }
   Block add_block(const std::string& name, int64_t in, int64_t out, int64_t stride);
-  /// What the passes through the network leave.
+  /// Maps that a pass through the network leaves.
   struct Maps {
     std::vector<Tensor> raw;     // the stem's, then that of each group
     std::vector<Tensor> normed;  // the same behind the norm that comes next; none of the stem, nor of the last group that ran

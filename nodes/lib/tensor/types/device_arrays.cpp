@@ -1,4 +1,4 @@
-// What the types that nodes without models put on the device hold, as arrays: for input that is read on the host.
+// Arrays of the types that nodes without models put on the device: for input that is read on the host.
 #include <ATen/core/Tensor.h>
 
 #include "graph/contract/arrays.h"
