@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "graph/contract/device.h"
+
 namespace flowrun::app {
 
 std::vector<bool> input_side(const CheckedPipeline& all, int source, bool on_device, const std::vector<bool>& wanted) {
@@ -23,6 +25,13 @@ void mark_ancestors(const CheckedPipeline& pipeline, std::vector<bool>& marked) 
       if (from.node >= 0) marked[static_cast<size_t>(from.node)] = true;
     }
   }
+}
+
+int usual_source(const CheckedPipeline& pipeline) {
+  if (pipeline.training_source >= 0) return pipeline.training_source;
+  const auto is_source = [](const CheckedNode& node) { return node.scope() == Scope::source; };
+  if (std::count_if(pipeline.nodes.begin(), pipeline.nodes.end(), is_source) != 1) return -1;
+  return static_cast<int>(std::find_if(pipeline.nodes.begin(), pipeline.nodes.end(), is_source) - pipeline.nodes.begin());
 }
 
 CheckedPipeline part_of(CheckedPipeline all, int source, const std::vector<bool>& marked) {
@@ -48,6 +57,14 @@ CheckedPipeline part_of(CheckedPipeline all, int source, const std::vector<bool>
     part.node_order.push_back(node.name);
   }
   part.training_source = moved(source);
+  return part;
+}
+
+CheckedPipeline host_part_of(CheckedPipeline all, int source, const std::vector<bool>& marked) {
+  CheckedPipeline part = part_of(std::move(all), source, marked);
+  part.run.device = host_device();
+  part.run.precision = "fp32";
+  resolve_device(part.run);
   return part;
 }
 

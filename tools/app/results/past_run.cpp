@@ -107,11 +107,8 @@ RepeatedRun::RepeatedRun(PastRun& past, RepeatOptions options) : past_(past), op
   // Device nodes that use no model may also write to the ledger.
   const int source = past.pipeline.training_source;
   const std::vector<bool> marked = input_side(past.pipeline, source, /*on_device=*/true, wanted);
-  pipeline_ = part_of(std::move(past.pipeline), source, marked);
-  pipeline_.run.device = host_device();
-  pipeline_.run.precision = "fp32";
+  pipeline_ = host_part_of(std::move(past.pipeline), source, marked);
   pipeline_.run.max_bad = INT64_MAX;
-  resolve_device(pipeline_.run);
   EngineOptions engine;
   engine.threads = options_.threads;
   engine.tap = options_.tap;

@@ -165,11 +165,8 @@ int run_beside(const Variant& variant, const fs::path& out, const SweepArgs& arg
 /// The common nodes as a separate pipeline.
 CheckedPipeline leader_of(Side first, const std::vector<bool>& marked) {
   const int source = first.pipeline.training_source;
-  CheckedPipeline leader = part_of(std::move(first.pipeline), source, marked);
-  leader.run.device = host_device();
-  leader.run.precision = "fp32";
+  CheckedPipeline leader = host_part_of(std::move(first.pipeline), source, marked);
   if (leader.run.max_bad > 0) leader.run.max_bad = INT64_MAX;  // each variant counts separately
-  resolve_device(leader.run);
   return leader;
 }
 

@@ -17,16 +17,13 @@ using nlohmann::ordered_json;
 
 int choose_source(const CheckedPipeline& pipeline, const std::string& name) {
   std::string names;
-  int only = -1, count = 0;
   for (size_t n = 0; n < pipeline.nodes.size(); ++n) {
     if (pipeline.nodes[n].scope() != Scope::source) continue;
     if (pipeline.nodes[n].name == name) return static_cast<int>(n);
     names += (names.empty() ? "" : ", ") + pipeline.nodes[n].name;
-    only = static_cast<int>(n), ++count;
   }
   if (!name.empty()) throw PipelineError("error: --source: there is no source \"" + name + "\"; the sources are " + names);
-  if (pipeline.training_source >= 0) return pipeline.training_source;
-  if (count == 1) return only;
+  if (const int source = usual_source(pipeline); source >= 0) return source;
   throw PipelineError("error: no stream trains: name the one to measure with --source, one of " + names);
 }
 
@@ -62,10 +59,7 @@ ordered_json input_result(const Measurement& m) {
 ordered_json profile_input(const ProfileArgs& args, CheckedPipeline all, const Say& say) {
   const int source = choose_source(all, args.source);
   const std::vector<bool> keep = input_side(all, source, args.upload);
-  CheckedPipeline input = part_of(std::move(all), source, keep);
-  input.run.device = host_device();
-  input.run.precision = "fp32";
-  resolve_device(input.run);
+  CheckedPipeline input = host_part_of(std::move(all), source, keep);
   say(print("measuring for %g s", args.seconds));
   const Measurement m = measure(std::move(input), {.threads = args.threads,
                                                    .seconds = args.seconds,

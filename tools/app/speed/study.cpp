@@ -88,9 +88,7 @@ StudyResult Study::run() const {
   CheckedPipeline all = load_();
   const int source = all.training_source;
   const std::vector<bool> keep = input_side(all, source, false);
-  CheckedPipeline input = part_of(std::move(all), source, keep);
-  input.run.device = host_device();
-  resolve_device(input.run);
+  CheckedPipeline input = host_part_of(std::move(all), source, keep);
   out.input = measure(std::move(input), {.threads = out.whole.threads, .seconds = half_seconds});
   options_.say(print("measuring the device side for %g s", half_seconds));
   out.device_side = measure_device({.threads = out.whole.threads, .seconds = half_seconds});
