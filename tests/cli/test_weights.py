@@ -68,7 +68,13 @@ class Weights(support.Folder):
         card = (self.folder / "hub/README.md").read_text()
         self.assertIn("license: apache-2.0", card)
         self.assertIn(f"| ledger of step 4 | `{self.metrics('run')[-1]['ledger']}` |", card)
-        # What the card says makes the model again.
+        # An older checkpoint is told of as it is.
+        self.flowrun("export", "run/checkpoints/step-2", "older")
+        older = (self.folder / "older/README.md").read_text()
+        self.assertIn("| steps | 2 |", older)
+        self.assertIn(f"| ledger of step 2 | `{self.metrics('run')[1]['ledger']}` |", older)
+        self.assertIn("flowrun pipeline.json --set run.steps=2", older)
+        # The card's command makes the model again.
         self.flowrun("hub/pipeline.json", "--out", "again")
         self.assertEqual(self.history("again"), self.history("run"))
         # Without a run there are weights and a configuration, and nothing is made up about their training.

@@ -1,6 +1,8 @@
 #include "tools/app/results/hub.h"
 
+#include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <sstream>
 #include <vector>
@@ -52,7 +54,8 @@ class Hub {
     if (resnet_) require_timm_resnet();
     fs::create_directories(folder_ / "models");
     Exported done = resnet_ ? resnet() : transformer();
-    const std::string model = fs::path(done.from).stem();
+    const std::string model = fs::path(done.from).stem(), checkpoint = fs::path(done.from).parent_path().filename().string();
+    if (facts_) step_ = checkpoint.starts_with("step-") ? std::strtoll(checkpoint.c_str() + 5, nullptr, 10) : facts_->last_step;
     write_text(folder_ / "config.json", pretty(config(done)));
     others(done.from);
     write_text(folder_ / "README.md", card(done, model));
@@ -164,45 +167,46 @@ class Hub {
 
   void training(std::ostream& out) const {
     const ordered_json& pipeline = facts_->pipeline;
-    out << "\n## Training\n\n| | |\n|---|---|\n| steps | " << facts_->last_step << " |\n";
-    if (const ordered_json& result = facts_->result; result.contains("images")) out << "| pictures seen | " << result["images"] << " |\n";
-    out << "| seed | " << pipeline.value("seed", int64_t{0}) << " |\n";
-    if (const auto loss = facts_->metrics.find("loss"); loss != facts_->metrics.end() && !loss->second.buckets().empty()) {
-      out << "| loss, first and last reported | " << short_number(loss->second.buckets().front().mean()) << ", " << short_number(loss->second.last())
-          << " |\n";
-    }
     std::string ledger;
-    int64_t step = 0;
+    int64_t reported = 0;
+    std::optional<double> first, last;
     each_line(facts_->paths.metrics, [&](const ordered_json& line) {
-      if (line.contains("ledger")) ledger = words_at(line, "ledger"), step = line.value("step", int64_t{0});
+      if (line.value("step", int64_t{0}) > step_) return;
+      reported = line.value("step", int64_t{0});
+      ledger = words_at(line, "ledger");
+      if (!line.contains("loss") || !line["loss"].is_number()) return;
+      last = line["loss"].get<double>();
+      if (!first) first = last;
     });
-    if (!ledger.empty()) out << "| ledger of step " << step << " | `" << ledger << "` |\n";
-    out << "\nThe pipeline is in `pipeline.json`. It makes the model again, with the same ledgers:\n\n    flowrun pipeline.json\n";
+    out << "\n## Training\n\n| | |\n|---|---|\n| steps | " << step_ << " |\n| seed | " << pipeline.value("seed", int64_t{0}) << " |\n";
+    if (first) out << "| loss, first and last reported | " << short_number(*first) << ", " << short_number(*last) << " |\n";
+    if (!ledger.empty()) out << "| ledger of step " << reported << " | `" << ledger << "` |\n";
+    out << "\nThe pipeline is in `pipeline.json`. It makes the model again, with the same ledgers:\n\n    flowrun pipeline.json"
+        << (step_ < facts_->last_step ? " --set run.steps=" + std::to_string(step_) : "") << "\n";
     write_text(folder_ / "pipeline.json", pretty(pipeline));
     if (fs::exists(facts_->paths.root / "report.html")) {
       fs::copy_file(facts_->paths.root / "report.html", folder_ / "report.html", fs::copy_options::overwrite_existing);
-      out << "\nCurves and pictures are in `report.html`.\n";
+      out << "\nCurves and pictures of the whole run are in `report.html`.\n";
     }
   }
 
+  /// Values at the start, and the newest that are not newer than the weights.
   void evaluations(std::ostream& out) const {
-    std::ostringstream rows;
-    for (const auto& [name, value] : facts_->result.items()) {
-      if (!value.is_object() || !value.contains("history")) continue;
-      for (const auto& [named, number] : value.items()) {
-        const std::string& what = named;  // lambdas take no structured bindings
-        if (what == "step" || what == "epoch" || !number.is_number()) continue;
-        const ordered_json& history = value["history"];
-        const auto at_start = [&](const ordered_json& entry) {
-          return entry.value("step", int64_t{-1}) == 0 && entry.contains(what) && entry[what].is_number();
-        };
-        const bool begun = !history.empty() && at_start(history.front()), ended = value.value("step", int64_t{0}) > 0;
-        rows << "| " << name << " | " << what << " | " << (begun ? short_number(history.front()[what].get<double>()) : "") << " | "
-             << (ended ? short_number(number.get<double>()) : "") << " |\n";
+    std::map<std::pair<std::string, std::string>, std::pair<std::string, std::string>> rows;
+    each_line(facts_->paths.root / "evaluations.jsonl", [&](const ordered_json& line) {
+      const int64_t step = line.value("step", int64_t{0});
+      if (step > step_) return;
+      for (const auto& [name, value] : line.items()) {
+        if (name == "step" || name == "epoch" || !value.is_number()) continue;
+        auto& [begun, ended] = rows[{words_at(line, "node"), name}];
+        (step == 0 ? begun : ended) = short_number(value.get<double>());
       }
+    });
+    if (rows.empty()) return;
+    out << "\n## Evaluations\n\n| node | | before training | at step " << step_ << " or before |\n|---|---|---|---|\n";
+    for (const auto& [what, values] : rows) {
+      out << "| " << what.first << " | " << what.second << " | " << values.first << " | " << values.second << " |\n";
     }
-    if (rows.str().empty()) return;
-    out << "\n## Evaluations\n\n| node | | before training | at step " << facts_->last_step << " |\n|---|---|---|---|\n" << rows.str();
   }
 
   void data(std::ostream& out) const {
@@ -221,6 +225,7 @@ class Hub {
   std::optional<RunFacts> facts_;
   ordered_json model_;
   bool resnet_ = false;
+  int64_t step_ = 0;  // of the weights
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What was learned as a folder in the layout of model hubs.
+// Weights of a run as a folder in the layout of model hubs.
 #pragma once
 
 #include <string>
