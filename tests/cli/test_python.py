@@ -208,6 +208,11 @@ class Input(support.Folder):
         self.write(support.training_pipeline())
         with self.assertRaisesRegex(flowrun.PipelineError, r"until: encode is a device node; batches come from batch nodes, and from device nodes that use no model"):
             flowrun.open("pipeline.json", until="encode")
+        for wrong, text in (({"ahead": 0}, "ahead must be at least 1, not 0"), ({"world": 0}, "world must be at least 1, not 0"),
+                            ({"rank": 2, "world": 2}, "rank must be at least 0 and less than world, not 2"), ({"threads": -1}, "threads must be at least 0"),
+                            ({"epochs": 0}, "epochs must be at least 1, not 0")):
+            with self.assertRaisesRegex(ValueError, text):
+                flowrun.open("pipeline.json", **wrong)
         with self.assertRaisesRegex(ValueError, 'arrays must be "torch" or "numpy"'):
             flowrun.open("pipeline.json", arrays="jax")
 
@@ -343,6 +348,17 @@ class Runs(support.Folder):
         flowrun.run(self.write(support.training_pipeline()), out="run", log=False)
         with self.assertRaisesRegex(flowrun.RunError, "holds a run already"):
             flowrun.run("pipeline.json", out="run", log=False)
+
+    def test_a_killed_run_is_known(self):
+        self.write(support.training_pipeline(epochs=5000))
+        process = self.start("pipeline.json", "--out", "run")
+        self.addCleanup(lambda: (process.kill(), process.communicate()))
+        metrics = self.folder / "run/metrics.jsonl"
+        self.wait_until(lambda: metrics.exists() and metrics.stat().st_size > 0, process)
+        self.assertEqual(flowrun.Run("run").status, "running")
+        process.kill()
+        process.wait()
+        self.assertEqual(flowrun.Run("run").status, "killed")
 
     def test_a_plug_in(self):
         plugin = os.environ.get("FLOWRUN_FAULT_NODES")

@@ -12,6 +12,7 @@
 #include <nanobind/stl/vector.h>
 #include <thread>
 
+#include "graph/contract/version.h"
 #include "graph/text/error.h"
 #include "graph/text/json_text.h"
 #include "tools/app/load/check.h"
@@ -238,6 +239,7 @@ NB_MODULE(_core, m) {
   using namespace flowrun;
   const nb::exception<PipelineError> pipeline_error(m, "PipelineError", PyExc_ValueError);
   const nb::exception<RunError> run_error(m, "RunError", PyExc_RuntimeError);
+  m.attr("__version__") = version;
   add_batches(m);
   m.def("run", &run, "file"_a, "sets"_a, "out"_a, "resume"_a, "threads"_a, "trust"_a, "say"_a.none(), "on_step"_a.none());
   m.def(

@@ -10,7 +10,6 @@
 #include <thread>
 #include <unistd.h>
 
-#include "graph/contract/device.h"
 #include "graph/engine/engine.h"
 #include "tools/app/load/part.h"
 #include "tools/app/text.h"
@@ -88,12 +87,12 @@ int source_of(const CheckedPipeline& pipeline, const std::vector<std::string>& u
   }
   if (sources.size() == 1) return *sources.begin();
   if (sources.size() > 1) throw PipelineError("error: until: " + join(until) + " descend from several sources: open one for each source");
-  if (pipeline.training_source >= 0) return pipeline.training_source;
-  for (size_t n = 0; n < pipeline.nodes.size(); ++n) {
-    if (pipeline.nodes[n].scope() == Scope::source) sources.insert(static_cast<int>(n));
-  }
-  if (sources.size() == 1) return *sources.begin();
+  if (const int source = usual_source(pipeline); source >= 0) return source;
   throw PipelineError("error: no stream trains: name the nodes whose batches are wanted with until");
+}
+
+void require(bool fits, const char* name, const char* rule, int64_t value) {
+  if (!fits) throw PipelineError(std::string("error: ") + name + " must be " + rule + ", not " + std::to_string(value));
 }
 
 bool gives_arrays(const CheckedNode& node) {
@@ -106,6 +105,11 @@ bool gives_arrays(const CheckedNode& node) {
 class Batches::Impl {
  public:
   explicit Impl(BatchesArgs args) : args_(std::move(args)) {
+    require(args_.epochs >= 0, "epochs", "at least 1, or none for run.epochs", args_.epochs);
+    require(args_.threads >= 0, "threads", "at least 0", args_.threads);
+    require(args_.ahead >= 1, "ahead", "at least 1", args_.ahead);
+    require(args_.world >= 1, "world", "at least 1", args_.world);
+    require(args_.rank >= 0 && args_.rank < args_.world, "rank", "at least 0 and less than world", args_.rank);
     choose();
     EngineOptions options;
     options.threads = args_.threads;
@@ -223,12 +227,9 @@ class Batches::Impl {
     for (const std::string& name : names_) {
       if (!kept[static_cast<size_t>(node_of(all, name))]) throw PipelineError("error: until: " + name + " needs nodes that use models");
     }
-    pipeline_ = part_of(std::move(all), source, kept);
-    pipeline_.run.device = host_device();
-    pipeline_.run.precision = "fp32";
+    pipeline_ = host_part_of(std::move(all), source, kept);
     pipeline_.run.steps = 0;
     if (args_.epochs > 0) pipeline_.run.epochs = args_.epochs;
-    resolve_device(pipeline_.run);
   }
 
   void find_slots() {

@@ -9,15 +9,14 @@
 Docs: docs/python.md.
 """
 try:
-    from ._core import PipelineError, RunError
+    from ._core import PipelineError, RunError, __version__
 except ImportError:  # torch or oneTBB is in another environment, or nowhere
     from .__main__ import load_libraries
 
     load_libraries()
-    from ._core import PipelineError, RunError
+    from ._core import PipelineError, RunError, __version__
 from ._input import Batch, Batches, open
 from ._pipeline import Fault, check, expand
 from ._run import Checkpoint, Run, export, run
 
-__version__ = "0.1.0"
 __all__ = ["Batch", "Batches", "Checkpoint", "Fault", "PipelineError", "Run", "RunError", "check", "expand", "export", "open", "run"]

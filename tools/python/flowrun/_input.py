@@ -139,6 +139,8 @@ def open(path: Path, until: str | Sequence[str] | None = None, *, set: Changes =
     file, line and fix, and RunError when samples fail (run.max_bad)."""
     if arrays not in ("torch", "numpy"):
         raise ValueError(f'arrays must be "torch" or "numpy", not {arrays!r}')
+    if epochs is not None and epochs < 1:
+        raise ValueError(f"epochs must be at least 1, not {epochs}")
     one_node = isinstance(until, str)
     names = [until] if one_node else list(until or [])
     rank = int(os.environ.get("RANK", 0)) if rank is None else rank

@@ -1,4 +1,5 @@
 """Runs: starting one, and reading what it left."""
+import fcntl
 import json
 import os
 import pathlib
@@ -11,6 +12,15 @@ from . import _core
 from ._sets import Changes, Path, as_sets
 
 STOPPED = 75
+
+
+def columns(lines):
+    """{name: numpy array} of the numbers in lines of JSON, in their order; NaN where a line has none."""
+    import numpy as np
+
+    names = dict.fromkeys(name for line in lines for name, value in line.items() if isinstance(value, (int, float)))
+    number = lambda value: value if isinstance(value, (int, float)) else float("nan")  # noqa: E731
+    return {name: np.array([number(line.get(name)) for line in lines], dtype=np.int64 if name == "step" else np.float64) for name in names}
 
 
 class Checkpoint:
@@ -58,8 +68,21 @@ class Run:
 
     @property
     def status(self) -> str:
-        """"done", "stopped", "failed"; "running" where there is no result yet."""
-        return self.result.get("status", "running")
+        """"running" while a process holds the folder, also where an earlier one left a result; then "done", "stopped", "failed", or without a
+        result "killed": resume=True goes on."""
+        return "running" if self._is_held() else self.result.get("status", "killed")
+
+    def _is_held(self) -> bool:
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # a file system without locks
+            return False
+        finally:
+            os.close(folder)
+        return False
 
     def _lines(self, name):
         file = self.path / name
@@ -72,14 +95,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         """{name: numpy array} of the reported steps, in their order; NaN where a step has no such value. "step" is int64."""
-        import numpy as np
-
-        lines = self._lines("metrics.jsonl")
-        names = dict.fromkeys(name for line in lines for name, value in line.items() if name != "ledger")
-        number = lambda value: float("nan") if value is None else value  # noqa: E731
-        out = {name: np.array([number(line.get(name)) for line in lines], dtype=np.int64 if name == "step" else np.float64)
-               for name in names if all(isinstance(line.get(name, 0), (int, float, type(None))) for line in lines)}
-        return out
+        return columns(self._lines("metrics.jsonl"))
 
     @property
     def ledgers(self) -> dict[int, str]:
@@ -89,14 +105,10 @@ class Run:
     @property
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """{node: {name: numpy array}} over the times of each evaluation; "step" is int64."""
-        import numpy as np
-
         out = {}
         for line in self._lines("evaluations.jsonl"):
-            node = line.get("evaluation") or line.get("node")
-            out.setdefault(node, []).append(line)
-        return {node: {name: np.array([line.get(name, float("nan")) for line in lines], dtype=np.int64 if name == "step" else np.float64)
-                       for name in lines[0] if isinstance(lines[0][name], (int, float))} for node, lines in out.items()}
+            out.setdefault(line["node"], []).append(line)
+        return {node: columns(lines) for node, lines in out.items()}
 
     @property
     def checkpoints(self) -> list[Checkpoint]:

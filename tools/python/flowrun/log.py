@@ -107,6 +107,7 @@ class Follower:
         note = json.loads(self._note.read_text()) if self._note.exists() else {}
         self._done = note.get("bytes", {})
         self._pictures = note.get("pictures", {})
+        self._last = note.get("step", 0)
         self._tracker = TRACKERS[tracker_name](project, name, note.get("id"), run.pipeline, run.path)
 
     def _new_lines(self, name):
@@ -133,26 +134,25 @@ class Follower:
             if values:
                 self._tracker.values(step, values)
         if entries:
-            self._last = entries[-1][0]
+            self._last = max(self._last, entries[-1][0])
             self._write_note()
         return len(entries)
 
     def pictures(self):
-        step = max([line["step"] for line in self._run._lines("metrics.jsonl")], default=0)
         for path in sorted(self._run.path.glob("*.png")):
             name, stamp = path.name, path.stat().st_mtime_ns
             if self._pictures.get(name) != stamp:
-                self._tracker.picture(path.stem, path, step)
+                self._tracker.picture(path.stem, path, self._last)
                 self._pictures[name] = stamp
         self._write_note()
 
     def end(self):
         self.pictures()
-        self._tracker.end(self._run.status == "failed")
+        self._tracker.end(self._run.status in ("failed", "killed"))
 
     def _write_note(self):
         temporary = self._note.with_suffix(".part")
-        temporary.write_text(json.dumps({"id": self._tracker.identity, "bytes": self._done, "pictures": self._pictures}))
+        temporary.write_text(json.dumps({"id": self._tracker.identity, "bytes": self._done, "step": self._last, "pictures": self._pictures}))
         temporary.rename(self._note)
 
 
