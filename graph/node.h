@@ -30,6 +30,7 @@
 //   std::optional<ParamFault> Params::check() const  rules between parameters
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -205,7 +206,7 @@ struct NodeType {
   bool reads_at_times = false;  // has reads()
   bool stateful = false;        // has save()
   bool prefetches = false;
-  std::unique_ptr<Node> (*make)() = nullptr;
+  std::function<std::unique_ptr<Node>()> make;  // any thread
 };
 
 /// A type of models ("models" in a pipeline). `kind`, or `also`, is the kind that Ref<> of nodes asks for.
