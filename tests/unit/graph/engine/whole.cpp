@@ -179,7 +179,10 @@ class RanksInThreads final : public Ranks {
     const std::vector<std::string> all = gather(mine, what);
     std::fill(values.begin(), values.end(), 0);
     for (const std::string& bytes : all) {
-      for (size_t i = 0; i < values.size() && bytes.size() == mine.size(); ++i) values[i] += reinterpret_cast<const int64_t*>(bytes.data())[i];
+      for (size_t i = 0; i < values.size() && bytes.size() == mine.size(); ++i) {  // modulo 2^64: ledgers are among them
+        const uint64_t sum = static_cast<uint64_t>(values[i]) + reinterpret_cast<const uint64_t*>(bytes.data())[i];
+        values[i] = static_cast<int64_t>(sum);
+      }
     }
   }
   std::vector<std::string> gather(const std::string& mine, const std::string& what) override {

@@ -268,7 +268,7 @@ TEST_F(ShardIndexing, ZstdFramesOfAnySizeAreReadByPlace) {
   Members members;
   for (int i = 0; i < 40; ++i) {
     std::string text;
-    for (int j = 0; j < 900 * i; ++j) text += static_cast<char>(j * j * (i + 7) >> 3);
+    for (int j = 0; j < 900 * i; ++j) text += static_cast<char>(int64_t{j} * j * (i + 7) >> 3);
     members.emplace_back("c" + std::to_string(i % 3) + "/" + std::to_string(100 + i) + ".jpg", text);
   }
   std::sort(members.begin(), members.end());
