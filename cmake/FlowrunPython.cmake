@@ -1,4 +1,15 @@
 # The Python package: `flowrun` in ${CMAKE_BINARY_DIR}/python, with the extension flowrun._core beside its Python files. A wheel holds the same.
+get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}/.." ABSOLUTE)
+set(package ${CMAKE_BINARY_DIR}/python/flowrun)
+# Links: what is edited is what runs. Nodes in Python need these files alone.
+file(GLOB python_files CONFIGURE_DEPENDS ${root}/tools/python/flowrun/*.py ${root}/tools/python/flowrun/*.pyi
+                                         ${root}/tools/python/flowrun/py.typed)
+file(MAKE_DIRECTORY ${package})
+foreach(path ${python_files})
+  get_filename_component(name ${path} NAME)
+  file(CREATE_LINK ${path} ${package}/${name} SYMBOLIC)
+endforeach()
+
 set(FLOWRUN_PYTHON_PROGRAM "${FLOWRUN_VENV}/bin/python" CACHE FILEPATH "The interpreter whose extension is built; from 3.12 on it fits all newer ones, too")
 if(FLOWRUN_PYTHON STREQUAL "off")
   return()
@@ -21,19 +32,9 @@ if(NOT nanobind_FOUND)
   return()
 endif()
 
-get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}/.." ABSOLUTE)
-set(package ${CMAKE_BINARY_DIR}/python/flowrun)
 nanobind_add_module(flowrun_python NB_STATIC STABLE_ABI NB_SUPPRESS_WARNINGS ${root}/tools/python/module.cpp)
 target_link_libraries(flowrun_python PRIVATE flowrun_shared)
 set_target_properties(flowrun_python PROPERTIES OUTPUT_NAME _core LIBRARY_OUTPUT_DIRECTORY ${package} BUILD_RPATH "$ORIGIN/../../bin" BUILD_RPATH_USE_ORIGIN ON
                                                 INSTALL_RPATH "$ORIGIN/bin")
-# Links: what is edited is what runs.
-file(GLOB python_files CONFIGURE_DEPENDS ${root}/tools/python/flowrun/*.py ${root}/tools/python/flowrun/*.pyi
-                                         ${root}/tools/python/flowrun/py.typed)
-file(MAKE_DIRECTORY ${package})
-foreach(path ${python_files})
-  get_filename_component(name ${path} NAME)
-  file(CREATE_LINK ${path} ${package}/${name} SYMBOLIC)
-endforeach()
 # In a wheel (cmake/FlowrunWheel.cmake) beside the same files.
 install(TARGETS flowrun_python COMPONENT wheel EXCLUDE_FROM_ALL LIBRARY DESTINATION flowrun)

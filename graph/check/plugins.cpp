@@ -5,11 +5,14 @@
 #include <filesystem>
 
 #include "graph/contract/own_library.h"
+#include "graph/contract/plugin_kind.h"
 #include "graph/node.h"
 
 namespace flowrun {
 
 std::string open_plugin(const std::string& path) {
+  const std::filesystem::path file = std::filesystem::absolute(path).lexically_normal();
+  if (const OpenPlugin open = plugin_kind(file.extension().string())) return open(file.string());
   offer_own_symbols();
   if (!dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) {
     const char* const reason = dlerror();

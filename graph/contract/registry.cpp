@@ -2,6 +2,7 @@
 #include <deque>
 #include <utility>
 
+#include "graph/contract/plugin_kind.h"
 #include "graph/node.h"
 
 namespace flowrun {
@@ -31,6 +32,10 @@ struct Registry {
     storage.push_back(type);
     sorted.insert(at, &storage.back());
   }
+  void replace(const Type& type) {
+    storage.push_back(type);
+    *std::lower_bound(sorted.begin(), sorted.end(), type.info.type, less) = &storage.back();
+  }
   const Type* find(std::string_view name) const {
     const auto at = std::lower_bound(sorted.begin(), sorted.end(), name, less);
     return at != sorted.end() && (*at)->info.type == name ? *at : nullptr;
@@ -56,6 +61,7 @@ const NodeType* find_node_type(std::string_view type) { return nodes().find(type
 const ModelType* find_model_type(std::string_view type) { return models().find(type); }
 void register_node(const NodeType& type, PluginContract built) { nodes().add(type, built); }
 void register_model(const ModelType& type, PluginContract built) { models().add(type, built); }
+void replace_node(const NodeType& type) { nodes().replace(type); }
 std::string registration_fault() { return std::exchange(fault(), {}); }
 
 const char* scope_name(Scope scope) {

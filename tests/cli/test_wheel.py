@@ -235,7 +235,7 @@ class Wheel(support.Folder):
         wrong = self.installed("--version", environment=self.place / "other", status=1).stderr
         self.assertEqual(wrong, "flowrun: error: torch is 2.10.0, but this Flowrun was built for 2.11: pip install 'torch==2.11.*'\n")
 
-        self.assertEqual(run(self.place / "other/bin/python", "-c", "import flowrun", status=1, env=BARE).stderr.splitlines()[-1],
+        self.assertEqual(run(self.place / "other/bin/python", "-c", "import flowrun; flowrun.open", status=1, env=BARE).stderr.splitlines()[-1],
                          "ImportError: torch is 2.10.0, but this Flowrun was built for 2.11: pip install 'torch==2.11.*'")
         shutil.rmtree(site / "torch-2.10.0.dist-info")
         script = "import flowrun, sys; print(len(flowrun.open(sys.argv[1])), flowrun.__file__)"

@@ -12,7 +12,7 @@ import sys
 DISTRICTS = {
     "graph": ("text", "contract", "compose", "check", "plan", "measure", "run", "engine"),
     "io": ("codec", "resize", "folders", "shards", "pack", "run"),
-    "nodes/lib/host": ("device", "types", "text", "source", "image", "mask"),
+    "nodes/lib/host": ("device", "types", "text", "source", "image", "mask", "python"),
     "nodes/lib/tensor": ("device", "kernels", "cuda", "types", "ranks", "model", "target", "optim", "loss", "metric", "report"),
     "nodes": ("source", "image", "grid", "text", "mask", "batch", "device", "pretext", "encode", "tokens", "maps", "head", "vectors", "targets", "mim", "supervised", "loss", "whole", "train", "eval", "report", "model"),
     "tools/app": ("load", "draw", "run", "results", "speed", "plan"),
@@ -53,7 +53,7 @@ LIBRARIES = {
 }
 # Headers of C++ and of C, and of POSIX and Linux.
 STANDARD = re.compile(r"^[a-z_]+$")
-SYSTEM = ("sys/", "netinet/", "arpa/", "sanitizer/", "unistd.h", "fcntl.h", "dlfcn.h", "poll.h", "netdb.h", "sched.h", "immintrin.h", "emmintrin.h", "x86intrin.h")
+SYSTEM = ("sys/", "netinet/", "arpa/", "sanitizer/", "unistd.h", "fcntl.h", "dlfcn.h", "poll.h", "netdb.h", "sched.h", "spawn.h", "immintrin.h", "emmintrin.h", "x86intrin.h")
 # Whole-library headers cost seconds in every file that includes them.
 WIDE = re.compile(r"^(torch/torch\.h|torch/extension\.h|ATen/ATen\.h|torch/nn)")
 # Names of files need not be UTF-8, for which nlohmann's dump() throws: these files write JSON safely. One for each ground

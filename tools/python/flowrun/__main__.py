@@ -71,7 +71,7 @@ def load_libraries():
 
 
 def main():
-    program, environment = HERE / "bin/flowrun", dict(os.environ)
+    program, environment = HERE / "bin/flowrun", {"FLOWRUN_PYTHON": sys.executable, **os.environ}
     built = HERE.parents[1] / "bin/flowrun"  # a build folder, which knows its libraries
     try:
         if program.exists():
