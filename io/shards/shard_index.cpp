@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstring>
-#include <unistd.h>
+#include <filesystem>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -242,29 +241,20 @@ ShardIndex parse_shard_index(std::span<const uint8_t> bytes, const std::string& 
   return index;
 }
 
-std::filesystem::path shard_index_path(const std::filesystem::path& path) {
-  return std::filesystem::is_directory(path) ? path / shard_index_name : path;
+std::string shard_index_path(const std::string& path) {
+  if (is_url(path)) return path.substr(0, path.find('?')).ends_with(".flowrun") ? path : join_path(path, shard_index_name);
+  return std::filesystem::is_directory(path) ? (std::filesystem::path(path) / shard_index_name).string() : path;
 }
 
 uint64_t hash_of(std::span<const uint8_t> bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
-void read_at(int fd, uint64_t offset, std::span<uint8_t> out, const std::filesystem::path& path) {
-  while (!out.empty()) {
-    const ssize_t count = ::pread(fd, out.data(), out.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw system_error("read", path, errno);
-    if (count == 0) throw Error(path.string() + " was cut short while it was open");
-    out = out.subspan(static_cast<size_t>(count)), offset += static_cast<uint64_t>(count);
-  }
-}
-
-uint64_t shard_fingerprint(int fd, uint64_t size, const std::filesystem::path& path) {
+uint64_t shard_fingerprint(const RandomFile& file) {
   constexpr uint64_t part = uint64_t{1} << 16;
-  std::vector<uint8_t> bytes(static_cast<size_t>(std::min(size, 2 * part)));
+  std::vector<uint8_t> bytes(static_cast<size_t>(std::min(file.size(), 2 * part)));
   const std::span<uint8_t> all(bytes);
   const size_t head = std::min<size_t>(bytes.size(), part);
-  read_at(fd, 0, all.first(head), path);
-  read_at(fd, size - (bytes.size() - head), all.subspan(head), path);
+  file.read(0, all.first(head));
+  file.read(file.size() - (bytes.size() - head), all.subspan(head));
   return hash_of(bytes);
 }
 

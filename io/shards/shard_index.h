@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "io/shards/zstd_frames.h"
+#include "io/stores/random_file.h"
 
 // The index of a set of tar shards: one binary file beside them, with the place of each image. With it any sample can be
 // read at any time, so order, resume and ranks are the same for shards as for a folder, and no shuffle buffer is needed.
@@ -69,15 +69,12 @@ std::vector<uint8_t> encode_shard_index(const ShardIndex& index);
 /// Checks everything: checksum, sizes, and that every sample lies in its shard. Throws Error "WHERE …".
 ShardIndex parse_shard_index(std::span<const uint8_t> bytes, const std::string& where);
 
-/// The index file for PATH, which is a folder of shards or the file itself.
-std::filesystem::path shard_index_path(const std::filesystem::path& path);
+/// The index for PATH, which is a folder of shards or the file itself; either may be a URL.
+std::string shard_index_path(const std::string& path);
 
 uint64_t hash_of(std::span<const uint8_t> bytes);
 
-/// Hash of the first and the last 64 KiB of an open file: detects another shard at once, without reading all of it.
-uint64_t shard_fingerprint(int fd, uint64_t size, const std::filesystem::path& path);
-
-/// Reads exactly SIZE bytes at OFFSET, or throws Error; any thread.
-void read_at(int fd, uint64_t offset, std::span<uint8_t> out, const std::filesystem::path& path);
+/// Hash of the first and the last 64 KiB: detects another shard at once, without reading all of it.
+uint64_t shard_fingerprint(const RandomFile& file);
 
 }  // namespace flowrun::io

@@ -1,10 +1,8 @@
 #include "io/shards/shard_reader.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <fcntl.h>
+#include <filesystem>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "io/error.h"
 
@@ -24,48 +22,45 @@ void allow_open_files(size_t count) {
   setrlimit(RLIMIT_NOFILE, &limit);  // open() says so where this did not help
 }
 
-ShardIndex read_index(const fs::path& path) {
-  const fs::path file = shard_index_path(path);
-  if (!fs::exists(file)) {
-    if (!fs::exists(path)) throw Error("there is no " + path.string());
-    throw Error("no " + std::string(shard_index_name) + " in " + path.string() + ": run flowrun index " + path.string());
+ShardIndex read_index(const std::string& path) {
+  const std::string file = shard_index_path(path);
+  if (!is_url(file) && !fs::exists(file)) {
+    if (!fs::exists(path)) throw Error("there is no " + path);
+    throw Error("no " + std::string(shard_index_name) + " in " + path + ": run flowrun index " + path);
   }
-  std::vector<uint8_t> bytes;
-  read_file(file, bytes);
-  return parse_shard_index(bytes, file.string());
+  const std::unique_ptr<RandomFile> opened = open_random_file(file);
+  std::vector<uint8_t> bytes(static_cast<size_t>(opened->size()));
+  opened->read(0, bytes);
+  return parse_shard_index(bytes, file);
 }
 
 }  // namespace
 
-ShardReader::ShardReader(const fs::path& path) : folder_(shard_index_path(path).parent_path()), index_(read_index(path)) { open_shards(); }
+ShardReader::ShardReader(const std::string& path) : folder_(folder_of(shard_index_path(path))), index_(read_index(path)) { open_shards(); }
 
-ShardReader::ShardReader(ShardIndex index, const fs::path& folder) : folder_(folder), index_(std::move(index)) { open_shards(); }
+ShardReader::ShardReader(ShardIndex index, const std::string& folder) : folder_(folder), index_(std::move(index)) { open_shards(); }
 
-std::string ShardReader::cure() const { return "run flowrun index " + (folder_.empty() ? std::string(".") : folder_.string()); }
+std::string ShardReader::cure() const { return "run flowrun index " + (folder_.empty() ? std::string(".") : folder_); }
 
 void ShardReader::open_shards() {
   allow_open_files(index_.shards.size());
   for (const Shard& shard : index_.shards) {
-    const fs::path path = folder_ / shard.name;
-    if (!fs::exists(path)) throw Error(path.string() + " is missing, but the index names it: fetch it, or " + cure());
-    FileDescriptor file = open_regular_file(path);
-    struct stat status {};
-    if (fstat(file.get(), &status) != 0) throw system_error("examine", path, errno);
-    const auto size = static_cast<uint64_t>(status.st_size);
+    const std::string path = join_path(folder_, shard.name);
+    if (!is_url(path) && !fs::exists(path)) throw Error(path + " is missing, but the index names it: fetch it, or " + cure());
+    std::unique_ptr<RandomFile> file = open_random_file(path);
+    const uint64_t size = file->size();
     if (size < shard.size) {
-      throw Error(path.string() + " is cut short, or not the shard that was indexed: it has " + std::to_string(size) + " of " +
-                  std::to_string(shard.size) + " bytes; fetch it again, or " + cure());
+      throw Error(path + " is cut short, or not the shard that was indexed: it has " + std::to_string(size) + " of " + std::to_string(shard.size) +
+                  " bytes; fetch it again, or " + cure());
     }
-    if (size > shard.size || shard_fingerprint(file.get(), size, path) != shard.fingerprint) {
-      throw Error(path.string() + " is not the shard that was indexed: " + cure());
-    }
+    if (size > shard.size || shard_fingerprint(*file) != shard.fingerprint) throw Error(path + " is not the shard that was indexed: " + cure());
     paths_.push_back(path), files_.push_back(std::move(file));
   }
 }
 
 std::string ShardReader::key(size_t sample) const {
   const ShardSample& s = index_.samples[sample];
-  return paths_[s.shard].string() + ": " + std::string(index_.name(s));
+  return paths_[s.shard] + ": " + std::string(index_.name(s));
 }
 
 void ShardReader::read(size_t sample, bool verify, std::vector<uint8_t>& out) const { read_member(index_.samples[sample], verify, out); }
@@ -84,12 +79,12 @@ void ShardReader::read_member(const ShardSample& s, bool verify, std::vector<uin
   const Shard& shard = index_.shards[s.shard];
   out.resize(s.size);
   if (shard.frames == 0) {
-    read_at(files_[s.shard].get(), s.offset, out, paths_[s.shard]);
+    files_[s.shard]->read(s.offset, out);
   } else {
     read_frames(shard, s, out);
   }
   if (verify && hash_of(out) != s.hash) {
-    throw Error(paths_[s.shard].string() + " changed since it was indexed: " + std::string(index_.name(s)) + " has other bytes; " + cure());
+    throw Error(paths_[s.shard] + " changed since it was indexed: " + std::string(index_.name(s)) + " has other bytes; " + cure());
   }
 }
 
@@ -98,7 +93,7 @@ void ShardReader::prefetch(size_t sample) const {
   const Shard& shard = index_.shards[s.shard];
   uint64_t offset = s.offset, size = s.size;
   if (shard.frames > 0) offset = first_frame(shard, s)->offset, size = first_frame(shard, s)->size;
-  (void)posix_fadvise(files_[s.shard].get(), static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
+  files_[s.shard]->prefetch(offset, size);
 }
 
 ShardReader::Frames::const_iterator ShardReader::first_frame(const Shard& shard, const ShardSample& sample) const {
@@ -113,12 +108,12 @@ void ShardReader::read_frames(const Shard& shard, const ShardSample& sample, std
   // Programs that cut by size put an image into two frames.
   for (uint64_t filled = 0; filled < sample.size; ++frame) {
     compressed.resize(static_cast<size_t>(frame->size)), content.resize(static_cast<size_t>(frame->content_size));
-    read_at(files_[sample.shard].get(), frame->offset, compressed, paths_[sample.shard]);
+    files_[sample.shard]->read(frame->offset, compressed);
     try {
       decompress_zstd_frame(compressed, content);
     } catch (const Error& error) {
-      throw Error(paths_[sample.shard].string() + " changed since it was indexed: " + std::string(index_.name(sample)) + " can't be read (" +
-                  error.what() + "); " + cure());
+      throw Error(paths_[sample.shard] + " changed since it was indexed: " + std::string(index_.name(sample)) + " can't be read (" + error.what() +
+                  "); " + cure());
     }
     const uint64_t begin = sample.offset + filled - frame->content_offset;
     const uint64_t count = std::min<uint64_t>(frame->content_size - begin, sample.size - filled);

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "io/file.h"
 #include "io/shards/shard_index.h"
+#include "io/stores/random_file.h"
 
 namespace flowrun::io {
 
@@ -13,11 +13,11 @@ namespace flowrun::io {
 // threads may read.
 class ShardReader {
  public:
-  // PATH: a folder of shards with its index, or the index file. Throws Error, saying what to do, when there is no index,
-  // when a shard is missing, and when a shard's size, begin or end is not what was indexed.
-  explicit ShardReader(const std::filesystem::path& path);
+  // PATH: a folder of shards with its index, or the index file, on a disk or in an object store. Throws Error, saying what to do, when there is no
+  // index, when a shard is missing, and when a shard's size, begin or end is not what was indexed.
+  explicit ShardReader(const std::string& path);
   // The same for a given index; shards are found from FOLDER.
-  ShardReader(ShardIndex index, const std::filesystem::path& folder);
+  ShardReader(ShardIndex index, const std::string& folder);
 
   const ShardIndex& index() const { return index_; }
   // "shard.tar: member"
@@ -28,7 +28,7 @@ class ShardReader {
   void read(size_t sample, bool verify, std::vector<uint8_t>& out) const;
   // The text beside it, likewise; empty: there is none.
   void read_caption(size_t sample, bool verify, std::vector<uint8_t>& out) const;
-  // Asks the kernel to read ahead a sample that is needed soon, and does not wait.
+  // Asks for a sample that is needed soon, and does not wait.
   void prefetch(size_t sample) const;
 
  private:
@@ -40,10 +40,10 @@ class ShardReader {
   void read_frames(const Shard& shard, const ShardSample& sample, std::vector<uint8_t>& out) const;
   std::string cure() const;
 
-  std::filesystem::path folder_;
+  std::string folder_;
   ShardIndex index_;
-  std::vector<std::filesystem::path> paths_;
-  std::vector<FileDescriptor> files_;
+  std::vector<std::string> paths_;
+  std::vector<std::unique_ptr<RandomFile>> files_;
 };
 
 }  // namespace flowrun::io

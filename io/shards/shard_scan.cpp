@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
+#include <memory>
 #include <optional>
 #include <unordered_set>
 #include <utility>
@@ -10,6 +12,7 @@
 #include "io/error.h"
 #include "io/json_text.h"
 #include "io/shards/tar.h"
+#include "io/stores/object_store.h"
 #include "io/strict_json.h"
 #include "io/workers.h"
 
@@ -248,19 +251,50 @@ ScannedShard scan_shard(ByteStream& stream, const std::string& where, const std:
 
 namespace {
 
+/// An object from begin to end, in pieces that are worth a request.
+class ObjectStream final : public ByteStream {
+ public:
+  explicit ObjectStream(const std::string& url) : store_(object_store()), object_(store_.find(url)) {}
+  size_t read(uint8_t* out, size_t size) override {
+    if (at_ == buffer_.size()) {
+      if (done_ == object_.size) return 0;
+      buffer_.resize(static_cast<size_t>(std::min<uint64_t>(uint64_t{8} << 20, object_.size - done_)));
+      store_.read(object_, done_, buffer_);
+      done_ += buffer_.size(), at_ = 0;
+    }
+    const size_t count = std::min(size, buffer_.size() - at_);
+    std::copy_n(buffer_.begin() + static_cast<std::ptrdiff_t>(at_), count, out);
+    at_ += count;
+    return count;
+  }
+
+ private:
+  const ObjectStore& store_;
+  const StoredObject object_;
+  std::vector<uint8_t> buffer_;
+  size_t at_ = 0;
+  uint64_t done_ = 0;  // of the object
+};
+
 /// Reports progress.
 class CountedFile final : public ByteStream {
  public:
-  CountedFile(const fs::path& path, const std::function<void(uint64_t)>& progress) : file_(path), progress_(progress) {}
+  CountedFile(const std::string& path, const std::function<void(uint64_t)>& progress) : progress_(progress) {
+    if (is_url(path)) {
+      file_ = std::make_unique<ObjectStream>(path);
+    } else {
+      file_ = std::make_unique<FileStream>(path);
+    }
+  }
   size_t read(uint8_t* out, size_t size) override {
-    const size_t count = file_.read(out, size);
+    const size_t count = file_->read(out, size);
     unsaid_ += count;
     if (progress_ && (unsaid_ >= (size_t{1} << 22) || count == 0)) progress_(std::exchange(unsaid_, 0));
     return count;
   }
 
  private:
-  FileStream file_;
+  std::unique_ptr<ByteStream> file_;
   const std::function<void(uint64_t)>& progress_;
   uint64_t unsaid_ = 0;
 };
@@ -284,6 +318,7 @@ std::vector<fs::path> shards_of(const fs::path& folder) {
 }
 
 std::string name_below(const fs::path& shard, const fs::path& folder) {
+  if (is_url(shard.string())) return shard.string();
   const fs::path whole = fs::absolute(shard).lexically_normal();
   const fs::path below = whole.lexically_relative(fs::absolute(folder.empty() ? "./" : folder / "").lexically_normal());
   return below.empty() || below.begin()->string() == ".." ? whole.string() : below.string();
@@ -294,6 +329,15 @@ std::string name_below(const fs::path& shard, const fs::path& folder) {
 std::vector<fs::path> list_shards(std::span<const std::string> paths) {
   std::vector<fs::path> out;
   for (const fs::path path : paths) {
+    if (is_url(path.string())) {
+      static const std::vector<std::string> endings = {".tar", ".tar.zst", ".tzst"};
+      const std::string plain = path.string().substr(0, path.string().find('?'));
+      const bool is_shard = is_shard_name(plain);
+      for (const StoredObject& object : is_shard ? std::vector<StoredObject>{{path.string(), 0, ""}} : list_objects(path.string(), endings))
+        out.emplace_back(object.url);
+      if (out.empty()) throw Error("no .tar or .tar.zst below " + path.string());
+      continue;
+    }
     if (!fs::is_directory(path)) {
       out.push_back(path);
       continue;
@@ -311,7 +355,7 @@ IndexedShards index_shards(const std::vector<fs::path>& shards, const fs::path& 
   std::vector<ScannedShard> scans(shards.size());
   for_each_parallel(shards.size(), options.threads, [&](size_t i) {
     const std::string where = shards[i].string();
-    CountedFile file(shards[i], options.progress);
+    CountedFile file(where, options.progress);
     ScannedShard& scan = scans[i] = scan_shard(file, where, options.image);
     for (const ZstdFrame& frame : scan.frames) {
       if (frame.content_size <= options.largest_frame) continue;
@@ -319,8 +363,7 @@ IndexedShards index_shards(const std::vector<fs::path>& shards, const fs::path& 
                   " MiB, which every sample in it would have to decompress: write the shards anew by flowrun pack " +
                   (shards[i].has_parent_path() ? shards[i].parent_path().string() : ".") + " OUT");
     }
-    const FileDescriptor again = open_regular_file(shards[i]);
-    scan.shard.fingerprint = shard_fingerprint(again.get(), scan.shard.size, shards[i]);
+    scan.shard.fingerprint = shard_fingerprint(*open_random_file(where));
     scan.shard.name = name_below(shards[i], folder);
   });
   return merge_scans(scans, shards, options);

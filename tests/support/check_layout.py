@@ -11,7 +11,7 @@ import sys
 # see. What lies loose in a district is its ground, which every room may include.
 DISTRICTS = {
     "graph": ("text", "contract", "compose", "check", "plan", "measure", "run", "engine"),
-    "io": ("codec", "resize", "folders", "shards", "pack", "run"),
+    "io": ("codec", "resize", "folders", "stores", "tables", "shards", "pack", "run", "arrow"),
     "nodes/lib/host": ("device", "types", "text", "source", "image", "mask", "python"),
     "nodes/lib/tensor": ("device", "kernels", "cuda", "types", "ranks", "model", "target", "optim", "loss", "metric", "report"),
     "nodes": ("source", "image", "grid", "text", "mask", "batch", "device", "pretext", "encode", "tokens", "maps", "head", "vectors", "targets", "mim", "supervised", "loss", "whole", "train", "eval", "report", "model"),
@@ -29,7 +29,7 @@ SEES = {
     "nodes/lib/tensor": {**CONTRACT, "io": DISTRICTS["io"], "nodes/lib/host": ("device", "types")},
     "nodes": {**CONTRACT, "io": DISTRICTS["io"], "nodes/lib/host": DISTRICTS["nodes/lib/host"], "nodes/lib/tensor": DISTRICTS["nodes/lib/tensor"]},
     "tools/app": {"graph": DISTRICTS["graph"], "io": ("codec", "resize", "run"), "nodes/lib/host": ("types", "mask"), "nodes/lib/tensor": ("model", "optim", "report")},
-    "tools/flowrun": {**CONTRACT, "io": ("codec", "shards", "pack", "run"), "tools/app": DISTRICTS["tools/app"]},
+    "tools/flowrun": {**CONTRACT, "io": ("codec", "stores", "shards", "pack", "run"), "tools/app": DISTRICTS["tools/app"]},
     "tools/python": {**CONTRACT, "tools/app": DISTRICTS["tools/app"]},
     "tools": {},
 }
@@ -42,6 +42,7 @@ TENSORS = ("ATen/", "c10/", "torch/")
 LIBRARIES = {
     "graph": ("oneapi/tbb/", "nlohmann/", "spdlog/", "xxhash.h"),
     "io": ("nlohmann/", "xxhash.h", *JPEG, *PNG, *TIFF, *GIF, *WEBP, *ZSTD),
+    "io/arrow": ("nlohmann/", "arrow/", "parquet/"),
     "nodes/lib/host": ("nlohmann/",),
     "nodes/lib/tensor": ("nlohmann/", *TENSORS),
     "nodes/lib/tensor/cuda": ("cuda", "nvtx3/", "nvjpeg.h", "nccl.h", "cub/", *TENSORS),

@@ -52,7 +52,7 @@ def libraries(program):
         if not words[2].startswith("/"):
             sys.exit(f"error: {program} needs {words[0]}, which is not on this machine: run tools/setup")
         path = pathlib.Path(words[2]).resolve()
-        if not path.is_relative_to(pathlib.Path(sys.prefix).resolve()):  # torch, oneTBB: packages that the wheel requires
+        if not path.is_relative_to(pathlib.Path(sys.prefix).resolve()):  # torch, oneTBB, pyarrow: packages that the wheel requires, or asks for
             found[words[0]] = path
     return found
 
@@ -142,7 +142,7 @@ def bundle(package):
         patchelf.change(file, "--force-rpath", "--set-rpath", "$ORIGIN")
     for file in ours:
         site = TO_SITE[str(file.parent.relative_to(package))]
-        places = ["$ORIGIN", f"{site}/flowrun/bin", f"{site}/flowrun/lib", f"{site}/torch/lib", f"{site}/nvidia/cu13/lib", f"{site}/../.."]
+        places = ["$ORIGIN", f"{site}/flowrun/bin", f"{site}/flowrun/lib", f"{site}/torch/lib", f"{site}/nvidia/cu13/lib", f"{site}/pyarrow", f"{site}/../.."]
         patchelf.change(file, "--force-rpath", "--set-rpath", ":".join(places))
     write_notices(package, packages)
 

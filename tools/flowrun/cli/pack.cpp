@@ -9,9 +9,12 @@
 
 #include "graph/contract/context.h"
 #include "graph/text/json_text.h"
+#include "io/error.h"
 #include "io/file.h"
 #include "io/pack/pack.h"
 #include "io/shards/shard_scan.h"
+#include "io/stores/object_store.h"
+#include "io/stores/random_file.h"
 #include "tools/app/text.h"
 #include "tools/flowrun/cli/progress.h"
 
@@ -48,6 +51,10 @@ std::string label_text(io::LabelKind kind, int64_t classes) {
 uint64_t total_bytes(const std::vector<fs::path>& files) {
   uint64_t total = 0;
   for (const fs::path& file : files) {
+    if (io::is_url(file.string())) {
+      total += io::object_store().find(file.string()).size;
+      continue;
+    }
     std::error_code error;  // reading it reports the fault
     const uintmax_t size = fs::file_size(file, error);
     if (!error) total += size;
@@ -68,6 +75,9 @@ void print_json(const nlohmann::ordered_json& json) { std::printf("%s\n", json_t
 
 int index_shards(const IndexArgs& args) {
   const std::vector<fs::path> shards = io::list_shards(args.shards);
+  if (args.out.empty() && io::is_url(shards[0].string())) {
+    throw io::Error("the index of shards in an object store is written to this machine: name it by --out, and as path of source.shards");
+  }
   const fs::path out = args.out.empty() ? shards[0].parent_path() / io::shard_index_name : fs::path(args.out);
   TerminalProgress progress(args.quiet);
   std::mutex mutex;

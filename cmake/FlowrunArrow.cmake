@@ -1,0 +1,17 @@
+# libflowrun_arrow.so: Parquet and object stores, on the libraries of Python's package pyarrow. The program opens it at run time (io/stores/arrow_module.h).
+set(pyarrow "${FLOWRUN_SITE}/pyarrow")
+file(STRINGS tools/pins/arrow.txt pin REGEX "^pyarrow==")
+string(REGEX REPLACE "^pyarrow==([0-9]+\\.[0-9]+)\\..*" "\\1" FLOWRUN_PYARROW "${pin}")
+set_source_files_properties(io/stores/arrow_module.cpp PROPERTIES COMPILE_DEFINITIONS "FLOWRUN_PYARROW=\"${FLOWRUN_PYARROW}\"")
+file(GLOB arrow_libraries "${pyarrow}/libarrow.so.*" "${pyarrow}/libarrow_s3.so.*" "${pyarrow}/libparquet.so.*")
+list(LENGTH arrow_libraries found)
+if(NOT found EQUAL 3 OR NOT EXISTS "${pyarrow}/include/parquet/file_reader.h")
+  message(STATUS "Parquet and object stores are left out: pyarrow is missing (tools/setup --test)")
+  return()
+endif()
+file(GLOB arrow_sources CONFIGURE_DEPENDS io/arrow/*.cpp)
+add_library(flowrun_arrow MODULE ${arrow_sources})
+target_include_directories(flowrun_arrow SYSTEM PRIVATE "${pyarrow}/include")
+target_link_libraries(flowrun_arrow PRIVATE flowrun_options nlohmann_json::nlohmann_json ${arrow_libraries})
+# In a wheel pyarrow lies beside the package.
+set_target_properties(flowrun_arrow PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin INSTALL_RPATH "$ORIGIN/../../pyarrow")
