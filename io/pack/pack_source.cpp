@@ -6,6 +6,7 @@
 
 #include "io/error.h"
 #include "io/folders/image_folder.h"
+#include "io/shards/archive_stream.h"
 #include "io/shards/shard_reader.h"
 #include "io/shards/shard_scan.h"
 #include "io/shards/tar.h"
@@ -82,7 +83,7 @@ class RandomShards final : public ShardSource {
   ShardReader reader_;
 };
 
-/// Shards whose frames are too large for random access.
+/// Archives, and shards whose frames are too large for random access.
 class ForwardShards final : public ShardSource {
  public:
   ForwardShards(ShardIndex index, std::vector<fs::path> shards) : ShardSource(index, shards), index_(std::move(index)), shards_(std::move(shards)) {}
@@ -106,9 +107,16 @@ class ForwardShards final : public ShardSource {
  private:
   struct Open {
     Open(const fs::path& path, uint32_t shard, bool compressed)
-        : shard(shard), file(path), plain(file, path.string()), reader(compressed ? static_cast<ByteStream&>(plain) : file, path.string()) {}
+        : shard(shard),
+          file(open(path.string())),
+          plain(*file, path.string()),
+          reader(compressed ? static_cast<ByteStream&>(plain) : *file, path.string()) {}
+    static std::unique_ptr<ByteStream> open(const std::string& path) {
+      if (is_archive_name(path)) return std::make_unique<ArchiveStream>(path);
+      return std::make_unique<FileStream>(path);
+    }
     uint32_t shard;
-    FileStream file;
+    std::unique_ptr<ByteStream> file;
     ZstdStream plain;
     TarReader reader;
   };
@@ -173,10 +181,11 @@ std::unique_ptr<PackSource> open_pack_source(const std::vector<std::string>& fro
     source = std::make_unique<FolderSource>(from[0]);
   } else {
     const std::vector<fs::path> shards = list_shards(from);
-    IndexOptions how{.labels = options.labels, .threads = options.threads, .largest_frame = UINT64_MAX};
+    IndexOptions how{.labels = options.labels, .threads = options.threads, .archives = true, .largest_frame = UINT64_MAX};
     const uint64_t largest_frame = IndexOptions().largest_frame;
     ShardIndex index = index_shards(shards, "", how).index;
-    const bool forward = std::any_of(index.frames.begin(), index.frames.end(), [&](const ZstdFrame& f) { return f.content_size > largest_frame; });
+    const bool forward = std::ranges::any_of(shards, [](const fs::path& shard) { return is_archive_name(shard.string()); }) ||
+                         std::any_of(index.frames.begin(), index.frames.end(), [&](const ZstdFrame& f) { return f.content_size > largest_frame; });
     if (!forward) {
       source = std::make_unique<RandomShards>(std::move(index), shards);
     } else {

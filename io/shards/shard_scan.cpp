@@ -11,6 +11,7 @@
 #include "io/codec/image_format.h"
 #include "io/error.h"
 #include "io/json_text.h"
+#include "io/shards/archive_stream.h"
 #include "io/shards/tar.h"
 #include "io/stores/object_store.h"
 #include "io/strict_json.h"
@@ -282,6 +283,8 @@ class CountedFile final : public ByteStream {
   CountedFile(const std::string& path, const std::function<void(uint64_t)>& progress) : progress_(progress) {
     if (is_url(path)) {
       file_ = std::make_unique<ObjectStream>(path);
+    } else if (is_archive_name(path)) {
+      file_ = std::make_unique<ArchiveStream>(path);
     } else {
       file_ = std::make_unique<FileStream>(path);
     }
@@ -355,6 +358,7 @@ IndexedShards index_shards(const std::vector<fs::path>& shards, const fs::path& 
   std::vector<ScannedShard> scans(shards.size());
   for_each_parallel(shards.size(), options.threads, [&](size_t i) {
     const std::string where = shards[i].string();
+    if (!options.archives && is_archive_name(where)) throw Error(where + " has no random access: run flowrun pack " + where + " OUT");
     CountedFile file(where, options.progress);
     ScannedShard& scan = scans[i] = scan_shard(file, where, options.image);
     for (const ZstdFrame& frame : scan.frames) {

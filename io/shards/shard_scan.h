@@ -44,6 +44,7 @@ struct IndexOptions {
   std::optional<LabelKind> labels;  // without: .cls where a sample has it, else .json, else folders
   std::string image;                // as scan_shard takes it
   int threads = 1;
+  bool archives = false;  // also zip, 7z and compressed tars, of which offsets are those in the tar that their files would be
   // Reading a sample decompresses its frames: with a program that writes a single frame that would be the whole shard.
   uint64_t largest_frame = uint64_t{64} << 20;
   std::function<void(uint64_t bytes)> progress;  // bytes of shards that were read since the last call; any thread

@@ -69,6 +69,23 @@ class Shards(support.Folder):
 
     # ---- equal to the folder
 
+    def test_archives_are_packed_as_the_folder_is(self):
+        self.pack("data", "folder")
+        want = tree(self.folder / "folder")
+        for name, kind in (("a.zip", "zip"), ("a.7z", "7zip"), ("a.tar.gz", "gnutar"), ("a.tar.xz", "paxr")):
+            with self.subTest(name):
+                flags = {"a.tar.gz": "czf", "a.tar.xz": "cJf"}.get(name, "cf")
+                files = sorted(str(path.relative_to(self.folder)) for path in self.data.rglob("*.jpg"))
+                (self.folder / "files.txt").write_text("\n".join(files))
+                subprocess.run(["cmake", "-E", "tar", flags, name, f"--format={kind}", "--files-from=files.txt"], cwd=self.folder, check=True)
+                self.pack(name, f"of-{name}")
+                found = tree(self.folder / f"of-{name}")
+                self.assertEqual(found.keys(), want.keys())
+                self.assertEqual(found["shard-000000.tar"], want["shard-000000.tar"])
+                self.assertIn(f"{name} has no random access: run flowrun pack {name} OUT", self.flowrun("index", name, status=1).stderr)
+        (self.folder / "cut.zip").write_bytes((self.folder / "a.7z").read_bytes()[:-100])
+        self.assertIn("cut.zip can't be read", self.flowrun("pack", "cut.zip", "cut", status=1).stderr)
+
     def test_ledgers_equal_the_folder_s(self):
         expected = self.ledgers("folder", "--serial")
         self.assertEqual(len(expected), 21)
