@@ -1,6 +1,8 @@
 """Every example runs as its page says."""
 import json
+import os
 import re
+import sys
 import shutil
 import subprocess
 
@@ -82,6 +84,17 @@ class Examples(support.Folder):
                 self.assertEqual(done.returncode, 0, done.stdout)
                 self.flowrun(f"{scope}/pipeline.json", "--out", f"run-{scope}")
         self.assertIn("step_thing", self.metrics("run-step")[0])
+        for scope in ("sample", "mask"):
+            with self.subTest(python=scope):
+                folder, environment = f"python-{scope}", {**os.environ, "FLOWRUN_PYTHON": sys.executable}
+                said = self.flowrun("new", "node", f"mine.{scope}_thing", folder, "--python", "--scope", scope).stdout
+                self.assertIn(f"test:   python {folder}/test_{scope}_thing.py flowrun {folder}/{scope}_thing.py\n", said)
+                done = subprocess.run([sys.executable, f"{folder}/test_{scope}_thing.py", support.FLOWRUN, f"{folder}/{scope}_thing.py"], cwd=self.folder,
+                                      env=environment, capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stdout), (0, f"mine.{scope}_thing: equal in all three\n"), done.stderr)
+                self.flowrun(f"{folder}/pipeline.json", "--out", f"run-{folder}", env=environment)
+        self.assertIn("add --python", self.flowrun("new", "node", "mine.masks", "--scope", "mask", status=2).stderr)
+        self.assertIn("leave out --python", self.flowrun("new", "node", "mine.thing", "--scope", "step", "--python", status=2).stderr)
         self.assertIn("sample/sample_thing.cpp is there already", self.flowrun("new", "node", "mine.sample_thing", "sample", status=2).stderr)
         self.assertIn("the type image.resize exists already", self.flowrun("new", "node", "image.resize", status=2).stderr)
         self.assertIn("Foo is no name for a type", self.flowrun("new", "node", "Foo", status=2).stderr)

@@ -81,6 +81,8 @@ class Samples(Nodes):
         for threads in (1, 3):
             self.flowrun("pipeline.json", "--out", f"run{threads}", "--threads", threads)
         self.assertEqual(self.ledgers("run1"), self.ledgers("run3"))
+        self.flowrun("pipeline.json", "--out", "serial", "--serial")
+        self.assertEqual(self.ledgers("run1"), self.ledgers("serial"))
         for process in self.ranks(2, "pipeline.json", "--out", "ranks"):
             self.assertEqual(process.wait(), 0, process.communicate())
         self.assertEqual(self.ledgers("run1"), self.ledgers("ranks"))

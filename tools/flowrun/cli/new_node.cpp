@@ -87,6 +87,33 @@ FLOWRUN_NODE({Name});
 }  // namespace
 )";
 
+const char* const python_sample_node = R"("""{type}: a node in Python (docs/python.md). Change it into what you need."""
+from typing import Annotated
+
+import flowrun
+
+
+@flowrun.node("{type}")
+def {name}(image: flowrun.Image, *, p: Annotated[float, flowrun.Range(0, 1), "Chance of a negative."] = 0.5, rng) -> flowrun.Image:
+    """Turns pictures into their negative with a given chance."""
+    return 255 - image if rng.random() < p else image
+)";
+
+const char* const python_mask_node = R"("""{type}: masks in Python (docs/python.md). Change it into what you need."""
+from typing import Annotated
+
+import numpy as np
+
+import flowrun
+
+
+@flowrun.mask("{type}")
+def {name}(images: int, grid: int, *, ratio: Annotated[float, flowrun.Range(0, 1), "Share of the patches that is hidden."] = 0.75, rng):
+    """Hides random patches, as many in each image."""
+    hidden = np.arange(grid * grid) < round(ratio * grid * grid)
+    return rng.permuted(np.tile(hidden, (images, 1)), axis=1)  # images x patches
+)";
+
 const char* const cmake_file =
     R"(# cmake -S . -B build && cmake --build build, with -DCMAKE_PREFIX_PATH=FOLDER where Flowrun is not installed in a usual place.
 cmake_minimum_required(VERSION 3.22)
@@ -103,7 +130,7 @@ add_test(NAME {name} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/t
 
 const char* const pipeline_file = R"({
   "about": "{type} on drawn pictures",
-  "plugins": ["./build/lib{name}.so"],
+  "plugins": ["{plugin}"],
   "run": { "epochs": 1, "device": "cpu" },
   "nodes": {
     "files":   { "type": "source.synthetic", "images": 320, "size": 32 },
@@ -117,14 +144,18 @@ const char* const sample_nodes = R"(    "{name}":  { "type": "{type}", "in": "de
     "batch":   { "type": "batch.stack", "in": "{name}", "size": 32 },
     "sheet":   { "type": "report.contact_sheet", "in": { "image": "batch" }, "tensorboard": false },
 )";
+const char* const mask_nodes = R"(    "batch":   { "type": "batch.stack", "in": "decode", "size": 32 },
+    "{name}":  { "type": "{type}", "in": "batch", "patch": 4 },
+    "sheet":   { "type": "report.contact_sheet", "in": { "image": "batch", "mask": "{name}" }, "tensorboard": false },
+)";
 const char* const step_nodes = R"(    "batch":   { "type": "batch.stack", "in": "decode", "size": 32 },
     "upload":  { "type": "device.upload", "in": "batch" },
     "{name}":  { "type": "{type}", "in": "upload.image" },
 )";
 
-const char* const test_file = R"("""{type} gives the same with one thread and with several, and in the serial executor. ctest runs it; by hand:
+const char* const test_file = R"("""{type} gives the same with one thread and with several, and in the serial executor. {how}:
 
-    python test_{name}.py FLOWRUN LIBRARY
+    python test_{name}.py FLOWRUN {library}
 """
 import json
 import pathlib
@@ -138,7 +169,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 def main():
     program, library = sys.argv[1:]
     pipeline = json.loads((HERE / "pipeline.json").read_text())
-    pipeline["plugins"] = [library]
+    pipeline["plugins"] = [str(pathlib.Path(library).resolve())]
     with tempfile.TemporaryDirectory() as folder:
         (pathlib.Path(folder) / "pipeline.json").write_text(json.dumps(pipeline))
         found = {}
@@ -183,29 +214,42 @@ int new_node(const NewNodeArgs& args) {
     throw PipelineError("error: " + args.type + " is no name for a type: FAMILY.NAME of small letters, digits and _, such as image.foo");
   }
   if (find_node_type(args.type) != nullptr) throw PipelineError("error: the type " + args.type + " exists already (flowrun help " + args.type + ")");
+  if (args.scope == "mask" && !args.python) throw PipelineError("error: masks are begun in Python: add --python");
+  if (args.scope == "step" && args.python) throw PipelineError("error: a step node works on tensors, in C++: leave out --python");
   const std::string name = args.type.substr(args.type.find('.') + 1);
-  const bool sample = args.scope == "sample";
-  const std::map<std::string, std::string> words = {
-      {"type", args.type}, {"name", name}, {"Name", camel_case(name)}, {"tensor", sample ? "" : " TENSOR"}, {"include", "#include"}};
-  std::map<std::string, std::string> pipeline = words;
-  pipeline["nodes"] = filled(sample ? sample_nodes : step_nodes, words);
   const fs::path folder = args.folder.empty() ? fs::path(name) : fs::path(args.folder);
-  const std::vector<std::pair<std::string, std::string>> files = {{name + ".cpp", filled(sample ? sample_node : step_node, words)},
-                                                                  {"CMakeLists.txt", filled(cmake_file, words)},
-                                                                  {"pipeline.json", filled(pipeline_file, pipeline)},
-                                                                  {"test_" + name + ".py", filled(test_file, words)}};
+  const std::map<std::string, std::string> nodes = {{"sample", sample_nodes}, {"mask", mask_nodes}, {"step", step_nodes}};
+  std::map<std::string, std::string> words = {{"type", args.type}, {"name", name}, {"Name", camel_case(name)}, {"include", "#include"}};
+  words["tensor"] = args.scope == "step" ? " TENSOR" : "";
+  words["plugin"] = args.python ? name + ".py" : "./build/lib" + name + ".so";
+  words["library"] = args.python ? name + ".py" : "LIBRARY";
+  words["how"] = args.python ? "By hand" : "ctest runs it; by hand";
+  words["nodes"] = filled(nodes.at(args.scope), words);
+  std::vector<std::pair<std::string, std::string>> files;
+  if (args.python) {
+    files.emplace_back(name + ".py", args.scope == "mask" ? python_mask_node : python_sample_node);
+  } else {
+    files.emplace_back(name + ".cpp", args.scope == "step" ? step_node : sample_node);
+    files.emplace_back("CMakeLists.txt", cmake_file);
+  }
+  files.emplace_back("pipeline.json", pipeline_file);
+  files.emplace_back("test_" + name + ".py", test_file);
   for (const auto& [file, text] : files) {
     if (fs::exists(folder / file)) throw PipelineError("error: " + (folder / file).string() + " is there already: name another folder");
   }
   fs::create_directories(folder);
   for (const auto& [file, text] : files) {
-    io::write_file_atomic(folder / file, text);
+    io::write_file_atomic(folder / file, filled(text, words));
     std::cout << (folder / file).string() << "\n";
   }
   const std::string at = folder.string();
-  std::cout << "build:  cmake -S " << at << " -B " << at << "/build && cmake --build " << at << "/build\n"
-            << "test:   ctest --test-dir " << at << "/build\n"
-            << "run:    flowrun " << at << "/pipeline.json\n";
+  if (args.python) {
+    std::cout << "test:   python " << at << "/test_" << name << ".py flowrun " << at << "/" << name << ".py\n";
+  } else {
+    std::cout << "build:  cmake -S " << at << " -B " << at << "/build && cmake --build " << at << "/build\n"
+              << "test:   ctest --test-dir " << at << "/build\n";
+  }
+  std::cout << "run:    flowrun " << at << "/pipeline.json\n";
   return 0;
 }
 

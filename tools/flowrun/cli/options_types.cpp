@@ -54,14 +54,18 @@ void add_completion(CLI::App& app, int& status) {
 }
 
 void add_new(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "new", "Begins a node of your own: its source, pipeline, test and CMake file", "flowrun new node image.foo");
+  CLI::App& command =
+      add_command(app, "new", "Begins a node of your own: its source, pipeline, test and CMake file", "flowrun new node image.foo --python");
   const auto args = std::make_shared<NewNodeArgs>();
   const auto what = std::make_shared<std::string>();
   command.add_option("what", *what, "node")->required()->check(CLI::IsMember({"node"}));
   command.add_option("type", args->type, "FAMILY.NAME, such as image.foo")->required();
   command.add_option("folder", args->folder, "Where the files go; without it a folder of the name");
-  command.add_option("--scope", args->scope, "sample: changes pictures on the host. step: reports a number for each step, from tensors")
-      ->check(CLI::IsMember({"sample", "step"}));
+  command
+      .add_option("--scope", args->scope,
+                  "sample: changes pictures on the host. mask: draws masks, in Python. step: reports a number for each step, from tensors, in C++")
+      ->check(CLI::IsMember({"sample", "mask", "step"}));
+  command.add_flag("--python", args->python, "In Python, in place of C++");
   on_command(command, args, status, [what](const NewNodeArgs& of) { return new_node(of); });
 }
 
