@@ -8,7 +8,6 @@
 
 #include "io/error.h"
 #include "io/resize/resize_kernels.h"
-#include "io/resize/resize_x86.h"
 
 namespace flowrun::io {
 
@@ -145,19 +144,6 @@ Resizer::Resizer(const ResizeKernels* kernels) : kernels_(kernels), cache_(std::
 Resizer::~Resizer() = default;
 Resizer::Resizer(Resizer&&) noexcept = default;
 Resizer& Resizer::operator=(Resizer&&) noexcept = default;
-
-std::span<const ResizeKernels* const> resize_kernels() {
-  static const std::vector<const ResizeKernels*> all = [] {
-    std::vector<const ResizeKernels*> list;
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
-      list.push_back(&resize_avx512);
-    if (__builtin_cpu_supports("avx2")) list.push_back(&resize_avx2);
-#endif
-    return list;
-  }();
-  return all;
-}
 
 const ResizeKernels* best_resize_kernels() { return resize_kernels().empty() ? nullptr : resize_kernels().front(); }
 

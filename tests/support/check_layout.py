@@ -41,7 +41,7 @@ WEBP, ZSTD = ("webp/",), ("zstd.h",)
 TENSORS = ("ATen/", "c10/", "torch/")
 LIBRARIES = {
     "graph": ("oneapi/tbb/", "nlohmann/", "spdlog/", "xxhash.h"),
-    "io": ("nlohmann/", "xxhash.h", *JPEG, *PNG, *TIFF, *GIF, *WEBP, *ZSTD),
+    "io": ("nlohmann/", "xxhash.h", "hwy/", *JPEG, *PNG, *TIFF, *GIF, *WEBP, *ZSTD),
     "io/arrow": ("nlohmann/", "arrow/", "parquet/"),
     "nodes/lib/host": ("nlohmann/",),
     "nodes/lib/tensor": ("nlohmann/", *TENSORS),
