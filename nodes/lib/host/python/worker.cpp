@@ -76,6 +76,7 @@ int start(const std::string& file, int socket, int memory) {
   const int high_socket = fcntl(socket, F_DUPFD_CLOEXEC, 10), high_memory = fcntl(memory, F_DUPFD_CLOEXEC, 10);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);  // the program's input is its own
   posix_spawn_file_actions_adddup2(&actions, high_socket, 3);
   posix_spawn_file_actions_adddup2(&actions, high_memory, 4);
   pid_t process = -1;
