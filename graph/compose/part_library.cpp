@@ -232,6 +232,7 @@ bool PartLibrary::read(const std::string& path, const Location& referrer, const 
   }
   Diagnostics unread;
   out = parse_json_file(path, referrer, unread);
+  out.erase("$schema");
   for (Diagnostics::Fault& fault : unread.sorted()) {
     if (fault.where.source != referrer.source) fault.where.source = in_use(fault.where.source, used_at);
     faults_.error(fault.where, fault.message, fault.hint);

@@ -67,6 +67,7 @@ class Loader {
     }
     open_.push_back(id);
     Value root = parse_json_file(path, referrer, faults_);
+    root.erase("$schema");  // for editors
     Value out = resolve(std::move(root), std::filesystem::path(path).parent_path());
     open_.pop_back();
     return out;

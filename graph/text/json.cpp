@@ -35,11 +35,45 @@ class CountingIterator {
   size_t* position_;
 };
 
+/// The text with spaces for comments (// to the end of the line, /* … */) and for a comma behind the last item: what is left lies where it lay.
+/// Everything that is wrong stays, for the parser to say.
+std::string without_comments(const std::string& text) {
+  std::string out = text;
+  const auto blank = [&](size_t begin, size_t end) {
+    for (size_t at = begin; at < std::min(end, out.size()); ++at) {
+      if (out[at] != '\n' && out[at] != '\r') out[at] = ' ';
+    }
+  };
+  char before = '[', before_comma = '[';  // what is no space
+  size_t comma = std::string::npos;
+  for (size_t at = 0; at < out.size(); ++at) {
+    const char c = out[at];
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\r') continue;
+    if (c == '/' && at + 1 < out.size() && out[at + 1] == '/') {
+      blank(at, out.find('\n', at));
+      continue;
+    }
+    if (const size_t end = out.find("*/", at + 2); c == '/' && at + 1 < out.size() && out[at + 1] == '*' && end != std::string::npos) {
+      blank(at, end + 2);
+      continue;
+    }
+    const bool separates = before_comma != ',' && before_comma != '[' && before_comma != '{' && before_comma != ':';
+    if ((c == '}' || c == ']') && before == ',' && separates) blank(comma, comma + 1);
+    if (c == ',') before_comma = before, comma = at;
+    if (c == '"') {
+      for (++at; at < out.size() && out[at] != '"'; ++at) at += out[at] == '\\' ? 1 : 0;
+    }
+    before = c;
+  }
+  return out;
+}
+
 /// Builds the tree from nlohmann's SAX events. Where a token begins is found backwards from where the lexer stands.
 class Builder : public nlohmann::json_sax<nlohmann::json> {
  public:
-  Builder(std::shared_ptr<const Source> source, const size_t* position, Diagnostics& faults)
-      : source_(std::move(source)), position_(position), faults_(faults) {}
+  /// `plain`: the source's text without comments.
+  Builder(std::shared_ptr<const Source> source, const std::string& plain, const size_t* position, Diagnostics& faults)
+      : source_(std::move(source)), plain_(plain), position_(position), faults_(faults) {}
 
   Value root;
 
@@ -80,16 +114,13 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     if (dynamic_cast<const nlohmann::detail::out_of_range*>(&error) != nullptr) {  // 1e999
       return faults_.error(number_location(), "the number is too large"), false;
     }
-    const std::string& text = source_->text;
+    const std::string& text = plain_;
     size_t offset = std::min(position == 0 ? 0 : position - 1, text.size());
     const size_t last = text.find_last_not_of(" \t\r\n");
     if (last == std::string::npos) return faults_.error({source_, 0, 1}, "the file is empty"), false;
     if (offset > last) offset = last;  // the end came too early: point at the text there
-    const size_t before = offset == 0 ? std::string::npos : text.find_last_not_of(" \t\r\n", offset - 1);
     std::string hint;
-    if ((text[offset] == '}' || text[offset] == ']') && before != std::string::npos && text[before] == ',')
-      hint = "the comma before it is one too many";
-    if (text[offset] == '/') hint = "JSON has no comments; \"about\" is the place for words";
+    if (text[offset] == '/') hint = text.compare(offset, 2, "/*") == 0 ? "the comment has no end: */" : "a comment begins with // or /*";
     faults_.error({source_, offset, 1}, "not valid JSON: " + plain_message(error.what()), hint);
     return false;
   }
@@ -133,7 +164,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 
   /// The lexer has read one character past a number, unless the text ended.
   Location number_location() const {
-    const std::string& text = source_->text;
+    const std::string& text = plain_;
     const auto belongs = [](char c) { return std::strchr("0123456789+-.eE", c) != nullptr; };
     size_t end = std::min(*position_, text.size());
     if (end > 0 && !belongs(text[end - 1])) --end;
@@ -144,7 +175,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 
   /// The lexer stands behind the closing quote; inside, every quote is escaped.
   Location string_location() const {
-    const std::string& text = source_->text;
+    const std::string& text = plain_;
     size_t begin = *position_ - 2;
     const auto escaped = [&](size_t at) {
       size_t slashes = 0;
@@ -182,6 +213,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   }
 
   std::shared_ptr<const Source> source_;
+  const std::string& plain_;
   const size_t* position_;
   Diagnostics& faults_;
   std::vector<Value> stack_;
@@ -237,12 +269,18 @@ std::string kind_name(Value::Kind kind) {
   return "";
 }
 
-Value parse_json(const std::shared_ptr<const Source>& source, Diagnostics& faults) {
+namespace {
+
+Value parse(const std::shared_ptr<const Source>& source, const std::string& plain, Diagnostics& faults) {
   size_t position = 0;
-  Builder builder(source, &position, faults);
-  nlohmann::json::sax_parse(CountingIterator(&source->text, &position), CountingIterator(nullptr, nullptr), &builder);
+  Builder builder(source, plain, &position, faults);
+  nlohmann::json::sax_parse(CountingIterator(&plain, &position), CountingIterator(nullptr, nullptr), &builder);
   return std::move(builder.root);
 }
+
+}  // namespace
+
+Value parse_json(const std::shared_ptr<const Source>& source, Diagnostics& faults) { return parse(source, source->text, faults); }
 
 Value parse_json_file(const std::string& path, const Location& referrer, Diagnostics& faults) {
   constexpr uintmax_t largest = uintmax_t{64} << 20;
@@ -269,7 +307,7 @@ Value parse_json_file(const std::string& path, const Location& referrer, Diagnos
   auto source = std::make_shared<Source>();
   source->name = path;
   source->text.assign(std::istreambuf_iterator<char>(in), {});
-  return parse_json(source, faults);
+  return parse(source, without_comments(source->text), faults);
 }
 
 nlohmann::ordered_json to_json(const Value& value) {

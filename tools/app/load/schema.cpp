@@ -146,7 +146,8 @@ ordered_json part_schema() {
           {"required", {"nodes"}},
           {"additionalProperties", false},
           {"properties",
-           {{"about", text},
+           {{"$schema", text},
+            {"about", text},
             {"in", {{"type", "array"}, {"items", text}, {"description", "Inputs; its nodes read them as in.NAME"}}},
             {"out",
              {{"anyOf", {text, strings_by_name("Output to NODE or NODE.PORT")}}, {"description", "The node whose outputs are the part's, or a map"}}},
@@ -170,31 +171,37 @@ ordered_json pipeline_schema() {
   RunParams run;
   ParamSetOf<RunParams> run_set(run);
   const ordered_json node = {{"$ref", "#/$defs/node"}};
-  ordered_json pipeline = {
+  ordered_json pipeline = {{"type", "object"},
+                           {"required", {"nodes"}},
+                           {"additionalProperties", false},
+                           {"properties",
+                            {{"$schema", {{"type", "string"}}},
+                             {"about", {{"type", "string"}}},
+                             {"seed", {{"type", "integer"}, {"minimum", 0}}},
+                             {"run", object_schema(document_params(run_set))},
+                             {"let", {{"type", "object"}, {"description", "Values that \"$name\" stands for"}}},
+                             {"plugins",
+                              {{"type", "array"},
+                               {"items", {{"type", "string"}}},
+                               {"description", "Shared libraries, and files of nodes in Python, relative to this file"}}},
+                             {"parts", {{"$ref", "#/$defs/parts"}}},
+                             {"models", {{"type", "object"}, {"additionalProperties", {{"$ref", "#/$defs/model"}}}}},
+                             {"nodes", {{"type", "object"}, {"additionalProperties", node}}},
+                             {"resolved", {{"type", "object"}}}}}};
+  ordered_json extension = {
       {"type", "object"},
-      {"required", {"nodes"}},
+      {"required", {"extends"}},
       {"additionalProperties", false},
       {"properties",
-       {{"about", {{"type", "string"}}},
-        {"seed", {{"type", "integer"}, {"minimum", 0}}},
-        {"run", object_schema(document_params(run_set))},
-        {"let", {{"type", "object"}, {"description", "Values that \"$name\" stands for"}}},
-        {"plugins", {{"type", "array"}, {"items", {{"type", "string"}}}, {"description", "Shared libraries, relative to this file"}}},
+       {{"extends", {{"type", "string"}, {"description", "Pipeline file, relative to this one"}}},
+        {"$schema", {{"type", "string"}}},
+        {"about", {{"type", "string"}}},
+        {"plugins", {{"type", "array"}, {"items", {{"type", "string"}}}, {"description", "Shared libraries, and files of nodes in Python"}}},
         {"parts", {{"$ref", "#/$defs/parts"}}},
-        {"models", {{"type", "object"}, {"additionalProperties", {{"$ref", "#/$defs/model"}}}}},
-        {"nodes", {{"type", "object"}, {"additionalProperties", node}}},
-        {"resolved", {{"type", "object"}}}}}};
-  ordered_json extension = {{"type", "object"},
-                            {"required", {"extends"}},
-                            {"additionalProperties", false},
-                            {"properties",
-                             {{"extends", {{"type", "string"}, {"description", "Pipeline file, relative to this one"}}},
-                              {"about", {{"type", "string"}}},
-                              {"parts", {{"$ref", "#/$defs/parts"}}},
-                              {"swap", {{"type", "object"}, {"description", "New type and all parameters; in and after stay"}}},
-                              {"set", {{"type", "object"}, {"description", "Path to new value of what is there"}}},
-                              {"add", {{"type", "object"}, {"description", "New nodes and models"}}},
-                              {"drop", {{"type", "array"}, {"items", {{"type", "string"}}}}}}}};
+        {"swap", {{"type", "object"}, {"description", "New type and all parameters; in and after stay"}}},
+        {"set", {{"type", "object"}, {"description", "Path to new value of what is there"}}},
+        {"add", {{"type", "object"}, {"description", "New nodes and models"}}},
+        {"drop", {{"type", "array"}, {"items", {{"type", "string"}}}}}}}};
   const ordered_json has_ports = {{"anyOf", {{{"required", {"in"}}}, {{"required", {"out"}}}}}};
   ordered_json without_extends = {{"if", has_ports}, {"then", {{"$ref", "#/$defs/part"}}}, {"else", std::move(pipeline)}};
   ordered_json node_or_use = {{"if", {{"required", {"use"}}}}, {"then", use_schema()}, {"else", by_type(nodes)}};
