@@ -5,6 +5,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <numeric>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <utility>
@@ -162,25 +163,23 @@ SafetensorsContent parse_safetensors(std::span<const std::byte> bytes, const std
   return content;
 }
 
-void stream_safetensors(const std::string& where, std::span<const TensorEntry> entries, const TensorMetadata& metadata, const ByteSink& sink) {
-  std::vector<const TensorEntry*> order;
-  for (const TensorEntry& entry : entries) order.push_back(&entry);
-  std::stable_sort(order.begin(), order.end(),
-                   [](const TensorEntry* a, const TensorEntry* b) { return dtype_size(a->dtype) > dtype_size(b->dtype); });
+SafetensorsHead safetensors_head(const std::string& where, std::span<const TensorEntry> entries, const TensorMetadata& metadata) {
+  SafetensorsHead out{.text = "", .begin = std::vector<uint64_t>(entries.size()), .order = std::vector<size_t>(entries.size())};
+  std::iota(out.order.begin(), out.order.end(), size_t{0});
+  std::stable_sort(out.order.begin(), out.order.end(),
+                   [&](size_t a, size_t b) { return dtype_size(entries[a].dtype) > dtype_size(entries[b].dtype); });
 
   Json header = Json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   uint64_t offset = 0;
-  for (const TensorEntry* entry : order) {
-    const uint64_t bytes = tensor_bytes(where, *entry);
-    if (bytes != entry->data.size()) {
-      throw Error(where + ": tensor \"" + entry->name + "\" was given " + std::to_string(entry->data.size()) + " bytes, but dtype x shape needs " +
-                  std::to_string(bytes));
+  for (const size_t i : out.order) {
+    const TensorEntry& entry = entries[i];
+    const uint64_t bytes = tensor_bytes(where, entry);
+    if (entry.name == "__metadata__" || header.contains(entry.name)) {
+      throw Error(where + ": the tensor name \"" + entry.name + "\" is taken");
     }
-    if (entry->name == "__metadata__" || header.contains(entry->name)) {
-      throw Error(where + ": the tensor name \"" + entry->name + "\" is taken");
-    }
-    header[entry->name] = {{"dtype", entry->dtype}, {"shape", entry->shape}, {"data_offsets", {offset, offset + bytes}}};
+    header[entry.name] = {{"dtype", entry.dtype}, {"shape", entry.shape}, {"data_offsets", {offset, offset + bytes}}};
+    out.begin[i] = offset;
     offset += bytes;
   }
   std::string text = json_text(header);
@@ -189,9 +188,22 @@ void stream_safetensors(const std::string& where, std::span<const TensorEntry> e
   if (text.size() > longest_header) throw Error(where + ": too many tensors: the header would exceed 100 MB");
 
   const uint64_t header_bytes = text.size();
-  sink(std::as_bytes(std::span(&header_bytes, 1)));
-  sink(std::as_bytes(std::span(text)));
-  for (const TensorEntry* entry : order) sink(entry->data);
+  out.text.assign(reinterpret_cast<const char*>(&header_bytes), length_bytes);
+  out.text += text;
+  for (uint64_t& begin : out.begin) begin += out.text.size();
+  return out;
+}
+
+void stream_safetensors(const std::string& where, std::span<const TensorEntry> entries, const TensorMetadata& metadata, const ByteSink& sink) {
+  const SafetensorsHead head = safetensors_head(where, entries, metadata);
+  for (const TensorEntry& entry : entries) {
+    if (const uint64_t bytes = tensor_bytes(where, entry); bytes != entry.data.size()) {
+      throw Error(where + ": tensor \"" + entry.name + "\" was given " + std::to_string(entry.data.size()) + " bytes, but dtype x shape needs " +
+                  std::to_string(bytes));
+    }
+  }
+  sink(std::as_bytes(std::span(head.text)));
+  for (const size_t i : head.order) sink(entries[i].data);
 }
 
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorEntry> entries, const TensorMetadata& metadata) {

@@ -34,6 +34,14 @@ size_t dtype_size(std::string_view dtype);
 // give the same bytes. Throws Error when a name occurs twice, a dtype is unknown, or data does not fit dtype x shape.
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorEntry> entries, const TensorMetadata& metadata = {});
 
+// The beginning of a file with such tensors, up to their data, which may come later: the entries' `data` are not looked at.
+struct SafetensorsHead {
+  std::string text;
+  std::vector<uint64_t> begin;  // of each entry's data, from the beginning of the file
+  std::vector<size_t> order;    // of the data: places among the entries
+};
+SafetensorsHead safetensors_head(const std::string& where, std::span<const TensorEntry> entries, const TensorMetadata& metadata = {});
+
 // Writes the same bytes to SINK, for hashing or counting them. WHERE is named in errors.
 void stream_safetensors(const std::string& where, std::span<const TensorEntry> entries, const TensorMetadata& metadata, const ByteSink& sink);
 

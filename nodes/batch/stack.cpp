@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "graph/node.h"
+#include "nodes/lib/host/types/faults.h"
 #include "nodes/lib/host/types/group_sizes.h"
 #include "nodes/lib/host/types/matches.h"
 #include "nodes/lib/host/types/sample_ids.h"
@@ -25,13 +26,15 @@ struct Stack {
     In<LabelMap> label_map{"label_map", "Class of each pixel, the same size for all samples.", optional};
     In<Matches> matches{"matches", "Of image.matches, the same cells of all samples.", optional};
     In<TextTokens> text{"text", "A text of the sample, of text.tokens.", optional};
+    In<Fault> fault{"fault", "Of image.decode: why the picture is blank.", optional};
     Out<ImageBatch> images{"image", "B H W 3 u8, B = group; of pictures with several views those of a picture side by side."};
     Out<LabelBatch> labels{"label", "B class indices, -1 where unknown; one class of a picture stands once for each view."};
     Out<LabelMapBatch> label_maps{"label_map", "B H W u8, 255 where unknown; empty without label maps."};
     Out<MatchBatch> match_batch{"matches", "Of all pictures; empty without matches."};
     Out<SampleIds> ids{"ids", "B indices in the source, one for each view, for device.ids."};
     Out<TextBatch> texts{"text", "B T numbers, one row for each picture; empty without texts."};
-    void describe(auto& port) { port(image, label, label_map, matches, text, images, labels, label_maps, match_batch, ids, texts); }
+    Out<Faults> faults{"faults", "One text for each sample; empty without faults."};
+    void describe(auto& port) { port(image, label, label_map, matches, text, fault, images, labels, label_maps, match_batch, ids, texts, faults); }
   };
   using Params = GroupSizes;
   Params params;
@@ -50,6 +53,10 @@ struct Stack {
     port.ids->reserve(params.capacity(context) * views);
     std::fill_n(port.ids->values.begin() + context.index * views, views, static_cast<int64_t>(context.sample));
     if (port.text) put(*port.text, *port.texts, context);
+    if (port.fault) {
+      port.faults->reserve(params.capacity(context));
+      port.faults->why[static_cast<size_t>(context.index)] = port.fault->why;
+    }
   }
 
   void run(Ports& port, const GroupContext& context) const {

@@ -1,5 +1,6 @@
 #include "graph/node.h"
 #include "nodes/lib/host/image/decode_rules.h"
+#include "nodes/lib/host/types/faults.h"
 
 namespace flowrun {
 namespace {
@@ -14,9 +15,12 @@ struct Decode {
           "of the whole picture: JPEG by libjpeg-turbo with the accurate integer DCT and smooth chroma upsampling, gray replicated, CMYK as Pillow; "
           "PNG and TIFF of all depths, 16 bits become the upper 8, or what range says; WebP lossy and lossless. Alpha is left out; of an animation "
           "the first frame is taken, of a TIFF the first page. docs/images.md says more. Corrupt files are errors (see run.max_bad)."};
-  using Ports = image::DecodePorts;
+  struct Ports : image::DecodePorts {
+    Out<Fault> fault{"fault", "With on_corrupt blank: why the picture is blank."};
+    void describe(auto& port) { port(bytes, region, image, fault); }
+  };
   struct Params {
-    std::string orientation = "stored", on_truncated = "substitute";
+    std::string orientation = "stored", on_truncated = "substitute", on_corrupt = "substitute";
     int64_t dct_scaling = 0, max_megapixels = 178;
     std::vector<double> range;
     void describe(auto& param) {
@@ -25,6 +29,9 @@ struct Decode {
       param("on_truncated", on_truncated, image::truncated_policies(),
             "What to do with a file that ends too early. substitute: it is a bad sample, like a corrupt file. error: the run ends, whatever "
             "run.max_bad says. keep_decoded: what can be decoded is used, and the file is listed.");
+      param("on_corrupt", on_corrupt, image::corrupt_policies(),
+            "What to do with a file that can't be decoded. substitute: it is a bad sample. blank: a black picture stands for it, of the file's size "
+            "where that is known and at most a megapixel, else of one pixel; the file is listed, and fault says why.");
       param("dct_scaling", dct_scaling, Range{0, 16384},
             "Above 0: JPEGs are decoded at 1/2 or 1/4 while both sides keep at least so many pixels (the size of the resize that follows). "
             "Faster; changes pixels.");
@@ -40,6 +47,21 @@ struct Decode {
   void open(const OpenContext& context) { remark_ = std::make_unique<image::DeepRemark>(context); }
 
   void run(Ports& port, const SampleContext& context) const {
+    port.fault->why.clear();
+    try {
+      decode(port, context);
+    } catch (const FatalNodeError&) {
+      throw;
+    } catch (const std::exception& error) {
+      if (params.on_corrupt != "blank") throw;
+      port.fault->why = error.what();
+      context.kept(port.fault->why + "; a black picture stands for it");
+      image::decode_blank(*port.bytes, port.region.value, params.orientation == "exif", *port.image);
+    }
+  }
+
+ private:
+  void decode(Ports& port, const SampleContext& context) const {
     image::decode(*port.bytes, port.region.value,
                   {.oriented = params.orientation == "exif",
                    .on_truncated = params.on_truncated,
@@ -50,7 +72,6 @@ struct Decode {
                   context, *port.image);
   }
 
- private:
   std::unique_ptr<image::DeepRemark> remark_;
 };
 

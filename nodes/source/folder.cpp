@@ -20,7 +20,8 @@ struct Folder {
           "docs/images.md, in any case. Class folders are searched recursively. A class is its folder's name, and the label its place among the "
           "sorted names, or in classes; an evaluation takes over the places of its train input. Folders without a picture, and folders that programs "
           "make (__MACOSX, @eaDir, names that begin with a dot), are not classes. Files that are passed over are counted in the log. In training the "
-          "order of an epoch is a keyed permutation of the indices; an evaluation passes in order. list, per_class, part and limit narrow the list "
+          "order of an epoch is a keyed permutation of the indices; an evaluation passes in order. list, per_class, part, limit and ranges narrow "
+          "the list "
           "down, in this order; their draws depend on list_seed alone, so they are the same in every run and on every machine."};
   struct Ports {
     Out<Bytes> bytes{"bytes", "The file as it is."};

@@ -19,8 +19,8 @@ struct Shards {
           "The index says where each image lies, so any of them is read at any time: the order of an epoch is the same keyed permutation as "
           "for a folder, over all shards, without a shuffle buffer. Samples are numbered by shard, then by place; a packed folder has the "
           "numbers it had as a folder, so under the same node name both give the same ledger. Shards that are missing, cut short or not those "
-          "that were indexed are refused before anything runs, and so are images without a caption, where captions are read. list, per_class, part "
-          "and limit narrow the samples down, in this order."};
+          "that were indexed are refused before anything runs, and so are images without a caption, where captions are read. list, per_class, part, "
+          "limit and ranges narrow the samples down, in this order."};
   struct Ports {
     Out<Bytes> bytes{"bytes", "The image file as it lies in the shard."};
     Out<Label> label{"label", "Index of the class: from .cls, .json or folder, as the index says; -1 where there is none."};

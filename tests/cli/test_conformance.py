@@ -19,7 +19,7 @@ SMALL = {
     "pipelines/pretrain_nvjpeg.json": None,
     "pipelines/pretrain_shards.json": None,
     **{f"pipelines/eval/{name}.json": None for name in (
-        "attentive", "block_segmentation", "cityscapes", "inat21", "knn", "knn_segmentation", "linear_cls", "linear_patch", "linear_segmentation", "logistic", "low_shot")},
+        "attentive", "block_segmentation", "cityscapes", "features", "inat21", "knn", "knn_segmentation", "linear_cls", "linear_patch", "linear_segmentation", "logistic", "low_shot")},
     **{f"pipelines/eval/{name}.json": None for name in ("finetune", "finetune_b", "finetune_l", "lora", "low_shot_finetune")},
     "examples/t01_hello.json": [],
     "examples/t02_crops_and_masks.json": [],

@@ -13,6 +13,7 @@
 #include "io/run/run_directory.h"
 #include "tools/app/json_files.h"
 #include "tools/app/results/run_facts.h"
+#include "tools/app/results/run_models.h"
 
 namespace flowrun::app {
 namespace {
@@ -23,17 +24,6 @@ using nlohmann::ordered_json;
 void write_text(const fs::path& path, const std::string& text) { io::write_file_atomic(path, text); }
 
 std::string pretty(const ordered_json& value) { return json_text(value, 2) + "\n"; }
-
-/// The entry of a model in a resolved pipeline that says what it is: a copy's is that of its original.
-ordered_json entry_of(const ordered_json& pipeline, std::string name) {
-  for (int links = 0; links < 8; ++links) {
-    if (!pipeline.is_object() || !pipeline.contains("models") || !pipeline["models"].contains(name)) return nullptr;
-    const ordered_json& entry = pipeline["models"][name];
-    if (words_at(entry, "type") != "model.ema_copy") return entry;
-    name = words_at(entry, "of");
-  }
-  return nullptr;
-}
 
 /// ResNets whose names and layout timm has: those of torchvision.
 bool is_timm_resnet(const ordered_json& entry) {
@@ -67,12 +57,7 @@ class Hub {
  private:
   /// Of a run, or of a checkpoint in one.
   void find_run() {
-    fs::path at = fs::absolute(args_.weights.from).lexically_normal();
-    for (int up = 0; up < 4 && !at.empty(); ++up, at = at.parent_path()) {
-      if (!fs::exists(io::RunPaths(at).pipeline)) continue;
-      facts_.emplace(at);
-      break;
-    }
+    if (const auto run = run_of(args_.weights.from)) facts_.emplace(*run);
     if (!facts_) return;
     const std::string name = fs::path(weights_file(args_.weights)).stem();
     model_ = entry_of(facts_->pipeline, name);

@@ -29,6 +29,7 @@ const std::map<std::string, Chapter>& chapters() {
       {"draw", {"The graph", "reading-a-run.md#the-graph"}},
       {"mask-report", {"Masks", "masks.md#mask-report"}},
       {"export", {"Weights: out", "weights.md#out"}},
+      {"embed", {"Features of pictures", "features.md", {{75, "stopped on request; the same command goes on"}}}},
       {"replay",
        {"Replay and verify",
         "replay.md",
@@ -129,10 +130,11 @@ std::string page(const CLI::App& command) {
   std::map<int, std::string> statuses = chapter.statuses;
   statuses.insert({{0, done}, {1, failed}, {2, wrong}});
   const std::string footer = command.get_footer();
+  std::string examples = footer.substr(footer.find("\n  ") + 3);
+  for (size_t at = 0; (at = examples.find("\n  ", at)) != std::string::npos; at += 5) examples.insert(at + 1, "  ");
   std::string text = "# flowrun " + command.get_name() + "\n\nMade by `flowrun doc --commands`; change the declarations, not this page.\n\n" +
                      command.get_description() + ". Explained in [" + chapter.title + "](../" + chapter.link + ").\n\n    " + usage(command) +
-                     "\n\n" + options_table(command) + "\nExample:\n\n    " + footer.substr(footer.find("\n  ") + 3) +
-                     "\n\n| exit status | |\n|---|---|\n";
+                     "\n\n" + options_table(command) + "\nExample:\n\n    " + examples + "\n\n| exit status | |\n|---|---|\n";
   for (const auto& [status, meaning] : statuses) text += "| " + std::to_string(status) + " | " + meaning + " |\n";
   return text;
 }

@@ -5,6 +5,7 @@
 namespace flowrun::app {
 struct AdviseArgs;
 struct DrawArgs;
+struct EmbedArgs;
 struct HubArgs;
 struct MaskReportArgs;
 struct PlanArgs;
@@ -31,6 +32,8 @@ int profile(const app::ProfileArgs& args);
 int advise(const app::AdviseArgs& args);
 /// Writes the encoder of a file of weights in any known layout, a checkpoint or a run directory for timm.
 int export_weights(const app::HubArgs& args);
+/// Writes features of pictures from a trained encoder.
+int embed(const app::EmbedArgs& args);
 /// Shows a sample of a run, node by node, and the ledger of its step.
 int replay(const app::ReplayArgs& args);
 /// Repeats ledgers of a run, and compares them with its metrics.

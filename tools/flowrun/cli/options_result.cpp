@@ -1,4 +1,5 @@
 // Commands after a run, on its results.
+#include "tools/app/results/embed.h"
 #include "tools/app/results/hub.h"
 #include "tools/app/results/replay.h"
 #include "tools/app/results/verify.h"
@@ -29,6 +30,58 @@ void add_export(CLI::App& app, int& status) {
   command.add_option("--licence", hub->licence, "For the folder's model card: an identifier such as apache-2.0");
   add_json(command, args->json);
   on_command(command, hub, status, export_weights);
+}
+
+void add_embed(CLI::App& app, int& status) {
+  CLI::App& command =
+      add_command(app, "embed", "Writes features of pictures from a trained encoder: class token, patch mean, or tokens of any block",
+                  "flowrun embed runs/pretrain data/birds birds.npy\n"
+                  "  flowrun embed vit_small_patch14_dinov2.safetensors data/birds birds.parquet --what cls --size 224\n"
+                  "  flowrun embed runs/pretrain data/birds tokens.safetensors --what tokens --block 6,12 --float16\n"
+                  "  torchrun --no-python --nproc-per-node 8 flowrun embed runs/pretrain data/imagenet imagenet.npy --projector projector");
+  const auto args = std::make_shared<EmbedArgs>();
+  command
+      .add_option("weights", args->weights,
+                  "A run directory, a checkpoint or a file in it; or a file of weights (safetensors) that model.pretrained reads; or a folder with "
+                  "model.safetensors and config.json, as flowrun export and timm make it")
+      ->required();
+  command
+      .add_option("data", args->data,
+                  "A folder of pictures, or of class folders; a list (.txt, .csv, .tsv) of some of a folder's; or shards with their index")
+      ->required();
+  command.add_option("out", args->out, "OUT.npy, OUT.safetensors or OUT.parquet (by pyarrow): a row for each picture, in the order of the data")
+      ->required();
+  command.add_option("--model", args->model,
+                     "Which encoder of the run; without it that of its evaluations, else the teacher, the student, the only one");
+  command.add_option("--step", args->step, "Which checkpoint of the run; without it the newest")->check(CLI::PositiveNumber);
+  command
+      .add_option("--what", args->what,
+                  "cls: the class token. mean: of the patches. cls_mean: both. tokens: all, class token and registers first. Without it as the run's "
+                  "evaluations or config.json have it, else mean")
+      ->check(CLI::IsMember({"cls", "mean", "cls_mean", "tokens"}));
+  command
+      .add_option("--block", args->blocks,
+                  "What these blocks of a vision transformer make, from 1 on, in place of the final norm: 6 or 4,8,12, side by side")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber);
+  command.add_option("--size", args->size, "Side of the pictures, pixels, for a file of weights; positions are resampled")
+      ->check(CLI::Range(1, 16384));
+  command.add_option("--batch", args->batch, "Pictures at once; without it as the run's evaluations, else 64")->check(CLI::Range(1, 1'000'000));
+  command.add_flag("--float16", args->float16, "Halves the file");
+  command.add_option("--folder", args->folder, "The folder that a list's paths are in; without it the list's own");
+  command.add_flag("--no-labels", args->no_labels, "Class folders are folders alone");
+  command.add_option("--projector", args->projector, "A folder for TensorBoard's projector: tensors.tsv, metadata.tsv, projector_config.pbtxt");
+  command.add_flag("--again", args->again, "Replaces what is there; without it the same command goes on where it was");
+  command.add_flag("--print", args->print, "Prints the pipeline, and does not run it");
+  command
+      .add_option("--set", args->sets,
+                  "PATH=VALUE: changes one value of that pipeline (run.precision=bf16, run.device=cpu, models.encoder.heads=6, "
+                  "upload.mean=[0.5,0.5,0.5]); may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
+  command.add_flag("--quiet", args->quiet, "No progress line");
+  add_json(command, args->json);
+  on_command(command, args, status, embed);
 }
 
 void add_replay(CLI::App& app, int& status) {
@@ -75,6 +128,7 @@ void add_report(CLI::App& app, int& status) {
 
 void add_result_commands(CLI::App& app, int& status) {
   add_export(app, status);
+  add_embed(app, status);
   add_replay(app, status);
   add_verify(app, status);
   add_report(app, status);

@@ -88,4 +88,19 @@ void decode(const Bytes& file, const Region* region, const DecodeRules& rules, c
   }
 }
 
+void decode_blank(const Bytes& file, const Region* region, bool oriented, Image& out) {
+  constexpr int64_t most_pixels = 1'000'000;
+  io::Rect all{0, 0, 1, 1};
+  try {
+    const io::ImageInfo info = io::read_image_info(file.data);
+    if (static_cast<int64_t>(info.width) * info.height <= most_pixels) all.width = info.width, all.height = info.height;
+  } catch (const std::exception&) {
+    // One pixel.
+  }
+  if (region != nullptr) all = region->rect;
+  out.pixels.reshape(all.height, all.width, 3);
+  std::fill(out.pixels.pixels.begin(), out.pixels.pixels.end(), uint8_t{0});
+  out.covers = {all, oriented, {}};
+}
+
 }  // namespace flowrun::image

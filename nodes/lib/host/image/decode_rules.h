@@ -57,6 +57,10 @@ inline const Choices& truncated_policies() {
   static const Choices choices = {"substitute", "error", "keep_decoded"};
   return choices;
 }
+inline const Choices& corrupt_policies() {
+  static const Choices choices = {"substitute", "blank"};
+  return choices;
+}
 
 /// The parameter "range" of such nodes: nothing, or two numbers, the smaller first.
 inline constexpr const char* range_doc =
@@ -69,5 +73,9 @@ std::optional<io::SampleRange> range_of(const std::vector<double>& range);
 /// Decodes `file`, or the region of it, into `out`. Throws NodeError, FatalNodeError where the rules want it, and
 /// io::Error; reports to the context a picture that was kept although it ends too early. Any thread.
 void decode(const Bytes& file, const Region* region, const DecodeRules& rules, const SampleContext& context, Image& out);
+
+/// A black picture in the place of a file that can't be decoded: of the region's size, or of the file's where its header can be read and
+/// it has at most a megapixel, else of one pixel. Any thread.
+void decode_blank(const Bytes& file, const Region* region, bool oriented, Image& out);
 
 }  // namespace flowrun::image

@@ -60,6 +60,21 @@ std::vector<size_t> at_places(const std::vector<size_t>& from, const std::vector
   return out;
 }
 
+/// The places that the stretches name.
+std::vector<size_t> places_in(const std::vector<int64_t>& ranges, size_t count) {
+  std::vector<size_t> places;
+  int64_t before = 0;
+  for (size_t i = 0; i < ranges.size(); i += 2) {
+    if (i + 1 == ranges.size() || ranges[i] < before || ranges[i] >= ranges[i + 1] || ranges[i + 1] > static_cast<int64_t>(count)) {
+      throw io::Error("ranges must be pairs of a first place and the one behind the last, ascending, within the " + std::to_string(count) +
+                      " samples that are left");
+    }
+    for (int64_t at = ranges[i]; at < ranges[i + 1]; ++at) places.push_back(static_cast<size_t>(at));
+    before = ranges[i + 1];
+  }
+  return places;
+}
+
 /// Labels of a list replace those of the source.
 void label_as_listed(Candidates& candidates, const PictureList& list) {
   if (list.labels.empty()) return;
@@ -114,6 +129,7 @@ Chosen Selection::choose(Candidates candidates) const {
     for (size_t i = 0; i < wanted; ++i) some.push_back(i * all / wanted);
     chosen = at_places(chosen, some);
   }
+  if (!ranges.empty()) chosen = at_places(chosen, places_in(ranges, chosen.size()));
   Chosen out{.samples = std::move(chosen), .classes = std::move(candidates.classes), .numbers = candidates.numbers};
   for (const size_t i : out.samples) out.labels.push_back(candidates.labels[i]);
   return out;

@@ -38,11 +38,12 @@ std::vector<size_t> take_per_class(const Candidates& candidates, const std::vect
 /// all; "kept" has the others. The draw depends on the seed and the count alone.
 std::vector<size_t> part_indices(size_t count, const std::string& part, double share, uint64_t seed);
 
-/// The parameters of a selection, applied in the order list, per_class, part, limit.
+/// The parameters of a selection, applied in the order list, per_class, part, limit, ranges.
 struct Selection {
   std::string list, part = "all";
   std::vector<std::string> classes;
   int64_t per_class = 0, list_seed = 0, limit = 0;
+  std::vector<int64_t> ranges;
   double holdout = 0.1;
 
   void describe(auto& param) {
@@ -58,6 +59,9 @@ struct Selection {
     param("holdout", holdout, Range{1e-3, 0.9}, "Share of the images that is set aside, when part is not all.");
     param("list_seed", list_seed, any_seed, "Another seed draws others.");
     param("limit", limit, not_negative, "Takes only this many samples, spread evenly over the list; 0: all.");
+    param("ranges", ranges, not_negative,
+          "Takes only these stretches of what is left, each by its first place and the one behind its last: [0, 64, 256, 320]; empty: all. For work "
+          "that goes on where it was.");
   }
   static const Choices& parts() {
     static const Choices choices = {"all", "kept", "held_out"};

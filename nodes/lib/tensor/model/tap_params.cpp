@@ -27,7 +27,7 @@ void TapParams::plan(NodePlan& plan, const Encoder& encoder, const std::string& 
   Planned& outputs = plan.out["blocks"];
   outputs = Planned::of({images * static_cast<double>(blocks.size()), tokens, width}, "float32", 4);
   outputs.width = width, outputs.rows = images, outputs.parts = blocks;
-  outputs.prefix = static_cast<double>(encoder.shape().prefix);
+  outputs.prefix = static_cast<double>(encoder.shape().prefix), outputs.class_token = encoder.shape().class_token ? 1 : 0;
   Planned& taps = plan.out["attention"];
   taps = Planned::of({images * static_cast<double>(attention.size()), 3, tokens, width}, plan.group.product(), plan.group.element);
   // Rows: tokens. Parts: heads, then the blocks.

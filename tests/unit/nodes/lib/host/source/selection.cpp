@@ -97,5 +97,19 @@ TEST(SourceSelection, PartsShareNothingAndMissNothing) {
   EXPECT_EQ(part_indices(2, "kept", 0.9, 0).size(), 1u);
 }
 
+TEST(SourceSelection, RangesAreOfWhatIsLeft) {
+  Selection selection;
+  selection.ranges = {1, 3, 4, 5};
+  EXPECT_THAT(selection.choose(candidates()).samples, testing::ElementsAre(1, 2, 4));
+  selection.limit = 5;
+  const std::vector<size_t> limited = Selection{.limit = 5}.choose(candidates()).samples;
+  EXPECT_THAT(selection.choose(candidates()).samples, testing::ElementsAre(limited[1], limited[2], limited[4]));
+  const std::vector<std::vector<int64_t>> wrong = {{1}, {2, 2}, {3, 2}, {2, 4, 3, 5}, {0, 6}};
+  for (const auto& ranges : wrong) {
+    selection.ranges = ranges;
+    EXPECT_THAT(test::message_of<io::Error>([&] { selection.choose(candidates()); }), testing::HasSubstr("ranges must be pairs"));
+  }
+}
+
 }  // namespace
 }  // namespace flowrun::source

@@ -1,0 +1,128 @@
+#include "tools/app/results/embed_pipeline.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "graph/text/error.h"
+#include "graph/text/json_text.h"
+#include "tools/app/load/shapes.h"
+
+namespace flowrun::app {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+bool has_file(const fs::path& folder, const char* extension) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().extension() == extension) return true;
+  }
+  return false;
+}
+
+/// The source that reads the data, told from what lies there.
+ordered_json source_of(const EmbedArgs& args) {
+  const fs::path data(args.data);
+  const std::string extension = data.extension();
+  if (!fs::exists(data)) throw PipelineError("error: there is no " + args.data + ": give a folder of pictures, a list of them, or shards");
+  if (fs::is_directory(data)) {
+    if (fs::exists(data / "index.flowrun")) return {{"type", "source.shards"}, {"path", args.data}};
+    if (has_file(data, ".tar") || has_file(data, ".zst")) {
+      throw PipelineError("error: " + args.data + " holds shards without an index: flowrun index " + args.data + " writes it");
+    }
+    return {{"type", "source.folder"}, {"path", args.data}};
+  }
+  if (extension == ".flowrun") return {{"type", "source.shards"}, {"path", args.data}};
+  if (extension == ".txt" || extension == ".csv" || extension == ".tsv") {
+    const std::string beside = data.has_parent_path() ? data.parent_path().string() : ".";
+    return {{"type", "source.folder"}, {"path", args.folder.empty() ? beside : args.folder}, {"list", args.data}};
+  }
+  throw PipelineError("error: " + args.data +
+                      " is no data: give a folder of pictures, a list of them (.txt, .csv, .tsv), or shards (their folder or index)");
+}
+
+/// The name of a node of this type that no other has.
+std::string free_name(const ordered_json& nodes, const std::string& type) {
+  const std::string name = type.substr(type.find('.') + 1);
+  for (int n = 1;; ++n) {
+    if (std::string tried = n == 1 ? name : name + std::to_string(n); !nodes.contains(tried)) return tried;
+  }
+}
+
+/// The device node that makes what is written, and the inputs of the node that writes it.
+void add_encoding(const EmbedArgs& args, const std::string& what, ordered_json& nodes, ordered_json& in, ordered_json& rows) {
+  if (!args.blocks.empty()) {
+    if (what == "cls_mean") throw PipelineError("error: --what cls_mean is of the final norm; of --block take cls, mean or tokens");
+    nodes["encode"] = {{"type", "encode.images"}, {"in", "upload.image"}, {"model", "encoder"},
+                       {"pool", "mean"},          {"train", false},       {"blocks", args.blocks}};
+    in["blocks"] = "encode";
+    rows["take"] = what;
+    return;
+  }
+  if (what == "tokens") {
+    nodes["tokens"] = {{"type", "eval.tokens"}, {"in", "upload.image"}, {"model", "encoder"}};
+    in["tokens"] = "tokens";
+    return;
+  }
+  nodes["features"] = {{"type", "eval.features"}, {"in", "upload.image"}, {"model", "encoder"}, {"pool", what}};
+  in["features"] = "features";
+}
+
+ordered_json flat(const Stretches& left) {
+  ordered_json out = ordered_json::array();
+  for (const auto& [first, end] : left) out.push_back(first), out.push_back(end);
+  return out;
+}
+
+}  // namespace
+
+ordered_json embed_pipeline(const EmbedArgs& args, const EncoderToUse& encoder, const RowsToWrite& rows) {
+  ordered_json nodes = ordered_json::object();
+  nodes["pictures"] = source_of(args);
+  if (!rows.left.empty()) nodes["pictures"]["ranges"] = flat(rows.left);
+  nodes["decode"] = {{"type", "image.decode"}, {"in", "pictures"}};
+  nodes["decode"].update(encoder.decode);
+  nodes["decode"]["on_corrupt"] = "blank";
+  std::string last = "decode";
+  for (const ordered_json& view : encoder.views) {
+    const std::string name = free_name(nodes, view["type"]);
+    nodes[name] = {{"type", view["type"]}, {"in", last}};
+    nodes[name].update(view);
+    last = name;
+  }
+  ordered_json stacked = {{"image", last}, {"fault", "decode"}};
+  if (!args.no_labels) stacked["label"] = "pictures";
+  nodes["batch"] = {{"type", "batch.stack"}, {"in", stacked}, {"size", args.batch > 0 ? args.batch : encoder.batch}};
+  nodes["upload"] = {{"type", "device.upload"}, {"in", "batch.image"}};
+  nodes["upload"].update(encoder.upload);
+  ordered_json write = {{"type", "eval.rows"}, {"in", ordered_json::object()}, {"file", rows.file}};
+  ordered_json in = ordered_json::object();
+  add_encoding(args, args.what.empty() ? encoder.what : args.what, nodes, in, write);
+  in["ids"] = "batch", in["faults"] = "batch";
+  if (!args.no_labels) in["label"] = "batch";
+  write["in"] = std::move(in);
+  if (args.float16) write["dtype"] = "float16";
+  if (!rows.record.empty()) write["record"] = rows.record;
+  if (!rows.left.empty()) write["ranges"] = flat(rows.left), write["rows"] = rows.rows;
+  nodes["rows"] = std::move(write);
+  return {{"about", "Features of " + args.data + " from " + encoder.file},
+          {"run", {{"device", "auto"}, {"precision", "fp32"}}},
+          {"models", {{"encoder", encoder.model}}},
+          {"nodes", std::move(nodes)}};
+}
+
+CheckedPipeline check_text(const ordered_json& pipeline, const std::vector<std::string>& sets) {
+  Diagnostics faults;
+  const auto text = std::make_shared<Source>(Source{"flowrun embed", json_text(pipeline, 2)});
+  const Value value = load_pipeline(text, sets, faults);
+  CheckedPipeline checked;
+  if (faults.empty()) checked = validate(value, faults);
+  if (faults.empty()) check_shapes(checked, value, faults);
+  // Its references name models that are gone.
+  if (faults.empty()) checked = validate(value, faults);
+  if (!faults.empty()) throw PipelineError(faults.render());
+  return checked;
+}
+
+}  // namespace flowrun::app

@@ -1,0 +1,31 @@
+// The pipeline that `flowrun embed` runs.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tools/app/load/load.h"
+#include "tools/app/results/embed_weights.h"
+
+namespace flowrun::app {
+
+/// Stretches of rows that are still to do: first and end of each. Empty: all.
+using Stretches = std::vector<std::pair<int64_t, int64_t>>;
+
+/// Where rows go.
+struct RowsToWrite {
+  std::string file;    // .npy or .safetensors
+  std::string record;  // of the rows that are done; empty: none
+  Stretches left;
+  int64_t rows = 0;  // of the file; 0: as many as there are pictures
+};
+
+/// The pipeline's text as JSON: source, decoder, views, stack, upload, encoder, rows. Throws PipelineError on data that no source reads.
+nlohmann::ordered_json embed_pipeline(const EmbedArgs& args, const EncoderToUse& encoder, const RowsToWrite& rows);
+
+/// Checks it, with `sets` applied. Throws PipelineError.
+CheckedPipeline check_text(const nlohmann::ordered_json& pipeline, const std::vector<std::string>& sets);
+
+}  // namespace flowrun::app
