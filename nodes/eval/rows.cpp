@@ -117,19 +117,20 @@ struct WriteRows {
     if (data == nullptr) throw NodeError("ids must come from one source");
     rows_ = params.rows > 0 ? params.rows : static_cast<int64_t>(data->count);
     const SourceData* const labels = context.input("label");
-    labels_ = labels != nullptr && !labels->classes.empty();
+    labels_ = labels != nullptr && labels->labels_read && !labels->classes.empty();
     if (!params.record.empty()) unmarked_.emplace(params.record);
   }
 
-  void fold(Ports& port, const FoldContext&) {
+  void fold(Ports& port, const FoldContext& context) {
     const at::NoGradGuard no_grad;
     const Tensor values = on_host(port);
     const std::vector<int64_t>& ids = port.ids->values;
     const int64_t count = values.size(0);
-    if (count != port.ids->rows) {
-      throw NodeError("there are rows for " + std::to_string(count) + " images, but " + std::to_string(port.ids->rows) +
-                      " samples: take ids from the stack of these images");
+    if (count != port.ids->rows || count != context.images) {
+      throw NodeError("there are rows for " + std::to_string(count) + " images, but " + std::to_string(context.images) + " samples and " +
+                      std::to_string(port.ids->rows) + " ids: pictures must have one view, and ids come from their stack");
     }
+    if (labels_ && port.label->values.empty()) throw NodeError("there are no labels: connect label from the source to batch.stack");
     if (!file_) open_files(values);
     for (int64_t i = 0; i < count;) {
       const int64_t first = place(ids[static_cast<size_t>(i)]);

@@ -115,7 +115,7 @@ class Embed(support.Folder):
         labels = np.load(self.folder / "mean.labels.npy")
         self.assertEqual([CLASSES[label] for label in labels], [path.parent.name for path in self.paths])
         self.assertEqual(self.lines("mean.classes.txt"), list(CLASSES))
-        self.assertEqual(sorted(path.name for path in self.folder.glob("mean*")), ["mean.classes.txt", "mean.keys.txt", "mean.labels.npy", "mean.npy"])
+        self.assertEqual(sorted(path.name for path in self.folder.glob("mean*")), ["mean.classes.txt", "mean.embed.json", "mean.keys.txt", "mean.labels.npy", "mean.npy"])
         # Neighbours vote as in the run's evaluation, which saw the same pictures by the same encoder.
         x = mean / np.linalg.norm(mean, axis=1, keepdims=True)
         similarity = x @ x.T
@@ -184,7 +184,12 @@ class Embed(support.Folder):
         self.assertIn("rows are there already", self.ended(self.ranks(2, "embed", *words))[0])
         self.assertEqual((self.folder / "part.npy").read_bytes(), whole)
         self.assertFalse(record.exists())
+        # Called once more it has nothing to do; with other words it replaces nothing unasked.
+        self.assertIn("part.npy is complete already, of the same weights, pictures and options", self.flowrun("embed", *words).stdout)
+        self.assertIn("part.embed.json is of work with other options", self.flowrun("embed", *words, "--what", "cls", status=2).stderr)
+        (self.folder / "part.embed.json").unlink()
         self.assertIn("part.npy is there already: name another file, or replace it with --again", self.flowrun("embed", *words, status=2).stderr)
+        self.assertEqual((self.folder / "part.npy").read_bytes(), whole)
         self.flowrun("embed", *words, "--again", "--what", "cls")
         self.assertNotEqual((self.folder / "part.npy").read_bytes(), whole)
 
@@ -290,6 +295,10 @@ class Embed(support.Folder):
     def test_facts_as_json(self):
         facts = json.loads(self.embed("x.npy", "--json").stdout)
         self.assertEqual((facts["rows"], facts["shape"], facts["bad"], facts["labels"], facts["keys"]), (54, [54, 24], 0, "x.labels.npy", "x.keys.txt"))
+        made = json.loads((self.folder / "x.embed.json").read_text())
+        self.assertEqual(made["facts"], facts)
+        self.assertTrue(made["from"].endswith("/teacher.safetensors"))
+        self.assertEqual(json.loads(self.embed("x.npy", "--json").stdout), facts, "it is complete")
 
     def test_what_does_not_fit_is_named(self):
         teacher = max((self.run_folder / "checkpoints").glob("step-*"), key=lambda path: int(path.name[5:])) / "predictor.safetensors"

@@ -285,6 +285,28 @@ class Runs(support.Folder):
         with self.assertRaisesRegex(flowrun.RunError, "holds no model \"tutor\""):
             run.model("tutor")
 
+    def test_features_of_pictures(self):
+        import numpy as np
+
+        self.flowrun(self.write(support.training_pipeline(epochs=1)), "--out", "run")
+        for i in range(5):
+            (self.folder / f"data/{'ab'[i % 2]}").mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (30 + i, 28), (40 * i, 99, 0)).save(self.folder / f"data/{'ab'[i % 2]}/{i}.png")
+        (self.folder / "data/b/3.png").write_bytes(b"nothing")
+        said = []
+        found = flowrun.embed(flowrun.Run("run"), "data", "x.npy", set={"run.intra_op": 1}, log=said.append)
+        self.assertEqual((found.features.shape, found.keys, found.classes), ((5, 24), [f"data/{name}.png" for name in ("a/0", "a/2", "a/4", "b/1", "b/3")], ["a", "b"]))
+        self.assertEqual(found.labels.tolist(), [0, 0, 0, 1, 1])
+        self.assertEqual(list(found.bad), [4])
+        self.assertEqual(np.isnan(found.features).any(1).tolist(), [False] * 4 + [True])
+        self.assertTrue(any("x.npy: 5 x 24 float32" in line for line in said))
+        self.flowrun("embed", "run", "data", "y.npy", "--set", "run.intra_op=1")
+        self.assertEqual((self.folder / "y.npy").read_bytes(), (self.folder / "x.npy").read_bytes())
+        again = flowrun.embed("run", "data", "x.npy", set={"run.intra_op": 1}, log=False)
+        self.assertTrue(np.array_equal(again.features, found.features, equal_nan=True))
+        with self.assertRaisesRegex(flowrun.PipelineError, "x.embed.json is of work with other options"):
+            flowrun.embed("run", "data", "x.npy", what="cls", log=False)
+
     def test_changes(self):
         path = self.write(support.training_pipeline())
         run = flowrun.run(path, out="a", set={"run.steps": 2, "update.lr.max": 1e-3, "metrics.every": "2 steps"}, log=False)

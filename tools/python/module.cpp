@@ -16,6 +16,7 @@
 #include "graph/text/error.h"
 #include "graph/text/json_text.h"
 #include "tools/app/load/check.h"
+#include "tools/app/results/embed.h"
 #include "tools/app/results/hub.h"
 #include "tools/app/results/report.h"
 #include "tools/app/run/batches.h"
@@ -190,6 +191,34 @@ std::pair<int, std::string> run(const std::string& file, std::vector<std::string
   return {status, caller.folder()};
 }
 
+/// The exit status.
+int embed(const std::string& weights, const std::string& data, const std::string& out, const std::string& model, int64_t step,
+          const std::string& what, std::vector<int64_t> blocks, int64_t size, int64_t batch, const std::string& folder, bool float16, bool no_labels,
+          bool again, std::vector<std::string> sets, int threads, std::optional<nb::callable> say) {
+  PythonCaller caller(std::move(say), {});
+  app::EmbedArgs args{.weights = weights,
+                      .data = data,
+                      .out = out,
+                      .model = model,
+                      .step = step,
+                      .what = what,
+                      .blocks = std::move(blocks),
+                      .size = size,
+                      .batch = batch,
+                      .folder = folder,
+                      .float16 = float16,
+                      .no_labels = no_labels,
+                      .again = again,
+                      .projector = "",
+                      .sets = std::move(sets),
+                      .threads = threads,
+                      .quiet = true};
+  app::Embedded done;
+  caller.wait_for([&] { done = app::embed(args, caller); });
+  for (const std::string& line : done.lines) caller.say(line);
+  return done.status;
+}
+
 app::BatchesArgs batches_args(const std::string& file, std::vector<std::string> sets, std::vector<std::string> until, int64_t epochs, int threads,
                               int ahead, int rank, int world, bool trust) {
   return {.pipeline = {.file = file, .sets = std::move(sets), .trust = trust, .batches_leave = true},
@@ -258,6 +287,8 @@ NB_MODULE(_core, m) {
         });
       },
       "from"_a, "to"_a, "model"_a, "heads"_a, "allow_partial"_a, "licence"_a);
+  m.def("embed", embed, "weights"_a, "data"_a, "out"_a, "model"_a, "step"_a, "what"_a, "blocks"_a, "size"_a, "batch"_a, "folder"_a, "float16"_a,
+        "no_labels"_a, "again"_a, "sets"_a, "threads"_a, "say"_a.none());
   m.def(
       "expand",
       [](const std::string& file, const std::vector<std::string>& sets, bool trust) {

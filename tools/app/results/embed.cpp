@@ -13,6 +13,7 @@
 #include "graph/text/json_text.h"
 #include "io/run/row_file.h"
 #include "tools/app/exit.h"
+#include "tools/app/json_files.h"
 #include "tools/app/results/embed_files.h"
 #include "tools/app/results/embed_pipeline.h"
 #include "tools/app/results/hex.h"
@@ -91,7 +92,12 @@ std::string options_hash(ordered_json resolved) {
 class Embedding {
  public:
   Embedding(const EmbedArgs& args, const EncoderToUse& encoder, CheckedPipeline pipeline, Ranks* ranks, Caller& caller)
-      : args_(args), encoder_(encoder), ranks_(ranks), caller_(caller), files_(args.out), note_{{"weights", hex(hash_of_file(encoder.file))}} {
+      : args_(args),
+        encoder_(encoder),
+        ranks_(ranks),
+        caller_(caller),
+        files_(args.out),
+        note_{{"from", encoder.file}, {"weights", hex(hash_of_file(encoder.file))}} {
     note_["options"] = options_hash(resolved_json(pipeline));
     pictures_.emplace(std::move(pipeline), !args.no_labels);
     const SourceData& data = pictures_->data();
@@ -108,7 +114,12 @@ class Embedding {
       if (first() && !all) caller_.say(going_on(left, rows));
       if (run(all ? Stretches() : left, rows)) return stopped(rows);
     }
-    if (first()) finish(rows, out);
+    if (complete_) {
+      out.facts = complete_->at("facts");
+      out.lines = {args_.out + " is complete already, of the same weights, pictures and options; --again makes it anew"};
+    } else if (first()) {
+      finish(rows, out);
+    }
     if (ranks_ != nullptr) ranks_->gather("", "the end of the work");  // what rank 0 wrote is complete
     return out;
   }
@@ -139,6 +150,11 @@ class Embedding {
       for (const std::string& path : files_.all()) fs::remove(path);
     }
     if (!fs::exists(files_.record)) {
+      if (ordered_json made = read_json(files_.made); fs::exists(files_.out) && made.contains("facts")) {
+        require_same(made, files_.made);
+        complete_ = std::move(made);
+        return {};
+      }
       for (const std::string& path : {files_.out, files_.rows}) {
         if (fs::exists(path)) throw PipelineError("error: " + path + " is there already: name another file, or replace it with --again");
       }
@@ -147,18 +163,18 @@ class Embedding {
       io::RowsDone::begin(files_.record, json_text(note_), rows);
     }
     const io::RowsDone record(files_.record);
-    require_same(ordered_json::parse(record.note(), nullptr, /*allow_exceptions=*/false));
+    require_same(ordered_json::parse(record.note(), nullptr, /*allow_exceptions=*/false), files_.record);
     return record.missing();
   }
 
-  void require_same(const ordered_json& began) const {
+  void require_same(const ordered_json& began, const std::string& file) const {
     std::vector<std::string> differ;
     for (const auto& [what, text] : {std::pair{"weights", "weights"}, {"data", "pictures"}, {"options", "options"}}) {
       if (!began.is_object() || !began.contains(what) || began[what] != note_[what]) differ.emplace_back(text);
     }
     if (differ.empty()) return;
-    throw PipelineError("error: " + files_.record + " is of work with other " + join(differ) +
-                        ": call it as it was begun and it goes on, or begin again with --again");
+    throw PipelineError("error: " + file + " is of work with other " + join(differ) +
+                        ": call it as it was begun, name another file, or begin again with --again");
   }
 
   /// Whether it was stopped.
@@ -192,7 +208,7 @@ class Embedding {
       throw RunError(std::to_string(count(left)) + " of " + std::to_string(rows) + " rows of " + files_.rows +
                      " are missing: do all ranks see the same file? The same command goes on");
     }
-    finish_files(args_, files_, {rows, [&](int64_t row) { return pictures_->key(row); }, pictures_->data().classes}, out);
+    finish_files(args_, files_, {rows, [&](int64_t row) { return pictures_->key(row); }, pictures_->data().classes}, note_, out);
   }
 
   const EmbedArgs& args_;
@@ -202,6 +218,7 @@ class Embedding {
   EmbedFiles files_;
   ordered_json note_;
   std::optional<Pictures> pictures_;
+  std::optional<ordered_json> complete_;  // what says that all is there
 };
 
 }  // namespace

@@ -125,11 +125,12 @@ EmbedFiles::EmbedFiles(const std::string& name) : out(name), stem(name.substr(0,
   record = out + ".progress";
   rows = parquet ? out + ".npy" : out;
   keys = (parquet ? out : stem) + ".keys.txt", classes = stem + ".classes.txt", faults = stem + ".faults.jsonl";
+  made = stem + ".embed.json";
   const std::string beside = rows.substr(0, rows.rfind('.'));
   rows_labels = beside + ".labels.npy", rows_faults = beside + ".faults.jsonl";
 }
 
-std::vector<std::string> EmbedFiles::all() const { return {out, record, keys, classes, faults, rows, rows_labels, rows_faults}; }
+std::vector<std::string> EmbedFiles::all() const { return {out, record, keys, classes, faults, made, rows, rows_labels, rows_faults}; }
 
 void check_output(const EmbedArgs& args) {
   const fs::path out(args.out);
@@ -149,7 +150,7 @@ void check_output(const EmbedArgs& args) {
     throw PipelineError("error: --projector needs one vector of each picture, in float32: leave out --what tokens and --float16");
 }
 
-void finish_files(const EmbedArgs& args, const EmbedFiles& files, const EmbedRows& rows, Embedded& out) {
+void finish_files(const EmbedArgs& args, const EmbedFiles& files, const EmbedRows& rows, nlohmann::ordered_json note, Embedded& out) {
   std::vector<int64_t> shape = shape_of(files);
   out.facts["rows"] = rows.count, out.facts["shape"] = shape;
   std::string size;
@@ -173,6 +174,8 @@ void finish_files(const EmbedArgs& args, const EmbedFiles& files, const EmbedRow
   } else {
     out.facts["keys"] = files.keys;
   }
+  note["facts"] = out.facts;
+  io::write_file_atomic(files.made, json_text(note, 2) + "\n");
   fs::remove(files.record);
 }
 

@@ -17,6 +17,7 @@ struct EmbedFiles {
   std::string stem;    // of `out`
   std::string record;  // of the rows that are done, while there is work left
   std::string keys, classes, faults;
+  std::string made;                      // of what the rows are; written when they are complete
   std::string rows;                      // where rows are written: `out`, or a .npy file that becomes a .parquet file
   std::string rows_labels, rows_faults;  // what the pipeline writes beside it
   bool parquet = false;
@@ -33,7 +34,7 @@ struct EmbedRows {
   std::vector<std::string> classes;  // by label; empty: there are no labels
 };
 
-/// Writes keys, classes and the list of faults, and what the arguments ask for besides; removes the record. Throws RunError.
-void finish_files(const EmbedArgs& args, const EmbedFiles& files, const EmbedRows& rows, Embedded& out);
+/// Writes keys, classes and the list of faults, what the arguments ask for besides, and `note`; removes the record. Throws RunError.
+void finish_files(const EmbedArgs& args, const EmbedFiles& files, const EmbedRows& rows, nlohmann::ordered_json note, Embedded& out);
 
 }  // namespace flowrun::app

@@ -190,11 +190,13 @@ EncoderToUse of_run(const EmbedArgs& args, const fs::path& folder) {
     if (!run.read_chain(evaluation, out)) continue;
     if (words_at(run.node(evaluation), "type") == "eval.features") out.what = words_at(run.node(evaluation), "pool", "mean");
     like = " as " + evaluation + " of the run sees pictures";
+    // Its pictures have the side that the encoder takes; pictures of that size stay as they are.
+    if (const auto side = out.model.value("image", int64_t{0}); out.views.empty() && side > 0) out.views = square_views(side, 1);
     break;
   }
   if (like.empty()) {
-    const int64_t trained = run.read_training(out), side = out.model.value("image", trained > 0 ? trained : int64_t{224});
-    out.views = usual_views(side);
+    const int64_t trained = run.read_training(out), side = out.model.value("image", int64_t{0});
+    out.views = usual_views(side > 0 ? side : trained > 0 ? trained : 224);
     like = " (the run has no evaluation that tells how)";
   }
   out.said = out.file + ": " + view_text(out.views) + like;

@@ -5,6 +5,7 @@
     flowrun.check("pretrain.json")                      its faults
     flowrun.Run("runs/x")                               what a run left
     flowrun.export("runs/x", "x")                       a folder that timm takes
+    flowrun.embed("runs/x", "data/birds", "birds.npy")  features of pictures
     @flowrun.node("image.mine")                         a node in Python; mask, source
 
 Docs: docs/python.md.
@@ -14,6 +15,7 @@ import typing
 
 if typing.TYPE_CHECKING:
     from ._core import PipelineError, RunError, __version__
+    from ._embed import Features, embed
     from ._input import Batch, Batches, open
     from ._node import (BadSample, Bytes, Caption, DeclarationError, Image, Label, LabelMap, Masks, Range, Region, Rng, Sample, mask, node,
                         source)
@@ -21,14 +23,15 @@ if typing.TYPE_CHECKING:
     from ._run import Checkpoint, Run, export, run
 
 # Loaded when they are used: a file of nodes needs neither torch nor the program (_worker.py).
-_PLACES = {"_core": ("PipelineError", "RunError", "__version__"), "_input": ("Batch", "Batches", "open"),
+_PLACES = {"_core": ("PipelineError", "RunError", "__version__"), "_embed": ("Features", "embed"), "_input": ("Batch", "Batches", "open"),
            "_node": ("BadSample", "Bytes", "Caption", "DeclarationError", "Image", "Label", "LabelMap", "Masks", "Range", "Region", "Rng", "Sample",
                      "mask", "node", "source"),
            "_pipeline": ("Fault", "check", "expand"), "_run": ("Checkpoint", "Run", "export", "run")}
 _PLACE = {name: module for module, names in _PLACES.items() for name in names}
 
-__all__ = ["BadSample", "Batch", "Batches", "Bytes", "Caption", "Checkpoint", "DeclarationError", "Fault", "Image", "Label", "LabelMap", "Masks",
-           "PipelineError", "Range", "Region", "Rng", "Run", "RunError", "Sample", "check", "expand", "export", "mask", "node", "open", "run", "source"]
+__all__ = ["BadSample", "Batch", "Batches", "Bytes", "Caption", "Checkpoint", "DeclarationError", "Fault", "Features", "Image", "Label", "LabelMap",
+           "Masks", "PipelineError", "Range", "Region", "Rng", "Run", "RunError", "Sample", "check", "embed", "expand", "export", "mask", "node", "open",
+           "run", "source"]
 
 
 def __getattr__(name):
