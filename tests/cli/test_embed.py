@@ -292,6 +292,12 @@ class Embed(support.Folder):
         self.assertEqual((self.folder / "again/tensors.tsv").read_bytes(), (self.folder / "points/tensors.tsv").read_bytes())
         self.assertTrue(np.array_equal(load_file(self.folder / "x.safetensors")["features"], features))
 
+    def test_help(self):
+        said = self.flowrun("help", "embed").stdout
+        self.assertEqual(said, self.flowrun("embed", "--help").stdout)
+        self.assertIn("flowrun embed runs/pretrain data/birds birds.npy\n", said)
+        self.assertIn('no type "embde"', self.flowrun("help", "embde", status=2).stderr)
+
     def test_facts_as_json(self):
         facts = json.loads(self.embed("x.npy", "--json").stdout)
         self.assertEqual((facts["rows"], facts["shape"], facts["bad"], facts["labels"], facts["keys"]), (54, [54, 24], 0, "x.labels.npy", "x.keys.txt"))

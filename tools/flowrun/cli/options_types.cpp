@@ -1,4 +1,6 @@
 // Commands on node and model types, and on the shipped pipelines.
+#include <iostream>
+
 #include "tools/flowrun/cli/command_pages.h"
 #include "tools/flowrun/cli/describe.h"
 #include "tools/flowrun/cli/new_node.h"
@@ -9,12 +11,22 @@ namespace flowrun::cli {
 namespace {
 
 void add_help(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "help", "Shows the node and model types, or one of them", "flowrun help mask.rectangles");
+  CLI::App& command =
+      add_command(app, "help", "Shows the node and model types, or one of them; or a command's options", "flowrun help mask.rectangles");
   const auto args = std::make_shared<TypeArgs>();
   command.add_option("type", args->type, "A type such as mask.rectangles, or run");
   add_json(command, args->json);
   add_plugins(command, args->plugins);
-  on_command(command, args, status, help);
+  on_command(command, args, status, [&app](const TypeArgs& of) {
+    try {
+      return help(of);
+    } catch (const PipelineError&) {
+      const auto commands = app.get_subcommands([&](const CLI::App* known) { return known->get_name() == of.type; });
+      if (commands.empty()) throw;
+      std::cout << commands[0]->help();
+      return 0;
+    }
+  });
 }
 
 void add_schema(CLI::App& app, int& status) {
