@@ -286,11 +286,34 @@ class Embed(support.Folder):
         table = [line.split("\t") for line in self.lines(f"points/{embedding.metadata_path}")]
         self.assertEqual(table[0], ["key", "class"])
         self.assertEqual(table[1:], [[str(path), path.parent.name] for path in self.paths])
+        # The thumbnails: squares from the middle, row by row.
+        self.assertEqual(list(embedding.sprite.single_image_dim), [64, 64])
+        sprite = np.asarray(Image.open(self.folder / "points" / embedding.sprite.image_path).convert("RGB"))
+        self.assertEqual(sprite.shape, (8 * 64, 8 * 64, 3))
+        for point in (0, 9, 53):
+            picture = Image.open(self.paths[point]).convert("RGB")
+            side = min(picture.size)
+            left, top = ((length - side) // 2 for length in picture.size)
+            square = picture.crop((left, top, left + side, top + side)).resize((64, 64), Image.Resampling.BILINEAR)
+            self.assertTrue(np.array_equal(sprite[point // 8 * 64:, point % 8 * 64:][:64, :64], np.asarray(square)))
         from safetensors.numpy import load_file
 
         self.embed("x.safetensors", "--projector", "again")
         self.assertEqual((self.folder / "again/tensors.tsv").read_bytes(), (self.folder / "points/tensors.tsv").read_bytes())
         self.assertTrue(np.array_equal(load_file(self.folder / "x.safetensors")["features"], features))
+
+    def test_plugins_of_a_run_need_trust(self):
+        shutil.copytree(self.run_folder, self.folder / "run")
+        (self.folder / "e.c").write_text(
+            '#include <unistd.h>\n__attribute__((constructor)) static void go(void) { write(2, "code of the folder\\n", 19); }\n')
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", self.folder / "run/own.so", self.folder / "e.c"], check=True)
+        path = self.folder / "run/pipeline.resolved.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"plugins": ["own.so"]}))
+        said = self.embed("x.npy", weights="run").stderr
+        self.assertNotIn("code of", said)
+        self.assertIn("the run's plug-ins are not loaded without --trust", said)
+        self.assertIn("code of the folder", self.embed("y.npy", "--trust", weights="run").stderr)
+        self.assertEqual(json.loads(self.embed("y.npy", "--trust", "--print", weights="run").stdout)["plugins"], [str(self.folder / "run/own.so")])
 
     def test_help(self):
         said = self.flowrun("help", "embed").stdout

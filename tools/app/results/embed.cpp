@@ -1,6 +1,7 @@
 #include "tools/app/results/embed.h"
 
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "graph/engine/engine.h"
 #include "graph/text/json_text.h"
 #include "io/run/row_file.h"
+#include "nodes/lib/host/types/host_types.h"
 #include "tools/app/exit.h"
 #include "tools/app/json_files.h"
 #include "tools/app/results/embed_files.h"
@@ -56,6 +58,29 @@ class Pictures {
   }
 
   const SourceData& data() const { return data_; }
+  /// The encoded file. Any thread.
+  std::vector<uint8_t> read(int64_t row) const {
+    std::vector<void*> objects;
+    std::vector<PortSlot> slots;
+    for (const PortDoc& port : source_->ports) slots.push_back({static_cast<int>(objects.size())}), objects.push_back(port.type->make());
+    const auto sample = static_cast<uint64_t>(row);
+    const SampleContext context{
+        .seed = 0, .stream = source_->stream, .epoch = 0, .sample = sample, .position = sample, .ledger = LedgerEntry(nullptr)};
+    std::vector<uint8_t> out;
+    std::exception_ptr failure;
+    try {
+      const Node& node = *source_->node;
+      node.run(Call{objects.data(), nullptr, slots.data()}, context);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    for (size_t i = 0; i < objects.size(); ++i) {
+      if (source_->ports[i].name == "bytes") out = std::move(static_cast<Bytes*>(objects[i])->data);
+      source_->ports[i].type->destroy(objects[i]);
+    }
+    if (failure) std::rethrow_exception(failure);
+    return out;
+  }
   std::string key(int64_t row) const { return source_->node->key(static_cast<uint64_t>(row)); }
 
  private:
@@ -208,7 +233,11 @@ class Embedding {
       throw RunError(std::to_string(count(left)) + " of " + std::to_string(rows) + " rows of " + files_.rows +
                      " are missing: do all ranks see the same file? The same command goes on");
     }
-    finish_files(args_, files_, {rows, [&](int64_t row) { return pictures_->key(row); }, pictures_->data().classes}, note_, out);
+    const EmbedRows all{.count = rows,
+                        .key = [&](int64_t row) { return pictures_->key(row); },
+                        .picture = [&](int64_t row) { return pictures_->read(row); },
+                        .classes = pictures_->data().classes};
+    finish_files(args_, files_, all, note_, out);
   }
 
   const EmbedArgs& args_;

@@ -23,6 +23,7 @@ struct EmbedArgs {
   std::vector<std::string> sets;
   int threads = 0;
   bool quiet = false, print = false, json = false;
+  bool trust = false;  // plug-ins that the run's folder names are loaded
 };
 
 /// What was written. JSON: "out", "rows", "shape", "from", "bad" and the names of the files beside, or "pipeline" with EmbedArgs::print.

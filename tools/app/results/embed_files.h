@@ -31,7 +31,8 @@ void check_output(const EmbedArgs& args);
 struct EmbedRows {
   int64_t count = 0;
   std::function<std::string(int64_t row)> key;
-  std::vector<std::string> classes;  // by label; empty: there are no labels
+  std::function<std::vector<uint8_t>(int64_t row)> picture;  // the encoded file; any thread
+  std::vector<std::string> classes;                          // by label; empty: there are no labels
 };
 
 /// Writes keys, classes and the list of faults, what the arguments ask for besides, and `note`; removes the record. Throws RunError.

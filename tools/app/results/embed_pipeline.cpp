@@ -106,10 +106,11 @@ ordered_json embed_pipeline(const EmbedArgs& args, const EncoderToUse& encoder, 
   if (!rows.record.empty()) write["record"] = rows.record;
   if (!rows.left.empty()) write["ranges"] = flat(rows.left), write["rows"] = rows.rows;
   nodes["rows"] = std::move(write);
-  return {{"about", "Features of " + args.data + " from " + encoder.file},
-          {"run", {{"device", "auto"}, {"precision", "fp32"}}},
-          {"models", {{"encoder", encoder.model}}},
-          {"nodes", std::move(nodes)}};
+  ordered_json out = {{"about", "Features of " + args.data + " from " + encoder.file}, {"run", {{"device", "auto"}, {"precision", "fp32"}}}};
+  if (!encoder.plugins.empty()) out["plugins"] = encoder.plugins;
+  out["models"] = {{"encoder", encoder.model}};
+  out["nodes"] = std::move(nodes);
+  return out;
 }
 
 CheckedPipeline check_text(const ordered_json& pipeline, const std::vector<std::string>& sets) {

@@ -10,6 +10,7 @@
 #include "io/run/run_directory.h"
 #include "nodes/lib/tensor/model/import.h"
 #include "tools/app/json_files.h"
+#include "tools/app/load/load.h"
 #include "tools/app/results/run_models.h"
 
 namespace flowrun::app {
@@ -176,9 +177,14 @@ EncoderToUse of_run(const EmbedArgs& args, const fs::path& folder) {
     throw PipelineError("error: --size is for a file of weights: a run's pictures are prepared as the run does it, or as --set says");
   const RunPipeline run(read_json(io::RunPaths(folder).pipeline));
   if (!run.all().is_object() || !run.all().contains("models") || !run.all().contains("nodes")) throw RunError(folder.string() + " trains no model");
+  EncoderToUse out;
+  const bool has_plugins = run.all().contains("plugins") && !run.all()["plugins"].empty();
+  if (has_plugins && args.trust) {
+    for (const ordered_json& path : run.all()["plugins"]) out.plugins.push_back((folder / path.get<std::string>()).lexically_normal().string());
+    open_plugins(out.plugins.get<std::vector<std::string>>());
+  }
   const fs::path checkpoint = checkpoint_of(args, folder);
   const std::string name = chosen_model(args, checkpoint, run);
-  EncoderToUse out;
   out.file = (checkpoint / (name + ".safetensors")).lexically_proximate(fs::current_path());
   if (out.file.starts_with("../")) out.file = checkpoint / (name + ".safetensors");
   out.model = model_entry(entry_of(run.all(), name), out.file);
@@ -199,7 +205,8 @@ EncoderToUse of_run(const EmbedArgs& args, const fs::path& folder) {
     out.views = usual_views(side > 0 ? side : trained > 0 ? trained : 224);
     like = " (the run has no evaluation that tells how)";
   }
-  out.said = out.file + ": " + view_text(out.views) + like;
+  out.said =
+      out.file + ": " + view_text(out.views) + like + (has_plugins && !args.trust ? "; the run's plug-ins are not loaded without --trust" : "");
   return out;
 }
 

@@ -15,6 +15,7 @@ struct EncoderToUse {
   nlohmann::ordered_json decode = nlohmann::ordered_json::object();  // parameters of image.decode
   std::vector<nlohmann::ordered_json> views;                         // the sample nodes behind it, each with its type
   nlohmann::ordered_json upload = nlohmann::ordered_json::object();  // parameters of device.upload
+  nlohmann::ordered_json plugins = nlohmann::ordered_json::array();  // of the run, if they are trusted
   int64_t batch = 64;
   std::string what = "mean";
   std::string said;  // for people: which weights, and how pictures are prepared

@@ -1,15 +1,21 @@
 #include "tools/app/results/projector.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "graph/text/error.h"
+#include "io/codec/image_decoder.h"
+#include "io/codec/png.h"
 #include "io/file.h"
+#include "io/resize/resize.h"
 #include "io/run/row_file.h"
 #include "io/run/safetensors.h"
+#include "io/workers.h"
 #include "tools/app/text.h"
 
 namespace flowrun::app {
@@ -84,6 +90,45 @@ class Table {
   std::string text_;
 };
 
+/// TensorBoard takes a sprite of up to 8192 x 8192 pixels, squares side by side.
+constexpr int most_sprite = 8192, most_thumbnail = 64, least_thumbnail = 8;
+
+int columns_of(size_t points) { return static_cast<int>(std::ceil(std::sqrt(static_cast<double>(points)))); }
+
+/// 0: there are too many points.
+int thumbnail_side(size_t points) {
+  const int side = points == 0 ? 0 : std::min(most_thumbnail, most_sprite / columns_of(points));
+  return side < least_thumbnail ? 0 : side;
+}
+
+/// The square in the middle of a picture, shrunk.
+void draw_thumbnail(const std::vector<uint8_t>& file, int side, std::vector<uint8_t>& out) {
+  thread_local io::ImageDecoder decoder;
+  thread_local io::Resizer resizer;
+  thread_local io::PixelBuffer whole, square;
+  decoder.decode(file, {.least_side = side}, whole);
+  const int middle = std::min(whole.width, whole.height);
+  io::copy_rect(whole, {(whole.width - middle) / 2, (whole.height - middle) / 2, middle, middle}, square);
+  out.resize(static_cast<size_t>(side) * static_cast<size_t>(side) * 3);
+  resizer.resize(square.view(), side, side, io::Filter::bilinear, false, out.data());
+}
+
+void write_sprite(const fs::path& path, const std::vector<int64_t>& points, int side, const EmbedRows& rows) {
+  const auto columns = static_cast<size_t>(columns_of(points.size())), pixels = static_cast<size_t>(side), row_bytes = pixels * 3;
+  io::PixelBuffer sprite;
+  sprite.reshape(static_cast<int>(columns * pixels), static_cast<int>(columns * pixels), 3);
+  std::fill(sprite.pixels.begin(), sprite.pixels.end(), uint8_t{255});
+  io::for_each_parallel(points.size(), static_cast<int>(std::thread::hardware_concurrency()), [&](size_t i) {
+    thread_local std::vector<uint8_t> thumbnail;
+    draw_thumbnail(rows.picture(points[i]), side, thumbnail);
+    const size_t left = i % columns * row_bytes, top = i / columns * pixels;
+    for (size_t y = 0; y < pixels; ++y) {
+      std::copy_n(thumbnail.data() + y * row_bytes, row_bytes, sprite.pixels.data() + (top + y) * columns * row_bytes + left);
+    }
+  });
+  io::write_png(path, sprite.view());
+}
+
 }  // namespace
 
 int64_t write_projector(const std::string& folder, const std::string& file, const std::string& labels, const EmbedRows& rows) {
@@ -97,7 +142,7 @@ int64_t write_projector(const std::string& folder, const std::string& file, cons
   if (classes) metadata.add("key\tclass\n");  // of one column there is no title
   std::vector<float> row(static_cast<size_t>(features.shape()[1]));
   std::vector<int64_t> label(1, -1);
-  int64_t points = 0;
+  std::vector<int64_t> points;  // their rows
   for (int64_t i = 0; i < rows.count; ++i) {
     features.read(row);
     if (classes) classes->read(label);
@@ -107,13 +152,20 @@ int64_t write_projector(const std::string& folder, const std::string& file, cons
     tensors.add(line + "\n");
     const bool known = label[0] >= 0 && static_cast<size_t>(label[0]) < rows.classes.size();
     metadata.add(cell(rows.key(i)) + (classes ? "\t" + cell(known ? rows.classes[static_cast<size_t>(label[0])] : "") : "") + "\n");
-    ++points;
+    points.push_back(i);
   }
   tensors.commit(), metadata.commit();
+  const int side = thumbnail_side(points.size());
+  std::string sprite;
+  if (side > 0) {
+    write_sprite(fs::path(folder) / "sprite.png", points, side, rows);
+    const std::string pixels = std::to_string(side);
+    sprite = "  sprite {\n    image_path: \"sprite.png\"\n    single_image_dim: " + pixels + "\n    single_image_dim: " + pixels + "\n  }\n";
+  }
   io::write_file_atomic(
       fs::path(folder) / "projector_config.pbtxt",
-      std::string("embeddings {\n  tensor_name: \"features\"\n  tensor_path: \"tensors.tsv\"\n  metadata_path: \"metadata.tsv\"\n}\n"));
-  return points;
+      "embeddings {\n  tensor_name: \"features\"\n  tensor_path: \"tensors.tsv\"\n  metadata_path: \"metadata.tsv\"\n" + sprite + "}\n");
+  return static_cast<int64_t>(points.size());
 }
 
 }  // namespace flowrun::app

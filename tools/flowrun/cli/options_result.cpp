@@ -70,7 +70,8 @@ void add_embed(CLI::App& app, int& status) {
   command.add_flag("--float16", args->float16, "Halves the file");
   command.add_option("--folder", args->folder, "The folder that a list's paths are in; without it the list's own");
   command.add_flag("--no-labels", args->no_labels, "Class folders are folders alone");
-  command.add_option("--projector", args->projector, "A folder for TensorBoard's projector: tensors.tsv, metadata.tsv, projector_config.pbtxt");
+  command.add_option("--projector", args->projector,
+                     "A folder for TensorBoard's projector: tensors.tsv, metadata.tsv, sprite.png, projector_config.pbtxt");
   command.add_flag("--again", args->again, "Replaces what is there; without it the same command goes on where it was");
   command.add_flag("--print", args->print, "Prints the pipeline, and does not run it");
   command
@@ -80,6 +81,7 @@ void add_embed(CLI::App& app, int& status) {
       ->allow_extra_args(false);
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
   command.add_flag("--quiet", args->quiet, "No progress line");
+  add_trust(command, args->trust);
   add_json(command, args->json);
   on_command(command, args, status, embed);
 }

@@ -23,7 +23,7 @@ void add_help(CLI::App& app, int& status) {
     } catch (const PipelineError&) {
       const auto commands = app.get_subcommands([&](const CLI::App* known) { return known->get_name() == of.type; });
       if (commands.empty()) throw;
-      std::cout << commands[0]->help();
+      std::cout << commands[0]->help("flowrun");
       return 0;
     }
   });
