@@ -107,7 +107,7 @@ class Embed(support.Folder):
         np.testing.assert_allclose(mean, tokens[:, 2:].mean(1), atol=1e-4)
         np.testing.assert_allclose(self.features("cls.npy", "--what", "cls"), tokens[:, 0], atol=1e-4)
         np.testing.assert_allclose(self.features("tokens.npy", "--what", "tokens"), tokens, atol=1e-4)
-        both = self.features("both.npy", "--what", "cls_mean", "--float16")
+        both = self.features("both.npy", "--what", "cls_mean", "--half")
         self.assertEqual(both.dtype, np.float16)
         np.testing.assert_allclose(both, np.concatenate([tokens[:, 0], tokens[:, 2:].mean(1)], 1), atol=5e-3)
         # What lies beside: a key for each row, and labels with their names.
@@ -237,8 +237,23 @@ class Embed(support.Folder):
         with torch.no_grad():
             expected = model(torch.stack([transform(Image.open(path).convert("RGB")) for path in self.paths])).numpy()
         done = self.embed("hub.npy", weights="hub")
-        self.assertIn("as its config.json says", done.stderr)
+        self.assertIn("as config.json says", done.stderr)
         np.testing.assert_allclose(np.load(self.folder / "hub.npy"), expected, atol=1e-4)
+        # As transformers says it: both sides resized, another mean and epsilon.
+        (self.folder / "other").mkdir()
+        shutil.copy(self.folder / "hub/model.safetensors", self.folder / "other/model.safetensors")
+        (self.folder / "other/config.json").write_text(json.dumps({"model_type": "vit", "num_attention_heads": 2, "layer_norm_eps": 1e-2, "image_size": 24}))
+        (self.folder / "other/preprocessor_config.json").write_text(json.dumps(
+            {"image_mean": MEAN, "image_std": STD, "size": {"height": 24, "width": 24}, "resample": 2, "do_resize": True}))
+        done = self.embed("other.npy", "--what", "cls", weights="other")
+        self.assertIn("resize 24 as preprocessor_config.json says", done.stderr)
+        for module in model.modules():
+            if isinstance(module, torch.nn.LayerNorm):
+                module.eps = 1e-2
+        squares = [np.asarray(Image.open(path).convert("RGB").resize((24, 24), Image.Resampling.BILINEAR)) for path in self.paths]
+        pixels = torch.from_numpy(np.stack([(square / 255 - MEAN) / STD for square in squares]).astype(np.float32)).permute(0, 3, 1, 2)
+        with torch.no_grad():
+            np.testing.assert_allclose(np.load(self.folder / "other.npy"), model(pixels).numpy(), atol=1e-4)
         # The file alone, of the checkpoint and elsewhere.
         shutil.copy(self.folder / "hub/model.safetensors", self.folder / "alone.safetensors")
         done = self.embed("alone.npy", "--what", "cls", weights="alone.safetensors")

@@ -193,7 +193,7 @@ std::pair<int, std::string> run(const std::string& file, std::vector<std::string
 
 /// The exit status.
 int embed(const std::string& weights, const std::string& data, const std::string& out, const std::string& model, int64_t step,
-          const std::string& what, std::vector<int64_t> blocks, int64_t size, int64_t batch, const std::string& folder, bool float16, bool no_labels,
+          const std::string& what, std::vector<int64_t> blocks, int64_t size, int64_t batch, const std::string& folder, bool half, bool no_labels,
           bool again, std::vector<std::string> sets, int threads, std::optional<nb::callable> say) {
   PythonCaller caller(std::move(say), {});
   app::EmbedArgs args{.weights = weights,
@@ -206,7 +206,7 @@ int embed(const std::string& weights, const std::string& data, const std::string
                       .size = size,
                       .batch = batch,
                       .folder = folder,
-                      .float16 = float16,
+                      .half = half,
                       .no_labels = no_labels,
                       .again = again,
                       .projector = "",
@@ -287,7 +287,7 @@ NB_MODULE(_core, m) {
         });
       },
       "from"_a, "to"_a, "model"_a, "heads"_a, "allow_partial"_a, "licence"_a);
-  m.def("embed", embed, "weights"_a, "data"_a, "out"_a, "model"_a, "step"_a, "what"_a, "blocks"_a, "size"_a, "batch"_a, "folder"_a, "float16"_a,
+  m.def("embed", embed, "weights"_a, "data"_a, "out"_a, "model"_a, "step"_a, "what"_a, "blocks"_a, "size"_a, "batch"_a, "folder"_a, "half"_a,
         "no_labels"_a, "again"_a, "sets"_a, "threads"_a, "say"_a.none());
   m.def(
       "expand",

@@ -18,7 +18,7 @@ struct EmbedArgs {
   std::vector<int64_t> blocks;  // in place of the final norm
   int64_t size = 0, batch = 0;  // 0: as the run's evaluations have it, else what the encoder takes, 64
   std::string folder;           // of the pictures that a list names; empty: the list's
-  bool float16 = false, no_labels = false, again = false;
+  bool half = false, no_labels = false, again = false;
   std::string projector;  // folder; empty: none
   std::vector<std::string> sets;
   int threads = 0;

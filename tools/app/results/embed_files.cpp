@@ -146,8 +146,8 @@ void check_output(const EmbedArgs& args) {
                         " does not have: pip install pyarrow, or name another Python in FLOWRUN_PYTHON, or write .npy or .safetensors");
   }
   if (args.projector.empty()) return;
-  if (args.what == "tokens" || args.float16)
-    throw PipelineError("error: --projector needs one vector of each picture, in float32: leave out --what tokens and --float16");
+  if (args.what == "tokens" || args.half)
+    throw PipelineError("error: --projector needs one vector of each picture, in float32: leave out --what tokens and --half");
 }
 
 void finish_files(const EmbedArgs& args, const EmbedFiles& files, const EmbedRows& rows, nlohmann::ordered_json note, Embedded& out) {
@@ -155,7 +155,7 @@ void finish_files(const EmbedArgs& args, const EmbedFiles& files, const EmbedRow
   out.facts["rows"] = rows.count, out.facts["shape"] = shape;
   std::string size;
   for (const int64_t extent : shape) size += (size.empty() ? "" : " x ") + std::to_string(extent);
-  out.lines.push_back(files.out + ": " + size + (args.float16 ? " float16" : " float32") + (rows.classes.empty() ? "" : ", with labels"));
+  out.lines.push_back(files.out + ": " + size + (args.half ? " float16" : " float32") + (rows.classes.empty() ? "" : ", with labels"));
   write_lines(files.keys, rows.count, rows.key);
   if (!rows.classes.empty()) {
     write_lines(files.classes, static_cast<int64_t>(rows.classes.size()), [&](int64_t i) { return rows.classes[static_cast<size_t>(i)]; });

@@ -102,7 +102,7 @@ ordered_json embed_pipeline(const EmbedArgs& args, const EncoderToUse& encoder, 
   in["ids"] = "batch", in["faults"] = "batch";
   if (!args.no_labels) in["label"] = "batch";
   write["in"] = std::move(in);
-  if (args.float16) write["dtype"] = "float16";
+  if (args.half) write["dtype"] = "float16";
   if (!rows.record.empty()) write["record"] = rows.record;
   if (!rows.left.empty()) write["ranges"] = flat(rows.left), write["rows"] = rows.rows;
   nodes["rows"] = std::move(write);

@@ -1,7 +1,6 @@
 #include "tools/app/results/embed_weights.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 
 #include "graph/text/error.h"
@@ -11,6 +10,7 @@
 #include "nodes/lib/tensor/model/import.h"
 #include "tools/app/json_files.h"
 #include "tools/app/load/load.h"
+#include "tools/app/results/hub_config.h"
 #include "tools/app/results/run_models.h"
 
 namespace flowrun::app {
@@ -21,11 +21,6 @@ using nlohmann::ordered_json;
 
 /// The usual view: from this side on there is a margin around the square, as evaluations on ImageNet have it.
 constexpr int64_t least_with_margin = 128;
-
-std::vector<ordered_json> square_views(int64_t side, double share) {
-  const auto shortest = static_cast<int64_t>(std::floor(static_cast<double>(side) / share));
-  return {{{"type", "image.resize"}, {"size", shortest}, {"fit", "shortest"}}, {{"type", "image.center_crop"}, {"size", side}}};
-}
 
 std::vector<ordered_json> usual_views(int64_t side) { return square_views(side, side >= least_with_margin ? 0.875 : 1.0); }
 
@@ -74,14 +69,15 @@ class RunPipeline {
     if (type(batch) != "batch.stack") return false;
     std::vector<ordered_json> views;
     std::string at = before(batch, "image");
-    for (; type(at) != "image.decode" && type(at) != "image.jpeg_decode"; at = before(at, "image")) {
+    for (; !type(at).ends_with("decode"); at = before(at, "image")) {
       if (!type(at).starts_with("image.") || node(at)["in"].size() != 1) return false;
       ordered_json view = {{"type", type(at)}};
       view.update(parameters(node(at)));
       views.insert(views.begin(), std::move(view));
     }
     if (node(at)["in"].size() != 1) return false;
-    out.decode = type(at) == "image.decode" ? parameters(node(at)) : ordered_json::object();
+    if (type(at) == "image.decode") out.decode = parameters(node(at));
+    if (node(at).contains("orientation")) out.decode["orientation"] = node(at)["orientation"];
     out.views = std::move(views), out.upload = parameters(node(upload)), out.batch = node(batch).value("size", int64_t{64});
     return true;
   }
@@ -210,50 +206,13 @@ EncoderToUse of_run(const EmbedArgs& args, const fs::path& folder) {
   return out;
 }
 
-/// A folder that hubs have: timm's config.json.
-class HubConfig {
- public:
-  explicit HubConfig(const fs::path& beside) : config_(read_json(beside / "config.json")) {}
-
-  bool is_there() const { return config_.is_object() && config_.contains("architecture"); }
-  std::string architecture() const { return words_at(config_, "architecture"); }
-  bool pools_class_token() const { return words_at(config_, "global_pool") == "token"; }
-  int64_t side() const {
-    const ordered_json size = pretrained("input_size");
-    return size.is_array() && size.size() == 3 ? size[2].get<int64_t>() : 0;
-  }
-  double share() const {
-    const ordered_json share = pretrained("crop_pct");
-    return share.is_number() ? share.get<double>() : 0.875;
-  }
-  std::string filter() const {
-    const ordered_json filter = pretrained("interpolation");
-    return filter.is_string() ? filter.get<std::string>() : "bicubic";
-  }
-  void read_upload(ordered_json& upload) const {
-    for (const char* const name : {"mean", "std"}) {
-      if (const ordered_json values = pretrained(name); values.is_array()) upload[name] = values;
-    }
-  }
-  /// Of the attention; 0: not said.
-  int64_t heads() const {
-    return config_.contains("model_args") && config_["model_args"].contains("num_heads") ? config_["model_args"]["num_heads"].get<int64_t>() : 0;
-  }
-
- private:
-  ordered_json pretrained(const char* name) const {
-    return config_.contains("pretrained_cfg") && config_["pretrained_cfg"].contains(name) ? config_["pretrained_cfg"][name] : ordered_json();
-  }
-  ordered_json config_;
-};
-
 /// A vision transformer tells its architecture, side and class token.
 void read_transformer(const HubConfig& hub, EncoderToUse& out, int64_t& side) {
   try {
     const model::Imported imported = model::to_timm_names(model::read_weights(out.file), model::Layout::automatic);
-    const model::VitConfig config = model::infer_config(imported, hub.heads());
+    const model::VitConfig config = model::infer_config(imported, hub.model.value("heads", int64_t{0}));
     out.model = {{"type", "model.pretrained"}, {"file", out.file}};
-    if (hub.heads() > 0) out.model["heads"] = hub.heads();
+    out.model.update(hub.model);
     if (side == 0) side = config.image;
     if (side != config.image) out.model["image"] = side;
   } catch (const model::MissingWeights&) {
@@ -274,17 +233,18 @@ EncoderToUse of_file(const EmbedArgs& args) {
     throw RunError(args.weights + " is neither a run's folder nor a checkpoint nor a folder with model.safetensors and config.json");
   }
   const HubConfig hub(fs::path(out.file).parent_path());
-  int64_t side = args.size > 0 ? args.size : hub.side();
-  if (const std::string name = hub.architecture(); name.starts_with("resnet")) {
-    out.model = {{"type", "model.resnet"}, {"arch", std::strtoll(name.c_str() + 6, nullptr, 10)}, {"weights", out.file}};
+  int64_t side = args.size > 0 ? args.size : hub.side;
+  if (hub.architecture.starts_with("resnet")) {
+    out.model = {{"type", "model.resnet"}, {"arch", std::strtoll(hub.architecture.c_str() + 6, nullptr, 10)}, {"weights", out.file}};
     if (side == 0) side = 224;
   } else {
     read_transformer(hub, out, side);
   }
-  out.views = hub.is_there() ? square_views(side, hub.share()) : usual_views(side);
-  if (hub.is_there()) out.views[0]["filter"] = hub.filter(), hub.read_upload(out.upload);
-  if (hub.pools_class_token()) out.what = "cls";
-  out.said = out.file + ": " + view_text(out.views) + (hub.is_there() ? " as its config.json says" : ", mean and deviation of ImageNet");
+  const bool told = !hub.said.empty();
+  out.views = told ? hub.views(side) : usual_views(side);
+  out.upload = hub.upload;
+  if (!hub.what.empty()) out.what = hub.what;
+  out.said = out.file + ": " + view_text(out.views) + (told ? " as " + hub.said + " says" : ", mean and deviation of ImageNet");
   return out;
 }
 

@@ -37,7 +37,7 @@ void add_embed(CLI::App& app, int& status) {
       add_command(app, "embed", "Writes features of pictures from a trained encoder: class token, patch mean, or tokens of any block",
                   "flowrun embed runs/pretrain data/birds birds.npy\n"
                   "  flowrun embed vit_small_patch14_dinov2.safetensors data/birds birds.parquet --what cls --size 224\n"
-                  "  flowrun embed runs/pretrain data/birds tokens.safetensors --what tokens --block 6,12 --float16\n"
+                  "  flowrun embed runs/pretrain data/birds tokens.safetensors --what tokens --block 6,12 --half\n"
                   "  torchrun --no-python --nproc-per-node 8 flowrun embed runs/pretrain data/imagenet imagenet.npy --projector projector");
   const auto args = std::make_shared<EmbedArgs>();
   command
@@ -67,7 +67,7 @@ void add_embed(CLI::App& app, int& status) {
   command.add_option("--size", args->size, "Side of the pictures, pixels, for a file of weights; positions are resampled")
       ->check(CLI::Range(1, 16384));
   command.add_option("--batch", args->batch, "Pictures at once; without it as the run's evaluations, else 64")->check(CLI::Range(1, 1'000'000));
-  command.add_flag("--float16", args->float16, "Halves the file");
+  command.add_flag("--half", args->half, "Numbers of 16 bits (float16)");
   command.add_option("--folder", args->folder, "The folder that a list's paths are in; without it the list's own");
   command.add_flag("--no-labels", args->no_labels, "Class folders are folders alone");
   command.add_option("--projector", args->projector,
