@@ -21,7 +21,8 @@ struct Parquet {
           "headers; reading a row then reads one page. So the order of an epoch is the same keyed permutation as for a folder, over all files, "
           "without a shuffle buffer. Rows are numbered by file, sorted by name, then by place. Columns are found by the names that data sets use; "
           "labels "
-          "are numbers or names, and Hugging Face's ClassLabel names its numbers. list, per_class, part and limit narrow the samples down, in this "
+          "are numbers or names, and Hugging Face's ClassLabel names its numbers. list, per_class, part, limit and ranges narrow the samples down, "
+          "in this "
           "order. Needs pyarrow beside the program (docs/data.md)."};
   struct Ports {
     Out<Bytes> bytes{"bytes", "The image file as it lies in the column."};

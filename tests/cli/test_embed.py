@@ -14,6 +14,7 @@ from PIL import Image
 
 import support
 
+MODULE = support.FLOWRUN.parent / "libflowrun_arrow.so"
 CLASSES = ("ant", "bee", "cat")
 MEAN, STD = [0.5, 0.4, 0.3], [0.25, 0.2, 0.3]
 
@@ -115,7 +116,7 @@ class Embed(support.Folder):
         labels = np.load(self.folder / "mean.labels.npy")
         self.assertEqual([CLASSES[label] for label in labels], [path.parent.name for path in self.paths])
         self.assertEqual(self.lines("mean.classes.txt"), list(CLASSES))
-        self.assertEqual(sorted(path.name for path in self.folder.glob("mean*")), ["mean.classes.txt", "mean.embed.json", "mean.keys.txt", "mean.labels.npy", "mean.npy"])
+        self.assertEqual(sorted(path.name for path in self.folder.glob("mean*")), ["mean.classes.txt", "mean.keys.txt", "mean.labels.npy", "mean.npy", "mean.npy.json"])
         # Neighbours vote as in the run's evaluation, which saw the same pictures by the same encoder.
         x = mean / np.linalg.norm(mean, axis=1, keepdims=True)
         similarity = x @ x.T
@@ -186,8 +187,8 @@ class Embed(support.Folder):
         self.assertFalse(record.exists())
         # Called once more it has nothing to do; with other words it replaces nothing unasked.
         self.assertIn("part.npy is complete already, of the same weights, pictures and options", self.flowrun("embed", *words).stdout)
-        self.assertIn("part.embed.json is of work with other options", self.flowrun("embed", *words, "--what", "cls", status=2).stderr)
-        (self.folder / "part.embed.json").unlink()
+        self.assertIn("part.npy.json is of work with other options", self.flowrun("embed", *words, "--what", "cls", status=2).stderr)
+        (self.folder / "part.npy.json").unlink()
         self.assertIn("part.npy is there already: name another file, or replace it with --again", self.flowrun("embed", *words, status=2).stderr)
         self.assertEqual((self.folder / "part.npy").read_bytes(), whole)
         self.flowrun("embed", *words, "--again", "--what", "cls")
@@ -273,22 +274,29 @@ class Embed(support.Folder):
         self.assertEqual(self.result("printed")["rows"]["rows"], 54)
 
     def test_parquet(self):
-        plain = {**os.environ, "FLOWRUN_PYTHON": sys.executable}
+        without = self.embed("x.parquet", env={**os.environ, "FLOWRUN_PYTHON": "false"}, status=2).stderr
+        self.assertIn("which false does not have: pip install pyarrow", without)
+        self.assertEqual(list(self.folder.iterdir()), [])
         if importlib.util.find_spec("pyarrow") is None:
-            error = self.embed("x.parquet", env=plain, status=2).stderr
-            self.assertIn("pip install pyarrow", error)
-            self.assertFalse((self.folder / "x.parquet").exists())
-            return
+            self.skipTest("no pyarrow")
         import pyarrow.parquet
 
         self.embed("x.npy")
-        self.embed("x.parquet", env=plain)
+        self.embed("x.parquet", "--again", env={**os.environ, "FLOWRUN_PYTHON": sys.executable})
         table = pyarrow.parquet.read_table(self.folder / "x.parquet")
         self.assertEqual(table.column_names, ["key", "label", "feature"])
         self.assertEqual(table["key"].to_pylist(), [str(path) for path in self.paths])
         self.assertEqual(table["label"].to_pylist(), np.load(self.folder / "x.labels.npy").tolist())
-        self.assertTrue(np.array_equal(np.array(table["feature"].to_pylist(), dtype=np.float32), np.load(self.folder / "x.npy")))
-        self.assertEqual(sorted(path.name for path in self.folder.glob("x.parquet*")), ["x.parquet"])
+        features = np.load(self.folder / "x.npy")
+        self.assertTrue(np.array_equal(np.array(table["feature"].to_pylist(), dtype=np.float32), features))
+        self.assertEqual(sorted(path.name for path in self.folder.glob("x.parquet*")), ["x.parquet", "x.parquet.json"])
+        if not MODULE.exists():
+            return
+        # Pictures of such files.
+        rows = [{"image": {"bytes": path.read_bytes(), "path": path.name}, "label": CLASSES.index(path.parent.name)} for path in self.paths]
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), self.folder / "pictures.parquet")
+        self.assertTrue(np.array_equal(self.features("y.npy", data="pictures.parquet"), features))
+        self.assertEqual(np.load(self.folder / "y.labels.npy").tolist(), np.load(self.folder / "x.labels.npy").tolist())
 
     def test_projector(self):
         from google.protobuf import text_format
@@ -339,7 +347,7 @@ class Embed(support.Folder):
     def test_facts_as_json(self):
         facts = json.loads(self.embed("x.npy", "--json").stdout)
         self.assertEqual((facts["rows"], facts["shape"], facts["bad"], facts["labels"], facts["keys"]), (54, [54, 24], 0, "x.labels.npy", "x.keys.txt"))
-        made = json.loads((self.folder / "x.embed.json").read_text())
+        made = json.loads((self.folder / "x.npy.json").read_text())
         self.assertEqual(made["facts"], facts)
         self.assertTrue(made["from"].endswith("/teacher.safetensors"))
         self.assertEqual(json.loads(self.embed("x.npy", "--json").stdout), facts, "it is complete")
@@ -349,7 +357,7 @@ class Embed(support.Folder):
         (self.folder / "notes.md").write_text("x")
         for words, status, said in (
                 (["missing", self.data, "x.npy"], 1, "there is no missing: give a run's folder, a checkpoint, or a file of weights"),
-                ([self.run_folder, "missing", "x.npy"], 2, "there is no missing: give a folder of pictures, a list of them, or shards"),
+                ([self.run_folder, "missing", "x.npy"], 2, "there is no missing: give a folder of pictures, a list of them, shards or Parquet files"),
                 ([self.run_folder, "notes.md", "x.npy"], 2, "notes.md is no data"),
                 ([self.run_folder, self.data, "x.txt"], 2, "x.txt must end in .npy, .safetensors or .parquet"),
                 ([self.run_folder, self.data, "nowhere/x.npy"], 2, "there is no folder nowhere for nowhere/x.npy"),

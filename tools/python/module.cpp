@@ -193,8 +193,8 @@ std::pair<int, std::string> run(const std::string& file, std::vector<std::string
 
 /// The exit status.
 int embed(const std::string& weights, const std::string& data, const std::string& out, const std::string& model, int64_t step,
-          const std::string& what, std::vector<int64_t> blocks, int64_t size, int64_t batch, const std::string& folder, bool half, bool no_labels,
-          bool again, std::vector<std::string> sets, int threads, std::optional<nb::callable> say) {
+          const std::string& what, std::vector<int64_t> blocks, int64_t size, int64_t batch, const std::string& as, const std::string& folder,
+          bool half, bool no_labels, bool again, std::vector<std::string> sets, int threads, std::optional<nb::callable> say) {
   PythonCaller caller(std::move(say), {});
   app::EmbedArgs args{.weights = weights,
                       .data = data,
@@ -205,6 +205,7 @@ int embed(const std::string& weights, const std::string& data, const std::string
                       .blocks = std::move(blocks),
                       .size = size,
                       .batch = batch,
+                      .as = as,
                       .folder = folder,
                       .half = half,
                       .no_labels = no_labels,
@@ -287,7 +288,7 @@ NB_MODULE(_core, m) {
         });
       },
       "from"_a, "to"_a, "model"_a, "heads"_a, "allow_partial"_a, "licence"_a);
-  m.def("embed", embed, "weights"_a, "data"_a, "out"_a, "model"_a, "step"_a, "what"_a, "blocks"_a, "size"_a, "batch"_a, "folder"_a, "half"_a,
+  m.def("embed", embed, "weights"_a, "data"_a, "out"_a, "model"_a, "step"_a, "what"_a, "blocks"_a, "size"_a, "batch"_a, "as"_a, "folder"_a, "half"_a,
         "no_labels"_a, "again"_a, "sets"_a, "threads"_a, "say"_a.none());
   m.def(
       "expand",

@@ -17,6 +17,7 @@ struct EmbedArgs {
   std::string what;             // "cls", "mean", "cls_mean" or "tokens"; empty: as the run's evaluations have it, else "mean"
   std::vector<int64_t> blocks;  // in place of the final norm
   int64_t size = 0, batch = 0;  // 0: as the run's evaluations have it, else what the encoder takes, 64
+  std::string as;               // "folder", "shards" or "parquet": how the data are read; empty: told from what lies there
   std::string folder;           // of the pictures that a list names; empty: the list's
   bool half = false, no_labels = false, again = false;
   std::string projector;  // folder; empty: none

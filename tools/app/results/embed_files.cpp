@@ -125,7 +125,7 @@ EmbedFiles::EmbedFiles(const std::string& name) : out(name), stem(name.substr(0,
   record = out + ".progress";
   rows = parquet ? out + ".npy" : out;
   keys = (parquet ? out : stem) + ".keys.txt", classes = stem + ".classes.txt", faults = stem + ".faults.jsonl";
-  made = stem + ".embed.json";
+  made = out + ".json";
   const std::string beside = rows.substr(0, rows.rfind('.'));
   rows_labels = beside + ".labels.npy", rows_faults = beside + ".faults.jsonl";
 }

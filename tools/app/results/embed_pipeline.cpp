@@ -21,25 +21,33 @@ bool has_file(const fs::path& folder, const char* extension) {
   return false;
 }
 
-/// The source that reads the data, told from what lies there.
-ordered_json source_of(const EmbedArgs& args) {
+/// The kind of source that reads the data, told from what lies there.
+std::string source_kind(const EmbedArgs& args) {
+  if (!args.as.empty()) return args.as;
   const fs::path data(args.data);
   const std::string extension = data.extension();
-  if (!fs::exists(data)) throw PipelineError("error: there is no " + args.data + ": give a folder of pictures, a list of them, or shards");
+  if (extension == ".parquet") return "parquet";
+  if (args.data.find("://") != std::string::npos || extension == ".flowrun") return "shards";
+  if (!fs::exists(data))
+    throw PipelineError("error: there is no " + args.data + ": give a folder of pictures, a list of them, shards or Parquet files");
   if (fs::is_directory(data)) {
-    if (fs::exists(data / "index.flowrun")) return {{"type", "source.shards"}, {"path", args.data}};
+    if (fs::exists(data / "index.flowrun")) return "shards";
     if (has_file(data, ".tar") || has_file(data, ".zst")) {
       throw PipelineError("error: " + args.data + " holds shards without an index: flowrun index " + args.data + " writes it");
     }
-    return {{"type", "source.folder"}, {"path", args.data}};
+    return has_file(data, ".parquet") ? "parquet" : "folder";
   }
-  if (extension == ".flowrun") return {{"type", "source.shards"}, {"path", args.data}};
-  if (extension == ".txt" || extension == ".csv" || extension == ".tsv") {
-    const std::string beside = data.has_parent_path() ? data.parent_path().string() : ".";
-    return {{"type", "source.folder"}, {"path", args.folder.empty() ? beside : args.folder}, {"list", args.data}};
-  }
+  if (extension == ".txt" || extension == ".csv" || extension == ".tsv") return "folder";
   throw PipelineError("error: " + args.data +
-                      " is no data: give a folder of pictures, a list of them (.txt, .csv, .tsv), or shards (their folder or index)");
+                      " is no data: give a folder of pictures, a list of them (.txt, .csv, .tsv), shards (their folder or index), or Parquet files");
+}
+
+ordered_json source_of(const EmbedArgs& args) {
+  const std::string kind = source_kind(args);
+  std::error_code ignored;
+  if (kind != "folder" || fs::is_directory(args.data, ignored)) return {{"type", "source." + kind}, {"path", args.data}};
+  const fs::path beside = fs::path(args.data).parent_path();
+  return {{"type", "source.folder"}, {"path", !args.folder.empty() ? args.folder : beside.empty() ? "." : beside.string()}, {"list", args.data}};
 }
 
 /// The name of a node of this type that no other has.

@@ -47,7 +47,8 @@ void add_embed(CLI::App& app, int& status) {
       ->required();
   command
       .add_option("data", args->data,
-                  "A folder of pictures, or of class folders; a list (.txt, .csv, .tsv) of some of a folder's; or shards with their index")
+                  "A folder of pictures, or of class folders; a list (.txt, .csv, .tsv) of some of a folder's; shards with their index, or Parquet "
+                  "files, also the URL of either")
       ->required();
   command.add_option("out", args->out, "OUT.npy, OUT.safetensors or OUT.parquet (by pyarrow): a row for each picture, in the order of the data")
       ->required();
@@ -68,6 +69,8 @@ void add_embed(CLI::App& app, int& status) {
       ->check(CLI::Range(1, 16384));
   command.add_option("--batch", args->batch, "Pictures at once; without it as the run's evaluations, else 64")->check(CLI::Range(1, 1'000'000));
   command.add_flag("--half", args->half, "Numbers of 16 bits (float16)");
+  command.add_option("--as", args->as, "How the data are read; without it as what lies there, and a URL as shards")
+      ->check(CLI::IsMember({"folder", "shards", "parquet"}));
   command.add_option("--folder", args->folder, "The folder that a list's paths are in; without it the list's own");
   command.add_flag("--no-labels", args->no_labels, "Class folders are folders alone");
   command.add_option("--projector", args->projector,

@@ -20,9 +20,9 @@ class Features(NamedTuple):
 
 
 def embed(weights: "Run | Path", data: Path, out: Path, *, model: str = "", step: int = 0, what: str = "", blocks: Sequence[int] = (), size: int = 0,
-          batch: int = 0, folder: Path = "", half: bool = False, labels: bool = True, again: bool = False, set: Changes = None,  # noqa: A002
+          batch: int = 0, read_as: str = "", folder: Path = "", half: bool = False, labels: bool = True, again: bool = False, set: Changes = None,  # noqa: A002
           threads: int = 0, log: bool | Callable[[str], Any] = True) -> Features:
-    """Writes features of pictures from a trained encoder into OUT.npy (`flowrun embed`, whose options these are), and opens them.
+    """Writes features of pictures from a trained encoder into OUT.npy (`flowrun embed`, whose options these are; read_as is --as), and opens them.
 
     The same call goes on where it was; of complete work it opens the files. Ctrl-C raises KeyboardInterrupt. Raises PipelineError and
     RunError with the program's texts."""
@@ -33,7 +33,8 @@ def embed(weights: "Run | Path", data: Path, out: Path, *, model: str = "", step
         raise ValueError(f"out must end in .npy, not {place}: flowrun embed writes the other kinds")
     say = (lambda line: print(line, file=sys.stderr)) if log is True else log or None
     weights = weights.path if isinstance(weights, Run) else weights
-    status = _core.embed(os.fspath(weights), os.fspath(data), os.fspath(out), model, step, what, list(blocks), size, batch, os.fspath(folder), half,
+    status = _core.embed(os.fspath(weights), os.fspath(data), os.fspath(out), model, step, what, list(blocks), size, batch, read_as,
+                         os.fspath(folder), half,
                          not labels, again, as_sets(set), threads, say)
     if status == STOPPED:
         raise KeyboardInterrupt
