@@ -1,7 +1,10 @@
+#include <algorithm>
 #include <gmock/gmock.h>
 #include <set>
+#include <tuple>
 
 #include "io/codec/jpeg.h"
+#include "nodes/lib/host/types/faults.h"
 #include "nodes/lib/host/types/host_types.h"
 #include "nodes/lib/host/types/matches.h"
 #include "support/run_node.h"
@@ -204,11 +207,12 @@ TEST(Resize, SeveralRegionsBecomeTheViewsThatEachGivesAlone) {
   const auto resize = make_node("image.resize", R"({"size": 16})");
   Region regions;
   Image picture, whole, views, of_whole, expected;
+  Fault fault;
   for (uint64_t sample = 0; sample < 20; ++sample) {
     run_sample(*crop, {&jpeg, nullptr, &regions}, sample);
-    run_sample(*decode, {&jpeg, &regions, &picture});
+    run_sample(*decode, {&jpeg, &regions, &picture, &fault});
     EXPECT_EQ(picture.covers.rect, regions.rect);
-    run_sample(*decode, {&jpeg, nullptr, &whole});
+    run_sample(*decode, {&jpeg, nullptr, &whole, &fault});
     run_sample(*resize, {&picture, &regions, &views});
     run_sample(*resize, {&whole, &regions, &of_whole});
     ASSERT_EQ(views.pixels.views, 4);
@@ -237,11 +241,38 @@ TEST(Decode, OfSeveralRegionsTheSmallestKeepsItsPixelsUnderDctScaling) {
   io::encode_jpeg(large.pixels.view(), 80, jpeg.data);
   const auto decode = make_node("image.decode", R"({"dct_scaling": 50})");
   Image out;
+  Fault fault;
   for (const auto& [smallest, height] : {std::pair(200, 100), std::pair(199, 200), std::pair(100, 200), std::pair(99, 400)}) {
     Region regions{{0, 0, 600, 400}, false, {{0, 0, 600, 400}, {10, 10, smallest, 300}}};
-    run_sample(*decode, {&jpeg, &regions, &out});
+    run_sample(*decode, {&jpeg, &regions, &out, &fault});
     EXPECT_EQ(out.pixels.height, height) << smallest;
   }
+}
+
+TEST(Decode, ABlackPictureStandsForABrokenFile) {
+  Bytes good = photograph(), cut = good, none;
+  cut.data.resize(cut.data.size() / 2);
+  Region region{{3, 5, 20, 10}, false, {}};
+  Image out, picture;
+  Fault fault;
+  const auto decode = make_node("image.decode", R"({"on_corrupt": "blank"})"), strict = make_node("image.decode");
+  run_sample(*decode, {&good, nullptr, &picture, &fault});
+  EXPECT_EQ(fault.why, "");
+  EXPECT_GT(*std::max_element(picture.pixels.pixels.begin(), picture.pixels.pixels.end()), 0);
+  for (const auto& [file, of, width, height] : {std::tuple(&cut, static_cast<Region*>(nullptr), picture.pixels.width, picture.pixels.height),
+                                                {&none, static_cast<Region*>(nullptr), 1, 1},
+                                                {&cut, &region, 20, 10}}) {
+    run_sample(*decode, {file, of, &out, &fault});
+    EXPECT_NE(fault.why, "");
+    EXPECT_EQ(std::pair(out.pixels.width, out.pixels.height), std::pair(width, height));
+    EXPECT_EQ(out.pixels.pixels, std::vector<uint8_t>(static_cast<size_t>(width * height * 3)));
+    EXPECT_THROW(run_sample(*strict, {file, of, &out, &fault}), std::exception);
+  }
+  run_sample(*decode, {&good, nullptr, &out, &fault});
+  EXPECT_EQ(fault.why, "");
+  EXPECT_EQ(out.pixels.pixels, picture.pixels.pixels);
+  const auto ends = make_node("image.decode", R"({"on_corrupt": "blank", "on_truncated": "error"})");
+  EXPECT_THROW(run_sample(*ends, {&cut, nullptr, &out, &fault}), FatalNodeError);
 }
 
 TEST(LabelMaps, AreForOneView) {
