@@ -107,8 +107,8 @@ void RowFile::sync() {
 NpyHead read_npy_head(const std::filesystem::path& path) {
   const FileDescriptor file = open_regular_file(path);
   const std::string start = read_at(file.get(), 0, npy_magic.size() + 2, path);
-  const Error wrong(path.string() + ": not a NumPy file that Flowrun made");
-  if (start.size() < npy_magic.size() + 2 || !start.starts_with(npy_magic)) throw wrong;
+  const auto wrong = [&] { return Error(path.string() + ": not a NumPy file that Flowrun made"); };
+  if (start.size() < npy_magic.size() + 2 || !start.starts_with(npy_magic)) throw wrong();
   const size_t length = static_cast<uint8_t>(start[8]) | static_cast<size_t>(static_cast<uint8_t>(start[9])) << 8;
   const std::string text = read_at(file.get(), start.size(), length, path);
   NpyHead out{.dtype = "", .shape = {}, .begin = start.size() + length};
@@ -116,7 +116,7 @@ NpyHead read_npy_head(const std::filesystem::path& path) {
     if (text.find("'" + theirs + "'") != std::string::npos) out.dtype = ours;
   }
   size_t at = text.find("'shape': (");
-  if (out.dtype.empty() || at == std::string::npos) throw wrong;
+  if (out.dtype.empty() || at == std::string::npos) throw wrong();
   for (at += 10; at < text.size() && text[at] != ')';) {
     size_t used = 0;
     if (text[at] < '0' || text[at] > '9') {

@@ -109,7 +109,7 @@ class RunPipeline {
 /// The newest checkpoint of a run, or the one that the arguments mean.
 fs::path checkpoint_of(const EmbedArgs& args, const fs::path& run) {
   const fs::path from = fs::absolute(args.weights).lexically_normal();
-  const fs::path given = fs::is_directory(from) ? from : from.parent_path();
+  fs::path given = fs::is_directory(from) ? from : from.parent_path();
   if (fs::exists(given / "manifest.json")) {
     if (args.step > 0) throw PipelineError("error: --step is of a run's folder, but " + args.weights + " is in one checkpoint");
     return given;
