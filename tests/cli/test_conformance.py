@@ -18,6 +18,7 @@ SMALL = {
     "pipelines/pretrain.json": None,
     "pipelines/pretrain_nvjpeg.json": None,
     "pipelines/pretrain_shards.json": None,
+    "pipelines/pretrain_parquet.json": None,
     **{f"pipelines/eval/{name}.json": None for name in (
         "attentive", "block_segmentation", "cityscapes", "features", "inat21", "knn", "knn_segmentation", "linear_cls", "linear_patch", "linear_segmentation", "logistic", "low_shot")},
     **{f"pipelines/eval/{name}.json": None for name in ("finetune", "finetune_b", "finetune_l", "lora", "low_shot_finetune")},
