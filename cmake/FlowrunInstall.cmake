@@ -13,8 +13,10 @@ endif()
 set_target_properties(${installed} PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/../lib" INSTALL_RPATH_USE_LINK_PATH ON)
 install(TARGETS ${installed} RUNTIME DESTINATION bin LIBRARY DESTINATION bin)
 install(DIRECTORY pipelines DESTINATION share/flowrun)
-# flowrun quickstart looks for them beside the folder of its library.
+install(FILES tools/python/flowrun/hub.py DESTINATION share/flowrun)
+# flowrun quickstart and flowrun export look for them beside the folder of their library.
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/pipelines ${CMAKE_BINARY_DIR}/pipelines SYMBOLIC)
+file(CREATE_LINK ${CMAKE_SOURCE_DIR}/tools/python/flowrun/hub.py ${CMAKE_BINARY_DIR}/hub.py SYMBOLIC)
 install(DIRECTORY graph io nodes DESTINATION include/flowrun FILES_MATCHING PATTERN "*.h")
 configure_package_config_file(cmake/flowrunConfig.cmake.in ${CMAKE_BINARY_DIR}/flowrunConfig.cmake INSTALL_DESTINATION lib/cmake/flowrun)
 # Plug-ins fit one version of the headers.

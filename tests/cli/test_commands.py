@@ -55,8 +55,8 @@ class Commands(support.Folder):
             if name == "README.md":
                 continue
             self.assertIn(f"](docs/commands/{name})", readme)
-            shown = set(re.findall(r"(?m)^  (?:-\w,)?(--[a-z-]+)", self.flowrun(command, "--help").stdout)) - {"--help"}
-            self.assertEqual(set(re.findall(r"`(--[a-z-]+)`", text.split("Example:")[0])), shown, name)
+            shown = set(re.findall(r"(?m)^  (?:-\w,)?(--[a-z0-9-]+)", self.flowrun(command, "--help").stdout)) - {"--help"}
+            self.assertEqual(set(re.findall(r"`(--[a-z0-9-]+)`", text.split("Example:")[0])), shown, name)
 
     def test_schema_is_up_to_date(self):
         kept = (support.ROOT / "docs/pipeline.schema.json").read_text()

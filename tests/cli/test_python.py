@@ -280,8 +280,12 @@ class Runs(support.Folder):
         self.assertTrue(torch.equal(teacher.blocks[0].attn.qkv.weight, run.state_dict("teacher")["blocks.0.attn.qkv.weight"]))
         student = run.model("student", step=2)
         self.assertTrue(torch.equal(student.blocks[0].attn.qkv.weight, run.state_dict("student", step=2)["blocks.0.attn.qkv.weight"]))
-        flowrun.export(run, "hub", licence="mit")
-        self.assertIn("license: mit", (self.folder / "hub/README.md").read_text())
+        exported = flowrun.export(run, "hub", licence="mit", pt2=True)
+        card = (self.folder / "hub/README.md").read_text()
+        self.assertIn("license: mit", card)
+        self.assertIn("`model.pt2` is a program of torch.export", card)
+        images = torch.randn(2, 3, 24, 24)
+        torch.testing.assert_close(torch.export.load("hub/model.pt2").module()(images), exported(images))
         with self.assertRaisesRegex(flowrun.RunError, "holds no model \"tutor\""):
             run.model("tutor")
 

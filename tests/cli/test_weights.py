@@ -1,13 +1,21 @@
 """Weights out and in: export, model.pretrained, and their messages when something does not fit."""
 import json
+import os
+import pathlib
 import struct
 import subprocess
 import sys
+import unittest
 
 import safetensors
 import safetensors.torch
 
 import support
+
+EXPORTERS = pathlib.Path(os.environ.get("FLOWRUN_VENV", sys.prefix)) / "exporters"
+HUB = support.ROOT / "tools/python/flowrun/hub.py"
+
+needs_exporters = unittest.skipUnless(EXPORTERS.is_dir(), f"no {EXPORTERS}: tools/setup --test")
 
 
 class Weights(support.Folder):
@@ -82,22 +90,25 @@ class Weights(support.Folder):
         self.assertEqual(sorted(path.name for path in (self.folder / "bare").iterdir()), ["README.md", "config.json", "model.safetensors"])
         self.assertNotIn("Training", (self.folder / "bare/README.md").read_text())
 
+    def resnet_pipeline(self):
+        return {"seed": 0, "run": {"epochs": 1, "device": "cpu", "precision": "fp32", "intra_op": 1, "steps": 1},
+                "models": {"student": {"type": "model.resnet", "arch": 18},
+                           "head": {"type": "model.head", "of": "student", "layers": [10]}},
+                "nodes": {"files": {"type": "source.synthetic", "images": 16, "size": 32},
+                          "decode": {"type": "image.decode", "in": "files"},
+                          "batch": {"type": "batch.stack", "in": {"image": "decode", "label": "files"}, "size": 8},
+                          "upload": {"type": "device.upload", "in": "batch.*"},
+                          "encode": {"type": "encode.images", "in": "upload.image", "model": "student", "pool": "mean"},
+                          "scores": {"type": "head.apply", "in": "encode", "model": "head"},
+                          "loss": {"type": "loss.cross_entropy", "in": {"logits": "scores", "label": "upload"}},
+                          "update": {"type": "train.sgd", "in": "loss", "models": ["student", "head"], "lr": {"start": 0.01, "max": 0.01, "final": 0.01}},
+                          "save": {"type": "report.checkpoint", "after": "update"}}}
+
     def test_resnets_for_hubs(self):
         import timm
         import torch
 
-        pipeline = {"seed": 0, "run": {"epochs": 1, "device": "cpu", "precision": "fp32", "intra_op": 1, "steps": 1},
-                    "models": {"student": {"type": "model.resnet", "arch": 18},
-                               "head": {"type": "model.head", "of": "student", "layers": [10]}},
-                    "nodes": {"files": {"type": "source.synthetic", "images": 16, "size": 32},
-                              "decode": {"type": "image.decode", "in": "files"},
-                              "batch": {"type": "batch.stack", "in": {"image": "decode", "label": "files"}, "size": 8},
-                              "upload": {"type": "device.upload", "in": "batch.*"},
-                              "encode": {"type": "encode.images", "in": "upload.image", "model": "student", "pool": "mean"},
-                              "scores": {"type": "head.apply", "in": "encode", "model": "head"},
-                              "loss": {"type": "loss.cross_entropy", "in": {"logits": "scores", "label": "upload"}},
-                              "update": {"type": "train.sgd", "in": "loss", "models": ["student", "head"], "lr": {"start": 0.01, "max": 0.01, "final": 0.01}},
-                              "save": {"type": "report.checkpoint", "after": "update"}}}
+        pipeline = self.resnet_pipeline()
         self.flowrun(self.write(pipeline), "--out", "run")
         self.flowrun("export", "run", "hub")
         model = timm.create_model(f"local-dir:{self.folder}/hub", pretrained=True).eval()
@@ -109,6 +120,96 @@ class Weights(support.Folder):
         self.flowrun(self.write(pipeline), "--out", "small")
         self.assertIn("is a ResNet that timm does not have", self.flowrun("export", "small", "x", status=1).stderr)
         self.assertFalse((self.folder / "x").exists())
+
+    def features_of(self, folder, images):
+        """By kind of graph."""
+        import torch
+
+        script = ("import onnxruntime, safetensors.numpy, sys\n"
+                  "session = onnxruntime.InferenceSession(sys.argv[1] + '/model.onnx')\n"
+                  "images = safetensors.numpy.load_file('images.safetensors')['images']\n"
+                  "[input], [output] = session.get_inputs(), session.get_outputs()\n"
+                  "assert (input.shape[1:], output.shape[1:]) == ([*images.shape[1:]], [int(sys.argv[2])]), (input.shape, output.shape)\n"
+                  "safetensors.numpy.save_file({'features': session.run(None, {'images': images})[0]}, 'features.safetensors')\n")
+        safetensors.torch.save_file({"images": images}, self.folder / "images.safetensors")
+        program = torch.export.load(self.folder / folder / "model.pt2").module()(images).detach()
+        done = subprocess.run([sys.executable, "-c", script, folder, str(program.shape[1])], cwd=self.folder, env=self.with_exporters(), text=True, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return {"onnx": safetensors.torch.load_file(self.folder / "features.safetensors")["features"], "pt2": program}
+
+    def with_exporters(self):
+        return {**os.environ, "PYTHONPATH": str(EXPORTERS)}
+
+    def check_graphs(self, folder, side):
+        """Against timm, and the features that were written, for other images and another number of them."""
+        import timm
+        import torch
+
+        model = timm.create_model(f"local-dir:{self.folder / folder}", pretrained=True).eval()
+        check = safetensors.torch.load_file(self.folder / folder / "check.safetensors")
+        self.assertEqual(check["images"].shape, (3, 3, side, side))
+        self.assertGreater(check["features"].std(0).mean(), 1e-3, "the images are told apart")
+        for images, expected in ((check["images"], check["features"]), (torch.randn(5, 3, side, side, generator=torch.Generator().manual_seed(1)), None)):
+            with torch.no_grad():
+                expected = model(images) if expected is None else expected
+            for kind, features in self.features_of(folder, images).items():
+                torch.testing.assert_close(features, expected, atol=1e-4, rtol=1e-4, msg=kind)
+
+    @needs_exporters
+    def test_model_graphs(self):
+        import torch
+
+        self.train("run", layer_scale=0.2, positions="learned")
+        said = self.flowrun("export", "run", "hub/", "--onnx", "--pt2", env=self.with_exporters()).stdout
+        self.assertRegex(said, r"\nhub/model.onnx: ONNX, opset 20; its features differ from Flowrun's by \S+ of the largest\n")
+        self.assertIn("\nhub/model.pt2: its features differ from Flowrun's by ", said)
+        files = ["README.md", "check.safetensors", "config.json", "model.onnx", "model.pt2", "model.safetensors", "models", "pipeline.json", "report.html"]
+        self.assertEqual(sorted(path.name for path in (self.folder / "hub").iterdir()), files)
+        self.check_graphs("hub", 24)
+        card = (self.folder / "hub/README.md").read_text()
+        self.assertEqual(card.count("## Model graphs"), 1)
+        self.assertIn("`model.onnx` is ONNX, opset 20", card)
+        # They can be checked again, and other features are found.
+        again = lambda: subprocess.run([sys.executable, HUB, "hub", "--json"], cwd=self.folder, env=self.with_exporters(), text=True, capture_output=True)  # noqa: E731
+        done = again()
+        self.assertLess(max(entry["difference"] for entry in json.loads(done.stdout).values()), 1e-4)
+        self.assertEqual((self.folder / "hub/README.md").read_text().count("## Model graphs"), 1)
+        check = safetensors.torch.load_file(self.folder / "hub/check.safetensors")
+        check["features"][2, 5] += 3e-4 * check["features"].abs().max()
+        safetensors.torch.save_file(check, self.folder / "hub/check.safetensors")
+        done = again()
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"error: model.onnx gives other features than Flowrun: they differ by 0.000[23]\d* of the largest, more than 1e-04\n$")
+        # Those of other weights don't stay.
+        self.flowrun("export", "run", "hub", "--model", "student")
+        self.assertEqual(sorted(path.name for path in (self.folder / "hub").iterdir()), [name for name in files if not name.startswith(("check", "model.onnx", "model.pt2"))])
+        self.assertNotIn("Model graphs", (self.folder / "hub/README.md").read_text())
+        # The epsilon of norms, which config.json can't hold, and without a class token.
+        self.train("clip", mlp="quick_gelu", pre_norm=True, norm_eps=1e-2, class_token=False)
+        found = json.loads(self.flowrun("export", "clip", "clip-hub", "--pt2", "--json").stdout)
+        self.assertLess(found["pt2"]["difference"], 1e-4)
+        self.assertGreater(torch.export.load(self.folder / "clip-hub/model.pt2").module()(torch.zeros(1, 3, 24, 24)).abs().max(), 0)
+
+    @needs_exporters
+    def test_model_graphs_of_resnets(self):
+        self.flowrun(self.write(self.resnet_pipeline()), "--out", "run")
+        found = json.loads(self.flowrun("export", "run", "hub", "--onnx", "--pt2", "--json", env=self.with_exporters()).stdout)
+        self.assertEqual((found["onnx"]["file"], found["pt2"]["file"]), ("model.onnx", "model.pt2"))
+        self.check_graphs("hub", 224)
+
+    def test_what_model_graphs_need_is_said(self):
+        self.train("run")
+        err = self.flowrun("export", "run", "x.safetensors", "--onnx", status=2).stderr
+        self.assertEqual(err, "error: --onnx and --pt2 write into a folder: name one in place of x.safetensors\n")
+        bare = self.folder / "bare"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+        err = self.flowrun("export", "run", "hub", "--onnx", env={**os.environ, "FLOWRUN_PYTHON": str(bare / "bin/python")}, status=1).stderr
+        python, names = bare.resolve() / "bin/python", "torch, timm, safetensors, onnx, onnxscript, onnxruntime"
+        self.assertEqual(err, f"error: {python} has no {names}: {python} -m pip install {names.replace(',', '')}\n")
+        self.assertTrue((self.folder / "hub/model.safetensors").exists(), "what was written stays")
+        self.assertNotIn("Model graphs", (self.folder / "hub/README.md").read_text())
+        err = self.flowrun("export", "run", "hub", "--pt2", env={**os.environ, "FLOWRUN_PYTHON": "/nowhere/python"}, status=1).stderr
+        self.assertEqual(err, "error: /nowhere/python could not be started: set FLOWRUN_PYTHON to a Python that has torch and timm\n")
 
     def test_rotary_positions_stay_in_the_file(self):
         for positions, more in (("rotary", {}), ("rotary_capi", {"class_token": False, "registers": 4})):

@@ -280,14 +280,16 @@ NB_MODULE(_core, m) {
       "file"_a, "sets"_a, "trust"_a);
   m.def(
       "export_folder",
-      [](const std::string& from, const std::string& to, const std::string& model, int64_t heads, bool allow_partial, const std::string& licence) {
-        return freely([&] {
-          return app::export_folder(
-                     {.weights = {.from = from, .to = to, .model = model, .heads = heads, .allow_partial = allow_partial}, .licence = licence})
-              .norm_eps;
+      [](const std::string& from, const std::string& to, const std::string& model, int64_t heads, bool allow_partial, const std::string& licence,
+         bool onnx, bool pt2) {
+        freely([&] {
+          app::export_folder({.weights = {.from = from, .to = to, .model = model, .heads = heads, .allow_partial = allow_partial},
+                              .licence = licence,
+                              .onnx = onnx,
+                              .pt2 = pt2});
         });
       },
-      "from"_a, "to"_a, "model"_a, "heads"_a, "allow_partial"_a, "licence"_a);
+      "source"_a, "to"_a, "model"_a, "heads"_a, "allow_partial"_a, "licence"_a, "onnx"_a, "pt2"_a);
   m.def("embed", embed, "weights"_a, "data"_a, "out"_a, "model"_a, "step"_a, "what"_a, "blocks"_a, "size"_a, "batch"_a, "as"_a, "folder"_a, "half"_a,
         "no_labels"_a, "again"_a, "sets"_a, "threads"_a, "say"_a.none());
   m.def(

@@ -1,4 +1,4 @@
-// The pipelines that are shipped with the program.
+// What is shipped with the program: pipelines, and a file of Python.
 #pragma once
 
 #include <filesystem>
@@ -7,9 +7,11 @@
 
 namespace flowrun::app {
 
-/// Their folder, found from where this code's library lies: ../pipelines (a wheel, a build folder), or ../share/flowrun/pipelines
+/// The pipelines' folder, found from where this code's library lies: ../pipelines (a wheel, a build folder), or ../share/flowrun/pipelines
 /// (an installation). Throws RunError if neither is there.
 std::filesystem::path shipped_pipelines();
+/// hub.py, which writes model graphs, found in the same way. Throws RunError.
+std::filesystem::path shipped_hub();
 
 struct Shipped {
   std::string file;   // relative to the folder

@@ -10,6 +10,7 @@
 #include "io/run/checkpoint.h"
 #include "io/run/run_directory.h"
 #include "nodes/lib/tensor/model/import.h"
+#include "nodes/lib/tensor/model/sample_features.h"
 
 namespace flowrun::app {
 namespace {
@@ -55,9 +56,19 @@ ordered_json more_json(const model::VitConfig& config) {
   return out;
 }
 
+io::TensorEntry entry_of(const std::string& name, const Tensor& tensor) {
+  return {name, "F32", tensor.sizes().vec(), {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}};
+}
+
 }  // namespace
 
 std::string weights_file(const ExportArgs& args) { return chosen_file(args.from, args.model).string(); }
+
+void write_check(const model::Encoder& encoder, int64_t side, const std::string& file) {
+  const model::SampleFeatures found = model::sample_features(encoder, side);
+  const io::TensorEntry entries[] = {entry_of("images", found.images_BCHW), entry_of("features", found.features_BD)};
+  io::write_safetensors(file, entries);
+}
 
 Exported export_weights(const ExportArgs& args) {
   const fs::path file = weights_file(args);
@@ -83,13 +94,14 @@ Exported export_weights(const ExportArgs& args) {
     if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
       throw RunError(file.string() + ": " + name + " is not finite: the run had diverged when it was saved");
     }
-    entries.push_back({name, "F32", tensor.sizes().vec(), {static_cast<const std::byte*>(kept.back().const_data_ptr()), kept.back().nbytes()}});
+    entries.push_back(entry_of(name, kept.back()));
   }
   const model::VitConfig& config = vit.config();
   io::TensorMetadata notes = {{"heads", std::to_string(config.heads)}};
   if (config.quick_gelu) notes["quick_gelu"] = "1";
   if (config.norm_eps != model::VitConfig().norm_eps) notes["norm_eps"] = json_text(nlohmann::json(config.norm_eps));
   io::write_safetensors(args.to, entries, notes);
+  if (!args.check.empty()) write_check(vit, config.image, args.check);
   return {.from = file.string(),
           .found = report.text(),
           .tensors = entries.size(),

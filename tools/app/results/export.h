@@ -5,6 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+namespace flowrun::model {
+class Encoder;
+}
+
 namespace flowrun::app {
 
 struct ExportArgs {
@@ -13,6 +17,7 @@ struct ExportArgs {
   int64_t heads = 0;  // 0: from the width
   bool allow_partial = false;
   bool json = false;
+  std::string check;  // write_check()'s file; empty: none
 };
 
 struct Exported {
@@ -27,6 +32,9 @@ struct Exported {
 
 /// The file of weights that `args` mean: `from` itself, or a model of a checkpoint, or of a run's newest checkpoint. Throws RunError.
 std::string weights_file(const ExportArgs& args);
+
+/// Writes a safetensors file with "images" [3, 3, side, side], normalised, and the encoder's "features" [3, width] of them.
+void write_check(const model::Encoder& encoder, int64_t side, const std::string& file);
 
 /// Writes the encoder of a file of weights in any known layout, a checkpoint or a run directory for timm.
 Exported export_weights(const ExportArgs& args);

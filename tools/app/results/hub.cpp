@@ -7,10 +7,13 @@
 #include <sstream>
 #include <vector>
 
+#include "graph/contract/log.h"
 #include "graph/text/error.h"
 #include "graph/text/json_text.h"
 #include "io/file.h"
 #include "io/run/run_directory.h"
+#include "nodes/lib/tensor/model/module_type.h"
+#include "nodes/lib/tensor/model/resnet.h"
 #include "tools/app/json_files.h"
 #include "tools/app/results/run_facts.h"
 #include "tools/app/results/run_models.h"
@@ -43,6 +46,7 @@ class Hub {
     find_run();
     if (resnet_) require_timm_resnet();
     fs::create_directories(folder_ / "models");
+    for (const char* of_other_weights : {"model.onnx", "model.onnx.data", "model.pt2", "check.safetensors"}) fs::remove(folder_ / of_other_weights);
     Exported done = resnet_ ? resnet() : transformer();
     const std::string model = fs::path(done.from).stem(), checkpoint = fs::path(done.from).parent_path().filename().string();
     if (facts_) step_ = checkpoint.starts_with("step-") ? std::strtoll(checkpoint.c_str() + 5, nullptr, 10) : facts_->last_step;
@@ -67,6 +71,7 @@ class Hub {
   Exported transformer() {
     ExportArgs inner = args_.weights;
     inner.to = folder_ / "model.safetensors";
+    if (with_graphs()) inner.check = check_file();
     return export_weights(inner);
   }
 
@@ -80,8 +85,17 @@ class Hub {
   Exported resnet() const {
     const fs::path file = weights_file(args_.weights);
     fs::copy_file(file, folder_ / "model.safetensors", fs::copy_options::overwrite_existing);
+    if (with_graphs()) {
+      model::ResNet resnet(model::resnet_arch(model_["arch"]));
+      const Silence silence;
+      load_given_weights(resnet, file, "the ResNet");
+      write_check(resnet, resnet.config().image, check_file());
+    }
     return {.from = file.string(), .found = "torchvision's names", .tensors = 0, .timm = {{"img_size", 224}}, .more = ""};
   }
+
+  bool with_graphs() const { return args_.onnx || args_.pt2; }
+  std::string check_file() const { return folder_ / "check.safetensors"; }
 
   /// Of the node that puts training pictures on the device; ImageNet's where no run is known.
   ordered_json normalisation() const {
@@ -113,9 +127,10 @@ class Hub {
     const bool class_token = arguments["class_token"];
     arguments["no_embed_class"] = true;
     arguments["fc_norm"] = false;
+    arguments["global_pool"] = class_token ? "token" : "avg";
     arguments.update(done.timm_more);
-    return {{"architecture", "vit_small_patch16_224"},      {"num_classes", 0},        {"num_features", arguments["embed_dim"]},
-            {"global_pool", class_token ? "token" : "avg"}, {"model_args", arguments}, {"pretrained_cfg", pretrained}};
+    return {{"architecture", "vit_small_patch16_224"}, {"num_classes", 0},        {"num_features", arguments["embed_dim"]},
+            {"global_pool", arguments["global_pool"]}, {"model_args", arguments}, {"pretrained_cfg", pretrained}};
   }
 
   /// Heads and predictors of the same checkpoint; states of optimizers stay there.

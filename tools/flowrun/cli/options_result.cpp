@@ -28,6 +28,9 @@ void add_export(CLI::App& app, int& status) {
   command.add_flag("--allow-partial", args->allow_partial,
                    "Writes the encoder even when the file lacks some of its weights, which keep their initial values, or has others");
   command.add_option("--licence", hub->licence, "For the folder's model card: an identifier such as apache-2.0");
+  command.add_flag("--onnx", hub->onnx,
+                   "Writes model.onnx into the folder, too, and checks it with ONNX Runtime; needs Python with timm, onnxscript and onnxruntime");
+  command.add_flag("--pt2", hub->pt2, "Writes model.pt2 into the folder, too: a program of torch.export; needs Python with timm");
   add_json(command, args->json);
   on_command(command, hub, status, export_weights);
 }

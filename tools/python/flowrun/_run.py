@@ -105,7 +105,7 @@ class Run:
     @property
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """{node: {name: numpy array}} over the times of each evaluation; "step" is int64."""
-        out = {}
+        out: dict[str, list[dict[str, Any]]] = {}
         for line in self._lines("evaluations.jsonl"):
             out.setdefault(line["node"], []).append(line)
         return {node: columns(lines) for node, lines in out.items()}
@@ -135,20 +135,20 @@ class Run:
         return f"Run({str(self.path)!r})"
 
 
-def export(source: "Run | Path", folder: Path, *, model: str = "", heads: int = 0, allow_partial: bool = False, licence: str = "") -> Any:
+def export(source: "Run | Path", folder: Path, *, model: str = "", heads: int = 0, allow_partial: bool = False, licence: str = "",
+           onnx: bool = False, pt2: bool = False) -> Any:
     """Writes an encoder in the layout of model hubs (`flowrun export`), and returns it as timm's module.
 
     source   a Run, its folder, a checkpoint, or a file of weights in any layout that Flowrun reads
-    heads    attention heads, where the width does not tell"""
-    import functools
-
-    import timm
-    import torch
+    heads    attention heads, where the width does not tell
+    onnx, pt2    also write model.onnx (which needs onnxscript and onnxruntime), model.pt2 (a program of torch.export)"""
+    from . import hub
 
     source = source.path if isinstance(source, Run) else source
-    norm_eps = _core.export_folder(os.fspath(source), os.fspath(folder), model, heads, allow_partial, licence)
-    more = {"norm_layer": functools.partial(torch.nn.LayerNorm, eps=float(norm_eps))} if norm_eps else {}
-    return timm.create_model(f"local-dir:{folder}", pretrained=True, **more).eval()
+    _core.export_folder(os.fspath(source), os.fspath(folder), model, heads, allow_partial, licence, onnx, pt2)
+    if onnx or pt2:
+        hub.write(folder, onnx=onnx, pt2=pt2)
+    return hub.load(folder)
 
 
 def run(path: Path, *, set: Changes = None, out: Path | None = None, resume: bool = False, threads: int = 0,  # noqa: A002
