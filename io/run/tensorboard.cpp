@@ -1,5 +1,6 @@
 #include "io/run/tensorboard.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
@@ -58,11 +59,65 @@ void append_bytes(std::string& out, uint32_t field, std::string_view bytes) {
   out += bytes;
 }
 
+void append_double(std::string& out, uint32_t field, double value) {
+  append_key(out, field, Wire::fixed64);
+  append_raw(out, value);
+}
+
+void append_doubles(std::string& out, uint32_t field, std::span<const double> values) {
+  append_bytes(out, field, {reinterpret_cast<const char*>(values.data()), values.size_bytes()});
+}
+
 std::string event_at(double wall_time) {
   std::string event;
-  append_key(event, 1, Wire::fixed64);
-  append_raw(event, wall_time);
+  append_double(event, 1, wall_time);
   return event;
+}
+
+constexpr std::string_view session_start = "_hparams_/session_start_info", session_end = "_hparams_/session_end_info";
+
+// google.protobuf.Value{2 number_value, 3 string_value, 4 bool_value}.
+std::string any_value(const std::variant<double, bool, std::string>& value) {
+  std::string out;
+  if (const auto* number = std::get_if<double>(&value)) append_double(out, 2, *number);
+  if (const auto* text = std::get_if<std::string>(&value)) append_bytes(out, 3, *text);
+  if (const auto* flag = std::get_if<bool>(&value)) append_number(out, 4, *flag ? 1 : 0);
+  return out;
+}
+
+// Value{1 tag, 8 tensor, 9 metadata{1 plugin_data{1 name, 2 HParamsPluginData{FIELD message}}}}; the tensor is of no float.
+std::string plugin_value(std::string_view tag, uint32_t field, const std::string& message) {
+  std::string content, plugin, metadata, value;
+  append_bytes(content, field, message);
+  append_bytes(plugin, 1, "hparams");
+  append_bytes(plugin, 2, content);
+  append_bytes(metadata, 1, plugin);
+  append_bytes(value, 1, tag);
+  append_bytes(value, 8, std::string_view("\x08\x01\x12\x02\x12\x00", 6));
+  append_bytes(value, 9, metadata);
+  return value;
+}
+
+// SessionStartInfo{1 hparams, 5 start_time_secs}.
+std::string session_start_info(const Session& session) {
+  std::string message;
+  for (const auto& [name, value] : session.hyperparameters) {
+    std::string entry;
+    append_bytes(entry, 1, name);
+    append_bytes(entry, 2, any_value(value));
+    append_bytes(message, 1, entry);
+  }
+  append_double(message, 5, session.begin);
+  return plugin_value(session_start, 3, message);
+}
+
+// SessionEndInfo{1 status, 2 end_time_secs}.
+std::string session_end_info(double end) {
+  constexpr int64_t success = 1;
+  std::string message;
+  append_number(message, 1, success);
+  append_double(message, 2, end);
+  return plugin_value(session_end, 4, message);
 }
 
 // Event{1 wall_time, 2 step, 5 Summary{1 VALUE}}.
@@ -191,6 +246,23 @@ bool truncate_event_file(const std::filesystem::path& path, int64_t step) {
   return true;
 }
 
+// The event files of this program, the newest last.
+std::vector<std::filesystem::path> own_event_files(const std::filesystem::path& directory) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("events.out.tfevents.") && name.ends_with(".flowrun") && entry.is_regular_file()) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+bool holds_session(const std::filesystem::path& file) {
+  std::vector<uint8_t> bytes;
+  read_file(file, bytes);
+  return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()).find(session_start) != std::string_view::npos;
+}
+
 }  // namespace
 
 uint32_t masked_crc32c(std::string_view bytes) {
@@ -211,12 +283,15 @@ std::shared_ptr<EventWriter> shared_event_writer(const std::filesystem::path& di
 
 size_t truncate_events(const std::filesystem::path& directory, int64_t step) {
   size_t changed = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-    const std::string name = entry.path().filename().string();
-    const bool is_ours = name.starts_with("events.out.tfevents.") && name.ends_with(".flowrun") && entry.is_regular_file();
-    if (is_ours && truncate_event_file(entry.path(), step)) ++changed;
-  }
+  for (const std::filesystem::path& file : own_event_files(directory)) changed += truncate_event_file(file, step) ? 1 : 0;
   return changed;
+}
+
+bool add_session(const std::filesystem::path& directory, const Session& session) {
+  const std::vector<std::filesystem::path> files = own_event_files(directory);
+  if (files.empty() || std::any_of(files.begin(), files.end(), holds_session)) return false;
+  EventWriter(files.back()).session(session);
+  return true;
 }
 
 std::string event_file_name(int64_t seconds) { return "events.out.tfevents." + std::to_string(seconds) + ".flowrun"; }
@@ -269,6 +344,29 @@ void EventWriter::image(std::string_view tag, int64_t step, std::span<const uint
   append_bytes(message, 1, tag);
   append_bytes(message, 4, picture);
   write_record(summary_event(wall_time, step, message));
+}
+
+// Value{1 tag, 5 HistogramProto{1 min, 2 max, 3 num, 4 sum, 5 sum_squares, 6 bucket_limit, 7 bucket}}.
+void EventWriter::histogram(std::string_view tag, int64_t step, const Histogram& histogram, double wall_time) {
+  std::string counts;
+  append_double(counts, 1, histogram.min);
+  append_double(counts, 2, histogram.max);
+  append_double(counts, 3, histogram.count);
+  append_double(counts, 4, histogram.sum);
+  append_double(counts, 5, histogram.sum_of_squares);
+  append_doubles(counts, 6, histogram.limits);
+  append_doubles(counts, 7, histogram.counts);
+  std::string message;
+  append_bytes(message, 1, tag);
+  append_bytes(message, 5, counts);
+  write_record(summary_event(wall_time, step, message));
+}
+
+// The plug-in takes the first of each; scalars before, so that a row that is there is whole.
+void EventWriter::session(const Session& session) {
+  for (const auto& [tag, value] : session.results) scalar(tag, session.step, static_cast<float>(value), session.end);
+  write_record(summary_event(session.end, 0, session_end_info(session.end)));
+  write_record(summary_event(session.end, 0, session_start_info(session)));
 }
 
 }  // namespace flowrun::io

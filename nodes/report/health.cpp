@@ -1,6 +1,8 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -11,7 +13,9 @@
 #include "graph/node.h"
 #include "graph/text/json_text.h"
 #include "io/file.h"
+#include "io/run/tensorboard.h"
 #include "nodes/lib/tensor/metric/health_math.h"
+#include "nodes/lib/tensor/metric/histogram.h"
 #include "nodes/lib/tensor/model/rows.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
 #include "nodes/lib/tensor/report/write_checkpoint.h"
@@ -36,7 +40,8 @@ struct Health {
           "node's, with NAME_ok 1 or 0; "
           "report.metrics writes them. The log has a line when the verdict changes. At the first collapse collapse-step-N.json is written, with "
           "the values and the step's samples; the models at that moment are saved under collapse/step-N. With several masks per image each "
-          "counts as an image. Only the steps that it reports on cost anything.",
+          "counts as an image. With histograms the event file for TensorBoard gets, of each reported step, NAME_features and NAME_targets: how the "
+          "values of what is measured are spread, of at most four million values. Only the steps that it reports on cost anything.",
       .moment = Moment::report};
   struct Ports {
     In<Loss> loss{"loss", "The verdict includes its value per block.", optional};
@@ -50,11 +55,13 @@ struct Health {
   struct Params {
     std::string every = "100 steps";
     int64_t from = 0;
+    bool histograms = false;
     double min_std = 0.01, min_rank = 2, max_cosine = 0.99, min_target_std = 0.01, min_loss = 1e-3;
     double min_mean_entropy = 0.1, max_entropy = 0.99;
     void describe(auto& param) {
       param.incidental()("every", every, "How often: \"100 steps\", \"1 epoch\".");
       param("from", from, not_negative, "The first step to judge: fresh encoders see all images as similar.");
+      param("histograms", histograms, "Whether the event file for TensorBoard gets histograms of the features and the targets.");
       // A final norm gives features a scale of 1: a hundredth of it is what rounding in bf16 leaves.
       param("min_std", min_std, not_negative, "Least standard deviation of the features over images.");
       // Equal rows have rank 1. Any two groups of images that are told apart make it 2.
@@ -84,7 +91,10 @@ struct Health {
     }
   }
 
-  void open(const OpenContext& context) { name_ = context.name; }
+  void open(const OpenContext& context) {
+    name_ = context.name;
+    if (params.histograms && !context.run.directory.empty()) events_ = io::shared_event_writer(context.run.directory, static_cast<int64_t>(now()));
+  }
 
   void fold(Ports& port, const FoldContext& context) {
     if (!due(context.step, context.run)) return;
@@ -104,6 +114,7 @@ struct Health {
     const at::NoGradGuard no_grad;
     gather(context.run);
     const health::Values values = measure();
+    draw("_features", features_, values.std, context.step), draw("_targets", targets_, values.target_std, context.step);
     features_.clear(), targets_.clear(), agreements_.clear(), losses_.clear(), mean_labels_.clear(), entropies_.clear();
     const auto report = [&](const char* what, const std::optional<double>& value) {
       if (value) context.report(name_ + what, *value);
@@ -184,6 +195,16 @@ struct Health {
     return out;
   }
 
+  static double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+  /// Values that are not finite have no histogram; their deviation reports the fault.
+  void draw(const char* what, const std::vector<Tensor>& groups, const std::optional<double>& std, int64_t step) const {
+    if (!events_ || !std || !std::isfinite(*std)) return;
+    const Tensor all = at::cat(groups);
+    constexpr int64_t most = int64_t{1} << 22;
+    events_->histogram(name_ + what, step, health::histogram(all.slice(0, 0, std::max<int64_t>(1, most / all.size(1)))), now());
+  }
+
   static std::string summary(const health::Values& v) {
     std::string out;
     const auto add = [&](const char* format, auto... values) {
@@ -230,6 +251,7 @@ struct Health {
 
   static constexpr int64_t healthy = 1, collapsing = 2;
   std::string name_;
+  std::shared_ptr<io::EventWriter> events_;
   std::vector<Tensor> features_, targets_, agreements_, losses_, mean_labels_, entropies_;  // of the step's groups
   std::vector<int64_t> blocks_;
   std::array<int64_t, 2> judged_{};  // the last verdict (0: none yet), and whether a collapse was kept

@@ -17,6 +17,7 @@
 #include "tools/app/load/load.h"
 #include "tools/app/run/agreement.h"
 #include "tools/app/run/disk.h"
+#include "tools/app/run/session.h"
 #include "tools/app/run/share.h"
 
 namespace flowrun::app {
@@ -28,6 +29,7 @@ namespace fs = std::filesystem;
 struct SweepFile {
   std::string path;
   std::vector<Variant> variants;
+  std::set<std::string> changed;  // paths that variants set
 };
 
 [[noreturn]] void fault(const std::string& path, const std::string& what) { throw PipelineError("error: " + path + ": " + what); }
@@ -60,7 +62,7 @@ SweepFile load_sweep(const std::string& path) {
   }
   const auto beside = [&](const nlohmann::json& file) { return (fs::path(path).parent_path() / file.get<std::string>()).string(); };
   const std::vector<std::string> common = sweep.contains("set") ? sets_of(path, "set", sweep["set"]) : std::vector<std::string>{};
-  SweepFile out{path, {}};
+  SweepFile out{path, {}, {}};
   for (const auto& [name, changes] : sweep["variants"].items()) {
     if (!is_name(name)) fault(path, "the name \"" + name + "\" of a variant is to be a folder: letters, digits, - _ and . only");
     Variant variant{name, {}};
@@ -70,7 +72,10 @@ SweepFile load_sweep(const std::string& path) {
     } else {
       if (!sweep.contains("base") || !sweep["base"].is_string()) fault(path, "base must name the pipeline that the variants change");
       variant.pipeline.file = beside(sweep["base"]);
-      for (std::string& set : sets_of(path, "variants." + name, changes)) variant.pipeline.sets.push_back(std::move(set));
+      for (std::string& set : sets_of(path, "variants." + name, changes)) {
+        out.changed.insert(set.substr(0, set.find('=')));
+        variant.pipeline.sets.push_back(std::move(set));
+      }
     }
     out.variants.push_back(std::move(variant));
   }
@@ -205,6 +210,7 @@ std::vector<Variant> left_of(const SweepFile& file, const fs::path& out, Caller&
     const fs::path run = out / variant.name;
     if (is_done(run)) {
       caller.say(variant.name + " is done already");
+      add_session(run, variant.pipeline, file.changed);
       continue;
     }
     if (io::is_locked(run)) throw RunError("another process is writing " + run.string() + ": stop it or choose another --out");
@@ -215,7 +221,8 @@ std::vector<Variant> left_of(const SweepFile& file, const fs::path& out, Caller&
 }
 
 /// One after the other, or round after round, until one is stopped. The exit status.
-int run_all(const std::vector<Variant>& variants, const fs::path& out, const SweepArgs& args, Caller& caller, VariantRunner& runner) {
+int run_all(const SweepFile& file, const std::vector<Variant>& variants, const fs::path& out, const SweepArgs& args, Caller& caller,
+            VariantRunner& runner) {
   std::vector<Round> rounds;
   if (args.share) {
     rounds = plan_rounds(variants, static_cast<size_t>(args.memory_mib) << 20, caller);
@@ -235,6 +242,7 @@ int run_all(const std::vector<Variant>& variants, const fs::path& out, const Swe
     caller.say("variant " + place + " of " + std::to_string(variants.size()) + ": " + join(names));
     if (members.size() > 1) caller.say(round.what);
     const int ended = runner.run(members, out);
+    for (const Variant& variant : members) add_session(out / variant.name, variant.pipeline, file.changed);
     if (ended == exit_stopped) return exit_stopped;
     if (ended != 0) status = exit_failed;
   }
@@ -267,7 +275,7 @@ Swept sweep(const SweepArgs& args, Caller& caller, VariantRunner& runner) {
   io::remove_dead_temporaries(out);
   const std::vector<Variant> left = left_of(file, out, caller);
   if (!is_new) require_room(left, out, args.share);
-  Swept swept{.status = run_all(left, out, args, caller, runner), .rows = ordered_json::array(), .table = ""};
+  Swept swept{.status = run_all(file, left, out, args, caller, runner), .rows = ordered_json::array(), .table = ""};
   for (const Variant& variant : file.variants) swept.rows.push_back(row_of(variant, out / variant.name));
   swept.table = table_of(swept.rows);
   io::write_file_atomic(out / "sweep.md", swept.table);

@@ -53,6 +53,35 @@ assert Image.open(io.BytesIO(image.encoded_image_string)).tobytes() == open('raw
 )");
 }
 
+TEST(TensorBoard, PythonReadsHistogramsAndSessions) {
+  test::require_python("tensorboard.plugins.hparams.metadata");
+  if (IsSkipped()) return;
+  const test::TemporaryDirectory dir;
+  EventWriter(dir / event_file_name(5)).histogram("features", 9, {-1.5, 2, 7, 3.5, 12.25, {0, 1, 2}, {2, 0, 5}}, 1700000001);
+  const Session session{{{"lr", 1e-3}, {"mask", std::string("r\u00e9")}, {"flip", true}}, {{"knn/accuracy", 0.75}}, 12, 1700000002, 1700000003};
+  EXPECT_TRUE(add_session(dir.path(), session));
+  EXPECT_FALSE(add_session(dir.path(), session)) << "it is there already";
+  test::run_python(dir.path(), R"(
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator, HistogramValue
+from tensorboard.plugins.hparams import metadata
+events = EventAccumulator('.')
+events.Reload()
+event, = events.Histograms('features')
+assert (event.wall_time, event.step) == (1700000001, 9)
+assert event.histogram_value == HistogramValue(-1.5, 2, 7, 3.5, 12.25, [0, 1, 2], [2, 0, 5]), event
+content = lambda tag: events.SummaryMetadata(tag).plugin_data.content
+start = metadata.parse_session_start_info_plugin_data(content(metadata.SESSION_START_INFO_TAG))
+value = {name: getattr(found, found.WhichOneof('kind')) for name, found in start.hparams.items()}
+assert value == {'lr': 1e-3, 'mask': 'ré', 'flip': True}, value
+assert start.start_time_secs == 1700000002
+end = metadata.parse_session_end_info_plugin_data(content(metadata.SESSION_END_INFO_TAG))
+assert (end.status, end.end_time_secs) == (1, 1700000003)
+assert [(e.step, e.value) for e in events.Scalars('knn/accuracy')] == [(12, 0.75)]
+)");
+  const test::TemporaryDirectory empty;
+  EXPECT_FALSE(add_session(empty.path(), session)) << "there is no event file";
+}
+
 TEST(TensorBoard, ATornRecordIsDroppedOnReopening) {
   const test::TemporaryDirectory dir;
   EventWriter(dir / "e").scalar("loss", 1, 0.5F, 1);
