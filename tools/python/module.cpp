@@ -247,7 +247,9 @@ void add_batches(nb::module_& m) {
             const std::optional<app::Batch> batch = freely([&] { return self.next(); });
             return batch ? nb::object(batch_object(*batch, torch)) : nb::none();
           },
-          "torch"_a)
+          "torch"_a,
+          // (step, epoch, group, [(node, port, [(name, array)])]); None: the last epoch is over.
+          nb::sig("def next(self, torch: bool) -> tuple[int, int, int, list[tuple[str, str, list[tuple[str, typing.Any]]]]] | None"))
       .def("seek", &app::Batches::seek, nb::call_guard<nb::gil_scoped_release>(), "groups"_a)
       .def("position", &app::Batches::position)
       .def_prop_ro("given", &app::Batches::given)
@@ -271,7 +273,10 @@ NB_MODULE(_core, m) {
   const nb::exception<RunError> run_error(m, "RunError", PyExc_RuntimeError);
   m.attr("__version__") = version;
   add_batches(m);
-  m.def("run", &run, "file"_a, "sets"_a, "out"_a, "resume"_a, "threads"_a, "trust"_a, "say"_a.none(), "on_step"_a.none());
+  m.def("run", &run, "file"_a, "sets"_a, "out"_a, "resume"_a, "threads"_a, "trust"_a, "say"_a.none(), "on_step"_a.none(),
+        nb::sig("def run(file: str, sets: collections.abc.Sequence[str], out: str, resume: bool, threads: int, trust: bool, "
+                "say: collections.abc.Callable[[str], object] | None, on_step: collections.abc.Callable[[dict[str, typing.Any]], object] | None) "
+                "-> tuple[int, str]"));
   m.def(
       "check",
       [](const std::string& file, const std::vector<std::string>& sets, bool trust) {

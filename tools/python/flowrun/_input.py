@@ -21,7 +21,7 @@ class Batch(dict[str, Any]):
 class Batches:
     """An iterator over the batches of an epoch; the next `for` gives those of the next epoch. Made by open()."""
 
-    def __init__(self, core, path, one_node, as_torch):
+    def __init__(self, core: _core.Batches, path: str, one_node: bool, as_torch: bool):
         self._core, self._path, self._one_node, self._torch = core, path, one_node, as_torch
 
     def __len__(self) -> int:
@@ -100,7 +100,7 @@ class Batches:
     def __enter__(self) -> "Batches":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __reduce__(self):
@@ -141,10 +141,9 @@ def open(path: Path, until: str | Sequence[str] | None = None, *, set: Changes =
         raise ValueError(f'arrays must be "torch" or "numpy", not {arrays!r}')
     if epochs is not None and epochs < 1:
         raise ValueError(f"epochs must be at least 1, not {epochs}")
-    one_node = isinstance(until, str)
-    names = [until] if one_node else list(until or [])
+    names = [until] if isinstance(until, str) else list(until or [])
     rank = int(os.environ.get("RANK", 0)) if rank is None else rank
     world = int(os.environ.get("WORLD_SIZE", 1)) if world is None else world
     core = _core.Batches(os.fspath(path), as_sets(set), names, epochs or 0, threads, ahead, rank, world, trust)
     kind = _torch_batches() if arrays == "torch" else Batches
-    return kind(core, os.fspath(path), one_node, arrays == "torch")
+    return kind(core, os.fspath(path), isinstance(until, str), arrays == "torch")

@@ -2,6 +2,7 @@
 import dataclasses
 import json
 import os
+from typing import Any
 
 from . import _core
 from ._sets import Changes, Path, as_sets
@@ -30,6 +31,6 @@ def check(path: Path, *, set: Changes = None, trust: bool = False) -> list[Fault
     return [Fault(**{name: fault[name] for name in names if fault.get(name) is not None}) for fault in found["faults"]]
 
 
-def expand(path: Path, *, set: Changes = None, trust: bool = False) -> dict:  # noqa: A002
+def expand(path: Path, *, set: Changes = None, trust: bool = False) -> dict[str, Any]:  # noqa: A002
     """The pipeline with every default filled in, as a dict. Raises PipelineError with all faults."""
     return json.loads(_core.expand(os.fspath(path), as_sets(set), trust))

@@ -14,6 +14,7 @@ import sys
 import time
 
 from ._run import Run
+from ._sets import Path
 
 
 class Wandb:
@@ -156,8 +157,9 @@ class Follower:
         temporary.rename(self._note)
 
 
-def follow(run, tracker, *, project="flowrun", name=None, once=False, every=2.0):
-    """Hands a run (a Run or its folder) to `tracker`; returns when the run has ended, or at once. `every`: seconds between looks."""
+def follow(run: Run | Path, tracker: str, *, project: str = "flowrun", name: str | None = None, once: bool = False, every: float = 2.0) -> int:
+    """Hands a run (a Run or its folder) to `tracker`; returns when the run has ended, or at once, how many lines it handed on. `every`: seconds
+    between looks."""
     run = run if isinstance(run, Run) else Run(run)
     follower = Follower(run, tracker, project, name or run.path.resolve().name)
     lines = follower.step()
