@@ -112,6 +112,7 @@ class Wheel(support.Folder):
         pipelines = support.ROOT / "pipelines"
         self.assertEqual({name for name in files if name.startswith("flowrun/pipelines/")},
                          {f"flowrun/pipelines/{path.relative_to(pipelines)}" for path in pipelines.rglob("*.json")})
+        self.assertLessEqual({"flowrun/hub.py", "flowrun/_core.pyi", "flowrun/py.typed"}, set(files))
         metadata = (self.site / "flowrun-0.1.0.dist-info/METADATA").read_text()
         for line in ("Requires-Dist: torch==2.11.*", "Requires-Dist: tbb==2023.2.*", "Requires-Dist: numpy", "Requires-Python: >=3.11"):
             self.assertIn(f"\n{line}\n", metadata)
@@ -146,6 +147,13 @@ class Wheel(support.Folder):
             self.assertIn("no faults", self.installed("check", f"mine/{name}").stdout)
         # Starts itself again with libflowrun_memory.so.
         self.assertIn("leaks", self.installed("profile", "mine/quickstart.json", "--steps", 3, "--leaks", "--json").stdout)
+
+    def test_its_python_writes_model_graphs(self):
+        self.installed(self.write(support.training_pipeline(epochs=1)), "--out", "run")
+        said = self.installed("export", "run", "hub", "--pt2").stdout
+        self.assertIn("hub/model.pt2: its features differ from Flowrun's by ", said)
+        done = run(self.environment / "bin/python", "-m", "flowrun.hub", "hub", cwd=self.folder, env=BARE).stdout
+        self.assertIn("hub/model.pt2: features differ", done)
 
     def test_pictures_of_all_formats(self):
         test_formats.all_kinds(self.folder / "data")
