@@ -32,7 +32,7 @@ def pack(site, out):
     tag = f"py3-none-manylinux_{glibc[0]}_{glibc[1]}_{os.uname().machine}"
     # scikit-build-core packs, and writes the metadata; all that it would build is there.
     settings = {"wheel.cmake": "false", "wheel.platlib": "true", "wheel.tags": tag, f"wheel.force-include.{site / 'flowrun'}": "flowrun"}
-    words = [word for key, value in settings.items() for word in ("-C", f"{key}={value}")]
+    words = [word for key, value in settings.items() for word in ("--config-settings", f"{key}={value}")]
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-build-isolation", "--no-deps", "--wheel-dir", out, *words, "."]
     subprocess.run(list(map(str, command)), check=True)
     wheel = max(out.glob(f"flowrun-*-{tag}.whl"), key=lambda path: path.stat().st_mtime)
