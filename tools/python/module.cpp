@@ -295,8 +295,8 @@ NB_MODULE(_core, m) {
         });
       },
       "source"_a, "to"_a, "model"_a, "heads"_a, "allow_partial"_a, "licence"_a, "onnx"_a, "pt2"_a);
-  m.def("embed", embed, "weights"_a, "data"_a, "out"_a, "model"_a, "step"_a, "what"_a, "blocks"_a, "size"_a, "batch"_a, "as"_a, "folder"_a, "half"_a,
-        "no_labels"_a, "again"_a, "sets"_a, "threads"_a, "say"_a.none());
+  m.def("embed", embed, "weights"_a, "data"_a, "out"_a, "model"_a, "step"_a, "what"_a, "blocks"_a, "size"_a, "batch"_a, "layout"_a, "folder"_a,
+        "half"_a, "no_labels"_a, "again"_a, "sets"_a, "threads"_a, "say"_a.none());
   m.def(
       "expand",
       [](const std::string& file, const std::vector<std::string>& sets, bool trust) {
