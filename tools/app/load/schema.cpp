@@ -35,7 +35,7 @@ ordered_json value_schema(const ParamDoc& param) {
     const ordered_json pair = {{"type", "array"}, {"items", number_schema("number", param.range)}, {"minItems", 2}, {"maxItems", 2}};
     return {{"type", "array"}, {"items", pair}};
   }
-  const ordered_json strings = {{"type", "array"}, {"items", {{"type", "string"}}}};
+  ordered_json strings = {{"type", "array"}, {"items", {{"type", "string"}}}};
   if (param.kind == "list of strings") return strings;
   if (param.kind == "models") return {{"anyOf", {{{"type", "string"}}, strings}}};
   if (param.kind == "object") return object_schema(param.members);

@@ -183,7 +183,7 @@ nlohmann::json Worker::ask(uint32_t kind, const std::string& text) {
 
 nlohmann::json Worker::open(const Instance& instance, const std::set<int64_t>& alive) {
   const nlohmann::json request{{"instance", instance.number}, {"type", instance.type}, {"params", instance.params}, {"alive", alive}};
-  const nlohmann::json said = ask(open_frame, json_text(request));
+  nlohmann::json said = ask(open_frame, json_text(request));
   open_.insert(instance.number);
   std::erase_if(open_, [&](int64_t number) { return !alive.contains(number); });
   return said;
