@@ -343,8 +343,9 @@ class Shards(support.Folder):
         err = self.flowrun("pipeline.json", "--out", "run", status=1).stderr
         self.assertIn("shards/shard-000000.tar changed since it was indexed: class1/061.jpg has other bytes; run flowrun index shards", err)
         self.assertEqual(err.count("error: "), 1, err)
+        # Indexed anew they are what they are; one bit may have made the picture one that can't be decoded.
         self.flowrun("index", "shards", "--quiet")
-        self.flowrun("pipeline.json", "--out", "again")
+        self.flowrun("pipeline.json", "--out", "again", "--set", "run.max_bad=1")
 
     # ---- shards from other programs
 
