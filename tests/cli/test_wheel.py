@@ -74,8 +74,9 @@ class Wheel(support.Folder):
         cls.wheel = pathlib.Path(cls.said.stdout.split()[0])
         cls.environment = cls.place / "env"
         cls.site = cls.new_environment(cls.environment)
-        for name in ("torch", "nvidia", "functorch", "torchgen", *(path.name for path in SITE.glob("torch-*.dist-info"))):
-            (cls.site / name).symlink_to(SITE / name)
+        beside = ("torch", "nvidia", "functorch", "torchgen", "pyarrow")  # what the wheel requires, and what it asks for
+        for path in (*(SITE / name for name in beside if (SITE / name).exists()), *SITE.glob("torch-*.dist-info")):
+            (cls.site / path.name).symlink_to(path)
         for path in pathlib.Path(sys.prefix).glob("lib/libtbb*.so*"):
             (cls.environment / "lib" / path.name).symlink_to(path)
         (cls.site / "what_torch_needs.pth").write_text(f"{SITE}\n")
