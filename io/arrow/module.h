@@ -1,4 +1,4 @@
-// What the module is made of.
+// The parts of the module.
 #pragma once
 
 #include <memory>

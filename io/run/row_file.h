@@ -29,7 +29,7 @@ class RowFile {
 
   // Writes whole rows of an array, from `first` on. Throws Error.
   void write(size_t array, int64_t first, std::span<const std::byte> rows);
-  // What was written is on the disk when this returns. Throws Error.
+  // Makes all rows so far durable. Throws Error.
   void sync();
 
  private:

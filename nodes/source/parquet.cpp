@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "graph/node.h"
+#include "nodes/lib/host/source/folder_remarks.h"
 #include "nodes/lib/host/source/picture_table.h"
 #include "nodes/lib/host/source/selection.h"
 #include "nodes/lib/host/types/host_types.h"
@@ -62,7 +63,7 @@ struct Parquet {
     for (const size_t i : chosen_) data_.add(table_->names()[i] + (reads_captions ? " " + table_->captions()[i] : ""), 0);
     data_.bytes = table_->bytes();
     if (context.reads("label") && data_.classes.size() == 1) {
-      data_.remarks.push_back(params.path + " has one class, " + data_.classes[0] + ": every answer is right, so an accuracy says nothing");
+      data_.remarks.push_back(source::one_class_remark(params.path, data_.classes[0]));
     }
     data_.remarks.insert(data_.remarks.end(), table_->remarks().begin(), table_->remarks().end());
   }

@@ -3,6 +3,7 @@
 #include "graph/node.h"
 #include "io/folders/class_names.h"
 #include "io/shards/shard_reader.h"
+#include "nodes/lib/host/source/folder_remarks.h"
 #include "nodes/lib/host/source/selection.h"
 #include "nodes/lib/host/types/host_types.h"
 #include "nodes/lib/host/types/text_types.h"
@@ -66,7 +67,7 @@ struct Shards {
       data_.add(std::string(index.name(sample)) + std::to_string(sample.hash) + caption, sample.size);
     }
     if (context.reads("label") && data_.classes.size() == 1) {
-      data_.remarks.push_back(params.path + " has one class, " + data_.classes[0] + ": every answer is right, so an accuracy says nothing");
+      data_.remarks.push_back(source::one_class_remark(params.path, data_.classes[0]));
     }
   }
   uint64_t size() const { return chosen_.size(); }

@@ -111,7 +111,7 @@ class Embed(support.Folder):
         both = self.features("both.npy", "--what", "cls_mean", "--half")
         self.assertEqual(both.dtype, np.float16)
         np.testing.assert_allclose(both, np.concatenate([tokens[:, 0], tokens[:, 2:].mean(1)], 1), atol=5e-3)
-        # What lies beside: a key for each row, and labels with their names.
+        # Beside it lie a key for each row, and labels with their names.
         self.assertEqual(self.lines("mean.keys.txt"), [str(path) for path in self.paths])
         labels = np.load(self.folder / "mean.labels.npy")
         self.assertEqual([CLASSES[label] for label in labels], [path.parent.name for path in self.paths])

@@ -1,17 +1,16 @@
 #include "tools/app/results/embed_files.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <map>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "graph/contract/python_program.h"
 #include "graph/text/error.h"
 #include "graph/text/json_text.h"
 #include "io/file.h"
 #include "io/run/row_file.h"
 #include "io/run/safetensors.h"
 #include "tools/app/json_files.h"
+#include "tools/app/python.h"
 #include "tools/app/results/projector.h"
 
 namespace flowrun::app {
@@ -39,31 +38,6 @@ with open(keys, encoding="utf-8", errors="replace", newline="\n") as names, pq.P
         writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 os.replace(out + ".part", out)
 )";
-
-std::string python() {
-  const char* const given = std::getenv("FLOWRUN_PYTHON");
-  return given != nullptr && *given != '\0' ? given : "python3";
-}
-
-/// Whether the script ends well. `quiet`: what it says of itself is dropped.
-bool run_python(const char* script, const std::vector<std::string>& arguments, bool quiet) {
-  std::vector<std::string> words = {python(), "-c", script};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  const pid_t process = fork();
-  if (process < 0) throw RunError("no process could be started");
-  if (process == 0) {
-    if (quiet) ::close(2);
-    execvp(pointers[0], pointers.data());
-    _exit(127);
-  }
-  int status = 0;
-  while (waitpid(process, &status, 0) < 0) {
-  }
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
 
 /// One line.
 std::string in_line(std::string text) {
@@ -114,8 +88,9 @@ std::vector<int64_t> shape_of(const EmbedFiles& files) {
 }
 
 void become_parquet(const EmbedFiles& files, bool labels) {
-  const bool done = run_python(to_parquet, {files.rows, labels ? files.rows_labels : "", files.keys, files.out}, /*quiet=*/false);
-  if (!done) throw RunError(files.out + " could not be made of " + files.rows + " by " + python() + " with pyarrow; the same command tries again");
+  const Finished done = run_python({"-c", to_parquet, files.rows, labels ? files.rows_labels : "", files.keys, files.out}, "pyarrow");
+  if (done.status != 0)
+    throw RunError(files.out + " could not be made of " + files.rows + " by " + python_program() + " with pyarrow; the same command tries again");
   for (const std::string& path : {files.rows, files.rows_labels, files.keys}) fs::remove(path);
 }
 
@@ -141,8 +116,8 @@ void check_output(const EmbedArgs& args) {
   if (const fs::path folder = out.parent_path(); !folder.empty() && !fs::is_directory(folder)) {
     throw PipelineError("error: there is no folder " + folder.string() + " for " + args.out);
   }
-  if (extension == ".parquet" && !run_python("import numpy, pyarrow.parquet", {}, /*quiet=*/true)) {
-    throw PipelineError("error: Parquet files are written by pyarrow, which " + python() +
+  if (extension == ".parquet" && run_python({"-c", "import numpy, pyarrow.parquet"}, "pyarrow", /*quiet=*/true).status != 0) {
+    throw PipelineError("error: Parquet files are written by pyarrow, which " + python_program() +
                         " does not have: pip install pyarrow, or name another Python in FLOWRUN_PYTHON, or write .npy or .safetensors");
   }
   if (args.projector.empty()) return;

@@ -6,9 +6,9 @@
 #include "graph/text/json_text.h"
 #include "tools/app/exit.h"
 #include "tools/app/load/shipped.h"
+#include "tools/app/python.h"
 #include "tools/app/results/hub.h"
 #include "tools/flowrun/cli/commands.h"
-#include "tools/flowrun/cli/python.h"
 
 namespace flowrun::cli {
 namespace {
@@ -17,10 +17,10 @@ using nlohmann::ordered_json;
 
 /// Python writes them, and says on standard error what is missing. By kind; null: it failed.
 ordered_json write_graphs(const app::HubArgs& args) {
-  std::vector<std::string> words = {args.weights.to, "--json"};
+  std::vector<std::string> words = {app::shipped_hub(), args.weights.to, "--json"};
   if (args.onnx) words.emplace_back("--onnx");
   if (args.pt2) words.emplace_back("--pt2");
-  const Finished done = run_python(app::shipped_hub(), words);
+  const app::Finished done = app::run_python(words, "torch and timm");
   return done.status == 0 ? ordered_json::parse(done.printed) : ordered_json();
 }
 

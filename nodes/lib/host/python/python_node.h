@@ -1,4 +1,4 @@
-// What all kinds of nodes in Python have in common.
+// The common part of all kinds of nodes in Python.
 #pragma once
 
 #include <optional>
@@ -45,7 +45,7 @@ class PythonNode : public Node {
  protected:
   const Description& description() const { return description_; }
   const std::string& file() const { return file_; }
-  /// What the node said of itself when it was opened.
+  /// The node's answer when it was opened: of a source its size, keys and labels.
   const nlohmann::json& said() const { return said_; }
   /// Calls the function; `take` gets its results while they lie in the worker's memory. Any thread.
   template <class Take>

@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "graph/contract/own_library.h"
+#include "graph/contract/python_program.h"
 #include "graph/text/error.h"
 #include "graph/text/json_text.h"
 
@@ -35,18 +35,13 @@ constexpr size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 [[noreturn]] void fail(const std::string& what) { throw FatalNodeError(what + ": " + std::strerror(errno)); }
 
-std::string interpreter() {
-  const char* const chosen = std::getenv("FLOWRUN_PYTHON");
-  return chosen != nullptr && *chosen != '\0' ? chosen : "python3";
-}
-
 /// The package lies beside the library in a build folder, and around it in a wheel; elsewhere the interpreter has its own.
 std::vector<std::string> command(const std::string& file) {
   for (const std::filesystem::path& folder : {own_folder() / "../python/flowrun", own_folder() / ".."}) {
     const std::filesystem::path script = (folder / "_worker.py").lexically_normal();
-    if (std::filesystem::exists(script)) return {interpreter(), script.string(), file};
+    if (std::filesystem::exists(script)) return {python_program(), script.string(), file};
   }
-  return {interpreter(), "-m", "flowrun._worker", file};
+  return {python_program(), "-m", "flowrun._worker", file};
 }
 
 /// This process's environment. Each worker has one core's share of the machine, so its libraries get one thread.

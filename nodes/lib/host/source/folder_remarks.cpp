@@ -36,6 +36,10 @@ std::string counted(const std::map<std::string, uint64_t>& files) {
 
 }  // namespace
 
+std::string one_class_remark(const std::string& place, const std::string& name) {
+  return place + " has one class, " + name + ": every answer is right, so an accuracy says nothing";
+}
+
 std::vector<std::string> remarks(const io::ImageFolder& folder, bool labels_read) {
   std::vector<std::string> out;
   const std::string root = folder.root.string();
@@ -51,7 +55,7 @@ std::vector<std::string> remarks(const io::ImageFolder& folder, bool labels_read
     out.push_back(root + " has one class folder, " + folder.around + ", which holds the folders " + joined(folder.nested) +
                   ": these are taken for the classes. If so, let path be " + (folder.root / folder.around).string());
   } else if (folder.classes.size() == 1) {
-    out.push_back(root + " has one class, " + folder.classes[0] + ": every answer is right, so an accuracy says nothing");
+    out.push_back(one_class_remark(root, folder.classes[0]));
   }
   for (const auto& [path, classes] : folder.shared) {
     out.push_back(root + ": the pictures of " + path + " have two classes, " + classes + ", since links lead to them from both");

@@ -19,7 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What data sets call them, the likeliest first. A column of "image" is "image.bytes" where pictures are structures, as Hugging Face writes them.
+// Names of columns in data sets, the likeliest first. A column of "image" is "image.bytes" where pictures are structures, as Hugging Face writes
+// them.
 constexpr std::array image_names = {"image.bytes", "img.bytes", "jpg.bytes", "jpeg.bytes", "png.bytes", "webp.bytes", "picture.bytes", "image", "img",
                                     "jpg",         "jpeg",      "png",       "webp",       "picture",   "bytes",      "content",       "data"};
 constexpr std::array label_names = {"label", "labels", "class", "cls", "target", "fine_label", "class_label", "y"};
