@@ -49,11 +49,14 @@ std::string without_comments(const std::string& text) {
   for (size_t at = 0; at < out.size(); ++at) {
     const char c = out[at];
     if (c == ' ' || c == '\t' || c == '\n' || c == '\r') continue;
-    if (c == '/' && at + 1 < out.size() && out[at + 1] == '/') {
+    const char second = c == '/' && at + 1 < out.size() ? out[at + 1] : ' ';
+    if (second == '/') {
       blank(at, out.find('\n', at));
       continue;
     }
-    if (const size_t end = out.find("*/", at + 2); c == '/' && at + 1 < out.size() && out[at + 1] == '*' && end != std::string::npos) {
+    if (second == '*') {
+      const size_t end = out.find("*/", at + 2);
+      if (end == std::string::npos) return out;
       blank(at, end + 2);
       continue;
     }
