@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <sys/resource.h>
 
 #include "io/error.h"
 
@@ -11,16 +10,6 @@ namespace flowrun::io {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Shards stay open, often more than the 1024 files that a shell allows by default; the hard limit is far higher.
-void allow_open_files(size_t count) {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  const rlim_t wanted = std::min<rlim_t>(limit.rlim_max, limit.rlim_cur + count);
-  if (count + 256 <= limit.rlim_cur || wanted <= limit.rlim_cur) return;
-  limit.rlim_cur = wanted;
-  setrlimit(RLIMIT_NOFILE, &limit);  // open() says so where this did not help
-}
 
 ShardIndex read_index(const std::string& path) {
   const std::string file = shard_index_path(path);

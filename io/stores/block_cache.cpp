@@ -54,11 +54,12 @@ void BlockCache::read(const ObjectStore& store, const StoredObject& object, uint
 void BlockCache::read_block(const ObjectStore& store, const StoredObject& object, uint64_t block, uint64_t begin, std::span<uint8_t> out) {
   const fs::path path = path_of(object, block);
   const uint64_t size = std::min(block_bytes, object.size - block * block_bytes);
-  {
-    std::unique_lock lock(mutex_);
-    fetched_.wait(lock, [&] { return !fetching_.contains(path); });
+  // Blocks are read without the lock, which would put all threads of an input in a row.
+  for (bool mine = false; !mine;) {
     if (read_kept(path, size, begin, out)) return;
-    fetching_.insert(path);
+    std::unique_lock lock(mutex_);
+    mine = fetching_.insert(path).second;
+    if (!mine) fetched_.wait(lock, [&] { return !fetching_.contains(path); });
   }
   const auto done = [&] {
     const std::lock_guard lock(mutex_);

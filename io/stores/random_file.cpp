@@ -1,7 +1,9 @@
 #include "io/stores/random_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,6 +78,15 @@ std::string join_path(const std::string& folder, const std::string& name) {
   const size_t query = is_url(folder) ? folder.find('?') : std::string::npos;
   const std::string base = folder.substr(0, query), options = query == std::string::npos ? "" : folder.substr(query);
   return base + (base.ends_with('/') ? "" : "/") + name + options;
+}
+
+void allow_open_files(size_t count) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t wanted = std::min<rlim_t>(limit.rlim_max, limit.rlim_cur + count);
+  if (count + 256 <= limit.rlim_cur || wanted <= limit.rlim_cur) return;
+  limit.rlim_cur = wanted;
+  setrlimit(RLIMIT_NOFILE, &limit);  // open() says so where this did not help
 }
 
 std::unique_ptr<RandomFile> open_random_file(const std::string& path) {

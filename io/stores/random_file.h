@@ -1,6 +1,7 @@
 // A file that is read anywhere, on a disk or in an object store.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -27,6 +28,10 @@ bool is_url(const std::string& path);
 std::string join_path(const std::string& folder, const std::string& name);
 // Everything before the last slash; empty: there is none.
 std::string folder_of(const std::string& path);
+
+// Asks the system to allow COUNT more open files: data sets often have more than the 1024 that a shell allows by default, and the hard limit is
+// far higher.
+void allow_open_files(size_t count);
 
 // A path or a URL. Throws Error when it is missing or can't be read.
 std::unique_ptr<RandomFile> open_random_file(const std::string& path);

@@ -65,6 +65,7 @@ PictureTable::PictureTable(const std::string& path, const PictureColumns& column
     files_.push_back({.path = name, .opened = nullptr, .pages = {}, .names = {}, .labels = {}, .captions = {}});
     bytes_ += size;
   }
+  io::allow_open_files(files_.size());
   files_[0].opened = io::open_parquet(files_[0].path);
   find_columns(columns, with_captions);
   // Of a store the time goes into waiting.
