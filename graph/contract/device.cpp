@@ -43,6 +43,7 @@ std::string precision_on(const DeviceInfo& device, const std::string& asked) {
 }  // namespace
 
 std::string DeviceRuntime::missing() const { return ""; }
+int64_t DeviceRuntime::memory() const { return 0; }
 void DeviceRuntime::resolve(RunParams& run) {
   if (run.intra_op <= 0) run.intra_op = available_cores();
 }

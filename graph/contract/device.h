@@ -47,6 +47,8 @@ class DeviceRuntime {
   const DeviceInfo& info() const { return info_; }
   /// Why this machine can't use it; empty: it can.
   virtual std::string missing() const;
+  /// Bytes of one such device's own memory; 0: it uses the host's, or they are not known.
+  virtual int64_t memory() const;
   /// Called by resolve_device() once device and precision are known: replaces intra_op 0, and throws PipelineError if this
   /// process can't have what is asked for.
   virtual void resolve(RunParams& run);

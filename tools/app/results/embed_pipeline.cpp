@@ -1,54 +1,14 @@
 #include "tools/app/results/embed_pipeline.h"
 
-#include <algorithm>
-#include <filesystem>
-
 #include "graph/text/error.h"
 #include "graph/text/json_text.h"
+#include "tools/app/load/data_kind.h"
 #include "tools/app/load/shapes.h"
 
 namespace flowrun::app {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::ordered_json;
-
-bool has_file(const fs::path& folder, const char* extension) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == extension) return true;
-  }
-  return false;
-}
-
-/// The kind of source that reads the data, told from what lies there.
-std::string source_kind(const EmbedArgs& args) {
-  if (!args.as.empty()) return args.as;
-  const fs::path data(args.data);
-  const std::string extension = data.extension();
-  if (extension == ".parquet") return "parquet";
-  if (args.data.find("://") != std::string::npos || extension == ".flowrun") return "shards";
-  if (!fs::exists(data))
-    throw PipelineError("error: there is no " + args.data + ": give a folder of pictures, a list of them, shards or Parquet files");
-  if (fs::is_directory(data)) {
-    if (fs::exists(data / "index.flowrun")) return "shards";
-    if (has_file(data, ".tar") || has_file(data, ".zst")) {
-      throw PipelineError("error: " + args.data + " holds shards without an index: flowrun index " + args.data + " writes it");
-    }
-    return has_file(data, ".parquet") ? "parquet" : "folder";
-  }
-  if (extension == ".txt" || extension == ".csv" || extension == ".tsv") return "folder";
-  throw PipelineError("error: " + args.data +
-                      " is no data: give a folder of pictures, a list of them (.txt, .csv, .tsv), shards (their folder or index), or Parquet files");
-}
-
-ordered_json source_of(const EmbedArgs& args) {
-  const std::string kind = source_kind(args);
-  std::error_code ignored;
-  if (kind != "folder" || fs::is_directory(args.data, ignored)) return {{"type", "source." + kind}, {"path", args.data}};
-  const fs::path beside = fs::path(args.data).parent_path();
-  return {{"type", "source.folder"}, {"path", !args.folder.empty() ? args.folder : beside.empty() ? "." : beside.string()}, {"list", args.data}};
-}
 
 /// The name of a node of this type that no other has.
 std::string free_name(const ordered_json& nodes, const std::string& type) {
@@ -87,7 +47,7 @@ ordered_json flat(const Stretches& left) {
 
 ordered_json embed_pipeline(const EmbedArgs& args, const EncoderToUse& encoder, const RowsToWrite& rows) {
   ordered_json nodes = ordered_json::object();
-  nodes["pictures"] = source_of(args);
+  nodes["pictures"] = source_of({args.data, args.as, args.folder});
   if (!rows.left.empty()) nodes["pictures"]["ranges"] = flat(rows.left);
   nodes["decode"] = {{"type", "image.decode"}, {"in", "pictures"}};
   nodes["decode"].update(encoder.decode);

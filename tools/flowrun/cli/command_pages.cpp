@@ -21,6 +21,7 @@ struct Chapter {
 const std::map<std::string, Chapter>& chapters() {
   const std::string stopped = "stopped on request; the same command with --resume goes on";
   static const std::map<std::string, Chapter> all = {
+      {"init", {"The cookbook", "cookbook.md"}},
       {"run", {"Pipeline files", "pipeline-file.md", {{1, "the run failed"}, {75, stopped}}}},
       {"quickstart", {"Start", "../README.md#start", {{1, "the run failed"}, {75, stopped}}}},
       {"check", {"Diagnostics", "pipeline-file.md#diagnostics", {{0, "no faults"}}}},

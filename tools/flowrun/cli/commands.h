@@ -7,6 +7,7 @@ struct AdviseArgs;
 struct DrawArgs;
 struct EmbedArgs;
 struct HubArgs;
+struct InitArgs;
 struct MaskReportArgs;
 struct PlanArgs;
 struct ProfileArgs;
@@ -18,6 +19,8 @@ struct VerifyArgs;
 
 namespace flowrun::cli {
 
+/// Writes a pipeline for a folder of pictures.
+int init(const app::InitArgs& args);
 int run(const app::RunArgs& args);
 /// Runs the variants of a sweep file one after the other, or side by side where they share their input.
 int sweep(const app::SweepArgs& args);

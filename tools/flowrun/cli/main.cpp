@@ -24,6 +24,7 @@ using namespace flowrun::cli;
 const char* const about =
     "Trains vision models without labels. A JSON file defines the training as a graph of nodes.\n"
     "  flowrun quickstart                            a first run, of one to three minutes; needs no data\n"
+    "  flowrun init data/pictures                    writes a pipeline for a folder of pictures\n"
     "  flowrun pretrain.json                         runs a file\n"
     "  flowrun pretrain.json --set mask.regions=1    with one value changed\n"
     "  flowrun check pretrain.json                   finds every fault, runs nothing\n"

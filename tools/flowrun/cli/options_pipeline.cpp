@@ -1,4 +1,5 @@
 // Commands before a run, on pipelines.
+#include "tools/app/begin/init.h"
 #include "tools/app/draw/draw.h"
 #include "tools/app/draw/masks.h"
 #include "tools/app/plan/devices.h"
@@ -12,6 +13,38 @@ namespace flowrun::cli {
 namespace {
 
 using namespace app;
+
+void add_init(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "init", "Writes a pipeline for a folder of pictures: it looks at them, and says why each number is what it is",
+                                  "flowrun init data/birds\n"
+                                  "  flowrun init data/birds --hours 8 -o birds.json\n"
+                                  "  flowrun init data/scans --device h100 --gpus 4 --arch s");
+  const auto args = std::make_shared<InitArgs>();
+  std::vector<std::string> names = device_names();
+  names.insert(names.begin(), {"cuda"});
+  command
+      .add_option("data", args->data,
+                  "A folder of pictures, or of class folders; a folder that holds train and val (or test); a list (.txt, .csv, .tsv); shards with "
+                  "their index, or Parquet files, also the URL of either")
+      ->required();
+  command.add_option("-o,--out", args->out, "The file; without it NAME.json, of the folder's name");
+  command.add_flag("--overwrite", args->overwrite, "Replaces a file that is there");
+  command.add_option("--device", args->device, "The device that will train, as flowrun plan knows them; without it this machine's")
+      ->check(CLI::IsMember(names));
+  command.add_option("--gpus", args->gpus, "How many GPUs share the work")->check(CLI::Range(1, 65536));
+  command.add_option("--hours", args->wishes.hours, "That training may take, at the speed that is assumed: bounds the epochs. Without it 1 on a CPU")
+      ->check(CLI::Range(0.01, 1e5));
+  command.add_option("--epochs", args->wishes.epochs, "In place of the rule's")->check(CLI::PositiveNumber);
+  command.add_option("--size", args->wishes.size, "Side of the views, pixels")->check(CLI::Range(10, 4096));
+  command.add_option("--patch", args->wishes.patch, "Side of a patch, pixels")->check(CLI::Range(1, 1024));
+  command.add_option("--arch", args->wishes.arch, "Of the vision transformer")->check(CLI::IsMember({"ti", "s", "b", "l"}));
+  command.add_option("--look", args->pictures, "At how many pictures it looks, spread over all")->check(CLI::Range(1, 1'000'000));
+  command.add_option("--as", args->as, "How the data are read; without it as what lies there, and a URL as shards")
+      ->check(CLI::IsMember({"folder", "shards", "parquet"}));
+  command.add_flag("--vscode", args->vscode, "Writes .vscode/settings.json beside the file: the editor completes and checks it");
+  add_json(command, args->json);
+  on_command(command, args, status, init);
+}
 
 void add_check(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "check", "Finds every fault of a pipeline; runs nothing", "flowrun check pretrain.json");
@@ -99,6 +132,7 @@ void add_plan(CLI::App& app, int& status) {
 }  // namespace
 
 void add_pipeline_commands(CLI::App& app, int& status) {
+  add_init(app, status);
   add_check(app, status);
   add_expand(app, status);
   add_diff(app, status);

@@ -23,6 +23,7 @@ CudaModule load() {
   void* library = dlopen((own_folder() / "libflowrun_cuda.so").c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (library == nullptr) return module.missing = dlerror(), module;
   find(library, "flowrun_cuda_devices", module.devices);
+  find(library, "flowrun_cuda_memory", module.memory);
   find(library, "flowrun_cuda_enter", module.enter);
   find(library, "flowrun_cuda_leave", module.leave);
   find(library, "flowrun_cuda_range_push", module.range_push);

@@ -24,6 +24,7 @@ inline std::atomic<int>& gpu_of_rank() {
 struct CudaModule {
   std::string missing;  // why there is no CUDA; empty: there is
   int (*devices)() = nullptr;
+  int64_t (*memory)(int device) = nullptr;  // bytes
   void (*enter)(int device) = nullptr;
   /// Any thread: its allocations and copies then use that device.
   void (*set_device)(int device) = nullptr;

@@ -65,6 +65,11 @@ bool flowrun_cuda_free_pinned(void* memory) {
 
 int flowrun_cuda_devices() { return c10::cuda::device_count(); }
 
+int64_t flowrun_cuda_memory(int device) {
+  cudaDeviceProp properties{};
+  return cudaGetDeviceProperties(&properties, device) == cudaSuccess ? static_cast<int64_t>(properties.totalGlobalMem) : 0;
+}
+
 void flowrun_cuda_set_device(int device) { c10::cuda::set_device(static_cast<c10::DeviceIndex>(device)); }
 
 /// On the device's thread: all its work goes to one CUDA stream of its own, not to the legacy stream, which orders

@@ -25,6 +25,8 @@ class CudaDevice final : public TensorDevice {
 
   std::string missing() const override { return CudaModule::get().missing; }
 
+  int64_t memory() const override { return CudaModule::get().missing.empty() ? CudaModule::get().memory(local_rank()) : 0; }
+
   void resolve(RunParams& run) override {
     if (local_rank() >= CudaModule::get().devices()) {
       throw PipelineError("error: rank " + std::to_string(local_rank()) + " of this machine has no GPU of its own: it has " +

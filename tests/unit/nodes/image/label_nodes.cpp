@@ -79,6 +79,27 @@ TEST(RandomFlip, MirrorsImageAndLabelMapTogether) {
   EXPECT_LT(flips, 40);
 }
 
+TEST(RandomVerticalFlip, TurnsImageAndLabelMapTogether) {
+  const auto node = make_node("image.random_vertical_flip");
+  Image image, image_out;
+  image.pixels.reshape(5, 2, 3);
+  for (size_t i = 0; i < image.pixels.pixels.size(); ++i) image.pixels.pixels[i] = static_cast<uint8_t>(i);
+  LabelMap map = map_of(5, 2, [](int y, int x) { return 2 * y + x; }), map_out;
+  int turns = 0;
+  for (uint64_t sample = 0; sample < 50; ++sample) {
+    const uint64_t ledger = run_sample(*node, {&image, &map, &image_out, &map_out}, sample);
+    const bool turned = ledger == 1;
+    turns += turned;
+    for (int y = 0; y < 5; ++y) {
+      const int from = turned ? 4 - y : y;
+      for (int x = 0; x < 2; ++x) EXPECT_EQ(map_out.pixels.pixels[static_cast<size_t>(2 * y + x)], 2 * from + x);
+      for (int i = 0; i < 6; ++i) EXPECT_EQ(image_out.pixels.pixels[static_cast<size_t>(6 * y + i)], 6 * from + i);
+    }
+  }
+  EXPECT_GT(turns, 10);
+  EXPECT_LT(turns, 40);
+}
+
 TEST(PngLabels, ColoursBecomeClassesByATable) {
   const io::test::TemporaryDirectory dir;
   const auto table = dir / "colours.txt";

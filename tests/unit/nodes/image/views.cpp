@@ -85,7 +85,8 @@ TEST_P(EachView, IsChangedByItselfAndTheFirstAsIfAlone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Views, EachView,
-                         testing::Values(Kind{"image.random_flip", "{}", true}, Kind{"image.cut_out", "{}", true}, Kind{"image.color_jitter", "{}"},
+                         testing::Values(Kind{"image.random_flip", "{}", true}, Kind{"image.random_vertical_flip", "{}", true},
+                                         Kind{"image.cut_out", "{}", true}, Kind{"image.color_jitter", "{}"},
                                          Kind{"image.grayscale", R"({"p": 0.5})"}, Kind{"image.solarize", R"({"p": 0.5})"}, Kind{"image.blur", "{}"},
                                          Kind{"image.rand_augment", "{}"}),
                          [](const auto& param) { return param.param.type.substr(param.param.type.find('.') + 1); });
