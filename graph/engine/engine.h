@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/contract/after_evaluations.h"
 #include "graph/run/execute.h"
 
 namespace flowrun {
@@ -132,7 +133,8 @@ class Engine final : private RunView {
   void evaluate(const std::function<bool(const EvaluationTimes&)>& due);
   bool is_active(int evaluation, int source) const;
   bool pass(const StreamPlan& stream);
-  void run_evaluation(int n);
+  void run_evaluation(int n, Findings& found);
+  StepContext step_context(bool stopping, Reports& reports) const;
   std::string call_evaluation(CheckedNode& node, EvaluationContext& context);
   void fail_evaluation(int n, const std::string& why);
   bool any_due(const std::function<bool(const EvaluationTimes&)>& due) const;

@@ -23,9 +23,13 @@ void Engine::evaluate(const std::function<bool(const EvaluationTimes&)>& due) {
     if (wanted && !pass(stream)) return void(evaluation_stopped_ = true);
   }
   executor_->on_device([&] {
+    Findings found;
     for (const int n : plan_.evaluations) {
-      if (!inactive_[static_cast<size_t>(n)]) run_evaluation(n);
+      if (!inactive_[static_cast<size_t>(n)]) run_evaluation(n, found);
     }
+    if (found.empty()) return;
+    Reports reports;
+    AfterEvaluations::run(step_context(/*stopping=*/false, reports), found);
   });
 }
 
@@ -82,7 +86,7 @@ std::string Engine::call_evaluation(CheckedNode& node, EvaluationContext& contex
 }
 
 /// On the device's thread.
-void Engine::run_evaluation(int n) {
+void Engine::run_evaluation(int n, Findings& found) {
   CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
   Worker worker(*stats_, stats_->workers() - 1, options_.counts_cpu);
   Reports reports;
@@ -95,6 +99,7 @@ void Engine::run_evaluation(int n) {
   worker.idle();
   if (!failure.empty()) return fail_evaluation(n, failure);
   if (options_.on_evaluation) options_.on_evaluation(node.name, context);
+  found[node.name] = std::move(reports);
 }
 
 /// Training continues without the evaluation, which holds partial results and is not repeated in this process. If nothing

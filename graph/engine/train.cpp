@@ -208,21 +208,26 @@ int64_t Engine::next_stop(int64_t step) const {
   return next;
 }
 
+/// Of what is done between steps.
+StepContext Engine::step_context(bool stopping, Reports& reports) const {
+  return {.run = info_,
+          .view = *this,
+          .step = step_,
+          .epoch = epoch_at(step_),
+          .images = step_ * info_.batch,
+          .ledger = 0,
+          .seconds = seconds(),
+          .first_step = 1,
+          .stopping = stopping,
+          .reports = reports};
+}
+
 void Engine::finish_nodes(bool stopping) {
   executor_->on_device([&] {
     Reports reports;
     for (CheckedNode& node : pipeline_.nodes) {
       if (node.scope() != Scope::step) continue;
-      StepContext context{.run = info_,
-                          .view = *this,
-                          .step = step_,
-                          .epoch = epoch_at(step_),
-                          .images = step_ * info_.batch,
-                          .ledger = 0,
-                          .seconds = seconds(),
-                          .first_step = 1,
-                          .stopping = stopping,
-                          .reports = reports};
+      StepContext context = step_context(stopping, reports);
       if (info_.ranks != nullptr) info_.ranks->works_for(node.name, step_);
       guard(node.name, [&] { node.node->finish(context); });
       if (info_.ranks != nullptr) info_.ranks->works_for("", step_);

@@ -58,6 +58,8 @@ RunPaths::RunPaths(const fs::path& run)
       stats(run / "stats.json"),
       result(run / "result.json"),
       checkpoints(run / "checkpoints"),
+      best(run / "best"),
+
       quarantine(run / "quarantine.jsonl"),
       log(run / "log.txt") {}
 
@@ -80,7 +82,7 @@ bool is_run_file(const fs::path& relative) {
   static const std::regex names(
       R"(pipeline\.resolved\.json|(metrics|evaluations|quarantine)\.jsonl|log\.txt|(data|stats|status|process|result)\.json|status\.txt|result\.md)"
       R"(|report\.html|events\.out\.tfevents\.\d+\.flowrun|(collapse|failed)-step-\d+\.json|\.[^/]+\.tmp-\d+-\d+(-[0-9a-f]+)?)"
-      R"(|checkpoints|collapse|(checkpoints|collapse)/(step-\d+|\.step-\d+\.tmp(-old)?)(/([^/]+\.safetensors|manifest\.json))?)");
+      R"(|checkpoints|collapse|best|(checkpoints|collapse|best)/(step-\d+|\.step-\d+\.tmp(-old)?)(/([^/]+\.safetensors|manifest\.json))?)");
   return std::regex_match(relative.generic_string(), names);
 }
 

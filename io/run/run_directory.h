@@ -22,6 +22,7 @@ struct RunPaths {
   std::filesystem::path stats;        // stats.json, per node
   std::filesystem::path result;       // result.json, written last
   std::filesystem::path checkpoints;  // checkpoints/step-N/
+  std::filesystem::path best;         // best/step-N/, the checkpoint that an evaluation found best
   std::filesystem::path quarantine;   // quarantine.jsonl, samples that failed
   std::filesystem::path log;          // log.txt
 };

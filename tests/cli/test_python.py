@@ -288,6 +288,12 @@ class Runs(support.Folder):
         torch.testing.assert_close(torch.export.load("hub/model.pt2").module()(images), exported(images))
         with self.assertRaisesRegex(flowrun.RunError, "holds no model \"tutor\""):
             run.model("tutor")
+        self.assertIsNone(run.best)
+        with self.assertRaisesRegex(KeyError, "keeps no best checkpoint"):
+            run.model(best=True)
+        shutil.copytree(run.path / "checkpoints/step-2", run.path / "best/step-2")
+        for name, value in run.model("student", best=True).state_dict().items():
+            self.assertTrue(torch.equal(value, student.state_dict()[name]), name)
 
     def test_features_of_pictures(self):
         import numpy as np

@@ -36,7 +36,7 @@ def pipeline(count, labels=False):
     chain = [
         ("view", {"type": "image.resize", "in": {"image": "decode", "region": "crop"}, "size": 32}),
         ("flip", {"type": "image.random_flip"}),
-        ("turn", {"type": "image.random_vertical_flip"}),
+        ("over", {"type": "image.random_vertical_flip"}),
         ("jitter", {"type": "image.color_jitter", "p": 0.8}),
         ("gray", {"type": "image.grayscale"}),
         ("blur", {"type": "image.blur", "kernel_size": 5}),

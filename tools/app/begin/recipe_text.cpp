@@ -160,8 +160,14 @@ class Text {
     line(
         R"(    "health":  { "type": "report.health", "in": { "loss": "loss", "tokens": "encode", "prediction": "predict", "target": "targets" }, "every": "100 steps" },)");
     line(R"(    "metrics": { "type": "report.metrics", "in": "loss", "every": "20 steps" },)");
-    line(R"(    "save":    { "type": "report.checkpoint", "after": "ema", "every": )" + epochs(recipe_.save_every) + ", \"keep\": 3 }" +
+    line(R"(    "save":    { "type": "report.checkpoint", "after": "ema", "every": )" + epochs(recipe_.save_every) + ", \"keep\": 3" + best() + " }" +
          (recipe_.evaluates && !drawn_ ? "," : ""));
+  }
+
+  /// The checkpoint that is kept for its evaluation.
+  std::string best() const {
+    if (!recipe_.evaluates || drawn_) return "";
+    return recipe_.segments ? R"(, "best": "segmentation.miou")" : R"(, "best": "knn.accuracy")";
   }
 
   /// Frozen features of one side of the evaluations.

@@ -1,5 +1,6 @@
 #include "tools/app/load/load.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "graph/check/plugins.h"
@@ -7,6 +8,25 @@
 #include "tools/app/load/shapes.h"
 
 namespace flowrun::app {
+namespace {
+
+/// A checkpoint that an evaluation chooses ("best") names one of the pipeline's.
+void check_best(CheckedPipeline& pipeline, Diagnostics& faults) {
+  std::vector<std::string> evaluations;
+  for (const CheckedNode& node : pipeline.nodes) {
+    if (node.scope() == Scope::evaluation) evaluations.push_back(node.name);
+  }
+  for (CheckedNode& node : pipeline.nodes) {
+    if (node.type->info.type != std::string("report.checkpoint")) continue;
+    const std::string best = write_params(node.node->params()).value("best", "");
+    const std::string named = best.substr(0, best.rfind('.'));
+    if (best.empty() || std::find(evaluations.begin(), evaluations.end(), named) != evaluations.end()) continue;
+    faults.error(node.where, node.name + ": best names \"" + named + "\", which is no evaluation of this pipeline",
+                 did_you_mean(named, evaluations) + (evaluations.empty() ? "it has none" : "there are " + join(evaluations)));
+  }
+}
+
+}  // namespace
 
 Loaded load(const PipelineArgs& args) {
   Loaded out;
@@ -17,6 +37,7 @@ Loaded load(const PipelineArgs& args) {
   if (out.faults.count() != before) return out;  // their types would be unknown
   CheckedPipeline checked = validate(out.pipeline, out.faults, args.batches_leave);
   if (!out.faults.empty()) return out;
+  check_best(checked, out.faults);
   check_shapes(checked, out.pipeline, out.faults);
   // Its references name models that are gone.
   if (out.faults.empty()) out.checked = validate(out.pipeline, out.faults, args.batches_leave);

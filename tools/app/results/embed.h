@@ -14,6 +14,7 @@ struct EmbedArgs {
   std::string weights, data, out;
   std::string model;            // of the run; empty: that of its evaluations, else the teacher, the student, the only encoder
   int64_t step = 0;             // of the run's checkpoints; 0: the newest
+  bool best = false;            // the checkpoint that an evaluation found best
   std::string what;             // "cls", "mean", "cls_mean" or "tokens"; empty: as the run's evaluations have it, else "mean"
   std::vector<int64_t> blocks;  // in place of the final norm
   int64_t size = 0, batch = 0;  // 0: as the run's evaluations have it, else what the encoder takes, 64

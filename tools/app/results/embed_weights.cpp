@@ -111,9 +111,11 @@ fs::path checkpoint_of(const EmbedArgs& args, const fs::path& run) {
   const fs::path from = fs::absolute(args.weights).lexically_normal();
   fs::path given = fs::is_directory(from) ? from : from.parent_path();
   if (fs::exists(given / "manifest.json")) {
+    if (args.best) throw PipelineError("error: --best is of a run's folder, but " + args.weights + " is in one checkpoint");
     if (args.step > 0) throw PipelineError("error: --step is of a run's folder, but " + args.weights + " is in one checkpoint");
     return given;
   }
+  if (args.best) return best_checkpoint(run);
   const fs::path all = io::RunPaths(run).checkpoints;
   if (args.step > 0) {
     if (fs::path there = all / ("step-" + std::to_string(args.step)); fs::exists(there / "manifest.json")) return there;

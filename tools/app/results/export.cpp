@@ -11,6 +11,7 @@
 #include "io/run/run_directory.h"
 #include "nodes/lib/tensor/model/import.h"
 #include "nodes/lib/tensor/model/sample_features.h"
+#include "tools/app/results/run_models.h"
 
 namespace flowrun::app {
 namespace {
@@ -18,10 +19,14 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-fs::path chosen_file(const fs::path& from, const std::string& model) {
+fs::path chosen_file(const fs::path& from, const std::string& model, bool best) {
+  if (best && (!fs::is_directory(from) || fs::exists(from / "manifest.json")))
+    throw RunError("--best is of a run's folder, but " + from.string() + " is none");
   if (!fs::is_directory(from)) return from;
   fs::path checkpoint = from;
-  if (!fs::exists(from / "manifest.json")) {
+  if (best) {
+    checkpoint = best_checkpoint(from);
+  } else if (!fs::exists(from / "manifest.json")) {
     const auto newest = io::newest_complete_checkpoint(io::RunPaths(from).checkpoints);
     if (!newest) throw RunError(from.string() + " is neither a checkpoint nor a run directory with one");
     checkpoint = *newest;
@@ -62,7 +67,7 @@ io::TensorEntry entry_of(const std::string& name, const Tensor& tensor) {
 
 }  // namespace
 
-std::string weights_file(const ExportArgs& args) { return chosen_file(args.from, args.model).string(); }
+std::string weights_file(const ExportArgs& args) { return chosen_file(args.from, args.model, args.best).string(); }
 
 void write_check(const model::Encoder& encoder, int64_t side, const std::string& file) {
   const model::SampleFeatures found = model::sample_features(encoder, side);

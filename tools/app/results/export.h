@@ -14,6 +14,7 @@ namespace flowrun::app {
 struct ExportArgs {
   std::string from, to;
   std::string model;  // of a checkpoint's; empty: the teacher, else the student
+  bool best = false;  // of a run: the checkpoint that an evaluation found best, in place of the newest
   int64_t heads = 0;  // 0: from the width
   bool allow_partial = false;
   bool json = false;

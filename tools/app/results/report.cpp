@@ -307,6 +307,11 @@ class Page {
     if (!f_.checkpoints.empty())
       inside << "<p>Checkpoints in <code>" << xml_text(std::filesystem::absolute(f_.paths.root).string()) << "</code>:</p><ul>";
     for (const auto& path : f_.checkpoints) inside << "<li>" << link(path) << "</li>";
+    if (f_.result.is_object() && f_.result.contains("best")) {
+      const ordered_json& best = f_.result["best"];
+      inside << "<li>" << link(f_.paths.root / best.value("checkpoint", "")) << ": the best by " << xml_text(part(best, "metric")) << ", "
+             << xml_text(part(best, "value")) << "; <code>--best</code> of <code>flowrun export</code> and <code>embed</code> takes it</li>";
+    }
     if (!f_.checkpoints.empty()) inside << "</ul>";
     if (!f_.pipeline.is_null()) {
       inside << "<details><summary>The resolved pipeline</summary><pre>" << xml_text(json_text(f_.pipeline, 2)) << "</pre></details>";

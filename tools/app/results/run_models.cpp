@@ -1,6 +1,8 @@
 #include "tools/app/results/run_models.h"
 
 #include "graph/node.h"
+#include "graph/text/error.h"
+#include "io/run/checkpoint.h"
 #include "io/run/run_directory.h"
 #include "tools/app/json_files.h"
 
@@ -15,6 +17,12 @@ std::optional<fs::path> run_of(const fs::path& path) {
     if (fs::exists(io::RunPaths(at).pipeline)) return at;
   }
   return std::nullopt;
+}
+
+fs::path best_checkpoint(const fs::path& run) {
+  if (const auto best = io::newest_complete_checkpoint(io::RunPaths(run).best)) return *best;
+  throw PipelineError("error: " + run.string() +
+                      " keeps no best checkpoint: its report.checkpoint has no \"best\": \"knn.accuracy\", or no evaluation " + "has run yet");
 }
 
 ordered_json entry_of(const ordered_json& pipeline, std::string name) {

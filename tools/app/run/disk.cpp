@@ -37,9 +37,9 @@ Count count_checkpoints(const ordered_json& resolved, const RunInfo* run) {
       const int64_t length = every ? every->length(*run) : 1, steps = length > 0 ? length : INT64_MAX;  // never: at the end alone
       written = std::max<int64_t>(1, run->last_step / steps + (run->last_step % steps == 0 ? 0 : 1));
     }
-    const int64_t keep = node.value("keep", int64_t{1});
-    most.at_once = std::max(most.at_once, std::min(keep + 1, written));
-    most.stay = std::max(most.stay, std::min(keep, written));
+    const int64_t keep = node.value("keep", int64_t{1}), best = words_at(node, "best").empty() ? 0 : 1;
+    most.at_once = std::max(most.at_once, std::min(keep + 1, written) + best);
+    most.stay = std::max(most.stay, std::min(keep, written) + best);
   }
   return most;
 }

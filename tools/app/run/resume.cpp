@@ -1,5 +1,7 @@
 #include "tools/app/run/resume.h"
 
+#include <cstdlib>
+
 #include "graph/check/resolved.h"
 #include "graph/contract/context.h"
 #include "graph/node.h"
@@ -134,6 +136,11 @@ void cut_records(const io::RunPaths& paths, std::optional<int64_t> point) {
   // The evaluation of the checkpoint's own step is repeated.
   io::truncate_json_lines(paths.root / "evaluations.jsonl", point ? step - 1 : -1);
   io::truncate_events(paths.root, step);
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(paths.best, ignored)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("step-") && std::strtoll(name.c_str() + 5, nullptr, 10) > step) std::filesystem::remove_all(entry.path(), ignored);
+  }
 }
 
 }  // namespace flowrun::app

@@ -150,9 +150,21 @@ std::string stopped_text(const io::RunPaths& paths, int64_t steps) {
   return text + "; there is no checkpoint to go on from (report.checkpoint writes them)";
 }
 
+/// The checkpoint that an evaluation found best; null: there is none.
+ordered_json best_of(const io::RunPaths& paths) {
+  const auto best = io::newest_complete_checkpoint(paths.best);
+  if (!best) return nullptr;
+  const nlohmann::json facts = io::open_checkpoint(*best).extra;
+  return {{"metric", facts.value("metric", "")},
+          {"value", facts.value("value", 0.0)},
+          {"step", io::open_checkpoint(*best).step},
+          {"checkpoint", "best/" + best->filename().string()}};
+}
+
 /// The final messages of rank 0: results first, since later work must not delay them.
-void conclude(Records& records, const Engine& engine, const ordered_json& result, std::optional<Monitor>& monitor, const io::RunPaths& paths,
+void conclude(Records& records, const Engine& engine, ordered_json result, std::optional<Monitor>& monitor, const io::RunPaths& paths,
               Caller& caller) {
+  if (ordered_json best = best_of(paths); !best.is_null()) result["best"] = std::move(best);
   records.finish(&engine, result);
   report_in_time(paths.root, caller);
   monitor.reset();

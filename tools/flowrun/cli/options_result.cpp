@@ -24,6 +24,7 @@ void add_export(CLI::App& app, int& status) {
                   "and the run's other models")
       ->required();
   command.add_option("--model", args->model, "Which model of the checkpoint; without it the teacher, or the student where there is none");
+  command.add_flag("--best", args->best, "Of a run whose report.checkpoint has best: the checkpoint that the evaluation found best, not the newest");
   command.add_option("--heads", args->heads, "Attention heads, where the width does not tell")->check(CLI::Range(1, 1024));
   command.add_flag("--allow-partial", args->allow_partial,
                    "Writes the encoder even when the file lacks some of its weights, which keep their initial values, or has others");
@@ -57,7 +58,9 @@ void add_embed(CLI::App& app, int& status) {
       ->required();
   command.add_option("--model", args->model,
                      "Which encoder of the run; without it that of its evaluations, else the teacher, the student, the only one");
-  command.add_option("--step", args->step, "Which checkpoint of the run; without it the newest")->check(CLI::PositiveNumber);
+  CLI::Option* const step =
+      command.add_option("--step", args->step, "Which checkpoint of the run; without it the newest")->check(CLI::PositiveNumber);
+  command.add_flag("--best", args->best, "The checkpoint that an evaluation found best (best of report.checkpoint)")->excludes(step);
   command
       .add_option("--what", args->what,
                   "cls: the class token. mean: of the patches. cls_mean: both. tokens: all, class token and registers first. Without it as the run's "

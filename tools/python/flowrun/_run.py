@@ -34,6 +34,11 @@ class Checkpoint:
     def names(self) -> list[str]:
         return sorted(file.name.removesuffix(".safetensors") for file in self.path.glob("*.safetensors"))
 
+    @property
+    def best(self) -> Checkpoint | None:
+        """The checkpoint that an evaluation found best (`best` of report.checkpoint); none: the run keeps none."""
+        return next((Checkpoint(folder) for folder in (self.path / "best").glob("step-*") if (folder / "manifest.json").exists()), None)
+
     def state_dict(self, name: str) -> dict[str, Any]:
         """{parameter: torch tensor} of a model ("student", "teacher") or of a node with a state ("update")."""
         from safetensors.torch import load_file
@@ -124,12 +129,15 @@ class Run:
         steps = ", ".join(str(found.step) for found in self.checkpoints)
         raise KeyError(f"{self.path} has no checkpoint" + (f" of step {step}; there are {steps}" if steps else ""))
 
-    def model(self, name: str = "", step: int | None = None) -> Any:
-        """An encoder of the newest checkpoint, or of that of `step`, as timm's module in evaluation mode, without a classifier. `name`: "teacher",
-        "student"; empty: the teacher, or the student where there is none."""
+    def model(self, name: str = "", step: int | None = None, best: bool = False) -> Any:
+        """An encoder of the newest checkpoint, of that of `step`, or of the best, as timm's module in evaluation mode, without a classifier. `name`:
+        "teacher", "student"; empty: the teacher, or the student where there is none."""
         with tempfile.TemporaryDirectory() as folder:
             place = pathlib.Path(folder) / "model"
-            return export(self if step is None else self.path / f"checkpoints/step-{step}", place, model=name)
+            if best and self.best is None:
+                raise KeyError(f"{self.path} keeps no best checkpoint")
+            source = self.best.path if best and self.best else self if step is None else self.path / f"checkpoints/step-{step}"
+            return export(source, place, model=name)
 
     def __repr__(self):
         return f"Run({str(self.path)!r})"

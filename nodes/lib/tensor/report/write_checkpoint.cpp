@@ -75,7 +75,8 @@ BeforeCheckpoint::~BeforeCheckpoint() {
   std::erase(put_off().all, this);
 }
 
-std::filesystem::path write_checkpoint(const std::filesystem::path& root, const StepContext& context, NotFinite values) {
+std::filesystem::path write_checkpoint(const std::filesystem::path& root, const StepContext& context, NotFinite values,
+                                       const nlohmann::ordered_json& more) {
   std::vector<const BeforeCheckpoint*> first;
   {
     const std::lock_guard lock(put_off().mutex);
@@ -106,6 +107,7 @@ std::filesystem::path write_checkpoint(const std::filesystem::path& root, const 
   }
   nlohmann::ordered_json facts = {{"seed", context.run.seed}, {"steps_per_epoch", context.run.steps_per_epoch}, {"epoch", context.epoch}};
   if (!context.run.classes.empty()) facts["classes"] = context.run.classes;  // what the numbers of heads mean
+  facts.update(more);
   return writer.commit(facts);
 }
 
