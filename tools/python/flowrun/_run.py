@@ -34,11 +34,6 @@ class Checkpoint:
     def names(self) -> list[str]:
         return sorted(file.name.removesuffix(".safetensors") for file in self.path.glob("*.safetensors"))
 
-    @property
-    def best(self) -> Checkpoint | None:
-        """The checkpoint that an evaluation found best (`best` of report.checkpoint); none: the run keeps none."""
-        return next((Checkpoint(folder) for folder in (self.path / "best").glob("step-*") if (folder / "manifest.json").exists()), None)
-
     def state_dict(self, name: str) -> dict[str, Any]:
         """{parameter: torch tensor} of a model ("student", "teacher") or of a node with a state ("update")."""
         from safetensors.torch import load_file
@@ -120,6 +115,11 @@ class Run:
         """Complete checkpoints by step, the newest last."""
         folders = (self.path / "checkpoints").glob("step-*")
         return sorted((Checkpoint(folder) for folder in folders if (folder / "manifest.json").exists()), key=lambda found: found.step)
+
+    @property
+    def best(self) -> Checkpoint | None:
+        """The checkpoint that an evaluation found best (`best` of report.checkpoint); none: the run keeps none."""
+        return next((Checkpoint(folder) for folder in (self.path / "best").glob("step-*") if (folder / "manifest.json").exists()), None)
 
     def state_dict(self, name: str, step: int | None = None) -> dict[str, Any]:
         """{parameter: torch tensor} of the newest checkpoint, or of that of `step`."""
