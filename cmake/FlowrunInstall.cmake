@@ -14,6 +14,17 @@ set_target_properties(${installed} PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/../
 install(TARGETS ${installed} RUNTIME DESTINATION bin LIBRARY DESTINATION bin)
 install(DIRECTORY pipelines DESTINATION share/flowrun)
 install(FILES tools/python/flowrun/hub.py DESTINATION share/flowrun)
+# Manual pages and completions are made by the program.
+install(CODE "set(flowrun \"${CMAKE_BINARY_DIR}/bin/flowrun\")
+set(share \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/share\")
+execute_process(COMMAND \${flowrun} doc --man \${share}/man/man1 COMMAND_ERROR_IS_FATAL ANY)
+foreach(shell bash:bash-completion/completions/flowrun zsh:zsh/site-functions/_flowrun fish:fish/vendor_completions.d/flowrun.fish)
+  string(REPLACE \":\" \";\" pair \${shell})
+  list(GET pair 0 name)
+  list(GET pair 1 file)
+  execute_process(COMMAND \${flowrun} completion \${name} OUTPUT_VARIABLE words COMMAND_ERROR_IS_FATAL ANY)
+  file(WRITE \${share}/\${file} \"\${words}\")
+endforeach()")
 # flowrun quickstart and flowrun export look for them beside the folder of their library.
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/pipelines ${CMAKE_BINARY_DIR}/pipelines SYMBOLIC)
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/tools/python/flowrun/hub.py ${CMAKE_BINARY_DIR}/hub.py SYMBOLIC)

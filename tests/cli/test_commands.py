@@ -228,6 +228,21 @@ class Commands(support.Folder):
         good = json.loads(self.flowrun("check", "base.json", "--json").stdout)
         self.assertEqual((good["faults"], good["models"]), ([], 3))
 
+    def test_manual_pages(self):
+        self.flowrun("doc", "--man", "man")
+        names = {line.split()[0] for line in self.flowrun("--help").stdout.split("Subcommands:")[1].splitlines() if line.strip()}
+        self.assertEqual({path.name for path in (self.folder / "man").iterdir()}, {"flowrun.1", *(f"flowrun-{name}.1" for name in names)})
+        whole = (self.folder / "man/flowrun.1").read_text()
+        for name in names:
+            self.assertIn(f".BR flowrun-{name} (1)".replace("-", "\\-"), whole)
+        page = (self.folder / "man/flowrun-run.1").read_text()
+        for words in (".TH FLOWRUN\\-RUN 1", "\\-\\-resume", ".SH EXIT STATUS", "stopped on request"):
+            self.assertIn(words, page)
+        if shutil.which("groff"):
+            for path in (self.folder / "man").iterdir():
+                done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", path], capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stderr), (0, ""), path.name)
+
     def test_completion(self):
         (self.folder / "words.bash").write_text(self.flowrun("completion", "bash").stdout)
         (self.folder / "one.json").write_text("{}")
@@ -242,7 +257,29 @@ class Commands(support.Folder):
         self.assertEqual(complete("flowrun", "profile", "one.json", "--st"), ["--steps", "--stub"])
         self.assertEqual(complete("flowrun", "one.json", "--res"), ["--resume"])
         self.assertEqual(complete("flowrun", "run", "one.json", "--jit"), [], "options of tests stay hidden")
+        # Paths and values of --set; bash cuts words at "=".
+        self.write(support.training_pipeline() | {"let": {"width": 24}}, "two.json")
+        path = {"PATH": f"{support.FLOWRUN.parent}:/usr/bin:/bin"}
+        script = "source words.bash; COMP_WORDS=({}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _flowrun; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+
+        def of_set(*typed):
+            words = " ".join(f"'{word}'" for word in ("flowrun", "run", "two.json", "--set", *typed))
+            return subprocess.run(["bash", "-c", script.format(words)], cwd=self.folder, capture_output=True, text=True, check=True, env=path).stdout.split()
+
+        self.assertEqual(of_set("update.lr."), ["update.lr.final=", "update.lr.max=", "update.lr.start="])
+        self.assertEqual(of_set("let"), ["let.width="])
+        self.assertEqual(of_set("view.filter", "="), ["bicubic", "bilinear"])
+        self.assertEqual(of_set("view.filter", "=", "bil"), ["bilinear"])
+        self.assertEqual(of_set("run.epochs", "="), ["3"])
+        self.assertEqual(self.flowrun("completion", "bash", "--file", "missing.json", "--word", "a").stdout, "")
+        fish = self.flowrun("completion", "fish").stdout
+        self.assertIn("complete -c flowrun -n '__fish_seen_subcommand_from profile' -l steps", fish)
+        self.assertIn("-l set -xa '(__flowrun_set)'", fish)
+        if shutil.which("fish"):
+            (self.folder / "words.fish").write_text(fish)
+            subprocess.run(["fish", "--no-execute", "words.fish"], cwd=self.folder, check=True)
         zsh = self.flowrun("completion", "zsh").stdout
+        self.assertIn("'*--set[", zsh)
         self.assertTrue(zsh.startswith("#compdef flowrun"))
         if shutil.which("zsh"):
             subprocess.run(["zsh", "-n", "-c", zsh], check=True)

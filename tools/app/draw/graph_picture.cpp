@@ -396,8 +396,11 @@ class Picture {
     while (last + 1 < layout_.layers.size() && layout_.band_of_layer[last + 1] == layout_.band_of_layer[l]) ++last;
     const double from = layout_.top[l] - band_head - 2, to = bottom_of(last) + 12;
     body_ << "<rect " << look("band") << " x=\"8\" y=\"" << number(from) << "\" width=\"" << number(inside_ - 8) << "\" height=\""
-          << number(to - from) << "\" rx=\"8\"/>\n"
-          << words_on_lines("title", "x=\"16\" y=\"" + number(from + 13) + "\"", band_titles[layout_.band_of_layer[l]]) << "\n";
+          << number(to - from) << "\" rx=\"8\"/>\n";
+    const std::string title = band_titles[layout_.band_of_layer[l]];
+    titles_.push_back(words_on_lines("title", "x=\"16\" y=\"" + number(from + 13) + "\"", title) + "\n");
+    const double half = static_cast<double>(title.size()) * 2.6 + 2;
+    taken_.push_back({16 + half, from + 13, half, title});
   }
 
   /// The points where edges meet a box: side by side, in the order of their other ends.
@@ -443,7 +446,7 @@ class Picture {
           << look("head") << " d=\"M" << number(x) << ',' << number(y + 5) << " l-3.5,-7 h7 z\"/></g>\n";
   }
 
-  /// Labels an edge with its type, on its last segment, if no other label is there; otherwise only the tooltip has it.
+  /// Labels an edge with its type, on its last segment, if no other words are there; otherwise only the tooltip has it.
   void label(const Edge& edge, double x0, double x1, double y0, double y1) {
     std::string ports;
     for (const std::string& port : edge.ports) ports += (ports.empty() ? "" : ", ") + port;
@@ -452,10 +455,11 @@ class Picture {
     for (const double t : {0.6, 0.42, 0.78, 0.28, 0.9}) {
       const double x = x0 + (x1 - x0) * (3 * t * t - 2 * t * t * t), u = 1 - t;
       const double y = y0 * u * u * u + (y0 + y1) / 2 * 3 * u * t + y1 * t * t * t + 3;
-      const bool taken = std::any_of(labels_.begin(), labels_.end(),
+      const bool taken = std::any_of(taken_.begin(), taken_.end(),
                                      [&](const Label& other) { return std::abs(other.y - y) < 9.5 && std::abs(other.x - x) < other.half + half; });
       if (taken) continue;
-      return labels_.push_back({x, y, half, ports});
+      taken_.push_back({x, y, half, ports});
+      return labels_.push_back(taken_.back());
     }
   }
 
@@ -535,8 +539,8 @@ class Picture {
   Layout layout_;
   double most_ = 0, inside_ = 0;
   std::ostringstream body_;
-  std::vector<Label> labels_;
-  std::vector<std::string> titles_;  // of bands
+  std::vector<Label> labels_, taken_;  // of edges; these and the titles of bands
+  std::vector<std::string> titles_;    // of bands
 };
 
 }  // namespace

@@ -39,10 +39,11 @@ class Picture {
  public:
   Picture() {
     out_ = printed(
-               "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%g\" height=\"%g\" viewBox=\"0 0 %g %g\" font-family=\"Helvetica, Arial, "
+               "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"flowrun-masks\" width=\"%g\" height=\"%g\" viewBox=\"0 0 %g %g\" "
+               "font-family=\"Helvetica, Arial, "
                "sans-serif\" ",
                width, height, width, height) +
-           "font-size=\"11\" fill=\"#444\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n";
+           "font-size=\"11\" fill=\"#444\">\n" + style + "<rect class=\"page\" width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n";
   }
   std::string end() { return out_ + "</svg>\n"; }
 
@@ -72,6 +73,16 @@ class Picture {
   }
 
  private:
+  /// On a dark page; light colours are attributes, which every SVG viewer supports.
+  static constexpr const char* style = R"(<style>
+@media (prefers-color-scheme: dark) {
+  .flowrun-masks { fill: #b4b6bd; }
+  .flowrun-masks .page { fill: #17181b; }
+  .flowrun-masks .title { fill: #e6e7ea; }
+}
+</style>
+)";
+
   std::string out_;
 };
 
@@ -145,7 +156,7 @@ void draw_example(Picture& picture, double x, const ShownMask& mask) {
 
 std::string mask_picture(const std::string& title, const mask::MaskSummary& summary, const std::vector<ShownMask>& examples) {
   Picture picture;
-  picture.text(margin, 26, title, "font-size=\"14\" font-weight=\"bold\" fill=\"#222\"");
+  picture.text(margin, 26, title, "class=\"title\" font-size=\"14\" font-weight=\"bold\" fill=\"#222\"");
   picture.text(
       margin, 46,
       printed("seen %.3f ± %.3f, targets %.3f ± %.3f of the patches; %.2f of the targets beside a visible patch, %.2f patches away on average",

@@ -12,7 +12,7 @@
 namespace flowrun::app {
 namespace {
 
-constexpr double width = 620, height = 230, left = 58, right = 12, top = 10, bottom = 28;
+constexpr double width = 620, height = 244, left = 58, right = 12, top = 18, bottom = 40;
 constexpr int colours = 8;  // classes c0 … c7 of the report's style
 
 std::string fixed(double value) {
@@ -23,6 +23,7 @@ std::string fixed(double value) {
 
 struct Axis {
   double from = 0, to = 1, step = 1;
+  bool logarithmic = false;  // then these are powers of ten
 
   /// About that many round numbers.
   Axis(double low, double high, int ticks, bool whole) {
@@ -45,25 +46,36 @@ struct Axis {
     for (int i = 0; i <= static_cast<int>(last - first); ++i) out.push_back((first + i) * step);
     return out;
   }
-  double part(double value) const { return (value - from) / (to - from); }
+  double part(double value) const { return ((logarithmic ? std::log10(value) : value) - from) / (to - from); }
+  /// The value at a tick.
+  double value(double tick) const { return logarithmic ? std::pow(10, tick) : std::abs(tick) < step * 1e-6 ? 0 : tick; }
 };
+
+/// Of values from `low` to `high`.
+Axis y_axis(double low, double high) {
+  const bool logarithmic = low > 0 && high > 100 * low;
+  if (logarithmic) low = std::log10(low), high = std::log10(high);
+  const double rim = 0.04 * (high - low);
+  Axis out(low - rim, high + rim, 5, logarithmic);
+  out.logarithmic = logarithmic;
+  return out;
+}
 
 double x_at(const Axis& axis, double x) { return left + axis.part(x) * (width - left - right); }
 double y_at(const Axis& axis, double y) { return height - bottom - axis.part(y) * (height - top - bottom); }
 
 void axes(std::ostream& out, const Axis& x, const Axis& y) {
   for (const double at : y.ticks()) {
-    const std::string level = fixed(y_at(y, at));
+    const std::string level = fixed(y_at(y, y.value(at)));
     out << "<line class=\"grid\" x1=\"" << left << "\" x2=\"" << width - right << "\" y1=\"" << level << "\" y2=\"" << level << "\"/><text x=\""
-        << left - 6 << "\" y=\"" << fixed(y_at(y, at) + 3.5) << "\" text-anchor=\"end\">" << short_number(std::abs(at) < y.step * 1e-6 ? 0 : at)
-        << "</text>";
+        << left - 6 << "\" y=\"" << fixed(y_at(y, y.value(at)) + 3.5) << "\" text-anchor=\"end\">" << short_number(y.value(at)) << "</text>";
   }
   for (const double at : x.ticks()) {
-    out << "<text x=\"" << fixed(x_at(x, at)) << "\" y=\"" << height - 10 << "\" text-anchor=\"middle\">"
-        << short_number(std::abs(at) < x.step * 1e-6 ? 0 : at) << "</text>";
+    out << "<text x=\"" << fixed(x_at(x, at)) << "\" y=\"" << height - bottom + 14 << "\" text-anchor=\"middle\">" << short_number(x.value(at))
+        << "</text>";
   }
   out << "<line class=\"axis\" x1=\"" << left << "\" x2=\"" << width - right << "\" y1=\"" << height - bottom << "\" y2=\"" << height - bottom
-      << "\"/>\n";
+      << "\"/>\n<text x=\"" << (left + width - right) / 2 << "\" y=\"" << height - 8 << "\" text-anchor=\"middle\">step</text>";
 }
 
 /// The line has a gap where values are missing.
@@ -146,7 +158,7 @@ std::string short_number(double value) {
   return text;
 }
 
-std::string line_chart(const std::string& title, const std::vector<std::pair<std::string, const Curve*>>& curves) {
+std::string line_chart(const std::string& title, const std::vector<std::pair<std::string, const Curve*>>& curves, const std::vector<Level>& levels) {
   double x0 = INFINITY, x1 = -INFINITY, y0 = INFINITY, y1 = -INFINITY;
   for (const auto& [name, c] : curves) {
     for (const Curve::Bucket& b : c->buckets()) {
@@ -154,13 +166,15 @@ std::string line_chart(const std::string& title, const std::vector<std::pair<std
       if (b.count > 0) y0 = std::min(y0, b.low), y1 = std::max(y1, b.high);
     }
   }
+  for (const Level& level : levels) y0 = std::min(y0, level.y), y1 = std::max(y1, level.y);
+  const bool empty = !(y1 >= y0);
+  const Axis x(empty ? 0 : x0, empty ? 1 : x1, 6, true), y = empty ? Axis(0, 1, 5, false) : y_axis(y0, y1);
   std::ostringstream out;
-  out << "<figure><figcaption>" << xml_text(title) << "</figcaption>";
-  if (!(y1 >= y0)) {
+  out << "<figure><figcaption>" << xml_text(title) << (y.logarithmic ? " <span class=\"quiet\">(logarithmic)</span>" : "") << "</figcaption>";
+  if (empty) {
     out << "<p class=\"quiet\">no value that is finite</p></figure>\n";
     return out.str();
   }
-  const Axis x(x0, x1, 6, true), y(y0 - (y1 - y0) * 0.04, y1 + (y1 - y0) * 0.04, 5, false);
   std::string data;
   for (size_t i = 0; i < curves.size(); ++i) {
     data +=
@@ -168,11 +182,17 @@ std::string line_chart(const std::string& title, const std::vector<std::pair<std
   }
   out << "<svg class=\"chart\" viewBox=\"0 0 " << width << ' ' << height << "\" data-curves=\"" << xml_text("[" + data + "]") << "\">";
   axes(out, x, y);
+  for (const Level& level : levels) {
+    const std::string at = fixed(y_at(y, level.y));
+    out << "<line class=\"level c" << level.colour % colours << "\" x1=\"" << left << "\" x2=\"" << width - right << "\" y1=\"" << at << "\" y2=\""
+        << at << "\"><title>" << xml_text(level.name) << "</title></line>";
+  }
   for (size_t i = 0; i < curves.size(); ++i) curve(out, *curves[i].second, static_cast<int>(i) % colours, x, y);
   out << "</svg>";
-  if (curves.size() > 1) {
+  if (curves.size() > 1 || !levels.empty()) {
     out << "<p class=\"key\">";
     for (size_t i = 0; i < curves.size(); ++i) out << "<span class=\"c" << i % colours << "\">&#9632;</span> " << xml_text(curves[i].first) << " ";
+    for (const Level& level : levels) out << "<span class=\"c" << level.colour % colours << "\">- -</span> " << xml_text(level.name) << " ";
     out << "</p>";
   }
   out << "</figure>\n";

@@ -34,9 +34,18 @@ class Curve {
   double sum_ = 0, last_ = 0;
 };
 
+/// A dashed line across a chart.
+struct Level {
+  std::string name;
+  double y = 0;
+  size_t colour = 0;  // that of the curve with this place
+};
+
 /// A figure with one line per curve, over steps; merged points have a band of their values. It includes its points for
-/// the report's script, which shows them under the pointer.
-std::string line_chart(const std::string& title, const std::vector<std::pair<std::string, const Curve*>>& curves);
+/// the report's script, which shows them under the pointer. Values that span more than two powers of ten, all above zero, have a
+/// logarithmic axis, and its name says so.
+std::string line_chart(const std::string& title, const std::vector<std::pair<std::string, const Curve*>>& curves,
+                       const std::vector<Level>& levels = {});
 
 /// Four digits, short.
 std::string short_number(double value);

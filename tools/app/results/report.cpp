@@ -1,6 +1,7 @@
 #include "tools/app/results/report.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <set>
 #include <sstream>
@@ -11,8 +12,10 @@
 #include "tools/app/draw/graph_picture.h"
 #include "tools/app/draw/masks.h"
 #include "tools/app/escape.h"
+#include "tools/app/json_files.h"
 #include "tools/app/load/load.h"
 #include "tools/app/results/report_page.h"
+#include "tools/app/results/report_story.h"
 #include "tools/app/results/run_facts.h"
 
 namespace flowrun::app {
@@ -65,15 +68,16 @@ class Page {
 
   std::string write() {
     head();
-    for (const auto part : {&Page::problems, &Page::charts, &Page::evaluations, &Page::pictures, &Page::masks, &Page::graph_and_time,
+    for (const auto part : {&Page::story, &Page::problems, &Page::evaluations, &Page::charts, &Page::pictures, &Page::masks, &Page::graph_and_time,
                             &Page::quarantine, &Page::files}) {
       try {
         (this->*part)();
       } catch (const std::exception&) {  // a file of the run was edited, or damaged
-        out_ << "<p class=\"bad\">A part of the page is left out: a file of the run is damaged or was edited.</p>\n";
+        body_ << "<p class=\"bad\">A part of the page is left out: a file of the run is damaged or was edited.</p>\n";
       }
     }
-    out_ << "</main>\n" << report_script << "</body>\n</html>\n";
+    contents();
+    out_ << body_.str() << "</main>\n" << report_script << "</body>\n</html>\n";
     return out_.str();
   }
 
@@ -140,7 +144,32 @@ class Page {
   }
 
   void section(const std::string& title, const std::string& inside) {
-    if (!inside.empty()) out_ << "<section><h2>" << title << "</h2>\n" << inside << "</section>\n";
+    if (inside.empty()) return;
+    std::string id = title;
+    std::transform(id.begin(), id.end(), id.begin(), [](unsigned char c) { return c == ' ' ? '-' : static_cast<char>(std::tolower(c)); });
+    body_ << "<section id=\"" << id << "\"><h2>" << title << "</h2>\n" << inside << "</section>\n";
+    titles_.emplace_back(id, title);
+  }
+
+  /// Links to the sections.
+  void contents() {
+    if (titles_.size() < 2) return;
+    out_ << "<nav>";
+    for (const auto& [id, title] : titles_) out_ << "<a href=\"#" << id << "\">" << title << "</a> ";
+    out_ << "</nav>\n";
+  }
+
+  /// The verdict: what a reader wants to know first.
+  void story() {
+    const std::vector<Verdict> sentences = verdict(f_, told_);
+    if (sentences.empty()) return;
+    out_ << "<ul class=\"verdict\">";
+    for (const Verdict& said : sentences) {
+      const char* const mood = said.mood == Mood::good ? "good" : said.mood == Mood::doubtful ? "doubtful" : "bad";
+      const char* const sign = said.mood == Mood::good ? "&#10003;" : said.mood == Mood::doubtful ? "?" : "!";
+      out_ << "<li class=\"" << mood << "\"><b>" << sign << "</b> " << xml_text(said.text) << "</li>";
+    }
+    out_ << "</ul>\n";
   }
 
   /// The metrics whose names begin with the prefix, as one chart.
@@ -157,21 +186,53 @@ class Page {
   void charts() {
     std::set<std::string> drawn;
     std::string inside = chart("Loss", "loss", drawn) + chart("Images a second", "images_per_second", drawn) + chart("Learning rate", "lr", drawn);
-    if (!f_.scores.empty()) {
-      std::vector<std::pair<std::string, const Curve*>> curves;
-      for (const auto& [name, curve] : f_.scores) {
-        if (curves.size() < 16) curves.emplace_back(name, &curve);
-      }
-      inside += line_chart("Evaluations", curves);
-    }
+    inside += score_chart();
     for (const auto& [name, curve] : f_.metrics) {
       if (!drawn.contains(name)) inside += line_chart(name, {{name, &curve}});
     }
     if (!inside.empty()) section("Curves over the steps", "<div class=\"charts\">" + inside + "</div>");
   }
 
+  /// Accuracies over the steps; dashed: bare pixels. Evaluations of one time are in the table alone.
+  std::string score_chart() const {
+    std::vector<std::pair<std::string, const Curve*>> curves;
+    std::vector<Level> levels;
+    for (const auto& [name, curve] : f_.scores) {
+      if (curve.count() < 2 || curves.size() == 16) continue;
+      curves.emplace_back(name, &curve);
+      for (const Told& told : told_) {
+        if (told.pixels && name == told.node + " " + told.value) levels.push_back({told.pixels_node, *told.pixels, curves.size() - 1});
+      }
+    }
+    return curves.empty() ? "" : line_chart("Evaluations", curves, levels);
+  }
+
+  /// One row for each evaluation.
+  std::string evaluation_table() const {
+    if (told_.empty()) return "";
+    std::ostringstream out;
+    out << "<div class=\"wide\"><table><tr><th>evaluation</th><th>value</th><th>before training</th><th>last</th><th>change</th><th>best</th>"
+           "<th>bare pixels</th></tr>";
+    for (const Told& told : told_) {
+      const auto cell = [&](const std::optional<double>& value) { return "<td>" + (value ? xml_text(told_value(told, *value)) : "") + "</td>"; };
+      const std::string after = told.best ? " <span class=\"quiet\">step " + std::to_string(told.best_step) + "</span>" : "";
+      out << "<tr><td>" << xml_text(told.node) << "</td><td>" << xml_text(told.value) << "</td>" << cell(told.start) << cell(told.last) << "<td>";
+      if (told.start && told.last) {
+        const double change = *told.last - *told.start;
+        char text[32];
+        std::snprintf(text, sizeof text, told.is_share() ? "%+.1f" : "%+.4g", told.is_share() ? 100 * change : change);
+        out << text;
+      }
+      out << "</td><td>" << (told.best ? xml_text(told_value(told, *told.best)) + after : "") << "</td>" << cell(told.pixels) << "</tr>\n";
+    }
+    out << "</table></div>\n";
+    return out.str();
+  }
+
   void evaluations() {
     std::ostringstream inside;
+    inside << evaluation_table();
+    if (!f_.evaluations.empty()) inside << "<details><summary>All values, at all times</summary>\n";
     for (const auto& [node, rows] : f_.evaluations) {
       std::vector<std::string> columns;
       for (const ordered_json& row : rows) {
@@ -189,7 +250,22 @@ class Page {
       }
       inside << "</table></div>\n";
     }
+    if (!f_.evaluations.empty()) inside << "</details>\n";
     section("Evaluations", inside.str());
+  }
+
+  /// What a contact sheet shows, as the node that drew it was set.
+  std::string caption(const std::filesystem::path& picture) const {
+    if (!f_.pipeline.is_object() || !f_.pipeline.contains("nodes")) return "";
+    for (const auto& [name, node] : f_.pipeline["nodes"].items()) {
+      if (words_at(node, "file") != picture.filename().string() || !node.contains("count") || !node.contains("step")) continue;
+      const bool masked = node.contains("in") && node["in"].is_object() && node["in"].contains("mask");
+      return "Drawn by " + name + " from step " + shown(node["step"]) + ": its first pictures, a column for each. " +
+             (masked ? "From the top: the crop as the batch holds it; what the student sees of it; the regions that it predicts, each in a colour of "
+                       "its own."
+                     : "The crops as the batch holds them.");
+    }
+    return "";
   }
 
   void pictures() {
@@ -198,7 +274,7 @@ class Page {
     for (const auto& path : f_.pictures) {
       std::error_code error;
       const auto size = std::filesystem::file_size(path, error);
-      inside << "<figure><figcaption>" << link(path) << "</figcaption>";
+      inside << "<figure><figcaption>" << link(path) << "</figcaption><p class=\"quiet\">" << xml_text(caption(path)) << "</p>";
       if (!error && size <= left) {
         std::vector<uint8_t> bytes;
         io::read_file(path, bytes);
@@ -320,9 +396,11 @@ class Page {
   }
 
   const RunFacts& f_;
+  const std::vector<Told> told_ = told_evaluations(f_);
   bool trust_;
   std::string base_;
-  std::ostringstream out_;
+  std::ostringstream out_, body_;
+  std::vector<std::pair<std::string, std::string>> titles_;  // of sections: id and text
 };
 
 }  // namespace

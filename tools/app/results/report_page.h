@@ -18,6 +18,10 @@ a { color: var(--link); } .quiet { color: var(--quiet); } .bad { color: var(--ba
 figure { margin: 0; } figcaption { font-weight: 600; } figure img { max-width: 100%; background: #fff; }
 .chart { width: 100%; display: block; } .chart text { fill: var(--quiet); font-size: 11px; } .chart .grid { stroke: var(--rim); } .chart .axis { stroke: var(--quiet); }
 .chart .line { fill: none; stroke-width: 1.6; stroke: currentColor; } .chart .band { fill: currentColor; opacity: .16; } .chart circle { fill: currentColor; }
+.chart .level { stroke: currentColor; stroke-dasharray: 6 4; opacity: .8; }
+nav { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; margin: 14px 0; }
+.verdict { list-style: none; padding: 10px 16px; margin: 16px 0; background: var(--soft); border-radius: 6px; } .verdict b { display: inline-block; width: 1.2em; }
+.verdict .good b { color: #2e9e6b; } .verdict .doubtful b { color: #d9822b; } .verdict .bad b { color: var(--bad); }
 .chart .at { stroke: var(--quiet); stroke-dasharray: 3 3; }
 .c0 { color: #3b7dc4; } .c1 { color: #d9822b; } .c2 { color: #2e9e6b; } .c3 { color: #c0508f; } .c4 { color: #8a6fd1; } .c5 { color: #a68a00; } .c6 { color: #d05a4a; } .c7 { color: #4aa3b5; }
 .key { margin: 2px 0 0; font-size: 12px; color: var(--quiet); }
@@ -36,7 +40,7 @@ const tip = document.getElementById("tip");
 for (const chart of document.querySelectorAll("svg.chart")) {
   const curves = JSON.parse(chart.dataset.curves);
   const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
-  line.setAttribute("class", "at"); line.setAttribute("y1", 10); line.setAttribute("y2", 202); line.style.display = "none";
+  line.setAttribute("class", "at"); line.setAttribute("y1", 18); line.setAttribute("y2", 204); line.style.display = "none";
   chart.append(line);
   chart.addEventListener("pointermove", (event) => {
     const box = chart.getBoundingClientRect(), x = (event.clientX - box.left) / box.width * 620;

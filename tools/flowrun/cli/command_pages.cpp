@@ -1,8 +1,11 @@
 #include "tools/flowrun/cli/command_pages.h"
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <map>
 
+#include "graph/contract/version.h"
 #include "graph/text/error.h"
 #include "io/file.h"
 
@@ -140,7 +143,54 @@ std::string page(const CLI::App& command) {
   return text;
 }
 
+/// Text of a manual page: roff's own signs escaped.
+std::string roff(const std::string& text) {
+  std::string out;
+  for (const char c : text) out += c == '\\' ? "\\e" : c == '-' ? "\\-" : std::string(1, c);
+  if (out.starts_with('.') || out.starts_with('\'')) out.insert(0, "\\&");
+  for (size_t at = 0; (at = out.find("\n.", at)) != std::string::npos; at += 4) out.insert(at + 1, "\\&");
+  return out;
+}
+
+std::string manual_head(const std::string& name, const std::string& brief) {
+  std::string title = name;
+  std::transform(title.begin(), title.end(), title.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return ".TH " + roff(title) + " 1 \"\" \"flowrun " + version + "\"\n.SH NAME\n" + roff(name) + " \\- " + roff(brief) + "\n";
+}
+
+std::string manual_page(const CLI::App& command) {
+  std::string text = manual_head("flowrun-" + command.get_name(), command.get_description());
+  text += ".SH SYNOPSIS\n.B " + roff(usage(command)) + "\n.SH OPTIONS\n";
+  for (const CLI::Option* option : command.get_options()) {
+    if (!shown(*option)) continue;
+    const std::string name = option->get_positional() ? option->get_name(true) : option->get_name(false, true);
+    const std::string value = value_text(*option), initial = default_text(*option);
+    text += ".TP\n.B " + roff(name) + "\n" + (value == "flag" ? "" : "(" + roff(value) + (initial.empty() ? "" : "; " + roff(initial)) + ") ") +
+            roff(option->get_description()) + "\n";
+  }
+  const std::string footer = command.get_footer();
+  text += ".SH EXAMPLES\n.nf\n" + roff(footer.substr(footer.find("\n  ") + 3)) + "\n.fi\n.SH EXIT STATUS\n";
+  std::map<int, std::string> statuses = chapters().at(command.get_name()).statuses;
+  statuses.insert({{0, done}, {1, failed}, {2, wrong}});
+  for (const auto& [status, meaning] : statuses) text += ".TP\n.B " + std::to_string(status) + "\n" + roff(meaning) + "\n";
+  return text + ".SH SEE ALSO\n.BR flowrun (1)\n";
+}
+
 }  // namespace
+
+int manual_pages(const CLI::App& app, const std::string& folder) {
+  std::filesystem::create_directories(folder);
+  std::string text =
+      manual_head("flowrun", "trains vision models without labels") +
+      ".SH SYNOPSIS\n.B flowrun\n.I PIPELINE.json\n[OPTIONS]\n.br\n.B flowrun\n.I COMMAND\n[OPTIONS]\n.SH DESCRIPTION\n" +
+      "A JSON file defines the training as a graph of nodes. \\fBflowrun PIPELINE.json\\fR runs it, as \\fBflowrun run\\fR does.\n.SH COMMANDS\n";
+  for (const CLI::App* command : commands_of(app)) {
+    io::write_file_atomic(std::filesystem::path(folder) / ("flowrun-" + command->get_name() + ".1"), manual_page(*command));
+    text += ".TP\n.BR flowrun\\-" + roff(command->get_name()) + " (1)\n" + roff(command->get_description()) + "\n";
+  }
+  io::write_file_atomic(std::filesystem::path(folder) / "flowrun.1", text);
+  return 0;
+}
 
 int command_pages(const CLI::App& app, const std::string& folder) {
   std::filesystem::create_directories(folder);

@@ -3,6 +3,7 @@
 
 #include "graph/text/error.h"
 #include "tools/flowrun/cli/options.h"
+#include "tools/flowrun/cli/set_words.h"
 
 namespace flowrun::cli {
 namespace {
@@ -27,10 +28,27 @@ std::vector<std::string> option_names(const CLI::App& command) {
 }
 
 void print_bash(const CLI::App& app) {
-  std::cout << "# flowrun's words for bash: source this file, or put it into ~/.local/share/bash-completion/completions/flowrun\n"
-               "_flowrun() {\n"
-               "  local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} words=\n"
-               "  case $command in\n";
+  std::cout << R"(# flowrun's words for bash: source this file, or put it into ~/.local/share/bash-completion/completions/flowrun
+_flowrun() {
+  local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} words= before= i
+  # Bash cuts words at "=": what was typed since the last blank.
+  local typed=$word
+  for ((i = COMP_CWORD - 1; i > 0; --i)); do
+    [[ ${COMP_WORDS[i]} == "=" || $typed == "="* ]] || break
+    typed=${COMP_WORDS[i]}$typed
+  done
+  before=${COMP_WORDS[i]}
+  if [[ $before == --set ]]; then
+    local file=
+    for ((i = 1; i < COMP_CWORD; ++i)); do [[ -f ${COMP_WORDS[i]} && -z $file ]] && file=${COMP_WORDS[i]}; done
+    local IFS=$'\n'
+    COMPREPLY=($(flowrun completion bash --file "$file" --word "$typed" 2>/dev/null))
+    [[ $typed == *=* ]] && COMPREPLY=("${COMPREPLY[@]#*=}")
+    compopt -o nospace 2>/dev/null
+    return
+  fi
+  case $command in
+)";
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     std::cout << "    " << command->get_name() << ") words=\"" << joined(option_names(*command)) << "\" ;;\n";
   }
@@ -69,6 +87,11 @@ std::string quoted(const std::string& text) {
 void print_zsh(const CLI::App& app) {
   std::cout << "#compdef flowrun\n"
                "# flowrun's words for zsh: put this file as _flowrun into a folder of $fpath\n"
+               "_flowrun_set() {\n"
+               "  local file\n"
+               "  for file in ${words[2,-1]}; do [[ -f $file ]] && break; done\n"
+               "  compadd -S '' -- ${(f)\"$(flowrun completion zsh --file $file --word ${(Q)PREFIX} 2>/dev/null)\"}\n"
+               "}\n"
                "_flowrun() {\n"
                "  local -a commands\n"
                "  commands=(\n";
@@ -87,7 +110,11 @@ void print_zsh(const CLI::App& app) {
       if (option->get_group().empty()) continue;
       const bool takes_value = option->get_items_expected_max() > 0;
       for (const std::string& name : option->get_lnames()) {
-        std::cout << " \\\n        '--" << name << "[" << quoted(option->get_description()) << "]" << (takes_value ? ":value:_files" : "") << "'";
+        std::cout << " \\\n        '" << (name == "set" ? "*" : "") << "--" << name << "[" << quoted(option->get_description()) << "]"
+                  << (name == "set" ? ":path and value:_flowrun_set"
+                      : takes_value ? ":value:_files"
+                                    : "")
+                  << "'";
       }
     }
     std::cout << " \\\n        '*:file:_files' ;;\n";
@@ -97,10 +124,51 @@ void print_zsh(const CLI::App& app) {
                "_flowrun \"$@\"\n";
 }
 
+/// In single quotes, for fish.
+std::string quoted_for_fish(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+  return out + "'";
+}
+
+void print_fish(const CLI::App& app) {
+  std::cout << R"(# flowrun's words for fish: put this file as flowrun.fish into ~/.config/fish/completions
+function __flowrun_set
+    for word in (commandline -opc)[2..-1]
+        if test -f $word
+            flowrun completion fish --file $word --word (commandline -ct | string replace -r '^--set=' '') 2>/dev/null
+            return
+        end
+    end
+end
+complete -c flowrun -n '__fish_is_first_arg' -k -xa '(__fish_complete_suffix .json)'
+)";
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    const std::string name = command->get_name();
+    std::cout << "complete -c flowrun -n __fish_is_first_arg -a " << name << " -d " << quoted_for_fish(command->get_description()) << "\n";
+    const std::string where =
+        "'__fish_seen_subcommand_from " + name + (name == "run" ? "; or string match -q \"*.json\" (commandline -opc)[2]'" : "'");
+    for (const CLI::Option* option : command->get_options()) {
+      if (option->get_group().empty() || option->get_positional()) continue;
+      std::cout << "complete -c flowrun -n " << where;
+      for (const std::string& word : option->get_snames()) std::cout << " -s " << word;
+      for (const std::string& word : option->get_lnames()) std::cout << " -l " << word;
+      const bool sets = option->check_lname("set");
+      if (sets) std::cout << " -xa '(__flowrun_set)'";
+      if (!sets && option->get_items_expected_max() > 0) std::cout << " -r";
+      std::cout << " -d " << quoted_for_fish(option->get_description()) << "\n";
+    }
+  }
+}
+
 }  // namespace
 
-int completion(const CLI::App& app, const std::string& shell) {
-  shell == "zsh" ? print_zsh(app) : print_bash(app);
+int completion(const CLI::App& app, const CompletionArgs& args) {
+  if (!args.file.empty()) {
+    for (const std::string& word : set_words(args.file, args.word)) std::cout << word << "\n";
+    return 0;
+  }
+  args.shell == "zsh" ? print_zsh(app) : args.shell == "fish" ? print_fish(app) : print_bash(app);
   return 0;
 }
 

@@ -15,8 +15,13 @@ void add_result_commands(CLI::App& app, int& status);    // after a run: export
 void add_data_commands(CLI::App& app, int& status);      // index, pack
 void add_type_commands(CLI::App& app, int& status);      // help, schema, doc
 
-/// Prints a completion script of all the words of `app` for bash or zsh.
-int completion(const CLI::App& app, const std::string& shell);
+struct CompletionArgs {
+  std::string shell;       // bash, zsh or fish
+  std::string file, word;  // with a file: what a --set that begins so can become is printed, and no script
+};
+
+/// Prints a completion script of all the words of `app` for a shell.
+int completion(const CLI::App& app, const CompletionArgs& args);
 
 /// A subcommand whose --help ends with an example.
 CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& about, const std::string& example);

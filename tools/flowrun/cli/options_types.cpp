@@ -37,7 +37,7 @@ void add_schema(CLI::App& app, int& status) {
 }
 
 struct DocArgs : TypeArgs {
-  bool commands = false;
+  bool commands = false, man = false;
 };
 
 void add_doc(CLI::App& app, int& status) {
@@ -45,8 +45,11 @@ void add_doc(CLI::App& app, int& status) {
   const auto args = std::make_shared<DocArgs>();
   command.add_option("folder", args->folder, "Folder of the pages; existing ones are replaced")->required();
   command.add_flag("--commands", args->commands, "Pages of the commands instead");
+  command.add_flag("--man", args->man, "Manual pages of the commands instead: flowrun.1, flowrun-run.1, …");
   add_plugins(command, args->plugins);
-  on_command(command, args, status, [&app](const DocArgs& of) { return of.commands ? command_pages(app, of.folder) : doc(of); });
+  on_command(command, args, status, [&app](const DocArgs& of) {
+    return of.man ? manual_pages(app, of.folder) : of.commands ? command_pages(app, of.folder) : doc(of);
+  });
 }
 
 void add_pipelines(CLI::App& app, int& status) {
@@ -60,9 +63,11 @@ void add_pipelines(CLI::App& app, int& status) {
 void add_completion(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "completion", "Prints a script that completes flowrun's words in a shell",
                                   "flowrun completion bash > ~/.local/share/bash-completion/completions/flowrun");
-  const auto shell = std::make_shared<std::string>();
-  command.add_option("shell", *shell, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
-  on_command(command, shell, status, [&app](const std::string& name) { return completion(app, name); });
+  const auto args = std::make_shared<CompletionArgs>();
+  command.add_option("shell", args->shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  command.add_option("--file", args->file, "For scripts: prints what a --set of this pipeline can be")->group("");
+  command.add_option("--word", args->word, "And begins with this")->group("");
+  on_command(command, args, status, [&app](const CompletionArgs& of) { return completion(app, of); });
 }
 
 void add_new(CLI::App& app, int& status) {

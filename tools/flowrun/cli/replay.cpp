@@ -74,7 +74,14 @@ int replay(const app::ReplayArgs& args) {
   } else {
     print(replayed.facts, replayed.group_size);
   }
-  if (!args.png.empty()) io::write_png(args.png, replayed.picture().view());
+  if (!args.png.empty()) {
+    io::write_png(args.png, replayed.picture().view());
+    if (!args.json) {
+      std::cout << args.png
+                << ": at the left the whole picture with the box of each crop; right of it, a row for each view: the view, what the student "
+                   "sees of it, and what it predicts, each region in a colour of its own\n";
+    }
+  }
   return replayed.status;
 }
 

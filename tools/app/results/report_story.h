@@ -1,0 +1,43 @@
+// What a run found, in words and in one table.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/app/results/run_facts.h"
+
+namespace flowrun::app {
+
+/// One evaluation, by the value that says most.
+struct Told {
+  std::string node, value;      // "knn", "accuracy"
+  std::optional<double> start;  // before training
+  std::optional<double> last;
+  std::optional<double> best;  // the largest after a step
+  int64_t best_step = 0, last_step = 0;
+  std::optional<double> pixels;  // an evaluation of the same type on inputs that no model made
+  std::string pixels_node;
+
+  /// Shown as a percentage.
+  bool is_share() const;
+};
+
+/// Those of a run, without baselines of others. `value` is the accuracy or mIoU where there is one, else the first number that is reported.
+std::vector<Told> told_evaluations(const RunFacts& facts);
+
+enum class Mood { good, doubtful, bad };
+
+/// A sentence of the verdict.
+struct Verdict {
+  Mood mood;
+  std::string text;
+};
+
+/// What rose, what fell, against random weights and pixels; whether features stayed healthy. In the order of weight.
+std::vector<Verdict> verdict(const RunFacts& facts, const std::vector<Told>& evaluations);
+
+/// "96.3 %", or the number.
+std::string told_value(const Told& of, double value);
+
+}  // namespace flowrun::app
