@@ -1,4 +1,4 @@
-#include "tools/app/run/session.h"
+#include "tools/app/sweep/session.h"
 
 #include <chrono>
 #include <nlohmann/json.hpp>
