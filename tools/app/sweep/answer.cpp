@@ -50,7 +50,9 @@ std::vector<Group> groups_of(const SweepPlan& plan, const std::vector<Found>& fo
 std::vector<std::string> metrics_of(const std::vector<Group>& groups, const std::string& decides) {
   std::vector<std::string> order;
   std::map<std::string, std::set<double>> values;
+  size_t runs = 0;
   for (const Group& group : groups) {
+    runs += group.found.size();
     for (const Found* run : group.found) {
       for (const auto& [name, value] : run->metrics) {
         if (values[name].empty()) order.push_back(name);
@@ -58,7 +60,7 @@ std::vector<std::string> metrics_of(const std::vector<Group>& groups, const std:
       }
     }
   }
-  std::erase_if(order, [&](const std::string& name) { return values[name].size() == 1 && !is_share(name) && name != "loss" && name != decides; });
+  std::erase_if(order, [&](const std::string& name) { return runs > 1 && values[name].size() == 1 && name != "loss" && name != decides; });
   // The loss comes last: evaluations say more.
   std::stable_partition(order.begin(), order.end(), [](const std::string& name) { return name != "loss"; });
   return order;

@@ -38,11 +38,11 @@ std::string tested(const Answer& answer, const Comparison& c, size_t tests) {
   const Numbers exact(answer.metric, sought);
   std::string more =
       c.seeds_needed >= most_pairs ? std::to_string(most_pairs) + " seeds or more" : "about " + std::to_string(c.seeds_needed) + " seeds";
-  more = (answer.looked_for > 0 ? "to see a difference of " + exact.text(sought) + ", "
-                                : "if the true difference is the " + exact.text(sought) + " seen here, ") +
-         more + " are needed to tell it (power 0.8)";
+  more += " are needed";
+  more = answer.looked_for > 0 ? "to see a difference of " + exact.text(sought) + ", " + more
+                               : "if the true difference is the " + exact.text(sought) + " seen here, " + more + " to tell it";
   return "No difference between " + c.variant + " and " + answer.baseline + " can be told with " + seeds + ": the interval is " +
-         numbers.of_metric(interval) + " (" + p + "); " + more + ".";
+         numbers.of_metric(interval) + " (" + p + "); " + more + " (power 0.8).";
 }
 
 /// What pairing gains.
