@@ -203,6 +203,7 @@ class Sweep(support.Folder):
             ({"base": "base.json", "grid": {"mask.regions": [1]}, "zip": {"mask.regions": [2]}}, "zip varies mask.regions, which the sweep sets in another place, too"),
             ({"base": "base.json", "set": {"mask.regions": 3}, "grid": {"mask.regions": [1]}}, "grid varies mask.regions, which the sweep sets"),
             ({"base": "base.json", "grid": {"seed": [1, 2]}, "seeds": 3}, 'seed is set by "seeds"'),
+            ({"base": "base.json", "grid": {"a.b": []}, "zip": {"c": [1, 2], "d": [1]}, "gaol": "max"}, "a.b needs values", "c has 2 and d has 1", 'unknown key "gaol"', "3 errors"),
             ({"base": "base.json", "seeds": [1, 2, 1]}, "the seed 1 is listed twice"),
             ({"base": "base.json", "seeds": 0}, "a count of at least 1, or a list of seeds"),
             ({"base": "base.json", "seeds": 2, "goal": "more"}, 'goal is "max" or "min"'),

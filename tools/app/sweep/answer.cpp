@@ -10,12 +10,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
 using Curve = std::vector<std::pair<int64_t, double>>;
 
 /// The accuracy after so many steps; between evaluations on a line.

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "tools/app/sweep/sweep_file.h"
+#include "tools/app/sweep/sweep_plan.h"
 
 namespace flowrun::app {
 

@@ -4,17 +4,12 @@
 
 #include "io/run/run_directory.h"
 #include "tools/app/json_files.h"
+#include "tools/app/sweep/statistics.h"
 
 namespace flowrun::app {
 namespace {
 
 using nlohmann::ordered_json;
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
 
 void read_evaluation(const std::string& node, const ordered_json& entry, Found& out) {
   for (const auto& [metric, value] : entry.items()) {

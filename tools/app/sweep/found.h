@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "tools/app/sweep/sweep_file.h"
+#include "tools/app/sweep/sweep_plan.h"
 
 namespace flowrun::app {
 

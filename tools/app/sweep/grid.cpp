@@ -74,6 +74,7 @@ std::vector<double> stepped(const Value& range, double from, double to, Diagnost
 }
 
 std::vector<Choice> range_choices(const Value& range, Diagnostics& faults) {
+  const size_t before = faults.count();
   const std::vector<std::string> known = {"from", "to", "count", "step", "scale"};
   for (const Member& member : range.members) {
     if (std::find(known.begin(), known.end(), member.key) != known.end()) continue;
@@ -87,7 +88,7 @@ std::vector<Choice> range_choices(const Value& range, Diagnostics& faults) {
   if (has_count == has_step) faults.error(range.where, "a range has either count or step", range_forms);
   if (log && has_step) faults.error(scale->where, "a range of scale log has a count, not a step", range_forms);
   const double from = number_of(range, "from", faults), to = number_of(range, "to", faults);
-  if (has_count == has_step || !faults.empty()) return {};
+  if (faults.count() != before) return {};
   const auto is_whole = [&](const char* key) { return range.find(key)->is(Value::Kind::integer); };
   const bool whole = is_whole("from") && is_whole("to") && (has_count || is_whole("step"));
   std::vector<Choice> out;
@@ -97,6 +98,7 @@ std::vector<Choice> range_choices(const Value& range, Diagnostics& faults) {
 }
 
 std::vector<Choice> choices_of(const std::string& path, const Value& values, Diagnostics& faults) {
+  const size_t before = faults.count();
   std::vector<Choice> out;
   if (values.is(Value::Kind::object) && values.find("from") != nullptr) return range_choices(values, faults);
   if (values.is(Value::Kind::object)) {
@@ -108,7 +110,7 @@ std::vector<Choice> choices_of(const std::string& path, const Value& values, Dia
   } else if (values.is(Value::Kind::array)) {
     for (const Value& item : values.items) out.push_back({"", json_text(to_json(item))});
   }
-  if (out.empty() && faults.empty())
+  if (out.empty() && faults.count() == before)
     faults.error(values.where, path + " needs values: a list, an object from name to value, or a range",
                  "such as [0.25, 0.5]; " + std::string(range_forms));
   return out;
@@ -185,14 +187,15 @@ std::vector<Point> grid_points(const Value& grid, Diagnostics& faults) {
 }
 
 std::vector<Point> zip_points(const Value& zip, Diagnostics& faults) {
+  const size_t before = faults.count();
   const std::vector<Axis> axes = axes_of(zip, "zip", faults);
-  for (size_t a = 1; a < axes.size() && faults.empty(); ++a) {
+  for (size_t a = 1; a < axes.size() && faults.count() == before; ++a) {
     if (axes[a].choices.size() == axes[0].choices.size()) continue;
     const auto count = [](const Axis& axis) { return axis.path + " has " + std::to_string(axis.choices.size()); };
     faults.error(axes[a].where, "values of zip go together, but " + count(axes[0]) + " and " + count(axes[a]),
                  "give both as many; \"grid\" takes every combination");
   }
-  if (!faults.empty()) return {};
+  if (faults.count() != before) return {};
   const bool any_named = std::any_of(axes.begin(), axes.end(), [](const Axis& axis) { return axis.named; });
   std::vector<Point> out(axes[0].choices.size());
   for (size_t i = 0; i < out.size(); ++i) {

@@ -63,6 +63,12 @@ Summary summary_of(const std::vector<double>& values) {
   return out;
 }
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
 Paired paired(const std::vector<double>& a, const std::vector<double>& b) {
   std::vector<double> differences;
   for (size_t i = 0; i < a.size(); ++i) differences.push_back(b[i] - a[i]);

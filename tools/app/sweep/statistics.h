@@ -25,6 +25,9 @@ struct Summary {
 };
 Summary summary_of(const std::vector<double>& values);
 
+/// Of one value or more.
+double median(std::vector<double> values);
+
 /// Differences of pairs of values, b[i] - a[i].
 struct Paired {
   Summary differences;

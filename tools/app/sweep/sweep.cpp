@@ -64,35 +64,28 @@ class Sweeping {
     return run_all(left, runner);
   }
 
-  /// What all runs have found so far. `report`: finished runs of other pipelines are told and left out.
+  /// What all runs have found so far, also in the folder's sweep.md and sweep.json. `report`: finished runs of other pipelines are told and left out.
   Swept found(int status, bool report) {
-    std::vector<Found> all;
-    for (const Variant& run : plan_.runs) {
-      bool other = false;
-      if (auto cell = cells_.find(run, other)) {
-        all.push_back(std::move(*cell));
-        continue;
-      }
-      if (other && report) say_other_files(run);
-      all.push_back(read_found(out_ / run.name));
-      if (report && all.back().is_done()) leave_out_other(run, all.back());
-      cells_.add(run, all.back());
+    const std::vector<Found> all = gather(report);
+    if (args_.only) {
+      ordered_json rows = rows_of(all);
+      std::string table = table_of_runs(rows);
+      return {.status = status, .found = {{"runs", std::move(rows)}}, .table = std::move(table)};
     }
     const Answer answer = answer_of(plan_, all);
-    ordered_json rows = ordered_json::array();
-    for (const std::string& variant : plan_.variants) {
-      for (size_t r = 0; r < plan_.runs.size(); ++r) {
-        if (plan_.runs[r].variant == variant) rows.push_back(row_of(plan_.runs[r], all[r], (out_ / plan_.runs[r].name).string()));
-      }
-    }
-    Swept swept{.status = status, .found = {}, .table = plan_.seeds.empty() || args_.only ? table_of_runs(rows) : ""};
-    if (swept.table.empty() && !answer.variants.empty()) swept.table = table_of_variants(answer);
-    if (!args_.only) swept.table += text_below(plan_, answer, rows);
-    swept.found = {{"runs", std::move(rows)}};
-    if (!args_.only) swept.found.update(answer_json(answer));
-    if (!args_.only) swept.found["answer"] = in_words(plan_, answer);
     if (report && answer.variants.empty()) throw RunError("no run of the sweep is done in " + out_.string());
-    if (fs::exists(out_) && !args_.only) {
+    ordered_json rows = rows_of(all);
+    Swept swept{.status = status, .found = {}, .table = ""};
+    if (plan_.seeds.empty()) {
+      swept.table = table_of_runs(rows);
+    } else if (!answer.variants.empty()) {
+      swept.table = table_of_variants(answer);
+    }
+    swept.table += text_below(plan_, answer, rows);
+    swept.found = {{"runs", std::move(rows)}};
+    swept.found.update(answer_json(answer));
+    swept.found["answer"] = in_words(plan_, answer);
+    if (fs::exists(out_)) {
       io::write_file_atomic(out_ / "sweep.md", swept.table);
       io::write_file_atomic(out_ / "sweep.json", json_text(swept.found, 2) + "\n");
     }
@@ -100,6 +93,34 @@ class Sweeping {
   }
 
  private:
+  /// Of each run, from the file of finished runs or its folder.
+  std::vector<Found> gather(bool report) {
+    std::vector<Found> out;
+    for (const Variant& run : plan_.runs) {
+      bool other = false;
+      if (auto cell = cells_.find(run, other)) {
+        out.push_back(std::move(*cell));
+        continue;
+      }
+      if (other && report) say_other_files(run);
+      out.push_back(read_found(out_ / run.name));
+      if (report && out.back().is_done()) leave_out_other(run, out.back());
+      if (!args_.only) cells_.add(run, out.back());  // tasks of an array job would write at the same time
+    }
+    return out;
+  }
+
+  /// Variant by variant.
+  ordered_json rows_of(const std::vector<Found>& found) const {
+    ordered_json rows = ordered_json::array();
+    for (const std::string& variant : plan_.variants) {
+      for (size_t r = 0; r < plan_.runs.size(); ++r) {
+        if (plan_.runs[r].variant == variant) rows.push_back(row_of(plan_.runs[r], found[r], (out_ / plan_.runs[r].name).string()));
+      }
+    }
+    return rows;
+  }
+
   /// Before anything runs, so that nobody chooses afterwards.
   void say_what_decides() {
     if (plan_.variants.size() < 2 || plan_.seeds.size() < 2) return;
@@ -200,7 +221,7 @@ class Sweeping {
 
   void conclude(const Variant& variant) {
     add_session(out_ / variant.name, variant.pipeline, plan_.changed);
-    if (!args_.only) cells_.add(variant, read_found(out_ / variant.name));  // tasks of an array job would write at the same time
+    if (!args_.only) cells_.add(variant, read_found(out_ / variant.name));
   }
 
   const SweepArgs& args_;

@@ -8,7 +8,7 @@
 
 #include "tools/app/run/caller.h"
 #include "tools/app/run/run.h"
-#include "tools/app/sweep/sweep_file.h"
+#include "tools/app/sweep/sweep_plan.h"
 
 namespace flowrun::app {
 

@@ -69,6 +69,8 @@ TEST(Statistics, Summary) {
   EXPECT_EQ(s.low, 2);
   EXPECT_EQ(s.high, 9);
   EXPECT_EQ(summary_of({7}).deviation, 0);
+  EXPECT_EQ(median({3, 9, 1}), 3);
+  EXPECT_EQ(median({9, 1, 4, 2}), 3);
 }
 
 TEST(Statistics, HolmStepsDown) {
