@@ -244,6 +244,7 @@ class Answer(support.Folder):
         pipeline = training_pipeline(**run)
         pipeline["nodes"].update(support.frozen_streams(60, 100))
         pipeline["nodes"]["knn"] = {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}, "k": [5], "at": ["start", "1 epoch", "end"]}
+        pipeline["nodes"]["save"]["best"] = "knn.accuracy"
         return pipeline
 
     def test_variants_are_compared_seed_by_seed(self):
@@ -259,6 +260,7 @@ class Answer(support.Folder):
         found = json.loads((self.folder / "runs/lr/sweep.json").read_text())
         self.assertEqual([(row["variant"], row["seed"]) for row in found["runs"]], [(name, seed) for name in names for seed in range(3)])
 
+        self.assertEqual([key for key in found["runs"][0] if " " in key], ["knn accuracy"])
         accuracies = {name: [self.result(f"runs/lr/{name}-seed{seed}")["knn"]["accuracy"] for seed in range(3)] for name in names}
         self.assertEqual((found["decide"], found["goal"], found["baseline"]), ("knn.accuracy", "max", names[2]))
         for variant in found["variants"]:

@@ -48,7 +48,7 @@ Found read_found(const std::filesystem::path& run) {
   });
   if (loss) out.metrics.emplace_back("loss", *loss);
   for (const auto& [node, entry] : result.items()) {
-    if (entry.is_object()) read_evaluation(node, entry, out);
+    if (entry.is_object() && entry.contains("history")) read_evaluation(node, entry, out);  // others are facts of the run
   }
   const auto number = [&](const char* field) { return result.contains(field) && result[field].is_number() ? result[field].get<double>() : 0.0; };
   out.steps = static_cast<int64_t>(number("steps"));
