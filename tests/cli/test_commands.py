@@ -61,6 +61,29 @@ class Commands(support.Folder):
     def test_schema_is_up_to_date(self):
         kept = (support.ROOT / "docs/pipeline.schema.json").read_text()
         self.assertEqual(self.flowrun("schema").stdout, kept, "docs/pipeline.schema.json is stale: run flowrun schema > docs/pipeline.schema.json")
+        kept = (support.ROOT / "docs/sweep.schema.json").read_text()
+        self.assertEqual(self.flowrun("schema", "--sweep").stdout, kept, "docs/sweep.schema.json is stale: run flowrun schema --sweep > docs/sweep.schema.json")
+
+    def test_sweep_files_fit_their_schema(self):
+        schema = jsonschema.Draft202012Validator(json.loads(self.flowrun("schema", "--sweep").stdout))
+        shipped = [json.loads(path.read_text()) for path in (support.ROOT / "pipelines").rglob("*.sweep.json")]
+        self.assertGreater(len(shipped), 10)
+        everything = {"$schema": "sweep.schema.json", "about": "all keys", "base": "base.json", "set": {"run.steps": 1}, "variants": {"one": {"mask.regions": 1}, "other": "base.json"},
+                      "grid": {"update.lr.max": {"from": 1e-4, "to": 1e-2, "count": 3, "scale": "log"}, "update.weight_decay": {"none": 0, "some": 0.1}},
+                      "zip": {"crop.area": [[0.2, 1], [0.5, 1]], "mask.min_keep": {"from": 2, "to": 3, "step": 1}},
+                      "seeds": [0, 1], "baseline": "one_max-0.0001_none_area-0.2-1_min_keep-2", "decide": "loss", "goal": "min", "difference": 0.01}
+        for sweep in (*shipped, everything):
+            schema.validate(sweep)
+        self.assertEqual(set(everything), set(schema.schema["properties"]))
+        for wrong in ({"grids": {}}, {"seeds": 0}, {"goal": "more"}, {"variants": {"../a": {}}}, {"grid": {"a.b": {"from": 1, "to": 2}}}, {"grid": {"a.b": []}}, {"difference": 0}):
+            with self.assertRaises(jsonschema.ValidationError):
+                schema.validate(everything | wrong)
+        # The program knows the same keys.
+        self.write(support.training_pipeline(), "base.json")
+        said = self.flowrun("sweep", self.write(everything | {"unknown": 1}, "sweep.json"), status=2).stderr
+        self.assertIn(f"a sweep has {', '.join(everything)}", said)
+        written = self.flowrun("sweep", self.write(everything, "sweep.json"), "--slurm", "job.sh").stderr
+        self.assertIn("job.sh: 48 tasks", written)
 
     def test_shipped_pipelines_are_without_faults_and_fit_the_schema(self):
         # validate() would check the schema itself again for each of a hundred files.

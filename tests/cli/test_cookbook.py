@@ -101,8 +101,7 @@ class Cookbook(unittest.TestCase):
                             self.run_command(step[0])
                     else:
                         name, text = step
-                        comment = "" if name.endswith(".sweep.json") else f"// {name}\n"
-                        (self.folder / name).write_text(f"{comment}{text.replace('[4, 8, 12]', '[1]')}")
+                        (self.folder / name).write_text(f"// {name}\n{text.replace('[4, 8, 12]', '[1]')}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
-"""flowrun sweep: variants equal separate runs, and continue where they were stopped."""
+"""flowrun sweep: variants equal separate runs, continue where they were stopped, and are compared over seeds."""
 import json
+import shutil
 import signal
+import statistics
 
+import numpy
+import scipy.stats
 import support
 from PIL import Image
 from support import training_pipeline
@@ -20,14 +24,16 @@ class Sweep(support.Folder):
         self.flowrun("base.json", "--set", "seed=5", "--set", "mask.regions=1", "--out", "alone")
         self.assertEqual(self.history("runs/masks/one"), self.history("alone"))
         self.assertNotEqual(self.history("runs/masks/four"), self.history("alone"))
-        rows = json.loads((self.folder / "runs/masks/sweep.json").read_text())
+        found = json.loads((self.folder / "runs/masks/sweep.json").read_text())
+        rows = found["runs"]
         self.assertEqual([(row["variant"], row["status"], row["steps"]) for row in rows], [("four", "done", 4), ("one", "done", 4), ("other", "done", 2)])
         self.assertEqual(rows[1]["loss"], self.metrics("alone")[-1]["loss"])
         self.assertEqual((self.folder / "runs/masks/sweep.md").read_text(), done.stdout)
         self.assertRegex(done.stdout, r"\| one \| done \| 4 \| [\d.]+ \| 0\.\d+ \|")
         again = self.flowrun("sweep", name, "--json")
         self.assertEqual(again.stderr.count("is done already"), 3)
-        self.assertEqual(json.loads(again.stdout), rows)
+        self.assertEqual(json.loads(again.stdout), found)
+        self.assertIn("One run of each variant: no test is possible. --seeds 3", done.stdout)
 
     def test_a_stopped_sweep_goes_on(self):
         self.write(training_pipeline(), "base.json")
@@ -102,8 +108,8 @@ class Sweep(support.Folder):
         }
         done = self.flowrun("sweep", self.shared_sweep(variants, pipeline), "--share", "--quiet", "--threads", 2)
         self.assertIn("sharing files, crop, decode, view, flip, batch among 4 variants; mask is each one's own", done.stderr)
-        self.assertIn("variant 2 to 5 of 6: four, one, short, slow\n", done.stderr)
-        self.assertIn("variant 1 of 6: crop\n", done.stderr)
+        self.assertIn("variant 1 to 4 of 6: four, one, short, slow\n", done.stderr)
+        self.assertIn("variant 6 of 6: crop\n", done.stderr)
         for name in ("four", "one", "short", "slow"):
             self.assert_alone(f"runs/masks/{name}", "base.json", *(f"{path}={json.dumps(value)}" for path, value in variants[name].items()))
             log = (self.folder / f"runs/masks/{name}/log.txt").read_text()
@@ -184,18 +190,180 @@ class Sweep(support.Folder):
         self.assertIn("--memory requires --share", self.flowrun("sweep", name, "--memory", 1, status=2).stderr)
 
     def test_faults(self):
-        for sweep, message in (
+        for sweep, *messages in (
             ({"base": "base.json", "variants": {"a": {"mask.regionz": 1}}}, "variant a of masks.json:"),
             ({"base": "base.json", "variants": {"a": 3}}, "variants.a must be an object from path to value"),
             ({"base": "base.json", "variants": {"../a": {}}}, 'the name "../a" of a variant is to be a folder'),
-            ({"base": "base.json", "variant": {}}, 'unknown key "variant"; did you mean "variants"'),
+            ({"base": "base.json", "variant": {}}, 'masks.json:3:3: error: unknown key "variant"', 'did you mean "variants"?', "variants must be an object"),
             ({"variants": {"a": {}}}, "base must name the pipeline"),
-            ({"base": "base.json"}, "variants must be an object"),
+            ({"base": "base.json"}, "variants must be an object", "may be left out where there is grid, zip or seeds"),
+            ({"base": "base.json", "grid": {"mask.regionz": [1, 2]}}, "variant regionz-1 of masks.json:", "mask.regionz"),
+            ({"base": "base.json", "grid": {"mask.regions": []}}, "mask.regions needs values"),
+            ({"base": "base.json", "zip": {"mask.regions": [1, 2], "seed": [3]}}, "mask.regions has 2 and seed has 1"),
+            ({"base": "base.json", "grid": {"mask.regions": [1]}, "zip": {"mask.regions": [2]}}, "zip varies mask.regions, which the sweep sets in another place, too"),
+            ({"base": "base.json", "set": {"mask.regions": 3}, "grid": {"mask.regions": [1]}}, "grid varies mask.regions, which the sweep sets"),
+            ({"base": "base.json", "grid": {"seed": [1, 2]}, "seeds": 3}, 'seed is set by "seeds"'),
+            ({"base": "base.json", "grid": {"a.b": []}, "zip": {"c": [1, 2], "d": [1]}, "gaol": "max"}, "a.b needs values", "c has 2 and d has 1", 'unknown key "gaol"', "3 errors"),
+            ({"base": "base.json", "seeds": [1, 2, 1]}, "the seed 1 is listed twice"),
+            ({"base": "base.json", "seeds": 0}, "a count of at least 1, or a list of seeds"),
+            ({"base": "base.json", "seeds": 2, "goal": "more"}, 'goal is "max" or "min"'),
+            ({"base": "base.json", "seeds": 2, "difference": -1}, "difference must be a number above 0"),
+            ({"base": "base.json", "variants": {"one": {}, "two": {}}, "baseline": "ome"}, 'the baseline "ome" is no variant', 'did you mean "one"?'),
+            ({"base": "base.json", "seeds": 2, "decide": "knn.accuracy"}, 'decide "knn.accuracy" must be NODE.METRIC of an evaluation', "no variant has evaluations"),
         ):
             self.write(training_pipeline(), "base.json")
             err = self.flowrun("sweep", self.write(sweep, "masks.json"), status=2).stderr
-            self.assertIn(message, err)
+            for message in messages:
+                self.assertIn(message, err)
             self.assertFalse((self.folder / "runs").exists())
+
+    def test_faults_of_options(self):
+        name = self.sweep({"a": {}, "b": {"mask.regions": 1}})
+        self.write(training_pipeline(), "other.json")
+        for options, message in (
+            ([name, "other.json"], "masks.json is a sweep file: give it alone, or pipelines"),
+            (["nothing.json"], "nothing.json: No such file"),
+            (["other.json", "nothing.json"], "nothing.json: there is no such file"),
+            (["other.json", "./other.json"], "would both be other"),
+            ([name, "--seeds", "0,x"], "--seeds 0,x: a seed is an integer"),
+            ([name, "--seeds", "0"], "--seeds 0: a count is at least 1"),
+            ([name, "--seeds", 2, "--set", "seed=1"], "--set seed=1 would be without effect"),
+            ([name, "--set", "mask.regions=2"], "--set mask.regions=2 would be without effect: the sweep varies mask.regions"),
+            ([name, "--cells", "cells.jsonl"], "--cells holds runs by seed: give --seeds"),
+            ([name, "--only", 2], "numbered from 0 to 1"),
+        ):
+            self.assertIn(message, self.flowrun("sweep", *options, status=2).stderr)
+        self.assertIn("no run of the sweep is done in runs/masks", self.flowrun("sweep", name, "--report", status=1).stderr)
+        self.assertFalse((self.folder / "runs").exists())
+
+
+class Answer(support.Folder):
+    """Over seeds."""
+
+    def pipeline(self, **run):
+        pipeline = training_pipeline(**run)
+        pipeline["nodes"].update(support.frozen_streams(60, 100))
+        pipeline["nodes"]["knn"] = {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}, "k": [5], "at": ["start", "1 epoch", "end"]}
+        pipeline["nodes"]["save"]["best"] = "knn.accuracy"
+        return pipeline
+
+    def test_variants_are_compared_seed_by_seed(self):
+        self.write(self.pipeline(steps=3), "base.json")
+        sweep = {"base": "base.json", "grid": {"update.lr.max": {"slow": 1e-4, "fast": 1e-2}}, "zip": {"mask.regions": [1, 2], "mask.min_keep": [2, 3]}, "seeds": 3,
+                 "baseline": "fast_regions-1_min_keep-2"}
+        done = self.flowrun("sweep", self.write(sweep, "lr.json"), "--quiet", "--share")
+        names = [f"{lr}_regions-{n}_min_keep-{n + 1}" for lr in ("slow", "fast") for n in (1, 2)]
+        self.assertIn("4 variants with 3 seeds; knn.accuracy decides (higher is better), against fast_regions-1_min_keep-2\n", done.stderr)
+        self.assertIn(f"run 1 to 4 of 12: {', '.join(f'{name}-seed0' for name in names)}\n", done.stderr)
+        self.flowrun("base.json", "--set", "seed=2", "--set", "update.lr.max=1e-2", "--set", "mask.regions=2", "--set", "mask.min_keep=3", "--out", "alone", "--quiet")
+        self.assertEqual(self.history(f"runs/lr/{names[3]}-seed2"), self.history("alone"))
+        found = json.loads((self.folder / "runs/lr/sweep.json").read_text())
+        self.assertEqual([(row["variant"], row["seed"]) for row in found["runs"]], [(name, seed) for name in names for seed in range(3)])
+
+        self.assertEqual([key for key in found["runs"][0] if " " in key], ["knn accuracy"])
+        accuracies = {name: [self.result(f"runs/lr/{name}-seed{seed}")["knn"]["accuracy"] for seed in range(3)] for name in names}
+        self.assertEqual((found["decide"], found["goal"], found["baseline"]), ("knn.accuracy", "max", names[2]))
+        for variant in found["variants"]:
+            values = variant["metrics"]["knn.accuracy"]
+            self.assertEqual(values["values"], accuracies[variant["variant"]])
+            self.assertAlmostEqual(values["deviation"], statistics.stdev(values["values"]), 12)
+            self.assertIn(f"| {variant['variant']} | 3 | {100 * statistics.mean(values['values']):.1f} ± ", done.stdout)
+        base, raw = accuracies[names[2]], []
+        compared = {entry["variant"]: entry for entry in found["comparisons"]}
+        self.assertEqual(list(compared), [names[0], names[1], names[3]])
+        for name, entry in compared.items():
+            differences = numpy.subtract(accuracies[name], base)
+            self.assertAlmostEqual(entry["difference"], differences.mean(), 12)
+            if differences.std() > 1e-12:
+                test = scipy.stats.ttest_rel(accuracies[name], base)
+                self.assertAlmostEqual(entry["p"], test.pvalue, 10)
+                numpy.testing.assert_allclose(entry["interval"], test.confidence_interval(), rtol=1e-9, atol=1e-12)
+                unpaired = scipy.stats.ttest_ind(accuracies[name], base, equal_var=False)
+                numpy.testing.assert_allclose(entry["unpaired_interval"], unpaired.confidence_interval(), rtol=1e-9, atol=1e-12)
+            raw.append(entry["p"])
+        order = numpy.argsort(raw, kind="stable")
+        stepped = numpy.maximum.accumulate([min(1, (3 - i) * raw[at]) for i, at in enumerate(order)])
+        numpy.testing.assert_allclose([compared[name]["p_holm"] for name in compared], stepped[numpy.argsort(order)])
+        for line in found["answer"]:
+            self.assertIn(line + "\n", done.stdout)
+        self.assertRegex(found["answer"][-1], "^Recommendation: ")
+        self.assertRegex(done.stdout, r"\| at the start \|  \| \d+\.\d ± ", "the same weights at first")
+
+        # Given again nothing runs; more seeds run alone; a report runs nothing.
+        again = self.flowrun("sweep", "lr.json", "--seeds", "0,1,2", "--quiet")
+        self.assertEqual((again.stderr.count("is done already"), again.stdout), (12, done.stdout))
+        shutil.rmtree(self.folder / f"runs/lr/{names[1]}-seed1")
+        report = self.flowrun("sweep", "lr.json", "--report", "--decide", "loss", "--difference", "9")
+        self.assertIn(f"1 of 12 runs are not done: {names[1]} (1 not run).", report.stdout)
+        self.assertIn(f"{names[3]} and {names[2]} differ by less than 9.0 of the loss", report.stdout)
+        self.assertFalse((self.folder / f"runs/lr/{names[1]}-seed1").exists())
+
+        # A finished run of another pipeline is never used.
+        sweep["set"] = {"student.width": 32}
+        self.write(sweep, "lr.json")
+        refused = self.flowrun("sweep", "lr.json", status=1).stderr
+        self.assertIn(f"runs/lr/{names[0]}-seed0 is a run of another pipeline:\n  models.student.width is now 32\nmove it away", refused)
+        self.assertIn("no run of the sweep is done", self.flowrun("sweep", "lr.json", "--report", status=1).stderr)
+
+    def test_an_array_job_runs_each_run_once(self):
+        self.write(self.pipeline(steps=2), "base.json")
+        name = self.write({"base": "base.json", "variants": {"b": {}, "a": {"mask.regions": 1}}, "seeds": [0, 4]}, "it's masks.json")
+        said = self.flowrun("sweep", name, "--slurm", "job.sh", "--at-once", 3, "--set", "run.epochs=1", "--threads", 1).stderr
+        script = (self.folder / "job.sh").read_text()
+        self.assertIn("#SBATCH --array=0-3%3\n", script)
+        self.assertIn("job.sh: 4 tasks", said)
+        self.assertFalse((self.folder / "runs").exists())
+        environment = {key: value for key, value in support.os.environ.items() if not key.startswith("SLURM")}
+        for task in (3, 0, 0, 2):
+            done = support.subprocess.run(["bash", "job.sh"], cwd=self.folder, env={**environment, "SLURM_ARRAY_TASK_ID": str(task)}, text=True, capture_output=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(sorted(path.name for path in (self.folder / "runs/it's masks").iterdir()), ["a-seed4", "b-seed0", "b-seed4"])
+        self.assertIn("b-seed0 is done already", self.flowrun("sweep", name, "--set", "run.epochs=1", "--only", 0).stderr)
+        report = said.splitlines()[-1].strip()
+        self.assertIn("--report", report)
+        table = support.subprocess.run(["bash", "-c", report], cwd=self.folder, text=True, capture_output=True)
+        self.assertEqual(table.returncode, 0, table.stderr)
+        self.assertIn("| b | 2 | ", table.stdout)
+        self.assertIn("1 of 4 runs are not done: a (1 not run).", table.stdout)
+        self.assertIn("One seed in common with b, so that no test is possible; differences in points of knn.accuracy: a ", table.stdout)
+
+    def test_pipelines_and_folders_are_variants(self):
+        """And finished runs are kept in a file, from which another machine goes on."""
+        (self.folder / "methods").mkdir()
+        for name, steps in (("fast", 2), ("slow", 4), ("_base", 1)):
+            self.write(self.pipeline(steps=steps, epochs=1), f"methods/{name}.json")
+        self.write({"base": "fast.json", "seeds": 2}, "methods/own.sweep.json")
+        self.write(self.pipeline(steps=2), "third.json")
+        words = ["methods", "third.json", "--seeds", "1,2", "--set", "run.intra_op=1", "--cells", "cells.jsonl", "--quiet"]
+        done = self.flowrun("sweep", *words)
+        self.assertEqual(sorted(path.name for path in (self.folder / "runs/compare/methods").iterdir() if path.is_dir()),
+                         [f"{name}-seed{seed}" for name in ("fast", "slow", "third") for seed in (1, 2)])
+        lines = [json.loads(line) for line in (self.folder / "cells.jsonl").read_text().splitlines()]
+        self.assertEqual([(line["pipeline"], line["seed"], line["set"]) for line in lines],
+                         [(name, seed, ["run.intra_op=1"]) for seed in (1, 2) for name in ("fast", "slow", "third")])
+        result = self.result("runs/compare/methods/slow-seed1")
+        self.assertEqual(lines[1]["curves"], {"knn": [[entry["step"], entry["accuracy"]] for entry in result["knn"]["history"]]})
+        kept = self.flowrun("sweep", *words, "--out", "elsewhere", "--baseline", "third")
+        self.assertNotIn(": run ", kept.stderr, "what is in the file is not run again")
+        rows = [[line.split("|")[1:4] for line in text.splitlines() if line.startswith(("| fast", "| slow", "| third"))][:3] for text in (done.stdout, kept.stdout)]
+        self.assertEqual(rows[0], rows[1])
+        self.assertIn("difference to third in knn.accuracy", kept.stdout)
+        shutil.rmtree(self.folder / "elsewhere")
+        report = self.flowrun("sweep", *words, "--out", "elsewhere", "--report")
+        self.assertIn("| fast | 2 | ", report.stdout)
+        self.assertFalse((self.folder / "elsewhere").exists())
+
+        # Lines of other files are not used.
+        self.write(self.pipeline(steps=3), "third.json")
+        report = self.flowrun("sweep", *words, "--out", "elsewhere", "--report")
+        self.assertIn("third-seed1 in cells.jsonl was made by other files: not used", report.stderr)
+        self.assertIn("third (2 not run)", report.stdout)
+
+    def test_no_run_begins_when_the_minutes_are_over(self):
+        self.write(training_pipeline(steps=1), "base.json")
+        done = self.flowrun("sweep", self.write({"base": "base.json", "seeds": 3}, "seeds.json"), "--minutes", 1e-6, "--quiet")
+        self.assertIn("the minutes are over: 3 of 3 runs are left", done.stderr)
+        self.assertIn("3 of 3 runs are not done: base (3 not run).", done.stdout)
 
 
 if __name__ == "__main__":

@@ -102,10 +102,10 @@ std::optional<double> checkpoint_bytes(CheckedPipeline& pipeline) {
 }
 
 /// `exact`: opens the data, which give the length of the run. Otherwise returns an upper bound at once.
-Need need_of(const Variant& variant, const fs::path& out, bool exact) {
+Need need_of(const PlannedRun& run, bool exact) {
   Need need;
   try {
-    CheckedPipeline pipeline = load_checked(variant.pipeline);
+    CheckedPipeline pipeline = load_checked(run.pipeline);
     const ordered_json resolved = resolved_json(pipeline);
     need.count = count_checkpoints(resolved, nullptr);
     if (need.count.at_once == 0) return {};
@@ -118,7 +118,7 @@ Need need_of(const Variant& variant, const fs::path& out, bool exact) {
         need.count = count_checkpoints(resolved, &engine.info());
       });
     }
-    need.there = bytes_under(io::RunPaths(out / variant.name).checkpoints);
+    need.there = bytes_under(io::RunPaths(run.folder).checkpoints);
   } catch (const std::exception&) {
     return {};
   }
@@ -130,10 +130,10 @@ struct Sum {
   double stay = 0, more = 0, there = 0;
 };
 
-Sum sum_of(const std::vector<Variant>& variants, const fs::path& out, bool beside, bool exact) {
+Sum sum_of(const std::vector<PlannedRun>& runs, bool beside, bool exact) {
   Sum sum;
-  for (const Variant& variant : variants) {
-    const Need need = need_of(variant, out, exact);
+  for (const PlannedRun& run : runs) {
+    const Need need = need_of(run, exact);
     const double more = need.one * static_cast<double>(need.count.at_once - need.count.stay);
     sum.stay += need.one * static_cast<double>(need.count.stay);
     sum.more = beside ? sum.more + more : std::max(sum.more, more);
@@ -154,15 +154,15 @@ void require_room(Engine& engine, const ordered_json& resolved, const fs::path& 
                  " each), but the disk of " + run.string() + " has only " + in_words(*free) + instead);
 }
 
-void require_room(const std::vector<Variant>& variants, const fs::path& out, bool beside) {
+void require_room(const std::vector<PlannedRun>& runs, const fs::path& out, bool beside) {
   const std::optional<double> free = free_bytes(out);
   if (!free) return;
   Sum sum;
   for (const bool exact : {false, true}) {  // the exact number takes time, and is seldom needed
-    sum = sum_of(variants, out, beside, exact);
+    sum = sum_of(runs, beside, exact);
     if (sum.stay + sum.more - sum.there <= *free) return;
   }
-  const std::string of = variants.size() == 1 ? "the variant that is" : "the " + std::to_string(variants.size()) + " variants that are";
+  const std::string of = runs.size() == 1 ? "the variant that is" : "the " + std::to_string(runs.size()) + " variants that are";
   throw RunError("the checkpoints of " + of + " to run need " + in_words(sum.stay + sum.more) + ", but the disk of " + out.string() + " has only " +
                  in_words(*free) + instead);
 }

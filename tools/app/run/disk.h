@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "graph/engine/engine.h"
-#include "tools/app/run/sweep.h"
+#include "tools/app/load/load.h"
 
 namespace flowrun::app {
 
@@ -14,8 +14,14 @@ namespace flowrun::app {
 /// written. Existing checkpoints of the run count as room. A pipeline without checkpoints needs no room.
 void require_room(Engine& engine, const nlohmann::ordered_json& resolved, const std::filesystem::path& run);
 
-/// The same for all variants of a sweep into `out`, before the first begins: checkpoints of finished variants stay. `beside`:
-/// some may run at the same time. A variant that can't be opened counts as zero; its run will report why.
-void require_room(const std::vector<Variant>& variants, const std::filesystem::path& out, bool beside);
+/// A run that is to come.
+struct PlannedRun {
+  PipelineArgs pipeline;
+  std::filesystem::path folder;
+};
+
+/// The same for all runs of a sweep into `out`, before the first begins: checkpoints of finished runs stay. `beside`: some may run at the same
+/// time. A run that can't be opened counts as zero; it will report why.
+void require_room(const std::vector<PlannedRun>& runs, const std::filesystem::path& out, bool beside);
 
 }  // namespace flowrun::app

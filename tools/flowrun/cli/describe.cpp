@@ -11,6 +11,7 @@
 #include "io/file.h"
 #include "tools/app/load/load.h"
 #include "tools/app/load/schema.h"
+#include "tools/app/sweep/schema.h"
 
 namespace flowrun::cli {
 namespace {
@@ -250,7 +251,7 @@ int help(const TypeArgs& args) {
 
 int schema(const TypeArgs& args) {
   app::open_plugins(args.plugins);
-  std::cout << json_text(app::pipeline_schema(), 0) << '\n';
+  std::cout << json_text(args.sweep ? app::sweep_schema() : app::pipeline_schema(), 0) << '\n';
   return 0;
 }
 

@@ -10,6 +10,7 @@ struct TypeArgs {
   std::string type;  // empty: all
   std::string folder;
   bool json = false;
+  bool sweep = false;                // schema: of sweep files
   std::vector<std::string> plugins;  // loaded first, so that their types are shown too
 };
 

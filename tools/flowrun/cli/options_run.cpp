@@ -1,9 +1,9 @@
 // Commands that run or measure a pipeline.
 #include "tools/app/load/shipped.h"
 #include "tools/app/run/run.h"
-#include "tools/app/run/sweep.h"
 #include "tools/app/speed/advise.h"
 #include "tools/app/speed/profile.h"
+#include "tools/app/sweep/sweep.h"
 #include "tools/flowrun/cli/commands.h"
 #include "tools/flowrun/cli/options.h"
 #include "tools/flowrun/cli/top.h"
@@ -87,12 +87,28 @@ void add_profile(CLI::App& app, int& status) {
   on_command(command, args, status, profile);
 }
 
+/// What a sweep compares, and how.
+void add_sweep_question(CLI::App& command, SweepArgs& args) {
+  command.add_option("sweep", args.files, "Sweep file (JSON): base, set, variants, grid, zip, seeds; or pipelines, and folders of pipelines")
+      ->required();
+  command.add_option("--seeds", args.seeds, "Every variant runs with each: a count (3: the seeds 0, 1, 2) or a list (0,1,5)");
+  command.add_option("--set", args.sets, "PATH=VALUE, for every run; may be repeated")->allow_extra_args(false);
+  command.add_option("--baseline", args.baseline, "The variant that the others are compared with; without it the first");
+  command.add_option("--decide", args.decide, "The metric that decides, such as knn.accuracy or loss; without it the first evaluation's accuracy");
+  command.add_option("--goal", args.goal, "Whether more of it is better: max or min; without it by its name")->check(CLI::IsMember({"max", "min"}));
+  command
+      .add_option("--difference", args.difference,
+                  "The smallest difference of it that matters, in its own unit (0.005 is half a point of an accuracy)")
+      ->check(CLI::PositiveNumber);
+}
+
 void add_sweep(CLI::App& app, int& status) {
-  CLI::App& command =
-      add_command(app, "sweep", "Runs variants of a pipeline, and prints a table", "flowrun sweep masks.json --share --out runs/masks");
+  CLI::App& command = add_command(app, "sweep", "Runs variants of a pipeline over seeds, prints a table, and says which is better",
+                                  "flowrun sweep masks.json --seeds 3 --out runs/masks");
   const auto args = std::make_shared<SweepArgs>();
-  command.add_option("sweep", args->file, "Sweep file (JSON): base, set, variants")->required();
-  command.add_option("--out", args->out, "Folder of the run directories; without it runs/NAME. Variants that are done there do not run again");
+  add_sweep_question(command, *args);
+  command.add_option("--out", args->out,
+                     "Folder of the run directories; without it runs/NAME. What is done there does not run again, what was stopped goes on");
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
   CLI::Option* const share =
       command.add_flag("--share", args->share,
@@ -101,6 +117,19 @@ void add_sweep(CLI::App& app, int& status) {
   command.add_option("--memory", args->memory_mib, "With --share: MiB for the runs side by side; without it what is free")
       ->check(CLI::Range(1, 1'000'000'000))
       ->needs(share);
+  command.add_option("--minutes", args->minutes, "Begins no run after so many minutes; what is running ends")->check(CLI::PositiveNumber);
+  CLI::Option* const report = command.add_flag("--report", args->report, "Runs nothing: the table of what is done so far");
+  command.add_option("--cells", args->cells,
+                     "JSON lines of finished runs, to be kept under version control: those are not run again, and what ends is appended");
+  CLI::Option* const only =
+      command.add_option("--only", args->only, "Runs the one of this number, from 0, beside other processes that run others: a task of an array job")
+          ->excludes(report)
+          ->excludes(share);
+  CLI::Option* const slurm = command.add_option("--slurm", args->slurm, "Runs nothing: writes the script of a Slurm array job, a task for each run")
+                                 ->excludes(report)
+                                 ->excludes(share)
+                                 ->excludes(only);
+  command.add_option("--at-once", args->at_once, "With --slurm: how many tasks may run at the same time")->check(CLI::Range(1, 10'000))->needs(slurm);
   command.add_flag("--quiet", args->quiet, "No progress line");
   add_json(command, args->json);
   add_trust(command, args->trust);

@@ -1,8 +1,9 @@
 // sweep: each variant is run by a process of its own, or several by one.
-#include "tools/app/run/sweep.h"
+#include "tools/app/sweep/sweep.h"
 
 #include <atomic>
 #include <csignal>
+#include <filesystem>
 #include <iostream>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -77,7 +78,9 @@ class Processes : public VariantRunner {
   int run_side_by_side(const std::vector<Variant>& variants, const std::filesystem::path& out) const {
     std::vector<std::string> names;
     for (const Variant& variant : variants) names.push_back(variant.name);
-    return run_process({"sweep", args_.file, "--out", out.string(), "--together", join(names, ",")}, args_);
+    std::vector<std::string> words = sweep_words(args_);
+    words.insert(words.end(), {"--out", out.string(), "--together", join(names, ",")});
+    return run_process(std::move(words), args_);
   }
 
   const SweepArgs& args_;
@@ -87,9 +90,13 @@ class Processes : public VariantRunner {
 
 int sweep(const SweepArgs& args) {
   if (!args.together.empty()) return app::sweep_together(args, program());
+  if (!args.slurm.empty()) {
+    app::write_slurm(args, std::filesystem::read_symlink("/proc/self/exe").string(), program());
+    return 0;
+  }
   Processes processes(args);
   const Swept swept = app::sweep(args, program(), processes);
-  std::cout << (args.json ? json_text(swept.rows, 2) + "\n" : swept.table);
+  std::cout << (args.json ? json_text(swept.found, 2) + "\n" : swept.table);
   return swept.status;
 }
 

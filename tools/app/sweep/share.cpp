@@ -1,4 +1,4 @@
-#include "tools/app/run/share.h"
+#include "tools/app/sweep/share.h"
 
 #include <algorithm>
 #include <map>

@@ -1,4 +1,4 @@
-// A sweep: variants of a pipeline, one after the other or side by side, and a table of their results.
+// A sweep: variants of a pipeline, each over several seeds, one after the other or side by side, and a table of what they found.
 #pragma once
 
 #include <filesystem>
@@ -8,24 +8,9 @@
 
 #include "tools/app/run/caller.h"
 #include "tools/app/run/run.h"
+#include "tools/app/sweep/sweep_plan.h"
 
 namespace flowrun::app {
-
-struct SweepArgs {
-  std::string file;
-  std::string out;  // folder; empty: runs/NAME
-  int threads = 0;
-  bool quiet = false, json = false;
-  bool share = false;
-  bool trust = false;                 // as PipelineArgs::trust, for all variants
-  int64_t memory_mib = 0;             // memory for runs side by side; 0: the free memory
-  std::vector<std::string> together;  // the variants that this process runs side by side; set by `flowrun sweep` itself
-};
-
-struct Variant {
-  std::string name;
-  PipelineArgs pipeline;
-};
 
 /// The arguments for running `variant` into `out`: continues from a checkpoint; a run that was interrupted before its
 /// first checkpoint is removed, under its lock. Throws RunError if the folder holds anything else.
@@ -49,14 +34,21 @@ class VariantRunner {
 
 struct Swept {
   int status;
-  nlohmann::ordered_json rows;  // by variant: what it found
-  std::string table;            // of the same; Markdown
+  nlohmann::ordered_json found;  // {"runs": […], and the answer}, as in sweep.json
+  std::string table;             // of the same; Markdown
 };
 
-/// Runs the variants of a sweep file that are not done, one after the other, or side by side where they share their input.
+/// Runs what is not done, one after the other, or side by side where runs share their input; with args.only one run, with args.report none.
+/// Throws PipelineError and RunError before anything runs.
 Swept sweep(const SweepArgs& args, Caller& caller, VariantRunner& runner);
 
 /// Runs those of args.together side by side, in this process. The exit status.
 int sweep_together(const SweepArgs& args, Caller& caller);
+
+/// Writes the script args.slurm, an array job of one task for each run, and says how to submit it and to make the table. `program`: flowrun.
+void write_slurm(const SweepArgs& args, const std::string& program, Caller& caller);
+
+/// The words after `flowrun` that describe the same sweep.
+std::vector<std::string> sweep_words(const SweepArgs& args);
 
 }  // namespace flowrun::app

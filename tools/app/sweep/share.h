@@ -2,7 +2,7 @@
 #pragma once
 
 #include "graph/check/entries.h"
-#include "tools/app/run/sweep.h"
+#include "tools/app/sweep/sweep.h"
 
 namespace flowrun::app {
 

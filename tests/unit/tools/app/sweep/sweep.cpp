@@ -1,4 +1,4 @@
-#include "tools/app/run/sweep.h"
+#include "tools/app/sweep/sweep.h"
 
 #include <gmock/gmock.h>
 
@@ -43,7 +43,7 @@ class Sweep : public testing::Test {
   Sweep() {
     put_file(dir_ / "p.json", data_pipeline().dump());
     put_file(dir_ / "s.json", R"({ "base": "p.json", "variants": { "long": {}, "short": { "run.steps": 2 } } })");
-    args_ = {.file = (dir_ / "s.json").string(), .out = (dir_ / "out").string()};
+    args_ = {.files = {(dir_ / "s.json").string()}, .out = (dir_ / "out").string()};
   }
 
   io::test::TemporaryDirectory dir_;
@@ -57,10 +57,10 @@ TEST_F(Sweep, RunsEachVariantAndGivesATable) {
   EXPECT_EQ(swept.status, 0);
   EXPECT_THAT(here.names, ElementsAre("long", "short"));
   EXPECT_THAT(lines_.lines, ElementsAre("variant 1 of 2: long", "variant 2 of 2: short"));
-  ASSERT_EQ(swept.rows.size(), 2);
-  EXPECT_EQ(swept.rows[0]["steps"], 4);
-  EXPECT_EQ(swept.rows[1]["steps"], 2);
-  EXPECT_EQ(json_of(dir_ / "out/sweep.json"), swept.rows);
+  ASSERT_EQ(swept.found["runs"].size(), 2);
+  EXPECT_EQ(swept.found["runs"][0]["steps"], 4);
+  EXPECT_EQ(swept.found["runs"][1]["steps"], 2);
+  EXPECT_EQ(json_of(dir_ / "out/sweep.json"), swept.found);
   EXPECT_EQ(io::test::get_file(dir_ / "out/sweep.md"), swept.table);
 }
 

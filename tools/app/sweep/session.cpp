@@ -1,4 +1,4 @@
-#include "tools/app/run/session.h"
+#include "tools/app/sweep/session.h"
 
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -66,7 +66,7 @@ void add_session(const std::filesystem::path& run, const PipelineArgs& pipeline,
     if (!value.is_null() && !value.is_discarded()) session.hyperparameters[path] = cell(value);
   }
   for (const auto& [node, entry] : result.items()) {
-    if (!entry.is_object()) continue;
+    if (!entry.is_object() || !entry.contains("history")) continue;  // no evaluation
     for (const auto& [name, value] : entry.items()) {
       if (value.is_number() && name != "step" && name != "epoch") session.results[node + "/" + name] = value.get<double>();
     }

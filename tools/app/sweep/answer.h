@@ -1,0 +1,57 @@
+// What a sweep finds: means and spreads of its variants over seeds, each compared with the baseline seed by seed.
+#pragma once
+
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/app/sweep/found.h"
+#include "tools/app/sweep/statistics.h"
+
+namespace flowrun::app {
+
+/// A variant, over the seeds whose runs are done.
+struct VariantFound {
+  std::string name;
+  std::vector<int64_t> seeds;
+  std::map<std::string, std::vector<double>> values;  // of each metric, by seed as in `seeds`; shorter where runs lack it
+  std::map<std::string, std::vector<double>> starts;  // accuracies of evaluations at step 0, as NODE.accuracy
+  std::vector<double> equal_time;                     // accuracy of Answer::curve at the time at which the fastest variant has ended
+  double seconds_per_step = 0;                        // median
+};
+
+/// A variant against the baseline, over the seeds that both have.
+struct Comparison {
+  std::string variant;
+  std::vector<int64_t> seeds;
+  std::optional<Paired> test;  // none: fewer than two seeds
+  double p = 1;                // after Holm's correction over all comparisons
+  double difference = 0;       // mean
+  int64_t seeds_needed = 0;    // to see Answer::looked_for (if 0: the difference as it is); 0: no test
+};
+
+struct Answer {
+  std::string metric;  // that decides; empty: no run has a number to decide by
+  bool higher_better = true;
+  std::string baseline;
+  double looked_for = 0;             // the smallest difference that matters; 0: not said
+  std::vector<std::string> metrics;  // of the table, in order
+  std::string curve;                 // the evaluation whose accuracies "equal time" reads; empty: none
+  double equal_seconds = 0;
+  bool same_start = false;              // all variants begin with the same accuracies, seed by seed
+  std::vector<VariantFound> variants;   // those with runs that are done
+  std::vector<Comparison> comparisons;  // all but the baseline
+};
+
+/// `found`: of each run of the plan, in its order.
+Answer answer_of(const SweepPlan& plan, const std::vector<Found>& found);
+
+/// {"decide", "goal", "baseline", "variants": […], "comparisons": […]}
+nlohmann::ordered_json answer_json(const Answer& answer);
+
+/// Whether a metric is a share of 1, which people read in percent: accuracies, mean intersections over unions, agreements.
+bool is_share(const std::string& metric);
+
+}  // namespace flowrun::app

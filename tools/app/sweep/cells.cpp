@@ -1,0 +1,131 @@
+// Files of finished runs.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include "graph/text/json.h"
+#include "io/run/run_directory.h"
+#include "tools/app/json_files.h"
+#include "tools/app/sweep/found.h"
+#include "tools/app/sweep/sha256.h"
+
+namespace flowrun::app {
+namespace {
+
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+/// The settings besides the seed.
+ordered_json key_of(const Variant& variant) {
+  ordered_json sets = ordered_json::array();
+  for (const std::string& set : variant.pipeline.sets) {
+    if (!variant.seed || !set.starts_with("seed=")) sets.push_back(set);
+  }
+  return {{"pipeline", variant.variant}, {"seed", variant.seed ? ordered_json(*variant.seed) : ordered_json()}, {"set", sets}};
+}
+
+/// The names after "use": in the text of a pipeline.
+void add_used(const std::string& text, std::set<std::string>& used) {
+  const std::string word = "\"use\":";
+  for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+    const size_t begin = text.find_first_not_of(' ', at + word.size());
+    if (begin == std::string::npos || text[begin] != '"') continue;
+    const size_t end = text.find('"', begin + 1);
+    if (end != std::string::npos && end > begin + 1) used.insert(text.substr(begin + 1, end - begin - 1));
+  }
+}
+
+fs::path resolved(const fs::path& path) { return fs::weakly_canonical(fs::absolute(path)); }
+
+Found found_in(const ordered_json& line) {
+  Found out;
+  out.status = "done";
+  out.steps = line.value("steps", int64_t{0});
+  out.seconds_per_step = line.value("step", 0.0);
+  out.result["steps"] = out.steps;
+  for (const auto& [node, curve] : line.at("curves").items()) {
+    for (const ordered_json& point : curve) out.curves[node].emplace_back(point.at(0).get<int64_t>(), point.at(1).get<double>());
+    if (!out.curves[node].empty()) out.metrics.emplace_back(node + ".accuracy", out.curves[node].back().second);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string sources_hash(const fs::path& pipeline) {
+  std::string texts;
+  std::map<std::string, fs::path> parts;
+  std::set<std::string> used;
+  std::set<fs::path> seen;
+  std::vector<fs::path> ahead = {resolved(pipeline)};
+  for (size_t next = 0; next < ahead.size(); ++next) {
+    const fs::path path = ahead[next];
+    if (!seen.insert(path).second) continue;
+    Diagnostics faults;
+    const Value content = parse_json_file(path.string(), {}, faults);
+    if (!faults.empty()) throw PipelineError(faults.render());
+    const std::string& text = content.where.source->text;
+    if (next > 0) texts += '\0';
+    texts += text;
+    add_used(text, used);
+    const auto beside = [&](const Value& file) { return resolved(path.parent_path() / file.string); };
+    if (const Value* of = content.find("parts")) {
+      for (const Member& part : of->members) {
+        if (part.value.is(Value::Kind::string)) parts[part.key] = beside(part.value);
+      }
+    }
+    for (const char* key : {"extends", "base"}) {
+      const Value* const base = content.find(key);
+      if (base != nullptr && base->is(Value::Kind::string)) ahead.push_back(beside(*base));
+    }
+    for (const std::string& name : used) {
+      if (parts.contains(name)) ahead.push_back(parts[name]);
+    }
+  }
+  return sha256(texts).substr(0, 16);
+}
+
+Cells::Cells(std::string path) : path_(std::move(path)) {
+  if (path_.empty()) return;
+  each_line(path_, [&](const ordered_json& line) {
+    try {
+      const ordered_json key = {{"pipeline", line.at("pipeline")}, {"seed", line.at("seed")}, {"set", line.at("set")}};
+      cells_.push_back({key, line.at("sources"), found_in(line)});
+    } catch (const nlohmann::json::exception& error) {
+      throw PipelineError("error: " + path_ + ": a line is no finished run: " + error.what());
+    }
+  });
+}
+
+std::optional<Found> Cells::find(const Variant& variant, bool& other) const {
+  other = false;
+  if (cells_.empty()) return {};
+  const ordered_json key = key_of(variant);
+  const std::string sources = sources_hash(variant.pipeline.file);
+  for (auto cell = cells_.rbegin(); cell != cells_.rend(); ++cell) {
+    if (cell->key != key) continue;
+    if (cell->sources == sources) {
+      other = false;
+      return cell->found;
+    }
+    other = true;
+  }
+  return {};
+}
+
+void Cells::add(const Variant& variant, const Found& found) {
+  if (path_.empty() || !found.is_done() || found.curves.empty()) return;
+  ordered_json line = key_of(variant);
+  line["sources"] = sources_hash(variant.pipeline.file);
+  line["curves"] = ordered_json::object();
+  for (const auto& [node, curve] : found.curves) line["curves"][node] = curve;
+  line["step"] = found.seconds_per_step;
+  line["steps"] = found.steps;
+  if (fs::path(path_).has_parent_path()) fs::create_directories(fs::path(path_).parent_path());
+  io::JsonLines(path_).append(line);
+  cells_.push_back({key_of(variant), line["sources"], found});
+}
+
+}  // namespace flowrun::app
