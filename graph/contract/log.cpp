@@ -1,11 +1,13 @@
 // spdlog stays behind context.h: its fmt and LibTorch's can't meet in one translation unit.
 #include "graph/contract/log.h"
 
-#include <spdlog/sinks/basic_file_sink.h>
+#include <fstream>
+#include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include "graph/contract/context.h"
+#include "graph/text/error.h"
 #include "graph/text/json_text.h"
 
 namespace flowrun {
@@ -19,6 +21,12 @@ spdlog::logger& terminal() {
   }();
   return *instance;
 }
+
+/// spdlog's own file sink makes the folder where it is gone: a run that was stopped while it opened has just removed it.
+struct LogFile {
+  std::ofstream stream;
+  std::shared_ptr<spdlog::logger> logger;
+};
 
 Log& process_log() {
   static Log log;
@@ -39,10 +47,13 @@ void log(spdlog::level::level_enum level, const std::string& raw) {
 
 LogTarget::LogTarget(const std::string& path, std::string name, Around around) : name(std::move(name)), around(std::move(around)) {
   if (path.empty()) return;
-  auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
+  const auto opened = std::make_shared<LogFile>();
+  opened->stream.open(path, std::ios::app);
+  if (!opened->stream) throw RunError("can't write " + path);
+  auto sink = std::make_shared<spdlog::sinks::ostream_sink_mt>(opened->stream, /*force_flush=*/true);
   sink->set_pattern("%Y-%m-%d %H:%M:%S %v");
-  file = std::make_shared<spdlog::logger>("flowrun", sink);
-  file->flush_on(spdlog::level::info);
+  opened->logger = std::make_shared<spdlog::logger>("flowrun", sink);
+  file = std::shared_ptr<spdlog::logger>(opened, opened->logger.get());
 }
 
 void log_to(Log log) { process_log() = std::move(log); }

@@ -137,17 +137,28 @@ bool RunDirectory::in_place() const {
   return fstat(lock_.get(), &held) == 0 && stat(paths_.root.c_str(), &named) == 0 && is_same(held, named);
 }
 
+/// The run's files that were not there before; none where the earlier contents are unknown.
+std::vector<fs::path> RunDirectory::own_files() const {
+  std::vector<fs::path> out;
+  if (!listed_ || !in_place()) return out;
+  std::error_code ignored;
+  for (auto it = fs::directory_iterator(paths_.root, ignored); !ignored && it != fs::directory_iterator(); it.increment(ignored)) {
+    const std::string name = it->path().filename().string();
+    if (!before_.contains(name) && is_run_file(name)) out.push_back(it->path());
+  }
+  return out;
+}
+
 void RunDirectory::undo() const noexcept {
   try {
-    std::error_code ignored;
-    if (listed_ && in_place()) {  // otherwise the earlier contents are unknown
-      for (auto it = fs::directory_iterator(paths_.root, ignored); !ignored && it != fs::directory_iterator(); it.increment(ignored)) {
-        const std::string name = it->path().filename().string();
-        if (!before_.contains(name) && is_run_file(name)) (void)::unlink(it->path().c_str());
-      }
+    // Another thread may make a file meanwhile: then once more.
+    constexpr int attempts = 100;
+    for (int attempt = 0; attempt < attempts; ++attempt) {
+      for (const fs::path& file : own_files()) (void)::unlink(file.c_str());
+      // rmdir: what is not empty stays.
+      for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) (void)::rmdir(folder->c_str());
+      if (own_files().empty()) return;
     }
-    // rmdir: what is not empty stays.
-    for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) (void)::rmdir(folder->c_str());
   } catch (const std::exception&) {
     // Without memory for a name the file stays.
   }

@@ -63,6 +63,7 @@ class RunDirectory {
 
  private:
   void hold(bool resume);
+  std::vector<std::filesystem::path> own_files() const;
 
   RunPaths paths_;
   FileDescriptor lock_;

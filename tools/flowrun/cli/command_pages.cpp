@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 #include <filesystem>
 #include <map>
 
@@ -143,10 +144,28 @@ std::string page(const CLI::App& command) {
   return text;
 }
 
-/// Text of a manual page: roff's own signs escaped.
+/// The code point of the UTF-8 character at `at`, which is moved to its last byte.
+unsigned code_point(const std::string& text, size_t& at) {
+  const auto first = static_cast<unsigned char>(text[at]);
+  const size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+  unsigned code = first & (0x3fu >> more);
+  for (size_t i = 0; i < more && at + 1 < text.size(); ++i) code = code << 6 | (static_cast<unsigned char>(text[++at]) & 0x3fu);
+  return code;
+}
+
+/// Text of a manual page: roff's own signs, and what is not ASCII, escaped.
 std::string roff(const std::string& text) {
   std::string out;
-  for (const char c : text) out += c == '\\' ? "\\e" : c == '-' ? "\\-" : std::string(1, c);
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (static_cast<unsigned char>(c) >= 0x80) {
+      char name[16];
+      std::snprintf(name, sizeof name, "\\[u%04X]", code_point(text, i));
+      out += name;
+    } else {
+      out += c == '\\' ? "\\e" : c == '-' ? "\\-" : std::string(1, c);
+    }
+  }
   if (out.starts_with('.') || out.starts_with('\'')) out.insert(0, "\\&");
   for (size_t at = 0; (at = out.find("\n.", at)) != std::string::npos; at += 4) out.insert(at + 1, "\\&");
   return out;
