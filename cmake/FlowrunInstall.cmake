@@ -14,9 +14,11 @@ set_target_properties(${installed} PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/../
 install(TARGETS ${installed} RUNTIME DESTINATION bin LIBRARY DESTINATION bin)
 install(DIRECTORY pipelines DESTINATION share/flowrun)
 install(FILES tools/python/flowrun/hub.py DESTINATION share/flowrun)
-# flowrun quickstart and flowrun export look for them beside the folder of their library.
+install(DIRECTORY tools/python/flowrun/importers DESTINATION share/flowrun FILES_MATCHING PATTERN "*.py")
+# flowrun quickstart, flowrun export and flowrun import look for them beside the folder of their library.
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/pipelines ${CMAKE_BINARY_DIR}/pipelines SYMBOLIC)
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/tools/python/flowrun/hub.py ${CMAKE_BINARY_DIR}/hub.py SYMBOLIC)
+file(CREATE_LINK ${CMAKE_SOURCE_DIR}/tools/python/flowrun/importers ${CMAKE_BINARY_DIR}/importers SYMBOLIC)
 install(DIRECTORY graph io nodes DESTINATION include/flowrun FILES_MATCHING PATTERN "*.h")
 configure_package_config_file(cmake/flowrunConfig.cmake.in ${CMAKE_BINARY_DIR}/flowrunConfig.cmake INSTALL_DESTINATION lib/cmake/flowrun)
 # Plug-ins fit one version of the headers.
