@@ -251,7 +251,7 @@ class Import(support.Folder):
 
     def test_what_can_not_be_read_is_said(self):
         said = self.read(self.solo("simclr"))  # without the file of augmentations
-        self.assertIn("defaults: augmentations/two.yaml is not beside the file", said["notes"][-1])
+        self.assertIn("defaults: augmentations/two.yaml was not found beside the file", said["notes"][-1])
         cases = [
             (self.put("a.yaml", IJEPA.replace("crop_size: 48", "crop_size: wide")), 'error: a.yaml: data.crop_size must be a whole number, not "wide"\n'),
             (self.put("b.yaml", IJEPA.replace("vit_tiny", "vit_wide")), 'error: b.yaml: meta.model_name: there is no encoder "vit_wide" here\n  meta.model_name may be: vit_tiny,'),
@@ -259,12 +259,12 @@ class Import(support.Folder):
             (self.put("d.yaml", IJEPA.replace("epochs: 12", 'epochs: "${oc.env:EPOCHS}"')),
              'error: d.yaml: optimization.epochs must be a whole number, not "${oc.env:EPOCHS}"\n  write its value in its place: '),
             (self.put("e.yaml", "data: 1\ndata: 2\n"), "error: e.yaml: e.yaml:2: the key data comes twice\n"),
-            (self.put("f.yaml", "a: [1\n"), "error: f.yaml: f.yaml:2: it can't be read: "),
-            (self.put("g.yaml", "one: 1\n"), "error: g.yaml: its keys are not those of I-JEPA, MAE, DINOv2 or solo-learn\n  say whose it is: --from "),
-            (self.put("h.sh", "python main_pretrain.py --model a\npython main_pretrain.py --model b\n"), "error: h.sh: it holds 2 command lines\n"),
+            (self.put("f.yaml", "a: [1\n"), "error: f.yaml: f.yaml:2: can't be read: "),
+            (self.put("g.yaml", "one: 1\n"), "error: g.yaml: the keys are not those of I-JEPA, MAE, DINOv2 or solo-learn\n  name the project: --from "),
+            (self.put("h.sh", "python main_pretrain.py --model a\npython main_pretrain.py --model b\n"), "error: h.sh: 2 command lines are in the file\n"),
             (self.put("i.yaml", DINOV2.replace("sinkhorn_knopp", "sinkhorn")), 'error: i.yaml: train.centering: there is no centering "sinkhorn" here\n'),
             (self.solo("simclr", SOLO.replace("method: {method}", "method: nnclr")), 'error: simclr.yaml: method: there is no method "nnclr" here\n  method may be: simclr, byol,'),
-            ("gone.yaml", "error: gone.yaml: it can't be read: No such file or directory\n"),
+            ("gone.yaml", "error: gone.yaml: can't be read: No such file or directory\n"),
         ]
         for file, expected in cases:
             err = self.flowrun("import", file, "-o", "none.json", status=2).stderr

@@ -65,7 +65,7 @@ void add_expand(CLI::App& app, int& status) {
 
 void add_import(CLI::App& app, int& status) {
   CLI::App& command =
-      add_command(app, "import", "Writes a pipeline from a configuration of I-JEPA, MAE, DINOv2 or solo-learn; says which keys have no counterpart",
+      add_command(app, "import", "Writes a pipeline from a configuration of I-JEPA, MAE, DINOv2 or solo-learn; names keys without counterpart",
                   "flowrun import in1k_vith14_ep300.yaml -o mine.json --gpus 16\n"
                   "  flowrun import pretrain.sh -o mine.json --data data/imagenet\n"
                   "  flowrun import vitl16_short.yaml -o mine.json --gpus 32 --pictures 1281167");
@@ -75,7 +75,7 @@ void add_import(CLI::App& app, int& status) {
                   "The configuration: YAML or JSON; of MAE also a command line, or what it prints of its arguments. -: standard input")
       ->required();
   command.add_option("-o,--out", args->out, "FILE.json, which must not be there yet; without it the pipeline is printed");
-  command.add_option("--from", args->project, "Whose it is; without it the keys tell")
+  command.add_option("--from", args->project, "The project; without it the keys tell")
       ->check(CLI::IsMember({"ijepa", "mae", "dinov2", "solo-learn"}));
   command.add_option("--data", args->data, "A folder with train and val, in place of the file's");
   command.add_option("--gpus", args->gpus, "On how many GPUs it ran: batches are given for one; without it as the file says, or one")

@@ -27,7 +27,7 @@ PROJECTS: dict[str, Any] = {"ijepa": ijepa, "dinov2": dinov2, "solo-learn": solo
 def opened(args: argparse.Namespace) -> tuple[str, Config, Recipe]:
     content = config.read(args.file)
     if not isinstance(content, dict) or not content:
-        raise ConfigError("it holds no keys", "name a configuration of I-JEPA, MAE, DINOv2 or solo-learn")
+        raise ConfigError("the file has no keys", "name a configuration of I-JEPA, MAE, DINOv2 or solo-learn")
     folder = pathlib.Path(args.file).parent
     entries, read, gone = content.get("defaults"), [], []
     if entries is not None:
@@ -35,7 +35,7 @@ def opened(args: argparse.Namespace) -> tuple[str, Config, Recipe]:
     values = config.resolve(config.flat(content))
     name = args.project or next((name for name, project in PROJECTS.items() if project.belongs(values)), "")
     if not name:
-        raise ConfigError("its keys are not those of I-JEPA, MAE, DINOv2 or solo-learn", "say whose it is: --from ijepa, mae, dinov2 or solo-learn")
+        raise ConfigError("the keys are not those of I-JEPA, MAE, DINOv2 or solo-learn", "name the project: --from ijepa, mae, dinov2 or solo-learn")
     if entries is not None:
         values["defaults"] = entries
     project = PROJECTS[name]
@@ -47,7 +47,7 @@ def opened(args: argparse.Namespace) -> tuple[str, Config, Recipe]:
         r.notes = [f"read with it: {', '.join(read)}"] * bool(read) + r.notes
         for file in gone:
             if not file.startswith("wandb"):
-                r.note(f"defaults: {file} is not beside the file, so its values are not known; ours are those of shipped:{r.base}")
+                r.note(f"defaults: {file} was not found beside the file; its values are those of shipped:{r.base}")
     for text in args.sets:
         path, equal, value = text.partition("=")
         if not equal or not path:
@@ -103,7 +103,7 @@ def main() -> None:
         fix = f"\n  {error.fix}" if error.fix else ""
         sys.exit(say(f"error: {args.file}: {error}{fix}", 2))
     lines = report(c, r)
-    title = f"Made by flowrun import from {args.file}, {PROJECTS[name].NAME}. Behind each line: the key that it comes from."
+    title = f"Made by flowrun import from {args.file}, {PROJECTS[name].NAME}. The comment behind a line names the key that it comes from."
     text = r.text([title, *lines, ""])
     if args.out:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 Values = dict[str, Any]
 REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
-# A number whose exponent has no point before it, 1e-4, is one for OmegaConf and for people, but text for YAML 1.1.
+# YAML 1.1 reads 1e-4 as text, because it has no point; OmegaConf, and people, read a number.
 NUMBER = re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
 KINDS = {"integer": "a whole number", "number": "a number", "truth": "true or false", "text": "text", "numbers": "a list of numbers", "pair": "a list of two numbers"}
 MISSING = object()
@@ -25,8 +25,8 @@ class ConfigError(Exception):
 
 
 class Config:
-    """Every key of the file ends in one of four lists: used (with the paths of ours that it sets), none (no counterpart, and why), idle (no
-    meaning here, and why), or unknown: what nobody asked for."""
+    """Each key of the file ends in one of four lists: used, with the paths of ours that it sets; none, without counterpart, with the reason; idle, without
+    meaning here, with the reason; unknown, where no importer asked for it."""
 
     def __init__(self, values: Values, defaults: Values | None = None) -> None:
         self.values, self.defaults = values, defaults or {}
@@ -42,7 +42,7 @@ class Config:
         return [key for key in self.values if key == prefix or key.startswith(prefix + ".")]
 
     def get(self, key: str, kind: str, default: Any = MISSING) -> Any:
-        """The value of a key that is used from now on; of an absent one (or null) the default given here, or the project's own."""
+        """The value of a key, which counts as used; where it is absent or null, the default given here, or the project's own. Throws ConfigError."""
         if key in self.values:
             self.used.setdefault(key, [])
             if self.values[key] is not None:
@@ -83,7 +83,7 @@ class Config:
         self.settle(keys, self.idle, why)
 
     def settle(self, keys: tuple[str, ...], where: dict[str, str], why: str) -> None:
-        """What sets something, or is settled already, stays as it is."""
+        """Keys that set something, or are in a list already, stay where they are."""
         for key in (found for key in keys for found in self.under(key)):
             if not self.used.get(key) and key not in self.none and key not in self.idle:
                 self.used.pop(key, None)
@@ -176,7 +176,7 @@ def parse_yaml(text: str, name: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"{mark.line + 1}: " if mark else ""
-        raise ConfigError(f"{name}:{line}it can't be read: {getattr(error, 'problem', error)}") from None
+        raise ConfigError(f"{name}:{line}can't be read: {getattr(error, 'problem', error)}") from None
 
 
 def merge(below: Any, above: Any) -> Any:
@@ -227,7 +227,7 @@ def parse_command(text: str) -> Values:
         if any(word.startswith("--") for word in words):
             commands.append(words)
     if len(commands) != 1:
-        raise ConfigError(f"it holds {len(commands)} command lines", "leave one: the options of main_pretrain.py")
+        raise ConfigError(f"{len(commands)} command lines are in the file", "keep one, with the options of main_pretrain.py")
     words = commands[0]
     scripts = [index for index, word in enumerate(words) if word.endswith(".py")]
     begin = scripts[-1] + 1 if scripts else 0
@@ -293,7 +293,7 @@ def read(file: str) -> Any:
     try:
         text = pathlib.Path(file).read_text()
     except OSError as error:
-        raise ConfigError(f"it can't be read: {os.strerror(error.errno or 0)}") from None
+        raise ConfigError(f"can't be read: {os.strerror(error.errno or 0)}") from None
     except UnicodeDecodeError:
-        raise ConfigError("it is no text", "name a configuration: a checkpoint is not read") from None
+        raise ConfigError("the file is not text", "name a configuration; checkpoints are not read") from None
     return parse(text, file)
