@@ -196,6 +196,8 @@ class Import(support.Folder):
 
         other = DINOV2.replace("centering: sinkhorn_knopp", "centering: centering")
         self.read(self.put("centering.yaml", other))
+        off = self.read(self.put("off.yaml", DINOV2.replace("lr: 0.0,", "lr: 0.0, clip_grad: null,").replace("dino: {", "dino: { loss_weight: 0,")))
+        self.assertEqual((off["resolved"]["nodes"]["update"]["clip"], off["resolved"]["nodes"]["koleo"]["weight"], off["keys"]["unknown"]), (0, 0, []))
         shared = self.read(self.put("shared.yaml", DINOV2.replace("separate_head: true", "separate_head: false")))
         self.assertIn("ibot.head_n_prototypes", shared["keys"]["no_meaning"])
         self.assertNotIn("patch_head", shared["resolved"]["models"])
@@ -264,6 +266,8 @@ class Import(support.Folder):
             (self.put("h.sh", "python main_pretrain.py --model a\npython main_pretrain.py --model b\n"), "error: h.sh: 2 command lines are in the file\n"),
             (self.put("i.yaml", DINOV2.replace("sinkhorn_knopp", "sinkhorn")), 'error: i.yaml: train.centering: there is no centering "sinkhorn" here\n'),
             (self.solo("simclr", SOLO.replace("method: {method}", "method: nnclr")), 'error: simclr.yaml: method: there is no method "nnclr" here\n  method may be: simclr, byol,'),
+            (self.solo("simsiam", SOLO.replace("[0, 1]", "auto")), "error: simsiam.yaml: devices auto does not say how many\n  --gpus N\n"),
+            (self.solo("byol", SOLO.replace("method: {method}", "method: mae")), "error: byol.yaml: backbone.name resnet18 can't be masked\n  MAE needs one of vit_tiny, "),
             ("gone.yaml", "error: gone.yaml: can't be read: No such file or directory\n"),
         ]
         for file, expected in cases:

@@ -171,20 +171,24 @@ def convert(c: Config, options: Options) -> Recipe:
     return r
 
 
-def sizes(c: Config, r: Recipe, options: Options, masked: bool) -> int:
-    """The batch, and how long the run is. Their devices are a list, or a number."""
-    devices = c.values.get("devices", 1)
-    count = len(devices) if isinstance(devices, list) else c.get("devices", "integer", 1)
-    if isinstance(devices, list):
+def gpus_of(c: Config, options: Options) -> int:
+    """Their devices are a list of numbers, a count, or -1 or auto: all that there are."""
+    nodes, devices = c.get("num_nodes", "integer"), c.values.get("devices", 1)
+    if "devices" in c.values:
         c.used["devices"] = []
+    count = len(devices) if isinstance(devices, list) else devices if isinstance(devices, int) else 0
     if count < 1 and not options.gpus:
         raise ConfigError(f"devices {devices} does not say how many", "--gpus N")
-    gpus = options.gpus or count * c.get("num_nodes", "integer")
+    return options.gpus or count * nodes
+
+
+def sizes(c: Config, r: Recipe, options: Options, masked: bool) -> int:
+    """The batch, and the length of the run."""
+    gpus = gpus_of(c, options)
     per_gpu, steps = c.get("optimizer.batch_size", "integer"), c.get("accumulate_grad_batches", "integer")
     batch = per_gpu * gpus * steps
     size, group = ("batch.size", "batch.group") if masked else ("let.batch", "let.group")
     keys = [key for key in ("devices", "num_nodes", "accumulate_grad_batches") if key in c.values]
-    c.get("num_nodes", "integer")
     r.set(size, batch, "optimizer.batch_size", *keys, because=f"{per_gpu} x {gpus} GPUs x {steps}")
     r.set(group, per_gpu, "optimizer.batch_size", because="of one GPU")
     r.set("run.epochs", c.get("max_epochs", "integer"), "max_epochs")
@@ -203,10 +207,10 @@ def encoder(c: Config, r: Recipe, method: Method) -> bool:
     vit = name in VITS
     if name not in RESNETS and not vit:
         raise ConfigError(f"backbone.name: there is no encoder \"{name}\" here", f"it may be: {', '.join([*RESNETS, *VITS])}")
+    masked, moco = method.base.endswith("mae_b.json"), method.base.endswith("moco_v3.json")
     taken = {"backbone.kwargs"}
     if vit:
         arch, heads, wide = VITS[name]
-        masked, moco = method.base.endswith("mae_b.json"), method.base.endswith("moco_v3.json")
         if masked:
             r.set("student.arch", arch, "backbone.name")
             r.set("student.heads", wide, "backbone.name")
@@ -238,7 +242,12 @@ def encoder(c: Config, r: Recipe, method: Method) -> bool:
 
 
 def mae(c: Config, r: Recipe, method: Method) -> None:
-    crop = views(c)
+    name = c.get("backbone.name", "text")
+    if name not in VITS:
+        raise ConfigError(f"backbone.name {name} can't be masked", f"MAE needs one of {', '.join(VITS)}")
+    crop = views(c) or without_views(c, r)
+    if not crop:
+        return decoder(c, r)
     if len(crop) != 1 or c.get(f"{crop[0]}.num_crops", "integer") != 1:
         raise ConfigError("augmentations: MAE's masks are of one crop", "leave one, with num_crops: 1")
     at = crop[0]
@@ -250,6 +259,10 @@ def mae(c: Config, r: Recipe, method: Method) -> None:
         if c.get(f"{at}.{part}.prob", "number", 0.0) == 0:
             c.no_meaning(f"{at}.{part}", why="its prob is 0")
         c.no_counterpart(f"{at}.{part}", why="MAE's pipeline has crop and flip: add the node by hand")
+    decoder(c, r)
+
+
+def decoder(c: Config, r: Recipe) -> None:
     for path, name in (("predictor.width", "decoder_embed_dim"), ("predictor.depth", "decoder_depth"), ("predictor.heads", "decoder_num_heads")):
         kwarg(c, r, path, name, "integer")
     kwarg(c, r, "mask.ratio", "mask_ratio")
@@ -259,6 +272,12 @@ def mae(c: Config, r: Recipe, method: Method) -> None:
 def views(c: Config) -> list[str]:
     """Prefixes of the entries of augmentations."""
     return sorted({".".join(key.split(".")[:2]) for key in c.values if key.startswith("augmentations.")})
+
+
+def without_views(c: Config, r: Recipe) -> list[str]:
+    r.note("the file has no augmentations: the views are those of the shipped file")
+    r.set("let.size", 32 if str(c.values.get("data.dataset")).startswith("cifar") else 224, because="of the data set")
+    return []
 
 
 def area_keys(at: str) -> tuple[str, str]:
@@ -283,11 +302,8 @@ LOOKS = [
 
 def views_of(c: Config, r: Recipe, method: Method) -> None:
     """Two views of each picture: two entries with one crop, or one with two."""
-    entries = views(c)
+    entries = views(c) or without_views(c, r)
     if not entries:
-        r.note("the file has no augmentations: the views are those of the shipped file")
-        size = 32 if str(c.values.get("data.dataset")).startswith("cifar") else 224
-        r.set("let.size", size, because="of the data set")
         return
     ats: list[str] = []
     for at in entries:
