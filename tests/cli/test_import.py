@@ -268,6 +268,9 @@ class Import(support.Folder):
             (self.solo("simclr", SOLO.replace("method: {method}", "method: nnclr")), 'error: simclr.yaml: method: there is no method "nnclr" here\n  method may be: simclr, byol,'),
             (self.solo("simsiam", SOLO.replace("[0, 1]", "auto")), "error: simsiam.yaml: devices auto does not say how many\n  --gpus N\n"),
             (self.solo("byol", SOLO.replace("method: {method}", "method: mae")), "error: byol.yaml: backbone.name resnet18 can't be masked\n  MAE needs one of vit_tiny, "),
+            (self.put("j.yaml", "a0: &a0 [1, 1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))), "error: j.yaml: it has 10000 values or more, aliases counted each time\n"),
+            (self.put("k.yaml", "a: &a [1, *a]\n"), "error: k.yaml: k.yaml:1: can't be read: found unconstructable recursive node\n"),
+            (self.put("l.yaml", "a: " + "[" * 5000), "error: l.yaml: its lists and objects are nested too deep\n"),
             ("gone.yaml", "error: gone.yaml: can't be read: No such file or directory\n"),
         ]
         for file, expected in cases:

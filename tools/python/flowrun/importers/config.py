@@ -14,6 +14,7 @@ REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 NUMBER = re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
 KINDS = {"integer": "a whole number", "number": "a number", "truth": "true or false", "text": "text", "numbers": "a list of numbers", "pair": "a list of two numbers"}
 MISSING = object()
+MOST_VALUES = 10_000
 
 
 class ConfigError(Exception):
@@ -172,11 +173,24 @@ def parse_yaml(text: str, name: str) -> Any:
 
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
     try:
-        return yaml.load(text, Loader)
+        found = yaml.load(text, Loader)
+        if size(found, {}) >= MOST_VALUES:
+            raise ConfigError(f"it has {MOST_VALUES} values or more, aliases counted each time", "no configuration of these projects has so many")
+        return found
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"{mark.line + 1}: " if mark else ""
         raise ConfigError(f"{name}:{line}can't be read: {getattr(error, 'problem', error)}") from None
+
+
+def size(value: Any, known: dict[int, int]) -> int:
+    """How many values there are when aliases (*name) are written out; MOST_VALUES where one holds itself."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = MOST_VALUES
+        known[id(value)] = 1 + sum(size(item, known) for item in (value.values() if isinstance(value, dict) else value))
+    return known[id(value)]
 
 
 def merge(below: Any, above: Any) -> Any:
@@ -288,12 +302,13 @@ def parse(text: str, name: str) -> Any:
 
 def read(file: str) -> Any:
     """What is in the file, as objects, lists and values."""
-    if file == "-":
-        return parse(sys.stdin.read(), "standard input")
     try:
-        text = pathlib.Path(file).read_text()
+        text = sys.stdin.read() if file == "-" else pathlib.Path(file).read_text()
     except OSError as error:
         raise ConfigError(f"can't be read: {os.strerror(error.errno or 0)}") from None
     except UnicodeDecodeError:
         raise ConfigError("the file is not text", "name a configuration; checkpoints are not read") from None
-    return parse(text, file)
+    try:
+        return parse(text, "standard input" if file == "-" else file)
+    except RecursionError:
+        raise ConfigError("its lists and objects are nested too deep") from None
