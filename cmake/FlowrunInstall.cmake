@@ -14,6 +14,7 @@ set_target_properties(${installed} PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/../
 install(TARGETS ${installed} RUNTIME DESTINATION bin LIBRARY DESTINATION bin)
 install(DIRECTORY pipelines DESTINATION share/flowrun)
 install(FILES tools/python/flowrun/hub.py DESTINATION share/flowrun)
+install(DIRECTORY tools/python/flowrun/importers DESTINATION share/flowrun FILES_MATCHING PATTERN "*.py")
 # Manual pages and completions are made by the program.
 install(CODE "set(flowrun \"${CMAKE_BINARY_DIR}/bin/flowrun\")
 set(share \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/share\")
@@ -25,9 +26,10 @@ foreach(shell bash:bash-completion/completions/flowrun zsh:zsh/site-functions/_f
   execute_process(COMMAND \${flowrun} completion \${name} OUTPUT_VARIABLE words COMMAND_ERROR_IS_FATAL ANY)
   file(WRITE \${share}/\${file} \"\${words}\")
 endforeach()")
-# flowrun quickstart and flowrun export look for them beside the folder of their library.
+# flowrun quickstart, flowrun export and flowrun import look for them beside the folder of their library.
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/pipelines ${CMAKE_BINARY_DIR}/pipelines SYMBOLIC)
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/tools/python/flowrun/hub.py ${CMAKE_BINARY_DIR}/hub.py SYMBOLIC)
+file(CREATE_LINK ${CMAKE_SOURCE_DIR}/tools/python/flowrun/importers ${CMAKE_BINARY_DIR}/importers SYMBOLIC)
 install(DIRECTORY graph io nodes DESTINATION include/flowrun FILES_MATCHING PATTERN "*.h")
 configure_package_config_file(cmake/flowrunConfig.cmake.in ${CMAKE_BINARY_DIR}/flowrunConfig.cmake INSTALL_DESTINATION lib/cmake/flowrun)
 # Plug-ins fit one version of the headers.

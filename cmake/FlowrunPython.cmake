@@ -10,6 +10,8 @@ foreach(path ${python_files})
   file(CREATE_LINK ${path} ${package}/${name} SYMBOLIC)
 endforeach()
 
+file(CREATE_LINK ${root}/tools/python/flowrun/importers ${package}/importers SYMBOLIC)
+
 set(FLOWRUN_PYTHON_PROGRAM "${FLOWRUN_VENV}/bin/python" CACHE FILEPATH "The interpreter whose extension is built; from 3.12 on it fits all newer ones, too")
 if(FLOWRUN_PYTHON STREQUAL "off")
   return()

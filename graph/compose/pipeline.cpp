@@ -8,6 +8,7 @@
 
 #include "graph/compose/let.h"
 #include "graph/compose/parts.h"
+#include "graph/contract/own_library.h"
 #include "graph/contract/run_params.h"
 #include "graph/node.h"
 
@@ -90,10 +91,12 @@ class Loader {
     check_keys(root, extends ? extension_keys : base_keys, extends != nullptr);
     if (!extends) return root;
     if (!extends->is(Kind::string)) {
-      faults_.error(extends->where, "extends must be a string: the path of a pipeline file, relative to this one");
+      faults_.error(extends->where, "extends must be a string: the path of a pipeline file, relative to this one, or shipped:FILE.json");
       return {};
     }
-    Value base = load((directory / extends->string).lexically_normal().string(), extends->where);
+    const std::filesystem::path path = base_path(*extends, directory);
+    if (path.empty()) return {};
+    Value base = load(path.lexically_normal().string(), extends->where);
     if (!base.is(Kind::object)) return {};
     apply(base, root);
     return base;
@@ -165,6 +168,18 @@ class Loader {
   }
 
  private:
+  /// Of the file that is extended; empty if it is a shipped one, and there are none.
+  std::filesystem::path base_path(const Value& extends, const std::filesystem::path& directory) {
+    constexpr std::string_view shipped = "shipped:";
+    if (!extends.string.starts_with(shipped)) return directory / extends.string;
+    const std::filesystem::path folder = own_share("pipelines");
+    if (folder.empty()) {
+      faults_.error(extends.where, "the shipped pipelines are missing: looked beside " + own_folder().string(), "install Flowrun again");
+      return {};
+    }
+    return folder / extends.string.substr(shipped.size());
+  }
+
   void check_keys(const Value& root, const std::vector<std::string>& allowed, bool extension) {
     for (const Member& member : root.members) {
       if (std::find(allowed.begin(), allowed.end(), member.key) != allowed.end()) continue;

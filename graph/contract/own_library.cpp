@@ -15,6 +15,17 @@ const char* own_path() {
 
 std::filesystem::path own_folder() { return std::filesystem::weakly_canonical(own_path()).parent_path(); }
 
+std::filesystem::path own_share(const std::string& name) {
+  for (const char* const place : {"..", "../share/flowrun"}) {
+    std::error_code ignored;
+    if (std::filesystem::path found = std::filesystem::weakly_canonical(own_folder() / place / name, ignored);
+        std::filesystem::exists(found, ignored)) {
+      return found;
+    }
+  }
+  return {};
+}
+
 void offer_own_symbols() { dlopen(own_path(), RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD); }
 
 }  // namespace flowrun

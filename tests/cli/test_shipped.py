@@ -43,6 +43,13 @@ class Shipped(support.Folder):
         self.assertEqual(self.history("runs/quickstart-2"), self.history("file"))
         self.assertIn("metrics: unknown parameter", self.flowrun("quickstart", "--set", "metrics.evry=1 step", status=2).stderr)
 
+    def test_a_file_anywhere_extends_a_shipped_one(self):
+        self.write({"extends": "shipped:methods/cifar/simclr.json", "set": {"let.batch": 64, "let.group": 64}}, "mine.json")
+        self.assertEqual(json.loads(self.flowrun("expand", "mine.json").stdout)["nodes"]["batch"]["size"], 64)
+        self.write({"extends": "shipped:gone.json"}, "mine.json")
+        err = self.flowrun("check", "mine.json", status=2).stderr
+        self.assertRegex(err, r"^mine.json:2:14: error: .*/pipelines/gone.json: ")
+
     def test_a_program_without_its_pipelines_says_so(self):
         (self.folder / "bin").mkdir()
         for name in ("flowrun", "libflowrun.so"):

@@ -113,10 +113,12 @@ class Wheel(support.Folder):
         pipelines = support.ROOT / "pipelines"
         self.assertEqual({name for name in files if name.startswith("flowrun/pipelines/")},
                          {f"flowrun/pipelines/{path.relative_to(pipelines)}" for path in pipelines.rglob("*.json")})
-        self.assertLessEqual({"flowrun/hub.py", "flowrun/_core.pyi", "flowrun/py.typed"}, set(files))
+        self.assertLessEqual({"flowrun/hub.py", "flowrun/importers/__main__.py", "flowrun/_core.pyi", "flowrun/py.typed"}, set(files))
         metadata = (self.site / "flowrun-0.1.0.dist-info/METADATA").read_text()
         for line in ("Requires-Dist: torch==2.11.*", "Requires-Dist: tbb==2023.2.*", "Requires-Dist: numpy", "Requires-Python: >=3.11"):
             self.assertIn(f"\n{line}\n", metadata)
+        for name in ("LICENSE", "NOTICE"):
+            self.assertEqual((self.site / f"flowrun-0.1.0.dist-info/licenses/{name}").read_text(), (support.ROOT / name).read_text())
         notice = (self.site / "flowrun/NOTICE").read_text()
         for path in (self.site / "flowrun/lib").iterdir():
             self.assertTrue(path.name in notice or path.name.startswith("libjbig"), path.name)

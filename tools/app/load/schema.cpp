@@ -193,7 +193,7 @@ ordered_json pipeline_schema() {
       {"required", {"extends"}},
       {"additionalProperties", false},
       {"properties",
-       {{"extends", {{"type", "string"}, {"description", "Pipeline file, relative to this one"}}},
+       {{"extends", {{"type", "string"}, {"description", "Pipeline file, relative to this one; shipped:FILE.json, one that comes with the program"}}},
         {"$schema", {{"type", "string"}}},
         {"about", {{"type", "string"}}},
         {"plugins", {{"type", "array"}, {"items", {{"type", "string"}}}, {"description", "Shared libraries, and files of nodes in Python"}}},

@@ -31,18 +31,17 @@ std::vector<fs::path> files_of(const fs::path& folder) {
 }
 
 fs::path shipped(const std::string& name, const std::string& what) {
-  const fs::path folder = own_folder();
-  for (const char* const place : {"..", "../share/flowrun"}) {
-    std::error_code ignored;
-    if (fs::path found = fs::weakly_canonical(folder / place / name, ignored); fs::exists(found, ignored)) return found;
-  }
-  throw RunError(what + " missing: looked for ../" + name + " and ../share/flowrun/" + name + " from " + folder.string() + "; install Flowrun again");
+  fs::path found = own_share(name);
+  if (!found.empty()) return found;
+  throw RunError(what + " missing: looked for ../" + name + " and ../share/flowrun/" + name + " from " + own_folder().string() +
+                 "; install Flowrun again");
 }
 
 }  // namespace
 
 fs::path shipped_pipelines() { return shipped("pipelines", "the shipped pipelines are"); }
 fs::path shipped_hub() { return shipped("hub.py", "the file that writes model graphs is"); }
+fs::path shipped_importers() { return shipped("importers", "the importers are"); }
 
 std::vector<Shipped> list_shipped() {
   const fs::path folder = shipped_pipelines();

@@ -1,4 +1,4 @@
-// What is shipped with the program: pipelines, and a file of Python.
+// What is shipped with the program: pipelines, and files of Python.
 #pragma once
 
 #include <filesystem>
@@ -12,6 +12,8 @@ namespace flowrun::app {
 std::filesystem::path shipped_pipelines();
 /// hub.py, which writes model graphs, found in the same way. Throws RunError.
 std::filesystem::path shipped_hub();
+/// The folder of Python that reads other projects' configurations, likewise. Throws RunError.
+std::filesystem::path shipped_importers();
 
 struct Shipped {
   std::string file;   // relative to the folder

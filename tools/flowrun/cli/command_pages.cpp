@@ -31,6 +31,7 @@ const std::map<std::string, Chapter>& chapters() {
       {"check", {"Diagnostics", "pipeline-file.md#diagnostics", {{0, "no faults"}}}},
       {"expand", {"The resolved pipeline", "pipeline-file.md#the-resolved-pipeline"}},
       {"diff", {"Comparing two pipelines", "pipeline-file.md#comparing-two-pipelines", {{0, "done, also where they differ"}}}},
+      {"import", {"Coming from elsewhere", "migrate.md", {{1, "the pipeline could not be written, or Python could not be started"}}}},
       {"draw", {"The graph", "reading-a-run.md#the-graph"}},
       {"mask-report", {"Masks", "masks.md#mask-report"}},
       {"export", {"Weights: out", "weights.md#out"}},

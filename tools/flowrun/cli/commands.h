@@ -19,12 +19,16 @@ struct VerifyArgs;
 
 namespace flowrun::cli {
 
+struct ImportArgs;
+
 /// Writes a pipeline for a folder of pictures.
 int init(const app::InitArgs& args);
 int run(const app::RunArgs& args);
 /// Runs the variants of a sweep file one after the other, or side by side where they share their input.
 int sweep(const app::SweepArgs& args);
 int draw(const app::DrawArgs& args);
+/// Writes a pipeline that does what a configuration of another project says.
+int import_configuration(const ImportArgs& args);
 /// Statistics of the masks that a node of the pipeline draws, and a picture of them; reads no image.
 int mask_report(const app::MaskReportArgs& args);
 /// Plans a run on many machines; runs nothing.

@@ -7,6 +7,7 @@
 #include "tools/flowrun/cli/check.h"
 #include "tools/flowrun/cli/commands.h"
 #include "tools/flowrun/cli/diff.h"
+#include "tools/flowrun/cli/import.h"
 #include "tools/flowrun/cli/options.h"
 
 namespace flowrun::cli {
@@ -60,6 +61,33 @@ void add_expand(CLI::App& app, int& status) {
   const auto args = std::make_shared<PipelineArgs>();
   add_pipeline(command, *args);
   on_command(command, args, status, expand);
+}
+
+void add_import(CLI::App& app, int& status) {
+  CLI::App& command =
+      add_command(app, "import", "Writes a pipeline from a configuration of I-JEPA, MAE, DINOv2 or solo-learn; names keys without counterpart",
+                  "flowrun import in1k_vith14_ep300.yaml -o mine.json --gpus 16\n"
+                  "  flowrun import pretrain.sh -o mine.json --data data/imagenet\n"
+                  "  flowrun import vitl16_short.yaml -o mine.json --gpus 32 --pictures 1281167");
+  const auto args = std::make_shared<ImportArgs>();
+  command
+      .add_option("file", args->file,
+                  "The configuration: YAML or JSON; of MAE also a command line, or what it prints of its arguments. -: standard input")
+      ->required();
+  command.add_option("-o,--out", args->out, "FILE.json, which must not be there yet; without it the pipeline is printed");
+  command.add_option("--from", args->project, "The project; without it the keys tell")
+      ->check(CLI::IsMember({"ijepa", "mae", "dinov2", "solo-learn"}));
+  command.add_option("--data", args->data, "A folder with train and val, in place of the file's");
+  command.add_option("--gpus", args->gpus, "On how many GPUs it ran: batches are given for one; without it as the file says, or one")
+      ->check(CLI::PositiveNumber);
+  command
+      .add_option("--pictures", args->pictures,
+                  "Pictures of the training set, where lengths are given in steps (DINOv2); without it ImageNet's 1281167")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--set", args->sets, "PATH=VALUE: one more value of the pipeline, behind those of the file; may be repeated")
+      ->allow_extra_args(false);
+  add_json(command, args->json);
+  on_command(command, args, status, import_configuration);
 }
 
 void add_diff(CLI::App& app, int& status) {
@@ -135,6 +163,7 @@ void add_pipeline_commands(CLI::App& app, int& status) {
   add_init(app, status);
   add_check(app, status);
   add_expand(app, status);
+  add_import(app, status);
   add_diff(app, status);
   add_draw(app, status);
   add_mask_report(app, status);
