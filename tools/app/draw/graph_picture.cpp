@@ -490,7 +490,7 @@ class Picture {
       text("model", cell.x, y += 13, (writes ? "writes " : "") + p_.models[static_cast<size_t>(model)].name,
            " fill=\"" + colour_of_model(model) + "\"" + (writes ? " font-weight=\"bold\"" : ""));
     }
-    if (timed) text("type", cell.x, y += 13, number(share * 100) + " %");
+    if (timed) text("type", cell.x, y + 13, number(share * 100) + " %");
     body_ << "</g>\n";
   }
 

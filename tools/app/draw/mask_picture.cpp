@@ -63,7 +63,8 @@ class Picture {
       std::string path;
       for (int p = 0; p < grid * grid;) {
         int run = 0;
-        while (p + run < grid * grid && (run == 0 || (p + run) % grid != 0) && colours[static_cast<size_t>(p + run)] == colour) ++run;
+        while (p + run < grid * grid && (run == 0 || (p + run) % grid != 0) && colours[static_cast<size_t>(p) + static_cast<size_t>(run)] == colour)
+          ++run;
         if (run > 0) path += printed("M%d %dh%dv1h-%dz", p % grid, p / grid, run, run);
         p += std::max(1, run);
       }
