@@ -2,6 +2,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/isfinite.h>
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -63,12 +64,14 @@ struct WriteRows {
           "writes the file again. flowrun embed makes such pipelines."};
   struct Ports {
     In<Features> features{"features", "Of eval.features: a row is D.", optional};
-    In<EvalTokens> tokens{"tokens", "Of eval.tokens: a row is S D.", optional};
+    In<EvalTokens> tokens{"tokens", "Of eval.tokens: a row is S D, or N D of patches.", optional};
     In<BlockTaps> blocks{"blocks", "Of encode.images with blocks: those that come in lie side by side.", optional};
+    In<AttentionTaps> attention{
+        "attention", "Of encode.images with attention of one block: a row is H S, the class token's attention to each token in each head.", optional};
     In<SampleIds> ids{"ids", "From batch.stack."};
     In<LabelBatch> label{"label", "From batch.stack.", optional};
     In<Faults> faults{"faults", "From batch.stack.", optional};
-    void describe(auto& port) { port(features, tokens, blocks, ids, label, faults); }
+    void describe(auto& port) { port(features, tokens, blocks, attention, ids, label, faults); }
   };
   struct Params {
     std::string file, take = "mean", dtype = "float32", record;
@@ -76,7 +79,9 @@ struct WriteRows {
     int64_t rows = 0, save = 4096;
     void describe(auto& param) {
       param.movable().required("file", file, "FILE.npy or FILE.safetensors.");
-      param("take", take, takes(), "Of blocks. mean: of the patches. cls: the class token. tokens: all, class token and registers first.");
+      param("take", take, takes(),
+            "Of blocks. mean: of the patches. cls: the class token. tokens: all, class token and registers first. patches: without these, of "
+            "tokens too.");
       param("dtype", dtype, dtypes(), "Of the numbers in the file.");
       param("ranges", ranges, not_negative, "The same as the source's: its pictures are these rows of the file.");
       param("rows", rows, not_negative, "Of the file; 0: as many as the source has pictures. Needed with ranges.");
@@ -91,7 +96,7 @@ struct WriteRows {
       return {};
     }
     static const Choices& takes() {
-      static const Choices choices = {"mean", "cls", "tokens"};
+      static const Choices choices = {"mean", "cls", "tokens", "patches"};
       return choices;
     }
     static const Choices& dtypes() {
@@ -105,11 +110,14 @@ struct WriteRows {
   Params params;
 
   void plan(NodePlan& plan) const {
-    const auto inputs = plan.in.count("features") + plan.in.count("tokens") + plan.in.count("blocks");
-    if (inputs != 1) plan.fault("features", "one of features, tokens and blocks must be connected, not " + std::to_string(inputs));
+    const auto inputs = plan.in.count("features") + plan.in.count("tokens") + plan.in.count("blocks") + plan.in.count("attention");
+    if (inputs != 1) plan.fault("features", "one of features, tokens, blocks and attention must be connected, not " + std::to_string(inputs));
     const Planned blocks = plan.known("blocks");
     if (params.take == "cls" && blocks.rows > 0 && blocks.class_token == 0)
       plan.fault("take", "the encoder has no class token", "take mean or tokens");
+    const Planned attention = plan.known("attention");  // its parts are the heads, then the blocks
+    if (attention.rows > 0 && attention.class_token == 0) plan.fault("attention", "the encoder has no class token");
+    if (attention.rows > 0 && attention.parts.size() != 2) plan.fault("attention", "attention must be of one block", "name one in encode.images");
   }
 
   void open(const OpenContext& context) {
@@ -156,15 +164,28 @@ struct WriteRows {
     std::vector<Tensor> parts;
     for (const Tensor& all_BSD : taps.values_BSD) {
       const Tensor x = all_BSD.to(at::kFloat);
-      parts.push_back(take == "tokens" ? x : take == "cls" ? x.select(1, 0) : x.narrow(1, taps.prefix, x.size(1) - taps.prefix).mean(1));
+      const Tensor patches = x.narrow(1, taps.prefix, x.size(1) - taps.prefix);
+      parts.push_back(take == "tokens" ? x : take == "patches" ? patches : take == "cls" ? x.select(1, 0) : patches.mean(1));
     }
     if (parts.empty()) throw NodeError("no blocks come in: name them in blocks of the encode.images");
     return at::cat(parts, -1);
   }
 
+  /// Of the first token, B H S.
+  static Tensor of_attention(const AttentionTaps& taps) {
+    if (taps.values.size() != 1) throw NodeError("attention must be of one block: name it in attention of the encode.images");
+    const Tensor query = taps.values[0].query_BHSE.narrow(2, 0, 1).to(at::kFloat), key = taps.values[0].key_BHSE.to(at::kFloat);
+    return query.matmul(key.transpose(-1, -2)).div(std::sqrt(static_cast<double>(key.size(3)))).softmax(-1).squeeze(2);
+  }
+  Tensor made_of(const Ports& port) const {
+    if (port.features) return port.features->values_BD;
+    if (port.tokens) return params.take == "patches" ? port.tokens->patches_BND() : port.tokens->tokens_BSD;
+    return port.attention ? of_attention(*port.attention) : of_blocks(*port.blocks, params.take);
+  }
+
   /// The rows of a group, in the type of the file; those of faults are NaN.
   Tensor on_host(const Ports& port) {
-    const Tensor made = port.features ? port.features->values_BD : port.tokens ? port.tokens->tokens_BSD : of_blocks(*port.blocks, params.take);
+    const Tensor made = made_of(port);
     infinite_ += made.size(0) - at::isfinite(made).flatten(1).all(1).sum().item<int64_t>();
     Tensor values = made.to(params.dtype == "float16" ? at::kHalf : at::kFloat).to(at::kCPU).contiguous();
     bool own = values.data_ptr() != made.data_ptr();

@@ -47,6 +47,17 @@ class Page(html.parser.HTMLParser):
             self.words.append(data)
 
 
+def screenshot(page, folder, scheme):
+    """Of a file in a browser without a network that prefers a colour scheme, "0" dark or "1" light; fails where its script says anything."""
+    shot = folder / "shot.png"
+    done = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr", "--window-size=1300,2400",
+         f"--user-data-dir={folder}/browser", f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={shot}", "--host-resolver-rules=MAP * ~NOTFOUND",
+         page.as_uri()], capture_output=True, text=True, timeout=120, env={**os.environ, "HOME": str(folder)})
+    assert "CONSOLE" not in done.stderr, done.stderr
+    return Image.open(shot).convert("RGB")
+
+
 class Report(support.Folder):
     def page(self, path="run/report.html"):
         text = (self.folder / path).read_text()
@@ -158,13 +169,7 @@ class Report(support.Folder):
     def test_in_a_browser(self):
         self.trained()
         for scheme, paper in (("1", (255, 255, 255)), ("0", (0x17, 0x18, 0x1B))):
-            shot = self.folder / "shot.png"
-            done = subprocess.run(
-                [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr", "--window-size=1300,2400",
-                 f"--user-data-dir={self.folder}/browser", f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={shot}", "--host-resolver-rules=MAP * ~NOTFOUND",
-                 (self.folder / "run/report.html").as_uri()], capture_output=True, text=True, timeout=120, env={**os.environ, "HOME": str(self.folder)})
-            self.assertNotIn("CONSOLE", done.stderr)
-            picture = Image.open(shot).convert("RGB")
+            picture = screenshot(self.folder / "run/report.html", self.folder, scheme)
             self.assertEqual(picture.getpixel((3, 3)), paper)
             colours = picture.getcolors(1 << 24)
             self.assertGreater(len(colours), 500)

@@ -8,9 +8,7 @@
 #include <optional>
 
 #include "graph/contract/device.h"
-#include "graph/contract/log.h"
 #include "graph/contract/ranks.h"
-#include "graph/engine/engine.h"
 #include "graph/text/json_text.h"
 #include "io/run/row_file.h"
 #include "nodes/lib/host/types/host_types.h"
@@ -18,8 +16,8 @@
 #include "tools/app/json_files.h"
 #include "tools/app/results/embed_files.h"
 #include "tools/app/results/embed_pipeline.h"
+#include "tools/app/results/embed_run.h"
 #include "tools/app/results/hex.h"
-#include "tools/app/run/progress.h"
 
 namespace flowrun::app {
 namespace {
@@ -88,21 +86,6 @@ class Pictures {
   CheckedPipeline pipeline_;
   CheckedNode* source_ = nullptr;
   SourceData data_;
-};
-
-/// Where lines of the log go while this lives: around the drawn progress.
-class TerminalLog {
- public:
-  TerminalLog(Progress& progress, const Ranks* ranks) {
-    const bool first = ranks == nullptr || ranks->launch().rank == 0;
-    LogTarget target("", first ? "" : "rank " + std::to_string(ranks->launch().rank),
-                     [&progress](const std::string& line, const std::function<void()>& write) { progress.line(line, write); });
-    target.only_warnings = !first;
-    log_to(std::make_shared<const LogTarget>(std::move(target)));
-  }
-  ~TerminalLog() { log_to(nullptr); }
-  TerminalLog(const TerminalLog&) = delete;
-  TerminalLog& operator=(const TerminalLog&) = delete;
 };
 
 /// Of all that changes a number, apart from the files themselves.
@@ -204,21 +187,7 @@ class Embedding {
 
   /// Whether it was stopped.
   bool run(const Stretches& left, int64_t rows) {
-    CheckedPipeline pipeline = check_text(embed_pipeline(args_, encoder_, {files_.rows, files_.record, left, rows}), args_.sets);
-    resolve_device(pipeline.run);
-    const std::unique_ptr<Progress> progress = caller_.progress(args_.quiet || !first(), "");
-    const TerminalLog log(*progress, ranks_);
-    EngineOptions options;
-    options.threads = args_.threads;
-    options.rank = ranks_ ? ranks_->launch().rank : 0;
-    options.world = ranks_ ? ranks_->launch().world : 1;
-    options.ranks = ranks_;
-    options.stop = caller_.stop();
-    options.on_evaluating = [&](const std::string& source, int64_t done, int64_t total) { progress->evaluating(source, done, total); };
-    Engine engine(pipeline, std::move(options));
-    const bool stopped = engine.run().stopped;
-    progress->clear();
-    return stopped;
+    return run_evaluations(check_text(embed_pipeline(args_, encoder_, {files_.rows, files_.record, left, rows}), args_.sets), args_, ranks_, caller_);
   }
 
   Embedded stopped(int64_t rows) const {

@@ -45,10 +45,10 @@ ordered_json flat(const Stretches& left) {
 
 }  // namespace
 
-ordered_json embed_pipeline(const EmbedArgs& args, const EncoderToUse& encoder, const RowsToWrite& rows) {
+ordered_json nodes_to_upload(const EmbedArgs& args, const EncoderToUse& encoder, const Stretches& rows) {
   ordered_json nodes = ordered_json::object();
   nodes["pictures"] = source_of({args.data, args.as, args.folder});
-  if (!rows.left.empty()) nodes["pictures"]["ranges"] = flat(rows.left);
+  if (!rows.empty()) nodes["pictures"]["ranges"] = flat(rows);
   nodes["decode"] = {{"type", "image.decode"}, {"in", "pictures"}};
   nodes["decode"].update(encoder.decode);
   nodes["decode"]["on_corrupt"] = "blank";
@@ -64,21 +64,35 @@ ordered_json embed_pipeline(const EmbedArgs& args, const EncoderToUse& encoder, 
   nodes["batch"] = {{"type", "batch.stack"}, {"in", stacked}, {"size", args.batch > 0 ? args.batch : encoder.batch}};
   nodes["upload"] = {{"type", "device.upload"}, {"in", "batch.image"}};
   nodes["upload"].update(encoder.upload);
-  ordered_json write = {{"type", "eval.rows"}, {"in", ordered_json::object()}, {"file", rows.file}};
-  ordered_json in = ordered_json::object();
-  add_encoding(args, args.what.empty() ? encoder.what : args.what, nodes, in, write);
-  in["ids"] = "batch", in["faults"] = "batch";
-  if (!args.no_labels) in["label"] = "batch";
-  write["in"] = std::move(in);
-  if (args.half) write["dtype"] = "float16";
-  if (!rows.record.empty()) write["record"] = rows.record;
-  if (!rows.left.empty()) write["ranges"] = flat(rows.left), write["rows"] = rows.rows;
-  nodes["rows"] = std::move(write);
+  return nodes;
+}
+
+ordered_json rows_node(const RowsToWrite& rows, ordered_json in) {
+  in["ids"] = "batch";
+  ordered_json out = {{"type", "eval.rows"}, {"in", std::move(in)}, {"file", rows.file}};
+  if (!rows.record.empty()) out["record"] = rows.record;
+  if (!rows.left.empty()) out["ranges"] = flat(rows.left), out["rows"] = rows.rows;
+  return out;
+}
+
+ordered_json frozen_pipeline(const EmbedArgs& args, const EncoderToUse& encoder, ordered_json nodes) {
   ordered_json out = {{"about", "Features of " + args.data + " from " + encoder.file}, {"run", {{"device", "auto"}, {"precision", "fp32"}}}};
   if (!encoder.plugins.empty()) out["plugins"] = encoder.plugins;
   out["models"] = {{"encoder", encoder.model}};
   out["nodes"] = std::move(nodes);
   return out;
+}
+
+ordered_json embed_pipeline(const EmbedArgs& args, const EncoderToUse& encoder, const RowsToWrite& rows) {
+  ordered_json nodes = nodes_to_upload(args, encoder, rows.left);
+  ordered_json in = ordered_json::object(), how = ordered_json::object();
+  add_encoding(args, args.what.empty() ? encoder.what : args.what, nodes, in, how);
+  in["faults"] = "batch";
+  if (!args.no_labels) in["label"] = "batch";
+  nodes["rows"] = rows_node(rows, std::move(in));
+  nodes["rows"].update(how);
+  if (args.half) nodes["rows"]["dtype"] = "float16";
+  return frozen_pipeline(args, encoder, std::move(nodes));
 }
 
 CheckedPipeline check_text(const ordered_json& pipeline, const std::vector<std::string>& sets) {

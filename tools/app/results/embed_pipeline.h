@@ -22,6 +22,14 @@ struct RowsToWrite {
   int64_t rows = 0;  // of the file; 0: as many as there are pictures
 };
 
+/// Its first nodes, up to "upload" behind "batch": source of `rows` (empty: all), decoder, views, stack, upload. Throws PipelineError on data that no
+/// source reads.
+nlohmann::ordered_json nodes_to_upload(const EmbedArgs& args, const EncoderToUse& encoder, const Stretches& rows);
+/// An eval.rows behind "batch" with these inputs beside the ids.
+nlohmann::ordered_json rows_node(const RowsToWrite& rows, nlohmann::ordered_json in);
+/// A pipeline of such nodes, with the encoder as model "encoder".
+nlohmann::ordered_json frozen_pipeline(const EmbedArgs& args, const EncoderToUse& encoder, nlohmann::ordered_json nodes);
+
 /// The pipeline's text as JSON: source, decoder, views, stack, upload, encoder, rows. Throws PipelineError on data that no source reads.
 nlohmann::ordered_json embed_pipeline(const EmbedArgs& args, const EncoderToUse& encoder, const RowsToWrite& rows);
 

@@ -9,6 +9,7 @@
 #include "graph/contract/context.h"
 #include "graph/text/json_text.h"
 #include "io/file.h"
+#include "tools/app/base64.h"
 #include "tools/app/draw/graph_picture.h"
 #include "tools/app/draw/masks.h"
 #include "tools/app/escape.h"
@@ -44,17 +45,6 @@ std::string duration(double seconds) {
     std::snprintf(text, sizeof text, seconds >= 1e-4 ? "%.3g ms" : "%.3g µs", seconds * (seconds >= 1e-4 ? 1e3 : 1e6));
   }
   return text;
-}
-
-std::string base64(const std::vector<uint8_t>& bytes) {
-  static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t three = 0;
-    for (size_t k = 0; k < 3; ++k) three = three << 8 | (i + k < bytes.size() ? bytes[i + k] : 0);
-    for (size_t k = 0; k < 4; ++k) out += i + k <= bytes.size() ? digits[three >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
 }
 
 class Page {

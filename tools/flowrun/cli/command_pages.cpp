@@ -36,6 +36,7 @@ const std::map<std::string, Chapter>& chapters() {
       {"mask-report", {"Masks", "masks.md#mask-report"}},
       {"export", {"Weights: out", "weights.md#out"}},
       {"embed", {"Features of pictures", "features.md", {{75, "stopped on request; the same command goes on"}}}},
+      {"look", {"Looking at features", "features.md#looking-at-features", {{75, "stopped on request; no page was written"}}}},
       {"replay",
        {"Replay and verify",
         "replay.md",

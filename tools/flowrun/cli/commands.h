@@ -8,6 +8,7 @@ struct DrawArgs;
 struct EmbedArgs;
 struct HubArgs;
 struct InitArgs;
+struct LookArgs;
 struct MaskReportArgs;
 struct PlanArgs;
 struct ProfileArgs;
@@ -41,6 +42,8 @@ int advise(const app::AdviseArgs& args);
 int export_weights(const app::HubArgs& args);
 /// Writes features of pictures from a trained encoder.
 int embed(const app::EmbedArgs& args);
+/// Writes a page that shows features of pictures.
+int look(const app::LookArgs& args);
 /// Shows a sample of a run, node by node, and the ledger of its step.
 int replay(const app::ReplayArgs& args);
 /// Repeats ledgers of a run, and compares them with its metrics.

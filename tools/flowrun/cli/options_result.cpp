@@ -1,6 +1,7 @@
 // Commands after a run, on its results.
 #include "tools/app/results/embed.h"
 #include "tools/app/results/hub.h"
+#include "tools/app/results/look.h"
 #include "tools/app/results/replay.h"
 #include "tools/app/results/verify.h"
 #include "tools/flowrun/cli/commands.h"
@@ -95,6 +96,41 @@ void add_embed(CLI::App& app, int& status) {
   on_command(command, args, status, embed);
 }
 
+void add_look(CLI::App& app, int& status) {
+  CLI::App& command = add_command(app, "look", "Writes a page that shows the features of some pictures: colours, similarities, attention, neighbours",
+                                  "flowrun look runs/pretrain data/birds -o birds.html\n"
+                                  "  flowrun look vit_small_patch14_dinov2.safetensors data/birds --size 448 --count 8");
+  const auto args = std::make_shared<LookArgs>();
+  EmbedArgs* const from = &args->from;
+  command.add_option("weights", from->weights, "A run directory, a checkpoint, or weights, as flowrun embed takes them")->required();
+  command.add_option("images", from->data, "A folder of pictures, or of class folders; a list; shards; Parquet files, as flowrun embed takes them")
+      ->required();
+  command.add_option("-o,--out", args->out, "The page, one file")->capture_default_str();
+  command.add_option("--count", args->count, "Pictures shown, evenly spread over all that can be decoded")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  command.add_option("--neighbours", args->neighbours, "Nearest pictures shown of each, of all")->check(CLI::Range(1, 20))->capture_default_str();
+  command.add_option("--model", from->model,
+                     "Which encoder of the run; without it that of its evaluations, else the teacher, the student, the only one");
+  CLI::Option* const step =
+      command.add_option("--step", from->step, "Which checkpoint of the run; without it the newest")->check(CLI::PositiveNumber);
+  command.add_flag("--best", from->best, "The checkpoint that an evaluation found best (best of report.checkpoint)")->excludes(step);
+  command.add_option("--size", from->size, "Side of the pictures, pixels, for a file of weights; positions are resampled")
+      ->check(CLI::Range(1, 16384));
+  command.add_option("--batch", from->batch, "Pictures at once; without it as the run's evaluations, else 64")->check(CLI::Range(1, 1'000'000));
+  command.add_option("--as", from->as, "How the data are read; without it as what lies there, and a URL as shards")
+      ->check(CLI::IsMember({"folder", "shards", "parquet"}));
+  command.add_option("--folder", from->folder, "The folder that a list's paths are in; without it the list's own");
+  command.add_flag("--no-labels", from->no_labels, "Class folders are folders alone");
+  command.add_option("--set", from->sets, "PATH=VALUE: changes one value of the pipelines that run, as of flowrun embed; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--threads", from->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
+  command.add_flag("--quiet", from->quiet, "No progress line");
+  add_trust(command, from->trust);
+  add_json(command, from->json);
+  on_command(command, args, status, look);
+}
+
 void add_replay(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "replay", "Shows what a sample of a run became: shapes, hashes, crop, masks, a picture",
                                   "flowrun replay runs/pretrain --sample 812 --epoch 3 --png sample.png");
@@ -140,6 +176,7 @@ void add_report(CLI::App& app, int& status) {
 void add_result_commands(CLI::App& app, int& status) {
   add_export(app, status);
   add_embed(app, status);
+  add_look(app, status);
   add_replay(app, status);
   add_verify(app, status);
   add_report(app, status);

@@ -32,6 +32,7 @@ void TapParams::plan(NodePlan& plan, const Encoder& encoder, const std::string& 
   taps = Planned::of({images * static_cast<double>(attention.size()), 3, tokens, width}, plan.group.product(), plan.group.element);
   // Rows: tokens. Parts: heads, then the blocks.
   taps.width = width, taps.rows = tokens, taps.parts = {heads};
+  taps.prefix = outputs.prefix, taps.class_token = outputs.class_token;
   taps.parts.insert(taps.parts.end(), attention.begin(), attention.end());
 }
 

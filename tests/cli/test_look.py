@@ -1,0 +1,189 @@
+"""flowrun look: a page of principal components, similarities, attention and neighbours, recomputed from flowrun embed's features."""
+import base64
+import io
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import numpy as np
+from PIL import Image
+
+import support
+import test_embed
+import test_report
+
+COUNT, NEAR, GRID = 7, 4, 6
+
+
+def colours(tokens):
+    """NumPy's principal components of N D as N 3, as the page colours them; and their shares of the variance."""
+    x = tokens.astype(np.float64)
+    centred = x - x.mean(0)
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(x))
+    components = vectors[:, ::-1][:, :3].T
+    largest = np.abs(components).argmax(1)
+    components *= np.sign(components[np.arange(3), largest])[:, None]
+    places = centred @ components.T
+    low, high = np.percentile(places, [1, 99], axis=0)
+    return 255 * np.clip((places - low) / (high - low), 0, 1), values[::-1][:3] / values.sum()
+
+
+def picture(src):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(src.removeprefix("data:image/png;base64,")))))
+
+
+class Look(support.Folder):
+    @classmethod
+    def setUpClass(cls):
+        cls.shared = pathlib.Path(tempfile.mkdtemp(prefix="flowrun-look-"))
+        cls.addClassCleanup(shutil.rmtree, cls.shared, ignore_errors=True)
+        cls.data, cls.run_folder = cls.shared / "data", cls.shared / "run"
+        test_embed.draw(cls.data, 30)
+        cls.paths = sorted(cls.data.rglob("*.jpg"))
+        cls.rows = [i * len(cls.paths) // COUNT for i in range(COUNT)]
+        (cls.shared / "pretrain.json").write_text(json.dumps(test_embed.pretraining(cls.data)))
+        subprocess.run([support.FLOWRUN, "pretrain.json", "--out", "run", "--quiet"], cwd=cls.shared, check=True, capture_output=True)
+
+    def look(self, out="look.html", *more, weights=None, data=None, **options):
+        return self.flowrun("look", weights or self.run_folder, data or self.data, "-o", out, "--count", COUNT, "--neighbours", NEAR,
+                            "--set", "run.intra_op=1", *more, **options)
+
+    def features(self, what):
+        self.flowrun("embed", self.run_folder, self.data, f"{what}.npy", "--what", what, "--set", "run.intra_op=1")
+        return np.load(self.folder / f"{what}.npy")
+
+    def page(self, path="look.html"):
+        """Its words, figures (inside, caption), and the numbers of its script."""
+        text = (self.folder / path).read_text()
+        page = test_report.Page(text)
+        self.assertEqual(page.faults, [])
+        self.assertEqual(re.findall(r"url\(|@import|fetch\(|import\(|https?://", text), [])
+        page.text = " ".join(" ".join(page.words).split())
+        page.numbers = json.loads(re.search(r"const look = (\{.*?\});</script>", text)[1])
+        cards = re.findall(r'<section class="card">(.*?)</section>', text, re.S)
+        page.cards = []
+        for card in cards:
+            part = {name: re.search(rf'<div class="{name}">(.*?)</div>(?=\n<div class="row|\n?<h4|\n?$)', card, re.S) for name in ("three", "row heads", "row near")}
+            images = {name: [picture(src) for src in re.findall(r'src="([^"]*)"', found[1])] if found else [] for name, found in part.items()}
+            captions = {name: [re.sub("<[^>]*>", "", words) for words in re.findall(r"<figcaption>(.*?)</figcaption>", found[1])] if found else [] for name, found in part.items()}
+            page.cards.append((images, captions))
+        return page
+
+    def test_the_page_is_what_numpy_makes_of_the_features(self):
+        said = self.look().stdout
+        self.assertIn(f"look.html: {COUNT} of 30 pictures", said)
+        page = self.page()
+        tokens, mean = self.features("tokens")[:, 2:], self.features("mean")
+        shown = tokens[self.rows].reshape(-1, 24)
+        expected, share = colours(shown)
+        self.assertIn("They hold {:.0f} %, {:.0f} % and {:.0f} % of the variance".format(*(100 * share)), page.text)
+        self.assertEqual(len(page.cards), COUNT)
+        similarity = (mean / np.linalg.norm(mean, axis=1, keepdims=True)) @ (mean / np.linalg.norm(mean, axis=1, keepdims=True)).T
+        same = 0
+        for n, (row, (images, captions)) in enumerate(zip(self.rows, page.cards)):
+            view, components = images["three"]
+            np.testing.assert_allclose(view, test_embed.view(self.paths[row]), atol=0)
+            np.testing.assert_allclose(components.reshape(-1, 3), expected.reshape(COUNT, -1, 3)[n], atol=0.6)
+            self.assertEqual(captions["three"], ["view", "principal components", "similarity to the chosen patch"])
+            near = [i for i in np.argsort(-similarity[row], kind="stable") if i != row][:NEAR]
+            # Neighbours that are equally near to the last digits may change places.
+            np.testing.assert_allclose([float(words.split()[0]) for words in captions["row near"]], similarity[row][near], atol=6e-4)
+            self.assertEqual(len(captions["row near"]), NEAR)
+            for words, found in zip(captions["row near"], images["row near"]):
+                close = [i for i in range(30) if np.array_equal(found, test_embed.view(self.paths[i]))]
+                self.assertEqual(len(close), 1)
+                self.assertAlmostEqual(similarity[row][close[0]], float(words.split()[0]), delta=6e-4)
+                self.assertEqual(words.split()[1], self.paths[close[0]].parent.name)
+                same += self.paths[close[0]].parent == self.paths[row].parent
+        self.assertIn(f"{same} of the {COUNT * NEAR} shown have the class of their picture", page.text)
+        # The script's cosines are as exact as the page says.
+        codes = np.frombuffer(base64.b64decode(page.numbers["codes"]), np.int8).reshape(len(shown), page.numbers["width"]).astype(np.float64)
+        unit = shown / np.linalg.norm(shown, axis=1, keepdims=True)
+        error = np.abs(page.numbers["scale"] ** 2 * codes @ codes.T - unit @ unit.T)
+        said = re.search(r"over (\d+) patches against all it is wrong by ([\d.]+) in the mean and by ([\d.]+) at most", page.text)
+        self.assertEqual(int(said[1]), len(shown))
+        self.assertAlmostEqual(float(said[2]), error.mean(), delta=6e-4)
+        self.assertAlmostEqual(float(said[3]), error.max(), delta=6e-4)
+        self.assertLess(error.max(), 0.03)
+
+    def test_attention_is_timms(self):
+        import torch
+        from safetensors.torch import load_file
+        from timm.models.vision_transformer import VisionTransformer
+
+        self.look()
+        page = self.page()
+        self.flowrun("export", self.run_folder, "teacher.safetensors")
+        model = VisionTransformer(img_size=24, patch_size=4, embed_dim=24, depth=2, num_heads=2, class_token=True, reg_tokens=1, no_embed_class=True, num_classes=0)
+        model.load_state_dict(load_file(self.folder / "teacher.safetensors"), strict=True)
+        pixels = np.stack([(test_embed.view(self.paths[row]) / 255 - test_embed.MEAN) / test_embed.STD for row in self.rows]).astype(np.float32)
+        taken = {}
+        block = model.eval().blocks[1].attn
+        block.qkv.register_forward_hook(lambda module, inputs, output: taken.update(qkv=output))
+        with torch.no_grad():
+            model(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+            query, key, _ = taken["qkv"].reshape(COUNT, 2 + GRID * GRID, 3, 2, 12).permute(2, 0, 3, 1, 4)
+            attention = (query[:, :, :1] @ key.transpose(-1, -2) / 12**0.5).softmax(-1)[:, :, 0, 2:].numpy()
+        for of_picture, (images, captions) in zip(attention, page.cards):
+            self.assertEqual(captions["row heads"], [f"{h + 1}: {100 * values.sum():.0f} %" for h, values in enumerate(of_picture)])
+            for values, gray in zip(of_picture, images["row heads"]):
+                np.testing.assert_allclose(gray.reshape(-1), 255 * values / values.max(), atol=0.7)
+
+    def test_again_it_is_the_same_file(self):
+        self.look("a.html", "--threads", 1)
+        self.look("b.html", "--threads", 3)
+        self.assertEqual((self.folder / "a.html").read_bytes(), (self.folder / "b.html").read_bytes())
+        self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["a.html", "b.html"], "nothing else is left")
+        facts = json.loads(self.look("a.html", "--json", "--no-labels").stdout)
+        self.assertEqual(facts, {"out": "a.html", "pictures": COUNT, "of": 30, "grid": GRID, "bad": 0})
+        self.assertNotIn("have the class of their picture", self.page("a.html").text)
+
+    def test_files_that_can_not_be_decoded_are_left_out(self):
+        shutil.copytree(self.data, self.folder / "data")
+        broken = self.folder / "data" / self.paths[0].relative_to(self.data)
+        broken.write_bytes(b"no picture at all")
+        self.assertIn("1 file can't be decoded, and is left out", self.look(data="data").stdout)
+        page = self.page()
+        self.assertIn("1 file can't be decoded, and is left out", page.text)
+        self.assertNotIn(broken.name, page.text)
+        self.assertTrue(page.text.count("of 29 pictures"))
+
+    def test_what_an_encoder_has_no_attention_of(self):
+        pipeline = support.training_pipeline(epochs=1)
+        pipeline["models"]["student"]["class_token"] = False
+        self.write(pipeline)
+        self.flowrun("pipeline.json", "--out", "run", "--quiet")
+        self.look(weights="run")
+        page = self.page()
+        self.assertIn("The encoder has no class token, whose attention could be shown.", page.text)
+        self.assertEqual(page.cards[0][0]["row heads"], [])
+        self.assertEqual(len(page.cards[0][0]["three"]), 2)
+
+    def test_refusals(self):
+        for words, status, said in ((["nowhere", self.data], 1, "there is no nowhere"),
+                                    ([self.run_folder, self.data, "-o", "nowhere/look.html"], 2, "there is no folder nowhere for nowhere/look.html"),
+                                    ([self.run_folder, self.data, "--step", 9], 2, "has no checkpoint of step 9")):
+            self.assertIn(said, self.flowrun("look", *words, status=status).stderr)
+        self.assertIn("flowrun look runs in one process", self.flowrun(
+            "look", self.run_folder, self.data, status=2,
+            env={**os.environ, "RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}).stderr)
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    @unittest.skipUnless(test_report.BROWSER, "no browser: chromium is not installed")
+    def test_in_a_browser(self):
+        self.look()
+        for scheme, paper in (("1", (255, 255, 255)), ("0", (0x17, 0x18, 0x1B))):
+            seen = test_report.screenshot(self.folder / "look.html", self.folder, scheme)
+            self.assertEqual(seen.getpixel((3, 3)), paper)
+            drawn = {colour for _, colour in seen.getcolors(1 << 24)}
+            self.assertIn((0xFD, 0xE7, 0x25), drawn, "the chosen patch has the cosine 1")
+            self.assertIn((0x44, 0x01, 0x54), drawn, "the least similar patch is the darkest")
+
+
+if __name__ == "__main__":
+    unittest.main()
