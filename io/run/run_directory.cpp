@@ -81,7 +81,8 @@ bool is_locked(const fs::path& directory) {
 bool is_run_file(const fs::path& relative) {
   static const std::regex names(
       R"(pipeline\.resolved\.json|(metrics|evaluations|quarantine)\.jsonl|log\.txt|(data|stats|status|process|result)\.json|status\.txt|result\.md)"
-      R"(|report\.html|events\.out\.tfevents\.\d+\.flowrun|(collapse|failed)-step-\d+\.json|\.[^/]+\.tmp-\d+-\d+(-[0-9a-f]+)?)"
+      R"(|report\.html|events\.out\.tfevents\.\d+\.flowrun|(collapse|failed)-step-\d+\.json|(features/)?\.[^/]+\.tmp-\d+-\d+(-[0-9a-f]+)?)"
+      R"(|features(/([^/]+-)?step-\d+\.safetensors)?)"
       R"(|checkpoints|collapse|best|(checkpoints|collapse|best)/(step-\d+|\.step-\d+\.tmp(-old)?)(/([^/]+\.safetensors|manifest\.json))?)");
   return std::regex_match(relative.generic_string(), names);
 }

@@ -34,7 +34,12 @@ def colours(tokens):
 
 
 def picture(src):
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(src.removeprefix("data:image/png;base64,")))))
+    return pixels(io.BytesIO(base64.b64decode(src.removeprefix("data:image/png;base64,"))))
+
+
+def pixels(file):
+    with Image.open(file) as opened:
+        return np.asarray(opened)
 
 
 class Look(support.Folder):
@@ -183,6 +188,95 @@ class Look(support.Folder):
             drawn = {colour for _, colour in seen.getcolors(1 << 24)}
             self.assertIn((0xFD, 0xE7, 0x25), drawn, "the chosen patch has the cosine 1")
             self.assertIn((0x44, 0x01, 0x54), drawn, "the least similar patch is the darkest")
+
+
+class ReportFeatures(support.Folder):
+    """The node report.features: the same pictures after several steps of a run."""
+
+    def pipeline(self, **params):
+        pipeline = support.training_pipeline(epochs=3)
+        pipeline["nodes"] |= support.frozen_streams(train=30, test=30)
+        pipeline["nodes"] |= {"unseen_tokens": {"type": "eval.tokens", "in": {"image": "unseen_upload"}, "model": "teacher"},
+                              "features": {"type": "report.features", "in": {"tokens": "unseen_tokens", "image": "unseen_batch"}, "at": ["start", "1 epoch"], **params}}
+        pipeline["nodes"]["knn"] = {"type": "eval.knn", "in": {"train": "known_features", "test": "unseen_features"}, "k": [5]}
+        pipeline["nodes"]["save"] |= {"every": "1 epoch", "keep": 9}
+        return pipeline
+
+    def trained(self, out="run", **params):
+        self.write(self.pipeline(**params))
+        self.flowrun("pipeline.json", "--out", out, "--quiet")
+
+    def steps(self, out="run", name=""):
+        from safetensors.numpy import load_file
+
+        files = {int(path.stem.removeprefix(f"{name}step-")): path for path in (self.folder / out / "features").glob(f"{name}step-*.safetensors")}
+        return {step: load_file(files[step])["patches"] for step in sorted(files)}
+
+    def test_the_picture_is_what_numpy_makes_of_the_files(self):
+        self.trained(side=12)
+        steps = self.steps()
+        self.assertEqual(list(steps), [0, 4, 8, 12])
+        newest = steps[12].astype(np.float64)
+        self.assertEqual((newest.shape, steps[12].dtype), ((8, 36, 24), np.float16))
+        self.assertFalse(np.array_equal(steps[0], steps[12]))
+        # One basis, that of the newest step.
+        flat = newest.reshape(-1, 24)
+        _, vectors = np.linalg.eigh(np.cov(flat.T))
+        components = vectors[:, ::-1][:, :3].T
+        components *= np.sign(components[np.arange(3), np.abs(components).argmax(1)])[:, None]
+        low, high = np.percentile((flat - flat.mean(0)) @ components.T, [1, 99], axis=0)
+        drawn = pixels(self.folder / "run/features.png")
+        tile, gutter = 12, 6
+        self.assertEqual(drawn.shape, (gutter + 8 * (tile + gutter), gutter + 5 * (tile + gutter), 3))
+        for column, tokens in enumerate(steps.values(), 1):
+            expected = 255 * np.clip(((tokens.astype(np.float64) - flat.mean(0)) @ components.T - low) / (high - low), 0, 1)
+            for row in range(8):
+                top, left = (gutter + i * (tile + gutter) for i in (row, column))
+                np.testing.assert_allclose(drawn[top:top + tile:2, left:left + tile:2].reshape(-1, 3), expected[row], atol=0.6)
+        words = test_report.Page((self.folder / "run/report.html").read_text()).words
+        self.assertIn("Drawn by features: patches of the first pictures, a row for each. From the left: the picture; then the first three principal components of its "
+                      "patches as red, green and blue, after the steps 0, 4, 8, 12. All have the basis of the newest step: equal colours mean similar features.", words)
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        events = EventAccumulator(str(self.folder / "run"), size_guidance={"images": 0})
+        events.Reload()
+        images = events.Images("features")
+        self.assertEqual([image.step for image in images], [0, 4, 8, 12])
+        self.assertEqual(images[-1].encoded_image_string, (self.folder / "run/features.png").read_bytes())
+
+    def test_columns_are_spread(self):
+        self.trained(columns=3, count=2, file="few.png", side=12)
+        self.assertEqual(list(self.steps(name="few-")), [0, 4, 8, 12])
+        self.assertEqual(pixels(self.folder / "run/few.png").shape, (6 + 2 * 18, 6 + 4 * 18, 3))
+        self.assertIn("after the steps 0, 4, 12.", (self.folder / "run/report.html").read_text())
+
+    def test_ranks_and_resumes_change_no_byte(self):
+        self.trained(count=20)
+        whole = {path.name: path.read_bytes() for path in [*(self.folder / "run/features").iterdir(), self.folder / "run/features.png"]}
+        self.assertEqual(len(whole), 5)
+        # Without what came after step 4; with a file of a step that is undone.
+        run = self.folder / "run"
+        for step in (8, 12):
+            shutil.rmtree(run / f"checkpoints/step-{step}")
+        shutil.copy(run / "features/step-12.safetensors", run / "features/step-11.safetensors")
+        self.flowrun("pipeline.json", "--out", "run", "--resume", "--quiet")
+        self.assertEqual({path.name: path.read_bytes() for path in [*(run / "features").iterdir(), run / "features.png"]}, whole)
+        self.ended(self.ranks(2, "pipeline.json", "--out", "two", "--quiet"))
+        before, two = self.steps(), self.steps("two")
+        self.assertEqual(list(two), list(before))
+        for step, patches in two.items():
+            np.testing.assert_allclose(patches.astype(np.float32), before[step].astype(np.float32), atol=4e-3)
+        self.assertEqual(pixels(self.folder / "two/features.png").shape, pixels(run / "features.png").shape)
+
+    def test_two_of_one_name_are_refused(self):
+        pipeline = self.pipeline()
+        pipeline["nodes"]["other"] = {"type": "report.features", "in": {"tokens": "unseen_tokens"}, "at": ["start"]}
+        self.write(pipeline)
+        err = self.flowrun("pipeline.json", "--out", "run", status=1).stderr
+        self.assertIn("features/step-0.safetensors is of the node features: give one of the two another \"file\"", err)
+        pipeline["nodes"]["other"]["file"] = "other/features.png"
+        self.write(pipeline)
+        self.assertIn("file must be a name that ends in .png, without a folder", self.flowrun("check", "pipeline.json", status=2).stderr)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include "graph/contract/context.h"
 #include "graph/text/json_text.h"
 #include "io/file.h"
+#include "nodes/lib/tensor/report/feature_history.h"
 #include "tools/app/base64.h"
 #include "tools/app/draw/graph_picture.h"
 #include "tools/app/draw/masks.h"
@@ -244,11 +245,24 @@ class Page {
     section("Evaluations", inside.str());
   }
 
-  /// What a contact sheet shows, as the node that drew it was set.
+  std::string feature_caption(const std::string& name, const ordered_json& node) const {
+    std::string steps;
+    for (const FeatureFile& file : spread(feature_files(f_.paths.root, words_at(node, "file")), node.value("columns", int64_t{10}))) {
+      steps += (steps.empty() ? "" : ", ") + std::to_string(file.step);
+    }
+    const bool images = node.contains("in") && node["in"].is_object() && node["in"].contains("image");
+    return "Drawn by " + name + ": patches of the first pictures, a row for each. From the left: " + (images ? "the picture; then " : "") +
+           "the first three principal components of its patches as red, green and blue, after the steps " + steps +
+           ". All have the basis of the newest step: equal colours mean similar features.";
+  }
+
+  /// What a contact sheet, or a picture of features, shows, as the node that drew it was set.
   std::string caption(const std::filesystem::path& picture) const {
     if (!f_.pipeline.is_object() || !f_.pipeline.contains("nodes")) return "";
     for (const auto& [name, node] : f_.pipeline["nodes"].items()) {
-      if (words_at(node, "file") != picture.filename().string() || !node.contains("count") || !node.contains("step")) continue;
+      if (words_at(node, "file") != picture.filename().string()) continue;
+      if (words_at(node, "type") == "report.features") return feature_caption(name, node);
+      if (!node.contains("count") || !node.contains("step")) continue;
       const bool masked = node.contains("in") && node["in"].is_object() && node["in"].contains("mask");
       return "Drawn by " + name + " from step " + shown(node["step"]) + ": its first pictures, a column for each. " +
              (masked ? "From the top: the crop as the batch holds it; what the student sees of it; the regions that it predicts, each in a colour of "

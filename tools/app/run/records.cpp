@@ -40,7 +40,7 @@ void Records::evaluation(const std::string& node, const EvaluationContext& conte
   }
   for (const auto& [name, words] : context.notes) {
     line[name] = words;
-    text += ", " + name + " " + words;
+    text += (text.empty() ? "" : ", ") + name + " " + words;
   }
   io::JsonLines(evaluations()).append(line);
   log_info("evaluation " + node + " after step " + std::to_string(context.step) + ": " + text);

@@ -12,6 +12,7 @@
 #include "io/run/safetensors.h"
 #include "io/run/tensorboard.h"
 #include "io/strict_json.h"
+#include "nodes/lib/tensor/report/feature_history.h"
 
 namespace flowrun::app {
 namespace {
@@ -136,6 +137,7 @@ void cut_records(const io::RunPaths& paths, std::optional<int64_t> point) {
   // The evaluation of the checkpoint's own step is repeated.
   io::truncate_json_lines(paths.root / "evaluations.jsonl", point ? step - 1 : -1);
   io::truncate_events(paths.root, step);
+  remove_features_after(paths.root, point ? step : -1);
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(paths.best, ignored)) {
     const std::string name = entry.path().filename();

@@ -138,12 +138,13 @@ TEST(RunDirectory, NamesOfRunsFiles) {
   for (const char* const name :
        {"pipeline.resolved.json", "metrics.jsonl", "log.txt", "process.json", "events.out.tfevents.1700000000.flowrun", "checkpoints", "report.html",
         "checkpoints/step-12", "checkpoints/step-12/student.safetensors", "checkpoints/.step-12.tmp/manifest.json", "collapse-step-3.json",
-        "collapse/step-3/update.safetensors", ".status.json.tmp-12-0", ".status.json.tmp-12-0-0123abcd"}) {
+        "collapse/step-3/update.safetensors", "features", "features/step-0.safetensors", "features/teacher-step-12.safetensors",
+        "features/.step-12.safetensors.tmp-12-0", ".status.json.tmp-12-0", ".status.json.tmp-12-0-0123abcd"}) {
     EXPECT_TRUE(is_run_file(name)) << name;
   }
-  for (const char* const name :
-       {"thesis.tex", "checkpoints/model.pth", "checkpoints/step-1/notes.txt", "events.out.tfevents.1700000000.host", "metrics", "metrics.jsonl/x",
-        "checkpoints/step-1/a/b.safetensors", "sub/metrics.jsonl", ".git", "..", "", "checkpoints/.."}) {
+  for (const char* const name : {"thesis.tex", "checkpoints/model.pth", "checkpoints/step-1/notes.txt", "events.out.tfevents.1700000000.host",
+                                 "metrics", "metrics.jsonl/x", "checkpoints/step-1/a/b.safetensors", "features/step-.safetensors",
+                                 "features/notes.txt", "sub/metrics.jsonl", ".git", "..", "", "checkpoints/.."}) {
     EXPECT_FALSE(is_run_file(name)) << name;
   }
 }
