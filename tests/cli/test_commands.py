@@ -229,7 +229,7 @@ class Commands(support.Folder):
         # Other commands are in the tests of shards and of live runs.
         names = [line.split()[0] for line in self.flowrun("--help").stdout.split("Subcommands:")[1].splitlines() if line.strip()]
         without = [name for name in names if "--json" not in self.flowrun(name, "--help").stdout]
-        self.assertEqual(without, ["run", "quickstart", "expand", "schema", "doc", "new", "completion"])
+        self.assertEqual(without, ["run", "quickstart", "expand", "web", "schema", "doc", "new", "completion"])
 
     def test_faults_as_json(self):
         (self.folder / "typo.json").write_text(json.dumps({"extends": "base.json", "set": {"mask.regionz": 2, "crop.in": "filse"}}))

@@ -276,7 +276,7 @@ class Live(Folder):
         for line in body.splitlines():
             self.assertRegex(line, r'^(# (HELP|TYPE) flowrun_\w+ .+|flowrun_\w+(\{node="([^"\\]|\\.)*",scope="\w+"\})? [-+.\de]+|flowrun_\w+ (nan|inf))$')
         for request, status in ((b"GET / HTTP/1.1\r\n\r\n", 404), (b"POST /metrics HTTP/1.1\r\n\r\n", 405), (b"GET /metrics?a=b HTTP/1.0\n\n", 200),
-                                (b"HEAD /metrics HTTP/1.1\r\n\r\n", 200), (b"x" * 20000, 431), (b"\0\r\n\r\n", 405)):
+                                (b"HEAD /metrics HTTP/1.1\r\n\r\n", 200), (b"x" * 20000, 431), (b"\0\r\n\r\n", 400)):
             self.assertEqual(self.scrape(port, request)[0], status, request[:40])
         # A client that sends single bytes, or reads nothing, can't block the end of a run either.
         slow = socket.create_connection(("127.0.0.1", port))

@@ -41,24 +41,31 @@ void add_changes(const ordered_json& a, const ordered_json& b, const std::string
   }
 }
 
+/// What an object has at the key; `none` where it is no object, or has nothing there.
+const ordered_json& at(const ordered_json& object, const char* key, const ordered_json& none) {
+  const auto found = object.find(key);  // of what is no object: the end
+  return found == object.end() ? none : *found;
+}
+
 /// For models or nodes: those that only one side has, and the differences of the others.
-ordered_json section_changes(const ordered_json& a, const ordered_json& b, const char* section) {
-  ordered_json out = ordered_json::array();
-  const ordered_json none = ordered_json::object();
-  const ordered_json &left = a.contains(section) ? a[section] : none, &right = b.contains(section) ? b[section] : none;
+void section_changes(const ordered_json& a, const ordered_json& b, const char* section, ordered_json& out) {
+  const ordered_json none = ordered_json::object(), null;
+  const ordered_json &left = at(a, section, none), &right = at(b, section, none);
+  if (!left.is_object() || !right.is_object()) return add_changes(left, right, section, out);
   for (const auto& [name, value] : left.items()) {
+    const std::string path = std::string(section) + "." + name;
+    const ordered_json& type = at(value, "type", null);
     if (!right.contains(name)) {
-      out.push_back({{"path", std::string(section) + "." + name}, {"from", value["type"]}, {"to", ordered_json()}});
-    } else if (value["type"] != right[name]["type"]) {
-      out.push_back({{"path", std::string(section) + "." + name + ".type"}, {"from", value["type"]}, {"to", right[name]["type"]}});
+      out.push_back({{"path", path}, {"from", type}, {"to", null}});
+    } else if (const ordered_json& other = at(right[name], "type", null); type != other) {
+      out.push_back({{"path", path + ".type"}, {"from", type}, {"to", other}});
     } else {
-      add_changes(value, right[name], std::string(section) + "." + name, out);
+      add_changes(value, right[name], path, out);
     }
   }
   for (const auto& [name, value] : right.items()) {
-    if (!left.contains(name)) out.push_back({{"path", std::string(section) + "." + name}, {"from", ordered_json()}, {"to", value["type"]}});
+    if (!left.contains(name)) out.push_back({{"path", std::string(section) + "." + name}, {"from", null}, {"to", at(value, "type", null)}});
   }
-  return out;
 }
 
 /// The reasons why outputs of host nodes differ between the sides; an empty reason: they are the same for every sample.
@@ -121,14 +128,17 @@ ordered_json checkpoints(const Side& a, const Side& b) {
 
 }  // namespace
 
+ordered_json resolved_changes(const ordered_json& left, const ordered_json& right) {
+  const ordered_json null;
+  ordered_json out = ordered_json::array();
+  for (const char* part : {"seed", "run"}) add_changes(at(left, part, null), at(right, part, null), part, out);
+  for (const char* section : {"models", "nodes"}) section_changes(left, right, section, out);
+  return out;
+}
+
 ordered_json diff(const PipelineArgs& left, const PipelineArgs& right) {
   const Side a(left), b(right);
-  ordered_json out = {{"changes", ordered_json::array()}};
-  if (a.pipeline.seed != b.pipeline.seed) out["changes"].push_back({{"path", "seed"}, {"from", a.pipeline.seed}, {"to", b.pipeline.seed}});
-  add_changes(a.resolved["run"], b.resolved["run"], "run", out["changes"]);
-  for (const char* section : {"models", "nodes"}) {
-    for (auto& change : section_changes(a.resolved, b.resolved, section)) out["changes"].push_back(std::move(change));
-  }
+  ordered_json out = {{"changes", resolved_changes(a.resolved, b.resolved)}};
   out["same_values"] = ordered_json::array();
   out["other_values"] = ordered_json::object();
   for (const auto& [name, why] : Values(a, b).all()) {

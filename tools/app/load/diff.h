@@ -12,4 +12,7 @@ namespace flowrun::app {
 /// every sample.
 nlohmann::ordered_json diff(const PipelineArgs& left, const PipelineArgs& right);
 
+/// The "changes" alone, of two pipelines in resolved form, also of other versions or damaged ones: nothing is checked.
+nlohmann::ordered_json resolved_changes(const nlohmann::ordered_json& left, const nlohmann::ordered_json& right);
+
 }  // namespace flowrun::app

@@ -18,21 +18,21 @@ int64_t step_of(const ordered_json& entry) {
   return step != entry.end() && step->is_number_integer() ? step->get<int64_t>() : 0;
 }
 
-/// Whether the path leads to something in the folder, links followed.
-bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder) {
-  std::error_code error;
-  const std::filesystem::path real = std::filesystem::canonical(path, error), root = std::filesystem::canonical(folder, error);
-  const std::filesystem::path way = real.lexically_relative(root);
-  return !error && !way.empty() && *way.begin() != "..";
-}
-
 }  // namespace
 
-RunFacts::RunFacts(const std::filesystem::path& run)
+bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  std::error_code error, other;
+  const std::filesystem::path real = std::filesystem::canonical(path, error), root = std::filesystem::canonical(folder, other);
+  const std::filesystem::path way = real.lexically_relative(root);
+  return !error && !other && !way.empty() && *way.begin() != "..";
+}
+
+RunFacts::RunFacts(const std::filesystem::path& run, Read read)
     : paths(run), pipeline(read_json(paths.pipeline)), result(read_json(paths.result)), stats(read_json(paths.stats)) {
   if (pipeline.is_null() && !io::holds_run(run)) throw RunError(run.string() + " holds no run: give the directory that flowrun run wrote");
-  read_metrics();
   read_evaluations();
+  if (read == Read::evaluations) return;
+  read_metrics();
   read_quarantine();
   read_log();
   list_files();

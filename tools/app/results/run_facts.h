@@ -13,9 +13,14 @@
 
 namespace flowrun::app {
 
+/// Whether the path leads to something in the folder, links followed.
+bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder);
+
 struct RunFacts {
+  /// Where a run has much to read: everything, or the JSON files and evaluations alone.
+  enum class Read { all, evaluations };
   /// Throws RunError when the folder holds no run.
-  explicit RunFacts(const std::filesystem::path& run);
+  explicit RunFacts(const std::filesystem::path& run, Read read = Read::all);
 
   io::RunPaths paths;
   nlohmann::ordered_json pipeline, result, stats;  // null: missing

@@ -7,6 +7,7 @@
 #include "tools/flowrun/cli/commands.h"
 #include "tools/flowrun/cli/options.h"
 #include "tools/flowrun/cli/report.h"
+#include "tools/flowrun/cli/web.h"
 
 namespace flowrun::cli {
 namespace {
@@ -171,6 +172,18 @@ void add_report(CLI::App& app, int& status) {
   on_command(command, args, status, report);
 }
 
+void add_web(CLI::App& app, int& status) {
+  CLI::App& command = add_command(
+      app, "web", "Shows all runs of a folder in a browser of this machine: curves, evaluations, differences, graphs, pictures", "flowrun web runs");
+  const auto args = std::make_shared<WebArgs>();
+  command.add_option("runs", args->runs, "Folder with run directories, at any depth")->capture_default_str();
+  command.add_option("--port", args->port, "Port of 127.0.0.1; where it is taken another one is used, and said")
+      ->check(CLI::Range(1, 65535))
+      ->capture_default_str();
+  command.add_flag("--open", args->open, "Opens the page in the browser");
+  on_command(command, args, status, web);
+}
+
 }  // namespace
 
 void add_result_commands(CLI::App& app, int& status) {
@@ -180,6 +193,7 @@ void add_result_commands(CLI::App& app, int& status) {
   add_replay(app, status);
   add_verify(app, status);
   add_report(app, status);
+  add_web(app, status);
 }
 
 }  // namespace flowrun::cli

@@ -1,0 +1,289 @@
+"""flowrun web: a page of all runs, its answers, what it refuses, and how it looks in a browser."""
+import contextlib
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import unittest
+import urllib.parse
+
+from PIL import Image
+
+import support
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+NODES = {"files": {"type": "source.folder"}, "seen": {"type": "eval.features", "in": "files", "model": "teacher"}, "knn": {"type": "eval.knn", "in": {"train": "seen"}}}
+EVIL = "<img src=x onerror=alert(1)>\"'&"
+
+
+class Web(support.Folder):
+    def made_up(self, name, losses=(3, 2, 1), accuracies=(0.5, 0.75), status="done", **pipeline):
+        run = self.folder / "runs" / name
+        run.mkdir(parents=True)
+        (run / "pipeline.resolved.json").write_text(json.dumps({"about": "", "seed": 1, "run": {"device": "cpu"}, "models": {}, "nodes": NODES, **pipeline}))
+        (run / "metrics.jsonl").write_text("".join(json.dumps({"step": s, "loss": loss, "images_per_second": 100.0}) + "\n" for s, loss in enumerate(losses, 1)))
+        (run / "evaluations.jsonl").write_text("".join(json.dumps({"node": "knn", "step": 10 * s, "accuracy": a}) + "\n" for s, a in enumerate(accuracies)))
+        if status:
+            (run / "result.json").write_text(json.dumps({"status": status, "steps": len(losses)}))
+        return run
+
+    def serve(self, *args):
+        """Returns the process, once it says where it listens: then it answers."""
+        self.process = self.start("web", *args)
+        self.addCleanup(lambda: (self.process.kill(), self.process.communicate()) if self.process.poll() is None else None)
+        said = self.process.stdout.readline()
+        self.port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", said)[1])
+        return self.process
+
+    def begin(self, *args):
+        return self.serve(*args, "--port", support.free_port())
+
+    def get(self, page, /, host=None, method="GET", **query):
+        """The status, the headers and the body."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as client:
+            client.request(method, page + ("?" + urllib.parse.urlencode(query, doseq=True) if query else ""), headers={"Host": host or f"127.0.0.1:{self.port}"})
+            answer = client.getresponse()
+            return answer.status, answer.headers, answer.read()
+
+    def api(self, what, /, **query):
+        status, headers, body = self.get("/api/" + what, **query)
+        self.assertEqual((status, headers["Content-Type"]), (200, "application/json"), body)
+        return json.loads(body)
+
+    def raw(self, request):
+        """What comes back to these bytes; empty where the connection was cut."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as client:
+            answer = b""
+            with contextlib.suppress(ConnectionError):
+                client.sendall(request)
+                while chunk := client.recv(65536):
+                    answer += chunk
+        return answer
+
+    def test_the_answers(self):
+        self.made_up("a", about="the first", models={"m": {"type": "model.vit", "depth": 2}})
+        self.made_up("sub/b", losses=(4, None, 2.5), accuracies=(0.5, 0.8, 0.7), status="failed", seed=2, models={"m": {"type": "model.vit", "depth": 3}})
+        self.made_up("killed", status=None)
+        (self.folder / "runs/notes").mkdir()
+        self.begin("runs")
+        found = {run["name"]: run for run in self.api("runs")["runs"]}
+        self.assertEqual(list(found), ["a", "killed", "sub/b"])
+        self.assertEqual({name: run["status"] for name, run in found.items()}, {"a": "done", "killed": "no result", "sub/b": "failed"})
+        self.assertEqual((found["a"]["about"], found["a"]["loss"], found["a"]["step"], found["a"]["seed"], found["a"]["device"]), ("the first", 1, 3, 1, "cpu"))
+        knn = found["sub/b"]["evaluations"][0]
+        self.assertEqual((knn["node"], knn["value"], knn["start"], knn["last"], knn["best"], knn["best_step"]), ("knn", "accuracy", 0.5, 0.7, 0.8, 10))
+
+        curves = self.api("curves", name=["a", "sub/b", "none"], metric=["loss", "knn accuracy"])
+        self.assertEqual(curves["metrics"], ["images_per_second", "knn accuracy", "loss"])
+        loss = {curve["name"]: curve["points"] for curve in curves["charts"][0]["curves"]}
+        self.assertEqual([(p[0], p[1]) for p in loss["a"]], [(1, 3), (2, 2), (3, 1)])
+        self.assertEqual([p[1] for p in loss["sub/b"]], [4, None, 2.5])
+        self.assertEqual([[p[1] for p in curve["points"]] for curve in curves["charts"][1]["curves"]], [[0.5, 0.75], [0.5, 0.8, 0.7]])
+
+        self.assertEqual(self.api("diff", a="a", b="sub/b")["changes"], [{"path": "seed", "from": 1, "to": 2}, {"path": "models.m.depth", "from": 2, "to": 3}])
+        run = self.api("run", name="a")
+        self.assertIn("knn accuracy rose from 50.0 % before training to 75.0 %", " ".join(said["text"] for said in run["verdict"]))
+        self.assertFalse(run["report"])
+        for path in ("/api/run?name=none", "/api/diff?a=a&b=none", "/api/graph?name=none", "/api/none", "/none", "/file?name=a&path=x.png"):
+            self.assertEqual(self.get(path)[0], 404, path)
+        # The pipeline is made up: its graph can't be drawn, and the answer says why.
+        status, _, body = self.get("/api/graph", name="a")
+        self.assertEqual(status, 422)
+        self.assertIn(b"can't be drawn", body)
+
+    def test_a_run_appears_goes_on_and_ends(self):
+        (self.folder / "runs").mkdir()
+        self.begin()
+        self.assertEqual(self.api("runs")["runs"], [])
+        pipeline = support.training_pipeline(epochs=100000)
+        pipeline["nodes"]["sheet"] = {"type": "report.contact_sheet", "in": {"image": "batch", "mask": "mask"}}
+        run = self.start(self.write(pipeline), "--out", "runs/live", "--quiet")
+        self.addCleanup(lambda: (run.kill(), run.communicate()) if run.poll() is None else None)
+
+        def live():
+            return next((one for one in self.api("runs")["runs"] if one["name"] == "live"), {})
+        self.wait_until(lambda: live().get("step"), run, "a step")
+        first = live()
+        self.assertEqual(first["status"], "running")
+        self.wait_until(lambda: live()["step"] > first["step"], run, "the next step")
+        # Its graph follows its own statistics, as flowrun top has them: asked for once, they are there soon.
+        plain = self.get("/api/graph", name="live")
+        self.assertEqual((plain[0], plain[1]["Content-Type"]), (200, "image/svg+xml"))
+        self.wait_until(lambda: b" %" in self.get("/api/graph", name="live")[2], run, "shares of the time")
+        self.assertEqual(live()["last_step"], json.loads((self.folder / "runs/live/status.json").read_text())["last_step"])
+        run.send_signal(signal.SIGTERM)
+        run.communicate(timeout=120)
+        self.assertEqual(live()["status"], "stopped")
+        self.assertIn(b" %", self.get("/api/graph", name="live")[2])
+        found = self.api("run", name="live")
+        self.assertEqual(([one["file"] for one in found["pictures"]], found["report"]), (["contact_sheet.png"], True))
+        status, headers, body = self.get("/file", name="live", path="contact_sheet.png")
+        self.assertEqual((status, headers["Content-Type"], body), (200, "image/png", (self.folder / "runs/live/contact_sheet.png").read_bytes()))
+        status, headers, body = self.get("/file", name="live", path="report.html")
+        self.assertEqual((status, body), (200, (self.folder / "runs/live/report.html").read_bytes()))
+        self.assertIn("sandbox allow-scripts", headers["Content-Security-Policy"])
+        self.assertNotIn("allow-same-origin", headers["Content-Security-Policy"])
+
+    def test_two_hundred_runs(self):
+        for i in range(200):
+            self.made_up(f"sweep-{i // 50}/run-{i}", losses=[1 + i / s for s in range(1, 50)])
+        self.begin("runs")
+        self.assertEqual(len(self.api("runs")["runs"]), 200)
+        names = [run["name"] for run in self.api("runs")["runs"]]
+        found = self.api("curves", name=names, metric="loss")
+        self.assertEqual(len(found["charts"][0]["curves"]), found["most"])
+
+    def test_it_ends_on_a_signal(self):
+        (self.folder / "runs").mkdir()
+        for sent in (signal.SIGINT, signal.SIGTERM):
+            process = self.begin("runs")
+            mute = socket.create_connection(("127.0.0.1", self.port))
+            self.addCleanup(mute.close)
+            self.assertEqual(self.get("/")[0], 200)
+            process.send_signal(sent)
+            process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0)
+
+    def test_wrong_words(self):
+        self.assertIn("none is no folder", self.flowrun("web", "none", status=1).stderr)
+        (self.folder / "runs").mkdir()
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            process = self.serve("runs", "--port", port)
+            self.assertNotEqual(self.port, port)
+            self.assertEqual(self.get("/")[0], 200)
+            process.send_signal(signal.SIGINT)
+            self.assertIn(f"port {port} of this machine is taken: {self.port} is used", process.communicate()[1])
+
+    def test_what_is_refused(self):
+        run = self.made_up("a")
+        secret = self.folder / "secret.png"
+        secret.write_text("secret")
+        (run / "leaves.png").symlink_to(secret)
+        (run / "inside.png").write_bytes(b"x")
+        (self.folder / "runs/outside").symlink_to(self.folder)
+        self.begin("runs")
+        before = sorted(path for path in self.folder.rglob("*"))
+        self.assertEqual(self.get("/file", name="a", path="inside.png")[2], b"x")
+        for name, path in (("a", "../secret.png"), ("a", "leaves.png"), ("a", str(secret)), ("..", "secret.png"), ("a/..", "a"), ("outside", "secret.png"), ("a", "result.json"),
+                           ("a", "pipeline.resolved.json"), ("", "inside.png"), ("a", ""), (str(run), "inside.png"), ("a/../a", "inside.png"), ("a", "inside.png/")):
+            status, _, body = self.get("/file", name=name, path=path)
+            self.assertEqual(status, 404, (name, path))
+            self.assertNotIn(b"secret", body)
+        for path in ("/../secret.png", "/%2e%2e/secret.png", "/runs/a/inside.png", "//etc/passwd", "/file/../../secret.png"):
+            self.assertEqual(self.get(path)[0], 404, path)
+        # A page of another site whose name leads here is no friend; neither is a client without a name for this machine.
+        for host in ("evil.example", f"evil.example:{self.port}", "127.0.0.1", f"127.0.0.1:{self.port + 1}", f"127.0.0.1.evil.example:{self.port}", f"0.0.0.0:{self.port}"):
+            self.assertEqual(self.get("/api/runs", host=host)[0], 403, host)
+        self.assertEqual(self.get("/api/runs", host=f"localhost:{self.port}")[0], 200)
+        self.assertTrue(self.raw(b"GET /api/runs HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 403 "))
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE"):
+            self.assertEqual(self.get("/api/runs", method=method)[0], 405, method)
+        self.assertEqual(self.get("/api/runs", method="HEAD")[2], b"")
+        here = f"Host: 127.0.0.1:{self.port}\r\n".encode()
+        for request in (b"\0\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"GET /%zz HTTP/1.1\r\n" + here + b"\r\n", b"GET / HTTP/1.1\r\n" + here + here + b"\r\n"):
+            self.assertTrue(self.raw(request).startswith(b"HTTP/1.1 400 "), request)
+        for request in (b"GET /" + b"a" * 10**6, b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 10**5):
+            self.assertIn(self.raw(request)[:13], (b"", b"HTTP/1.1 431 "))
+        # It listens on this machine's own address alone.
+        with open("/proc/net/tcp") as table:
+            listening = [line.split()[1] for line in table if line.split()[3] == "0A" and line.split()[1].endswith(f":{self.port:04X}")]
+        self.assertEqual(listening, [f"0100007F:{self.port:04X}"])
+        self.assertEqual(before, sorted(path for path in self.folder.rglob("*")), "it only reads")
+
+    def test_what_every_answer_says(self):
+        self.made_up("a")
+        self.begin("runs")
+        for path in ("/", "/page.css", "/page.js", "/icon.svg", "/api/runs", "/api/run?name=a", "/none"):
+            headers = self.get(path)[1]
+            self.assertIn("default-src 'self'", headers["Content-Security-Policy"], path)
+            self.assertEqual(headers["X-Content-Type-Options"], "nosniff", path)
+            self.assertEqual(headers["Cross-Origin-Resource-Policy"], "same-origin", path)
+        text = "".join(self.get(path)[2].decode() for path in ("/", "/page.css", "/page.js"))
+        self.assertEqual(re.findall(r"url\(|@import|innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|https?://(?!www\.w3\.org/2000/svg)", text), [])
+
+    def test_slow_clients_keep_nobody_waiting(self):
+        self.made_up("a")
+        self.begin("runs")
+        half = [socket.create_connection(("127.0.0.1", self.port)) for _ in range(300)]
+        self.addCleanup(lambda: [client.close() for client in half])
+        for client in half[::3]:
+            with contextlib.suppress(ConnectionError):
+                client.sendall(b"GET /api/runs HTTP/1.1\r\nHost: 127.0")
+        clients = [socket.create_connection(("127.0.0.1", self.port), timeout=60) for _ in range(20)]
+        for client in clients:
+            client.sendall(f"GET /api/runs HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
+        for client in clients:
+            with client:
+                self.assertTrue(client.recv(65536).startswith(b"HTTP/1.1 200 "))
+
+    def browser(self, state, *args):
+        done = subprocess.run([BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr", "--window-size=1400,900",
+                               f"--user-data-dir={self.folder}/browser", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--virtual-time-budget=5000", *args,
+                               f"http://127.0.0.1:{self.port}/#" + urllib.parse.urlencode(state, doseq=True)],
+                              capture_output=True, text=True, timeout=120, env={**os.environ, "HOME": str(self.folder)})
+        self.assertNotIn("CONSOLE", done.stderr)
+        return done.stdout
+
+    @unittest.skipUnless(BROWSER, "no browser: chromium is not installed")
+    def test_in_a_browser(self):
+        self.made_up("first", accuracies=(0.5, 0.9), about=EVIL)
+        self.made_up("second", losses=(5, 4, 3), accuracies=(0.5, 0.6), seed=2)
+        self.made_up(EVIL.replace("/", ""), accuracies=())
+        for i in range(200):
+            self.made_up(f"many/{i}", accuracies=())
+        Image.new("RGB", (40, 30), (200, 10, 20)).save(self.folder / "runs/first/contact_sheet.png")
+        self.begin("runs")
+        both = {"with": ["first", "second"]}
+
+        def rows(page):
+            return [re.sub("<[^>]*>", "", name) for name in re.findall(r'<button class="name">(.*?)</button>', page)]
+        page = self.browser({"tab": "Curves", **both}, "--dump-dom")
+        self.assertEqual(len(rows(page)), 203)
+        self.assertEqual(len(re.findall(r'<path class="line c[01]" d="M', page)), 4)
+        self.assertIn("203 of 203 runs, 2 checked", page)
+        self.assertNotIn("<img src=\"x\"", page)
+        self.assertIn("&lt;img src=x onerror=alert(1)&gt;", page)
+        self.assertEqual(rows(self.browser({"filter": "knn>0.7 status:done"}, "--dump-dom")), ["first"])
+        self.assertEqual(rows(self.browser({"filter": "loss>=1 many/19", "sort": "name", "down": 1}, "--dump-dom"))[:2], ["many/199", "many/198"])
+        page = self.browser({"tab": "Evaluations", **both}, "--dump-dom")
+        self.assertIn('<span class="best">90.0 %</span>', page)
+        self.assertIn('<span class="">60.0 %</span>', page)
+        page = self.browser({"tab": "Diff", **both}, "--dump-dom")
+        self.assertIn("<td>seed</td><td>1</td><td>2</td>", page)
+        page = self.browser({"tab": "Run", "run": "first"}, "--dump-dom")
+        self.assertIn("knn accuracy rose from 50.0 %", page)
+        self.assertIn("can't be drawn", self.browser({"tab": "Graph", "run": "first"}, "--dump-dom"))
+        self.assertIn("contact_sheet.png of first", self.browser({"tab": "Pictures", "run": "first"}, "--dump-dom"))
+        for scheme, paper in (("1", (255, 255, 255)), ("0", (0x17, 0x18, 0x1B))):
+            shot = self.folder / "shot.png"
+            self.browser({"tab": "Curves", **both}, f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={shot}")
+            picture = Image.open(shot).convert("RGB")
+            self.assertEqual(picture.getpixel((3, 3)), paper)
+            colours = {colour for _, colour in picture.getcolors(1 << 24)}
+            self.assertIn((0x3B, 0x7D, 0xC4), colours, "the curve of the first run")
+            self.assertIn((0xD9, 0x82, 0x2B), colours, "the curve of the second")
+        self.browser({"tab": "Pictures", "run": "first"}, f"--screenshot={shot}")
+        self.assertIn((200, 10, 20), {colour for _, colour in Image.open(shot).convert("RGB").getcolors(1 << 24)})
+
+    @unittest.skipUnless(BROWSER, "no browser: chromium is not installed")
+    def test_the_graph_of_a_real_run_in_a_browser(self):
+        self.write(support.data_pipeline())
+        self.flowrun("pipeline.json", "--out", "runs/real", "--quiet")
+        self.begin("runs")
+        page = self.browser({"tab": "Graph", "run": "real"}, "--dump-dom")
+        self.assertIn('alt="The graph of real"', page)
+        shot = self.folder / "shot.png"
+        self.browser({"tab": "Graph", "run": "real"}, f"--screenshot={shot}")
+        picture = Image.open(shot).convert("RGB").crop((700, 120, 1380, 880))
+        self.assertGreater(len(picture.getcolors(1 << 24)), 50, "no graph was drawn")
+
+
+if __name__ == "__main__":
+    support.main()

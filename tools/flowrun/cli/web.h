@@ -1,0 +1,17 @@
+// The page of all runs.
+#pragma once
+
+#include <string>
+
+namespace flowrun::cli {
+
+struct WebArgs {
+  std::string runs = "runs";  // folder
+  int port = 7860;            // another one, where it is taken
+  bool open = false;          // in the browser
+};
+
+/// Serves a page of all runs below a folder on this machine, until it gets SIGINT or SIGTERM.
+int web(const WebArgs& args);
+
+}  // namespace flowrun::cli
