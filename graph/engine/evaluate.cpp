@@ -29,7 +29,7 @@ void Engine::evaluate(const std::function<bool(const EvaluationTimes&)>& due) {
     }
     if (found.empty()) return;
     Reports reports;
-    AfterEvaluations::run(step_context(/*stopping=*/false, reports), found);
+    AfterEvaluations::reach(info_, step_context(/*stopping=*/false, reports), found);
   });
 }
 

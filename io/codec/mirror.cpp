@@ -57,4 +57,10 @@ void mirror(PixelBuffer& image, int view) {
   for (int y = 0; y < image.height; ++y, row += stride) mirror_row(row, row + stride);
 }
 
+void turn_over(PixelBuffer& image, int view) {
+  const auto row = static_cast<ptrdiff_t>(image.width) * image.channels;
+  uint8_t* const first = image.at(view);
+  for (int y = 0; y < image.height / 2; ++y) std::swap_ranges(first + y * row, first + (y + 1) * row, first + (image.height - 1 - y) * row);
+}
+
 }  // namespace flowrun::io

@@ -249,10 +249,16 @@ bool looks_complete(const Found& checkpoint) {
 
 }  // namespace
 
+std::optional<Manifest> newest_manifest(const fs::path& root) {
+  for (const Found& checkpoint : checkpoints_in(root)) {
+    if (looks_complete(checkpoint)) return read_manifest(checkpoint.directory);
+  }
+  return std::nullopt;
+}
+
 bool has_checkpoint(const fs::path& root) {
   try {
-    const std::vector<Found> found = checkpoints_in(root);
-    return std::any_of(found.begin(), found.end(), looks_complete);
+    return newest_manifest(root).has_value();
   } catch (const Error&) {
     return false;
   }

@@ -67,6 +67,9 @@ Manifest open_checkpoint(const std::filesystem::path& directory);
 // one that was skipped, SKIPPED (if given) gets a sentence with the reason.
 std::optional<std::filesystem::path> newest_complete_checkpoint(const std::filesystem::path& root, std::vector<std::string>* skipped = nullptr);
 
+// The manifest of the newest checkpoint whose files are all there in their sizes (no hashes): to tell what a run has, not to read it.
+std::optional<Manifest> newest_manifest(const std::filesystem::path& root);
+
 // Whether any checkpoint of ROOT is complete as keep_newest_checkpoints() has it: sizes, no hashes.
 bool has_checkpoint(const std::filesystem::path& root);
 

@@ -1,7 +1,7 @@
 #include "graph/node.h"
 #include "io/codec/mirror.h"
+#include "nodes/lib/host/image/flips.h"
 #include "nodes/lib/host/types/matches.h"
-#include "nodes/lib/host/types/views.h"
 
 namespace flowrun {
 namespace {
@@ -25,18 +25,9 @@ struct RandomFlip {
   void plan(NodePlan& plan) const { params.p.plan(plan); }
 
   void run(Ports& port, const SampleContext& context) const {
-    params.p.require(port.image->pixels.views);
-    if (port.label_map) image::require_one_view(port.image->pixels.views, "a label map");
     change_in_place(*port.image, *port.out);
     if (port.label_map) change_in_place(*port.label_map, *port.out_map);
-    port.mirrored->views.assign(static_cast<size_t>(port.out->pixels.views), 0);
-    for (int view = 0; view < port.out->pixels.views; ++view) {
-      const bool flip = image::rng_of(context, view).chance(params.p.of(view));
-      image::add_to_ledger(context, view, flip ? 1 : 2);
-      port.mirrored->views[static_cast<size_t>(view)] = flip ? 1 : 0;
-      if (flip) io::mirror(port.out->pixels, view);
-      if (flip && port.label_map) io::mirror(port.out_map->pixels);
-    }
+    port.mirrored->views = image::flip_by_chance({*port.out, port.label_map ? &*port.out_map : nullptr}, params.p, context, io::mirror);
   }
 };
 

@@ -1,17 +1,9 @@
-#include <algorithm>
-
 #include "graph/node.h"
-#include "nodes/lib/host/types/views.h"
+#include "io/codec/mirror.h"
+#include "nodes/lib/host/image/flips.h"
 
 namespace flowrun {
 namespace {
-
-/// Swaps the rows of a view from both ends.
-void turn_over(io::PixelBuffer& image, int view) {
-  const auto row = static_cast<ptrdiff_t>(image.width) * image.channels;
-  uint8_t* const first = image.at(view);
-  for (int y = 0; y < image.height / 2; ++y) std::swap_ranges(first + y * row, first + (y + 1) * row, first + (image.height - 1 - y) * row);
-}
 
 struct RandomVerticalFlip {
   static constexpr NodeInfo info{
@@ -35,16 +27,9 @@ struct RandomVerticalFlip {
   void plan(NodePlan& plan) const { params.p.plan(plan); }
 
   void run(Ports& port, const SampleContext& context) const {
-    params.p.require(port.image->pixels.views);
-    if (port.label_map) image::require_one_view(port.image->pixels.views, "a label map");
     change_in_place(*port.image, *port.out);
     if (port.label_map) change_in_place(*port.label_map, *port.out_map);
-    for (int view = 0; view < port.out->pixels.views; ++view) {
-      const bool turn = image::rng_of(context, view).chance(params.p.of(view));
-      image::add_to_ledger(context, view, turn ? 1 : 2);
-      if (turn) turn_over(port.out->pixels, view);
-      if (turn && port.label_map) turn_over(port.out_map->pixels, 0);
-    }
+    image::flip_by_chance({*port.out, port.label_map ? &*port.out_map : nullptr}, params.p, context, io::turn_over);
   }
 };
 

@@ -1,7 +1,9 @@
 #include "io/run/checkpoint.h"
 
 #include <filesystem>
+#include <memory>
 
+#include "graph/contract/direction.h"
 #include "graph/contract/period.h"
 #include "graph/node.h"
 #include "io/run/run_directory.h"
@@ -12,7 +14,7 @@ namespace flowrun {
 namespace {
 
 const Choices& extremes() {
-  static const Choices all{"largest", "smallest"};
+  static const Choices all{"auto", "largest", "smallest"};
   return all;
 }
 
@@ -25,7 +27,7 @@ struct Checkpoint {
           "checkpoints/step-N holds NAME.safetensors for each model and node, and a manifest with sizes and hashes. It appears whole or not "
           "at all. Also written when a run ends, and when it is stopped by a signal. A state that holds NaN or infinity stops the run instead; "
           "earlier checkpoints stay. An encoder's file loads in timm with all keys matched. With best, best/step-N also holds the state at the "
-          "step at which that evaluation found the most so far; what it finds before training does not count.",
+          "step at which that evaluation was best so far; what it finds before training does not count.",
       // After the metrics: a kill between the two must not lose a line of metrics.jsonl; a resumed run writes the lines
       // after its checkpoint again.
       .moment = Moment::save};
@@ -35,12 +37,13 @@ struct Checkpoint {
   struct Params {
     std::string every = "1 epoch";
     int64_t keep = 3;
-    std::string best, best_is = "largest";
+    std::string best, best_is = "auto";
     void describe(auto& param) {
       param.incidental()("every", every, "How often: \"500 steps\", \"1 epoch\".");
       param.incidental()("keep", keep, positive, "How many of the newest to keep.");
       param.incidental()("best", best, "\"knn.accuracy\": an evaluation node and what it reports; its best state is kept, too. Empty: none.");
-      param.incidental()("best_is", best_is, extremes(), "Whether the largest or the smallest value is the best.");
+      param.incidental()("best_is", best_is, extremes(),
+                         "The largest or the smallest value; auto: the smallest of losses, errors, divergences and perplexities, else the largest.");
     }
     std::optional<ParamFault> check() const {
       if (!Period::parse(every)) return ParamFault{"every", Period::fault("every", every)};
@@ -51,7 +54,9 @@ struct Checkpoint {
   Params params;
 
   void open(const OpenContext& context) {
-    if (!params.best.empty()) best_ = std::make_unique<BestCheckpoint>(context.run, *Metric::parse(params.best), params.best_is == "largest");
+    if (params.best.empty()) return;
+    const bool largest = params.best_is == "auto" ? more_is_better(params.best) : params.best_is == "largest";
+    best_ = std::make_unique<BestCheckpoint>(context.run, *Metric::parse(params.best), largest);
   }
   void run(Ports&, StepContext& context) {
     if (Period::parse(params.every)->due(context.step, context.run)) write(context);

@@ -1,10 +1,5 @@
-#include <chrono>
-#include <filesystem>
-
 #include "graph/node.h"
-#include "io/codec/png.h"
-#include "io/file.h"
-#include "io/run/tensorboard.h"
+#include "nodes/lib/tensor/report/picture_file.h"
 #include "nodes/lib/tensor/report/sheet.h"
 
 namespace flowrun {
@@ -23,20 +18,14 @@ struct ContactSheet {
   };
   struct Params {
     int64_t count = 8, step = 1, side = 128;
-    std::string file = "contact_sheet.png";
-    bool tensorboard = true;
+    PictureFile picture{"contact_sheet.png"};
     void describe(auto& param) {
       param("count", count, Range{1, 64}, "How many images; each view of a picture is one.");
       param("step", step, positive, "The step to draw from.");
       param("side", side, Range{1, 1024}, "Small images are enlarged to about so many pixels.");
-      param("file", file, "Name in the run directory.");
-      param("tensorboard", tensorboard, "Whether to put it among the event file's images too.");
+      picture.describe(param, "Name in the run directory.");
     }
-    std::optional<ParamFault> check() const {
-      if (file.empty() || file.find('/') != std::string::npos || !file.ends_with(".png"))
-        return ParamFault{"file", "file must be a name that ends in .png, without a folder"};
-      return {};
-    }
+    std::optional<ParamFault> check() const { return picture.check(); }
   };
   Params params;
 
@@ -44,10 +33,7 @@ struct ContactSheet {
     plan.require_equal("number of views", "image", &Planned::views, "mask", "draw the masks from the batch of these images");
   }
 
-  void open(const OpenContext& context) {
-    tag_ = context.name;
-    if (params.tensorboard && !context.run.directory.empty()) events_ = io::shared_event_writer(context.run.directory, static_cast<int64_t>(now()));
-  }
+  void open(const OpenContext& context) { writer_.open(params.picture, context); }
 
   void run(Ports& port, const GroupContext& context) const {
     if (context.step != params.step || context.run.directory.empty() || !first_of_step(context)) return;
@@ -56,19 +42,11 @@ struct ContactSheet {
                       ": draw the masks from the batch of these images");
     }
     const io::PixelBuffer sheet = contact_sheet(*port.image, port.mask ? &*port.mask : nullptr, params.count, static_cast<int>(params.side));
-    const std::filesystem::path path = std::filesystem::path(context.run.directory) / params.file;
-    io::write_png(path, sheet.view());
-    if (!events_) return;
-    std::vector<uint8_t> png;
-    io::read_file(path, png);
-    events_->image(tag_, context.step, png, sheet.height, sheet.width, now());
+    writer_.write(context.run.directory, params.picture, context.step, sheet.view());
   }
 
  private:
-  static double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
-
-  std::shared_ptr<io::EventWriter> events_;
-  std::string tag_;
+  PictureWriter writer_;
 
   static bool first_of_step(const GroupContext& context) {
     return context.group % static_cast<uint64_t>(context.groups * context.run.world) == static_cast<uint64_t>(context.groups * context.run.rank);

@@ -2,17 +2,14 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/isfinite.h>
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <filesystem>
 
 #include "graph/node.h"
-#include "io/codec/png.h"
-#include "io/file.h"
-#include "io/run/tensorboard.h"
 #include "nodes/lib/host/types/host_types.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
 #include "nodes/lib/tensor/report/feature_history.h"
+#include "nodes/lib/tensor/report/picture_file.h"
 #include "nodes/lib/tensor/types/device_types.h"
 
 namespace flowrun {
@@ -35,26 +32,20 @@ struct ReportFeatures {
   };
   struct Params {
     int64_t count = 8, columns = 10, side = 96;
-    std::string file = "features.png";
-    bool tensorboard = true;
+    PictureFile picture{"features.png"};
     void describe(auto& param) {
       param("count", count, Range{1, 64}, "How many pictures.");
       param("columns", columns, Range{1, 64}, "Steps shown at most, evenly spread, with the first and the newest; all are kept.");
       param("side", side, Range{1, 1024}, "Of a tile, about so many pixels.");
-      param("file", file, "Name in the run directory. Of NAME.png the patches are in features/NAME-step-N.safetensors.");
-      param("tensorboard", tensorboard, "Whether to put it among the event file's images too.");
+      picture.describe(param, "Name in the run directory. Of NAME.png the patches are in features/NAME-step-N.safetensors.");
     }
-    std::optional<ParamFault> check() const {
-      if (file.empty() || file.find('/') != std::string::npos || !file.ends_with(".png"))
-        return ParamFault{"file", "file must be a name that ends in .png, without a folder"};
-      return {};
-    }
+    std::optional<ParamFault> check() const { return picture.check(); }
   };
   Params params;
 
   void open(const OpenContext& context) {
     name_ = context.name;
-    if (params.tensorboard && !context.run.directory.empty()) events_ = io::shared_event_writer(context.run.directory, static_cast<int64_t>(now()));
+    writer_.open(params.picture, context);
   }
 
   void fold(Ports& port, const FoldContext& context) {
@@ -80,19 +71,17 @@ struct ReportFeatures {
     if (!patches.defined() || context.run.directory.empty() || context.run.rank != 0) return;
     if (!at::isfinite(patches).all().item<bool>()) throw NodeError("features have numbers that are not finite: has the encoder diverged?");
     const auto* const value = patches.const_data_ptr<float>();
-    write_features(context.run.directory, params.file, name_,
+    write_features(context.run.directory, params.picture.file, name_,
                    {.step = context.step,
                     .pictures = patches.size(0),
                     .patches = patches.size(1),
                     .width = patches.size(2),
                     .values_nND = {value, value + patches.numel()}});
     draw(context, images);
-    context.note("drawn", params.file);
+    context.note("drawn", params.picture.file);
   }
 
  private:
-  static double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
-
   /// B H W 3, u8.
   static Tensor pixels(const ImageBatch& batch, int64_t count) {
     if (batch.channels != 3) throw NodeError("image must have three channels, not " + std::to_string(batch.channels));
@@ -106,7 +95,7 @@ struct ReportFeatures {
   }
 
   void draw(const EvaluationContext& context, const Tensor& images) const {
-    const std::filesystem::path run(context.run.directory), path = run / params.file;
+    const std::filesystem::path run(context.run.directory);
     std::vector<io::PixelBuffer> pictures;
     for (int64_t i = 0; images.defined() && i < images.size(0); ++i) {
       io::PixelBuffer& picture = pictures.emplace_back();
@@ -114,17 +103,13 @@ struct ReportFeatures {
       std::memcpy(picture.pixels.data(), images[i].const_data_ptr(), picture.pixels.size());
     }
     std::vector<FeatureStep> steps;
-    for (const FeatureFile& file : spread(feature_files(run, params.file), params.columns)) steps.push_back(read_features(file));
+    for (const FeatureFile& file : spread(feature_files(run, params.picture.file), params.columns)) steps.push_back(read_features(file));
     const io::PixelBuffer sheet = feature_sheet(pictures, steps, static_cast<int>(params.side));
-    io::write_png(path, sheet.view());
-    if (!events_) return;
-    std::vector<uint8_t> png;
-    io::read_file(path, png);
-    events_->image(name_, context.step, png, sheet.height, sheet.width, now());
+    writer_.write(context.run.directory, params.picture, context.step, sheet.view());
   }
 
   std::string name_;
-  std::shared_ptr<io::EventWriter> events_;
+  PictureWriter writer_;
   std::vector<Tensor> patches_, images_;  // of each group, as many as are shown
   int64_t kept_ = 0;
 };

@@ -127,7 +127,7 @@ class Report(support.Folder):
         (run / "pipeline.resolved.json").write_text(json.dumps({"nodes": nodes}))
         self.flowrun("report", "run")
         page = self.page()
-        for words in ("knn accuracy rose from 50.0 % before training to 70.0 %, above bare pixels (60.0 %); it was 80.0 % after step 10",
+        for words in ("knn accuracy rose from 50.0 % before training to 70.0 %, better than bare pixels (60.0 %); it was 80.0 % after step 10",
                       "other accuracy stayed at 40.1 % (before training: 40.0 %)",
                       "health sees collapsed features since about step 15",
                       "the loss fell from 1000 to 2.5",

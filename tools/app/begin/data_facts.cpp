@@ -11,6 +11,7 @@
 #include "io/codec/image_decoder.h"
 #include "io/error.h"
 #include "tools/app/load/load.h"
+#include "tools/app/text.h"
 
 namespace flowrun::app {
 namespace {
@@ -163,6 +164,17 @@ uint64_t place(uint64_t i, uint64_t pictures, uint64_t count) {
 }
 
 }  // namespace
+
+std::string formats_text(const DataFacts& facts) {
+  std::string out;
+  for (const auto& [format, count] : facts.formats) out += (out.empty() ? "" : ", ") + format;
+  return out;
+}
+
+std::string sides_text(const DataFacts& facts) {
+  if (facts.least_side == facts.largest_side) return print("%d pixels", facts.short_side);
+  return print("%d to %d pixels, median %d", facts.least_side, facts.largest_side, facts.short_side);
+}
 
 DataFacts look_at(const ordered_json& source, uint64_t count) {
   CheckedPipeline pipeline = around(source);

@@ -33,6 +33,10 @@ struct DataFacts {
   std::vector<std::string> broken;       // "FILE: why", of those that could not be read
 };
 
+/// "JPEG, PNG", "120 to 500 pixels, median 375" and the like: for the file's head and the lines of the command.
+std::string formats_text(const DataFacts& facts);
+std::string sides_text(const DataFacts& facts);
+
 /// Opens the source and decodes up to `count` of its pictures, spread evenly. `source` is a source node of a pipeline. Throws PipelineError
 /// when it can't be opened, holds nothing, or none of those pictures can be read.
 DataFacts look_at(const nlohmann::ordered_json& source, uint64_t count);

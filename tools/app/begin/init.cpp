@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <unistd.h>
 
 #include "graph/contract/device.h"
 #include "graph/text/json_text.h"
@@ -13,6 +12,7 @@
 #include "tools/app/load/schema.h"
 #include "tools/app/plan/devices.h"
 #include "tools/app/plan/plan.h"
+#include "tools/app/temporary_folder.h"
 #include "tools/app/text.h"
 
 namespace flowrun::app {
@@ -98,28 +98,11 @@ Machine machine_of(const InitArgs& args, const Say& say) {
   return out;
 }
 
-/// A file that goes when this does.
-class Draft {
- public:
-  explicit Draft(const std::string& text) : path_(fs::temp_directory_path() / print("flowrun-init-%d.json", static_cast<int>(getpid()))) {
-    io::write_file_atomic(path_, text);
-  }
-  ~Draft() {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-  }
-  Draft(const Draft&) = delete;
-  Draft& operator=(const Draft&) = delete;
-  std::string path() const { return path_.string(); }
-
- private:
-  fs::path path_;
-};
-
 Cost cost_of(const std::string& text, const Machine& machine) {
-  const Draft draft(text);
+  const TemporaryFolder folder;
   PlanArgs args;
-  args.pipeline.file = draft.path();
+  args.pipeline.file = folder.file("draft.json");
+  io::write_file_atomic(args.pipeline.file, text);
   args.device = machine.gpu ? "h100" : "cpu";  // for the kind of arithmetic
   const ordered_json planned = plan(args);
   const ordered_json& memory = planned.at("memory");
@@ -178,16 +161,9 @@ ordered_json json_of(const Recipe& recipe) {
   return out;
 }
 
-std::string hours_text(double seconds) {
-  if (seconds < 5400) return print("%.0f minutes", std::max(1.0, seconds / 60));
-  return print("%.1f hours", seconds / 3600);
-}
-
 std::vector<std::string> lines_of(const DataFacts& facts, const Recipe& recipe, const Machine& machine, const std::string& file) {
-  std::string formats;
-  for (const auto& [format, count] : facts.formats) formats += (formats.empty() ? "" : ", ") + format;
-  std::string data = print("%s: %llu pictures, %s, shorter side %d to %d pixels (median %d)", facts.place.c_str(),
-                           static_cast<unsigned long long>(facts.pictures), formats.c_str(), facts.least_side, facts.largest_side, facts.short_side);
+  std::string data = print("%s: %llu pictures, %s, shorter side %s", facts.place.c_str(), static_cast<unsigned long long>(facts.pictures),
+                           formats_text(facts).c_str(), sides_text(facts).c_str());
   if (facts.gray) data += ", gray";
   if (facts.deep > 0) data += print(", values %.6g to %.6g", facts.range.first, facts.range.second);
   data += recipe.segments ? ", label maps" : facts.classes.size() > 1 ? print(", %zu classes", facts.classes.size()) : ", no classes";
@@ -201,7 +177,7 @@ std::vector<std::string> lines_of(const DataFacts& facts, const Recipe& recipe, 
                       static_cast<long long>(recipe.training), static_cast<long long>(recipe.batch), static_cast<long long>(recipe.group),
                       static_cast<long long>(recipe.steps)));
   const double seconds = static_cast<double>(recipe.epochs * recipe.training) / recipe.images_per_second;
-  out.push_back("about " + hours_text(seconds) + " as assumed; flowrun profile " + file + " measures");
+  out.push_back("about " + rough_duration(seconds) + " as assumed; flowrun profile " + file + " measures");
   out.push_back(recipe.segments    ? print("segmentation by the nearest patches, on %lld unseen pictures", static_cast<long long>(recipe.unseen))
                 : recipe.evaluates ? print("kNN and a linear probe on %lld unseen pictures", static_cast<long long>(recipe.unseen))
                                    : "no evaluation: nothing says what is in the pictures. report.health watches for collapse");

@@ -39,8 +39,6 @@ const std::vector<Arch>& archs() {
 
 int64_t power_of_two_up_to(double limit) { return static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(std::max(1.0, limit)))); }
 
-std::string duration(double seconds) { return seconds < 7200 ? print("%.0f minutes", seconds / 60) : print("%.1f hours", seconds / 3600); }
-
 class Maker {
  public:
   Maker(const DataFacts& facts, const OtherParts& parts, const Machine& machine, const Wishes& wishes)
@@ -198,7 +196,7 @@ class Maker {
     const auto bearable = static_cast<int64_t>(out_.images_per_second * 3600 * hours / pictures);
     if (bearable >= most) return;
     out_.epochs = std::max<int64_t>(1, bearable);
-    because("epochs", print("what fits into about %s at %.0f pictures a second, which are assumed of %s", duration(3600 * hours).c_str(),
+    because("epochs", print("what fits into about %s at %.0f pictures a second, which are assumed of %s", rough_duration(3600 * hours).c_str(),
                             out_.images_per_second, machine_.name.c_str()));
     if (bearable < 1) {
       out_.remarks.push_back(print("one epoch alone takes about %.1f hours", pictures / out_.images_per_second / 3600));
@@ -264,6 +262,11 @@ class Maker {
 };
 
 }  // namespace
+
+std::string rough_duration(double seconds) {
+  if (seconds < 7200) return print("%.0f minutes", std::max(1.0, seconds / 60));
+  return print("%.1f hours", seconds / 3600);
+}
 
 Recipe make_recipe(const DataFacts& facts, const OtherParts& parts, const Machine& machine, const Wishes& wishes,
                    const std::function<Cost(const Recipe&)>& cost) {

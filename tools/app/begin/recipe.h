@@ -63,6 +63,9 @@ struct OtherParts {
   bool maps = false;                 // each picture has a label map
 };
 
+/// "25 minutes", "3.5 hours".
+std::string rough_duration(double seconds);
+
 /// `facts` are those of the data to train on. `cost` is asked once, with a recipe whose models and sizes are chosen. Throws PipelineError on data
 /// that are too few, and on wishes that don't fit.
 Recipe make_recipe(const DataFacts& facts, const OtherParts& parts, const Machine& machine, const Wishes& wishes,

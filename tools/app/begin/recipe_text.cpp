@@ -81,12 +81,8 @@ class Text {
   double spread(size_t channel) const { return std::max(0.01, facts_.std[channel]); }
 
   std::string facts() const {
-    std::string formats;
-    for (const auto& [format, count] : facts_.formats) formats += (formats.empty() ? "" : ", ") + format;
-    std::string text = print("%llu pictures (%s) in ", static_cast<unsigned long long>(facts_.pictures), formats.c_str()) + facts_.place;
-    text += facts_.least_side == facts_.largest_side
-                ? print(", shorter side %d pixels", facts_.short_side)
-                : print(", shorter side %d to %d pixels, median %d", facts_.least_side, facts_.largest_side, facts_.short_side);
+    std::string text = print("%llu pictures (%s) in %s, shorter side %s", static_cast<unsigned long long>(facts_.pictures),
+                             formats_text(facts_).c_str(), facts_.place.c_str(), sides_text(facts_).c_str());
     if (recipe_.segments) {
       text += ", label maps";
     } else if (facts_.classes.size() > 1)

@@ -23,6 +23,7 @@
 #include "tools/app/results/embed_pipeline.h"
 #include "tools/app/results/embed_run.h"
 #include "tools/app/results/look_page.h"
+#include "tools/app/temporary_folder.h"
 
 namespace flowrun::app {
 namespace {
@@ -32,28 +33,6 @@ using nlohmann::ordered_json;
 
 constexpr int64_t code_width = 32;
 constexpr int thumbnail_side = 96;
-
-/// A folder that goes with this object.
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "flowrun-look-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr)
-      throw RunError("cannot make a folder in " + fs::temp_directory_path().string() + ": " + std::strerror(errno));
-    folder_ = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  std::string file(const char* name) const { return folder_ / name; }
-
- private:
-  fs::path folder_;
-};
 
 std::vector<std::string> lines_of(const std::string& path) {
   std::vector<std::string> out;
@@ -240,7 +219,7 @@ class Look {
   const LookArgs& args_;
   const EncoderToUse& encoder_;
   Caller& caller_;
-  const Scratch scratch_;
+  const TemporaryFolder scratch_;
   std::optional<WrittenRows> vectors_;  // of all pictures
   std::vector<std::string> keys_, classes_;
   std::vector<int64_t> good_, shown_;  // rows

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "graph/contract/direction.h"
 #include "tools/app/json_files.h"
 #include "tools/app/text.h"
 
@@ -75,7 +76,7 @@ Told tell(const std::string& node, const std::vector<ordered_json>& rows) {
       continue;
     }
     out.last = value, out.last_step = step;
-    if (!out.best || *value > *out.best) out.best = value, out.best_step = step;
+    if (!out.best || out.is_better(*value, *out.best)) out.best = value, out.best_step = step;
   }
   return out;
 }
@@ -91,13 +92,15 @@ std::string course(const Told& told) {
 
 Verdict of_evaluation(const Told& told) {
   std::string text = told.node + " " + told.value + " " + course(told);
-  Mood mood = *told.last > *told.start + (told.is_share() ? 0.005 : 0) ? Mood::good : Mood::bad;
+  const double least = told.is_share() ? 0.005 : 0;
+  const bool improved = told.is_better(*told.last, *told.start) && std::abs(*told.last - *told.start) > least;
+  Mood mood = improved ? Mood::good : Mood::bad;
   if (told.pixels) {
-    const bool above = *told.last > *told.pixels;
-    text += std::string(above ? ", above" : ", not above") + " bare pixels (" + told_value(told, *told.pixels) + ")";
+    const bool above = told.is_better(*told.last, *told.pixels);
+    text += std::string(above ? ", better than" : ", not better than") + " bare pixels (" + told_value(told, *told.pixels) + ")";
     if (!above && mood == Mood::good) mood = Mood::doubtful;
   }
-  if (told.is_share() && *told.best > *told.last + 0.01) {
+  if (told.is_share() && std::abs(*told.best - *told.last) > 0.01) {
     text += "; it was " + told_value(told, *told.best) + " after step " + std::to_string(told.best_step);
     if (mood == Mood::good) mood = Mood::doubtful;
   }
@@ -136,6 +139,8 @@ std::vector<Verdict> of_health(const RunFacts& facts) {
 }
 
 }  // namespace
+
+bool Told::is_better(double a, double b) const { return more_is_better(value) ? a > b : a < b; }
 
 bool Told::is_share() const { return value.starts_with("accuracy") || value == "miou" || value == "pixel_accuracy"; }
 

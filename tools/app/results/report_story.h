@@ -14,13 +14,15 @@ struct Told {
   std::string node, value;      // "knn", "accuracy"
   std::optional<double> start;  // before training
   std::optional<double> last;
-  std::optional<double> best;  // the largest after a step
+  std::optional<double> best;  // after a step
   int64_t best_step = 0, last_step = 0;
   std::optional<double> pixels;  // an evaluation of the same type on inputs that no model made
   std::string pixels_node;
 
   /// Shown as a percentage.
   bool is_share() const;
+  /// Whether `a` is better than `b`; smaller is, of losses and the like.
+  bool is_better(double a, double b) const;
 };
 
 /// Those of a run, without baselines of others. `value` is the accuracy or mIoU where there is one, else the first number that is reported.

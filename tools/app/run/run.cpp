@@ -152,13 +152,12 @@ std::string stopped_text(const io::RunPaths& paths, int64_t steps) {
 
 /// The checkpoint that an evaluation found best; null: there is none.
 ordered_json best_of(const io::RunPaths& paths) {
-  const auto best = io::newest_complete_checkpoint(paths.best);
+  const auto best = io::newest_manifest(paths.best);
   if (!best) return nullptr;
-  const nlohmann::json facts = io::open_checkpoint(*best).extra;
-  return {{"metric", facts.value("metric", "")},
-          {"value", facts.value("value", 0.0)},
-          {"step", io::open_checkpoint(*best).step},
-          {"checkpoint", "best/" + best->filename().string()}};
+  return {{"metric", best->extra.value("metric", "")},
+          {"value", best->extra.value("value", 0.0)},
+          {"step", best->step},
+          {"checkpoint", "best/step-" + std::to_string(best->step)}};
 }
 
 /// The final messages of rank 0: results first, since later work must not delay them.

@@ -10,6 +10,7 @@
 
 #include "graph/contract/device.h"
 #include "graph/measure/slowdown.h"
+#include "tools/app/temporary_folder.h"
 
 namespace flowrun::app {
 namespace {
@@ -50,25 +51,6 @@ Reading read(const Engine& engine, const StepContext& context) {
           .synchronisations = device_runtime(engine.info().device).synchronisations(),
           .nodes = engine.stats_json()["nodes"]};
 }
-
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "flowrun-profile-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw RunError("cannot make a folder in " + fs::temp_directory_path().string());
-    path_ = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 Measurement between(const CheckedPipeline& pipeline, const Reading& begin, const Reading& end) {
   Measurement out{};
@@ -180,7 +162,7 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
   double memory_read = 0;
   if (options.leaks) count_memory();
   std::unique_ptr<Engine> engine;
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   EngineOptions run{
       .threads = options.threads, .stubs = options.stubs, .wraps = true, .counts_cpu = true, .directory = scratch.path().string(), .stop = &stop};
   run.on_step = [&](const StepContext& context) {
@@ -222,7 +204,7 @@ Comparison compare(CheckedPipeline pipeline, const MeasureOptions& options, doub
   std::atomic<bool> stop{false};
   Slowdown slowdown;
   Turns turns(slowdown, host, device, options.seconds);
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   EngineOptions run{
       .threads = options.threads, .slowdown = &slowdown, .wraps = true, .counts_cpu = true, .directory = scratch.path().string(), .stop = &stop};
   run.on_step = [&](const StepContext& context) {

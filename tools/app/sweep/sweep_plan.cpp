@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "graph/contract/direction.h"
 #include "tools/app/sweep/grid.h"
 #include "tools/app/sweep/sweep_file.h"
 
@@ -161,9 +162,7 @@ void check_variants(SweepPlan& plan) {
 
 bool is_higher_better(const SweepPlan& plan, const std::string& metric) {
   if (plan.higher_better) return *plan.higher_better;
-  const std::string last = metric.substr(metric.rfind('.') == std::string::npos ? 0 : metric.rfind('.') + 1);
-  const auto has = [&](const char* word) { return last.find(word) != std::string::npos; };
-  return !has("loss") && !has("error") && !has("divergence") && !has("perplexity");
+  return more_is_better(metric);
 }
 
 }  // namespace flowrun::app

@@ -124,7 +124,10 @@ const views = {
     const names = [...new Set(list.flatMap((run) => run.evaluations.map((one) => one.node)))].sort();
     if (!names.length) return [hint("No evaluation was made in these runs.")];
     const of = (run, name) => run.evaluations.find((one) => one.node === name);
-    const top = Object.fromEntries(names.map((name) => [name, Math.max(...list.map((run) => of(run, name)?.last ?? -Infinity))]));
+    const top = Object.fromEntries(names.map((name) => {
+      const found = list.map((run) => of(run, name)).filter((one) => one && one.last !== null);
+      return [name, (found[0]?.more_is_better === false ? Math.min : Math.max)(...found.map((one) => one.last))];
+    }));
     const lines = list.map((run) => node("tr", {}, node("td", { textContent: run.name }), ...names.map((name) => {
       const one = of(run, name);
       if (!one) return node("td");
@@ -132,7 +135,7 @@ const views = {
       return node("td", {}, node("span", { className: one.last === top[name] && list.length > 1 ? "best" : "", textContent: told(one, one.last) }), best);
     })));
     const heads = names.map((name) => node("th", { textContent: name + " " + (list.map((run) => of(run, name)).find(Boolean)?.value ?? "") }));
-    return [hint((checked().length ? "The checked runs." : "All runs of the table.") + " The last value of each evaluation; the star marks the largest of a column."),
+    return [hint((checked().length ? "The checked runs." : "All runs of the table.") + " The last value of each evaluation; the star marks the best of a column."),
       node("div", { className: "scroll" }, node("table", {}, node("thead", {}, node("tr", {}, node("th", { textContent: "run" }), ...heads)), node("tbody", {}, ...lines)))];
   },
   async Diff() {

@@ -92,6 +92,7 @@ ordered_json told_json(const RunFacts& facts) {
     out.push_back({{"node", told.node},
                    {"value", told.value},
                    {"share", told.is_share()},
+                   {"more_is_better", told.is_better(1, 0)},
                    {"start", or_null(told.start)},
                    {"last", or_null(told.last ? told.last : told.start)},
                    {"best", or_null(told.best)},

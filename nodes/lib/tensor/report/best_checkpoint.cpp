@@ -38,8 +38,8 @@ BestCheckpoint::BestCheckpoint(const RunInfo& run, Metric metric, bool largest)
 void BestCheckpoint::read() {
   was_read_ = true;
   if (root_.empty()) return;
-  if (const auto there = io::newest_complete_checkpoint(root_)) {
-    const nlohmann::json facts = io::open_checkpoint(*there).extra;
+  if (const auto there = io::newest_manifest(root_)) {
+    const nlohmann::json& facts = there->extra;
     if (facts.value("metric", "") == metric_.text() && facts.contains("value")) value_ = facts.at("value").get<double>();
   }
 }

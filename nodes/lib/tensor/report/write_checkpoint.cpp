@@ -1,9 +1,6 @@
 #include "nodes/lib/tensor/report/write_checkpoint.h"
 
-#include <algorithm>
 #include <cstdio>
-#include <iterator>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
@@ -16,16 +13,6 @@
 
 namespace flowrun {
 namespace {
-
-/// For all runs of the process, in the order in which they were made.
-struct PutOff {
-  std::mutex mutex;
-  std::vector<const BeforeCheckpoint*> all;
-};
-PutOff& put_off() {
-  static PutOff put_off;
-  return put_off;
-}
 
 /// The head of a probe that an array belongs to: "3" of "heads.3.query" and "probe.heads.3.query.exp_avg"; empty: none.
 std::string head_of(const std::string& name) {
@@ -65,24 +52,9 @@ void require_finite(const Snapshot& snapshot, const std::filesystem::path& root,
 
 }  // namespace
 
-BeforeCheckpoint::BeforeCheckpoint(const RunInfo& run, std::function<void()> work) : run_(&run), work_(std::move(work)) {
-  const std::lock_guard lock(put_off().mutex);
-  put_off().all.push_back(this);
-}
-
-BeforeCheckpoint::~BeforeCheckpoint() {
-  const std::lock_guard lock(put_off().mutex);
-  std::erase(put_off().all, this);
-}
-
 std::filesystem::path write_checkpoint(const std::filesystem::path& root, const StepContext& context, NotFinite values,
                                        const nlohmann::ordered_json& more) {
-  std::vector<const BeforeCheckpoint*> first;
-  {
-    const std::lock_guard lock(put_off().mutex);
-    std::copy_if(put_off().all.begin(), put_off().all.end(), std::back_inserter(first), [&](const auto* one) { return one->run_ == &context.run; });
-  }
-  for (const BeforeCheckpoint* const one : first) one->work_();
+  BeforeCheckpoint::reach(context.run);
   if (!ranks::prepare_snapshot(context.run)) {
     log_warning("no checkpoint of step " + std::to_string(context.step) + ": other ranks have a part of the optimizer's state");
     return {};

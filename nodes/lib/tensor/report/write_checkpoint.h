@@ -2,10 +2,9 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <nlohmann/json.hpp>
 
-#include "graph/contract/context.h"
+#include "graph/contract/run_hook.h"
 
 namespace flowrun {
 
@@ -18,20 +17,8 @@ enum class NotFinite { keep, refuse };
 std::filesystem::path write_checkpoint(const std::filesystem::path& root, const StepContext& context, NotFinite values,
                                        const nlohmann::ordered_json& more = nlohmann::ordered_json::object());
 
-/// While it lives, write_checkpoint() of that run begins with `work`: work that a node defers, but that a resumed run
-/// assumes done. Collective as write_checkpoint() is. Made in open(), on the device's thread.
-class BeforeCheckpoint {
- public:
-  BeforeCheckpoint(const RunInfo& run, std::function<void()> work);
-  ~BeforeCheckpoint();
-  BeforeCheckpoint(const BeforeCheckpoint&) = delete;
-  BeforeCheckpoint& operator=(const BeforeCheckpoint&) = delete;
-
- private:
-  friend std::filesystem::path write_checkpoint(const std::filesystem::path& root, const StepContext& context, NotFinite values,
-                                                const nlohmann::ordered_json& more);
-  const RunInfo* run_;
-  std::function<void()> work_;
-};
+/// The moment at which write_checkpoint() of a run begins: for work that a node defers, but that a resumed run assumes done. Collective as
+/// write_checkpoint() is.
+using BeforeCheckpoint = RunHook<struct CheckpointBegins>;
 
 }  // namespace flowrun
