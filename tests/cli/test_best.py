@@ -50,7 +50,7 @@ class Best(support.Folder):
         self.flowrun(file, "--out", "run", "--set", "run.steps=6")
         self.flowrun(file, "--out", "run", "--resume")
         self.assertEqual(self.check("run"), self.check("whole"))
-        # What a resume undoes is no longer the best.
+        # A best step that a resume undoes is the best no longer.
         for step in (4, 6, 8, 10, 12):
             shutil.rmtree(self.folder / f"run/checkpoints/step-{step}")
         self.flowrun(file, "--out", "run", "--resume", "--set", "run.steps=4")

@@ -1,4 +1,4 @@
-// What a set of pictures is like: their number, classes, sizes, formats and values.
+// Facts of a set of pictures: their number, classes, sizes, formats and values.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 
 namespace flowrun::app {
 
-/// What a source says of its data, and what some of its pictures show.
+/// Facts that a source tells of its data, and that some of its pictures show.
 struct DataFacts {
   std::string place;  // where the source says that they lie
   uint64_t pictures = 0;

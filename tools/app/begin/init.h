@@ -23,7 +23,7 @@ struct InitArgs {
   bool json = false;
 };
 
-/// What was written. `facts`: the same as JSON.
+/// The file that was written. `facts`: the same as JSON.
 struct Begun {
   std::string file;
   std::vector<std::string> lines;  // for people: what the data are, what was chosen, what to do next

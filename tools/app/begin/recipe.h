@@ -21,7 +21,7 @@ struct Machine {
   double operations = 0;  // a second, of all GPUs or cores together: assumed
 };
 
-/// What a user asks for; 0 or empty: as the rules say.
+/// Wishes of the user; 0 or empty: as the rules say.
 struct Wishes {
   int64_t size = 0, patch = 0;  // pixels
   std::string arch;             // ti, s, b or l
@@ -29,7 +29,7 @@ struct Wishes {
   int64_t epochs = 0;
 };
 
-/// What a picture costs in training.
+/// The cost of a picture in training.
 struct Cost {
   double operations = 0;                         // forward and backward, all models
   double bytes_of_picture = 0, bytes_fixed = 0;  // memory of a step: of each picture of a group, and of the models

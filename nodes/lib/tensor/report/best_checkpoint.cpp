@@ -34,7 +34,7 @@ BestCheckpoint::BestCheckpoint(const RunInfo& run, Metric metric, bool largest)
       largest_(largest),
       after_(run, [this](const StepContext& context, const Findings& found) { evaluated(context, found); }) {}
 
-/// What an earlier process of this run kept. A best of another metric is replaced by the first of this.
+/// Takes over the value that an earlier process of this run kept. A best of another metric is replaced by the first of this.
 void BestCheckpoint::read() {
   was_read_ = true;
   if (root_.empty()) return;

@@ -261,7 +261,7 @@ TEST(Checkpoint, KilledAtAnyMomentTheNewestIsWholeAndNeverOlder) {
   for (int round = 0; round < 60 || ((newest_step <= 10 || torn <= 5) && round < 2000); ++round) {
     const pid_t child = fork();
     if (child == 0) write_for_ever(dir.path(), newest_step + 1);
-    usleep(1000 + random() % 20'000);
+    for (auto looks = 20 + random() % 400; looks > 0; --looks) (void)names_in(dir.path());
     kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
