@@ -53,6 +53,7 @@ class Init(unittest.TestCase):
         done = self.init("data/insects", "--device", "cpu")
         self.assertIn("3 classes", done.stdout)
         self.assertIn("insects.json is written", done.stdout)
+        self.assertIn("\n  flowrun run insects.json", done.stdout)
         self.assertIn("accuracies are of 12 unseen pictures", done.stderr)  # a fifth of 60
         nodes = self.nodes("insects.json")
         self.assertEqual([nodes["files"]["part"], nodes["known"]["part"], nodes["unseen"]["part"]], ["kept", "kept", "held_out"])

@@ -1,6 +1,7 @@
 // init: a pipeline made for a user's pictures.
 #include "tools/app/begin/init.h"
 
+#include <cstdlib>
 #include <iostream>
 
 #include "graph/text/json_text.h"
@@ -17,7 +18,9 @@ int init(const app::InitArgs& args) {
   }
   for (const std::string& line : begun.lines) std::cout << line << "\n";
   std::cout << "\n" << begun.file << " is written, with the rules behind its numbers. Next:\n";
-  std::cout << "  flowrun run " << begun.file << "      trains; --set run.steps=20 --out runs/look for a first look\n";
+  const char* const called = std::getenv("FLOWRUN_COMMAND");  // tools/run, in a clone
+  std::cout << "  " << (called != nullptr ? called : "flowrun") << " run " << begun.file
+            << "      trains; --set run.steps=20 --out runs/look for a first look\n";
   return 0;
 }
 
