@@ -27,7 +27,7 @@ struct RandomFlip {
   void run(Ports& port, const SampleContext& context) const {
     change_in_place(*port.image, *port.out);
     if (port.label_map) change_in_place(*port.label_map, *port.out_map);
-    port.mirrored->views = image::flip_by_chance({*port.out, port.label_map ? &*port.out_map : nullptr}, params.p, context, io::mirror);
+    image::flip_by_chance({*port.out, port.label_map ? &*port.out_map : nullptr, &port.mirrored->views}, params.p, context, io::mirror);
   }
 };
 
