@@ -394,9 +394,9 @@ class Loader {
 
   void add(Value& base, const Member& change) {
     const Path path = split(change.key, change.key_where);
-    const bool qualified = path.parts.size() == 2 && (path.parts[0] == "nodes" || path.parts[0] == "models");
+    const bool qualified = path.parts.size() == 2 && (path.parts[0] == "nodes" || path.parts[0] == "models" || path.parts[0] == "let");
     if (path.parts.size() > 1 && !qualified) {
-      return faults_.error(change.key_where, "add takes the name of a new node, or models.NAME");
+      return faults_.error(change.key_where, "add takes the name of a new node, models.NAME or let.NAME");
     }
     Value* all = section(base, qualified ? path.parts[0] : "nodes", change.key_where);
     const std::string& name = path.parts.back();

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "graph/node.h"
 #include "io/codec/jpeg.h"
 #include "nodes/lib/host/source/shapes.h"
@@ -27,7 +29,8 @@ struct Synthetic {
     Out<Bytes> bytes{"bytes", "A JPEG, of textures a gray one."};
     Out<Label> label{"label", "0 to 9, in rotation."};
     Out<Caption> caption{"caption", "What is drawn, in words."};
-    void describe(auto& port) { port(bytes, label, caption); }
+    Out<LabelMap> label_map{"label_map", "Class of each pixel, 0 to 9; 10 beside the object of shapes. A texture fills its picture."};
+    void describe(auto& port) { port(bytes, label, caption, label_map); }
   };
   struct Params {
     int64_t images = 10000, size = 24, seed = 0, quality = 92;
@@ -74,7 +77,14 @@ struct Synthetic {
                   params.split == "test" ? 1 : 0, context.sample);
     const int64_t own = label(context.sample);
     double hue = 0;
-    draws_shapes() ? void(hue = shapes::draw(own, side, rng, pixels, params.own_hue)) : textures::draw(own, side, rng, pixels);
+    io::PixelBuffer& map = port.label_map->pixels;
+    if (draws_shapes()) {
+      hue = shapes::draw(own, side, rng, pixels, params.own_hue, &map);
+    } else {
+      textures::draw(own, side, rng, pixels);
+      map.reshape(side, side, 1);
+      std::fill(map.pixels.begin(), map.pixels.end(), static_cast<uint8_t>(own));
+    }
     port.caption->texts = {draws_shapes() ? shapes::caption(own, hue) : class_name(own)};
     // Colour at half the resolution would blur shapes of 32 pixels.
     io::encode_jpeg({pixels.data(), side, side, draws_shapes() ? 3 : 1}, static_cast<int>(params.quality), port.bytes->data,

@@ -69,6 +69,7 @@ def frozen():
     pipeline["nodes"].update(support.frozen_streams(train=60, test=40))
     feeds = {"train": "known_features", "test": "unseen_features"}
     pipeline["nodes"]["knn"] = {"type": "eval.knn", "in": feeds, "k": [20, 5], "at": ["start", "1 epoch"]}
+    pipeline["nodes"]["few"] = {"type": "eval.few_labels", "in": feeds, "labels": [1, 2], "draws": 3, "at": ["start", "1 epoch"]}
     pipeline["nodes"]["logistic"] = {"type": "eval.logistic", "in": feeds, "c": [1e-3, 1], "max_iterations": 50, "at": ["start", "1 epoch"]}
     pipeline["nodes"]["probe"] = {"type": "eval.probe", "in": feeds, "epochs": 3, "batch": 16, "at": ["start", "1 epoch"]}
     pipeline["nodes"]["unseen_tokens"] = {"type": "eval.tokens", "in": {"image": "unseen_upload"}, "model": "teacher"}

@@ -134,7 +134,7 @@ bool covers(int64_t label, double u, double v) {
   }
 }
 
-double draw(int64_t label, int size, Rng rng, std::vector<uint8_t>& out, double own_hue) {
+double draw(int64_t label, int size, Rng rng, std::vector<uint8_t>& out, double own_hue, io::PixelBuffer* map) {
   const Pose stands = pose(rng);
   const double ground_brightness = rng.uniform(0.25, 0.75);
   const double wave_angle = rng.uniform(0, tau), wave_periods = rng.uniform(2, 7), wave_phase = rng.uniform(0, tau);
@@ -147,11 +147,13 @@ double draw(int64_t label, int size, Rng rng, std::vector<uint8_t>& out, double 
   const double kx = tau * wave_periods * std::cos(wave_angle), ky = tau * wave_periods * std::sin(wave_angle);
   out.resize(static_cast<size_t>(size) * static_cast<size_t>(size) * 3);
   uint8_t* pixel = out.data();
+  if (map != nullptr) map->reshape(size, size, 1);
   for (int y = 0; y < size; ++y) {
     for (int x = 0; x < size; ++x) {
       const double wave = 0.05 * std::sin((kx * (x + 0.5) + ky * (y + 0.5)) / size + wave_phase);
       const Colour ground = colour(ground_hue, 0.15, ground_brightness + wave);
       const double share = coverage(label, stands, x, y, size), grain = 0.03 * rng.normal();
+      if (map != nullptr) map->at(0)[y * size + x] = share > 0.5 ? static_cast<uint8_t>(label) : background;
       for (size_t channel = 0; channel < 3; ++channel) {
         const double value = share * object.rgb[channel] + (1 - share) * ground.rgb[channel] + grain;
         *pixel++ = static_cast<uint8_t>(std::clamp(std::lrint(255 * value), 0L, 255L));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph/contract/rng.h"
+#include "io/codec/image.h"
 
 namespace flowrun::shapes {
 
@@ -20,8 +21,12 @@ bool covers(int64_t label, double u, double v);
 /// size x size x 3 bytes, RGB, row by row. One object, slightly shifted, turned, scaled and stretched, on a background with a
 /// soft wave. Object and background differ in brightness (0.299 R + 0.587 G + 0.114 B) by 0.25 or more where that fits; the
 /// object's hue is that of its class with chance `own_hue`: at 0.8 colour helps but does not decide, at 0 it says nothing of the class. All
-/// of it is drawn from `rng`. Returns the object's hue, in degrees.
-double draw(int64_t label, int size, Rng rng, std::vector<uint8_t>& out, double own_hue = 0.8);
+/// of it is drawn from `rng`. Returns the object's hue, in degrees. `map`, if given, gets the class of each pixel, size x size x 1: the label where
+/// the object covers most of it, `background` elsewhere.
+double draw(int64_t label, int size, Rng rng, std::vector<uint8_t>& out, double own_hue = 0.8, io::PixelBuffer* map = nullptr);
+
+/// The class of pixels beside the object.
+inline constexpr uint8_t background = classes;
 
 /// "a red flag": the class, with the nearest of ten names of colours.
 std::string caption(int64_t label, double hue);

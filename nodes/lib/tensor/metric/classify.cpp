@@ -1,16 +1,21 @@
 #include "nodes/lib/tensor/metric/classify.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/bincount.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/linalg_solve.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/one_hot.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/topk.h>
 #include <ATen/ops/zeros.h>
 #include <algorithm>
+#include <limits>
+#include <map>
 #include <stdexcept>
 #include <string>
 
+#include "graph/contract/rng.h"
 #include "nodes/lib/tensor/device/float32.h"
 
 namespace flowrun::eval {
@@ -73,6 +78,46 @@ double ridge_accuracy(const Tensor& train_ND, const Tensor& train_labels, const 
   const Tensor weights = at::linalg_solve(gram, a.t().matmul(targets.sub(bias)));
   const Tensor predicted = b.matmul(weights).add(bias).argmax(1);
   return static_cast<double>(predicted.eq(test_labels).sum().item<int64_t>()) / static_cast<double>(test_labels.numel());
+}
+
+double class_mean_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& chosen, const Tensor& test_ND,
+                           const Tensor& test_labels) {
+  require_one_width(train_ND, test_ND);
+  const at::NoGradGuard no_grad;
+  const Float32 precision;
+  constexpr int64_t chunk = 8192;
+  const Tensor middle = train_ND.mean(0), labels = train_labels.index_select(0, chosen);
+  const int64_t classes = class_count(train_labels, test_labels);
+  const Tensor sums_CD =
+      at::zeros({classes, train_ND.size(1)}, train_ND.options()).index_add(0, labels, normalised(train_ND.index_select(0, chosen).sub(middle)));
+  const Tensor counts_C = at::bincount(labels, {}, classes);
+  const Tensor means_CD = sums_CD.div(counts_C.clamp_min(1).unsqueeze(1));
+  // |x - m|^2 without |x|^2, which is the same for all classes; a class without images is never the nearest.
+  const Tensor offsets_C = means_CD.square().sum(1).masked_fill(counts_C.eq(0), std::numeric_limits<float>::infinity());
+  int64_t right = 0;
+  for (int64_t begin = 0; begin < test_ND.size(0); begin += chunk) {
+    const int64_t end = std::min(begin + chunk, test_ND.size(0));
+    const Tensor queries_ND = normalised(test_ND.slice(0, begin, end).sub(middle));
+    const Tensor nearest = offsets_C.sub(queries_ND.matmul(means_CD.t()), 2).argmin(1);
+    right += nearest.eq(test_labels.slice(0, begin, end)).sum().item<int64_t>();
+  }
+  return static_cast<double>(right) / static_cast<double>(test_ND.size(0));
+}
+
+Tensor rows_of_each_class(const Tensor& labels, int64_t count, uint64_t seed, uint64_t draw) {
+  const Tensor on_host = labels.cpu().contiguous();
+  std::map<int64_t, std::vector<int64_t>> rows;
+  for (int64_t row = 0; row < on_host.numel(); ++row) rows[on_host.const_data_ptr<int64_t>()[row]].push_back(row);
+  std::vector<int64_t> chosen;
+  for (const auto& [label, of_class] : rows) {
+    if (static_cast<int64_t>(of_class.size()) < count) {
+      throw std::invalid_argument("class " + std::to_string(label) + " has " + std::to_string(of_class.size()) + " images, fewer than " +
+                                  std::to_string(count));
+    }
+    const Permutation order(of_class.size(), seed, hash_text("rows of class " + std::to_string(label)), draw);
+    for (int64_t i = 0; i < count; ++i) chosen.push_back(of_class[order(static_cast<uint64_t>(i))]);
+  }
+  return at::tensor(chosen, at::kLong).to(labels.device());
 }
 
 }  // namespace flowrun::eval

@@ -1,6 +1,7 @@
 // Classification with frozen features. Float32 features in, float64 where it matters; no graph knowledge.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "nodes/lib/tensor/tensor.h"
@@ -19,5 +20,15 @@ std::vector<double> knn_accuracy(const Tensor& train_ND, const Tensor& train_lab
 /// form: features are standardised by the train rows' mean and deviation, with a bias that is not penalised; the
 /// penalty is `lambda` times the number of train rows. Float64.
 double ridge_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels, double lambda);
+
+/// Share of test rows whose class has the nearest mean among the `chosen` train rows, row numbers [n]. Features are shifted by the mean of all
+/// train rows, which takes no label, and L2-normalised (SimpleShot's CL2N: Wang et al. 2019, arXiv:1911.04623); of equal distances the smaller
+/// class wins. Float32.
+double class_mean_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& chosen, const Tensor& test_ND,
+                           const Tensor& test_labels);
+
+/// `count` rows of each class that the labels hold, without repetition, as row numbers on the labels' device. They depend on the labels, the seed
+/// and the number of the draw alone; a larger count adds rows to those of a smaller one. Throws std::invalid_argument if a class has fewer.
+Tensor rows_of_each_class(const Tensor& labels, int64_t count, uint64_t seed, uint64_t draw);
 
 }  // namespace flowrun::eval

@@ -71,8 +71,39 @@ std::pair<std::vector<uint8_t>, int64_t> emit(const std::string& params, uint64_
   Bytes bytes;
   Label label;
   Caption caption;
-  test::run_sample(*node, {&bytes, &label, &caption}, sample, run_seed);
+  LabelMap map;
+  test::run_sample(*node, {&bytes, &label, &caption, &map}, sample, run_seed);
   return {bytes.data, label.value};
+}
+
+TEST(Shapes, KnowTheClassOfEachPixel) {
+  for (uint64_t sample = 0; sample < 100; ++sample) {
+    std::vector<uint8_t> pixels, without;
+    io::PixelBuffer map;
+    const auto label = static_cast<uint8_t>(sample % 10);
+    shapes::draw(label, 32, Rng(1, 2, 0, sample), pixels, 0.8, &map);
+    shapes::draw(label, 32, Rng(1, 2, 0, sample), without);
+    EXPECT_EQ(pixels, without) << "the map draws nothing";
+    ASSERT_EQ(std::tuple(map.height, map.width, map.channels, map.pixels.size()), std::tuple(32, 32, 1, 32u * 32u));
+    EXPECT_THAT(map.pixels, testing::Each(testing::AnyOf(label, shapes::background)));
+    // The object is brighter than all around it, or darker.
+    double object = 0, ground = 0, objects = 0;
+    for (size_t i = 0; i < map.pixels.size(); ++i) {
+      const bool on = map.pixels[i] == label;
+      objects += on ? 1 : 0;
+      (on ? object : ground) += brightness(&pixels[3 * i]);
+    }
+    EXPECT_GT(objects, 0.04 * 32 * 32);
+    EXPECT_LT(objects, 0.7 * 32 * 32);
+    EXPECT_GT(std::abs(object / objects - ground / (32 * 32 - objects)), 0.1) << shapes::class_name(label);
+  }
+  const auto node = test::make_node("source.synthetic", R"({"kind": "textures", "size": 16})");
+  Bytes bytes;
+  Label label;
+  Caption caption;
+  LabelMap map;
+  test::run_sample(*node, {&bytes, &label, &caption, &map}, 13, 0);
+  EXPECT_EQ(map.pixels.pixels, std::vector<uint8_t>(16 * 16, 3)) << "a texture fills its picture";
 }
 
 TEST(Shapes, AreColourPicturesOfASourceWithLabelsInTurn) {

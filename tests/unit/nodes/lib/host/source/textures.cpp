@@ -17,7 +17,8 @@ std::pair<std::vector<uint8_t>, int64_t> emit(const char* split, uint64_t sample
   Bytes bytes;
   Label label;
   Caption caption;
-  test::run_sample(*node, {&bytes, &label, &caption}, sample, run_seed);
+  LabelMap map;
+  test::run_sample(*node, {&bytes, &label, &caption, &map}, sample, run_seed);
   return {bytes.data, label.value};
 }
 

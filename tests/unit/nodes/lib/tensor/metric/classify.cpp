@@ -5,6 +5,7 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
+#include <set>
 
 #include "nodes/lib/tensor/device/float32.h"
 #include "support/torch_reference.h"
@@ -32,20 +33,56 @@ struct Blobs {
 TEST(Classify, EqualsPyTorch) {
   // More test rows than one chunk of the search.
   const Blobs train(600, 12, 5, 0.8, 1), test(1500, 12, 5, 0.8, 2);
+  const Tensor chosen = rows_of_each_class(train.labels, 3, 7, 2);
   const auto folder = test::fresh_folder("flowrun-classify");
-  test::save_tensors(folder / "case.safetensors",
-                     {{"train", train.values}, {"train_labels", train.labels}, {"test", test.values}, {"test_labels", test.labels}},
-                     {{"k", "20"}, {"temperature", "0.07"}, {"lambda", "0.01"}});
+  test::save_tensors(
+      folder / "case.safetensors",
+      {{"train", train.values}, {"train_labels", train.labels}, {"test", test.values}, {"test_labels", test.labels}, {"chosen", chosen}},
+      {{"k", "20"}, {"temperature", "0.07"}, {"lambda", "0.01"}});
   const auto ran = test::run_python("classify_check.py", (folder / "case.safetensors").string());
   std::filesystem::remove_all(folder);
   if (test::python_missing(ran)) GTEST_SKIP() << ran.output;
-  double knn = 0, ridge = 0;
-  ASSERT_EQ(std::sscanf(ran.output.c_str(), "%lf %lf", &knn, &ridge), 2) << ran.output;
+  double knn = 0, ridge = 0, means = 0;
+  ASSERT_EQ(std::sscanf(ran.output.c_str(), "%lf %lf %lf", &knn, &ridge, &means), 3) << ran.output;
   EXPECT_GT(knn, 0.3);
   EXPECT_LT(knn, 0.95);
   // Float32 similarities may turn a vote that is nearly even.
   EXPECT_NEAR(knn_accuracy(train.values, train.labels, test.values, test.labels, {20}, 0.07)[0], knn, 2.0 / 1500);
   EXPECT_NEAR(ridge_accuracy(train.values, train.labels, test.values, test.labels, 0.01), ridge, 1e-9);
+  EXPECT_GT(means, 0.3);
+  EXPECT_LT(means, 0.95);
+  // Of two means that are nearly as near, float32 may choose the other.
+  EXPECT_NEAR(class_mean_accuracy(train.values, train.labels, chosen, test.values, test.labels), means, 2.0 / 1500);
+}
+
+TEST(Classify, DrawsAsManyRowsOfEachClass) {
+  const Tensor labels = at::tensor({4, 0, 4, 0, 4, 0, 4, 4}, at::kLong);  // classes 1 to 3 have no rows
+  const auto rows = [&](int64_t count, uint64_t seed, uint64_t draw) {
+    const Tensor drawn = rows_of_each_class(labels, count, seed, draw);
+    return std::vector<int64_t>(drawn.const_data_ptr<int64_t>(), drawn.const_data_ptr<int64_t>() + drawn.numel());
+  };
+  EXPECT_THAT(rows(3, 1, 0),
+              testing::UnorderedElementsAre(1, 3, 5, testing::AnyOf(0, 2, 4, 6, 7), testing::AnyOf(0, 2, 4, 6, 7), testing::AnyOf(0, 2, 4, 6, 7)));
+  std::set<std::vector<int64_t>> all;
+  for (uint64_t draw = 0; draw < 50; ++draw) {
+    const auto one = rows(1, 1, draw), two = rows(2, 1, draw);
+    EXPECT_EQ((std::vector{two[0], two[2]}), one) << "the smaller set is a part of the larger";
+    EXPECT_EQ(rows(2, 1, draw), two);
+    all.insert(one);
+  }
+  EXPECT_EQ(all.size(), 15u) << "each of 3 x 5 pairs of rows";
+  EXPECT_NE(rows(3, 1, 0), rows(3, 2, 0));
+  try {
+    rows(4, 1, 0);
+    FAIL();
+  } catch (const std::invalid_argument& error) {
+    EXPECT_STREQ(error.what(), "class 0 has 3 images, fewer than 4");
+  }
+}
+
+TEST(Classify, AClassWithoutChosenRowsIsNeverNamed) {
+  const Tensor train = at::eye(3), labels = at::tensor({0, 1, 2}, at::kLong), chosen = at::tensor({0, 1}, at::kLong);
+  EXPECT_NEAR(class_mean_accuracy(train, labels, chosen, train, labels), 2.0 / 3, 1e-12);
 }
 
 TEST(Classify, ClearClassesAreAllRight) {
