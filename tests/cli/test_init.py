@@ -46,6 +46,7 @@ class Init(unittest.TestCase):
             words += ["--set", text]
         done = subprocess.run(words, cwd=self.folder, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(sorted(path.name for path in (self.folder / "run/features").iterdir()), ["step-0.safetensors", "step-2.safetensors"])
         return json.loads((self.folder / "run/result.json").read_text())
 
     def test_class_folders(self):

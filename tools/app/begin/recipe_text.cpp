@@ -39,6 +39,7 @@ class Text {
     line("  \"nodes\": {");
     training();
     if (recipe_.evaluates && !drawn_) evaluations();
+    if (!drawn_) features();
     line("  }");
     line("}");
     return std::move(out_);
@@ -157,7 +158,7 @@ class Text {
         R"(    "health":  { "type": "report.health", "in": { "loss": "loss", "tokens": "encode", "prediction": "predict", "target": "targets" }, "every": "100 steps" },)");
     line(R"(    "metrics": { "type": "report.metrics", "in": "loss", "every": "20 steps" },)");
     line(R"(    "save":    { "type": "report.checkpoint", "after": "ema", "every": )" + epochs(recipe_.save_every) + ", \"keep\": 3" + best() + " }" +
-         (recipe_.evaluates && !drawn_ ? "," : ""));
+         (drawn_ ? "" : ","));
   }
 
   /// The checkpoint that is kept for its evaluation.
@@ -166,15 +167,20 @@ class Text {
     return recipe_.segments ? R"(, "best": "segmentation.miou")" : R"(, "best": "knn.accuracy")";
   }
 
-  /// Frozen features of one side of the evaluations.
-  void side(const std::string& name, const std::string& from, bool pixels) {
+  /// Pictures as evaluations see them, squares from the middle.
+  void squares(const std::string& name, const std::string& from, bool labels, int batch) {
     line("    \"" + name + "\": " + from + ",");
     line("    \"" + name + R"(_decode": { "type": "image.decode", "in": ")" + name + "\"" + decode_parameters() + " },");
     line("    \"" + name + R"(_resize": { "type": "image.resize", "in": ")" + name + R"(_decode", "size": "$size", "fit": "shortest" },)");
     line("    \"" + name + R"(_view": { "type": "image.center_crop", "in": ")" + name + R"(_resize", "size": "$size" },)");
-    line("    \"" + name + R"(_batch": { "type": "batch.stack", "in": { "image": ")" + name + R"(_view", "label": ")" + name +
-         print("\" }, \"size\": %d },", recipe_.gpu ? 500 : 100));
+    line("    \"" + name + R"(_batch": { "type": "batch.stack", "in": { "image": ")" + name + "_view\"" +
+         (labels ? R"(, "label": ")" + name + "\"" : "") + print(" }, \"size\": %d },", batch));
     line("    \"" + name + R"(_upload": { "type": "device.upload", "in": ")" + name + R"(_batch.*", "mean": "$mean", "std": "$std" },)");
+  }
+
+  /// Frozen features of one side of the evaluations.
+  void side(const std::string& name, const std::string& from, bool pixels) {
+    squares(name, from, /*labels=*/true, recipe_.gpu ? 500 : 100);
     line("    \"" + name + R"(_features": { "type": "eval.features", "in": ")" + name + R"(_upload.*", "model": "teacher" },)");
     if (pixels) line("    \"" + name + R"(_pixels": { "type": "eval.pixels", "in": ")" + name + R"(_upload.*" },)");
   }
@@ -205,7 +211,21 @@ class Text {
     side_with_maps("known", *sources_.maps, limited(recipe_.known, part("kept")));
     side_with_maps("unseen", sources_.held_out_maps.value_or(*sources_.maps), limited(recipe_.unseen, part("held_out")));
     line(R"(    "segmentation": { "type": "eval.knn_segmentation", "in": { "train": "known_tokens", "test": "unseen_tokens" }, "at": ["start", )" +
-         epochs(recipe_.evaluate_every) + ", \"end\"] }");
+         epochs(recipe_.evaluate_every) + ", \"end\"] },");
+  }
+
+  /// A picture of what patches are like.
+  void features() {
+    line("");
+    comment("What the teacher's patches are like, as colours, in features.png and the report.");
+    if (!recipe_.segments) {
+      const bool other = recipe_.evaluates && sources_.held_out;
+      squares("shown", source(other ? *sources_.held_out : sources_.data, limited(8, part("held_out"))), /*labels=*/false, 8);
+      line(R"(    "shown_tokens": { "type": "eval.tokens", "in": "shown_upload.*", "model": "teacher" },)");
+    }
+    const std::string shown = recipe_.segments ? "unseen" : "shown";
+    line(R"(    "features": { "type": "report.features", "in": { "tokens": ")" + shown + R"(_tokens", "image": ")" + shown +
+         R"(_batch" }, "at": ["start", )" + epochs(recipe_.evaluate_every) + ", \"end\"] }");
   }
 
   void evaluations() {
@@ -220,12 +240,11 @@ class Text {
     line(print(R"(    "knn": { "type": "eval.knn", "in": { "train": "known_features", "test": "unseen_features" }, "k": [%lld], "at": ["start", )",
                Long{recipe_.near}) +
          epochs(recipe_.evaluate_every) + ", \"end\"] },");
-    line(R"(    "linear": { "type": "eval.linear", "in": { "train": "known_features", "test": "unseen_features" }, "at": ["start", "end"] })" +
-         std::string(pixels ? "," : ""));
+    line(R"(    "linear": { "type": "eval.linear", "in": { "train": "known_features", "test": "unseen_features" }, "at": ["start", "end"] },)");
     if (pixels) {
-      line(
-          print(R"(    "pixels_knn": { "type": "eval.knn", "in": { "train": "known_pixels", "test": "unseen_pixels" }, "k": [%lld], "at": "start" })",
-                Long{recipe_.near}));
+      line(print(
+          R"(    "pixels_knn": { "type": "eval.knn", "in": { "train": "known_pixels", "test": "unseen_pixels" }, "k": [%lld], "at": "start" },)",
+          Long{recipe_.near}));
     }
   }
 
