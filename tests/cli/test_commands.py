@@ -300,7 +300,10 @@ class Commands(support.Folder):
         self.assertIn("-l set -xa '(__flowrun_set)'", fish)
         if shutil.which("fish"):
             (self.folder / "words.fish").write_text(fish)
-            subprocess.run(["fish", "--no-execute", "words.fish"], cwd=self.folder, check=True)
+            script = "source words.fish; complete -C 'flowrun run two.json --set view.filter='; complete -C 'flowrun run two.json --set let'"
+            done = subprocess.run(["fish", "-c", script], cwd=self.folder, capture_output=True, text=True, check=True, env={**path, "HOME": str(self.folder)})
+            self.assertEqual(done.stdout.splitlines(), ["view.filter=bicubic\tvalue", "view.filter=bilinear\tvalue", "let.width=\tpath"])
+        self.assertEqual(self.flowrun("completion", "fish", "--file", "two.json", "--word", "let").stdout, "let.width=\tpath\n")
         zsh = self.flowrun("completion", "zsh").stdout
         self.assertIn("'*--set[", zsh)
         self.assertTrue(zsh.startswith("#compdef flowrun"))

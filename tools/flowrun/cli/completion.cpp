@@ -165,7 +165,9 @@ complete -c flowrun -n '__fish_is_first_arg' -k -xa '(__fish_complete_suffix .js
 
 int completion(const CLI::App& app, const CompletionArgs& args) {
   if (!args.file.empty()) {
-    for (const std::string& word : set_words(args.file, args.word)) std::cout << word << "\n";
+    // fish shows the description of --set beside each word that has none of its own.
+    const auto described = [&](const std::string& word) { return args.shell != "fish" ? "" : word.ends_with('=') ? "\tpath" : "\tvalue"; };
+    for (const std::string& word : set_words(args.file, args.word)) std::cout << word << described(word) << "\n";
     return 0;
   }
   args.shell == "zsh" ? print_zsh(app) : args.shell == "fish" ? print_fish(app) : print_bash(app);
