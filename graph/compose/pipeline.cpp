@@ -94,7 +94,7 @@ class Loader {
       faults_.error(extends->where, "extends must be a string: the path of a pipeline file, relative to this one, or shipped:FILE.json");
       return {};
     }
-    const std::filesystem::path path = base_path(*extends, directory);
+    const std::filesystem::path path = pipeline_file(extends->string, directory, extends->where, faults_);
     if (path.empty()) return {};
     Value base = load(path.lexically_normal().string(), extends->where);
     if (!base.is(Kind::object)) return {};
@@ -168,18 +168,6 @@ class Loader {
   }
 
  private:
-  /// Of the file that is extended; empty if it is a shipped one, and there are none.
-  std::filesystem::path base_path(const Value& extends, const std::filesystem::path& directory) {
-    constexpr std::string_view shipped = "shipped:";
-    if (!extends.string.starts_with(shipped)) return directory / extends.string;
-    const std::filesystem::path folder = own_share("pipelines");
-    if (folder.empty()) {
-      faults_.error(extends.where, "the shipped pipelines are missing: looked beside " + own_folder().string(), "install Flowrun again");
-      return {};
-    }
-    return folder / extends.string.substr(shipped.size());
-  }
-
   void check_keys(const Value& root, const std::vector<std::string>& allowed, bool extension) {
     for (const Member& member : root.members) {
       if (std::find(allowed.begin(), allowed.end(), member.key) != allowed.end()) continue;
@@ -481,6 +469,17 @@ Value load_pipeline(const std::string& path, const std::vector<std::string>& set
 Value load_pipeline(const std::shared_ptr<const Source>& source, const std::vector<std::string>& sets, Diagnostics& faults) {
   Loader loader(faults);
   return finish(loader, loader.resolve(parse_json(source, faults), ""), sets, faults);
+}
+
+std::filesystem::path pipeline_file(const std::string& name, const std::filesystem::path& directory, const Location& where, Diagnostics& faults) {
+  constexpr std::string_view shipped = "shipped:";
+  if (!name.starts_with(shipped)) return directory / name;
+  const std::filesystem::path folder = own_share("pipelines");
+  if (folder.empty()) {
+    faults.error(where, "the shipped pipelines are missing: looked beside " + own_folder().string(), "install Flowrun again");
+    return {};
+  }
+  return folder / name.substr(shipped.size());
 }
 
 }  // namespace flowrun

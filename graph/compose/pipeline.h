@@ -1,6 +1,7 @@
 // From files to one flat pipeline text: extends, swap, set, add, drop, --set, let. Nothing merges implicitly.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -16,5 +17,9 @@ Value load_pipeline(const std::string& path, const std::vector<std::string>& set
 
 /// The same from a text in memory; relative paths are taken from the current directory.
 Value load_pipeline(const std::shared_ptr<const Source>& source, const std::vector<std::string>& sets, Diagnostics& faults);
+
+/// The file that `name` stands for, in "extends" and where else a pipeline is named: relative to `directory`, or shipped:FILE.json, one that comes
+/// with the program. It need not exist. Empty, with a fault at `where`, if no pipelines are shipped.
+std::filesystem::path pipeline_file(const std::string& name, const std::filesystem::path& directory, const Location& where, Diagnostics& faults);
 
 }  // namespace flowrun

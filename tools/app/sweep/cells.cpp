@@ -5,6 +5,7 @@
 #include <iterator>
 #include <set>
 
+#include "graph/compose/pipeline.h"
 #include "graph/text/json.h"
 #include "io/run/run_directory.h"
 #include "tools/app/json_files.h"
@@ -26,15 +27,13 @@ ordered_json key_of(const Variant& variant) {
   return {{"pipeline", variant.variant}, {"seed", variant.seed ? ordered_json(*variant.seed) : ordered_json()}, {"set", sets}};
 }
 
-/// The names after "use": in the text of a pipeline.
-void add_used(const std::string& text, std::set<std::string>& used) {
-  const std::string word = "\"use\":";
-  for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
-    const size_t begin = text.find_first_not_of(' ', at + word.size());
-    if (begin == std::string::npos || text[begin] != '"') continue;
-    const size_t end = text.find('"', begin + 1);
-    if (end != std::string::npos && end > begin + 1) used.insert(text.substr(begin + 1, end - begin - 1));
+/// The parts that are used anywhere in a pipeline's content.
+void add_used(const Value& content, std::set<std::string>& used) {
+  for (const Member& member : content.members) {
+    if (member.key == "use" && member.value.is(Value::Kind::string)) used.insert(member.value.string);
+    add_used(member.value, used);
   }
+  for (const Value& item : content.items) add_used(item, used);
 }
 
 fs::path resolved(const fs::path& path) { return fs::weakly_canonical(fs::absolute(path)); }
@@ -66,19 +65,18 @@ std::string sources_hash(const fs::path& pipeline) {
     Diagnostics faults;
     const Value content = parse_json_file(path.string(), {}, faults);
     if (!faults.empty()) throw PipelineError(faults.render());
-    const std::string& text = content.where.source->text;
     if (next > 0) texts += '\0';
-    texts += text;
-    add_used(text, used);
+    texts += content.where.source->text;
+    add_used(content, used);
     const auto beside = [&](const Value& file) { return resolved(path.parent_path() / file.string); };
     if (const Value* of = content.find("parts")) {
       for (const Member& part : of->members) {
         if (part.value.is(Value::Kind::string)) parts[part.key] = beside(part.value);
       }
     }
-    for (const char* key : {"extends", "base"}) {
-      const Value* const base = content.find(key);
-      if (base != nullptr && base->is(Value::Kind::string)) ahead.push_back(beside(*base));
+    if (const Value* base = content.find("extends"); base != nullptr && base->is(Value::Kind::string)) {
+      ahead.push_back(resolved(pipeline_file(base->string, path.parent_path(), base->where, faults)));
+      if (!faults.empty()) throw PipelineError(faults.render());
     }
     for (const std::string& name : used) {
       if (parts.contains(name)) ahead.push_back(parts[name]);
@@ -103,7 +101,7 @@ std::optional<Found> Cells::find(const Variant& variant, bool& other) const {
   other = false;
   if (cells_.empty()) return {};
   const ordered_json key = key_of(variant);
-  const std::string sources = sources_hash(variant.pipeline.file);
+  const std::string& sources = sources_of(variant.pipeline.file);
   for (auto cell = cells_.rbegin(); cell != cells_.rend(); ++cell) {
     if (cell->key != key) continue;
     if (cell->sources == sources) {
@@ -115,10 +113,16 @@ std::optional<Found> Cells::find(const Variant& variant, bool& other) const {
   return {};
 }
 
+const std::string& Cells::sources_of(const std::string& pipeline) const {
+  std::string& sources = sources_[pipeline];
+  if (sources.empty()) sources = sources_hash(pipeline);
+  return sources;
+}
+
 void Cells::add(const Variant& variant, const Found& found) {
   if (path_.empty() || !found.is_done() || found.curves.empty()) return;
   ordered_json line = key_of(variant);
-  line["sources"] = sources_hash(variant.pipeline.file);
+  line["sources"] = sources_of(variant.pipeline.file);
   line["curves"] = ordered_json::object();
   for (const auto& [node, curve] : found.curves) line["curves"][node] = curve;
   line["step"] = found.seconds_per_step;

@@ -51,8 +51,11 @@ class Cells {
     Found found;
   };
 
+  const std::string& sources_of(const std::string& pipeline) const;
+
   std::string path_;
   std::vector<Cell> cells_;
+  mutable std::map<std::string, std::string> sources_;  // hash of each pipeline's files, which are read once
 };
 
 /// 16 hex digits of the SHA-256 of the texts that make a pipeline: the file, what it extends, and the parts that it uses.

@@ -153,6 +153,8 @@ std::vector<Axis> axes_of(const Value& object, const std::string& where, Diagnos
 
 }  // namespace
 
+std::string path_of(const std::string& set) { return set.substr(0, set.find('=')); }
+
 bool is_folder_name(const std::string& name) { return !name.empty() && name[0] != '.' && std::all_of(name.begin(), name.end(), fits); }
 
 std::string folder_name(const std::string& text) {

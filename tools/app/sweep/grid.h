@@ -27,6 +27,9 @@ std::vector<Point> zip_points(const Value& zip, Diagnostics& faults);
 /// PATH=VALUE of each member of an object; `where`: how messages name it.
 std::vector<std::string> sets_of(const Value& object, const std::string& where, Diagnostics& faults);
 
+/// PATH of PATH=VALUE.
+std::string path_of(const std::string& set);
+
 /// Whether the name may be a folder of a run: letters, digits, - _ and . only, and no . in front.
 bool is_folder_name(const std::string& name);
 

@@ -45,7 +45,7 @@ ordered_json sweep_schema() {
   ordered_json& p = out["properties"];
   p["$schema"] = {{"type", "string"}};
   p["about"] = {{"type", "string"}};
-  p["base"] = text("Pipeline file, relative to this one, that the variants change");
+  p["base"] = text("Pipeline file that the variants change, relative to this one; shipped:FILE.json, one that comes with the program");
   p["set"] = {{"type", "object"}, {"description", "PATH to value, for all variants, as --set takes them"}};
   p["variants"] = std::move(variants);
   p["grid"] = by_path(ref("values"), "PATH to values: every combination");

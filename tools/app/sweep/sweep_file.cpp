@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "graph/compose/pipeline.h"
 #include "tools/app/sweep/grid.h"
 
 namespace flowrun::app {
@@ -13,8 +14,6 @@ namespace fs = std::filesystem;
 
 const std::vector<std::string> sweep_keys = {"$schema", "about", "base",     "set",    "variants", "grid",
                                              "zip",     "seeds", "baseline", "decide", "goal",     "difference"};
-
-std::string path_of(const std::string& set) { return set.substr(0, set.find('=')); }
 
 /// Reads one sweep file; faults are collected.
 class SweepReader {
@@ -46,7 +45,7 @@ class SweepReader {
   void stop_on_faults() const {
     if (!faults_.empty()) throw PipelineError(faults_.render());
   }
-  std::string beside(const Value& file) const { return (fs::path(path_).parent_path() / file.string).string(); }
+  std::string beside(const Value& file) { return pipeline_file(file.string, fs::path(path_).parent_path(), file.where, faults_).string(); }
 
   void read_seeds() {
     const Value* const seeds = sweep_.find("seeds");

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "graph/compose/pipeline.h"
 #include "graph/contract/direction.h"
 #include "tools/app/sweep/grid.h"
 #include "tools/app/sweep/sweep_file.h"
@@ -13,7 +14,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string path_of(const std::string& set) { return set.substr(0, set.find('=')); }
+/// Files and folders as the command line names them; shipped:FILE.json stands for one that comes with the program.
+std::vector<std::string> resolved(const std::vector<std::string>& files) {
+  std::vector<std::string> out;
+  Diagnostics faults;
+  for (const std::string& file : files) out.push_back(pipeline_file(file, "", {}, faults).string());
+  if (!faults.empty()) throw PipelineError(faults.render());
+  return out;
+}
 
 std::vector<std::string> pipelines_in(const std::string& folder) {
   std::vector<std::string> out;
@@ -104,7 +112,9 @@ void make_runs(const SweepArgs& args, const std::vector<SweepGroup>& groups, Swe
 
 }  // namespace
 
-SweepPlan plan_sweep(const SweepArgs& args) {
+SweepPlan plan_sweep(const SweepArgs& given) {
+  SweepArgs args = given;
+  args.files = resolved(given.files);
   const bool one_file = args.files.size() == 1 && !fs::is_directory(args.files[0]);
   SweepPlan plan;
   std::vector<SweepGroup> groups;
