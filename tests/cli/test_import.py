@@ -271,14 +271,29 @@ class Import(support.Folder):
             (self.put("j.yaml", "a0: &a0 [1, 1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))), "error: j.yaml: it has 10000 values or more, aliases counted each time\n"),
             (self.put("k.yaml", "a: &a [1, *a]\n"), "error: k.yaml: k.yaml:1: can't be read: found unconstructable recursive node\n"),
             (self.put("l.yaml", "a: " + "[" * 5000), "error: l.yaml: its lists and objects are nested too deep\n"),
+            (self.put("m.yaml", IJEPA.replace("lr: 1e-3, ", "lr: .nan, ")), "error: m.yaml: optimization.lr must be a number, not NaN\n"),
+            (self.put("n.yaml", IJEPA.replace("epochs: 12", "epochs: .inf")), "error: n.yaml: optimization.epochs must be a whole number, not Infinity\n"),
+            (self.put("o.yaml", IJEPA.replace("crop_size: 48", f"crop_size: 1{'0' * 400}")), "error: o.yaml: data.crop_size must be a whole number, not 1000"),
+            (self.put("p.yaml", "? [a]\n: 1\n"), "error: p.yaml: p.yaml:1: can't be read: found unhashable key\n"),
             ("gone.yaml", "error: gone.yaml: can't be read: No such file or directory\n"),
         ]
         for file, expected in cases:
             err = self.flowrun("import", file, "-o", "none.json", status=2).stderr
             self.assertIn(expected, err)
             self.assertFalse((self.folder / "none.json").exists())
-        err = self.flowrun("import", "a.yaml", "-o", "a.yaml", status=2).stderr
-        self.assertEqual(err, "error: a.yaml is there already: name another file; nothing was written\n")
+        for overwrite in ([], ["--overwrite"]):
+            err = self.flowrun("import", "a.yaml", "-o", "a.yaml", *overwrite, status=2).stderr
+            self.assertEqual(err, "error: a.yaml is the configuration itself: give another -o; nothing was written\n")
+        good = self.put("good.yaml", IJEPA + "odd: .nan\n")
+        self.assertIn("odd NaN", self.flowrun("import", good, "-o", "there.json").stderr)
+        (self.folder / "there.json").write_text("mine")
+        err = self.flowrun("import", good, "-o", "there.json", status=2).stderr
+        self.assertEqual(err, "error: there.json is there already: give another -o, or --overwrite; nothing was written\n")
+        self.assertEqual((self.folder / "there.json").read_text(), "mine")
+        self.flowrun("import", good, "-o", "there.json", "--overwrite")
+        self.assertIn("shipped:paper/baselines/ijepa_b.json", (self.folder / "there.json").read_text())
+        err = self.flowrun("import", good, "--gpus", 0, status=2).stderr
+        self.assertEqual(err, "--gpus: 0 must be a number above 0\nRun with --help for more information.\n")
         bare = self.put("bare.sh", f"#!/bin/sh\nexec {sys.executable} -I -S \"$@\"\n")  # without packages
         (self.folder / bare).chmod(0o755)
         err = self.flowrun("import", "e.yaml", env={"FLOWRUN_PYTHON": str(self.folder / bare), "PATH": "/usr/bin:/bin"}, status=2).stderr

@@ -14,6 +14,7 @@ int import_configuration(const ImportArgs& args) {
     if (!value.empty()) words.push_back(std::string(option) + "=" + value);
   };
   add("--out", args.out);
+  if (args.overwrite) words.emplace_back("--overwrite");
   add("--from", args.project);
   add("--data", args.data);
   if (args.gpus > 0) add("--gpus", std::to_string(args.gpus));

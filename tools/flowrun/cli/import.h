@@ -7,8 +7,9 @@
 namespace flowrun::cli {
 
 struct ImportArgs {
-  std::string file;     // "-": standard input
-  std::string out;      // empty: the pipeline is printed
+  std::string file;  // "-": standard input
+  std::string out;   // empty: the pipeline is printed
+  bool overwrite = false;
   std::string project;  // ijepa, mae, dinov2 or solo-learn; empty: the file's keys tell
   std::string data;     // a folder with train and val, in place of the file's; may be empty
   int gpus = 0;         // on which it ran; 0: the file says, or one

@@ -59,7 +59,7 @@ int wrong_words(const CLI::App& app, const CLI::ParseError& error) {
   const size_t dashes = what.find("--");
   const auto commands = app.get_subcommands();
   if (status == 0 || dashes == std::string::npos || commands.empty()) return status;
-  const std::string word = what.substr(dashes, what.find_first_of(" ,=", dashes) - dashes);
+  const std::string word = what.substr(dashes, what.find_first_of(" ,=:", dashes) - dashes);
   std::vector<std::string> options;
   for (const CLI::Option* option : commands[0]->get_options()) {
     for (const std::string& name : option->get_lnames()) options.push_back("--" + name);

@@ -30,4 +30,11 @@ void add_plugins(CLI::App& command, std::vector<std::string>& plugins) {
 
 void add_json(CLI::App& command, bool& json) { command.add_flag("--json", json, "As JSON"); }
 
+const CLI::Validator above_0(
+    [](std::string& text) {
+      double number = 0;
+      return CLI::detail::lexical_cast(text, number) && number > 0 ? std::string() : text + " must be a number above 0";
+    },
+    "POSITIVE");
+
 }  // namespace flowrun::cli

@@ -38,4 +38,7 @@ void add_trust(CLI::App& command, bool& trust);
 void add_plugins(CLI::App& command, std::vector<std::string>& plugins);
 void add_json(CLI::App& command, bool& json);
 
+/// Of numbers above 0. CLI11's own names the largest double in its message.
+extern const CLI::Validator above_0;
+
 }  // namespace flowrun::cli

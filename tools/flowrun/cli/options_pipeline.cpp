@@ -35,7 +35,7 @@ void add_init(CLI::App& app, int& status) {
   command.add_option("--gpus", args->gpus, "How many GPUs share the work")->check(CLI::Range(1, 65536));
   command.add_option("--hours", args->wishes.hours, "That training may take, at the speed that is assumed: bounds the epochs. Without it 1 on a CPU")
       ->check(CLI::Range(0.01, 1e5));
-  command.add_option("--epochs", args->wishes.epochs, "In place of the rule's")->check(CLI::PositiveNumber);
+  command.add_option("--epochs", args->wishes.epochs, "In place of the rule's")->check(above_0);
   command.add_option("--size", args->wishes.size, "Side of the views, pixels")->check(CLI::Range(10, 4096));
   command.add_option("--patch", args->wishes.patch, "Side of a patch, pixels")->check(CLI::Range(1, 1024));
   command.add_option("--arch", args->wishes.arch, "Of the vision transformer")->check(CLI::IsMember({"ti", "s", "b", "l"}));
@@ -74,16 +74,16 @@ void add_import(CLI::App& app, int& status) {
       .add_option("file", args->file,
                   "The configuration: YAML or JSON; of MAE also a command line, or what it prints of its arguments. -: standard input")
       ->required();
-  command.add_option("-o,--out", args->out, "FILE.json, which must not be there yet; without it the pipeline is printed");
+  command.add_option("-o,--out", args->out, "FILE.json; without it the pipeline is printed");
+  command.add_flag("--overwrite", args->overwrite, "Replaces a file that is there");
   command.add_option("--from", args->project, "The project; without it the keys tell")
       ->check(CLI::IsMember({"ijepa", "mae", "dinov2", "solo-learn"}));
   command.add_option("--data", args->data, "A folder with train and val, in place of the file's");
-  command.add_option("--gpus", args->gpus, "On how many GPUs it ran: batches are given for one; without it as the file says, or one")
-      ->check(CLI::PositiveNumber);
+  command.add_option("--gpus", args->gpus, "On how many GPUs it ran: batches are given for one; without it as the file says, or one")->check(above_0);
   command
       .add_option("--pictures", args->pictures,
                   "Pictures of the training set, where lengths are given in steps (DINOv2); without it ImageNet's 1281167")
-      ->check(CLI::PositiveNumber);
+      ->check(above_0);
   command.add_option("--set", args->sets, "PATH=VALUE: one more value of the pipeline, behind those of the file; may be repeated")
       ->allow_extra_args(false);
   add_json(command, args->json);

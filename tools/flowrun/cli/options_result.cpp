@@ -60,8 +60,7 @@ void add_embed(CLI::App& app, int& status) {
       ->required();
   command.add_option("--model", args->model,
                      "Which encoder of the run; without it that of its evaluations, else the teacher, the student, the only one");
-  CLI::Option* const step =
-      command.add_option("--step", args->step, "Which checkpoint of the run; without it the newest")->check(CLI::PositiveNumber);
+  CLI::Option* const step = command.add_option("--step", args->step, "Which checkpoint of the run; without it the newest")->check(above_0);
   command.add_flag("--best", args->best, "The checkpoint that an evaluation found best (best of report.checkpoint)")->excludes(step);
   command
       .add_option("--what", args->what,
@@ -72,7 +71,7 @@ void add_embed(CLI::App& app, int& status) {
       .add_option("--block", args->blocks,
                   "What these blocks of a vision transformer make, from 1 on, in place of the final norm: 6 or 4,8,12, side by side")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+      ->check(above_0);
   command.add_option("--size", args->size, "Side of the pictures, pixels, for a file of weights; positions are resampled")
       ->check(CLI::Range(1, 16384));
   command.add_option("--batch", args->batch, "Pictures at once; without it as the run's evaluations, else 64")->check(CLI::Range(1, 1'000'000));
@@ -113,8 +112,7 @@ void add_look(CLI::App& app, int& status) {
   command.add_option("--neighbours", args->neighbours, "Nearest pictures shown of each, of all")->check(CLI::Range(1, 20))->capture_default_str();
   command.add_option("--model", from->model,
                      "Which encoder of the run; without it that of its evaluations, else the teacher, the student, the only one");
-  CLI::Option* const step =
-      command.add_option("--step", from->step, "Which checkpoint of the run; without it the newest")->check(CLI::PositiveNumber);
+  CLI::Option* const step = command.add_option("--step", from->step, "Which checkpoint of the run; without it the newest")->check(above_0);
   command.add_flag("--best", from->best, "The checkpoint that an evaluation found best (best of report.checkpoint)")->excludes(step);
   command.add_option("--size", from->size, "Side of the pictures, pixels, for a file of weights; positions are resampled")
       ->check(CLI::Range(1, 16384));
@@ -153,7 +151,7 @@ void add_verify(CLI::App& app, int& status) {
                                   "flowrun verify runs/pretrain --steps 100:200");
   const auto args = std::make_shared<VerifyArgs>();
   command.add_option("run", args->run, "Run directory")->required();
-  CLI::Option* step = command.add_option("--step", args->step, "Only this step")->check(CLI::PositiveNumber);
+  CLI::Option* step = command.add_option("--step", args->step, "Only this step")->check(above_0);
   command.add_option("--steps", args->steps, "FIRST:LAST, the reported steps among these; without it five, spread over the run")->excludes(step);
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
   add_trust(command, args->trust);

@@ -89,17 +89,20 @@ void add_profile(CLI::App& app, int& status) {
 
 /// What a sweep compares, and how.
 void add_sweep_question(CLI::App& command, SweepArgs& args) {
-  command.add_option("sweep", args.files, "Sweep file (JSON): base, set, variants, grid, zip, seeds; or pipelines, and folders of pipelines")
+  command
+      .add_option("sweep", args.files,
+                  "Sweep file (JSON): base, set, variants, grid, zip, seeds; or pipelines (shipped:FILE.json, too), and folders of them")
       ->required();
   command.add_option("--seeds", args.seeds, "Every variant runs with each: a count (3: the seeds 0, 1, 2) or a list (0,1,5)");
   command.add_option("--set", args.sets, "PATH=VALUE, for every run; may be repeated")->allow_extra_args(false);
   command.add_option("--baseline", args.baseline, "The variant that the others are compared with; without it the first");
-  command.add_option("--decide", args.decide, "The metric that decides, such as knn.accuracy or loss; without it the first evaluation's accuracy");
+  command.add_option("--decide", args.decide,
+                     "The metric that decides, such as knn.accuracy or loss; without it the first evaluation's accuracy, or miou, or the loss");
   command.add_option("--goal", args.goal, "Whether more of it is better: max or min; without it by its name")->check(CLI::IsMember({"max", "min"}));
   command
       .add_option("--difference", args.difference,
                   "The smallest difference of it that matters, in its own unit (0.005 is half a point of an accuracy)")
-      ->check(CLI::PositiveNumber);
+      ->check(above_0);
 }
 
 void add_sweep(CLI::App& app, int& status) {
@@ -117,7 +120,7 @@ void add_sweep(CLI::App& app, int& status) {
   command.add_option("--memory", args->memory_mib, "With --share: MiB for the runs side by side; without it what is free")
       ->check(CLI::Range(1, 1'000'000'000))
       ->needs(share);
-  command.add_option("--minutes", args->minutes, "Begins no run after so many minutes; what is running ends")->check(CLI::PositiveNumber);
+  command.add_option("--minutes", args->minutes, "Begins no run after so many minutes; what is running ends")->check(above_0);
   CLI::Option* const report = command.add_flag("--report", args->report, "Runs nothing: the table of what is done so far");
   command.add_option("--cells", args->cells,
                      "JSON lines of finished runs, to be kept under version control: those are not run again, and what ends is appended");

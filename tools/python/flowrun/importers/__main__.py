@@ -1,6 +1,6 @@
 """A pipeline from a configuration of another project; `flowrun import` starts this.
 
-    python FOLDER FILE [--out FILE.json] [--from PROJECT] [--data FOLDER] [--gpus N] [--pictures N] [--set PATH=VALUE …] [--json]
+    python FOLDER FILE [--out FILE.json [--overwrite]] [--from PROJECT] [--data FOLDER] [--gpus N] [--pictures N] [--set PATH=VALUE …] [--json]
 
 Needs PyYAML. Exit status: 0 done, 1 the file could not be written, 2 the configuration or the command line is wrong.
 """
@@ -53,8 +53,8 @@ def opened(args: argparse.Namespace) -> tuple[str, Config, Recipe]:
         if not equal or not path:
             raise ConfigError(f"--set {text}: it must be PATH=VALUE", "--set run.epochs=100")
         try:
-            r.set(path, json.loads(value), because="--set")
-        except json.JSONDecodeError:
+            r.set(path, json.loads(value, parse_constant=int), because="--set")  # int refuses NaN and Infinity
+        except ValueError:
             r.set(path, value, because="--set")
     return name, c, r
 
@@ -88,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("file")
     parser.add_argument("--out", default="")
+    parser.add_argument("--overwrite", action="store_true")
     parser.add_argument("--from", dest="project", choices=PROJECTS, default="")
     parser.add_argument("--data", default="")
     parser.add_argument("--gpus", type=int, default=0)
@@ -95,8 +96,12 @@ def main() -> None:
     parser.add_argument("--set", dest="sets", action="append", default=[])
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    if args.out and pathlib.Path(args.out).exists():
-        sys.exit(say(f"error: {args.out} is there already: name another file; nothing was written", 2))
+    out = pathlib.Path(args.out)
+    if args.out and out.exists():
+        if args.file != "-" and pathlib.Path(args.file).exists() and out.samefile(args.file):
+            sys.exit(say(f"error: {args.out} is the configuration itself: give another -o; nothing was written", 2))
+        if not args.overwrite:
+            sys.exit(say(f"error: {args.out} is there already: give another -o, or --overwrite; nothing was written", 2))
     try:
         name, c, r = opened(args)
     except ConfigError as error:
@@ -107,7 +112,7 @@ def main() -> None:
     text = r.text([title, *lines, ""])
     if args.out:
         try:
-            pathlib.Path(args.out).write_text(text)
+            out.write_text(text)
         except OSError as error:
             sys.exit(say(f"error: {args.out} can't be written: {error.strerror}", 1))
     if args.json:

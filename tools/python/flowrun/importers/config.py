@@ -1,6 +1,8 @@
 """A configuration of another project: its values by dotted keys, and what became of each key."""
 import ast
+import collections.abc
 import json
+import math
 import os
 import pathlib
 import re
@@ -104,6 +106,14 @@ def shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def finite(value: float) -> bool:
+    """Whether it is a number that a pipeline can hold: not .nan, not .inf, and not beyond a double."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def typed(value: Any, kind: str) -> Any:
     """The value as this kind, or None."""
     if isinstance(value, str) and kind in ("integer", "number") and NUMBER.match(value):
@@ -115,7 +125,7 @@ def typed(value: Any, kind: str) -> Any:
     if kind in ("pair", "numbers"):
         numbers = [typed(item, "number") for item in value] if isinstance(value, (list, tuple)) else [None]
         return numbers if None not in numbers and (kind == "numbers" or len(numbers) == 2) else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not finite(value):
         return None
     if kind == "integer":
         return int(value) if value == int(value) else None
@@ -166,6 +176,8 @@ def parse_yaml(text: str, name: str) -> Any:
         keys: set[Any] = set()
         for key_node, _ in node.value:
             key = loader.construct_object(key_node)
+            if not isinstance(key, collections.abc.Hashable):
+                continue  # SafeLoader refuses it
             if key in keys:
                 raise ConfigError(f"{name}:{key_node.start_mark.line + 1}: the key {shown(key)} comes twice", "remove one of them")
             keys.add(key)

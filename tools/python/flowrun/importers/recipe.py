@@ -1,5 +1,6 @@
 """The pipeline that is written: a shipped file, and changes of it. Behind each line stands where its value comes from."""
 import json
+import math
 from typing import Any
 
 from config import Config
@@ -8,7 +9,9 @@ MOST_COMMENT = 150
 
 
 def number(value: float) -> float | int:
-    """Ten digits, so that products of short numbers stay short."""
+    """Ten digits, so that products of short numbers stay short. What is not finite stays as it is: in comments only."""
+    if not math.isfinite(value):
+        return value
     rounded = float(f"{value:.10g}")
     return int(rounded) if rounded == int(rounded) and abs(rounded) < 1e15 else rounded
 
