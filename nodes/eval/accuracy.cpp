@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "graph/contract/planned.h"
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
 #include "nodes/lib/tensor/types/device_types.h"
@@ -70,6 +71,7 @@ struct Accuracy {
 };
 
 FLOWRUN_NODE(Accuracy);
+const ReportNames report_names(Accuracy::info.type, {"accuracy", "accuracy_top5"});
 
 }  // namespace
 }  // namespace flowrun

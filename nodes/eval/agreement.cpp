@@ -2,6 +2,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "graph/contract/planned.h"
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/compare_networks.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
@@ -55,6 +56,7 @@ struct Agreement {
 };
 
 FLOWRUN_NODE(Agreement);
+const ReportNames report_names(Agreement::info.type, {"agreement", "divergence"});
 
 }  // namespace
 }  // namespace flowrun

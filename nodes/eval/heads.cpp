@@ -1,6 +1,7 @@
 #include <ATen/ops/full.h>
 #include <algorithm>
 
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/confusion.h"
 #include "nodes/lib/tensor/metric/label_histogram.h"
@@ -103,6 +104,8 @@ struct Heads {
 };
 
 FLOWRUN_NODE(Heads);
+const ReportNames report_names(Heads::info.type, {"accuracy", "miou", "pixel_accuracy", "classes", "selection_accuracy", "selection_miou", "head",
+                                                  "lr", "weight_decay", "head_*"});
 
 }  // namespace
 }  // namespace flowrun

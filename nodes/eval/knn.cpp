@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/classify.h"
 #include "nodes/lib/tensor/metric/collect.h"
@@ -49,6 +50,7 @@ struct Knn : eval::OnFeatures<Knn> {
 };
 
 FLOWRUN_NODE(Knn);
+const ReportNames report_names(Knn::info.type, {"accuracy", "accuracy_k*"});
 
 }  // namespace
 }  // namespace flowrun

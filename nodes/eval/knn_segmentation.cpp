@@ -1,3 +1,4 @@
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/collect_patches.h"
 #include "nodes/lib/tensor/metric/confusion.h"
@@ -89,6 +90,7 @@ struct KnnSegmentation : eval::OnPatches<KnnSegmentation> {
 };
 
 FLOWRUN_NODE(KnnSegmentation);
+const ReportNames report_names(KnnSegmentation::info.type, {"miou", "pixel_accuracy", "classes", "k", "selection_miou"});
 
 }  // namespace
 }  // namespace flowrun

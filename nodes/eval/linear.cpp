@@ -1,3 +1,4 @@
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/classify.h"
 #include "nodes/lib/tensor/metric/collect.h"
@@ -25,6 +26,7 @@ struct LinearProbe : eval::OnFeatures<LinearProbe> {
 };
 
 FLOWRUN_NODE(LinearProbe);
+const ReportNames report_names(LinearProbe::info.type, {"accuracy"});
 
 }  // namespace
 }  // namespace flowrun

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/collect_patches.h"
 #include "nodes/lib/tensor/metric/confusion.h"
@@ -77,6 +78,7 @@ struct LinearSegmentation : eval::OnPatches<LinearSegmentation> {
 };
 
 FLOWRUN_NODE(LinearSegmentation);
+const ReportNames report_names(LinearSegmentation::info.type, {"miou", "pixel_accuracy", "classes", "c", "selection_miou", "iterations"});
 
 }  // namespace
 }  // namespace flowrun

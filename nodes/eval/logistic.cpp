@@ -1,3 +1,4 @@
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/collect.h"
 #include "nodes/lib/tensor/metric/logistic_params.h"
@@ -43,6 +44,7 @@ struct LogisticProbe : eval::OnFeatures<LogisticProbe> {
 };
 
 FLOWRUN_NODE(LogisticProbe);
+const ReportNames report_names(LogisticProbe::info.type, {"accuracy", "selection_accuracy", "c", "iterations"});
 
 }  // namespace
 }  // namespace flowrun

@@ -1,6 +1,7 @@
 #include <ATen/ops/empty.h>
 #include <algorithm>
 
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/collect.h"
 #include "nodes/lib/tensor/metric/selection.h"
@@ -86,6 +87,7 @@ struct Probe : eval::OnFeatures<Probe> {
 };
 
 FLOWRUN_NODE(Probe);
+const ReportNames report_names(Probe::info.type, {"accuracy", "selection_accuracy", "lr", "weight_decay"});
 
 }  // namespace
 }  // namespace flowrun

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "graph/contract/planned.h"
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "io/run/row_file.h"
 #include "io/run/run_directory.h"
@@ -243,6 +244,7 @@ struct WriteRows {
 };
 
 FLOWRUN_NODE(WriteRows);
+const ReportNames report_names(WriteRows::info.type, {"rows"});
 
 }  // namespace
 }  // namespace flowrun

@@ -1,6 +1,7 @@
 #include <ATen/core/grad_mode.h>
 #include <cmath>
 
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/confusion.h"
 #include "nodes/lib/tensor/metric/patches.h"
@@ -56,6 +57,7 @@ struct Segmentation {
 };
 
 FLOWRUN_NODE(Segmentation);
+const ReportNames report_names(Segmentation::info.type, {"miou", "pixel_accuracy"});
 
 }  // namespace
 }  // namespace flowrun

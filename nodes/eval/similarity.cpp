@@ -1,5 +1,6 @@
 #include <ATen/core/grad_mode.h>
 
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/compare_networks.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
@@ -40,6 +41,7 @@ struct Similarity {
 };
 
 FLOWRUN_NODE(Similarity);
+const ReportNames report_names(Similarity::info.type, {"cka"});
 
 }  // namespace
 }  // namespace flowrun

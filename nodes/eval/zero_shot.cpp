@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "graph/contract/planned.h"
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "io/file.h"
 #include "nodes/lib/host/text/tokenizer.h"
@@ -210,6 +211,7 @@ struct ZeroShot {
 };
 
 FLOWRUN_NODE(ZeroShot);
+const ReportNames report_names(ZeroShot::info.type, {"accuracy", "accuracy_top5"});
 
 }  // namespace
 }  // namespace flowrun

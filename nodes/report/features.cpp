@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/host/types/host_types.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
@@ -115,6 +116,7 @@ struct ReportFeatures {
 };
 
 FLOWRUN_NODE(ReportFeatures);
+const ReportNames report_names(ReportFeatures::info.type, {});
 
 }  // namespace
 }  // namespace flowrun

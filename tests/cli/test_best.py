@@ -83,12 +83,15 @@ class Best(support.Folder):
 
     def test_refusals(self):
         done = self.flowrun("check", self.write(pipeline("kn.accuracy")), status=2)
-        self.assertIn('best names "kn", which is no evaluation of this pipeline', done.stderr)
+        self.assertIn('save: best: there is no evaluation "kn"', done.stderr)
         self.assertIn('did you mean "knn"', done.stderr)
         done = self.flowrun("check", self.write(pipeline("knn")), status=2)
         self.assertIn('best must be NODE.VALUE, such as "knn.accuracy"', done.stderr)
-        done = self.flowrun(self.write(pipeline("knn.acuracy")), "--out", "run", status=1)
-        self.assertIn('best: knn reports no "acuracy"; did you mean "accuracy"? it reports accuracy, accuracy_k1', done.stderr)
+        done = self.flowrun("check", self.write(pipeline("knn.acuracy")), status=2)
+        self.assertIn('save: best: knn reports no "acuracy"', done.stderr)
+        self.assertIn('did you mean "accuracy"? it reports accuracy, accuracy_k*', done.stderr)
+        done = self.flowrun(self.write(pipeline("knn.accuracy_k9")), "--out", "run", status=1)
+        self.assertIn('best: knn reports no "accuracy_k9"; did you mean "accuracy_k1"? it reports accuracy, accuracy_k1', done.stderr)
         without = pipeline("")
         self.flowrun(self.write(without), "--out", "none", "--set", "run.steps=2")
         self.assertFalse((self.folder / "none/best").exists())

@@ -1,28 +1,23 @@
 #include "tools/app/load/load.h"
 
-#include <algorithm>
 #include <filesystem>
 
 #include "graph/check/plugins.h"
 #include "graph/compose/pipeline.h"
+#include "tools/app/load/evaluations.h"
 #include "tools/app/load/shapes.h"
 
 namespace flowrun::app {
 namespace {
 
-/// A checkpoint that an evaluation chooses ("best") names one of the pipeline's.
+/// A checkpoint that an evaluation chooses ("best") names one of the pipeline's, and what it reports.
 void check_best(CheckedPipeline& pipeline, Diagnostics& faults) {
-  std::vector<std::string> evaluations;
-  for (const CheckedNode& node : pipeline.nodes) {
-    if (node.scope() == Scope::evaluation) evaluations.push_back(node.name);
-  }
   for (CheckedNode& node : pipeline.nodes) {
     if (node.type->info.type != std::string("report.checkpoint")) continue;
     const std::string best = write_params(node.node->params()).value("best", "");
-    const std::string named = best.substr(0, best.rfind('.'));
-    if (best.empty() || std::find(evaluations.begin(), evaluations.end(), named) != evaluations.end()) continue;
-    faults.error(node.where, node.name + ": best names \"" + named + "\", which is no evaluation of this pipeline",
-                 did_you_mean(named, evaluations) + (evaluations.empty() ? "it has none" : "there are " + join(evaluations)));
+    if (best.empty()) continue;
+    if (const auto fault = not_reported(evaluations_of(pipeline), best))
+      faults.error(node.where, node.name + ": best: " + fault->message, fault->hint);
   }
 }
 

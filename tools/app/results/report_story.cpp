@@ -142,7 +142,7 @@ std::vector<Verdict> of_health(const RunFacts& facts) {
 
 bool Told::is_better(double a, double b) const { return more_is_better(value) ? a > b : a < b; }
 
-bool Told::is_share() const { return value.starts_with("accuracy") || value == "miou" || value == "pixel_accuracy"; }
+bool Told::is_share() const { return flowrun::is_share(value); }
 
 std::string told_value(const Told& of, double value) { return of.is_share() ? print("%.1f %%", 100 * value) : short_number(value); }
 
