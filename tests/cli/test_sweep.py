@@ -1,4 +1,5 @@
 """flowrun sweep: variants equal separate runs, continue where they were stopped, and are compared over seeds."""
+import hashlib
 import json
 import shutil
 import signal
@@ -209,7 +210,8 @@ class Sweep(support.Folder):
             ({"base": "base.json", "seeds": 2, "goal": "more"}, 'goal is "max" or "min"'),
             ({"base": "base.json", "seeds": 2, "difference": -1}, "difference must be a number above 0"),
             ({"base": "base.json", "variants": {"one": {}, "two": {}}, "baseline": "ome"}, 'the baseline "ome" is no variant', 'did you mean "one"?'),
-            ({"base": "base.json", "seeds": 2, "decide": "knn.accuracy"}, 'decide "knn.accuracy" must be NODE.METRIC of an evaluation', "no variant has evaluations"),
+            ({"base": "base.json", "seeds": 2, "decide": "knn.accuracy"}, 'decide "knn.accuracy": there is no evaluation "knn"', "there are none"),
+            ({"base": "base.json", "seeds": 2, "decide": "accuracy"}, 'decide "accuracy" must be NODE.METRIC of an evaluation, such as knn.accuracy, or loss'),
         ):
             self.write(training_pipeline(), "base.json")
             err = self.flowrun("sweep", self.write(sweep, "masks.json"), status=2).stderr
@@ -271,22 +273,24 @@ class Answer(support.Folder):
         base, raw = accuracies[names[2]], []
         compared = {entry["variant"]: entry for entry in found["comparisons"]}
         self.assertEqual(list(compared), [names[0], names[1], names[3]])
+        tested = [name for name in compared if numpy.subtract(accuracies[name], base).std() > 1e-12]
         for name, entry in compared.items():
             differences = numpy.subtract(accuracies[name], base)
             self.assertAlmostEqual(entry["difference"], differences.mean(), 12)
-            if differences.std() > 1e-12:
+            self.assertEqual("p" in entry, name in tested)
+            if name in tested:
                 test = scipy.stats.ttest_rel(accuracies[name], base)
                 self.assertAlmostEqual(entry["p"], test.pvalue, 10)
                 numpy.testing.assert_allclose(entry["interval"], test.confidence_interval(), rtol=1e-9, atol=1e-12)
                 unpaired = scipy.stats.ttest_ind(accuracies[name], base, equal_var=False)
                 numpy.testing.assert_allclose(entry["unpaired_interval"], unpaired.confidence_interval(), rtol=1e-9, atol=1e-12)
-            raw.append(entry["p"])
+                raw.append(entry["p"])
         order = numpy.argsort(raw, kind="stable")
-        stepped = numpy.maximum.accumulate([min(1, (3 - i) * raw[at]) for i, at in enumerate(order)])
-        numpy.testing.assert_allclose([compared[name]["p_holm"] for name in compared], stepped[numpy.argsort(order)])
+        stepped = numpy.maximum.accumulate([min(1, (len(raw) - i) * raw[at]) for i, at in enumerate(order)])
+        numpy.testing.assert_allclose([compared[name]["p_holm"] for name in tested], stepped[numpy.argsort(order)])
         for line in found["answer"]:
             self.assertIn(line + "\n", done.stdout)
-        self.assertRegex(found["answer"][-1], "^Recommendation: ")
+        self.assertEqual(found["answer"][-1].startswith("Recommendation: "), bool(tested))
         self.assertRegex(done.stdout, r"\| at the start \|  \| \d+\.\d ± ", "the same weights at first")
 
         # Given again nothing runs; more seeds run alone; a report runs nothing.
@@ -297,6 +301,14 @@ class Answer(support.Folder):
         self.assertIn(f"1 of 12 runs are not done: {names[1]} (1 not run).", report.stdout)
         self.assertIn(f"{names[3]} and {names[2]} differ by less than 9.0 of the loss", report.stdout)
         self.assertFalse((self.folder / f"runs/lr/{names[1]}-seed1").exists())
+
+        # A metric that no evaluation reports is a fault before anything runs, one that the first run lacks ends the sweep.
+        wrong = self.flowrun("sweep", "lr.json", "--decide", "knn.acuracy", "--out", "wrong", status=2).stderr
+        self.assertEqual(wrong, 'error: decide "knn.acuracy": knn reports no "acuracy"\n  did you mean "accuracy"? it reports accuracy, accuracy_k*\n')
+        self.assertFalse((self.folder / "wrong").exists())
+        wrong = self.flowrun("sweep", "lr.json", "--decide", "knn.accuracy_k5", "--set", "run.steps=1", "--out", "wrong", "--quiet", status=2).stderr
+        self.assertIn('error: decide "knn.accuracy_k5": wrong/slow_regions-1_min_keep-2-seed0 has no such number\n  did you mean "knn.accuracy"? it has knn.accuracy\n', wrong)
+        self.assertEqual(len([path for path in (self.folder / "wrong").iterdir() if path.is_dir()]), 1)
 
         # A finished run of another pipeline is never used.
         sweep["set"] = {"student.width": 32}
@@ -343,6 +355,10 @@ class Answer(support.Folder):
                          [(name, seed, ["run.intra_op=1"]) for seed in (1, 2) for name in ("fast", "slow", "third")])
         result = self.result("runs/compare/methods/slow-seed1")
         self.assertEqual(lines[1]["curves"], {"knn": [[entry["step"], entry["accuracy"]] for entry in result["knn"]["history"]]})
+        self.assertEqual(lines[1]["metrics"], {"loss": self.metrics("runs/compare/methods/slow-seed1")[-1]["loss"], "knn.accuracy": result["knn"]["accuracy"]})
+        by_loss = [self.flowrun("sweep", *words, "--decide", "loss", "--report", "--json", *more).stdout for more in ([], ["--out", "nowhere"])]
+        self.assertEqual(*(json.loads(text)["comparisons"] for text in by_loss))
+        self.assertEqual(json.loads(by_loss[0])["comparisons"][0]["seeds"], [1, 2])
         kept = self.flowrun("sweep", *words, "--out", "elsewhere", "--baseline", "third")
         self.assertNotIn(": run ", kept.stderr, "what is in the file is not run again")
         rows = [[line.split("|")[1:4] for line in text.splitlines() if line.startswith(("| fast", "| slow", "| third"))][:3] for text in (done.stdout, kept.stdout)]
@@ -358,6 +374,49 @@ class Answer(support.Folder):
         report = self.flowrun("sweep", *words, "--out", "elsewhere", "--report")
         self.assertIn("third-seed1 in cells.jsonl was made by other files: not used", report.stderr)
         self.assertIn("third (2 not run)", report.stdout)
+
+    def test_lines_of_old_files_have_accuracies_alone(self):
+        """Their other metrics are taken from the runs' folders, where these are there."""
+        for name in ("a", "b"):
+            self.write(self.pipeline(steps=2), f"{name}.json")
+        words = ["a.json", "b.json", "--seeds", "2", "--cells", "cells.jsonl", "--quiet"]
+        self.flowrun("sweep", *words)
+        lines = [json.loads(line) for line in (self.folder / "cells.jsonl").read_text().splitlines()]
+        (self.folder / "cells.jsonl").write_text("".join(json.dumps({key: line[key] for key in line if key != "metrics"}) + "\n" for line in lines))
+        done = json.loads(self.flowrun("sweep", *words, "--decide", "loss", "--json").stdout)
+        self.assertEqual((done["decide"], done["comparisons"][0]["seeds"]), ("loss", [0, 1]))
+        self.assertIn("b and a have equal loss with all 2 seeds.", done["answer"])
+        done = self.flowrun("sweep", *words, "--decide", "loss", "--report", "--out", "elsewhere").stdout
+        self.assertIn("No run that is done has loss, so that nothing is compared: they have knn.accuracy, of which --decide names one.", done)
+
+    def test_shipped_pipelines_are_variants(self):
+        """As base, as variant, on the command line, and as what a pipeline with a line in the file of finished runs extends."""
+        tiny = {"run.steps": 1, "run.device": "cpu", "run.intra_op": 1, "known.images": 50, "unseen.images": 50}
+        self.write({"extends": "shipped:quickstart.json", "set": tiny}, "mine.json")
+        self.flowrun("sweep", "mine.json", "--seeds", "1", "--cells", "cells.jsonl", "--quiet", "--out", "mine")
+        shipped = support.ROOT / "pipelines/quickstart.json"
+        texts = (self.folder / "mine.json").read_bytes() + b"\0" + shipped.read_bytes()
+        self.assertEqual(json.loads((self.folder / "cells.jsonl").read_text())["sources"], hashlib.sha256(texts).hexdigest()[:16])
+        self.write({"base": "shipped:quickstart.json", "set": tiny, "variants": {"own": {}, "other": "shipped:quickstart.json"}}, "both.json")
+        done = self.flowrun("sweep", "both.json", "--quiet").stdout
+        self.assertRegex(done, r"\| own \| done \| 1 \|.*\n\| other \| done \| 1 \|")
+        words = [word for path, value in tiny.items() for word in ("--set", f"{path}={value}")]
+        done = self.flowrun("sweep", "shipped:quickstart.json", *words, "--quiet").stdout
+        self.assertRegex(done, r"\| quickstart \| done \| 1 \|")
+        self.assertIn("there is no such file", self.flowrun("sweep", "shipped:none.json", "mine.json", status=2).stderr)
+
+    def test_finished_runs_of_the_repository_are_found(self):
+        """A line counts while the pipeline's files are those that made it: whoever changes one of pipelines/compare makes docs/results again."""
+        for name in ("distill", "regions", "shapes", "textures", "twins"):
+            cells = support.ROOT / f"docs/results/{name}.jsonl"
+            lines = [json.loads(line) for line in cells.read_text().splitlines()]
+            seeds = ",".join(map(str, sorted({line["seed"] for line in lines})))
+            folder = support.ROOT / "pipelines/compare" / name
+            files = [folder if folder.is_dir() else f"{folder}.sweep.json", "--seeds", f"[{seeds}]"]
+            report = self.flowrun("sweep", *files, "--set", "run.intra_op=1", "--set", "run.threads=1", "--cells", cells, "--out", "none", "--report", "--json", "--decide", "loss")
+            self.assertNotIn("made by other files", report.stderr)
+            done = {(row["variant"], row["seed"]) for row in json.loads(report.stdout)["runs"] if row["status"] == "done"}
+            self.assertEqual(done, {(line["pipeline"], line["seed"]) for line in lines}, name)
 
     def test_no_run_begins_when_the_minutes_are_over(self):
         self.write(training_pipeline(steps=1), "base.json")

@@ -64,7 +64,7 @@ std::optional<double> free_bytes(const fs::path& folder) {
   return static_cast<double>(space.available);
 }
 
-std::string in_words(double bytes) {
+std::string size_text(double bytes) {
   const double mib = bytes / (1 << 20);
   return mib < 1024 ? print("%.1f MiB", mib) : print("%.1f GiB", mib / 1024);
 }
@@ -150,8 +150,8 @@ void require_room(Engine& engine, const ordered_json& resolved, const fs::path& 
   if (count == 0 || !free) return;
   const auto one = static_cast<double>(engine.footprint().saved), all = one * static_cast<double>(count);
   if (all - bytes_under(io::RunPaths(run).checkpoints) <= *free) return;
-  throw RunError("the checkpoints of this run need " + in_words(all) + " (" + std::to_string(count) + " at once, " + in_words(one) +
-                 " each), but the disk of " + run.string() + " has only " + in_words(*free) + instead);
+  throw RunError("the checkpoints of this run need " + size_text(all) + " (" + std::to_string(count) + " at once, " + size_text(one) +
+                 " each), but the disk of " + run.string() + " has only " + size_text(*free) + instead);
 }
 
 void require_room(const std::vector<PlannedRun>& runs, const fs::path& out, bool beside) {
@@ -163,8 +163,8 @@ void require_room(const std::vector<PlannedRun>& runs, const fs::path& out, bool
     if (sum.stay + sum.more - sum.there <= *free) return;
   }
   const std::string of = runs.size() == 1 ? "the variant that is" : "the " + std::to_string(runs.size()) + " variants that are";
-  throw RunError("the checkpoints of " + of + " to run need " + in_words(sum.stay + sum.more) + ", but the disk of " + out.string() + " has only " +
-                 in_words(*free) + instead);
+  throw RunError("the checkpoints of " + of + " to run need " + size_text(sum.stay + sum.more) + ", but the disk of " + out.string() + " has only " +
+                 size_text(*free) + instead);
 }
 
 }  // namespace flowrun::app

@@ -6,7 +6,9 @@
 #include "graph/text/json_text.h"
 #include "io/file.h"
 #include "tools/app/escape.h"
+#include "tools/app/evaluated.h"
 #include "tools/app/json_files.h"
+#include "tools/app/text.h"
 
 namespace flowrun::app {
 namespace {
@@ -17,13 +19,10 @@ using nlohmann::ordered_json;
 std::string table_rows(const std::string& node, const ordered_json& entry) {
   std::string rows;
   if (!entry.is_object()) return rows;
-  for (const auto& [metric, value] : entry.items()) {
-    if (!value.is_number() || metric == "step" || metric == "epoch") continue;
-    char number[64];
-    std::snprintf(number, sizeof number, "%.6g", value.get<double>());
-    rows +=
-        "| " + markdown_cell(node) + " | " + markdown_cell(metric) + " | " + number + " | " + markdown_cell(words_at(entry, "selected_on")) + " |\n";
-  }
+  each_metric(entry, [&](const std::string& metric, double value) {
+    rows += "| " + markdown_cell(node) + " | " + markdown_cell(metric) + " | " + print("%.6g", value) + " | " +
+            markdown_cell(words_at(entry, "selected_on")) + " |\n";
+  });
   return rows;
 }
 
@@ -74,7 +73,7 @@ void Records::finish(const Engine* engine, ordered_json result) {
   std::string table;
   each_line(evaluations(), [&](ordered_json entry) {
     const std::string node = words_at(entry, "node");
-    const bool known = !result.contains(node) || (result[node].is_object() && result[node].contains("history"));
+    const bool known = !result.contains(node) || is_evaluation(result[node]);
     if (node.empty() || !known) return;  // a line from another source than a run
     entry.erase("node");
     auto history = result.contains(node) ? result[node]["history"] : ordered_json::array();

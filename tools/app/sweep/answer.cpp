@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "graph/contract/direction.h"
+
 namespace flowrun::app {
 namespace {
 
@@ -40,40 +42,34 @@ std::vector<Group> groups_of(const SweepPlan& plan, const std::vector<Found>& fo
   return out;
 }
 
-/// In the order in which runs have them; without those that are the same number everywhere and say nothing, such as a k.
+/// In the order in which runs have them; without settings, such as a k: what all runs have with the same value, and is neither a loss nor a share.
 std::vector<std::string> metrics_of(const std::vector<Group>& groups, const std::string& decides) {
   std::vector<std::string> order;
   std::map<std::string, std::set<double>> values;
+  std::map<std::string, size_t> have;
   size_t runs = 0;
   for (const Group& group : groups) {
     runs += group.found.size();
     for (const Found* run : group.found) {
       for (const auto& [name, value] : run->metrics) {
         if (values[name].empty()) order.push_back(name);
-        values[name].insert(value);
+        values[name].insert(value), ++have[name];
       }
     }
   }
-  std::erase_if(order, [&](const std::string& name) { return runs > 1 && values[name].size() == 1 && name != "loss" && name != decides; });
+  std::erase_if(order, [&](const std::string& name) {
+    return runs > 1 && have[name] == runs && values[name].size() == 1 && name != "loss" && name != decides && !is_share(name);
+  });
   // The loss comes last: evaluations say more.
   std::stable_partition(order.begin(), order.end(), [](const std::string& name) { return name != "loss"; });
   return order;
 }
 
-/// The metric that decides: as the plan says, or where it was chosen and no run has it, the first share of 1, else the loss.
+/// The plan's metric, which was fixed before anything ran; empty if no run has it.
 std::string deciding(const SweepPlan& plan, const std::vector<Group>& groups) {
-  std::vector<std::string> known;
-  for (const Group& group : groups) {
-    for (const Found* run : group.found) {
-      for (const auto& [name, value] : run->metrics) known.push_back(name);
-    }
-  }
-  const auto has = [&](const std::string& name) { return std::find(known.begin(), known.end(), name) != known.end(); };
-  if (has(plan.decide)) return plan.decide;
-  if (!plan.chosen) return "";
-  const auto share = std::find_if(known.begin(), known.end(), is_share);
-  if (share != known.end()) return *share;
-  return has("loss") ? "loss" : "";
+  const auto has = [&](const Found* run) { return run->metric(plan.decide) != nullptr; };
+  const bool any = std::any_of(groups.begin(), groups.end(), [&](const Group& group) { return std::ranges::any_of(group.found, has); });
+  return any ? plan.decide : "";
 }
 
 /// The evaluation that was made most often, whose accuracies "equal time" reads.
@@ -81,7 +77,7 @@ std::string longest_curve(const std::vector<Group>& groups, const std::vector<st
   std::string out;
   size_t longest = 0;
   for (const std::string& metric : metrics) {
-    const std::string node = metric.substr(0, metric.rfind('.'));
+    const std::string node(node_of(metric));
     if (metric != node + ".accuracy") continue;
     for (const Group& group : groups) {
       for (const Found* run : group.found) {
@@ -98,10 +94,11 @@ VariantFound summed_up(const Group& group) {
   std::vector<double> steps;
   for (size_t r = 0; r < group.found.size(); ++r) {
     const Found& run = *group.found[r];
-    out.seeds.push_back(group.runs[r]->seed.value_or(0));
-    for (const auto& [name, value] : run.metrics) out.values[name].push_back(value);
+    const int64_t seed = group.runs[r]->seed.value_or(0);
+    out.seeds.push_back(seed);
+    for (const auto& [name, value] : run.metrics) out.values[name].add(seed, value);
     for (const auto& [node, curve] : run.curves) {
-      if (!curve.empty() && curve.front().first == 0) out.starts[node + ".accuracy"].push_back(curve.front().second);
+      if (!curve.empty() && curve.front().first == 0) out.starts[node + ".accuracy"].add(seed, curve.front().second);
     }
     steps.push_back(run.seconds_per_step);
   }
@@ -129,15 +126,18 @@ Comparison compared(const Group& base, const Group& other, const Answer& answer)
     for (size_t j = 0; j < other.runs.size(); ++j) {
       const double* const first = base.found[i]->metric(answer.metric);
       const double* const second = other.found[j]->metric(answer.metric);
-      if (base.runs[i]->seed != other.runs[j]->seed || first == nullptr || second == nullptr) continue;
+      if (base.runs[i]->seed != other.runs[j]->seed) continue;
+      ++out.done;
+      if (first == nullptr || second == nullptr) continue;
       out.seeds.push_back(base.runs[i]->seed.value_or(0));
       a.push_back(*first), b.push_back(*second);
     }
   }
   if (a.size() == 1) out.difference = b[0] - a[0];
   if (a.size() < 2) return out;
-  out.test = paired(a, b);
-  out.difference = out.test->differences.mean;
+  const Paired found = paired(a, b);
+  out.difference = found.differences.mean;
+  if (found.has_spread()) out.test = found;
   return out;
 }
 
@@ -147,12 +147,14 @@ ordered_json numbers(const std::vector<double>& values) {
       {"values", values}, {"mean", s.mean}, {"deviation", s.count > 1 ? ordered_json(s.deviation) : ordered_json()}, {"min", s.low}, {"max", s.high}};
 }
 
-}  // namespace
-
-bool is_share(const std::string& metric) {
-  const std::string last = metric.substr(metric.rfind('.') == std::string::npos ? 0 : metric.rfind('.') + 1);
-  return last.find("accuracy") != std::string::npos || last.find("miou") != std::string::npos || last == "agreement";
+/// With its seeds where runs of the variant lack the metric.
+ordered_json numbers(const BySeed& found, const VariantFound& variant) {
+  ordered_json out = numbers(found.values);
+  if (found.seeds != variant.seeds) out["seeds"] = found.seeds;
+  return out;
 }
+
+}  // namespace
 
 Answer answer_of(const SweepPlan& plan, const std::vector<Found>& found) {
   const std::vector<Group> groups = groups_of(plan, found);
@@ -201,8 +203,8 @@ ordered_json answer_json(const Answer& answer) {
   ordered_json variants = ordered_json::array(), comparisons = ordered_json::array();
   for (const VariantFound& variant : answer.variants) {
     ordered_json one = {{"variant", variant.name}, {"seeds", variant.seeds}, {"metrics", ordered_json::object()}};
-    for (const auto& [name, values] : variant.values) one["metrics"][name] = numbers(values);
-    for (const auto& [name, values] : variant.starts) one["at_start"][name] = numbers(values);
+    for (const auto& [name, values] : variant.values) one["metrics"][name] = numbers(values, variant);
+    for (const auto& [name, values] : variant.starts) one["at_start"][name] = numbers(values, variant);
     if (!variant.equal_time.empty()) one["equal_time"] = numbers(variant.equal_time);
     one["seconds_per_step"] = variant.seconds_per_step;
     variants.push_back(std::move(one));
@@ -210,12 +212,12 @@ ordered_json answer_json(const Answer& answer) {
   for (const Comparison& c : answer.comparisons) {
     ordered_json one = {{"variant", c.variant}, {"baseline", answer.baseline}, {"seeds", c.seeds}};
     if (!c.seeds.empty()) one["difference"] = c.difference;
+    if (c.same_difference()) one["deviation"] = 0;
     if (c.test) {
-      const double t = c.test->error > 0 ? c.difference / c.test->error : 0;
       one.update({{"deviation", c.test->differences.deviation},
                   {"standard_error", c.test->error},
                   {"interval", {c.difference - c.test->half_width, c.difference + c.test->half_width}},
-                  {"t", c.test->error > 0 ? ordered_json(t) : ordered_json()},
+                  {"t", c.difference / c.test->error},
                   {"p", c.test->p},
                   {"p_holm", c.p},
                   {"unpaired_standard_error", c.test->unpaired_error},

@@ -46,8 +46,10 @@ Found found_in(const ordered_json& line) {
   out.result["steps"] = out.steps;
   for (const auto& [node, curve] : line.at("curves").items()) {
     for (const ordered_json& point : curve) out.curves[node].emplace_back(point.at(0).get<int64_t>(), point.at(1).get<double>());
-    if (!out.curves[node].empty()) out.metrics.emplace_back(node + ".accuracy", out.curves[node].back().second);
+    if (!line.contains("metrics") && !out.curves[node].empty()) out.metrics.emplace_back(node + ".accuracy", out.curves[node].back().second);
   }
+  if (!line.contains("metrics")) return out;
+  for (const auto& [metric, value] : line["metrics"].items()) out.metrics.emplace_back(metric, value.get<double>());
   return out;
 }
 
@@ -120,11 +122,13 @@ const std::string& Cells::sources_of(const std::string& pipeline) const {
 }
 
 void Cells::add(const Variant& variant, const Found& found) {
-  if (path_.empty() || !found.is_done() || found.curves.empty()) return;
+  if (path_.empty() || !found.is_done() || found.metrics.empty()) return;
   ordered_json line = key_of(variant);
   line["sources"] = sources_of(variant.pipeline.file);
   line["curves"] = ordered_json::object();
   for (const auto& [node, curve] : found.curves) line["curves"][node] = curve;
+  line["metrics"] = ordered_json::object();
+  for (const auto& [metric, value] : found.metrics) line["metrics"][metric] = value;
   line["step"] = found.seconds_per_step;
   line["steps"] = found.steps;
   if (fs::path(path_).has_parent_path()) fs::create_directories(fs::path(path_).parent_path());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "io/run/run_directory.h"
+#include "tools/app/evaluated.h"
 #include "tools/app/json_files.h"
 #include "tools/app/sweep/statistics.h"
 
@@ -12,9 +13,7 @@ namespace {
 using nlohmann::ordered_json;
 
 void read_evaluation(const std::string& node, const ordered_json& entry, Found& out) {
-  for (const auto& [metric, value] : entry.items()) {
-    if (value.is_number() && metric != "step" && metric != "epoch") out.metrics.emplace_back(node + "." + metric, value.get<double>());
-  }
+  each_metric(entry, [&](const std::string& metric, double value) { out.metrics.emplace_back(node + "." + metric, value); });
   const auto history = entry.find("history");
   if (history == entry.end() || !history->is_array()) return;
   for (const ordered_json& point : *history) {
@@ -42,13 +41,13 @@ Found read_found(const std::filesystem::path& run) {
   std::vector<double> rates;
   std::optional<double> loss;
   each_line(paths.metrics, [&](const ordered_json& line) {
-    if (line.contains("loss") && line["loss"].is_number()) loss = line["loss"].get<double>();
+    if (line.contains("loss")) loss = line["loss"].is_number() ? std::optional(line["loss"].get<double>()) : std::nullopt;  // null: not finite
     if (line.contains("images_per_second") && line["images_per_second"].is_number() && line["images_per_second"] > 0)
       rates.push_back(line["images_per_second"].get<double>());
   });
   if (loss) out.metrics.emplace_back("loss", *loss);
   for (const auto& [node, entry] : result.items()) {
-    if (entry.is_object() && entry.contains("history")) read_evaluation(node, entry, out);  // others are facts of the run
+    if (is_evaluation(entry)) read_evaluation(node, entry, out);
   }
   const auto number = [&](const char* field) { return result.contains(field) && result[field].is_number() ? result[field].get<double>() : 0.0; };
   out.steps = static_cast<int64_t>(number("steps"));

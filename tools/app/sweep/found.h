@@ -1,4 +1,4 @@
-// What a run of a sweep found: of its folder, or of a file of finished runs that may be committed.
+// The results of one run of a sweep, read from its folder, or from a file of finished runs ("cells") that may be committed.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ namespace flowrun::app {
 struct Found {
   std::string status = "not run";  // of result.json; "other pipeline": done, but not by the pipeline that the sweep has now
   nlohmann::ordered_json result;   // steps, seconds, error, as far as they are known
-  /// The last reported loss, as "loss", and what each evaluation found last, as NODE.METRIC; in the order of the run.
+  /// The last reported loss, as "loss" (none if it was not finite), and what each evaluation found last, as NODE.METRIC; in the order of the run.
   std::vector<std::pair<std::string, double>> metrics;
   std::map<std::string, std::vector<std::pair<int64_t, double>>> curves;  // accuracies of each evaluation, by step
   int64_t steps = 0;
@@ -31,8 +31,8 @@ struct Found {
 /// Files that can't be read count as missing.
 Found read_found(const std::filesystem::path& run);
 
-/// A file of finished runs, a line each: {"pipeline", "seed", "set", "sources", "curves", "step", "steps"}. A line counts while the texts of the
-/// pipeline's files are those that made the run, and --set was the same.
+/// A file of finished runs, a line each: {"pipeline", "seed", "set", "sources", "curves", "metrics", "step", "steps"}. A line counts while the texts
+/// of the pipeline's files are those that made the run, and --set was the same. Lines without "metrics" have the last accuracies of their curves.
 class Cells {
  public:
   /// `path` empty: there are none.
@@ -41,7 +41,7 @@ class Cells {
   bool has_file() const { return !path_.empty(); }
   /// None: the run is not in the file. `other`: set to whether a run of other files is.
   std::optional<Found> find(const Variant& variant, bool& other) const;
-  /// Appends a run that is done, if it has accuracies. Throws Error when the file can't be written.
+  /// Appends a run that is done, if it has metrics. Throws Error when the file can't be written.
   void add(const Variant& variant, const Found& found);
 
  private:

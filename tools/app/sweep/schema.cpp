@@ -53,7 +53,7 @@ ordered_json sweep_schema() {
   p["seeds"] = {{"anyOf", {{{"type", "integer"}, {"minimum", 1}}, {{"type", "array"}, {"items", seed}, {"minItems", 1}, {"uniqueItems", true}}}},
                 {"description", "Every variant runs with each seed; 3: the seeds 0, 1, 2"}};
   p["baseline"] = text("The variant that the others are compared with; default: the first");
-  p["decide"] = text("NODE.METRIC of an evaluation, or loss; default: the first evaluation's accuracy");
+  p["decide"] = text("NODE.METRIC of an evaluation, or loss; default: the first evaluation's accuracy, else its miou, else loss");
   p["goal"] = {{"enum", {"max", "min"}}, {"description", "Whether more of it is better; default: by its name"}};
   p["difference"] = {{"type", "number"}, {"exclusiveMinimum", 0}, {"description", "The smallest difference of it that matters, in its own unit"}};
   ordered_json named = names;

@@ -6,6 +6,7 @@
 #include "graph/text/json_text.h"
 #include "io/run/run_directory.h"
 #include "io/run/tensorboard.h"
+#include "tools/app/evaluated.h"
 #include "tools/app/json_files.h"
 
 namespace flowrun::app {
@@ -66,10 +67,8 @@ void add_session(const std::filesystem::path& run, const PipelineArgs& pipeline,
     if (!value.is_null() && !value.is_discarded()) session.hyperparameters[path] = cell(value);
   }
   for (const auto& [node, entry] : result.items()) {
-    if (!entry.is_object() || !entry.contains("history")) continue;  // no evaluation
-    for (const auto& [name, value] : entry.items()) {
-      if (value.is_number() && name != "step" && name != "epoch") session.results[node + "/" + name] = value.get<double>();
-    }
+    if (!is_evaluation(entry)) continue;
+    each_metric(entry, [&, of = node](const std::string& name, double value) { session.results[of + "/" + name] = value; });
   }
   session.step = result.value("steps", int64_t{0});
   session.end = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();

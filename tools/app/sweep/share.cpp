@@ -85,7 +85,7 @@ std::vector<bool> common_nodes(const Side& first, const std::vector<const Side*>
 }
 
 /// "sharing files, crop, decode, batch among 4 variants; mask is each one's own".
-std::string in_words(const std::vector<const Side*>& sides, const std::vector<bool>& marked) {
+std::string sharing_text(const std::vector<const Side*>& sides, const std::vector<bool>& marked) {
   std::vector<std::string> shared, own;
   for (const std::string& name : sides[0]->pipeline.node_order) {
     for (size_t n = 0; n < marked.size(); ++n) {
@@ -187,7 +187,7 @@ std::vector<Round> plan_rounds(const std::vector<Variant>& variants, size_t memo
     for (const std::vector<size_t>& round : group.size() == 1 ? std::vector<std::vector<size_t>>{group} : fit(variants, group, memory, caller)) {
       std::vector<const Side*> members;
       for (const size_t w : round) members.push_back(&sides[w]);
-      out.push_back({round, round.size() == 1 ? "" : in_words(members, common_nodes(*members[0], members))});
+      out.push_back({round, round.size() == 1 ? "" : sharing_text(members, common_nodes(*members[0], members))});
     }
   }
   return out;

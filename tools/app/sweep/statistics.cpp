@@ -57,9 +57,9 @@ Summary summary_of(const std::vector<double>& values) {
   out.mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
   double squares = 0;
   for (const double value : values) squares += (value - out.mean) * (value - out.mean);
-  out.deviation = values.size() > 1 ? std::sqrt(squares / (n - 1)) : 0;
   out.low = *std::min_element(values.begin(), values.end());
   out.high = *std::max_element(values.begin(), values.end());
+  out.deviation = out.low < out.high ? std::sqrt(squares / (n - 1)) : 0;  // the mean of equal values may be rounded
   return out;
 }
 
@@ -72,18 +72,15 @@ double median(std::vector<double> values) {
 Paired paired(const std::vector<double>& a, const std::vector<double>& b) {
   std::vector<double> differences;
   for (size_t i = 0; i < a.size(); ++i) differences.push_back(b[i] - a[i]);
-  const bool all_equal = std::adjacent_find(differences.begin(), differences.end(), std::not_equal_to<>()) == differences.end();
+  double largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) largest = std::max({largest, std::abs(a[i]), std::abs(b[i])});
   Paired out;
   out.differences = summary_of(differences);
-  if (all_equal) out.differences.deviation = 0;
+  if (out.differences.high - out.differences.low <= 1e-12 * largest) out.differences.deviation = 0;  // 0.3 - 0.2 is not 0.2 - 0.1
   const auto n = static_cast<double>(a.size());
   out.error = out.differences.deviation / std::sqrt(n);
   out.half_width = student_critical(0.05, n - 1) * out.error;
-  if (out.error > 0) {
-    out.p = student_two_sided(out.differences.mean / out.error, n - 1);
-  } else {
-    out.p = out.differences.mean == 0 ? 1 : 0;
-  }
+  if (out.has_spread()) out.p = student_two_sided(out.differences.mean / out.error, n - 1);
   const double of_a = std::pow(summary_of(a).deviation, 2) / n, of_b = std::pow(summary_of(b).deviation, 2) / n;
   out.unpaired_error = std::sqrt(of_a + of_b);
   if (out.unpaired_error > 0) {

@@ -33,9 +33,11 @@ struct Paired {
   Summary differences;
   double error = 0;       // standard error of the mean difference
   double half_width = 0;  // of its 95 % interval
-  double p = 1;           // of the two-sided paired t-test. Equal differences: 0, or 1 when they are zero
+  double p = 1;           // of the two-sided paired t-test
   // The same if the pairs are taken apart (Welch).
   double unpaired_error = 0, unpaired_half_width = 0;
+  /// Whether differences vary, but for rounding. If they don't, error and half_width are 0, and there is no test: p is 1.
+  bool has_spread() const { return error > 0; }
   /// How many times narrower the interval is by pairing; 0: not known, because one of them has no width.
   double narrower() const { return half_width > 0 && unpaired_half_width > 0 ? unpaired_half_width / half_width : 0; }
 };

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "graph/contract/direction.h"
 #include "graph/text/json_text.h"
 #include "io/file.h"
 #include "io/run/run_directory.h"
@@ -84,7 +85,7 @@ class Sweeping {
     swept.table += text_below(plan_, answer, rows);
     swept.found = {{"runs", std::move(rows)}};
     swept.found.update(answer_json(answer));
-    swept.found["answer"] = in_words(plan_, answer);
+    swept.found["answer"] = sentences(plan_, answer);
     if (fs::exists(out_)) {
       io::write_file_atomic(out_ / "sweep.md", swept.table);
       io::write_file_atomic(out_ / "sweep.json", json_text(swept.found, 2) + "\n");
@@ -93,17 +94,18 @@ class Sweeping {
   }
 
  private:
-  /// Of each run, from the file of finished runs or its folder.
+  /// Of each run, from its folder, which has all metrics, or from the file of finished runs.
   std::vector<Found> gather(bool report) {
     std::vector<Found> out;
     for (const Variant& run : plan_.runs) {
+      out.push_back(read_found(out_ / run.name));
       bool other = false;
       if (auto cell = cells_.find(run, other)) {
-        out.push_back(std::move(*cell));
+        const bool same = out.back().is_done() && other_pipeline(out_ / run.name, run.pipeline).empty();
+        if (!same) out.back() = std::move(*cell);
         continue;
       }
       if (other && report) say_other_files(run);
-      out.push_back(read_found(out_ / run.name));
       if (report && out.back().is_done()) leave_out_other(run, out.back());
       if (!args_.only) cells_.add(run, out.back());  // tasks of an array job would write at the same time
     }
@@ -166,6 +168,7 @@ class Sweeping {
       if (io::holds_run(run) && !done && !goes_on(run)) require_own_run(run);
       if (done || (io::holds_run(run) && goes_on(run))) require_same_pipeline(variant, run);
       if (done) {
+        require_metric(run);
         caller_.say(variant.name + " is done already");
         add_session(run, variant.pipeline, plan_.changed);
       } else {
@@ -178,6 +181,19 @@ class Sweeping {
   static void require_same_pipeline(const Variant& variant, const fs::path& run) {
     const std::string values = other_pipeline(run, variant.pipeline);
     if (!values.empty()) throw RunError(run.string() + " is a run of another pipeline:" + values + "\nmove it away, or choose another --out");
+  }
+
+  /// An evaluation whose numbers were not known beforehand may lack the one that decides: the first run that is done tells.
+  void require_metric(const fs::path& run) const {
+    if (plan_.chosen || args_.only) return;
+    const Found found = read_found(run);
+    std::vector<std::string> has;
+    for (const auto& [metric, value] : found.metrics) {
+      if (node_of(metric) == node_of(plan_.decide)) has.push_back(metric);
+    }
+    if (!found.is_done() || has.empty() || found.metric(plan_.decide) != nullptr) return;
+    throw PipelineError("error: decide \"" + plan_.decide + "\": " + run.string() + " has no such number\n  " + did_you_mean(plan_.decide, has) +
+                        "it has " + join(has));
   }
 
   bool time_is_over() const {
@@ -213,6 +229,7 @@ class Sweeping {
       if (members.size() > 1) caller_.say(round.what);
       const int ended = runner.run(members, out_);
       for (const Variant& variant : members) conclude(variant);
+      for (const Variant& variant : members) require_metric(out_ / variant.name);
       if (ended == exit_stopped) return exit_stopped;
       if (ended != 0) status = exit_failed;
     }

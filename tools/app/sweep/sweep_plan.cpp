@@ -6,6 +6,8 @@
 
 #include "graph/compose/pipeline.h"
 #include "graph/contract/direction.h"
+#include "graph/contract/report_names.h"
+#include "tools/app/load/evaluations.h"
 #include "tools/app/sweep/grid.h"
 #include "tools/app/sweep/sweep_file.h"
 
@@ -110,6 +112,16 @@ void make_runs(const SweepArgs& args, const std::vector<SweepGroup>& groups, Swe
   }
 }
 
+/// The accuracy of the first evaluation that reports one, or may do so; or another share of 1; or the loss.
+std::string metric_of(const std::vector<Evaluation>& evaluations) {
+  for (const Evaluation& evaluation : evaluations) {
+    if (evaluation.reports == nullptr || ReportNames::have(*evaluation.reports, "accuracy")) return evaluation.name + ".accuracy";
+    const auto share = std::find_if(evaluation.reports->begin(), evaluation.reports->end(), is_share);
+    if (share != evaluation.reports->end()) return evaluation.name + "." + *share;
+  }
+  return "loss";
+}
+
 }  // namespace
 
 SweepPlan plan_sweep(const SweepArgs& given) {
@@ -142,32 +154,25 @@ SweepPlan plan_sweep(const SweepArgs& given) {
 }
 
 void check_variants(SweepPlan& plan) {
-  std::vector<std::string> evaluations;
-  bool found = false;
-  const size_t dot = plan.decide.rfind('.');
-  const std::string node = dot == std::string::npos ? "" : plan.decide.substr(0, dot);
+  std::vector<Evaluation> evaluations;
   for (size_t v = 0; v < plan.variants.size(); ++v) {  // the runs of the first seed
     try {
-      const CheckedPipeline pipeline = load_checked(plan.runs[v].pipeline);
-      for (const std::string& name : pipeline.node_order) {
-        const auto is = [&](const CheckedNode& other) { return other.name == name && other.scope() == Scope::evaluation; };
-        if (std::none_of(pipeline.nodes.begin(), pipeline.nodes.end(), is)) continue;
-        found = found || name == node;
-        if (std::find(evaluations.begin(), evaluations.end(), name) == evaluations.end()) evaluations.push_back(name);
-      }
+      const std::vector<Evaluation> more = evaluations_of(load_checked(plan.runs[v].pipeline));
+      evaluations.insert(evaluations.end(), more.begin(), more.end());
     } catch (const PipelineError& error) {
       throw PipelineError("variant " + plan.variants[v] + (plan.path.empty() ? "" : " of " + plan.path) + ":\n" + error.what());
     }
   }
   if (plan.decide.empty()) {
     plan.chosen = true;
-    plan.decide = evaluations.empty() ? "loss" : evaluations[0] + ".accuracy";
+    plan.decide = metric_of(evaluations);
     return;
   }
-  if (plan.decide == "loss" || found) return;
-  throw PipelineError("error: decide \"" + plan.decide + "\" must be NODE.METRIC of an evaluation, such as knn.accuracy, or loss\n  " +
-                      did_you_mean(node, evaluations) +
-                      (evaluations.empty() ? "no variant has evaluations" : "the evaluations are " + join(evaluations)));
+  if (plan.decide == "loss") return;
+  if (node_of(plan.decide).empty())
+    throw PipelineError("error: decide \"" + plan.decide + "\" must be NODE.METRIC of an evaluation, such as knn.accuracy, or loss");
+  if (const auto fault = not_reported(evaluations, plan.decide))
+    throw PipelineError("error: decide \"" + plan.decide + "\": " + fault->message + "\n  " + fault->hint);
 }
 
 bool is_higher_better(const SweepPlan& plan, const std::string& metric) {

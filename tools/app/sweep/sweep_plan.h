@@ -1,4 +1,4 @@
-// What a sweep is to run: of a sweep file, or of pipelines given on the command line.
+// The plan of a sweep: its runs, baseline and deciding metric, from a sweep file, or from pipelines given on the command line.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 namespace flowrun::app {
 
 struct SweepArgs {
-  std::vector<std::string> files;      // one sweep file; or pipelines, and folders of them
+  std::vector<std::string> files;      // one sweep file; or pipelines, and folders of them; shipped:FILE.json names one that comes with the program
   std::vector<std::string> sets;       // for every run, as --set
   std::string seeds;                   // "3" (0, 1, 2) or "0,1,5"; empty: the file's
   std::string decide, goal, baseline;  // as in the file; empty: the file's
@@ -58,8 +58,8 @@ struct SweepPlan {
 /// a folder stands for its pipelines by name, without those that begin with _ and without sweep files. Throws PipelineError with all faults.
 SweepPlan plan_sweep(const SweepArgs& args);
 
-/// Checks the pipeline of every variant, and that one of them has the evaluation that decides; chooses it where plan.decide is empty: the
-/// accuracy of the first evaluation, or the loss. Throws PipelineError.
+/// Checks the pipeline of every variant, and that an evaluation of one of them reports the metric that decides; chooses it where plan.decide is
+/// empty: the accuracy of the first evaluation, or another share of 1 (miou), or the loss. Throws PipelineError.
 void check_variants(SweepPlan& plan);
 
 /// Whether more is better: not of a loss, an error, a divergence or a perplexity, by the metric's last word.

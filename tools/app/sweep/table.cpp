@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/contract/direction.h"
 #include "graph/text/json_text.h"
+#include "tools/app/escape.h"
 #include "tools/app/json_files.h"
 #include "tools/app/sweep/words.h"
 #include "tools/app/text.h"
@@ -15,38 +17,42 @@ using nlohmann::ordered_json;
 
 std::string cell(const ordered_json& row, const std::string& column) {
   if (!row.contains(column) || row[column].is_null()) return "";
-  if (row[column].is_string()) return row[column];
+  if (row[column].is_string()) return markdown_cell(row[column].get<std::string>());
   return row[column].is_number() ? print("%.6g", row[column].get<double>()) : json_text(row[column]);
 }
 
 std::string line_of(const std::vector<std::string>& cells) { return "| " + join(cells, " | ") + " |\n"; }
 
 std::string table_of(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows) {
-  std::string out = line_of(head) + "|";
+  std::vector<std::string> names;
+  for (const std::string& name : head) names.push_back(markdown_cell(name));
+  std::string out = line_of(names) + "|";
   for (size_t c = 0; c < head.size(); ++c) out += "---|";
   out += "\n";
   for (const std::vector<std::string>& row : rows) out += line_of(row);
   return out;
 }
 
-/// "knn accuracy %"
-std::string title(std::string metric) {
-  const bool share = is_share(metric);
+/// "knn accuracy"
+std::string spaced(std::string metric) {
   const size_t dot = metric.rfind('.');
   if (dot != std::string::npos) metric[dot] = ' ';
-  return metric + (share ? " %" : "");
+  return metric;
 }
 
-const std::vector<double>& values_of(const std::map<std::string, std::vector<double>>& map, const std::string& name) {
-  static const std::vector<double> none;
+/// "knn accuracy %"
+std::string title(const std::string& metric) { return spaced(metric) + (is_share(metric) ? " %" : ""); }
+
+const BySeed& values_of(const std::map<std::string, BySeed>& map, const std::string& name) {
+  static const BySeed none;
   const auto found = map.find(name);
   return found == map.end() ? none : found->second;
 }
 
 /// Of a metric after training; the one that decides with its range, and where variants begin differently with its start.
 std::string value_cell(const Answer& answer, const VariantFound& variant, const std::string& metric) {
-  const std::vector<double>& values = values_of(variant.values, metric);
-  const std::vector<double>& starts = values_of(variant.starts, metric);
+  const std::vector<double>& values = values_of(variant.values, metric).values;
+  const std::vector<double>& starts = values_of(variant.starts, metric).values;
   std::string out = mean_and_deviation(metric, values);
   if (metric == answer.metric && values.size() > 1) {
     const Summary s = summary_of(values);
@@ -56,14 +62,14 @@ std::string value_cell(const Answer& answer, const VariantFound& variant, const 
   return answer.same_start || starts.empty() ? out : mean_and_deviation(metric, starts) + " > " + out;
 }
 
-/// The accuracies before the first step, which all variants share.
+/// The accuracies before the first step, which all variants share: one for each seed.
 std::vector<std::string> start_row(const Answer& answer, size_t columns) {
   std::vector<std::string> row = {"at the start", ""};
   for (const std::string& metric : answer.metrics) {
     std::map<int64_t, double> by_seed;
     for (const VariantFound& variant : answer.variants) {
-      const std::vector<double>& starts = values_of(variant.starts, metric);
-      for (size_t s = 0; s < std::min(starts.size(), variant.seeds.size()); ++s) by_seed[variant.seeds[s]] = starts[s];
+      const BySeed& starts = values_of(variant.starts, metric);
+      for (size_t s = 0; s < starts.seeds.size(); ++s) by_seed[starts.seeds[s]] = starts.values[s];
     }
     std::vector<double> values;
     for (const auto& [seed, value] : by_seed) values.push_back(value);
@@ -98,8 +104,7 @@ ordered_json row_of(const Variant& run, const Found& found, const std::string& f
   row.update({{"set", run.pipeline.sets}, {"run", folder}, {"status", found.status}});
   if (found.result.is_object()) row.update(found.result);
   for (const auto& [name, value] : found.metrics) {
-    const size_t dot = name.rfind('.');
-    row[dot == std::string::npos ? name : name.substr(0, dot) + " " + name.substr(dot + 1)] = value;
+    row[spaced(name)] = value;
   }
   return row;
 }
@@ -146,7 +151,7 @@ std::string table_of_variants(const Answer& answer) {
 }
 
 std::string text_below(const SweepPlan& plan, const Answer& answer, const ordered_json& rows) {
-  std::vector<std::string> lines = in_words(plan, answer), open;
+  std::vector<std::string> lines = sentences(plan, answer), open;
   size_t all = 0;
   for (const std::string& variant : plan.variants) {
     std::map<std::string, size_t> by_status;

@@ -1,4 +1,4 @@
-// The tables of a sweep, in Markdown.
+// Tables of a sweep in Markdown: of its runs, and of its variants over seeds.
 #pragma once
 
 #include <nlohmann/json.hpp>

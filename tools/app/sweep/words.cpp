@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/contract/direction.h"
 #include "tools/app/text.h"
 
 namespace flowrun::app {
@@ -21,8 +22,6 @@ std::string tested(const Answer& answer, const Comparison& c, size_t tests) {
   const Numbers numbers(answer.metric, test.half_width);
   const std::string seeds = count_of(c.seeds.size(), "seed");
   const std::string p = p_text(c.p) + (tests > 1 ? " after Holm's correction for " + std::to_string(tests) + " comparisons" : "");
-  if (test.error == 0 && c.difference == 0)
-    return c.variant + " and " + answer.baseline + " have equal " + answer.metric + " with all " + seeds + ".";
   if (c.p < 0.05) {
     const bool better = (c.difference > 0) == answer.higher_better;
     return c.variant + " is " + (better ? "better" : "worse") + " than " + answer.baseline + " by " +
@@ -62,23 +61,41 @@ std::string pairing(const Answer& answer) {
   return out + "; unpaired, the interval would be " + range + " times as wide.";
 }
 
+/// One comparison of which all seeds say the same.
+std::string same_difference(const Answer& answer, const Comparison& c) {
+  const std::string all = "all " + count_of(c.seeds.size(), "seed");
+  const Numbers numbers(answer.metric, std::abs(c.difference));
+  if (c.difference == 0) return c.variant + " and " + answer.baseline + " have equal " + answer.metric + " with " + all + ".";
+  return c.variant + " differs from " + answer.baseline + " by the same " + numbers.of_metric(numbers.with_sign(c.difference)) + " with " + all +
+         ": differences that do not vary allow no test.";
+}
+
 /// Comparisons without a test, in one sentence of each kind.
 void add_untested(const Answer& answer, std::vector<std::string>& out) {
-  std::vector<std::string> none, one;
+  std::vector<std::string> none, one, lacking;
   for (const Comparison& c : answer.comparisons) {
     const Numbers numbers(answer.metric, std::abs(c.difference));
-    if (c.seeds.empty()) none.push_back(c.variant);
+    if (c.same_difference()) out.push_back(same_difference(answer, c));
     if (c.seeds.size() == 1) one.push_back(c.variant + " " + numbers.with_sign(c.difference));
+    if (c.seeds.empty()) (c.done == 0 ? none : lacking).push_back(c.variant);
   }
-  const auto done = [&](const VariantFound& variant) { return variant.name == answer.baseline && variant.values.contains(answer.metric); };
-  if (std::none_of(answer.variants.begin(), answer.variants.end(), done)) {
+  const auto base = std::find_if(answer.variants.begin(), answer.variants.end(), [&](const auto& v) { return v.name == answer.baseline; });
+  if (base == answer.variants.end()) {
     out.push_back("The baseline " + answer.baseline + " has no run that is done: --baseline VARIANT compares with another.");
+    return;
+  }
+  if (!base->values.contains(answer.metric)) {
+    out.push_back("No run of the baseline " + answer.baseline + " has " + answer.metric +
+                  ": --baseline VARIANT compares with another, --decide METRIC by another number.");
     return;
   }
   if (!one.empty())
     out.push_back("One seed in common with " + answer.baseline + ", so that no test is possible; differences in " +
                   Numbers(answer.metric, 0).of_metric("") + ": " + join(one) + ".");
   if (!none.empty()) out.push_back("No seed in common with " + answer.baseline + " that is done: " + join(none) + ".");
+  if (!lacking.empty())
+    out.push_back("No seed in common with " + answer.baseline + " that has " + answer.metric + ": " + join(lacking) +
+                  ". --decide METRIC compares by another number.");
 }
 
 std::string recommendation(const Answer& answer) {
@@ -124,18 +141,16 @@ std::string mean_and_deviation(const std::string& metric, const std::vector<doub
   return numbers.text(s.mean) + (s.count > 1 ? " ± " + numbers.text(s.deviation) : "");
 }
 
-std::vector<std::string> in_words(const SweepPlan& plan, const Answer& answer) {
+std::vector<std::string> sentences(const SweepPlan& plan, const Answer& answer) {
   std::vector<std::string> out;
   if (plan.variants.size() < 2 || answer.variants.empty()) return out;
   if (plan.seeds.size() < 2)
     return {
         "One run of each variant: no test is possible. --seeds 3, or \"seeds\": 3 in the sweep file, runs each with the seeds 0, 1, 2, and compares "
         "them."};
-  if (answer.metric.empty()) {
-    if (plan.chosen) return out;
-    return {"No run that is done has " + plan.decide + ": " + did_you_mean(plan.decide, answer.metrics) + "they have " + join(answer.metrics) + "."};
-  }
-  if (plan.chosen && answer.metric != plan.decide) out.push_back("No run has " + plan.decide + ": " + answer.metric + " decides.");
+  if (answer.metric.empty())
+    return {"No run that is done has " + plan.decide + ", so that nothing is compared: " + did_you_mean(plan.decide, answer.metrics) +
+            (answer.metrics.empty() ? "they have no numbers." : "they have " + join(answer.metrics) + ", of which --decide names one.")};
   if (plan.chosen && answer.metric == "loss")
     out.emplace_back("No evaluation reports an accuracy: the last loss decides, which compares only variants of the same loss and masks.");
   const auto tests = static_cast<size_t>(

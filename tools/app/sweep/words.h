@@ -1,4 +1,4 @@
-// The answer of a sweep in sentences, and numbers with as many digits as count.
+// Sentences that tell a sweep's answer, and the text of its numbers, with as many digits as their spread justifies.
 #pragma once
 
 #include <optional>
@@ -9,8 +9,8 @@
 
 namespace flowrun::app {
 
-/// Sentences: each comparison, what pairing by seed gains, and what to take. None for one variant.
-std::vector<std::string> in_words(const SweepPlan& plan, const Answer& answer);
+/// Of each comparison, of what pairing by seed gains, and of what to take. None for one variant.
+std::vector<std::string> sentences(const SweepPlan& plan, const Answer& answer);
 
 /// Numbers of one metric: shares of 1 in percent with one or two decimals, others with two digits of their spread.
 class Numbers {

@@ -1,6 +1,7 @@
 #include "tools/app/sweep/answer.h"
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 #include "tools/app/sweep/table.h"
 #include "tools/app/sweep/words.h"
@@ -57,7 +58,7 @@ TEST_F(Answers, ADifferenceThatAllSeedsShareIsTold) {
   EXPECT_TRUE(found.same_start);
   EXPECT_THAT(found.metrics, ElementsAre("knn.accuracy", "loss"));
   EXPECT_THAT(
-      in_words(plan_, found),
+      sentences(plan_, found),
       ElementsAre("b is better than a by 1.4 ± 1.0 points of knn.accuracy (5 seeds, p = 0.021).",
                   "The same seed gives the same initial weights, order of data and crops wherever the pipelines agree, so runs are compared seed by "
                   "seed: pairing makes the interval 4.4 times narrower.",
@@ -68,24 +69,24 @@ TEST_F(Answers, ADifferenceThatAllSeedsShareIsTold) {
 TEST_F(Answers, ALossIsBetterWhenItIsLower) {
   plan_.decide = "loss";
   const Answer found = answer({{0.912, 0.874, 0.931, 0.853, 0.902}, {0.921, 0.893, 0.94, 0.859, 0.928}});
-  EXPECT_THAT(in_words(plan_, found), testing::Contains("b is better than a by 0.014 ± 0.010 of the loss (5 seeds, p = 0.021)."));
+  EXPECT_THAT(sentences(plan_, found), testing::Contains("b is better than a by 0.014 ± 0.010 of the loss (5 seeds, p = 0.021)."));
   plan_.higher_better = true;
-  EXPECT_THAT(in_words(plan_, answer_of(plan_, found_)), testing::Contains(testing::StartsWith("b is worse than a by 0.014")));
+  EXPECT_THAT(sentences(plan_, answer_of(plan_, found_)), testing::Contains(testing::StartsWith("b is worse than a by 0.014")));
 }
 
 TEST_F(Answers, WhatCanNotBeToldSaysHowManySeedsItTakes) {
   const std::vector<std::vector<double>> values = {{0.90, 0.91, 0.92}, {0.91, 0.90, 0.94}};
-  std::vector<std::string> words = in_words(plan_, answer(values));
+  std::vector<std::string> words = sentences(plan_, answer(values));
   EXPECT_THAT(
       words[0],
       HasSubstr("No difference between b and a can be told with 3 seeds: the interval is -3.1 to +4.5 points of knn.accuracy (p = 0.53); if the "
                 "true difference is the 0.7 seen here, about 44 seeds are needed to tell it (power 0.8)."));
   EXPECT_EQ(words.back(), "Recommendation: keep a; no variant is shown to be better.");
   plan_.difference = 0.01;
-  words = in_words(plan_, answer(values));
+  words = sentences(plan_, answer(values));
   EXPECT_THAT(words[0], HasSubstr("to see a difference of 1.0, about 21 seeds are needed"));
   plan_.difference = 0.05;
-  words = in_words(plan_, answer(values));
+  words = sentences(plan_, answer(values));
   EXPECT_EQ(words[0], "b and a differ by less than 5.0 points of knn.accuracy: the interval is -3.1 to +4.5 (3 seeds).");
 }
 
@@ -93,7 +94,7 @@ TEST_F(Answers, SeveralComparisonsAreCorrected) {
   const Answer found = answer({{0.912, 0.874, 0.931, 0.853, 0.902}, {0.921, 0.893, 0.94, 0.859, 0.928}, {0.90, 0.88, 0.93, 0.86, 0.90}});
   EXPECT_NEAR(found.comparisons[0].p, 2 * 0.02139300412258522, 1e-12);
   EXPECT_NEAR(found.comparisons[1].p, found.comparisons[1].test->p, 1e-15);
-  EXPECT_THAT(in_words(plan_, found)[0], HasSubstr("p = 0.043 after Holm's correction for 2 comparisons"));
+  EXPECT_THAT(sentences(plan_, found)[0], HasSubstr("p = 0.043 after Holm's correction for 2 comparisons"));
 }
 
 TEST_F(Answers, EqualTimeEndsWithTheFastestVariant) {
@@ -107,21 +108,74 @@ TEST_F(Answers, OnlySeedsThatBothHaveAreCompared) {
   Answer found = answer({{0.9, -1, 0.8}, {0.5, 0.7, -1}, {-1, 0.7, -1}});
   EXPECT_THAT(found.comparisons[0].seeds, ElementsAre(0));
   EXPECT_FALSE(found.comparisons[0].test);
-  EXPECT_THAT(in_words(plan_, found),
+  EXPECT_THAT(sentences(plan_, found),
               ElementsAre("One seed in common with a, so that no test is possible; differences in points of knn.accuracy: b -40.0.",
                           "No seed in common with a that is done: c."));
   found = answer({{-1, -1}, {0.5, 0.7}});
-  EXPECT_THAT(in_words(plan_, found), ElementsAre("The baseline a has no run that is done: --baseline VARIANT compares with another."));
+  EXPECT_THAT(sentences(plan_, found), ElementsAre("The baseline a has no run that is done: --baseline VARIANT compares with another."));
 }
 
 TEST_F(Answers, OneSeedAllowsNoTest) {
-  EXPECT_THAT(in_words(plan_, answer({{0.9}, {0.5}})), ElementsAre(HasSubstr("no test is possible. --seeds 3")));
+  EXPECT_THAT(sentences(plan_, answer({{0.9}, {0.5}})), ElementsAre(HasSubstr("no test is possible. --seeds 3")));
 }
 
 TEST_F(Answers, AMetricThatNoRunHasIsNamed) {
   plan_.chosen = false, plan_.decide = "knn.acuracy";
-  EXPECT_THAT(in_words(plan_, answer({{0.9, 0.8}, {0.5, 0.6}})),
-              ElementsAre(HasSubstr("No run that is done has knn.acuracy: did you mean \"knn.accuracy\"?")));
+  EXPECT_THAT(sentences(plan_, answer({{0.9, 0.8}, {0.5, 0.6}})),
+              ElementsAre("No run that is done has knn.acuracy, so that nothing is compared: did you mean \"knn.accuracy\"? they have knn.accuracy, "
+                          "loss, of which --decide names one."));
+  plan_.chosen = true;  // no other metric takes its place after the runs
+  EXPECT_EQ(answer_of(plan_, found_).metric, "");
+  EXPECT_TRUE(answer_of(plan_, found_).comparisons.empty());
+}
+
+TEST_F(Answers, DifferencesThatDoNotVaryAreNotTested) {
+  const Answer found = answer({{0.5, 0.25, 0.75}, {0.75, 0.5, 1}, {0.5, 0.25, 0.75}, {0.6, 0.25, 0.8}});
+  ASSERT_EQ(found.comparisons.size(), 3);
+  EXPECT_FALSE(found.comparisons[0].test);
+  EXPECT_FALSE(found.comparisons[1].test);
+  EXPECT_EQ(found.comparisons[2].p, found.comparisons[2].test->p);  // of one test
+  const std::vector<std::string> words = sentences(plan_, found);
+  EXPECT_THAT(words, testing::Contains("b differs from a by the same +25.0 points of knn.accuracy with all 3 seeds: differences that do not vary "
+                                       "allow no test."));
+  EXPECT_THAT(words, testing::Contains("c and a have equal knn.accuracy with all 3 seeds."));
+  EXPECT_THAT(words, testing::Each(testing::Not(HasSubstr("p < 0.001"))));
+  EXPECT_THAT(words.back(), HasSubstr("keep a"));
+  const auto json = answer_json(found)["comparisons"][0];
+  EXPECT_EQ(json["difference"], 0.25);
+  EXPECT_EQ(json["deviation"], 0);
+  EXPECT_FALSE(json.contains("p"));
+}
+
+TEST_F(Answers, RunsThatLackTheMetricAreNamed) {
+  answer({{0.9, 0.8}, {0.5, 0.6}, {0.7, 0.9}});
+  found_[1].metrics = found_[4].metrics = {{"loss", 2}};  // b
+  EXPECT_THAT(sentences(plan_, answer_of(plan_, found_)),
+              testing::Contains("No seed in common with a that has knn.accuracy: b. --decide METRIC compares by another number."));
+  found_[0].metrics = found_[3].metrics = {{"loss", 2}};  // a
+  EXPECT_THAT(sentences(plan_, answer_of(plan_, found_)),
+              ElementsAre("No run of the baseline a has knn.accuracy: --baseline VARIANT compares with another, --decide METRIC by another number."));
+}
+
+TEST_F(Answers, ValuesKeepTheirSeeds) {
+  answer({{0.5, 0.7, 0.9}, {0.5, 0.7, 0.9}});
+  found_[0].metrics = {{"loss", 2}}, found_[0].curves.clear();  // seed 0 of a
+  found_[2].curves["knn"][0].second = found_[3].curves["knn"][0].second = 0.2;
+  found_[4].curves["knn"][0].second = found_[5].curves["knn"][0].second = 0.3;
+  const Answer found = answer_of(plan_, found_);
+  EXPECT_TRUE(found.same_start);
+  EXPECT_THAT(found.variants[0].starts.at("knn.accuracy").seeds, ElementsAre(1, 2));
+  EXPECT_THAT(table_of_variants(found), HasSubstr("| at the start |  | 20.0 ± 10.0 |"));  // of 0.1, 0.2, 0.3
+  const auto json = answer_json(found)["variants"];
+  EXPECT_EQ(json[0]["metrics"]["knn.accuracy"]["seeds"], (std::vector<int>{1, 2}));
+  EXPECT_FALSE(json[1]["metrics"]["knn.accuracy"].contains("seeds"));
+}
+
+TEST_F(Answers, OnlySettingsAreLeftOutOfTheTable) {
+  answer({{0.9, 0.8}, {0.5, 0.6}});
+  for (Found& found : found_) found.metrics.emplace_back("pixels.accuracy", 0.25);
+  found_[0].metrics.emplace_back("knn.best_k", 7);
+  EXPECT_THAT(answer_of(plan_, found_).metrics, ElementsAre("knn.accuracy", "pixels.accuracy", "knn.best_k", "loss"));
 }
 
 }  // namespace

@@ -31,11 +31,14 @@ TEST(Cells, CountWhileTheFilesAreTheSame) {
   Found found;
   found.status = "done";
   found.curves["knn"] = {{0, 0.25}, {8, 0.5}};
+  found.metrics = {{"loss", 2.5}, {"knn.accuracy", 0.5}, {"knn.accuracy_k1", 0.375}};
   found.steps = 8;
   found.seconds_per_step = 0.125;
   Cells(dir / "cells.jsonl").add(run, found);
-  EXPECT_EQ(io::test::get_file(dir / "cells.jsonl"), R"({"pipeline":"p","seed":2,"set":["a.b=1"],"sources":")" + sources_hash(dir / "p.json") +
-                                                         R"(","curves":{"knn":[[0,0.25],[8,0.5]]},"step":0.125,"steps":8})" + "\n");
+  EXPECT_EQ(io::test::get_file(dir / "cells.jsonl"),
+            R"({"pipeline":"p","seed":2,"set":["a.b=1"],"sources":")" + sources_hash(dir / "p.json") +
+                R"(","curves":{"knn":[[0,0.25],[8,0.5]]},"metrics":{"loss":2.5,"knn.accuracy":0.5,"knn.accuracy_k1":0.375},"step":0.125,"steps":8})" +
+                "\n");
 
   bool other = true;
   const auto again = Cells(dir / "cells.jsonl").find(run, other);
@@ -43,7 +46,7 @@ TEST(Cells, CountWhileTheFilesAreTheSame) {
   EXPECT_FALSE(other);
   EXPECT_TRUE(again->is_done());
   EXPECT_EQ(again->curves, found.curves);
-  EXPECT_EQ(*again->metric("knn.accuracy"), 0.5);
+  EXPECT_EQ(again->metrics, found.metrics);
   Variant changed = run;
   changed.seed = 3;
   EXPECT_FALSE(Cells(dir / "cells.jsonl").find(changed, other));
@@ -51,6 +54,37 @@ TEST(Cells, CountWhileTheFilesAreTheSame) {
   put_file(dir / "eye.json", "{ }");
   EXPECT_FALSE(Cells(dir / "cells.jsonl").find(run, other));
   EXPECT_TRUE(other);
+}
+
+TEST(Cells, LinesWithoutMetricsHaveTheirLastAccuracies) {
+  const io::test::TemporaryDirectory dir;
+  put_file(dir / "p.json", "{}");
+  put_file(dir / "cells.jsonl", R"({"pipeline":"p","seed":0,"set":[],"sources":")" + sources_hash(dir / "p.json") +
+                                    R"(","curves":{"knn":[[0,0.25],[8,0.5]]},"step":0.125,"steps":8})" + "\n");
+  bool other = true;
+  const auto found =
+      Cells(dir / "cells.jsonl").find({.name = "p-seed0", .pipeline = {.file = (dir / "p.json").string()}, .variant = "p", .seed = 0}, other);
+  ASSERT_TRUE(found);
+  EXPECT_THAT(found->metrics, testing::ElementsAre(testing::Pair("knn.accuracy", 0.5)));
+}
+
+TEST(Cells, KnowWhatAPipelineExtends) {
+  const io::test::TemporaryDirectory dir;
+  put_file(dir / "eye.json", "{}");
+  const std::string base = R"({"parts": {"eye": "eye.json"}, "nodes": {"e": {"use" : "eye"}, "f": {"words": "\"use\": \"ear\""}}})";
+  put_file(dir / "base.json", base);
+  const std::string sweep = R"({"extends": "base.json", "base": "other.json"})";
+  put_file(dir / "p.json", sweep);
+  EXPECT_EQ(sources_hash(dir / "p.json"), sha256(sweep + '\0' + base + '\0' + "{}").substr(0, 16));
+}
+
+TEST(Found, ALastLossThatIsNotFiniteIsNone) {
+  const io::test::TemporaryDirectory dir;
+  put_file(dir / "result.json", R"({"status": "done", "steps": 2})");
+  put_file(dir / "metrics.jsonl", "{\"step\": 1, \"loss\": 0.5}\n{\"step\": 2, \"loss\": 0.25}\n{\"step\": 2, \"lr\": 1}\n");
+  EXPECT_EQ(*read_found(dir.path()).metric("loss"), 0.25);
+  put_file(dir / "metrics.jsonl", "{\"step\": 1, \"loss\": 0.5}\n{\"step\": 2, \"loss\": null}\n");
+  EXPECT_EQ(read_found(dir.path()).metric("loss"), nullptr);
 }
 
 }  // namespace

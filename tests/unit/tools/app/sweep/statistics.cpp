@@ -53,11 +53,13 @@ TEST(Statistics, PairsAreTestedByTheirDifferences) {
   expect_near(found.narrower(), 0.04629930321717507 / 0.010440319657442503);
 }
 
-TEST(Statistics, EqualDifferencesNeedNoTest) {
-  EXPECT_EQ(paired({1, 2, 3}, {1, 2, 3}).p, 1);
+TEST(Statistics, EqualDifferencesAllowNoTest) {
+  EXPECT_FALSE(paired({1, 2, 3}, {1, 2, 3}).has_spread());
   EXPECT_EQ(paired({1, 2, 3}, {1, 2, 3}).narrower(), 0);
+  EXPECT_FALSE(paired({0.1, 0.2, 0.5}, {0.2, 0.3, 0.6}).has_spread());  // but for rounding
+  EXPECT_TRUE(paired({0.1, 0.2, 0.5}, {0.2, 0.3, 0.600001}).has_spread());
   const Paired shifted = paired({0.5, 0.25, 0.75}, {1, 0.75, 1.25});
-  EXPECT_EQ(shifted.p, 0);
+  EXPECT_EQ(shifted.p, 1);
   EXPECT_EQ(shifted.half_width, 0);
   EXPECT_EQ(shifted.differences.mean, 0.5);
 }
@@ -69,6 +71,7 @@ TEST(Statistics, Summary) {
   EXPECT_EQ(s.low, 2);
   EXPECT_EQ(s.high, 9);
   EXPECT_EQ(summary_of({7}).deviation, 0);
+  EXPECT_EQ(summary_of({0.1, 0.1, 0.1}).deviation, 0);
   EXPECT_EQ(median({3, 9, 1}), 3);
   EXPECT_EQ(median({9, 1, 4, 2}), 3);
 }
