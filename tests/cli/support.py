@@ -1,4 +1,6 @@
 """Shared by the tests of the command line: running flowrun on pipelines in a temporary folder."""
+import fnmatch
+import functools
 import json
 import os
 import pathlib
@@ -139,6 +141,13 @@ def probe_pipeline(kind, **run):
     }
 
 
+@functools.cache
+def declared_reports():
+    """{type: the names of the numbers that it may report, as patterns} of evaluations."""
+    types = json.loads(subprocess.run([FLOWRUN, "help", "--json"], check=True, capture_output=True, text=True).stdout)
+    return {entry["type"]: entry["reports"] for entry in types if "reports" in entry}
+
+
 def wait_until(happened, seconds=60):
     """Looks every 2 ms whether something has happened, for so long at most."""
     end = time.monotonic() + seconds
@@ -223,7 +232,16 @@ class Folder(unittest.TestCase):
         return [(line["step"], line["ledger"], line.get("loss")) for line in self.metrics(out)]
 
     def result(self, out):
-        return json.loads((self.folder / out / "result.json").read_text())
+        """result.json of a run, whose evaluations report what their types declare."""
+        result = json.loads((self.folder / out / "result.json").read_text())
+        pipeline = self.folder / out / "pipeline.resolved.json"
+        nodes = json.loads(pipeline.read_text())["nodes"] if pipeline.exists() else {}
+        for name, found in result.items():
+            declared = declared_reports().get(nodes[name]["type"]) if isinstance(found, dict) and "history" in found and name in nodes else None
+            for metric, value in found.items() if declared is not None else ():
+                if isinstance(value, (int, float)) and metric not in ("step", "epoch"):
+                    self.assertTrue(any(fnmatch.fnmatch(metric, each) for each in declared), f"{nodes[name]['type']} reports {metric}, but declares {declared}")
+        return result
 
     def last_checkpoint(self, out):
         """{file: bytes} of the newest checkpoint, without the manifest (it holds no more than their hashes)."""

@@ -26,6 +26,13 @@ def with_evaluations(**run):
 
 
 class Evaluation(support.Folder):
+    def test_all_types_declare_what_they_report(self):
+        """That they report nothing else is checked wherever tests read result.json."""
+        types = json.loads(self.flowrun("help", "--json").stdout)
+        evaluations = [entry for entry in types if entry["runs"].startswith("per evaluation")]
+        self.assertGreater(len(evaluations), 10)
+        self.assertEqual([entry["type"] for entry in evaluations if "reports" not in entry], [])
+
     def test_online_while_a_model_trains(self):
         self.write(training(epochs=4), "plain.json")
         self.flowrun("plain.json", "--out", "plain")

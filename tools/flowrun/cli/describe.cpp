@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "graph/contract/report_names.h"
 #include "graph/text/json_text.h"
 #include "io/file.h"
 #include "tools/app/load/load.h"
@@ -65,6 +66,7 @@ struct Entry {
   std::vector<PortDoc> ports;
   std::vector<ParamDoc> params;
   std::string kind = "node";
+  const std::vector<std::string>* reports = nullptr;  // of an evaluation that declares them
 };
 
 std::string when_text(const NodeType& type) {
@@ -84,6 +86,7 @@ std::vector<Entry> entries() {
     Entry entry{type->info.type, type->info.brief, type->info.details, when_text(*type), type->ports, {}};
     flatten(type->params, "", entry.params);
     if (type->info.scope == Scope::evaluation) {
+      entry.reports = ReportNames::of(entry.type);
       entry.params.push_back({.name = "at",
                               .brief = "When it is made: \"start\", \"end\", \"N epochs\", \"N steps\", or a list of them.",
                               .kind = "string or list of strings",
@@ -122,11 +125,20 @@ std::string type_name(const PortDoc& port) { return std::string(port.list ? "lis
 
 std::string port_name(const PortDoc& port) { return port.name + (port.optional ? " (optional)" : ""); }
 
+/// "accuracy, accuracy_k*"; each between `around`.
+std::string reports_text(const Entry& entry, const std::string& around) {
+  if (entry.reports == nullptr) return "";
+  std::vector<std::string> names;
+  for (const std::string& name : *entry.reports) names.push_back(around + name + around);
+  return join(names);
+}
+
 std::string page(const Entry& entry) {
   std::ostringstream out;
   out << "## " << entry.type << "\n\n" << entry.brief << "\n";
   if (!entry.details.empty()) out << "\n" << entry.details << "\n";
   if (!entry.when.empty()) out << "\nRuns " << entry.when << ".\n";
+  if (const std::string names = reports_text(entry, "`"); !names.empty()) out << "\nMay report " << names << ".\n";
   if (const std::string text = example(entry); !text.empty()) out << "\n```\n" << text << "\n```\n";
   for (const bool input : {true, false}) {
     bool first = true;
@@ -163,6 +175,7 @@ void print_entry(const Entry& entry) {
   out << entry.type << "\n\n" << wrapped(entry.brief);
   if (!entry.details.empty()) out << "\n" << wrapped(entry.details);
   if (!entry.when.empty()) out << "\nruns  " << entry.when << "\n";
+  if (const std::string names = reports_text(entry, ""); !names.empty()) out << "may report  " << names << "\n";
   size_t width = 0;
   for (const PortDoc& port : entry.ports) width = std::max(width, port_name(port).size());
   for (const PortDoc& port : entry.ports) {
@@ -194,6 +207,7 @@ ordered_json param_json(const ParamDoc& param) {
 
 ordered_json entry_json(const Entry& entry) {
   ordered_json out = {{"type", entry.type}, {"kind", entry.kind}, {"brief", entry.brief}, {"details", entry.details}, {"runs", entry.when}};
+  if (entry.reports != nullptr) out["reports"] = *entry.reports;
   out["ports"] = ordered_json::array();
   for (const PortDoc& port : entry.ports) {
     out["ports"].push_back({{"name", port.name},
