@@ -14,7 +14,7 @@ using nlohmann::ordered_json;
 
 using Curve = std::vector<std::pair<int64_t, double>>;
 
-/// The accuracy after so many steps; between evaluations on a line.
+/// The accuracy after `steps` steps, interpolated linearly between evaluations.
 double at_steps(const Curve& curve, double steps) {
   const auto after = std::find_if(curve.begin(), curve.end(), [&](const auto& point) { return static_cast<double>(point.first) >= steps; });
   if (after == curve.end()) return curve.back().second;
@@ -42,7 +42,8 @@ std::vector<Group> groups_of(const SweepPlan& plan, const std::vector<Found>& fo
   return out;
 }
 
-/// In the order in which runs have them; without settings, such as a k: what all runs have with the same value, and is neither a loss nor a share.
+/// The table's metrics, in the order in which runs have them. Settings that evaluations report, such as a k, are left out: they have the same value
+/// in all runs, and are neither a loss nor a share.
 std::vector<std::string> metrics_of(const std::vector<Group>& groups, const std::string& decides) {
   std::vector<std::string> order;
   std::map<std::string, std::set<double>> values;
@@ -72,7 +73,7 @@ std::string deciding(const SweepPlan& plan, const std::vector<Group>& groups) {
   return any ? plan.decide : "";
 }
 
-/// The evaluation that was made most often, whose accuracies "equal time" reads.
+/// The evaluation that was made most often: "equal time" reads its accuracies.
 std::string longest_curve(const std::vector<Group>& groups, const std::vector<std::string>& metrics) {
   std::string out;
   size_t longest = 0;
@@ -147,7 +148,7 @@ ordered_json numbers(const std::vector<double>& values) {
       {"values", values}, {"mean", s.mean}, {"deviation", s.count > 1 ? ordered_json(s.deviation) : ordered_json()}, {"min", s.low}, {"max", s.high}};
 }
 
-/// With its seeds where runs of the variant lack the metric.
+/// The same with the seeds, where some runs of the variant lack the metric.
 ordered_json numbers(const BySeed& found, const VariantFound& variant) {
   ordered_json out = numbers(found.values);
   if (found.seeds != variant.seeds) out["seeds"] = found.seeds;

@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// Null: there is none.
+/// The value at a path of keys and indices; null: there is none.
 const ordered_json* follow(const ordered_json* at, const std::string& path) {
   for (size_t begin = 0; at != nullptr && begin <= path.size();) {
     const size_t end = std::min(path.find('.', begin), path.size());
@@ -38,7 +38,7 @@ const ordered_json* value_at(const ordered_json& pipeline, const std::string& pa
   return nullptr;
 }
 
-/// Of what a resolved pipeline doesn't have ("let.width"); null: it is not set.
+/// The value that --set gives a path which resolved pipelines lack ("let.width"); null: it is not set.
 ordered_json given(const std::vector<std::string>& sets, const std::string& path) {
   ordered_json out;
   for (const std::string& set : sets) {

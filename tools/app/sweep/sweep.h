@@ -1,4 +1,4 @@
-// A sweep: variants of a pipeline, each over several seeds, one after the other or side by side, and a table of what they found.
+// Runs a sweep: variants of a pipeline, each over several seeds, one after the other or side by side. The result is a table and an answer.
 #pragma once
 
 #include <filesystem>

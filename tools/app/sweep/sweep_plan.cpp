@@ -61,7 +61,7 @@ std::vector<SweepGroup> listed(const SweepArgs& args, SweepPlan& plan) {
   return out;
 }
 
-/// --seeds.
+/// Seeds of the text of --seeds. Throws PipelineError.
 std::vector<int64_t> seeds_of(std::string text) {
   const auto wrong = [&](const std::string& why) {
     return PipelineError("error: --seeds " + text + ": " + why +

@@ -49,7 +49,8 @@ const BySeed& values_of(const std::map<std::string, BySeed>& map, const std::str
   return found == map.end() ? none : found->second;
 }
 
-/// Of a metric after training; the one that decides with its range, and where variants begin differently with its start.
+/// Mean and deviation of a metric after training. The deciding metric has its range behind it, and a metric whose values before training differ
+/// among variants has that value in front.
 std::string value_cell(const Answer& answer, const VariantFound& variant, const std::string& metric) {
   const std::vector<double>& values = values_of(variant.values, metric).values;
   const std::vector<double>& starts = values_of(variant.starts, metric).values;

@@ -16,7 +16,7 @@ std::string p_text(double p) {
   return p < 0.0995 ? print("p = %.3f", p) : print("p = %.2f", p);
 }
 
-/// One comparison that was tested.
+/// The sentence of a comparison with a test.
 std::string tested(const Answer& answer, const Comparison& c, size_t tests) {
   const Paired& test = *c.test;
   const Numbers numbers(answer.metric, test.half_width);
@@ -44,7 +44,7 @@ std::string tested(const Answer& answer, const Comparison& c, size_t tests) {
          numbers.of_metric(interval) + " (" + p + "); " + more + " (power 0.8).";
 }
 
-/// What pairing gains.
+/// The sentence that says how much narrower pairing by seed makes intervals.
 std::string pairing(const Answer& answer) {
   double least = 0, most = 0;
   for (const Comparison& c : answer.comparisons) {
@@ -61,7 +61,7 @@ std::string pairing(const Answer& answer) {
   return out + "; unpaired, the interval would be " + range + " times as wide.";
 }
 
-/// One comparison of which all seeds say the same.
+/// The sentence of a comparison whose differences are the same with all seeds.
 std::string same_difference(const Answer& answer, const Comparison& c) {
   const std::string all = "all " + count_of(c.seeds.size(), "seed");
   const Numbers numbers(answer.metric, std::abs(c.difference));
@@ -70,7 +70,7 @@ std::string same_difference(const Answer& answer, const Comparison& c) {
          ": differences that do not vary allow no test.";
 }
 
-/// Comparisons without a test, in one sentence of each kind.
+/// Sentences of the comparisons without a test: one for each reason why there is none.
 void add_untested(const Answer& answer, std::vector<std::string>& out) {
   std::vector<std::string> none, one, lacking;
   for (const Comparison& c : answer.comparisons) {

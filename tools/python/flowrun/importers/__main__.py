@@ -1,4 +1,4 @@
-"""A pipeline from a configuration of another project; `flowrun import` starts this.
+"""Makes a pipeline of a configuration of another project; `flowrun import` starts this program.
 
     python FOLDER FILE [--out FILE.json [--overwrite]] [--from PROJECT] [--data FOLDER] [--gpus N] [--pictures N] [--set PATH=VALUE …] [--json]
 
@@ -60,7 +60,7 @@ def opened(args: argparse.Namespace) -> tuple[str, Config, Recipe]:
 
 
 def reasons(found: dict[str, str], values: dict[str, Any]) -> list[str]:
-    """Keys with one reason stand together; many of one section stand as its name."""
+    """Lines of keys and the reason why they are not used. Keys with the same reason share a line; more than six of one section are shown as its name."""
     lines = []
     for why in dict.fromkeys(found.values()):
         keys = [key for key, reason in found.items() if reason == why]

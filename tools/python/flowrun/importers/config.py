@@ -1,4 +1,4 @@
-"""A configuration of another project: its values by dotted keys, and what became of each key."""
+"""Reads configurations of other projects: values by dotted keys, and a record of how each key was used."""
 import ast
 import collections.abc
 import json
@@ -20,7 +20,7 @@ MOST_VALUES = 10_000
 
 
 class ConfigError(Exception):
-    """What is wrong, in a line, and how it is put right, in another."""
+    """A fault of the configuration: one line says what is wrong, `fix` how to repair it."""
 
     def __init__(self, message: str, fix: str = "") -> None:
         super().__init__(message)
@@ -28,8 +28,8 @@ class ConfigError(Exception):
 
 
 class Config:
-    """Each key of the file ends in one of four lists: used, with the paths of ours that it sets; none, without counterpart, with the reason; idle, without
-    meaning here, with the reason; unknown, where no importer asked for it."""
+    """The values of a configuration. Each key ends in one of four lists: `used`, with the paths of the pipeline that it sets; `none`, keys without
+    counterpart, with the reason; `idle`, keys without meaning here, with the reason; unknown() has those that no importer asked for."""
 
     def __init__(self, values: Values, defaults: Values | None = None) -> None:
         self.values, self.defaults = values, defaults or {}
@@ -41,7 +41,7 @@ class Config:
         return self.values.get(key) is not None
 
     def under(self, prefix: str) -> list[str]:
-        """Keys that are this one, or begin with it and a dot."""
+        """The key itself, if it is there, and all keys below it."""
         return [key for key in self.values if key == prefix or key.startswith(prefix + ".")]
 
     def get(self, key: str, kind: str, default: Any = MISSING) -> Any:
@@ -65,14 +65,14 @@ class Config:
         return found
 
     def choose(self, key: str, choices: dict[str, Any], what: str) -> Any:
-        """What a name stands for."""
+        """The value that a key's name stands for in `choices`. Throws ConfigError."""
         name = self.get(key, "text")
         if name not in choices:
             raise ConfigError(f"{key}: there is no {what} {json.dumps(name)} here", f"{key} may be: {', '.join(choices)}")
         return choices[name]
 
     def same(self, key: str, value: Any, why: str) -> None:
-        """A key that fits if it has this value, and has no counterpart otherwise."""
+        """Marks a key as used if it has this value or is null, and as without counterpart otherwise."""
         if self.values.get(key, value) in (value, None):
             if key in self.values:
                 self.used.setdefault(key, [])
@@ -86,7 +86,7 @@ class Config:
         self.settle(keys, self.idle, why)
 
     def settle(self, keys: tuple[str, ...], where: dict[str, str], why: str) -> None:
-        """Keys that set something, or are in a list already, stay where they are."""
+        """Moves keys, and those below them, into a list. Keys that set something, or are in a list already, stay where they are."""
         for key in (found for key in keys for found in self.under(key)):
             if not self.used.get(key) and key not in self.none and key not in self.idle:
                 self.used.pop(key, None)
@@ -96,7 +96,7 @@ class Config:
         return [key for key in self.values if key not in self.used and key not in self.none and key not in self.idle]
 
     def says(self, keys: tuple[str, ...]) -> str:
-        """Of a comment: keys with their values, then those that have their defaults."""
+        """The text of a comment: keys with their values, then the keys that have their defaults."""
         given = [f"{key} {shown(self.values[key])}" for key in keys if key in self]
         absent = [key for key in keys if key not in self]
         return ", ".join(given + ([f"default{'s' * (len(absent) > 1)} of {', '.join(absent)}"] if absent else []))
@@ -148,7 +148,7 @@ def flat(value: Any, prefix: str = "") -> Values:
 
 
 def resolve(values: Values) -> Values:
-    """References to other values of the file, ${data.size}, in their place; others stay as they are."""
+    """Replaces references to other values of the file, ${data.size}; other references stay as they are."""
     def one(value: Any, depth: int = 0) -> Any:
         if isinstance(value, list):
             return [one(item, depth) for item in value]
@@ -163,7 +163,7 @@ def resolve(values: Values) -> Values:
 
 
 def parse_yaml(text: str, name: str) -> Any:
-    """Of YAML, or JSON. A key that comes twice is refused: the second would silently win."""
+    """The content of YAML or JSON. A key that comes twice is refused: the second would silently win."""
     try:
         import yaml
     except ImportError:
@@ -196,7 +196,7 @@ def parse_yaml(text: str, name: str) -> Any:
 
 
 def size(value: Any, known: dict[int, int]) -> int:
-    """How many values there are when aliases (*name) are written out; MOST_VALUES where one holds itself."""
+    """The number of values when aliases (*name) are written out; MOST_VALUES if a value holds itself."""
     if not isinstance(value, (dict, list)):
         return 1
     if id(value) not in known:
@@ -212,7 +212,7 @@ def merge(below: Any, above: Any) -> Any:
 
 
 def compose(own: dict[str, Any], folder: pathlib.Path) -> tuple[dict[str, Any], list[str], list[str]]:
-    """Hydra's list of defaults: files of the same folder, in its order. Also what was read, and what was not there."""
+    """Merges the files that Hydra's list of defaults names, from the same folder, in its order. Also returns the names of files read and of files missing."""
     own = dict(own)
     entries = own.pop("defaults")
     if not isinstance(entries, list):
@@ -242,8 +242,8 @@ LAUNCHERS = {"nproc_per_node": "nproc_per_node", "nproc-per-node": "nproc_per_no
 
 
 def parse_command(text: str) -> Values:
-    """A command line's options, from "python main_pretrain.py --model … --norm_pix_loss", or the options alone; those of torchrun that say on
-    how many GPUs it runs begin with "launcher."."""
+    """The options of a command line, such as "python main_pretrain.py --model … --norm_pix_loss", or of the options alone. Options of torchrun that
+    give the number of GPUs get "launcher." in front."""
     commands = []
     for line in text.replace("\\\n", " ").splitlines():
         try:
@@ -288,7 +288,7 @@ def scalar(word: str) -> Any:
 
 
 def parse_namespace(text: str) -> Values:
-    """What printing argparse's arguments gives: Namespace(batch_size=64, blr=0.00015, …)."""
+    """The values of printed argparse arguments: Namespace(batch_size=64, blr=0.00015, …)."""
     begin = text.index("Namespace(")
     try:
         call = ast.parse(text[begin:text.index(")\n", begin) + 1 if ")\n" in text[begin:] else None].strip(), mode="eval").body
@@ -313,7 +313,7 @@ def parse(text: str, name: str) -> Any:
 
 
 def read(file: str) -> Any:
-    """What is in the file, as objects, lists and values."""
+    """The content of a file, as objects, lists and values. Throws ConfigError."""
     try:
         text = sys.stdin.read() if file == "-" else pathlib.Path(file).read_text()
     except OSError as error:

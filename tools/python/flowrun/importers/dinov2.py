@@ -1,4 +1,4 @@
-"""DINOv2 (facebookresearch/dinov2): dinov2/configs/train/*.yaml, over its ssl_default_config.yaml."""
+"""Imports DINOv2 (facebookresearch/dinov2): dinov2/configs/train/*.yaml, with the defaults of its ssl_default_config.yaml."""
 import re
 
 from config import Config, ConfigError
@@ -56,12 +56,12 @@ def convert(c: Config, options: Options) -> Recipe:
 
 
 def lengths(c: Config, r: Recipe, options: Options) -> float:
-    """Their epochs are so many steps; ours are passes over the pictures. Returns ours of one of theirs."""
+    """Sets the lengths, and returns how many passes over the pictures one epoch of theirs is: theirs are OFFICIAL_EPOCH_LENGTH steps."""
     per_gpu, gpus = c.get("train.batch_size_per_gpu", "integer"), batch_of(r, options, "train.batch_size_per_gpu", 32)
     batch, steps = per_gpu * gpus, c.get("train.OFFICIAL_EPOCH_LENGTH", "integer")
     pictures = options.pictures or IMAGENET
     if not options.pictures and not str(c.values.get("train.dataset_path") or DEFAULTS["train.dataset_path"]).startswith("ImageNet:"):
-        r.note(f"their epochs are so many steps, ours passes over the pictures: written for the {IMAGENET:,} of ImageNet; --pictures N")
+        r.note(f"their epochs are OFFICIAL_EPOCH_LENGTH steps, ours passes over the pictures: written for the {IMAGENET:,} of ImageNet; --pictures N")
     passes = steps * batch / pictures
     theirs = c.get("optim.epochs", "number")
     r.set("let.batch", batch, "train.batch_size_per_gpu", because=f"x {gpus} GPUs")
@@ -109,7 +109,7 @@ def head(c: Config, section: str) -> tuple[list[int], list[str]]:
 
 
 def heads(c: Config, r: Recipe, passes: float) -> None:
-    """Heads, targets and losses."""
+    """Sets heads, targets and losses."""
     layers, keys = head(c, "dino")
     r.set("head.layers", layers, *keys)
     r.set("head.prototypes", c.get("dino.head_n_prototypes", "integer"), "dino.head_n_prototypes")

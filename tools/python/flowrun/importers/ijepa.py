@@ -1,4 +1,4 @@
-"""I-JEPA (facebookresearch/ijepa): configs/*.yaml."""
+"""Imports I-JEPA (facebookresearch/ijepa): configs/*.yaml."""
 from config import Config
 from options import Options, batch_of, folder_of
 from recipe import Recipe

@@ -1,4 +1,4 @@
-"""MAE (facebookresearch/mae): the options of main_pretrain.py or submitit_pretrain.py, as a command line or as a dump of its arguments."""
+"""Imports MAE (facebookresearch/mae): the options of main_pretrain.py or submitit_pretrain.py, as a command line or as a dump of its arguments."""
 from config import Config
 from options import Options, folder_of
 from recipe import Recipe
@@ -18,7 +18,7 @@ def belongs(values: dict[str, object]) -> bool:
 
 
 def gpus_of(c: Config, r: Recipe, options: Options) -> tuple[int, list[str]]:
-    """How many GPUs, and the keys that say so."""
+    """The number of GPUs, and the keys that give it."""
     for keys in (["launcher.nproc_per_node", "launcher.nnodes"], ["ngpus", "nodes"], ["world_size"]):
         if any(key in c for key in keys):
             count = 1

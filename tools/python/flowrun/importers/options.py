@@ -1,4 +1,4 @@
-"""What the command line adds to a configuration, and what all importers do with it."""
+"""Options of the command line, and the batch and the folder of pictures, which all importers read alike."""
 import dataclasses
 import os
 import pathlib
@@ -18,7 +18,7 @@ class Options:
 
 
 def batch_of(r: Recipe, options: Options, key: str, published: int) -> int:
-    """On how many GPUs a configuration ran that does not say so."""
+    """The number of GPUs of a configuration that does not give it: --gpus, or 1 with a note."""
     if options.gpus == 0:
         r.note(f"{key} is for one GPU, and the file does not say on how many it ran: written for 1 (published: {published}); --gpus N")
     return options.gpus or 1

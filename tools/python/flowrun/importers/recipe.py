@@ -1,4 +1,4 @@
-"""The pipeline that is written: a shipped file, and changes of it. Behind each line stands where its value comes from."""
+"""The pipeline that is written: changes of a shipped file. A comment behind each line names the keys that its value comes from."""
 import json
 import math
 from typing import Any
@@ -27,12 +27,12 @@ def text_of(value: Any) -> str:
 
 
 def one_line(text: str) -> str:
-    """Of a comment: whatever was in the file, it stays on its line."""
+    """The text of a comment: line breaks and control characters of the file become spaces."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 class Node:
-    """A node in the place of another, parameter by parameter."""
+    """A node that is added, or takes another's place, with its parameters in order."""
 
     def __init__(self, recipe: "Recipe", name: str, type_: str) -> None:
         self.recipe, self.name = recipe, name
@@ -61,7 +61,7 @@ class Recipe:
         return line if len(line) <= MOST_COMMENT else line[:MOST_COMMENT - 1] + "…"
 
     def set(self, path: str, value: Any, *keys: str, because: str = "") -> None:
-        """`keys` are those of the configuration that the value comes from."""
+        """Sets a value. `keys` are those of the configuration that it comes from."""
         self.sets[path] = (value, self.comment(path, keys, because))
 
     def swap(self, name: str, type_: str) -> Node:
@@ -93,7 +93,7 @@ class Recipe:
 
 
 def aligned(lines: list[tuple[str, Any, str]], indent: int) -> str:
-    """Members of an object, one a line, their comments in a column."""
+    """The text of an object's members: one a line, with comments in a column."""
     texts = [f"{json.dumps(key)}: {text_of(value)}" + ("," if i + 1 < len(lines) else "") for i, (key, value, _) in enumerate(lines)]
     width = min(64, max(map(len, texts)))
     return "\n".join(" " * indent + (f"{text:{width}}  // {why}" if why else text) for text, (_, _, why) in zip(texts, lines))

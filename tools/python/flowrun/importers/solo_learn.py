@@ -1,4 +1,4 @@
-"""solo-learn (vturrisi/solo-learn): scripts/pretrain/**/*.yaml, with the files that their lists of defaults name."""
+"""Imports solo-learn (vturrisi/solo-learn): scripts/pretrain/**/*.yaml, with the files that their lists of defaults name."""
 import dataclasses
 from collections.abc import Callable
 
@@ -172,7 +172,7 @@ def convert(c: Config, options: Options) -> Recipe:
 
 
 def gpus_of(c: Config, options: Options) -> int:
-    """Their devices are a list of numbers, a count, or -1 or auto: all that there are."""
+    """The number of GPUs. Their `devices` is a list of numbers, a count, or -1 or auto, which both mean all of the machine's."""
     nodes, devices = c.get("num_nodes", "integer"), c.values.get("devices", 1)
     if "devices" in c.values:
         c.used["devices"] = []
@@ -183,7 +183,7 @@ def gpus_of(c: Config, options: Options) -> int:
 
 
 def sizes(c: Config, r: Recipe, options: Options, masked: bool) -> int:
-    """The batch, and the length of the run."""
+    """Sets the batch and the length of the run."""
     gpus = gpus_of(c, options)
     per_gpu, steps = c.get("optimizer.batch_size", "integer"), c.get("accumulate_grad_batches", "integer")
     batch = per_gpu * gpus * steps
@@ -202,7 +202,7 @@ def sizes(c: Config, r: Recipe, options: Options, masked: bool) -> int:
 
 
 def encoder(c: Config, r: Recipe, method: Method) -> bool:
-    """Returns whether it is a vision transformer."""
+    """Sets the encoder, and returns whether it is a vision transformer."""
     name = c.get("backbone.name", "text")
     vit = name in VITS
     if name not in RESNETS and not vit:
@@ -301,7 +301,7 @@ LOOKS = [
 
 
 def views_of(c: Config, r: Recipe, method: Method) -> None:
-    """Two views of each picture: two entries with one crop, or one with two."""
+    """Sets the two views of each picture: theirs are two entries with one crop each, or one entry with two."""
     entries = views(c) or without_views(c, r)
     if not entries:
         return
@@ -326,7 +326,7 @@ def views_of(c: Config, r: Recipe, method: Method) -> None:
 
 
 def look(c: Config, r: Recipe, node: str, chain: list[str]) -> None:
-    """How a chain of views is cropped and coloured; chances may differ between its views."""
+    """Sets how a chain of views is cropped and coloured. Only chances may differ between its views."""
     areas = [area(c, at) for at in chain]
     r.set(f"{node}.area", areas[0], *area_keys(chain[0]))
     differ(c, areas, [key for at in chain for key in area_keys(at)])
@@ -344,7 +344,7 @@ def look(c: Config, r: Recipe, node: str, chain: list[str]) -> None:
 
 
 def differ(c: Config, found: list[object], keys: list[str]) -> None:
-    """Where views of one chain would differ in what they share, the first view's stands."""
+    """Marks keys of later views as without counterpart where views of one chain differ in a value that they share: the first view's is used."""
     if all(one == found[0] for one in found):
         return
     first = keys[0].split(".")[1]
@@ -415,7 +415,7 @@ def rules(c: Config, r: Recipe, node: Node, kind: str) -> None:
 
 
 def parts(c: Config, node: Node, method: Method) -> None:
-    """Parameters that a method treats apart."""
+    """Sets what only some methods give their optimizer: frozen last layers, clipping, rates that stay."""
     if "names" in method.models:
         key = "method_kwargs.freeze_prototypes_epochs"
         node.set("freeze", {"match": ["names.last_layer"], "epochs": c.get(key, "number")}, key)
@@ -492,7 +492,7 @@ def evaluation(c: Config, r: Recipe, masked: bool) -> None:
 
 
 def machinery(c: Config, r: Recipe) -> None:
-    """What is about the machine and the program, not about the method."""
+    """Settles the keys of machine and program: precision, device, workers, logs."""
     precision = str(c.values.get("precision", "16-mixed"))
     ours = {"32": "fp32", "32-true": "fp32", "bf16-mixed": "bf16"}.get(precision)
     if ours:
