@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/classify.h"
 #include "nodes/lib/tensor/metric/collect.h"
@@ -70,6 +71,7 @@ struct FewLabels : eval::OnFeatures<FewLabels> {
 };
 
 FLOWRUN_NODE(FewLabels);
+const ReportNames report_names(FewLabels::info.type, {"accuracy", "deviation", "accuracy_*", "deviation_*"});
 
 }  // namespace
 }  // namespace flowrun
