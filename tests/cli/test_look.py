@@ -169,6 +169,32 @@ class Look(support.Folder):
         self.assertEqual(page.cards[0][0]["row heads"], [])
         self.assertEqual(len(page.cards[0][0]["three"]), 2)
 
+    def test_what_it_says_and_does(self):
+        done = self.look()
+        self.assertEqual(done.stderr.count("matched 30 of 30 parameters"), 1, done.stderr)
+        passes = [(int(some), int(all)) for some, all in re.findall(r"evaluating: (\d+) of (\d+) images", done.stderr)]
+        self.assertEqual((passes[0][1], passes[-1][1]), (30, COUNT), "only the pictures shown pass the encoder again")
+
+    def test_views_that_are_no_squares_are_refused_before_the_work(self):
+        self.write({"seed": 0, "run": {"device": "cpu", "precision": "fp32", "intra_op": 1, "steps": 1, "epochs": 1},
+                    "models": {"student": {"type": "model.resnet", "arch": 8, "width": 8, "stem_width": 0}, "head": {"type": "model.head", "of": "student", "layers": [10]}},
+                    "nodes": {"files": {"type": "source.synthetic", "images": 16, "size": 32}, "decode": {"type": "image.decode", "in": "files"},
+                              "batch": {"type": "batch.stack", "in": {"image": "decode", "label": "files"}, "size": 8}, "upload": {"type": "device.upload", "in": "batch.*"},
+                              "encode": {"type": "encode.images", "in": "upload.image", "model": "student", "pool": "mean"},
+                              "scores": {"type": "head.apply", "in": "encode", "model": "head"},
+                              "loss": {"type": "loss.cross_entropy", "in": {"logits": "scores", "label": "upload"}},
+                              "update": {"type": "train.sgd", "in": "loss", "models": ["student", "head"], "lr": {"start": 0.01, "max": 0.01, "final": 0.01}},
+                              "save": {"type": "report.checkpoint", "after": "update"},
+                              "pictures": {"type": "source.folder", "path": str(self.data)}, "open": {"type": "image.decode", "in": "pictures"},
+                              "smaller": {"type": "image.resize", "in": "open", "size": 27, "fit": "shortest"},
+                              "one": {"type": "batch.stack", "in": {"image": "smaller"}, "size": 1}, "shown": {"type": "device.upload", "in": "one.*"},
+                              "features": {"type": "eval.features", "in": "shown", "model": "student", "pool": "mean"},
+                              "rows": {"type": "eval.rows", "in": {"features": "features", "ids": "one"}, "file": "rows.npy"}}})
+        self.flowrun("pipeline.json", "--out", "run", "--quiet")
+        done = self.look(weights="run", status=1)
+        self.assertRegex(done.stderr, r"flowrun look shows squares, but the pictures that run/checkpoints/step-1/student.safetensors sees are none")
+        self.assertNotIn("as features of the run sees pictures", done.stderr, "before the encoder is run")
+
     def test_refusals(self):
         for words, status, said in ((["nowhere", self.data], 1, "there is no nowhere"),
                                     ([self.run_folder, self.data, "-o", "nowhere/look.html"], 2, "there is no folder nowhere for nowhere/look.html"),
@@ -272,8 +298,8 @@ class ReportFeatures(support.Folder):
         pipeline = self.pipeline()
         pipeline["nodes"]["other"] = {"type": "report.features", "in": {"tokens": "unseen_tokens"}, "at": ["start"]}
         self.write(pipeline)
-        err = self.flowrun("pipeline.json", "--out", "run", status=1).stderr
-        self.assertIn("features/step-0.safetensors is of the node features: give one of the two another \"file\"", err)
+        err = self.flowrun("pipeline.json", "--out", "run", status=2).stderr
+        self.assertRegex(err, r'error: (features|other): (features|other) writes features.png, too\n(.*\n)+  give one of them another "file"')
         pipeline["nodes"]["other"]["file"] = "other/features.png"
         self.write(pipeline)
         self.assertIn("file must be a name that ends in .png, without a folder", self.flowrun("check", "pipeline.json", status=2).stderr)

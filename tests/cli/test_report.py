@@ -119,7 +119,8 @@ class Report(support.Folder):
         rows = [("knn", 0, 0.5), ("knn", 10, 0.8), ("knn", 20, 0.7), ("bare", 0, 0.6), ("other", 0, 0.4), ("other", 20, 0.401)]
         run = self.folder / "run"
         run.mkdir()
-        (run / "evaluations.jsonl").write_text("".join(json.dumps({"node": n, "step": s, "epoch": s / 10, "accuracy": a}) + "\n" for n, s, a in rows))
+        (run / "evaluations.jsonl").write_text("".join(json.dumps({"node": n, "step": s, "epoch": s / 10, "accuracy": a}) + "\n" for n, s, a in rows)
+                                               + '{"node": "likelihood", "step": 10, "loss": 3}\n{"node": "likelihood", "step": 20, "loss": 2}\n')
         (run / "metrics.jsonl").write_text("".join(json.dumps({"step": s, "loss": 1000 / s**2, "health_ok": float(s < 15)}) + "\n" for s in range(1, 21)))
         nodes = {"files": {"type": "source.folder"}, "seen": {"type": "eval.features", "in": {"image": "files.x"}, "model": "teacher"},
                  "raw": {"type": "eval.pixels", "in": "files"}, "knn": {"type": "eval.knn", "in": {"train": "seen", "test": "seen.y"}},
@@ -134,6 +135,8 @@ class Report(support.Folder):
                       "knn accuracy 50.0 % 70.0 % +20.0 80.0 % step 10 60.0 %",
                       "Loss (logarithmic)"):
             self.assertIn(words, page.text)
+        titles = re.findall(r"<figcaption>([^<]*)</figcaption>", (run / "report.html").read_text())
+        self.assertEqual([title for title in titles if title in ("Evaluations", "likelihood loss")], ["Evaluations", "likelihood loss"], "a loss has another axis than shares")
         moods = [attrs["class"] for tag, attrs in page.seen if tag == "li" and "class" in attrs]
         self.assertEqual(moods, ["doubtful", "bad", "bad", "good"])
         levels = [attrs for tag, attrs in page.seen if tag == "line" and attrs.get("class") == "level c0"]

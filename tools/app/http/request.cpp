@@ -77,9 +77,9 @@ bool read_first_line(std::string_view line, HttpRequest& out) {
   return (line == "HTTP/1.1" || line == "HTTP/1.0") && read_target(target, out);
 }
 
-bool is_host(std::string_view name) {
-  constexpr std::string_view host = "host";
-  return std::equal(name.begin(), name.end(), host.begin(), host.end(),
+/// `lower`: the name in small letters.
+bool is_header(std::string_view name, std::string_view lower) {
+  return std::equal(name.begin(), name.end(), lower.begin(), lower.end(),
                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 'a' - 'A') : a) == b; });
 }
 
@@ -97,7 +97,12 @@ bool head_is_whole(std::string_view bytes) {
 std::optional<HttpRequest> parse_request(std::string_view bytes) {
   HttpRequest out;
   if (!read_first_line(take_line(bytes), out)) return std::nullopt;
-  bool has_host = false;
+  struct Kept {
+    std::string_view name;
+    std::string& value;
+    bool there = false;
+  };
+  Kept headers[] = {{"host", out.host}, {"sec-fetch-site", out.fetch_site}, {"sec-fetch-mode", out.fetch_mode}};
   while (!bytes.empty()) {
     std::string_view line = take_line(bytes);
     if (line.empty()) break;
@@ -105,10 +110,12 @@ std::optional<HttpRequest> parse_request(std::string_view bytes) {
     if (line.find(':') == std::string_view::npos) return std::nullopt;
     const std::string_view name = take_until(line, ':');
     if (name.empty() || name.find_first_of(" \t") != std::string_view::npos) return std::nullopt;
-    if (!is_host(name)) continue;
-    if (has_host) return std::nullopt;
-    has_host = true;
-    out.host = trimmed(line);
+    for (Kept& header : headers) {
+      if (!is_header(name, header.name)) continue;
+      if (header.there) return std::nullopt;
+      header.there = true;
+      header.value = trimmed(line);
+    }
   }
   return out;
 }

@@ -17,6 +17,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t most_connections = 64;
 constexpr size_t longest_request = 16 << 10;
+constexpr size_t most_waiting = 64 << 20;  // bytes of all answers that are on their way
 constexpr auto time_for_one = std::chrono::seconds(60);
 constexpr int look_every = 50;  // milliseconds: how soon an end is noticed
 
@@ -41,23 +42,27 @@ const char* reason(int status) {
   }
 }
 
-std::string response(const HttpAnswer& answer, bool with_body) {
-  std::string out = "HTTP/1.1 " + std::to_string(answer.status) + " " + reason(answer.status) + "\r\nContent-Type: " + answer.type +
-                    "\r\nContent-Length: " + std::to_string(answer.body.size()) + "\r\nConnection: close\r\n";
-  for (const std::string& header : answer.headers) out += header + "\r\n";
-  return out + "\r\n" + (with_body ? answer.body : "");
+struct Response {
+  std::string head, body;
+};
+
+Response response(HttpAnswer answer, bool with_body) {
+  std::string head = "HTTP/1.1 " + std::to_string(answer.status) + " " + reason(answer.status) + "\r\nContent-Type: " + answer.type +
+                     "\r\nContent-Length: " + std::to_string(answer.body.size()) + "\r\nConnection: close\r\n";
+  for (const std::string& header : answer.headers) head += header + "\r\n";
+  return {head + "\r\n", with_body ? std::move(answer.body) : std::string()};
 }
 
 HttpAnswer plain(int status, const std::string& text) { return {.status = status, .body = text + "\n"}; }
 
 /// The answer to the head of a request.
-std::string answer(std::string_view head, const HttpServer::Handler& handler) {
+Response answer(std::string_view head, const HttpServer::Handler& handler) {
   const auto request = parse_request(head);
   if (!request) return response(plain(400, "this is no request of HTTP/1.1"), true);
   if (request->method != "GET" && request->method != "HEAD") {
     HttpAnswer refused = plain(405, "only GET is answered");
     refused.headers = {"Allow: GET, HEAD"};
-    return response(refused, true);
+    return response(std::move(refused), true);
   }
   try {
     return response(handler(*request), request->method == "GET");
@@ -71,8 +76,10 @@ std::string answer(std::string_view head, const HttpServer::Handler& handler) {
 struct HttpServer::Connection {
   io::FileDescriptor socket;
   Clock::time_point until;
-  std::string request, answer;  // an answer: the request is whole
-  size_t sent = 0;
+  std::string request;
+  Response answer{};  // with a head: the request is whole
+  size_t sent = 0;    // of head and body
+  bool finished = false;
 };
 
 HttpServer::HttpServer(int port) : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), port_(port) {
@@ -109,14 +116,16 @@ void HttpServer::accept_all() {
     }
     if (!socket) return;
     if (connections_.size() >= most_connections) connections_.erase(connections_.begin());
-    connections_.push_back({std::move(socket), Clock::now() + time_for_one, "", ""});
+    connections_.push_back({.socket = std::move(socket), .until = Clock::now() + time_for_one, .request = ""});
     if (!advance(connections_.back())) connections_.pop_back();  // usually its whole request is there already
+    std::erase_if(connections_, [](const Connection& c) { return c.finished; });
   }
 }
 
 /// Reads and writes as much as possible without waiting. False: the connection is finished.
-bool HttpServer::advance(Connection& c) const {
-  while (c.answer.empty()) {
+bool HttpServer::advance(Connection& c) {
+  if (c.finished) return false;
+  while (c.answer.head.empty()) {
     char bytes[4096];
     const ssize_t count = ::recv(c.socket.get(), bytes, sizeof bytes, 0);
     if (count < 0) return errno == EAGAIN || errno == EINTR;
@@ -124,12 +133,16 @@ bool HttpServer::advance(Connection& c) const {
     c.request.append(bytes, static_cast<size_t>(count));
     if (head_is_whole(c.request)) {
       c.answer = answer(c.request, handler_);
+      make_room(c);
     } else if (c.request.size() > longest_request) {
       c.answer = response({.status = 431}, true);
     }
   }
-  while (c.sent < c.answer.size()) {
-    const ssize_t count = ::send(c.socket.get(), c.answer.data() + c.sent, c.answer.size() - c.sent, MSG_NOSIGNAL);
+  const size_t head = c.answer.head.size();
+  while (c.sent < head + c.answer.body.size()) {
+    const std::string_view rest =
+        c.sent < head ? std::string_view(c.answer.head).substr(c.sent) : std::string_view(c.answer.body).substr(c.sent - head);
+    const ssize_t count = ::send(c.socket.get(), rest.data(), rest.size(), MSG_NOSIGNAL | (c.sent < head && !c.answer.body.empty() ? MSG_MORE : 0));
     if (count < 0) return errno == EAGAIN || errno == EINTR;
     c.sent += static_cast<size_t>(count);
   }
@@ -137,18 +150,32 @@ bool HttpServer::advance(Connection& c) const {
   return false;
 }
 
+/// Gives up the oldest answers that clients don't take, where all together are too large.
+void HttpServer::make_room(const Connection& newest) {
+  size_t waiting = 0;
+  for (const Connection& c : connections_) waiting += c.answer.body.size();
+  for (Connection& c : connections_) {
+    if (waiting <= most_waiting) return;
+    if (&c == &newest || c.answer.body.empty()) continue;
+    waiting -= c.answer.body.size();
+    c.answer.body = std::string();
+    c.finished = true;
+  }
+}
+
 void HttpServer::loop(const std::stop_token& stop) {
   std::vector<pollfd> waits;
   while (!stop.stop_requested()) {
     waits.assign(1, {listener_.get(), POLLIN, 0});
-    for (const Connection& c : connections_) waits.push_back({c.socket.get(), static_cast<short>(c.answer.empty() ? POLLIN : POLLOUT), 0});
+    for (const Connection& c : connections_) waits.push_back({c.socket.get(), static_cast<short>(c.answer.head.empty() ? POLLIN : POLLOUT), 0});
     if (::poll(waits.data(), waits.size(), look_every) < 0) continue;
     const auto now = Clock::now();
     size_t n = 0;
-    std::erase_if(connections_, [&](Connection& c) {
+    for (Connection& c : connections_) {
       const short events = waits[++n].revents;
-      return (events != 0 && !advance(c)) || now > c.until;
-    });
+      if ((events != 0 && !advance(c)) || now > c.until) c.finished = true;
+    }
+    std::erase_if(connections_, [](const Connection& c) { return c.finished; });
     if (waits[0].revents != 0) accept_all();
   }
 }

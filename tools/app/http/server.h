@@ -25,8 +25,8 @@ class PortTaken : public RunError {
 };
 
 /// Listens on 127.0.0.1. One thread serves all connections without waiting for any: each has one minute in all, however many
-/// bytes it sends or takes; if too many are open, the oldest is closed. So no client blocks another's answer, or the end of
-/// the program; requests are answered one after the other.
+/// bytes it sends or takes. If too many are open, or if more than 64 MiB of answers wait for their clients, the oldest is closed. So
+/// no client blocks another's answer, or the end of the program; requests are answered one after the other.
 class HttpServer {
  public:
   using Handler = std::function<HttpAnswer(const HttpRequest&)>;
@@ -45,7 +45,8 @@ class HttpServer {
   struct Connection;
   void loop(const std::stop_token& stop);
   void accept_all();
-  bool advance(Connection& connection) const;
+  bool advance(Connection& connection);
+  void make_room(const Connection& newest);
 
   io::FileDescriptor listener_;
   int port_;

@@ -1,6 +1,7 @@
 #include "tools/app/load/load.h"
 
 #include <filesystem>
+#include <map>
 
 #include "graph/check/plugins.h"
 #include "graph/compose/pipeline.h"
@@ -21,6 +22,19 @@ void check_best(CheckedPipeline& pipeline, Diagnostics& faults) {
   }
 }
 
+/// Nodes that write a picture, or rows, each have a file of their own.
+void check_files(CheckedPipeline& pipeline, Diagnostics& faults) {
+  std::map<std::string, std::string> writers;  // by file
+  for (CheckedNode& node : pipeline.nodes) {
+    const std::string type = node.type->info.type;
+    if (!type.starts_with("report.") && type != "eval.rows") continue;
+    const std::string file = write_params(node.node->params()).value("file", "");
+    if (file.empty()) continue;
+    const auto [first, added] = writers.emplace(std::filesystem::path(file).lexically_normal(), node.name);
+    if (!added) faults.error(node.where, node.name + ": " + first->second + " writes " + file + ", too", "give one of them another \"file\"");
+  }
+}
+
 }  // namespace
 
 Loaded load(const PipelineArgs& args) {
@@ -33,6 +47,7 @@ Loaded load(const PipelineArgs& args) {
   CheckedPipeline checked = validate(out.pipeline, out.faults, args.batches_leave);
   if (!out.faults.empty()) return out;
   check_best(checked, out.faults);
+  check_files(checked, out.faults);
   check_shapes(checked, out.pipeline, out.faults);
   // Its references name models that are gone.
   if (out.faults.empty()) out.checked = validate(out.pipeline, out.faults, args.batches_leave);

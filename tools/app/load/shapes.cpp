@@ -70,6 +70,7 @@ bool all_open(ParamSet& params) {
 std::vector<std::unique_ptr<Resource>> open_shapes(CheckedPipeline& pipeline,
                                                    const std::function<void(const CheckedModel&, const std::exception&)>& failed) {
   const model::ShapesOnly shapes;
+  const Silence silence;
   RunInfo run;
   run.seed = pipeline.seed;
   std::vector<std::unique_ptr<Resource>> resources;

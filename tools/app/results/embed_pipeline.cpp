@@ -37,13 +37,13 @@ void add_encoding(const EmbedArgs& args, const std::string& what, ordered_json& 
   in["features"] = "features";
 }
 
+}  // namespace
+
 ordered_json flat(const Stretches& left) {
   ordered_json out = ordered_json::array();
   for (const auto& [first, end] : left) out.push_back(first), out.push_back(end);
   return out;
 }
-
-}  // namespace
 
 ordered_json nodes_to_upload(const EmbedArgs& args, const EncoderToUse& encoder, const Stretches& rows) {
   ordered_json nodes = ordered_json::object();

@@ -14,6 +14,9 @@ namespace flowrun::app {
 /// Stretches of rows that are still to do: first and end of each. Empty: all.
 using Stretches = std::vector<std::pair<int64_t, int64_t>>;
 
+/// As the "ranges" of nodes.
+nlohmann::ordered_json flat(const Stretches& left);
+
 /// Where rows go.
 struct RowsToWrite {
   std::string file;    // .npy or .safetensors

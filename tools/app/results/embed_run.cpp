@@ -13,11 +13,11 @@ namespace {
 /// Where lines of the log go while this lives: around the drawn progress.
 class TerminalLog {
  public:
-  TerminalLog(Progress& progress, const Ranks* ranks) {
+  TerminalLog(Progress& progress, const Ranks* ranks, bool only_warnings) {
     const bool first = ranks == nullptr || ranks->launch().rank == 0;
     LogTarget target("", first ? "" : "rank " + std::to_string(ranks->launch().rank),
                      [&progress](const std::string& line, const std::function<void()>& write) { progress.line(line, write); });
-    target.only_warnings = !first;
+    target.only_warnings = !first || only_warnings;
     log_to(std::make_shared<const LogTarget>(std::move(target)));
   }
   ~TerminalLog() { log_to(nullptr); }
@@ -27,11 +27,11 @@ class TerminalLog {
 
 }  // namespace
 
-bool run_evaluations(CheckedPipeline pipeline, const EmbedArgs& args, Ranks* ranks, Caller& caller) {
+bool run_evaluations(CheckedPipeline pipeline, const EmbedArgs& args, Ranks* ranks, Caller& caller, bool again) {
   resolve_device(pipeline.run);
   const bool first = ranks == nullptr || ranks->launch().rank == 0;
   const std::unique_ptr<Progress> progress = caller.progress(args.quiet || !first, "");
-  const TerminalLog log(*progress, ranks);
+  const TerminalLog log(*progress, ranks, again);
   EngineOptions options;
   options.threads = args.threads;
   options.rank = ranks ? ranks->launch().rank : 0;

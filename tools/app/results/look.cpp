@@ -41,15 +41,17 @@ std::vector<std::string> lines_of(const std::string& path) {
   return out;
 }
 
-/// Rows of a file that eval.rows wrote.
+/// Rows of a file that eval.rows wrote. `of`: the pictures that its rows are of, increasing; empty: all.
 class WrittenRows {
  public:
-  explicit WrittenRows(const std::string& path) : file_(fs::path(path)), entry_(file_.at("features")) {}
+  explicit WrittenRows(const std::string& path, std::vector<int64_t> of = {})
+      : file_(fs::path(path)), entry_(file_.at("features")), of_(std::move(of)) {}
 
   const std::vector<int64_t>& shape() const { return entry_.shape; }
   std::span<const float> all() const { return {reinterpret_cast<const float*>(entry_.data.data()), entry_.data.size() / sizeof(float)}; }
-  std::span<const float> row(int64_t row) const {
+  std::span<const float> row(int64_t picture) const {
     const size_t each = all().size() / static_cast<size_t>(shape()[0]);
+    const auto row = of_.empty() ? picture : std::lower_bound(of_.begin(), of_.end(), picture) - of_.begin();
     return all().subspan(static_cast<size_t>(row) * each, each);
   }
   const int64_t* labels() const {
@@ -60,10 +62,11 @@ class WrittenRows {
  private:
   io::SafetensorsFile file_;
   const io::TensorEntry& entry_;
+  std::vector<int64_t> of_;
 };
 
 /// Each row alone; neighbours together.
-Stretches stretches_of(const std::set<int64_t>& rows) {
+Stretches stretches_of(const std::vector<int64_t>& rows) {
   Stretches out;
   for (const int64_t row : rows) {
     if (!out.empty() && out.back().second == row) {
@@ -78,6 +81,15 @@ Stretches stretches_of(const std::set<int64_t>& rows) {
 class Look {
  public:
   Look(const LookArgs& args, const EncoderToUse& encoder, Caller& caller) : args_(args), encoder_(encoder), caller_(caller) {}
+
+  /// Of one picture, before the work on all. Throws where they are no squares. Whether it was stopped.
+  bool check_views() {
+    CheckedPipeline pipeline = pipeline_of({0}, "first.safetensors", /*attention=*/false);
+    find_shape(pipeline);
+    if (run_views(pipeline, {0}, "first.safetensors", /*quiet=*/true)) return true;
+    view(WrittenRows(scratch_.file("first.safetensors")), 0);
+    return false;
+  }
 
   /// Whether it was stopped.
   bool vectors() {
@@ -96,36 +108,31 @@ class Look {
     if (good_.empty()) throw RunError("none of the pictures of " + args_.from.data + " has features of finite numbers: can they be decoded?");
     const auto count = std::min(args_.count, static_cast<int64_t>(good_.size()));
     for (int64_t i = 0; i < count; ++i) shown_.push_back(good_[static_cast<size_t>(i * static_cast<int64_t>(good_.size()) / count)]);
-    near_ = nearest_rows({vectors_->all(), width}, shown_, args_.neighbours);
+    const auto progress = caller_.progress(args_.from.quiet, "");
+    near_ = nearest_rows({vectors_->all(), width}, shown_, args_.neighbours,
+                         [&](int64_t done) { progress->working("neighbours found", done, static_cast<int64_t>(shown_.size()), "pictures"); });
+    progress->clear();
     return false;
   }
 
+  /// Patches, attention and views of the pictures shown; of their neighbours the views alone. Whether it was stopped.
   bool patches() {
-    std::set<int64_t> rows(shown_.begin(), shown_.end());
-    for (const auto& near : near_) {
-      for (const Neighbour& one : near) rows.insert(one.row);
+    std::set<int64_t> near;
+    for (const auto& of_picture : near_) {
+      for (const Neighbour& one : of_picture) {
+        if (!is_shown(one.row)) near.insert(one.row);
+      }
     }
-    const Stretches left = stretches_of(rows);
-    const auto to = [&](const char* file) { return RowsToWrite{scratch_.file(file), "", left, vectors_->shape()[0]}; };
-    ordered_json nodes = nodes_to_upload(args_.from, encoder_, left);
-    nodes["tokens"] = {{"type", "eval.tokens"}, {"in", "upload.image"}, {"model", "encoder"}};
-    nodes["rows"] = rows_node(to("patches.safetensors"), {{"tokens", "tokens"}});
-    nodes["rows"]["take"] = "patches";
-    nodes["plain"] = {{"type", "device.upload"}, {"in", "batch.image"}, {"mean", {0, 0, 0}}, {"std", {1, 1, 1}}};
-    nodes["pixels"] = {{"type", "eval.pixels"}, {"in", "plain.image"}};
-    nodes["views"] = rows_node(to("views.safetensors"), {{"features", "pixels"}});
-    CheckedPipeline pipeline = check_text(frozen_pipeline(args_.from, encoder_, nodes), args_.from.sets);
-    find_shape(pipeline);
-    if (page_.no_attention.empty()) {
-      nodes["attend"] = {{"type", "encode.images"}, {"in", "upload.image"}, {"model", "encoder"}, {"train", false}, {"attention", {page_.depth}}};
-      nodes["attention"] = rows_node(to("attention.safetensors"), {{"attention", "attend"}});
-      pipeline = check_text(frozen_pipeline(args_.from, encoder_, nodes), args_.from.sets);
-    }
-    return run_evaluations(std::move(pipeline), args_.from, nullptr, caller_);
+    near_rows_.assign(near.begin(), near.end());
+    CheckedPipeline pipeline = pipeline_of(shown_, "views.safetensors", page_.no_attention.empty());
+    if (!near_rows_.empty() && run_views(pipeline, near_rows_, "near.safetensors", args_.from.quiet)) return true;
+    return run_evaluations(std::move(pipeline), args_.from, nullptr, caller_, /*again=*/true);
   }
 
   LookPage page() {
-    const WrittenRows tokens(scratch_.file("patches.safetensors")), views(scratch_.file("views.safetensors"));
+    const WrittenRows tokens(scratch_.file("patches.safetensors"), shown_), views(scratch_.file("views.safetensors"), shown_);
+    std::optional<WrittenRows> others;
+    if (!near_rows_.empty()) others.emplace(scratch_.file("near.safetensors"), near_rows_);
     page_.title = args_.from.weights, page_.said = encoder_.said, page_.data = args_.from.data;
     page_.vector = encoder_.what == "cls"    ? "the class token"
                    : encoder_.what == "mean" ? "the mean of the patches"
@@ -149,7 +156,7 @@ class Look {
       picture.colours_N = feature_colours(page_.basis, features.part(static_cast<int64_t>(n) * patches, patches));
       for (const Neighbour& near : near_[n]) {
         picture.near.push_back({keys_[static_cast<size_t>(near.row)], label(near.row), !label(row).empty() && label(row) == label(near.row),
-                                static_cast<double>(near.cosine), thumbnail(view(views, near.row))});
+                                static_cast<double>(near.cosine), thumbnail(view(is_shown(near.row) ? views : *others, near.row))});
       }
     }
     if (page_.no_attention.empty()) add_attention(patches);
@@ -157,6 +164,38 @@ class Look {
   }
 
  private:
+  bool is_shown(int64_t row) const { return std::binary_search(shown_.begin(), shown_.end(), row); }
+
+  /// The rows of these pictures go to files of them alone.
+  CheckedPipeline pipeline_of(const std::vector<int64_t>& rows, const char* views, bool attention) const {
+    const auto to = [&](const char* file) { return RowsToWrite{scratch_.file(file), "", {}, 0}; };
+    ordered_json nodes = nodes_to_upload(args_.from, encoder_, stretches_of(rows));
+    nodes["tokens"] = {{"type", "eval.tokens"}, {"in", "upload.image"}, {"model", "encoder"}};
+    nodes["rows"] = rows_node(to("patches.safetensors"), {{"tokens", "tokens"}});
+    nodes["rows"]["take"] = "patches";
+    nodes["plain"] = {{"type", "device.upload"}, {"in", "batch.image"}, {"mean", {0, 0, 0}}, {"std", {1, 1, 1}}};
+    nodes["pixels"] = {{"type", "eval.pixels"}, {"in", "plain.image"}};
+    nodes["views"] = rows_node(to(views), {{"features", "pixels"}});
+    if (attention) {
+      nodes["attend"] = {{"type", "encode.images"}, {"in", "upload.image"}, {"model", "encoder"}, {"train", false}, {"attention", {page_.depth}}};
+      nodes["attention"] = rows_node(to("attention.safetensors"), {{"attention", "attend"}});
+    }
+    return check_text(frozen_pipeline(args_.from, encoder_, nodes), args_.from.sets);
+  }
+
+  /// What such a pipeline, after the changes that the user asked for, makes of pictures before its encoder. Whether it was stopped.
+  bool run_views(CheckedPipeline& pipeline, const std::vector<int64_t>& rows, const char* file, bool quiet) {
+    ordered_json views = resolved_json(pipeline);
+    for (const char* node : {"upload", "tokens", "rows", "attend", "attention"}) views["nodes"].erase(node);
+    views["models"] = ordered_json::object();
+    views.erase("resolved");
+    views["nodes"]["pictures"]["ranges"] = flat(stretches_of(rows));
+    views["nodes"]["views"]["file"] = scratch_.file(file);
+    EmbedArgs args = args_.from;
+    args.quiet = quiet;
+    return run_evaluations(check_text(views, {}), args, nullptr, caller_, /*again=*/true);
+  }
+
   /// What the encoder is; and why there is no attention.
   void find_shape(CheckedPipeline& pipeline) {
     const auto models =
@@ -181,12 +220,12 @@ class Look {
   }
 
   /// Of planes of numbers from 0 to 1.
-  static io::PixelBuffer view(const WrittenRows& views, int64_t row) {
+  io::PixelBuffer view(const WrittenRows& views, int64_t row) const {
     const std::span<const float> values = views.row(row);
     const size_t plane = values.size() / 3;
     const auto side = static_cast<int>(std::lround(std::sqrt(static_cast<double>(plane))));
     if (static_cast<size_t>(side) * static_cast<size_t>(side) != plane)
-      throw RunError("flowrun look shows squares, but the views of this encoder are none");
+      throw RunError("flowrun look shows squares, but the pictures that " + encoder_.file + " sees are none: add a center_crop behind the resize");
     io::PixelBuffer out;
     out.reshape(side, side, 3);
     for (size_t i = 0; i < plane; ++i) {
@@ -205,7 +244,7 @@ class Look {
 
   /// The rows of a head begin with the class token and registers.
   void add_attention(int64_t patches) {
-    const WrittenRows attention(scratch_.file("attention.safetensors"));
+    const WrittenRows attention(scratch_.file("attention.safetensors"), shown_);
     const int64_t tokens = attention.shape()[2];
     for (size_t n = 0; n < shown_.size(); ++n) {
       const std::span<const float> values = attention.row(shown_[n]);
@@ -222,7 +261,7 @@ class Look {
   const TemporaryFolder scratch_;
   std::optional<WrittenRows> vectors_;  // of all pictures
   std::vector<std::string> keys_, classes_;
-  std::vector<int64_t> good_, shown_;  // rows
+  std::vector<int64_t> good_, shown_, near_rows_;  // rows, increasing; near_rows_: neighbours that aren't shown themselves
   std::vector<std::vector<Neighbour>> near_;
   LookPage page_;
 };
@@ -236,7 +275,7 @@ Embedded look(const LookArgs& args, Caller& caller) {
   }
   const EncoderToUse encoder = encoder_to_use(args.from);
   Look work(args, encoder, caller);
-  if (work.vectors() || work.patches()) {
+  if (work.check_views() || work.vectors() || work.patches()) {
     return {.status = exit_stopped, .facts = {{"out", args.out}, {"stopped", true}}, .lines = {"stopped; no page was written"}};
   }
   const LookPage page = work.page();

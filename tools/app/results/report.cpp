@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "graph/contract/context.h"
+#include "graph/contract/direction.h"
 #include "graph/text/json_text.h"
 #include "io/file.h"
 #include "nodes/lib/tensor/report/feature_history.h"
@@ -156,9 +157,8 @@ class Page {
     if (sentences.empty()) return;
     out_ << "<ul class=\"verdict\">";
     for (const Verdict& said : sentences) {
-      const char* const mood = said.mood == Mood::good ? "good" : said.mood == Mood::doubtful ? "doubtful" : "bad";
       const char* const sign = said.mood == Mood::good ? "&#10003;" : said.mood == Mood::doubtful ? "?" : "!";
-      out_ << "<li class=\"" << mood << "\"><b>" << sign << "</b> " << xml_text(said.text) << "</li>";
+      out_ << "<li class=\"" << mood_name(said.mood) << "\"><b>" << sign << "</b> " << xml_text(said.text) << "</li>";
     }
     out_ << "</ul>\n";
   }
@@ -177,25 +177,31 @@ class Page {
   void charts() {
     std::set<std::string> drawn;
     std::string inside = chart("Loss", "loss", drawn) + chart("Images a second", "images_per_second", drawn) + chart("Learning rate", "lr", drawn);
-    inside += score_chart();
+    inside += score_charts();
     for (const auto& [name, curve] : f_.metrics) {
       if (!drawn.contains(name)) inside += line_chart(name, {{name, &curve}});
     }
     if (!inside.empty()) section("Curves over the steps", "<div class=\"charts\">" + inside + "</div>");
   }
 
-  /// Accuracies over the steps; dashed: bare pixels. Evaluations of one time are in the table alone.
-  std::string score_chart() const {
-    std::vector<std::pair<std::string, const Curve*>> curves;
+  /// Evaluations over the steps: shares in one chart, others each in its own; dashed: bare pixels. Evaluations of one time are in the table alone.
+  std::string score_charts() const {
+    std::vector<std::pair<std::string, const Curve*>> shares;
     std::vector<Level> levels;
+    std::string others;
     for (const auto& [name, curve] : f_.scores) {
-      if (curve.count() < 2 || curves.size() == 16) continue;
-      curves.emplace_back(name, &curve);
+      if (curve.count() < 2) continue;
+      const bool share = is_share(name.substr(name.rfind(' ') + 1));
+      if (share && shares.size() == 16) continue;
+      if (share) shares.emplace_back(name, &curve);
+      std::vector<Level> own;
       for (const Told& told : told_) {
-        if (told.pixels && name == told.node + " " + told.value) levels.push_back({told.pixels_node, *told.pixels, curves.size() - 1});
+        if (told.pixels && name == told.node + " " + told.value)
+          (share ? levels : own).push_back({told.pixels_node, *told.pixels, share ? shares.size() - 1 : 0});
       }
+      if (!share) others += line_chart(name, {{name, &curve}}, own);
     }
-    return curves.empty() ? "" : line_chart("Evaluations", curves, levels);
+    return (shares.empty() ? "" : line_chart("Evaluations", shares, levels)) + others;
   }
 
   /// One row for each evaluation.

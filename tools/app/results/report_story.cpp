@@ -50,27 +50,13 @@ std::string type_of(const RunFacts& facts, const std::string& node) {
   return words_at(facts.pipeline["nodes"][node], "type");
 }
 
-std::string main_value(const ordered_json& row) {
-  for (const char* name : {"accuracy", "miou"}) {
-    if (row.contains(name) && row[name].is_number()) return name;
-  }
-  for (const auto& [name, value] : row.items()) {
-    if (value.is_number() && name != "step" && name != "epoch") return name;
-  }
-  return "";
-}
-
-std::optional<double> number_at(const ordered_json& row, const std::string& name) {
-  const auto value = row.find(name);
-  return value != row.end() && value->is_number() ? std::optional(value->get<double>()) : std::nullopt;
-}
-
 Told tell(const std::string& node, const std::vector<ordered_json>& rows) {
   Told out{.node = node, .value = main_value(rows.back())};
   for (const ordered_json& row : rows) {
-    const auto value = number_at(row, out.value);
-    if (!value) continue;
-    const auto step = static_cast<int64_t>(number_at(row, "step").value_or(0));
+    const ordered_json found = number_at(row, out.value), at = number_at(row, "step");
+    if (found.is_null()) continue;
+    const auto value = std::optional(found.get<double>());
+    const int64_t step = at.is_null() ? 0 : at.get<int64_t>();
     if (step == 0) {
       out.start = value;
       continue;
@@ -139,6 +125,8 @@ std::vector<Verdict> of_health(const RunFacts& facts) {
 }
 
 }  // namespace
+
+const char* mood_name(Mood mood) { return mood == Mood::good ? "good" : mood == Mood::doubtful ? "doubtful" : "bad"; }
 
 bool Told::is_better(double a, double b) const { return more_is_better(value) ? a > b : a < b; }
 

@@ -1,4 +1,4 @@
-// What a run found, in words and in one table.
+// The verdict on a run, in words, and its evaluations, each by its main value.
 #pragma once
 
 #include <optional>
@@ -25,10 +25,12 @@ struct Told {
   bool is_better(double a, double b) const;
 };
 
-/// Those of a run, without baselines of others. `value` is the accuracy or mIoU where there is one, else the first number that is reported.
+/// The evaluations of a run. Those of bare inputs are left out: they are `pixels` of the others of their type. `value` is the accuracy or mIoU
+/// where there is one, else the first number that is reported.
 std::vector<Told> told_evaluations(const RunFacts& facts);
 
 enum class Mood { good, doubtful, bad };
+const char* mood_name(Mood mood);  // "good", "doubtful", "bad"
 
 /// A sentence of the verdict.
 struct Verdict {
@@ -36,7 +38,7 @@ struct Verdict {
   std::string text;
 };
 
-/// What rose, what fell, against random weights and pixels; whether features stayed healthy. In the order of weight.
+/// Sentences on each evaluation (against its value before training, and against bare pixels), on the health of features and on the loss.
 std::vector<Verdict> verdict(const RunFacts& facts, const std::vector<Told>& evaluations);
 
 /// "96.3 %", or the number.

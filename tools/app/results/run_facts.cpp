@@ -1,8 +1,8 @@
 #include "tools/app/results/run_facts.h"
 
 #include <algorithm>
-#include <fstream>
 
+#include "graph/contract/direction.h"
 #include "graph/text/error.h"
 #include "tools/app/json_files.h"
 
@@ -11,7 +11,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr size_t most_metrics = 120, most_rows = 200, most_bad = 50, most_warnings = 20;
+constexpr size_t most_metrics = 120, most_rows = 200, most_bad = 50, most_warnings = 20, most_evaluations = 100, longest_name = 200;
+constexpr int64_t most_of_evaluations = 64 << 20;  // bytes of the file
 
 int64_t step_of(const ordered_json& entry) {
   const auto step = entry.find("step");
@@ -20,15 +21,21 @@ int64_t step_of(const ordered_json& entry) {
 
 }  // namespace
 
-bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder) {
-  std::error_code error, other;
-  const std::filesystem::path real = std::filesystem::canonical(path, error), root = std::filesystem::canonical(folder, other);
-  const std::filesystem::path way = real.lexically_relative(root);
-  return !error && !other && !way.empty() && *way.begin() != "..";
+std::string main_value(const ordered_json& row) {
+  for (const char* name : {"accuracy", "miou"}) {
+    if (row.contains(name) && row[name].is_number()) return name;
+  }
+  for (const auto& [name, value] : row.items()) {
+    if (value.is_number() && name != "step" && name != "epoch") return name;
+  }
+  return "";
 }
 
 RunFacts::RunFacts(const std::filesystem::path& run, Read read)
-    : paths(run), pipeline(read_json(paths.pipeline)), result(read_json(paths.result)), stats(read_json(paths.stats)) {
+    : paths(run),
+      pipeline(read_json(RunFile(paths.pipeline, run))),
+      result(read_json(RunFile(paths.result, run))),
+      stats(read_json(RunFile(paths.stats, run))) {
   if (pipeline.is_null() && !io::holds_run(run)) throw RunError(run.string() + " holds no run: give the directory that flowrun run wrote");
   read_evaluations();
   if (read == Read::evaluations) return;
@@ -39,13 +46,13 @@ RunFacts::RunFacts(const std::filesystem::path& run, Read read)
 }
 
 void RunFacts::read_metrics() {
-  each_line(paths.metrics, [&](const ordered_json& entry) {
+  each_line(RunFile(paths.metrics, paths.root), [&](const ordered_json& entry) {
     const int64_t step = step_of(entry);
     ++lines;
     last_step = std::max(last_step, step);
     for (const auto& [name, value] : entry.items()) {
       if (name == "step" || name == "epoch" || !(value.is_number() || value.is_null())) continue;
-      if (metrics.size() >= most_metrics && !metrics.contains(name)) continue;
+      if (!metrics.contains(name) && (metrics.size() >= most_metrics || name.size() > longest_name)) continue;
       const auto number = value.is_null() ? std::nullopt : std::optional(value.get<double>());
       metrics[name].add(static_cast<double>(step), number);
       if (name == "loss" && !number && ++not_finite == 1) first_not_finite = step;
@@ -54,37 +61,40 @@ void RunFacts::read_metrics() {
 }
 
 void RunFacts::read_evaluations() {
-  each_line(paths.root / "evaluations.jsonl", [&](ordered_json entry) {
+  const auto take = [&](ordered_json entry) {
     const auto found = entry.find("node");
     if (found == entry.end() || !found->is_string()) return;
     const std::string node = *found;
+    if (!evaluations.contains(node) && (evaluations.size() >= most_evaluations || node.size() > longest_name)) return;
     entry.erase("node");
+    const std::string main = main_value(entry);
     for (const auto& [name, value] : entry.items()) {
-      const bool score = name.starts_with("accuracy") || name == "miou" || name == "pixel_accuracy";
-      if (score && value.is_number() && scores.size() < most_metrics) {
-        scores[node + " " + name].add(static_cast<double>(step_of(entry)), value.template get<double>());
-      }
+      if (!value.is_number() || !(is_share(name) || name == main)) continue;
+      const std::string curve = node + " " + name;
+      if (scores.contains(curve) || (scores.size() < most_metrics && name.size() <= longest_name))
+        scores[curve].add(static_cast<double>(step_of(entry)), value.template get<double>());
     }
     auto& rows = evaluations[node];
     if (rows.size() == most_rows) rows.erase(rows.begin());
     rows.push_back(std::move(entry));
-  });
+  };
+  each_line(RunFile(paths.root / "evaluations.jsonl", paths.root), take, most_of_evaluations);
 }
 
 void RunFacts::read_quarantine() {
-  each_line(paths.quarantine, [&](const ordered_json& entry) {
+  each_line(RunFile(paths.quarantine, paths.root), [&](const ordered_json& entry) {
     ++quarantined;
     if (bad.size() < most_bad) bad.push_back(entry);
   });
 }
 
 void RunFacts::read_log() {
-  std::ifstream file(paths.log);
-  for (std::string line; std::getline(file, line);) {
-    if (line.find("warning") == std::string::npos) continue;
+  const auto take = [&](std::string_view line) {
+    if (line.find("warning") == std::string_view::npos) return;
     if (warnings.size() == most_warnings) warnings.erase(warnings.begin());
-    warnings.push_back(line);
-  }
+    warnings.emplace_back(line);
+  };
+  RunFile(paths.log, paths.root).each_line(take, 16 << 10, int64_t{1} << 30);
 }
 
 void RunFacts::list_files() {

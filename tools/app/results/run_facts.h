@@ -1,5 +1,5 @@
 // The contents of a run directory, read in bounded memory; files may be missing, as in a run that goes on or was
-// killed.
+// killed. The directory may be a stranger's: what is no regular file, or leads out of it, counts as missing.
 #pragma once
 
 #include <filesystem>
@@ -13,8 +13,8 @@
 
 namespace flowrun::app {
 
-/// Whether the path leads to something in the folder, links followed.
-bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder);
+/// The value of an evaluation's line that says most: the accuracy or mIoU where there is one, else its first number. Empty: there is none.
+std::string main_value(const nlohmann::ordered_json& row);
 
 struct RunFacts {
   /// Where a run has much to read: everything, or the JSON files and evaluations alone.
@@ -28,8 +28,8 @@ struct RunFacts {
   std::map<std::string, Curve> metrics;                                    // over steps
   int64_t lines = 0;                                                       // of metrics.jsonl
   int64_t not_finite = 0, first_not_finite = 0;                            // losses; the step of the first
-  std::map<std::string, std::vector<nlohmann::ordered_json>> evaluations;  // by node; the newest
-  std::map<std::string, Curve> scores;
+  std::map<std::string, std::vector<nlohmann::ordered_json>> evaluations;  // by node, 100 at most; the newest
+  std::map<std::string, Curve> scores;                                     // shares and main values over steps: "knn accuracy"
   int64_t quarantined = 0;
   std::vector<nlohmann::ordered_json> bad;  // the first of them
   std::vector<std::filesystem::path> pictures, checkpoints, failed_steps;

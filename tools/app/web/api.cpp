@@ -2,12 +2,12 @@
 
 #include <set>
 
+#include "graph/check/entries.h"
+#include "graph/compose/pipeline.h"
 #include "graph/text/json_text.h"
-#include "io/file.h"
 #include "tools/app/draw/graph_picture.h"
 #include "tools/app/json_files.h"
 #include "tools/app/load/diff.h"
-#include "tools/app/load/load.h"
 #include "tools/app/results/report_story.h"
 #include "tools/app/run/monitor.h"
 #include "tools/app/web/page.h"
@@ -18,8 +18,13 @@ namespace {
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-constexpr size_t most_curves = 64;
-constexpr uintmax_t most_bytes = 64 << 20;  // of a file
+constexpr std::string_view files = "/run/";
+constexpr size_t most_curves = 64, most_points = 400'000;  // of an answer: runs, and points of all charts
+constexpr int64_t most_bytes = 16 << 20;                   // of a file
+constexpr size_t most_faults = 20;
+// Of a pipeline that is drawn: the time that this takes grows faster than they do.
+constexpr int64_t most_text = 1 << 20;
+constexpr size_t most_entries = 2000;
 
 // A report comes from the run's folder, which may be a stranger's: it runs as if it were of another site, which reads nothing of this one.
 constexpr const char* page_policy =
@@ -33,6 +38,45 @@ HttpAnswer fault(int status, const std::string& text) { return {.status = status
 HttpAnswer json(const ordered_json& value) { return {.type = "application/json", .body = json_text(value)}; }
 
 HttpAnswer no_run() { return fault(404, "there is no such run"); }
+
+/// Whether a browser asks for a page of its user's: this one, or an address typed in. Others may lead here with a link, but not to what asks a run.
+bool is_from_elsewhere(const HttpRequest& request) {
+  const std::string& site = request.fetch_site;
+  if (site.empty() || site == "same-origin" || site == "none") return false;
+  return request.fetch_mode != "navigate" || request.path.starts_with("/api/");
+}
+
+/// A resolved pipeline as a graph. It is read as text of a stranger: no other file is opened for it, and no line of it is told.
+/// Throws PipelineError with the messages of its faults.
+CheckedPipeline pipeline_to_draw(const fs::path& run) {
+  const auto text = RunFile(run / "pipeline.resolved.json", run).text(most_text);
+  if (!text) throw PipelineError("pipeline.resolved.json is missing, or larger than any that is drawn (1 MiB)");
+  const auto source = std::make_shared<Source>(Source{"pipeline.resolved.json", *text});
+  Diagnostics faults;
+  const Value value = parse_json(source, faults);
+  for (const char* key : {"extends", "swap", "set", "add", "drop", "let", "parts", "plugins"}) {
+    const Value* const found = faults.empty() && value.is(Value::Kind::object) ? value.find(key) : nullptr;
+    if (found == nullptr) continue;
+    const bool plugins = key == std::string("plugins");
+    faults.error(found->where, std::string("\"") + key + "\" names other files" +
+                                   (plugins ? ": flowrun draw RUN --trust loads them" : ", or is not of a resolved pipeline"));
+  }
+  for (const char* section : {"models", "nodes"}) {
+    const Value* const entries = faults.empty() && value.is(Value::Kind::object) ? value.find(section) : nullptr;
+    if (entries != nullptr && entries->is(Value::Kind::object) && entries->members.size() > most_entries)
+      faults.error(entries->where, "too many to be drawn");
+  }
+  CheckedPipeline out;
+  if (faults.empty()) {
+    const Value loaded = load_pipeline(source, {}, faults);
+    if (faults.empty()) out = validate(loaded, faults);  // without sizes: they would open files of weights
+  }
+  if (faults.empty()) return out;
+  std::string said;
+  const std::vector<Diagnostics::Fault> all = faults.sorted();
+  for (size_t i = 0; i < std::min(all.size(), most_faults); ++i) said += (i > 0 ? "\n" : "") + all[i].message;
+  throw PipelineError(said);
+}
 
 /// The named curve of a run: a metric, or an evaluation's score.
 const Curve* curve_of(const RunFacts& facts, const std::string& name) {
@@ -68,9 +112,13 @@ WebApi::WebApi(const fs::path& root, int port)
 
 HttpAnswer WebApi::answer(const HttpRequest& request) {
   HttpAnswer out;
-  const std::string port = ":" + std::to_string(port_);
-  if (request.host != "127.0.0.1" + port && request.host != "localhost" + port) {
-    out = fault(403, "this page answers at http://127.0.0.1" + port + " and http://localhost" + port + " only");
+  const std::string number = std::to_string(port_), port = port_ == 80 ? "" : ":" + number;  // browsers leave 80 out
+  const auto is_here = [&](const std::string& name) { return request.host == name + port || request.host == name + ":" + number; };
+  if (!is_here("127.0.0.1") && !is_here("localhost")) {
+    out = fault(403, "this page answers at http://127.0.0.1" + port + " and http://localhost" + port +
+                         " only; forwarding by ssh must have the same port on both sides: ssh -L " + number + ":localhost:" + number + " MACHINE");
+  } else if (is_from_elsewhere(request)) {
+    out = fault(403, "a page of another site asks for this: open http://127.0.0.1" + port + " itself");
   } else {
     out = route(request);
   }
@@ -97,7 +145,7 @@ HttpAnswer WebApi::route(const HttpRequest& request) {
   if (path == "/api/curves") return curves(request);
   if (path == "/api/diff") return diff(request);
   if (path == "/api/graph") return graph(request);
-  if (path == "/file") return file(request);
+  if (path.starts_with(files)) return file(path.substr(files.size()));
   return fault(404, "there is no such page");
 }
 
@@ -108,7 +156,7 @@ HttpAnswer WebApi::run(const HttpRequest& request) {
   ordered_json out = {{"name", request.value("name")}, {"about", words_at(facts->pipeline, "about")}, {"verdict", ordered_json::array()}};
   const auto told = told_evaluations(*facts);
   for (const Verdict& said : verdict(*facts, told)) {
-    out["verdict"].push_back({{"mood", said.mood == Mood::good ? "good" : said.mood == Mood::doubtful ? "doubtful" : "bad"}, {"text", said.text}});
+    out["verdict"].push_back({{"mood", mood_name(said.mood)}, {"text", said.text}});
   }
   out["error"] = words_at(facts->result, "error");
   out["warnings"] = facts->warnings;
@@ -120,10 +168,9 @@ HttpAnswer WebApi::run(const HttpRequest& request) {
       std::error_code ignored;
       return std::to_string(fs::file_size(picture, ignored)) + "-" + std::to_string(fs::last_write_time(picture, ignored).time_since_epoch().count());
     };
-    if (served_file(*folder, picture.filename().string()))
-      out["pictures"].push_back({{"file", picture.filename().string()}, {"tag", size_and_time()}});
+    if (is_served(picture.filename().string())) out["pictures"].push_back({{"file", picture.filename().string()}, {"tag", size_and_time()}});
   }
-  out["report"] = served_file(*folder, "report.html").has_value();
+  out["report"] = static_cast<bool>(RunFile(*folder / "report.html", *folder));
   out["not_finite"] = facts->not_finite;
   out["quarantined"] = facts->quarantined;
   return json(out);
@@ -131,10 +178,11 @@ HttpAnswer WebApi::run(const HttpRequest& request) {
 
 HttpAnswer WebApi::curves(const HttpRequest& request) {
   std::vector<std::shared_ptr<const RunFacts>> facts;
-  std::vector<std::string> names, metrics;
+  std::vector<std::string> names;
+  std::vector<std::string> metrics;  // each once
   for (const auto& [key, value] : request.query) {
-    if (key == "metric") metrics.push_back(value);
-    if (key != "name" || names.size() == most_curves) continue;
+    if (key == "metric" && std::find(metrics.begin(), metrics.end(), value) == metrics.end()) metrics.push_back(value);
+    if (key != "name" || names.size() == most_curves || std::find(names.begin(), names.end(), value) != names.end()) continue;
     if (const auto folder = runs_.find(value)) names.push_back(value), facts.push_back(runs_.facts(*folder));
   }
   std::set<std::string> known;
@@ -142,21 +190,27 @@ HttpAnswer WebApi::curves(const HttpRequest& request) {
     for (const auto& name : curve_names(*of_run)) known.insert(name.get<std::string>());
   }
   ordered_json charts = ordered_json::array();
+  size_t points = 0;
   for (const std::string& metric : metrics) {
+    for (const auto& of_run : facts) {
+      if (const Curve* curve = curve_of(*of_run, metric)) points += curve->buckets().size();
+    }
+    if (points > most_points) break;
     ordered_json curves = ordered_json::array();
     for (size_t i = 0; i < facts.size(); ++i) {
       if (const Curve* curve = curve_of(*facts[i], metric)) curves.push_back({{"name", names[i]}, {"points", points_of(*curve)}});
     }
-    charts.push_back({{"metric", metric}, {"curves", curves}});
+    charts.push_back({{"metric", metric}, {"curves", std::move(curves)}});
   }
-  return json({{"metrics", known}, {"charts", charts}, {"most", most_curves}});
+  const bool all = charts.size() == metrics.size();
+  return json({{"metrics", known}, {"charts", std::move(charts)}, {"all", all}, {"most", most_curves}});
 }
 
 HttpAnswer WebApi::diff(const HttpRequest& request) {
   const auto a = runs_.find(request.value("a")), b = runs_.find(request.value("b"));
   if (!a || !b) return no_run();
-  const ordered_json left = read_json(*a / "pipeline.resolved.json"), right = read_json(*b / "pipeline.resolved.json");
-  if (left.is_null() || right.is_null()) return fault(422, "a pipeline.resolved.json can't be read");
+  const ordered_json left = read_json(RunFile(*a / "pipeline.resolved.json", *a)), right = read_json(RunFile(*b / "pipeline.resolved.json", *b));
+  if (left.is_null() || right.is_null()) return fault(422, "a pipeline.resolved.json is missing, or larger than any that is drawn (1 MiB)");
   return json({{"a", request.value("a")}, {"b", request.value("b")}, {"changes", resolved_changes(left, right)}});
 }
 
@@ -165,25 +219,30 @@ HttpAnswer WebApi::graph(const HttpRequest& request) {
   if (!folder) return no_run();
   try {
     const bool live = is_live(*folder, /*ask=*/true);  // what it answers is drawn the next time
-    const CheckedPipeline pipeline = load_checked({.file = (*folder / "pipeline.resolved.json").string(), .sets = {}, .trust = false});
-    const ordered_json stats = read_json(*folder / (live ? status_json_name : "stats.json"));
+    const CheckedPipeline pipeline = pipeline_to_draw(*folder);
+    const ordered_json stats = read_json(RunFile(*folder / (live ? status_json_name : "stats.json"), *folder));
     HttpAnswer out{.type = "image/svg+xml", .body = graph_svg(pipeline, stats.is_null() ? std::vector<double>() : time_shares(pipeline, stats))};
     out.headers = {picture_policy};
     return out;
-  } catch (const std::exception& error) {
+  } catch (const PipelineError& error) {
     return fault(422, std::string("The graph can't be drawn: this program can't read the pipeline.\n") + as_utf8(error.what()));
+  } catch (const std::exception&) {
+    return fault(422, "The graph can't be drawn: a file of the run is damaged.");
   }
 }
 
-HttpAnswer WebApi::file(const HttpRequest& request) {
-  const auto folder = runs_.find(request.value("name"));
-  const auto path = folder ? served_file(*folder, request.value("path")) : std::nullopt;
-  if (!path) return fault(404, "there is no such file");
-  if (fs::file_size(*path) > most_bytes) return fault(422, "the file is too large to be shown");
-  std::vector<uint8_t> bytes;
-  io::read_file(*path, bytes);
-  const bool report = path->extension() == ".html";
-  HttpAnswer out{.type = report ? "text/html; charset=utf-8" : "image/png", .body = std::string(bytes.begin(), bytes.end())};
+HttpAnswer WebApi::file(const std::string& name) {
+  const size_t slash = name.rfind('/');
+  const std::string file = slash == std::string::npos ? name : name.substr(slash + 1);
+  const auto folder = runs_.find(slash == std::string::npos ? "." : name.substr(0, slash));
+  if (!folder || !is_served(file))
+    return fault(404, "there is no such file here: this page shows report.html and the pictures of runs; look for others in the run's folder");
+  const RunFile found(*folder / file, *folder);
+  if (!found) return fault(404, "the run has no " + file);
+  auto text = found.text(most_bytes);
+  if (!text) return fault(422, "the file is too large to be shown");
+  const bool report = file.ends_with(".html");
+  HttpAnswer out{.type = report ? "text/html; charset=utf-8" : "image/png", .body = std::move(*text)};
   out.headers = {report ? report_policy : picture_policy};
   return out;
 }

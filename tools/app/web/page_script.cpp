@@ -8,7 +8,7 @@ const at = (id) => document.getElementById(id);
 const tabs = ["Curves", "Evaluations", "Diff", "Graph", "Pictures", "Run"];
 // What the address keeps: tab, the run chosen, runs checked, metrics shown, filter, order.
 const state = { tab: "Curves", run: "", checked: [], metrics: [], filter: "", sort: "name", down: false, log: false, smooth: 0 };
-let runs = [], columns = [], drawn = "", times = "", lost = false;
+let runs = [], folder = "", columns = [], drawn = "", times = "", lost = false;
 
 function node(name, properties = {}, ...inside) {
   const out = document.createElement(name);
@@ -36,6 +36,7 @@ function moment(seconds) {
   return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${two(time.getHours())}:${two(time.getMinutes())}`;
 }
 const address = (path, pairs) => path + "?" + pairs.map(([key, value]) => key + "=" + encodeURIComponent(value)).join("&");
+const file_address = (run, file) => "/run/" + (run.name === "." ? "" : encodeURIComponent(run.name) + "/") + encodeURIComponent(file);
 async function load(path) {
   const answer = await fetch(path);
   if (!answer.ok) throw new Error((await answer.text()).trim());
@@ -213,7 +214,8 @@ function put(inside) {
 }
 /// The times of all that the tab shows: where they are as before, it stays.
 function shown_times() {
-  const names = ["Curves", "Evaluations", "Diff"].includes(state.tab) ? state.checked : [state.run];
+  const all = state.tab === "Evaluations" && !checked().length ? shown().map((run) => run.name) : state.checked;
+  const names = ["Curves", "Evaluations", "Diff"].includes(state.tab) ? all : [state.run];
   return names.map((name) => { const run = runs.find((one) => one.name === name); return run ? [run.changed, run.status] : 0; });
 }
 async function look() {
@@ -225,12 +227,17 @@ async function look() {
     at("fault").textContent = "The program that answers this page has ended, or can't be reached: " + error.message;
     return;
   }
-  runs = found.runs;
+  runs = found.runs, folder = found.folder;
   for (const run of runs) run.about ??= "", run.device ??= "";
   for (const name of kept.keys()) if (!runs.some((run) => run.name === name)) kept.delete(name);
   at("folder").textContent = found.folder + (found.left_out ? " (some are left out: there are too many)" : "");
+  // Who comes without an address sees the newest run.
+  if (!location.hash && runs.length) {
+    state.checked = [runs.reduce((best, run) => run.changed > best.changed ? run : best).name];
+    keep();
+  }
   rows();
-  const now = JSON.stringify(shown_times()) + (lost ? " again" : "");
+  const now = JSON.stringify([shown_times(), runs.length > 0]) + (lost ? " again" : "");
   lost = false;
   const live = state.tab === "Graph" && chosen()?.status === "running";
   if (now !== times || live) times = now, await view();

@@ -1,4 +1,4 @@
-// What the tabs show.
+// The second part of the page's script: what each tab shows.
 #include "tools/app/web/page.h"
 
 namespace flowrun::app {
@@ -110,13 +110,16 @@ const key = (names) => node("div", { className: "key" }, ...names.map((name) => 
 const views = {
   async Curves() {
     const names = checked();
+    if (!runs.length) return [hint("There is no run yet: flowrun PIPELINE.json --out " + folder + "/first makes one, and it appears here.")];
     if (!names.length) return [hint("Check runs in the table: their curves are drawn over each other.")];
     const ask = (metrics) => load(address("/api/curves", [...names.map((name) => ["name", name]), ...metrics.map((name) => ["metric", name])]));
     let found = await ask(state.metrics);
-    const wanted = state.metrics.length ? state.metrics : found.metrics.filter((name) => name === "loss" || / (accuracy|miou)/.test(name)).slice(0, 6);
+    const first = [/^loss$/, / (accuracy|miou)/, / /].flatMap((kind) => found.metrics.filter((name) => kind.test(name)));
+    const wanted = state.metrics.length ? state.metrics : [...new Set(first)].slice(0, 6);
     if (!state.metrics.length && wanted.length) found = await ask(wanted);
     const charts = found.charts.filter((one) => one.curves.length).map((one) => chart(one.metric, one.curves));
     const many = names.length > found.most ? [hint(`Only the first ${found.most} of the checked runs are drawn.`)] : [];
+    if (!found.all) many.push(hint(`Only the first ${found.charts.length} of the chosen charts are drawn: together they have too many points.`));
     return [switches(), metric_boxes(found.metrics, wanted), key(names), ...many, node("div", { className: "charts" }, ...charts)];
   },
   async Evaluations() {
@@ -168,7 +171,7 @@ const views = {
     const order = found.pictures.toSorted((a, b) => step(a.file) - step(b.file) || a.file.localeCompare(b.file));
     if (!order.length) return [hint("The run has no pictures: report.contact_sheet draws them.")];
     return [node("h2", { textContent: run.name }), ...order.map((one) => node("figure", {}, node("figcaption", { textContent: one.file }),
-      node("img", { loading: "lazy", alt: one.file + " of " + run.name, src: address("/file", [["name", run.name], ["path", one.file], ["tag", one.tag]]) })))];
+      node("img", { loading: "lazy", alt: one.file + " of " + run.name, src: file_address(run, one.file) + "?tag=" + encodeURIComponent(one.tag) })))];
   },
   async Run() {
     const run = chosen();
@@ -182,7 +185,7 @@ const views = {
     return [node("h2", { textContent: run.name }), found.about ? node("p", { textContent: found.about }) : null,
       verdict.length ? node("ul", { className: "verdict" }, ...verdict) : null,
       found.error ? node("pre", { className: "bad", textContent: found.error }) : null,
-      found.report ? node("p", {}, node("a", { href: address("/file", [["name", run.name], ["path", "report.html"]]), target: "_blank", rel: "noopener", textContent: "The report" })) : hint("No report.html yet: flowrun report writes it at any time."),
+      found.report ? node("p", {}, node("a", { href: file_address(run, "report.html"), target: "_blank", rel: "noopener", textContent: "The report" })) : hint("No report.html yet: flowrun report writes it at any time."),
       node("table", {}, node("tbody", {}, ...facts)),
       lines.length ? node("h2", { textContent: "Evaluations" }) : null,
       lines.length ? node("table", {}, node("thead", {}, node("tr", {}, ...heads)), node("tbody", {}, ...lines)) : null,

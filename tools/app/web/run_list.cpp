@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <fstream>
 #include <sys/stat.h>
 
 #include "graph/text/json_text.h"
@@ -20,9 +19,12 @@ namespace fs = std::filesystem;
 constexpr int deepest = 8;
 constexpr int64_t most_folders = 20'000;
 constexpr size_t most_runs = 5000, most_facts = 64;
-constexpr double as_slow = 10;       // facts of a run that goes on: at most this part of the time is spent on reading them
-constexpr int64_t fresh = 60;        // seconds without a change after which a run of another machine counts as ended
-constexpr int64_t tail = 256 << 10;  // bytes of metrics.jsonl in which the last lines are looked for
+constexpr int64_t most_kept = 32 << 20;  // bytes of the JSON files whose facts are kept
+constexpr size_t most_told = 24;         // evaluations of a run in the list
+constexpr size_t most_words = 2000;      // bytes of a text in the list
+constexpr double as_slow = 10;           // facts of a run that goes on: at most this part of the time is spent on reading them
+constexpr int64_t fresh = 60;            // seconds without a change after which a run of another machine counts as ended
+constexpr int64_t tail = 256 << 10;      // bytes of metrics.jsonl in which the last lines are looked for
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -35,30 +37,15 @@ std::pair<int64_t, int64_t> time_and_size(const fs::path& path) {
 
 int64_t seconds_of(int64_t nanoseconds) { return nanoseconds / 1'000'000'000; }
 
-ordered_json value_at(const ordered_json& object, const char* key) {
-  return object.is_object() && object.contains(key) ? object[key] : ordered_json();
-}
-
-ordered_json number_at(const ordered_json& object, const char* key) {
-  const ordered_json value = value_at(object, key);
-  return value.is_number() ? value : ordered_json();
-}
-
 /// The last reported value of each number, from the last lines.
-ordered_json last_metrics(const fs::path& path) {
+ordered_json last_metrics(const RunFile& file) {
   ordered_json out = ordered_json::object();
-  std::error_code ignored;
-  if (!fs::is_regular_file(path, ignored)) return out;
-  std::ifstream file(path, std::ios::binary);
-  const auto size = static_cast<int64_t>(fs::file_size(path, ignored));
-  if (size > tail) file.seekg(size - tail);
-  for (std::string line; std::getline(file, line);) {
-    const ordered_json entry = ordered_json::parse(line, not_too_deep, /*allow_exceptions=*/false);
-    if (!entry.is_object()) continue;
+  const auto take = [&](const ordered_json& entry) {
     for (const char* key : {"step", "loss", "images_per_second"}) {
       if (entry.contains(key)) out[key] = entry[key];
     }
-  }
+  };
+  each_line(file, take, tail, std::max<int64_t>(0, file.size() - tail));
   return out;
 }
 
@@ -71,15 +58,22 @@ std::string status_of(const fs::path& run, const ordered_json& result, int64_t c
   return is_live(run, false) || elsewhere ? "running" : "no result";
 }
 
+/// A text of a pipeline or result, cut where it is longer than any that people read in a table.
+ordered_json short_words(const ordered_json& object, const char* key) {
+  const std::string words = words_at(object, key);
+  return words.size() <= most_words ? words : as_utf8(words.substr(0, most_words)) + " ...";
+}
+
 ordered_json or_null(const std::optional<double>& value) { return value ? ordered_json(*value) : ordered_json(); }
 
 }  // namespace
 
 bool is_live(const fs::path& run, bool ask) {
   std::error_code ignored;
-  if (!fs::is_regular_file(run / process_name, ignored)) return false;
+  const fs::path file = run / process_name;
+  if (!fs::is_regular_file(file, ignored) || fs::file_size(file, ignored) > 4096 || !is_below(file, run)) return false;
   try {
-    const io::HeldProcess process(run / process_name);
+    const io::HeldProcess process(file);
     return !ask || process.signal(SIGUSR1);
   } catch (const std::exception&) {  // another machine's, another user's, or none
     return false;
@@ -102,13 +96,9 @@ ordered_json told_json(const RunFacts& facts) {
   return out;
 }
 
-std::optional<fs::path> served_file(const fs::path& run, const std::string& name) {
+bool is_served(const std::string& name) {
   const bool plain = !name.empty() && name.find_first_of("/\\") == std::string::npos && name.find('\0') == std::string::npos && name[0] != '.';
-  if (!plain || !(name.ends_with(".png") || name == "report.html")) return std::nullopt;
-  std::error_code error;
-  const fs::path path = run / name;
-  if (!fs::is_regular_file(path, error) || !is_below(path, run)) return std::nullopt;
-  return path;
+  return plain && (name.ends_with(".png") || name == "report.html");
 }
 
 void RunList::scan(const fs::path& folder, int depth) {
@@ -149,20 +139,22 @@ RunList::Stamp RunList::stamp(const fs::path& run) {
 
 ordered_json RunList::summary(const std::string& name, const fs::path& run) {
   const RunFacts facts(run, RunFacts::Read::evaluations);
-  const ordered_json last = last_metrics(facts.paths.metrics), params = value_at(facts.pipeline, "run");
+  const ordered_json last = last_metrics(RunFile(facts.paths.metrics, run)), params = field_at(facts.pipeline, "run");
   const ordered_json steps = number_at(facts.result, "steps"), step = number_at(last, "step");
-  const ordered_json planned = number_at(read_json(run / status_json_name), "last_step");
+  const ordered_json planned = number_at(read_json(RunFile(run / status_json_name, run)), "last_step");
+  ordered_json told = told_json(facts);
+  if (told.size() > most_told) told.erase(told.begin() + most_told, told.end());
   return {{"name", name},
-          {"about", words_at(facts.pipeline, "about")},
+          {"about", short_words(facts.pipeline, "about")},
           {"status", ""},
           {"step", steps.is_null() ? step : steps},
           {"last_step", planned.is_null() ? steps : planned},
           {"loss", number_at(last, "loss")},
           {"images_per_second", number_at(last, "images_per_second")},
-          {"evaluations", told_json(facts)},
+          {"evaluations", told},
           {"seed", number_at(facts.pipeline, "seed")},
-          {"device", words_at(params, "device")},
-          {"error", words_at(facts.result, "error")}};
+          {"device", short_words(params, "device")},
+          {"error", short_words(facts.result, "error")}};
 }
 
 ordered_json RunList::list() {
@@ -177,7 +169,7 @@ ordered_json RunList::list() {
       if (known.stamp != stamp) known.summary = summary(name, run), known.stamp = stamp;
       // What changes without a file: whether its process is there.
       const bool ended = stamp[3].second > 0;
-      known.summary["status"] = status_of(run, ended ? read_json(run / "result.json") : ordered_json(), seconds_of(changed));
+      known.summary["status"] = status_of(run, ended ? read_json(RunFile(run / "result.json", run)) : ordered_json(), seconds_of(changed));
       known.summary["started"] = seconds_of(stamp[0].first);
       known.summary["changed"] = static_cast<double>(changed) * 1e-9;
       out["runs"].push_back(known.summary);
@@ -206,9 +198,15 @@ std::shared_ptr<const RunFacts> RunList::facts(const fs::path& run) {
     read_.erase(found);
   }
   const double began = now();
-  auto facts = std::make_shared<const RunFacts>(run);
+  auto facts = std::make_shared<RunFacts>(run);
+  facts->bad.clear();  // the page only counts them
+  const auto size = [](const Stamp& of) {
+    return of[0].second + of[2].second + of[3].second + of[4].second;
+  };  // without metrics, which become curves
   read_.push_front({run, stamp, now(), now() - began, facts});
-  if (read_.size() > most_facts) read_.pop_back();
+  int64_t kept = 0;
+  for (const Read& read : read_) kept += size(read.stamp);
+  for (; read_.size() > 1 && (read_.size() > most_facts || kept > most_kept); read_.pop_back()) kept -= size(read_.back().stamp);
   return facts;
 }
 

@@ -62,8 +62,7 @@ bool is_live(const std::filesystem::path& run, bool ask);
 /// Evaluations as the page shows them: {"node", "value", "share", "start", "last", "best", "best_step", "pixels"}.
 nlohmann::ordered_json told_json(const RunFacts& facts);
 
-/// The file of a run that a page may load: a picture in the run's directory, or its report.html; nothing behind a link that
-/// leaves the directory. Empty: there is none.
-std::optional<std::filesystem::path> served_file(const std::filesystem::path& run, const std::string& name);
+/// Whether a page may load a file of this name from a run's directory: a picture, or report.html.
+bool is_served(const std::string& name);
 
 }  // namespace flowrun::app

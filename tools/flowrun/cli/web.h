@@ -11,7 +11,8 @@ struct WebArgs {
   bool open = false;          // in the browser
 };
 
-/// Serves a page of all runs below a folder on this machine, until it gets SIGINT or SIGTERM.
+/// Serves a page of all runs below a folder on this machine, until it gets SIGINT, SIGTERM, or a SIGHUP that was not ignored when the program began
+/// (nohup).
 int web(const WebArgs& args);
 
 }  // namespace flowrun::cli

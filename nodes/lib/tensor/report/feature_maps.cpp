@@ -116,13 +116,15 @@ std::vector<float> cosines_to(RowsView features_ND, int64_t row) {
   return {values, values + cosines.numel()};
 }
 
-std::vector<std::vector<Neighbour>> nearest_rows(RowsView features_ND, const std::vector<int64_t>& of, int64_t count) {
+std::vector<std::vector<Neighbour>> nearest_rows(RowsView features_ND, const std::vector<int64_t>& of, int64_t count,
+                                                 const std::function<void(int64_t done)>& progress) {
   const at::NoGradGuard no_grad;
   const Tensor x = tensor_of(features_ND);
   const Tensor finite = at::isfinite(x).all(1).contiguous();
   const Tensor unit = unit_rows(x);
   std::vector<std::vector<Neighbour>> out;
   for (const int64_t row : of) {
+    if (progress) progress(static_cast<int64_t>(out.size()));
     std::vector<Neighbour>& near = out.emplace_back();
     if (!finite[row].item<bool>()) continue;
     const Tensor cosines = unit.matmul(unit[row]).contiguous();

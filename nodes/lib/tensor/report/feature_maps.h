@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -45,7 +46,8 @@ struct Neighbour {
   int64_t row = 0;
   float cosine = 0;
 };
-std::vector<std::vector<Neighbour>> nearest_rows(RowsView features_ND, const std::vector<int64_t>& of, int64_t count);
+std::vector<std::vector<Neighbour>> nearest_rows(RowsView features_ND, const std::vector<int64_t>& of, int64_t count,
+                                                 const std::function<void(int64_t done)>& progress = {});
 
 /// Rows in so few numbers that a page can hold them: the cosine of rows i and j is about scale^2 times the dot product of their codes.
 struct CosineCodes {

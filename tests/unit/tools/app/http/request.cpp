@@ -6,11 +6,15 @@ namespace flowrun::app {
 namespace {
 
 TEST(HttpRequest, IsTakenApart) {
-  const auto request = parse_request("GET /a%20b/c?name=x%2Fy&name=z+w&flag&=v HTTP/1.1\r\nAccept: */*\r\nhOsT: \t localhost:80 \r\n\r\nrest");
+  const auto request = parse_request(
+      "GET /a%20b/c?name=x%2Fy&name=z+w&flag&=v HTTP/1.1\r\nAccept: */*\r\nhOsT: \t localhost:80 \r\nSec-Fetch-Site: cross-site\r\nsec-fetch-mode: "
+      "no-cors\r\n\r\nrest");
   ASSERT_TRUE(request);
   EXPECT_EQ(request->method, "GET");
   EXPECT_EQ(request->path, "/a b/c");
   EXPECT_EQ(request->host, "localhost:80");
+  EXPECT_EQ(request->fetch_site, "cross-site");
+  EXPECT_EQ(request->fetch_mode, "no-cors");
   const std::vector<std::pair<std::string, std::string>> query = {{"name", "x/y"}, {"name", "z w"}, {"flag", ""}, {"", "v"}};
   EXPECT_EQ(request->query, query);
   EXPECT_EQ(request->value("name"), "x/y");
@@ -48,6 +52,7 @@ TEST(HttpRequest, ThatIsNoneIsRefused) {
                                        "GET / HTTP/1.1\r\n: nameless\r\n\r\n"sv,
                                        "GET / HTTP/1.1\r\nHost : x\r\n\r\n"sv,
                                        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"sv,
+                                       "GET / HTTP/1.1\r\nSec-Fetch-Site: none\r\nSec-Fetch-Site: none\r\n\r\n"sv,
                                        "GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n"sv,
                                        "GET / HTTP/1.1\r\nX: \x01\r\n\r\n"sv}) {
     EXPECT_FALSE(parse_request(bytes)) << bytes;

@@ -1,11 +1,13 @@
 #include "tools/app/web/run_list.h"
 
+#include <algorithm>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/app/load/diff.h"
+#include "tools/app/run_file.h"
 
 namespace flowrun::app {
 namespace {
@@ -37,13 +39,120 @@ TEST_F(Runs, OnlyPicturesAndTheReportOfARunAreServed) {
   fs::create_symlink("../b/x.png", run / "neighbour.png");
   fs::create_symlink("missing.png", run / "dangling.png");
   ASSERT_EQ(mkfifo((run / "pipe.png").c_str(), 0600), 0);
-  for (const char* name : {"x.png", "report.html", "inside.png"}) EXPECT_EQ(served_file(run, name), run / name);
+  const auto served = [&](const std::string& name) { return is_served(name) && RunFile(run / name, run); };
+  for (const char* name : {"x.png", "report.html", "inside.png"}) EXPECT_TRUE(served(name)) << name;
   for (const std::string name : {"", ".", "..", "other.html", "log.txt", ".hidden.png", "inner/y.png", "../b/x.png", "../../secret.png", "/etc/x.png",
                                  "folder.png", "leaves.png", "neighbour.png", "dangling.png", "pipe.png", "..\\x.png"}) {
-    EXPECT_FALSE(served_file(run, name)) << name;
+    EXPECT_FALSE(served(name)) << name;
   }
-  EXPECT_FALSE(served_file(run, (folder_ / "secret.png").string()));
-  EXPECT_FALSE(served_file(run, std::string("report.html\0.png", 16)));
+  EXPECT_FALSE(served((folder_ / "secret.png").string()));
+  EXPECT_FALSE(served(std::string("report.html\0.png", 16)));
+}
+
+TEST_F(Runs, FilesAreReadWithinTheirBounds) {
+  const fs::path path = write("a/log.txt", "one\n" + std::string(100, 'x') + "\n\ntwo\nlast");
+  const RunFile file(path, folder_ / "a");
+  std::vector<std::string> lines;
+  const auto take = [&](std::string_view line) { lines.emplace_back(line); };
+  file.each_line(take, 99, 1000);
+  EXPECT_EQ(lines, (std::vector<std::string>{"one", "", "two", "last"})) << "the long one is skipped";
+  lines.clear();
+  file.each_line(take, 100, 6, 2);
+  EXPECT_EQ(lines, (std::vector<std::string>{"e", std::string(4, 'x')})) << "from and up to a byte";
+  EXPECT_EQ(file.text(file.size())->size(), 114U);
+  EXPECT_FALSE(file.text(file.size() - 1));
+  EXPECT_FALSE(RunFile(folder_ / "a", folder_)) << "a folder";
+  EXPECT_FALSE(RunFile(path, folder_ / "b")) << "another run's";
+}
+
+TEST_F(Runs, AreNotReadThroughLinksPipesAndDevices) {
+  const std::map<std::string, std::string> files = {{"metrics.jsonl", R"({"step": 7, "loss": 1})"},
+                                                    {"evaluations.jsonl", R"({"node": "knn", "step": 7, "accuracy": 1})"},
+                                                    {"quarantine.jsonl", R"({"step": 7})"},
+                                                    {"result.json", R"({"status": "done"})"},
+                                                    {"stats.json", R"({"nodes": {}})"},
+                                                    {"log.txt", "warning: x"}};
+  write("a/pipeline.resolved.json", "{}");
+  const auto said = [&] {
+    const RunFacts facts(folder_ / "a");
+    return (facts.lines > 0) + 10 * !facts.evaluations.empty() + 100 * (facts.quarantined > 0) + 1000 * !facts.result.is_null() +
+           10000 * !facts.stats.is_null() + 100000 * !facts.warnings.empty();
+  };
+  for (const auto& [name, text] : files) write(fs::path("a") / name, text + "\n");
+  EXPECT_EQ(said(), 111111);
+  for (const auto& [name, text] : files) fs::rename(folder_ / "a" / name, folder_ / name), fs::create_symlink("../" + name, folder_ / "a" / name);
+  EXPECT_EQ(said(), 0) << "links that leave the run";
+  for (const auto& [name, text] : files) {
+    fs::remove(folder_ / "a" / name);
+    ASSERT_EQ(mkfifo((folder_ / "a" / name).c_str(), 0600), 0);
+  }
+  EXPECT_EQ(said(), 0);
+  for (const auto& [name, text] : files) fs::remove(folder_ / "a" / name), fs::create_symlink("/dev/zero", folder_ / "a" / name);
+  EXPECT_EQ(said(), 0);
+  for (const auto& [name, text] : files) {
+    fs::remove(folder_ / "a" / name);
+    write(fs::path("a") / name, "");
+    fs::resize_file(folder_ / "a" / name, 100'000'000);  // without a newline
+  }
+  EXPECT_EQ(said(), 0);
+}
+
+TEST_F(Runs, HaveABoundedNumberOfEvaluations) {
+  write("a/pipeline.resolved.json", "{}");
+  std::string text;
+  for (int i = 0; i < 300; ++i) text += R"({"node": "n)" + std::to_string(i) + R"(", "step": 1, "accuracy": 0.5})" + "\n";
+  write("a/evaluations.jsonl", text);
+  EXPECT_EQ(RunFacts(folder_ / "a").evaluations.size(), 100U);
+}
+
+TEST_F(Runs, HaveObjectsOfABoundedNumberOfKeys) {
+  std::string text = R"({"seed": 7, "nodes": {)";
+  for (int i = 0; i < 500'000; ++i) text += "\"" + std::to_string(i) + "\":0,";
+  write("a/pipeline.resolved.json", text + R"("last": {"k": 1}}, "run": {"k": 1}, "about": "words"})");
+  const RunFacts facts(folder_ / "a");
+  EXPECT_EQ(facts.pipeline["nodes"].size(), 4096U);
+  EXPECT_EQ(facts.pipeline["run"].dump(), R"({"k":1})") << "objects behind it count anew";
+  EXPECT_EQ(facts.pipeline["about"], "words");
+}
+
+TEST_F(Runs, HaveCurvesOfSharesAndOfMainValues) {
+  write("a/pipeline.resolved.json", "{}");
+  std::string text = R"({"node": "knn", "step": 0, "accuracy": 0.5, "accuracy_5": 0.7, "neighbours": 20}
+{"node": "likelihood", "step": 1, "epoch": 1, "loss": 3, "tokens": 9}
+{"node": "likelihood", "step": 2, "epoch": 1, "loss": 2, "tokens": 9}
+{"node": ")" + std::string(300, 'x') +
+                     R"(", "step": 2, "loss": 2}
+)";
+  for (int i = 0; i < 200; ++i) text += R"({"node": "many", "step": 1, "accuracy_)" + std::to_string(i) + "\": 1}\n";
+  write("a/evaluations.jsonl", text + R"({"node": "likelihood", "step": 3, "loss": 1})");
+  const RunFacts facts(folder_ / "a");
+  EXPECT_EQ(facts.scores.size(), 120U);
+  EXPECT_EQ(facts.scores.at("knn accuracy").count(), 1);
+  EXPECT_EQ(facts.scores.at("knn accuracy_5").count(), 1);
+  EXPECT_FALSE(facts.scores.contains("knn neighbours"));
+  EXPECT_EQ(facts.scores.at("likelihood loss").count(), 3) << "a curve that began goes on";
+  EXPECT_EQ(facts.scores.at("likelihood loss").last(), 1);
+  EXPECT_EQ(facts.evaluations.size(), 3U) << "without the node of the long name";
+}
+
+TEST_F(Runs, AreListedInFewWords) {
+  write("a/pipeline.resolved.json", "{\"about\": \"" + std::string(1'000'000, 'x') + "\"}");
+  std::string text;
+  for (int i = 0; i < 90; ++i) text += R"({"node": "n)" + std::to_string(i) + R"(", "step": 1, "accuracy": 0.5})" + "\n";
+  write("a/evaluations.jsonl", text);
+  const auto found = RunList(folder_).list()["runs"][0];
+  EXPECT_EQ(found["evaluations"].size(), 24U);
+  EXPECT_EQ(found["about"], std::string(2000, 'x') + " ...");
+}
+
+TEST_F(Runs, AreKeptWithinABound) {
+  RunList list(folder_);
+  for (int i = 0; i < 6; ++i) write("r" + std::to_string(i) + "/pipeline.resolved.json", "{\"about\": \"" + std::string(7 << 20, 'x') + "\"}");
+  std::vector<std::weak_ptr<const RunFacts>> facts;
+  for (int i = 0; i < 6; ++i) facts.emplace_back(list.facts(folder_ / ("r" + std::to_string(i))));
+  const auto kept = std::count_if(facts.begin(), facts.end(), [](const auto& one) { return !one.expired(); });
+  EXPECT_EQ(kept, 4);
+  EXPECT_FALSE(facts.back().expired());
 }
 
 TEST_F(Runs, AreFoundAtAnyDepthAndNotBehindLinks) {
