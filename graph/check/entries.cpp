@@ -261,6 +261,17 @@ class Validator {
 
 }  // namespace
 
+std::vector<std::string> CheckedPipeline::read_ports(int n) const {
+  std::vector<std::string> out;
+  const std::vector<PortDoc>& ports = nodes[static_cast<size_t>(n)].ports;
+  for (const CheckedNode& reader : nodes) {
+    for (const PortSource& source : reader.sources) {
+      if (source.node == n) out.push_back(ports[static_cast<size_t>(source.port)].name);
+    }
+  }
+  return out;
+}
+
 std::vector<int> CheckedPipeline::nodes_of(int source) const {
   std::vector<int> out;
   for (int i = 0; i < static_cast<int>(nodes.size()); ++i) {

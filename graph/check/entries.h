@@ -74,6 +74,8 @@ struct CheckedPipeline {
   int training_source = -1;             // the node whose stream trains, or -1
   bool batches_leave = false;           // another program reads batches: such outputs may have no reader here
   std::vector<int> nodes_of(int source) const;
+  /// Outputs of node `n` that other nodes read.
+  std::vector<std::string> read_ports(int n) const;
 };
 
 /// Checks everything that can be known before running. If there are faults, the result must not be used. `batches_leave`: outputs of batch

@@ -11,6 +11,10 @@ Cost& Cost::operator+=(const Cost& other) {
   return *this;
 }
 
+bool NodePlan::reads(const std::string& port) const {
+  return read_ports == nullptr || std::find(read_ports->begin(), read_ports->end(), port) != read_ports->end();
+}
+
 std::string count_text(double value) {
   char text[32];
   std::snprintf(text, sizeof text, value == static_cast<double>(static_cast<int64_t>(value)) ? "%.0f" : "%.1f", value);

@@ -76,12 +76,13 @@ std::string count_text(double value);
 class NodePlan {
  public:
   PlannedGroup group;
-  std::map<std::string, Planned> in;   // by port; what isn't connected is missing
-  std::map<std::string, Planned> out;  // by port
-  double views = 0;                    // of a node that makes several views of a picture: how many
-  double side = 0;                     // of a node that makes pictures of one size: their side, pixels
-  double gathered = 0;                 // of a whole node: bytes of a group that every rank gets
-  double states = 2;                   // of an optimizer: numbers that it keeps for each trained parameter
+  std::map<std::string, Planned> in;                     // by port; what isn't connected is missing
+  std::map<std::string, Planned> out;                    // by port
+  const std::vector<std::string>* read_ports = nullptr;  // its outputs that other nodes read; null: unknown
+  double views = 0;                                      // of a node that makes several views of a picture: how many
+  double side = 0;                                       // of a node that makes pictures of one size: their side, pixels
+  double gathered = 0;                                   // of a whole node: bytes of a group that every rank gets
+  double states = 2;                                     // of an optimizer: numbers that it keeps for each trained parameter
 
   struct Pass {
     std::string model;
@@ -95,6 +96,8 @@ class NodePlan {
   };
   std::vector<Fault> faults;
 
+  /// Whether other nodes read the output; true where it is unknown.
+  bool reads(const std::string& port) const;
   /// The value at an input if its sizes are certain; otherwise an empty one.
   Planned known(const std::string& input) const;
   /// The node can't work as it is. `at` names an input or a parameter; `hint` says how to mend it.

@@ -79,11 +79,13 @@ void Engine::open_rest() {
     bind_models(model.model->params(), pipeline_.models, resources_);
     guard(model.name, [&] { resources_.push_back(model.model->open({info_, model.name, hash_text(model.name)})); });
   }
-  for (CheckedNode& node : pipeline_.nodes) {
+  for (size_t n = 0; n < pipeline_.nodes.size(); ++n) {
+    CheckedNode& node = pipeline_.nodes[n];
     bind_models(node.node->params(), pipeline_.models, resources_);
     if (node.scope() == Scope::source) continue;
     const std::map<std::string, const SourceData*> inputs = input_data(node);
-    guard(node.name, [&] { node.node->open({.run = info_, .name = node.name, .stream = node.stream, .inputs = &inputs}); });
+    const std::vector<std::string> read = pipeline_.read_ports(static_cast<int>(n));
+    guard(node.name, [&] { node.node->open({.run = info_, .name = node.name, .stream = node.stream, .read_ports = &read, .inputs = &inputs}); });
   }
 }
 

@@ -9,18 +9,6 @@
 namespace flowrun {
 namespace {
 
-/// Outputs of node `n` that other nodes read.
-std::vector<std::string> read_ports(const CheckedPipeline& pipeline, int n) {
-  std::vector<std::string> out;
-  const std::vector<PortDoc>& ports = pipeline.nodes[static_cast<size_t>(n)].ports;
-  for (const CheckedNode& reader : pipeline.nodes) {
-    for (const PortSource& source : reader.sources) {
-      if (source.node == n) out.push_back(ports[static_cast<size_t>(source.port)].name);
-    }
-  }
-  return out;
-}
-
 /// The sources that node `n` descends from, itself included.
 std::vector<int> sources_of(const CheckedPipeline& pipeline, int n) {
   const CheckedNode& node = pipeline.nodes[static_cast<size_t>(n)];
@@ -64,7 +52,7 @@ void Engine::open_sources() {
   for (size_t n = 0; n < pipeline_.nodes.size(); ++n) {
     CheckedNode& node = pipeline_.nodes[n];
     if (node.scope() != Scope::source) continue;
-    const std::vector<std::string> read = read_ports(pipeline_, static_cast<int>(n));
+    const std::vector<std::string> read = pipeline_.read_ports(static_cast<int>(n));
     guard(node.name, [&] {
       node.node->open({info_, node.name, node.stream, &read});
       data_[n] = node.node->data();

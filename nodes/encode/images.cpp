@@ -88,8 +88,9 @@ struct EncodeImages {
     const double repeats = masked ? plan.group.repeats : 1, images = plan.group.images * repeats;
     const double side = plan.known("image").side;
     plan.passes.push_back(
-        {params.model.names[0], params.train, [&model = *params.model, repeats, side, element = plan.group.element](const MaskCounts&) {
-           return model.cost({.whole = true, .side = side, .element = element}).value_or(Cost()).times(repeats);
+        {params.model.names[0], params.train,
+         [&model = *params.model, repeats, side, read = read(plan.reads("tokens")), element = plan.group.element](const MaskCounts&) {
+           return model.cost({.whole = true, .side = side, .read = read, .element = element}).value_or(Cost()).times(repeats);
          }});
     plan.out["vectors"] = Vectors::planned(images, model::pooled_width(*params.model, params.pool));
     plan.out["tokens"] = EncodedTokens::planned(images, model::grid_of_side(*params.model, side), params.model->shape().width);
@@ -99,6 +100,8 @@ struct EncodeImages {
     params.taps.plan(plan, *params.model, params.model.names[0], images, grid * grid + static_cast<double>(params.model->shape().prefix));
     plan.out["blocks"].grid = grid;
   }
+
+  void open(const OpenContext& context) { tokens_read_ = context.reads("tokens"); }
 
   /// Numbers drawn on the host can't be recorded.
   int64_t variant(const GroupContext&) const { return (params.train && params.model->drops()) || measures() ? -1 : 0; }
@@ -110,7 +113,8 @@ struct EncodeImages {
     model::Seen seen;
     if (port.mask) seen.hidden_BN = hidden(*port.mask, images);
     model::EncodeOptions options{.time_B = port.time ? port.time->values_B : Tensor(),
-                                 .taps = {.outputs = params.taps.blocks, .attention = params.taps.attention}};
+                                 .taps = {.outputs = params.taps.blocks, .attention = params.taps.attention},
+                                 .read = read(tokens_read_)};
     const int64_t rows = seen.hidden_BN.defined() ? seen.hidden_BN.size(0) : images.size(0);
     if (params.train) options.drop_path = model::draw_drop_path(*params.model, context, rows, images.device());
     model::Tokens tokens;
@@ -124,7 +128,7 @@ struct EncodeImages {
     *port.vectors = {.values_nD = model::for_each_view(images, apart, measures(), context, pass, params.splits), .views = of_picture, .images = rows};
     port.tokens->views = of_picture;
     // Of several passes, one for each view, there is no sequence of them all.
-    if (tokens.patch.size(0) == rows) {
+    if (tokens.patch.defined() && tokens.patch.size(0) == rows) {
       port.tokens->cls_B1D = tokens.cls_B1D, port.tokens->patch_BND = tokens.patch, port.tokens->registers_BRD = tokens.registers;
     }
     *port.maps = {.maps_BCHW = of_all_views(maps), .stages = params.maps.stages, .views = of_picture};
@@ -155,7 +159,13 @@ struct EncodeImages {
     check_masks(masks, static_cast<int64_t>(model::grid_of_side(*params.model, static_cast<double>(images.size(3)))), name);
     return masks.hidden_BN();
   }
+  model::Read read(bool all_tokens) const {
+    const bool taps = !params.taps.blocks.empty() || !params.taps.attention.empty();
+    return all_tokens || taps ? model::Read::all : model::tokens_of(params.pool);
+  }
   bool measures() const { return model::measures(*params.model, params.statistics, params.train); }
+
+  bool tokens_read_ = true;
 };
 
 FLOWRUN_NODE(EncodeImages);

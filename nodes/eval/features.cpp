@@ -33,8 +33,9 @@ struct FrozenFeatures {
   void plan(NodePlan& plan) const {
     model::check_images(plan, *params.model, params.model.names[0]);
     model::check_pool(plan, *params.model, params.pool, params.model.names[0]);
-    plan.passes.push_back({params.model.names[0], /*gradient=*/false, [&model = *params.model, element = plan.group.element](const MaskCounts&) {
-                             return model.cost({.whole = true, .element = element}).value_or(Cost());
+    plan.passes.push_back({params.model.names[0], /*gradient=*/false,
+                           [&model = *params.model, read = model::tokens_of(params.pool), element = plan.group.element](const MaskCounts&) {
+                             return model.cost({.whole = true, .read = read, .element = element}).value_or(Cost());
                            }});
     const double values = model::pooled_width(*params.model, params.pool);
     plan.out["features"] = Planned::of({plan.group.images, values}, "float32", 4);
@@ -43,7 +44,7 @@ struct FrozenFeatures {
 
   void run(Ports& port, const GroupContext&) const {
     const at::NoGradGuard no_grad;
-    const model::Tokens tokens = params.model->encode(port.image->images_BCHW, model::Seen(), model::EncodeOptions());
+    const model::Tokens tokens = params.model->encode(port.image->images_BCHW, model::Seen(), {.read = model::tokens_of(params.pool)});
     port.features->values_BD = model::pooled(tokens, params.pool);
     if (port.label) port.features->labels_B = port.label->labels_B, port.features->range = port.label->range;
   }

@@ -99,8 +99,13 @@ struct HiddenTargets {
     const model::EncoderShape shape = params.model->shape();
     const auto blocks = static_cast<double>(params.blocks.size()), width = static_cast<double>(shape.width);
     const double stream = 4 * static_cast<double>((shape.patches() + shape.prefix) * shape.width);
-    const auto cost = [&model = *params.model, last = params.blocks.back(), held = stream * blocks, element = plan.group.element](const MaskCounts&) {
-      Cost cost = model.cost({.whole = true, .blocks = last, .element = element}).value_or(Cost());
+    const bool alone = stands_alone(params.zscore.over, params.pooled) && params.regions(), mlp = params.tap == "output" || params.tap == "mlp";
+    const double all = static_cast<double>(shape.patches()), context = params.rows == "context" ? 1 : 0;
+    const auto cost = [&model = *params.model, alone, mlp, all, context, last = params.blocks.back(), held = stream * blocks,
+                       repeats = plan.group.repeats, element = plan.group.element](const MaskCounts& masks) {
+      const double rows = (context > 0 ? masks.visible : masks.tokens()) * repeats;
+      Cost cost = model.cost({.whole = true, .blocks = last, .last_rows = alone && rows < all ? rows : all, .last_mlp = mlp, .element = element})
+                      .value_or(Cost());
       cost.working += held;  // the blocks' outputs stay until the last one has run
       return cost;
     };
@@ -124,13 +129,27 @@ struct HiddenTargets {
     const Tensor index = params.index(*port.mask);
     std::optional<SideStream> beside;
     if (params.side_stream) beside.emplace(port.image->images_BCHW.device(), std::vector{port.image->images_BCHW, index});
-    const std::vector<Tensor> hidden = params.model->hidden(port.image->images_BCHW, params.blocks, taps.at(params.tap), params.norm_last);
-    port.target->values = mim::hidden_targets(hidden, index, options_);
+    port.target->values = targets(port.image->images_BCHW, index);
     if (beside) port.target->arrival = beside->arrival();
     port.target->parts = options_.merge == mim::Merge::concat ? params.blocks : std::vector<int64_t>{};
   }
 
  private:
+  /// Whether what becomes of a patch depends on that patch alone.
+  static bool stands_alone(const std::string& over, bool pooled) { return over != "tokens" && !pooled; }
+
+  Tensor targets(const Tensor& images_BCHW, const Tensor& index) const {
+    const int64_t images = images_BCHW.size(0), patches = params.model->shape().patches();
+    const model::Tap tap = taps.at(params.tap);
+    // A patch of several regions counts as often: then all patches may be fewer.
+    if (!stands_alone(params.zscore.over, params.pooled) || index.dim() != 3 || index.size(0) % images != 0 || index.numel() >= images * patches) {
+      return mim::hidden_targets(params.model->hidden(images_BCHW, params.blocks, tap, params.norm_last), index, options_);
+    }
+    const Tensor rows_Bn = index.reshape({images, -1});
+    const std::vector<Tensor> hidden = params.model->hidden_rows(images_BCHW, params.blocks, tap, params.norm_last, rows_Bn);
+    return mim::hidden_targets(hidden, {}, options_).view({index.size(0), index.size(1), index.size(2), -1});
+  }
+
   mim::TargetOptions options_;
 };
 

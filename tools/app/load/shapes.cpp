@@ -140,6 +140,8 @@ NodePlan ShapeWalk::ask(int n, PlannedGroup group) {
   group.images *= group.views, group.rows = group.images * group.repeats;
   group.side = shown_side(node, plan);
   plan.group = group;
+  const std::vector<std::string> read = pipeline_.read_ports(n);
+  plan.read_ports = &read;
   const bool asked = all_open(node.node->params());
   if (asked) node.node->plan(plan);
   if (plan.views > 0) plan.group.views = plan.views;
@@ -156,6 +158,7 @@ NodePlan ShapeWalk::ask(int n, PlannedGroup group) {
     made_[{n, static_cast<int>(p)}] = value;
   }
   plan.out = std::move(out);
+  plan.read_ports = nullptr;
   return plan;
 }
 

@@ -36,26 +36,30 @@ double hidden_of(double width, double ratio) { return width * ratio; }
 
 }  // namespace
 
-Cost encoder_cost(const VitConfig& config, double patches, int64_t blocks, int element) {
-  const auto width = static_cast<double>(config.width);
+Cost encoder_cost(const VitConfig& config, double patches, const Pass& pass) {
+  const auto width = static_cast<double>(config.width), hidden = hidden_of(width, config.mlp_ratio);
   const auto values = static_cast<double>(config.channels * config.patch * config.patch);
-  const double rows = patches + static_cast<double>(config.prefix());
+  const auto count = static_cast<double>(pass.blocks > 0 ? pass.blocks : config.depth);
+  const double rows = patches + static_cast<double>(config.prefix()), read = pass.last_rows > 0 ? pass.last_rows : rows;
+  const int element = pass.element;
   Cost cost;
   cost.flops = 2 * patches * values * width;
   cost.saved = element * patches * values;
-  cost.working = float32 * static_cast<double>(config.patches()) * values;
-  const Block block{width, hidden_of(width, config.mlp_ratio), element};
-  Cost each = block_cost(block, rows, rows);
-  if (config.time) {
-    each += adaptive_cost(block, rows, rows);
-    cost += time_cost(width, element);
-  }
-  const auto count = static_cast<double>(blocks);
+  if (config.time) cost += time_cost(width, element);
+  const auto block = [&](double out, double mlp) {
+    const Block sizes{width, mlp, element};
+    Cost one = block_cost(sizes, rows, out);
+    if (config.time) one += adaptive_cost(sizes, rows, out);
+    return one;
+  };
+  const Cost each = block(rows, hidden);
+  Cost blocks = each.times(count - 1);
+  blocks += block(read, pass.last_mlp ? hidden : 0);
   // A block that runs again keeps the stream and the branch that is to be added; what it keeps in its backward pass is there once. Its
   // second pass is a third of what forward and backward pass are.
-  cost += config.recompute ? Cost{each.flops * count * 4 / 3, (float32 + element) * rows * width * count + each.saved, 0} : each.times(count);
+  cost += config.recompute ? Cost{blocks.flops * 4 / 3, (float32 + element) * rows * width * count + each.saved, 0} : blocks;
   cost.working = each.working;
-  cost.saved += float32 * rows * width;  // the final norm's input
+  cost.saved += float32 * read * width;  // the final norm's input
   return cost;
 }
 

@@ -13,9 +13,9 @@ namespace flowrun::model {
 
 /// `element`: bytes of a number in products, 4, or 2 under bf16. What stays float32 (the residual stream, norms) takes 4.
 ///
-/// `blocks` blocks of an encoder over `patches` of an image's patches and the tokens before them. A pass without
-/// gradients keeps nothing: use only `working`.
-Cost encoder_cost(const VitConfig& config, double patches, int64_t blocks, int element);
+/// A pass of an encoder over `patches` of an image's patches and the tokens before them; of `pass` the blocks, what the last of them leaves out,
+/// and the element. A pass without gradients keeps nothing: use only `working`.
+Cost encoder_cost(const VitConfig& config, double patches, const Pass& pass);
 /// One text.
 Cost text_cost(const TextConfig& config, int element);
 Cost classifier_cost(const ClassifierConfig& config);

@@ -5,6 +5,8 @@
 
 #include "graph/contract/rng.h"
 #include "nodes/lib/tensor/model/module.h"
+#include "nodes/lib/tensor/model/pass.h"
+#include "nodes/lib/tensor/model/rows.h"
 #include "nodes/lib/tensor/model/transformer.h"
 
 namespace flowrun::model {
@@ -47,10 +49,11 @@ struct Seen {
 
 struct EncodeOptions {
   NormPass norm;
-  Tensor drop_path;   ///< of draw_drop_path(), on the images' device; undefined: every branch stays
-  bool maps = false;  ///< whether Tokens::maps_BSD is filled
-  Tensor time_B;      ///< of the noise in each image, for encoders that take it, [B] int64; undefined: there is no noise
-  TapRequest taps;    ///< of vision transformers alone
+  Tensor drop_path;       ///< of draw_drop_path(), on the images' device; undefined: every branch stays
+  bool maps = false;      ///< whether Tokens::maps_BSD is filled
+  Tensor time_B;          ///< of the noise in each image, for encoders that take it, [B] int64; undefined: there is no noise
+  TapRequest taps;        ///< of vision transformers alone
+  Read read = Read::all;  ///< tokens that are not read may stay undefined
 };
 
 class Encoder : public Module {
@@ -66,10 +69,17 @@ class Encoder : public Module {
   /// Tokens of images [B, C, image, image], after the final layer norm.
   virtual Tokens encode(const Tensor& images_BCHW, const Seen& seen, const EncodeOptions& options) const = 0;
 
-  /// The values that `tap` names of blocks (1-based, increasing), patch rows only: [B, N, D] each. Blocks after the last one asked for
-  /// do not run. With `norm_last` the final layer norm is applied to the output of the last block of the model, if that is
+  /// The values that `tap` names of blocks (1-based, increasing), patch rows only: [B, N, D] each. What comes after the last value asked for
+  /// does not run. With `norm_last` the final layer norm is applied to the output of the last block of the model, if that is
   /// asked for.
   virtual std::vector<Tensor> hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last) const = 0;
+  /// Of these the patches rows_Bn of each image (int64), [B, n, D] each. An encoder may leave out work that only the others need.
+  virtual std::vector<Tensor> hidden_rows(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last,
+                                          const Tensor& rows_Bn) const {
+    std::vector<Tensor> taps = hidden(images_BCHW, blocks, tap, norm_last);
+    for (Tensor& tapped : taps) tapped = gather_rows(tapped, rows_Bn);
+    return taps;
+  }
 
   /// Whether it can see chosen patches alone.
   virtual bool takes_patches() const { return true; }

@@ -23,6 +23,9 @@ inline Tensor pooled(const Tokens& tokens, const std::string& pool) {
   return pool == "cls" ? cls() : pool == "mean" ? mean() : at::cat({cls(), mean()}, 1);
 }
 
+/// The tokens that pooled() reads.
+inline Read tokens_of(const std::string& pool) { return pool == "cls" ? Read::cls : pool == "mean" ? Read::patches : Read::all; }
+
 inline double pooled_width(const Encoder& encoder, const std::string& pool) {
   return static_cast<double>(encoder.shape().width) * (pool == "cls_mean" ? 2 : 1);
 }

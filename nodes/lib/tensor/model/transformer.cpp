@@ -13,6 +13,7 @@
 #include "nodes/lib/tensor/device/weight_casts.h"
 #include "nodes/lib/tensor/kernels/kernels.h"
 #include "nodes/lib/tensor/model/recompute.h"
+#include "nodes/lib/tensor/model/rows.h"
 
 namespace flowrun::model {
 
@@ -38,6 +39,14 @@ Tensor wider_columns(const Tensor& weight, int64_t each, int64_t wide) {
 }
 
 }  // namespace
+
+Tensor RowChoice::of(const Tensor& x_BSD) const { return index_Bn.defined() ? gather_rows(x_BSD, index_Bn) : x_BSD.narrow(1, first, count); }
+
+Rotation RowChoice::of(const Rotation& all, int64_t sequences) const {
+  if (!index_Bn.defined()) return all.narrow(first, count);
+  const auto chosen = [&](const Tensor& x_B1SE) { return of(x_B1SE.select(1, 0).expand({sequences, -1, -1})).unsqueeze(1); };
+  return {chosen(all.cos), chosen(all.sin)};
+}
 
 Blocks::Blocks(Parameters& parameters, const BlocksConfig& config) : config_(config) {
   if (config.depth < 1 || config.width < 1 || config.mlp_ratio * static_cast<double>(config.width) < 1) {
@@ -142,27 +151,29 @@ int64_t Blocks::head_width(const Tensor& x) const {
   return (config_.width / config_.heads + multiple - 1) / multiple * multiple;
 }
 
-void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, int64_t rows, const Options& options,
-                    const Modulation& modulation) const {
+void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, const Options& options, const Modulation& modulation) const {
   const Tensor n_BSD =
       modulation.of(kernels::add_norm(stream, p[place.norm1], p[place.norm1 + 1], config_.norm_eps, kernels::product_type(stream.x)));
-  const int64_t skipped = n_BSD.size(1) - rows, heads = config_.heads, each = config_.width / heads, wide = head_width(stream.x);
+  const RowChoice* const rows = options.rows;
+  const int64_t heads = config_.heads, each = config_.width / heads, wide = head_width(stream.x);
   const Tensor weights = wider_rows(weight(p, place.qkv, place.qkv_lora), each, wide), bias = wider_rows(cast_weight(p[place.qkv + 1]), each, wide);
   const int64_t width = heads * wide;
   Tensor query, key, value, x_BSD = stream.x;
-  if (skipped == 0) {
+  if (rows == nullptr) {
     // Splitting the last axis, not unbinding a fifth: the backward pass then writes the three gradients side by side
     // in one copy.
     const auto parts = at::linear(n_BSD, weights, bias).chunk(3, -1);
     query = parts[0], key = parts[1], value = parts[2];
   } else {
-    x_BSD = x_BSD.narrow(1, skipped, rows);
-    query = at::linear(n_BSD.narrow(1, skipped, rows), weights.narrow(0, 0, width), bias.narrow(0, 0, width));
+    x_BSD = rows->of(x_BSD);
+    query = at::linear(rows->of(n_BSD), weights.narrow(0, 0, width), bias.narrow(0, 0, width));
     const auto parts = at::linear(n_BSD, weights.narrow(0, width, 2 * width), bias.narrow(0, width, 2 * width)).chunk(2, -1);
     key = parts[0], value = parts[1];
   }
   query = to_heads(query, heads), key = to_heads(key, heads), value = to_heads(value, heads);
-  if (options.rotation != nullptr) query = rotated(query, options.rotation->narrow(skipped, rows)), key = rotated(key, *options.rotation);
+  if (const Rotation* const all = options.rotation) {
+    query = rotated(query, rows != nullptr ? rows->of(*all, query.size(0)) : *all), key = rotated(key, *all);
+  }
   if (options.attention != nullptr) *options.attention = {query.narrow(-1, 0, each), key.narrow(-1, 0, each), value.narrow(-1, 0, each)};
   std::optional<Tensor> mask;
   if (options.attended != nullptr) mask = *options.attended;
@@ -217,8 +228,9 @@ void Blocks::run_again(const Parameters& parameters, int64_t block, Stream& stre
   const Tensor attended = options.attended != nullptr ? *options.attended : Tensor();
   const Tensor bias = parameters[places_[static_cast<size_t>(block)].fc2 + 1];
   const std::optional<Rotation> rotation = options.rotation != nullptr ? std::optional(*options.rotation) : std::nullopt;
-  const auto work = [this, &parameters, block, has_branch, has_bias, has_condition, attention, mlp, attended,
-                     rotation](const std::vector<Tensor>& in) {
+  const std::optional<RowChoice> rows = options.rows != nullptr ? std::optional(*options.rows) : std::nullopt;
+  const auto work = [this, &parameters, block, has_branch, has_bias, has_condition, attention, mlp, attended, rotation,
+                     rows](const std::vector<Tensor>& in) {
     Stream inside{.x = in[0], .branch = has_branch ? in[1] : Tensor(), .bias = has_bias ? in[has_branch ? 2 : 1] : Tensor()};
     const auto given = [](const Tensor& tensor) { return tensor.defined() ? &tensor : nullptr; };
     run_once(parameters, block, inside,
@@ -226,6 +238,7 @@ void Blocks::run_again(const Parameters& parameters, int64_t block, Stream& stre
               .mlp_keep = given(mlp),
               .attended = given(attended),
               .rotation = rotation ? &*rotation : nullptr,
+              .rows = rows ? &*rows : nullptr,
               .condition = has_condition ? &in.back() : nullptr});
     return std::vector<Tensor>{inside.x, inside.branch};
   };
@@ -240,19 +253,13 @@ void Blocks::run_once(const Parameters& parameters, int64_t block, Stream& strea
   const Places& place = places_.at(static_cast<size_t>(block));
   const auto tapped = [&](Tap tap) { return options.tap == tap ? options.tapped : nullptr; };
   const auto modulation = modulations(parameters, place, options.condition);
-  attend(parameters, place, stream, stream.x.size(1), options, modulation[0]);
+  attend(parameters, place, stream, options, modulation[0]);
   finish(stream, options.attention_keep, tapped(Tap::attention));
   if (Tensor* middle = tapped(Tap::middle)) *middle = stream.sum();
+  if (options.ends && (options.tap == Tap::attention || options.tap == Tap::middle)) return;
   feed_forward(parameters, place, stream, modulation[1]);
   finish(stream, options.mlp_keep, tapped(Tap::mlp));
   if (Tensor* output = tapped(Tap::output)) *output = stream.sum();
-}
-
-void Blocks::run_last_rows(const Parameters& parameters, int64_t block, Stream& stream, int64_t rows, const Options& options) const {
-  const Places& place = places_.at(static_cast<size_t>(block));
-  const auto modulation = modulations(parameters, place, options.condition);
-  attend(parameters, place, stream, rows, options, modulation[0]);
-  feed_forward(parameters, place, stream, modulation[1]);
 }
 
 }  // namespace flowrun::model

@@ -40,6 +40,15 @@ enum class Tap {
   mlp,        ///< what the MLP adds to the stream
 };
 
+/// Rows of a sequence [B, S, D]: `count` from `first` on, or those of an index.
+struct RowChoice {
+  int64_t first = 0, count = 0;
+  Tensor index_Bn;  ///< int64, of each sequence; undefined: the range
+
+  Tensor of(const Tensor& x_BSD) const;
+  Rotation of(const Rotation& all, int64_t sequences) const;
+};
+
 /// Queries, keys and values of one block, [B, H, S, E] each.
 struct AttentionTap {
   Tensor query_BHSE, key_BHSE, value_BHSE;
@@ -69,11 +78,16 @@ class Blocks {
     const Tensor* attended = nullptr;
     /// Rotary positions of all rows; null: none.
     const Rotation* rotation = nullptr;
+    /// Rows that are read of the block; null: all. All are attended to, but queries, projection and MLP see these alone, and the stream is
+    /// [B, rows, D] afterwards. Not of causal blocks, and without `attention`.
+    const RowChoice* rows = nullptr;
     /// Of the rows, [B, condition]; needed with adaptive norms. Null or undefined: none.
     const Tensor* condition = nullptr;
     /// Destination of the tensor that `tap` names, [B, S, D]; null: not stored.
     Tensor* tapped = nullptr;
     Tap tap = Tap::output;
+    /// Nothing but the tap is read of this block: what comes behind it does not run, and the stream is void afterwards.
+    bool ends = false;
     /// Destination of queries, keys and values; null: not stored.
     AttentionTap* attention = nullptr;
   };
@@ -81,14 +95,6 @@ class Blocks {
   /// Takes the stream [B, S, D] through block `block` (from 0). The next norm adds the MLP's output.
   void run(const Parameters& parameters, int64_t block, kernels::Stream& stream, const Options& options) const;
   void run(const Parameters& parameters, int64_t block, kernels::Stream& stream) const { run(parameters, block, stream, Options()); }
-
-  /// The same for the last `rows` rows, without computing the others: all tokens are attended to, but queries, projection
-  /// and MLP see these rows only. The stream then is [B, rows, D]. Not of causal blocks. Of the
-  /// options `rotation` and `condition` alone.
-  void run_last_rows(const Parameters& parameters, int64_t block, kernels::Stream& stream, int64_t rows, const Options& options) const;
-  void run_last_rows(const Parameters& parameters, int64_t block, kernels::Stream& stream, int64_t rows) const {
-    run_last_rows(parameters, block, stream, rows, Options());
-  }
 
   int64_t depth() const { return config_.depth; }
 
@@ -112,8 +118,7 @@ class Blocks {
   void run_once(const Parameters& parameters, int64_t block, kernels::Stream& stream, const Options& options) const;
   Places add_block(Parameters& parameters, int64_t block) const;
   size_t add_lora(Parameters& parameters, const std::string& name, int64_t out, int64_t block) const;
-  void attend(const Parameters& parameters, const Places& place, kernels::Stream& stream, int64_t rows, const Options& options,
-              const Modulation& modulation) const;
+  void attend(const Parameters& parameters, const Places& place, kernels::Stream& stream, const Options& options, const Modulation& modulation) const;
   Tensor hidden_of(const Parameters& parameters, const Places& place, const Tensor& n_BSD) const;
   void feed_forward(const Parameters& parameters, const Places& place, kernels::Stream& stream, const Modulation& modulation) const;
   kernels::Stream branch(const Parameters& parameters, const Tensor& x, const Tensor& in, const Tensor& weight, size_t bias, size_t gain,

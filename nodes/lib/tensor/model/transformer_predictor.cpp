@@ -114,7 +114,9 @@ Tensor TransformerPredictor::predict(const PredictorInputs& in) const {
   for (int64_t block = 0; block < last; ++block) blocks_->run(parameters_, block, stream, options);
   // The last block computes only the rows that are read out: the mask tokens, which stand behind the visible patches.
   const int64_t before = in.visible_B1KO != nullptr ? seen : 0;
-  blocks_->run_last_rows(parameters_, last, stream, before + patches, options);
+  const RowChoice read{.first = stream.x.size(1) - before - patches, .count = before + patches};
+  options.rows = &read;
+  blocks_->run(parameters_, last, stream, options);
   const Tensor n_BMP = normed(stream, condition);
   const auto projected = [&](const Tensor& x, size_t at) { return at::linear(x, cast_weight(parameters_[at]), cast_weight(parameters_[at + 1])); };
   if (before > 0) *in.visible_B1KO = projected(n_BMP.narrow(1, 0, before), visible_proj_).unsqueeze(1);

@@ -144,7 +144,10 @@ EncoderShape Vit::shape() const {
 std::optional<Cost> Vit::cost(const Pass& pass) const {
   const double grid = (pass.side > 0 ? pass.side : static_cast<double>(config_.image)) / static_cast<double>(config_.patch);
   const double patches = pass.whole ? grid * grid : pass.masks.visible;
-  return encoder_cost(config_, patches, pass.blocks > 0 ? pass.blocks : config_.depth, pass.element);
+  Pass sized = pass;
+  if (pass.last_rows == 0 && pass.read == Read::cls && config_.class_token) sized.last_rows = 1;
+  if (pass.last_rows == 0 && pass.read == Read::patches) sized.last_rows = patches;
+  return encoder_cost(config_, patches, sized);
 }
 
 std::vector<std::pair<std::string, Tensor>> Vit::notes() const {
@@ -227,12 +230,22 @@ Tensor Vit::norm(kernels::Stream stream, size_t at) const {
   return kernels::add_norm(stream, parameters_[at], parameters_[at + 1], config_.norm_eps, stream.x.scalar_type());
 }
 
+std::optional<RowChoice> Vit::rows_read(const Options& options, int64_t all) const {
+  const TapRequest& taps = options.taps;
+  if (options.maps || !taps.outputs.empty() || !taps.attention.empty() || taps.last > 0) return {};
+  const int64_t prefix = config_.prefix();
+  if (options.read == Read::cls && class_) return RowChoice{.first = 0, .count = 1};
+  if (options.read == Read::patches && prefix > 0) return RowChoice{.first = prefix, .count = all - prefix};
+  return {};
+}
+
 /// All blocks and the final norm.
 Vit::Tokens Vit::run_blocks(Tensor x_BSD, const std::optional<Rotation>& rotation, const Options& options) const {
   Tokens out;
   const TapRequest& taps = options.taps;
   const auto asked = [](const std::vector<int64_t>& blocks, int64_t block) { return std::binary_search(blocks.begin(), blocks.end(), block + 1); };
   const Tensor adapted = condition(options.time_B, x_BSD.size(0));
+  const std::optional<RowChoice> read = rows_read(options, x_BSD.size(1));
   kernels::Stream stream{.x = std::move(x_BSD)};
   for (int64_t block = 0; block < config_.depth; ++block) {
     Blocks::Options branch;
@@ -243,6 +256,7 @@ Vit::Tokens Vit::run_blocks(Tensor x_BSD, const std::optional<Rotation>& rotatio
       for (int64_t i : {0, 1}) keep[i] = options.drop_path.select(0, 2 * block + i).view({-1, 1, 1});
       branch.attention_keep = &keep[0], branch.mlp_keep = &keep[1];
     }
+    if (read && block + 1 == config_.depth) branch.rows = &*read;
     if (asked(taps.attention, block)) branch.attention = &out.attention.emplace_back();
     blocks_->run(parameters_, block, stream, branch);
     if (options.maps) out.maps_BSD.push_back(stream.sum());
@@ -250,6 +264,10 @@ Vit::Tokens Vit::run_blocks(Tensor x_BSD, const std::optional<Rotation>& rotatio
     if (taps.last == block + 1) return out;
   }
   const Tensor n_BSD = norm(std::move(stream), norm_);
+  if (read) {
+    (options.read == Read::cls ? out.cls_B1D : out.patch) = n_BSD;
+    return out;
+  }
   const int64_t prefix = config_.prefix(), cls = class_ ? 1 : 0;
   if (class_) out.cls_B1D = n_BSD.narrow(1, 0, 1);
   if (register_) out.registers = n_BSD.narrow(1, cls, config_.registers);
@@ -268,9 +286,11 @@ Vit::Tokens Vit::encode_visible(const Tensor& images_BCHW, const Tensor& visible
   return run_blocks(sequence(placed(embedded(pixels_BKF), grid, visible_BK)), rotation_of(grid, visible_BK), options);
 }
 
-std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last) const {
+std::vector<Tensor> Vit::tapped(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last, const Tensor& rows_Bn) const {
   std::vector<Tensor> taps;
-  const int64_t grid = grid_of(images_BCHW);
+  const int64_t grid = grid_of(images_BCHW), prefix = config_.prefix();
+  RowChoice read{.first = prefix, .count = grid * grid};
+  if (rows_Bn.defined()) check_indices(rows_Bn, grid * grid), read.index_Bn = rows_Bn.add(prefix);
   const std::optional<Rotation> rotation = rotation_of(grid, {});
   Blocks::Options plain;
   plain.rotation = rotation ? &*rotation : nullptr;
@@ -286,10 +306,12 @@ std::vector<Tensor> Vit::hidden(const Tensor& images_BCHW, const std::vector<int
     for (; done + 1 < block; ++done) blocks_->run(parameters_, done, stream, plain);
     Tensor tapped;
     Blocks::Options options = plain;
-    options.tapped = &tapped, options.tap = tap;
+    options.tapped = &tapped, options.tap = tap, options.ends = block == blocks.back();
+    if (options.ends) options.rows = &read;
     blocks_->run(parameters_, done++, stream, options);
+    if (!options.ends) tapped = read.of(tapped);
     if (norm_last && block == config_.depth) tapped = norm({.x = tapped}, norm_);
-    taps.push_back(tapped.narrow(1, config_.prefix(), grid * grid));
+    taps.push_back(tapped);
   }
   return taps;
 }

@@ -96,7 +96,14 @@ class Vit final : public Encoder {
   /// views of the whole sequence. Blocks after the last one asked for do not run. With `norm_last` the final layer norm
   /// is applied to the output of the last block of the model, if that is asked for. The images have no noise.
   std::vector<Tensor> hidden(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap = Tap::output,
-                             bool norm_last = false) const override;
+                             bool norm_last = false) const override {
+    return tapped(images_BCHW, blocks, tap, norm_last, {});
+  }
+  /// The last block asked for computes these rows alone.
+  std::vector<Tensor> hidden_rows(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last,
+                                  const Tensor& rows_Bn) const override {
+    return tapped(images_BCHW, blocks, tap, norm_last, rows_Bn);
+  }
 
   /// All patches, after the final layer norm. Where hidden_BN is true the mask token stands in for the embedded patch, before positions are
   /// added (BEiT, SimMIM, iBOT).
@@ -117,6 +124,10 @@ class Vit final : public Encoder {
   Tensor embedded(const Tensor& patch_BKF) const;
   Tensor sequence(const Tensor& patch_BKD) const;
   Tensor with_tokens(const Tensor& patch_BKD) const;
+  /// hidden(), or where rows_Bn is defined hidden_rows().
+  std::vector<Tensor> tapped(const Tensor& images_BCHW, const std::vector<int64_t>& blocks, Tap tap, bool norm_last, const Tensor& rows_Bn) const;
+  /// The rows of the last block that a pass needs; nothing: all.
+  std::optional<RowChoice> rows_read(const Options& options, int64_t all) const;
   Tokens run_blocks(Tensor x_BSD, const std::optional<Rotation>& rotation, const Options& options) const;
   /// The layer norm whose parameters begin at `at`.
   Tensor norm(kernels::Stream stream, size_t at) const;

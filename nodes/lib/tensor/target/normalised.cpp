@@ -1,6 +1,7 @@
 #include "nodes/lib/tensor/target/normalised.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/var_mean.h>
@@ -40,10 +41,11 @@ Tensor at_patches(const Tensor& x_BND, const Tensor& index) {
 Tensor hidden_targets(const std::vector<Tensor>& taps_BND, const Tensor& index, const TargetOptions& options) {
   if (taps_BND.empty()) throw std::invalid_argument("no hidden block to make targets of");
   const at::NoGradGuard no_grad;
-  const int64_t images = taps_BND[0].size(0);
+  const int64_t images = taps_BND[0].size(0), all = taps_BND[0].size(1);
+  if (!index.defined()) return hidden_targets(taps_BND, at::arange(all, taps_BND[0].options().dtype(at::kLong)).expand({images, 1, all}), options);
   if (options.zscore.over == Over::features && options.merge == Merge::concat && !options.pooled && index.dim() == 3 && images > 0 &&
       index.size(0) % images == 0) {
-    model::check_indices(index, taps_BND[0].size(1));
+    model::check_indices(index, all);
     auto shape = index.sizes().vec();
     shape.push_back(-1);
     return kernels::standardised_rows(taps_BND, index.reshape({images, -1}), options.zscore.eps, options.zscore.unbiased).view(shape);

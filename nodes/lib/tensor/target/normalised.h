@@ -34,7 +34,7 @@ struct TargetOptions {
 
 /// Targets of the predictor: each tap (a hidden block's [B, N, D]) standardised, merged, at the target patches.
 /// index int64: targets [B, R, M], as many rows as images or a multiple -> [B, R, M, O], without gradient; pooled: [B, 1, 1, O]. Or [n], counted
-/// over all images (image * N + patch) -> [1, 1, n, O].
+/// over all images (image * N + patch) -> [1, 1, n, O]. Undefined: at all rows of the taps, [B, 1, N, O].
 Tensor hidden_targets(const std::vector<Tensor>& taps_BND, const Tensor& index, const TargetOptions& options = {});
 
 /// Pixels of the target patches, row by row, channel last in a pixel, as MAE has them: images_BCHW, index as above ->

@@ -103,6 +103,66 @@ TEST(Vit, StudentThatSeesEverythingIsTheTeacherAtEveryTap) {
   EXPECT_LT(max_error(teacher.encode_visible(images, all_BN).cls_B1D, teacher.features(images).cls_B1D), 1e-5);
 }
 
+TEST(Vit, RowsOfHiddenBlocksAreThoseOfAll) {
+  const at::NoGradGuard no_grad;
+  const Tensor images = noise({2, 3, 32, 32}), rows = indices({15, 3, 3, 0, 1, 2}, {2, 3});
+  for (const Positions positions : {Positions::sincos, Positions::rotary}) {
+    Vit vit({.image = 32, .patch = 8, .width = 32, .depth = 3, .heads = 2, .positions = positions});
+    vit.parameters().initialise(3);
+    for (const Tap tap : {Tap::output, Tap::middle, Tap::attention, Tap::mlp}) {
+      for (const bool norm_last : {false, true}) {
+        const auto some = vit.hidden_rows(images, {1, 3}, tap, norm_last, rows), all = vit.hidden(images, {1, 3}, tap, norm_last);
+        ASSERT_EQ(some.size(), 2u);
+        for (size_t i = 0; i < 2; ++i) EXPECT_LT(max_error(some[i], gather_rows(all[i], rows)), 1e-6);
+      }
+    }
+    EXPECT_THROW(vit.hidden_rows(images, {3}, Tap::output, false, indices({0, -1}, {2, 1})), std::out_of_range);
+    EXPECT_THROW(vit.hidden_rows(images, {3}, Tap::output, false, indices({0, 16}, {2, 1})), std::out_of_range);
+  }
+}
+
+/// A sum of the tokens that a pass reads, and its gradients, with stochastic depth.
+std::vector<Tensor> read_with(Read read, Read given, bool recompute) {
+  Vit vit({.image = 32, .patch = 8, .width = 32, .depth = 3, .heads = 4, .recompute = recompute, .drop_path = 0.5});
+  vit.parameters().initialise(3);
+  vit.parameters().set_trainable();
+  const Tensor images = noise({3, 3, 32, 32});
+  const Tokens tokens = vit.encode(images, {}, {.drop_path = vit.draw_drop_path(Rng(1, 2, 3, 4), 3), .read = given});
+  const Tensor chosen = read == Read::cls ? tokens.cls_B1D : tokens.patch;
+  chosen.mul(noise(chosen.sizes().vec(), 7)).sum().backward();
+  std::vector<Tensor> out = {chosen.detach()};
+  for (const Parameter& parameter : vit.parameters()) out.push_back(parameter.value.grad());
+  return out;
+}
+
+TEST(Vit, TokensThatAreReadAreThoseOfAll) {
+  for (const Read read : {Read::cls, Read::patches}) {
+    for (const bool recompute : {false, true}) {
+      const auto some = read_with(read, read, recompute), all = read_with(read, Read::all, recompute);
+      ASSERT_EQ(some.size(), all.size());
+      for (size_t i = 0; i < all.size(); ++i) {
+        ASSERT_EQ(some[i].defined(), all[i].defined()) << i;
+        if (all[i].defined()) EXPECT_LT(test::relative_error(some[i], all[i]), 1e-5) << i;
+      }
+    }
+  }
+}
+
+TEST(Vit, CostCountsWhatThePassComputes) {
+  const Vit vit(vit_arch("s"));
+  const double rows = 201, width = 384, rest = 10 * width * width + 2 * rows * width;  // of a row: query, projection, MLP, and attention
+  const auto flops = [&](Pass pass) {
+    pass.whole = true;
+    return vit.cost(pass)->flops;
+  };
+  const double all = flops({});
+  EXPECT_NEAR(all - flops({.read = Read::cls}), 2 * 200 * rest, 1);
+  EXPECT_NEAR(all - flops({.read = Read::patches}), 2 * 5 * rest, 1);
+  EXPECT_NEAR(all - flops({.last_rows = 100}), 2 * 101 * rest, 1);
+  EXPECT_NEAR(all - flops({.last_mlp = false}), 2 * 201 * 8 * width * width, 1);
+  EXPECT_NEAR(all - flops({.blocks = 11}), 2 * 201 * (12 * width * width + 2 * rows * width), 1);
+}
+
 TEST(Vit, HiddenPatchesDoNotMatterToTheStudent) {
   const at::NoGradGuard no_grad;
   const Vit vit = small_vit();
@@ -160,27 +220,42 @@ TEST(Predictor, NamesHeadsAndWidthThatDoNotFit) {
   }
 }
 
-TEST(Blocks, LastRowsAreTheRowsOfTheWhole) {
+/// The last rows of 9, and chosen ones, one of them twice.
+std::vector<RowChoice> row_choices() {
+  return {{.first = 5, .count = 4}, {.first = 0, .count = 1}, {.index_Bn = indices({8, 0, 0, 1, 2, 3}, {2, 3})}};
+}
+
+TEST(Blocks, ChosenRowsAreThoseOfTheWhole) {
   const at::NoGradGuard no_grad;
   Parameters parameters;
   const Blocks blocks(parameters, {.depth = 2, .width = 32, .heads = 4});
   parameters.initialise(1);
   const Tensor x = noise({2, 9, 32});
-  kernels::Stream last{.x = x}, whole{.x = x};
-  blocks.run_last_rows(parameters, 1, last, 4);
-  blocks.run(parameters, 1, whole);
-  EXPECT_LT(max_error(last.sum(), whole.sum().narrow(1, 5, 4)), 1e-6);
+  for (const RowChoice& rows : row_choices()) {
+    for (const Tap tap : {Tap::output, Tap::middle, Tap::attention, Tap::mlp}) {
+      Tensor of_rows, of_all;
+      kernels::Stream some{.x = x}, whole{.x = x};
+      blocks.run(parameters, 1, some, {.rows = &rows, .tapped = &of_rows, .tap = tap});
+      blocks.run(parameters, 1, whole, {.tapped = &of_all, .tap = tap});
+      EXPECT_LT(max_error(of_rows, rows.of(of_all)), 1e-6);
+      EXPECT_LT(max_error(some.sum(), rows.of(whole.sum())), 1e-6);
+      Tensor ended;
+      kernels::Stream spent{.x = x};
+      blocks.run(parameters, 1, spent, {.rows = &rows, .tapped = &ended, .tap = tap, .ends = true});
+      EXPECT_TRUE(ended.equal(of_rows));
+    }
+  }
 }
 
 /// The output of the stack for x, and the gradients of its parameters.
-std::vector<Tensor> stack_with(int64_t head_multiple, const Tensor& x, int64_t last_rows) {
+std::vector<Tensor> stack_with(int64_t head_multiple, const Tensor& x, const RowChoice* rows) {
   Parameters parameters;
   const Blocks blocks(parameters, {.depth = 2, .width = 48, .heads = 4, .lora_rank = 2, .head_multiple = head_multiple});
   parameters.initialise(1);
   parameters.set_requires_grad(true);
   kernels::Stream stream{.x = x};
   blocks.run(parameters, 0, stream);
-  last_rows == 0 ? blocks.run(parameters, 1, stream) : blocks.run_last_rows(parameters, 1, stream, last_rows);
+  blocks.run(parameters, 1, stream, {.rows = rows});
   std::vector<Tensor> out = {stream.sum()};
   out[0].square().sum().backward();
   for (const Parameter& parameter : parameters) out.push_back(parameter.value.grad());
@@ -245,7 +320,8 @@ TEST(Blocks, GatedMlpsAreSwiGlu) {
 
 TEST(Blocks, WiderHeadsGiveTheSame) {
   const Tensor x = noise({2, 9, 48});
-  for (const int64_t rows : {0, 4}) {
+  const RowChoice last{.first = 5, .count = 4};
+  for (const RowChoice* rows : {static_cast<const RowChoice*>(nullptr), &last}) {
     const std::vector<Tensor> plain = stack_with(1, x, rows), wider = stack_with(8, x, rows);
     ASSERT_EQ(plain.size(), wider.size());
     for (size_t i = 0; i < plain.size(); ++i) {
