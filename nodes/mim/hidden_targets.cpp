@@ -1,4 +1,5 @@
 #include <ATen/core/grad_mode.h>
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -99,13 +100,15 @@ struct HiddenTargets {
     const model::EncoderShape shape = params.model->shape();
     const auto blocks = static_cast<double>(params.blocks.size()), width = static_cast<double>(shape.width);
     const double stream = 4 * static_cast<double>((shape.patches() + shape.prefix) * shape.width);
-    const bool alone = stands_alone(params.zscore.over, params.pooled) && params.regions(), mlp = params.tap == "output" || params.tap == "mlp";
-    const double all = static_cast<double>(shape.patches()), context = params.rows == "context" ? 1 : 0;
-    const auto cost = [&model = *params.model, alone, mlp, all, context, last = params.blocks.back(), held = stream * blocks,
-                       repeats = plan.group.repeats, element = plan.group.element](const MaskCounts& masks) {
-      const double rows = (context > 0 ? masks.visible : masks.tokens()) * repeats;
-      Cost cost = model.cost({.whole = true, .blocks = last, .last_rows = alone && rows < all ? rows : all, .last_mlp = mlp, .element = element})
-                      .value_or(Cost());
+    const auto last_rows = [patches = static_cast<double>(shape.patches()), repeats = plan.group.repeats, context = params.rows == "context",
+                            alone = params.regions() && stands_alone()](const MaskCounts& masks) {
+      const double rows = repeats * (context ? masks.visible : masks.tokens());
+      return alone ? std::min(rows, patches) : patches;
+    };
+    const bool mlp = params.tap == "output" || params.tap == "mlp";
+    const auto cost = [&model = *params.model, last_rows, mlp, last = params.blocks.back(), held = stream * blocks,
+                       element = plan.group.element](const MaskCounts& masks) {
+      Cost cost = model.cost({.whole = true, .blocks = last, .last_rows = last_rows(masks), .last_mlp = mlp, .element = element}).value_or(Cost());
       cost.working += held;  // the blocks' outputs stay until the last one has run
       return cost;
     };
@@ -136,13 +139,13 @@ struct HiddenTargets {
 
  private:
   /// Whether what becomes of a patch depends on that patch alone.
-  static bool stands_alone(const std::string& over, bool pooled) { return over != "tokens" && !pooled; }
+  bool stands_alone() const { return params.zscore.over != "tokens" && !params.pooled; }
 
   Tensor targets(const Tensor& images_BCHW, const Tensor& index) const {
     const int64_t images = images_BCHW.size(0), patches = params.model->shape().patches();
     const model::Tap tap = taps.at(params.tap);
     // A patch of several regions counts as often: then all patches may be fewer.
-    if (!stands_alone(params.zscore.over, params.pooled) || index.dim() != 3 || index.size(0) % images != 0 || index.numel() >= images * patches) {
+    if (!stands_alone() || index.dim() != 3 || index.size(0) % images != 0 || index.numel() >= images * patches) {
       return mim::hidden_targets(params.model->hidden(images_BCHW, params.blocks, tap, params.norm_last), index, options_);
     }
     const Tensor rows_Bn = index.reshape({images, -1});
