@@ -50,7 +50,8 @@ TEST(Taps, EndThePassWhereNothingMoreIsAskedFor) {
   options.taps = {.outputs = {2}, .last = 2};
   const model::Tokens tokens = vit->encode(x, {}, options);
   EXPECT_FALSE(tokens.patch.defined());
-  EXPECT_TRUE(tokens.outputs_BSD.at(0).narrow(1, 3, 16).equal(vit->hidden(x, {2})[0]));
+  // Up to rounding: the last block of hidden() computes the patches alone.
+  EXPECT_LT(test::max_error(tokens.outputs_BSD.at(0).narrow(1, 3, 16), vit->hidden(x, {2})[0]), 1e-12);
 }
 
 TEST(Taps, HaveTheSameGradientsWhereBlocksRunAgain) {
