@@ -54,11 +54,12 @@ struct FewLabels : eval::OnFeatures<FewLabels> {
   }
 
   void score(const eval::LabelledFeatures& train, const eval::LabelledFeatures& test, EvaluationContext& context) const {
+    const eval::ClassMeans means(train.values_ND, train.labels_N, test.values_ND, test.labels_N);
     for (const int64_t count : params.labels) {
       double sum = 0, squares = 0;
       for (int64_t draw = 0; draw < params.draws; ++draw) {
         const Tensor chosen = eval::rows_of_each_class(train.labels_N, count, context.run.seed, static_cast<uint64_t>(draw));
-        const double accuracy = eval::class_mean_accuracy(train.values_ND, train.labels_N, chosen, test.values_ND, test.labels_N);
+        const double accuracy = means.accuracy(chosen);
         sum += accuracy, squares += accuracy * accuracy;
       }
       const auto draws = static_cast<double>(params.draws);

@@ -80,28 +80,31 @@ double ridge_accuracy(const Tensor& train_ND, const Tensor& train_labels, const 
   return static_cast<double>(predicted.eq(test_labels).sum().item<int64_t>()) / static_cast<double>(test_labels.numel());
 }
 
-double class_mean_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& chosen, const Tensor& test_ND,
-                           const Tensor& test_labels) {
+ClassMeans::ClassMeans(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels)
+    : train_labels_(train_labels), test_labels_(test_labels), classes_(class_count(train_labels, test_labels)) {
   require_one_width(train_ND, test_ND);
+  const at::NoGradGuard no_grad;
+  const Tensor middle = train_ND.mean(0);
+  train_ND_ = normalised(train_ND.sub(middle)), test_ND_ = normalised(test_ND.sub(middle));
+}
+
+double ClassMeans::accuracy(const Tensor& chosen) const {
   const at::NoGradGuard no_grad;
   const Float32 precision;
   constexpr int64_t chunk = 8192;
-  const Tensor middle = train_ND.mean(0), labels = train_labels.index_select(0, chosen);
-  const int64_t classes = class_count(train_labels, test_labels);
-  const Tensor sums_CD =
-      at::zeros({classes, train_ND.size(1)}, train_ND.options()).index_add(0, labels, normalised(train_ND.index_select(0, chosen).sub(middle)));
-  const Tensor counts_C = at::bincount(labels, {}, classes);
+  const Tensor labels = train_labels_.index_select(0, chosen);
+  const Tensor sums_CD = at::zeros({classes_, train_ND_.size(1)}, train_ND_.options()).index_add(0, labels, train_ND_.index_select(0, chosen));
+  const Tensor counts_C = at::bincount(labels, {}, classes_);
   const Tensor means_CD = sums_CD.div(counts_C.clamp_min(1).unsqueeze(1));
   // |x - m|^2 without |x|^2, which is the same for all classes; a class without images is never the nearest.
   const Tensor offsets_C = means_CD.square().sum(1).masked_fill(counts_C.eq(0), std::numeric_limits<float>::infinity());
   int64_t right = 0;
-  for (int64_t begin = 0; begin < test_ND.size(0); begin += chunk) {
-    const int64_t end = std::min(begin + chunk, test_ND.size(0));
-    const Tensor queries_ND = normalised(test_ND.slice(0, begin, end).sub(middle));
-    const Tensor nearest = offsets_C.sub(queries_ND.matmul(means_CD.t()), 2).argmin(1);
-    right += nearest.eq(test_labels.slice(0, begin, end)).sum().item<int64_t>();
+  for (int64_t begin = 0; begin < test_ND_.size(0); begin += chunk) {
+    const int64_t end = std::min(begin + chunk, test_ND_.size(0));
+    const Tensor nearest = offsets_C.sub(test_ND_.slice(0, begin, end).matmul(means_CD.t()), 2).argmin(1);
+    right += nearest.eq(test_labels_.slice(0, begin, end)).sum().item<int64_t>();
   }
-  return static_cast<double>(right) / static_cast<double>(test_ND.size(0));
+  return static_cast<double>(right) / static_cast<double>(test_ND_.size(0));
 }
 
 Tensor rows_of_each_class(const Tensor& labels, int64_t count, uint64_t seed, uint64_t draw) {

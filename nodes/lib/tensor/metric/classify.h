@@ -21,11 +21,18 @@ std::vector<double> knn_accuracy(const Tensor& train_ND, const Tensor& train_lab
 /// penalty is `lambda` times the number of train rows. Float64.
 double ridge_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels, double lambda);
 
-/// Share of test rows whose class has the nearest mean among the `chosen` train rows, row numbers [n]. Features are shifted by the mean of all
-/// train rows, which takes no label, and L2-normalised (SimpleShot's CL2N: Wang et al. 2019, arXiv:1911.04623); of equal distances the smaller
-/// class wins. Float32.
-double class_mean_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& chosen, const Tensor& test_ND,
-                           const Tensor& test_labels);
+/// Nearest class means. Features are shifted by the mean of all train rows, which takes no label, and L2-normalised (SimpleShot's CL2N: Wang
+/// et al. 2019, arXiv:1911.04623). Float32.
+class ClassMeans {
+ public:
+  ClassMeans(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels);
+  /// Share of test rows whose class has the nearest mean among the `chosen` train rows, row numbers [n]; of equal distances the smaller class wins.
+  double accuracy(const Tensor& chosen) const;
+
+ private:
+  Tensor train_ND_, train_labels_, test_ND_, test_labels_;
+  int64_t classes_;
+};
 
 /// `count` rows of each class that the labels hold, without repetition, as row numbers on the labels' device. They depend on the labels, the seed
 /// and the number of the draw alone; a larger count adds rows to those of a smaller one. Throws std::invalid_argument if a class has fewer.

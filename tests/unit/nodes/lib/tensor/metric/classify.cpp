@@ -52,7 +52,7 @@ TEST(Classify, EqualsPyTorch) {
   EXPECT_GT(means, 0.3);
   EXPECT_LT(means, 0.95);
   // Of two means that are nearly as near, float32 may choose the other.
-  EXPECT_NEAR(class_mean_accuracy(train.values, train.labels, chosen, test.values, test.labels), means, 2.0 / 1500);
+  EXPECT_NEAR(ClassMeans(train.values, train.labels, test.values, test.labels).accuracy(chosen), means, 2.0 / 1500);
 }
 
 TEST(Classify, DrawsAsManyRowsOfEachClass) {
@@ -82,7 +82,7 @@ TEST(Classify, DrawsAsManyRowsOfEachClass) {
 
 TEST(Classify, AClassWithoutChosenRowsIsNeverNamed) {
   const Tensor train = at::eye(3), labels = at::tensor({0, 1, 2}, at::kLong), chosen = at::tensor({0, 1}, at::kLong);
-  EXPECT_NEAR(class_mean_accuracy(train, labels, chosen, train, labels), 2.0 / 3, 1e-12);
+  EXPECT_NEAR(ClassMeans(train, labels, train, labels).accuracy(chosen), 2.0 / 3, 1e-12);
 }
 
 TEST(Classify, ClearClassesAreAllRight) {
