@@ -7,6 +7,7 @@
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mse_loss.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/var_mean.h>
@@ -163,6 +164,54 @@ KernelCase linear_gelu(int64_t rows, int64_t in_width, int64_t width, bool timed
   return one;
 }
 
+Tensor heads_of(const Tensor& x_BSD, int64_t heads) { return x_BSD.unflatten(-1, {heads, -1}).transpose(1, 2); }
+
+/// ATen's composition, with the products' layout on both sides.
+KernelCase attention(std::string name, std::vector<int64_t> numbers, int64_t heads, const std::function<Tensors(at::ScalarType)>& inputs,
+                     bool timed) {
+  KernelCase one{.name = std::move(name), .types = {at::kDouble, at::kFloat}, .inputs = inputs};
+  for (size_t i = 0; i < numbers.size(); ++i) one.name += (i == 0 ? " " : "x") + std::to_string(numbers[i]);
+  one.timed = timed, one.exact = true;
+  const double scale = 1.7 / std::sqrt(static_cast<double>(numbers[2] / heads));
+  const auto parts = [heads](const Tensors& in) {
+    const Tensors three = in.size() == 1 ? in[0].chunk(3, -1) : in;
+    return Tensors{heads_of(three[0], heads), heads_of(three[1], heads), heads_of(three[2], heads)};
+  };
+  one.aten = [=](const Tensors& in) -> Tensors {
+    const Tensors p = parts(in);
+    return {at::scaled_dot_product_attention(p[0], p[1], p[2], {}, 0, false, scale).transpose(1, 2).flatten(2)};
+  };
+  one.ours = [=](const Tensors& in) -> Tensors {
+    if (in.size() == 1) return {kernels::self_attention(in[0], heads, {.scale = scale})};
+    const Tensors p = parts(in);
+    return {kernels::attention(p[0], p[1], p[2], {.scale = scale})};
+  };
+  return one;
+}
+
+KernelCase self_attention(int64_t sequences, int64_t rows, int64_t width, int64_t heads, bool timed = false) {
+  KernelCase one = attention(
+      "self_attention", {sequences, rows, width, heads}, heads,
+      [=](at::ScalarType type) {
+        return Tensors{made_up({sequences, rows, 3 * width}, 4, type).mul(3)};
+      },
+      timed);
+  one.trained = {true};
+  return one;
+}
+
+KernelCase cross_attention(int64_t sequences, int64_t queries, int64_t keys, int64_t width, int64_t heads, bool timed = false) {
+  KernelCase one = attention(
+      "attention", {sequences, queries, width, heads, keys}, heads,
+      [=](at::ScalarType type) {
+        const auto rows = [&](int64_t count, double seed) { return made_up({sequences, count, width}, seed, type).mul(3); };
+        return Tensors{rows(queries, 4), rows(keys, 5), rows(keys, 6)};
+      },
+      timed);
+  one.trained = {true, true, true};
+  return one;
+}
+
 std::vector<KernelCase> make_cases() {
   std::vector<KernelCase> out;
   // The sizes of tests/perf/step, small and ViT-S, are timed.
@@ -214,6 +263,23 @@ std::vector<KernelCase> make_cases() {
   out.push_back(linear_gelu(900, 8, 96));
   out.push_back(linear_gelu(1, 3, 1));
   out.push_back(linear_gelu(0, 4, 8));
+  out.push_back(self_attention(64, 24, 192, 6, true));
+  out.push_back(self_attention(64, 69, 192, 6, true));
+  out.push_back(self_attention(256, 34, 96, 16, true));
+  out.push_back(self_attention(8, 201, 384, 6, true));
+  out.push_back(self_attention(32, 97, 192, 16, true));
+  out.push_back(self_attention(2, 1024, 384, 6, true));
+  out.push_back(cross_attention(8, 147, 62, 384, 6, true));
+  // A query; a key more than a vector, a query more than a block; heads of 1 to more than four vectors.
+  out.push_back(self_attention(3, 1, 8, 2));
+  out.push_back(self_attention(2, 25, 15, 3));
+  out.push_back(self_attention(1, 17, 66, 2));
+  out.push_back(self_attention(2, 53, 160, 2));
+  out.push_back(self_attention(1, 67, 3, 3));
+  out.push_back(self_attention(0, 5, 8, 2));
+  out.push_back(cross_attention(2, 1, 49, 24, 2));
+  out.push_back(cross_attention(3, 49, 1, 12, 1));
+  out.push_back(cross_attention(2, 30, 16, 64, 2));
   return out;
 }
 

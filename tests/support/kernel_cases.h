@@ -18,6 +18,7 @@ struct KernelCase {
   std::vector<bool> trained;                      ///< of inputs: whether they get a gradient
   Run ours, aten;
   bool timed = false;  ///< by tests/perf/kernels
+  bool exact = false;  ///< what float32 is compared with is taken in float64
   bool values = true;  ///< false: the outputs differ on purpose, the gradients don't
 };
 

@@ -144,7 +144,9 @@ const bool registered = [] {
                                   Both<&Backend::add_norm>::run,
                                   Both<&Backend::add_norm_backward>::run,
                                   Both<&Backend::bias_gelu>::run,
-                                  Both<&Backend::bias_gelu_backward>::run};
+                                  Both<&Backend::bias_gelu_backward>::run,
+                                  Both<&Backend::attention>::run,
+                                  Both<&Backend::attention_backward>::run};
   kernels::instead_of_cpu_backend = &backend;
   static Tapes tapes;
   recording::register_recorder("cpu", tapes);

@@ -33,6 +33,8 @@ extern "C" const flowrun::kernels::Backend* flowrun_cuda_kernels() {
                                   cuda::run<AddNorm>,
                                   cuda::run_with_scratch<AddNormBackward>,
                                   cuda::run<BiasGelu>,
-                                  cuda::run_with_scratch<BiasGeluBackward>};
+                                  cuda::run_with_scratch<BiasGeluBackward>,
+                                  nullptr,
+                                  nullptr};
   return &backend;
 }

@@ -103,6 +103,32 @@ struct BiasGeluBackward {
   void* bias_gradient;  ///< [width], accumulation type; may be null
 };
 
+/// Rows of heads: element e of row r of head h of sequence s is at[s sequence + h head + r row + e].
+struct HeadRows {
+  const void* at;
+  int64_t sequence, head, row;
+};
+struct WrittenHeadRows {
+  void* at;
+  int64_t sequence, head, row;
+};
+
+/// out = softmax(scale query key^T) value, head by head.
+struct Attention {
+  HeadRows query, key, value;  ///< `queries`, `keys` and `keys` rows of `width`
+  Type type;                   ///< f32 or f64, of all arrays
+  int64_t sequences, heads, queries, keys, width;
+  double scale;
+  WrittenHeadRows out;  ///< `queries` rows
+  void* statistics;     ///< [sequences, heads, 2, queries]: of each row of scores the largest, and one over the sum of e^(score - largest)
+};
+
+struct AttentionBackward {
+  Attention forward;                  ///< `out` is not read, `statistics` are
+  HeadRows out_gradient;              ///< as `out`
+  WrittenHeadRows query, key, value;  ///< gradients, as the forward pass's
+};
+
 /// On CUDA they run on the current CUDA stream of the current device, and throw c10's exceptions. Thread-safe.
 struct Backend {
   void (*target_rows)(const TargetRows&);
@@ -114,6 +140,8 @@ struct Backend {
   void (*add_norm_backward)(const AddNormBackward&);
   void (*bias_gelu)(const BiasGelu&);
   void (*bias_gelu_backward)(const BiasGeluBackward&);
+  void (*attention)(const Attention&);                   ///< null: ATen's is better
+  void (*attention_backward)(const AttentionBackward&);  ///< as `attention`
 };
 
 }  // namespace flowrun::kernels

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "nodes/lib/tensor/device/normalise.h"
@@ -115,11 +116,29 @@ void bias_gelu_backward(const BiasGeluBackward& a) {
   write(sums.data(), a.width, a.type, a.bias_gradient);
 }
 
+/// Calls loop(begin, end, scratch) on ranges of heads.
+template <class Loop>
+void over_heads(const Attention& a, bool backward, const Loop& loop) {
+  const auto bytes = static_cast<size_t>(loops().attention_scratch(a, backward));
+  at::parallel_for(0, a.sequences * a.heads, grain(a.queries * a.keys), [&](int64_t begin, int64_t end) {
+    const std::unique_ptr<char[]> scratch(new char[bytes]);  // not filled
+    loop(begin, end, scratch.get());
+  });
+}
+
+void attention(const Attention& a) {
+  over_heads(a, false, [&](int64_t begin, int64_t end, void* scratch) { loops().attention(a, begin, end, scratch); });
+}
+
+void attention_backward(const AttentionBackward& b) {
+  over_heads(b.forward, true, [&](int64_t begin, int64_t end, void* scratch) { loops().attention_backward(b, begin, end, scratch); });
+}
+
 }  // namespace
 
 const Backend& cpu_backend() {
-  static const Backend backend = {target_rows, patch_rows,        normalise_bytes, squared_error,     squared_error_gradient,
-                                  add_norm,    add_norm_backward, bias_gelu,       bias_gelu_backward};
+  static const Backend backend = {target_rows,       patch_rows, normalise_bytes,    squared_error, squared_error_gradient, add_norm,
+                                  add_norm_backward, bias_gelu,  bias_gelu_backward, attention,     attention_backward};
   return backend;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "nodes/lib/tensor/kernels/cpu.h"
+#include "nodes/lib/tensor/kernels/cpu_attention.h"
 #include "nodes/lib/tensor/kernels/cpu_numbers.h"
 
 namespace flowrun::kernels {
@@ -253,9 +254,22 @@ void bias_gelu_backward(const BiasGeluBackward& a, int64_t begin, int64_t end, d
   by_type(a.type, [&](auto t) { bias_gelu_backward_of<typename decltype(t)::type>(a, begin, end, sums, scratch); });
 }
 
+int64_t attention_scratch(const Attention& a, bool backward) {
+  return a.type == Type::f64 ? scratch_of<double>(a, backward) : scratch_of<float>(a, backward);
+}
+
+void attention(const Attention& a, int64_t begin, int64_t end, void* scratch) {
+  a.type == Type::f64 ? attention_of<double>(a, begin, end, scratch) : attention_of<float>(a, begin, end, scratch);
+}
+
+void attention_backward(const AttentionBackward& b, int64_t begin, int64_t end, void* scratch) {
+  b.forward.type == Type::f64 ? attention_backward_of<double>(b, begin, end, scratch) : attention_backward_of<float>(b, begin, end, scratch);
+}
+
 }  // namespace
 
-extern const Loops loops = {target_rows, squared_error, squared_error_gradient, add_norm, add_norm_backward, bias_gelu, bias_gelu_backward};
+extern const Loops loops = {target_rows, squared_error,      squared_error_gradient, add_norm,  add_norm_backward,
+                            bias_gelu,   bias_gelu_backward, attention_scratch,      attention, attention_backward};
 
 }  // namespace FLOWRUN_ISA
 }  // namespace flowrun::kernels

@@ -2,11 +2,12 @@
 
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 
 #include "nodes/lib/tensor/device/weight_casts.h"
+#include "nodes/lib/tensor/kernels/kernels.h"
 
 namespace flowrun::model {
 namespace {
@@ -42,8 +43,9 @@ Tensor AttentionPool::apply(const Tensor& patch_BND, const Tensor& places_BSP, c
   };
   const std::vector<Tensor> qkv = linear(patch_BND, qkv_).chunk(3, -1);
   const Tensor query = heads_of(summed(qkv[0], places_BSP, weights_BSP), config_.heads);
-  const Tensor out = at::scaled_dot_product_attention(query, heads_of(qkv[1], config_.heads), heads_of(qkv[2], config_.heads));
-  const Tensor sum = linear(out.transpose(1, 2).flatten(2), proj_).add(summed(patch_BND, places_BSP, weights_BSP));
+  const Tensor out = kernels::attention(query, heads_of(qkv[1], config_.heads), heads_of(qkv[2], config_.heads),
+                                        {.scale = 1.0 / std::sqrt(static_cast<double>(query.size(-1)))});
+  const Tensor sum = linear(out, proj_).add(summed(patch_BND, places_BSP, weights_BSP));
   const Tensor &gain = parameters_[norm_], &shift = parameters_[norm_ + 1];
   return at::layer_norm(sum.to(gain.scalar_type()), {config_.width}, gain, shift, config_.norm_eps);
 }

@@ -3,7 +3,6 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/stack.h>
 #include <cmath>
 #include <stdexcept>
@@ -116,8 +115,8 @@ Tensor CrossPredictor::attend(const Layer& place, const Tensor& x_BMP, const Ten
   const auto parts = linear(memory_BSD, place.key_value).chunk(2, -1);
   Tensor query = to_heads(linear(norm(x_BMP, place.norm1), place.query), heads), key = to_heads(parts[0], heads);
   if (turned) query = rotated(query, turned->query), key = rotated(key, turned->key);
-  const Tensor out_BHME = at::scaled_dot_product_attention(query, key, to_heads(parts[1], heads));
-  return linear(out_BHME.transpose(1, 2).flatten(2), place.proj);
+  const kernels::Attending how{.scale = 1.0 / std::sqrt(static_cast<double>(query.size(-1)))};
+  return linear(kernels::attention(query, key, to_heads(parts[1], heads), how), place.proj);
 }
 
 Tensor CrossPredictor::feed_forward(const Layer& place, const Tensor& x_BMP) const {

@@ -7,7 +7,6 @@
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/zeros.h>
@@ -143,9 +142,9 @@ Tensor Probe::attend(size_t first, const Tensor& x_BSD) const {
   const auto key_value = at::linear(n_BSD, p[first + kKvWeight], p[first + kKvBias]).chunk(2, -1);
   const Tensor query_B1D = p[first + kQuery].expand({x_BSD.size(0), -1, -1});
   const Tensor projected_B1D = at::linear(query_B1D, p[first + kQWeight], p[first + kQBias]);
-  const Tensor out_BH1E =
-      at::scaled_dot_product_attention(to_heads(projected_B1D, heads), to_heads(key_value[0], heads), to_heads(key_value[1], heads));
-  const Tensor y_BD = query_B1D.add(out_BH1E.transpose(1, 2).flatten(2)).select(1, 0);
+  const Tensor out_B1D = kernels::attention(to_heads(projected_B1D, heads), to_heads(key_value[0], heads), to_heads(key_value[1], heads),
+                                            {.scale = 1.0 / std::sqrt(static_cast<double>(width / heads))});
+  const Tensor y_BD = query_B1D.add(out_B1D).select(1, 0);
   const Tensor m_BD = at::layer_norm(y_BD, {width}, p[first + kNorm2Weight], p[first + kNorm2Bias], config_.norm_eps);
   const Tensor hidden = at::gelu(at::linear(m_BD, p[first + kFc1Weight], p[first + kFc1Bias]));
   return y_BD.add(at::linear(hidden, p[first + kFc2Weight], p[first + kFc2Bias]));

@@ -4,10 +4,8 @@
 #include <ATen/ops/addcmul.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 #include <cmath>
-#include <optional>
 #include <stdexcept>
 
 #include "nodes/lib/tensor/device/weight_casts.h"
@@ -158,29 +156,32 @@ void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, co
   const int64_t heads = config_.heads, each = config_.width / heads, wide = head_width(stream.x);
   const Tensor weights = wider_rows(weight(p, place.qkv, place.qkv_lora), each, wide), bias = wider_rows(cast_weight(p[place.qkv + 1]), each, wide);
   const int64_t width = heads * wide;
-  Tensor query, key, value, x_BSD = stream.x;
-  if (rows == nullptr) {
-    // Splitting the last axis, not unbinding a fifth: the backward pass then writes the three gradients side by side
-    // in one copy.
-    const auto parts = at::linear(n_BSD, weights, bias).chunk(3, -1);
-    query = parts[0], key = parts[1], value = parts[2];
+  const kernels::Attending how{.scale = 1.0 / std::sqrt(static_cast<double>(each)),
+                               .mask = options.attended != nullptr ? *options.attended : Tensor(),
+                               .causal = config_.causal};
+  Tensor out_BSD, x_BSD = stream.x;
+  if (rows == nullptr && options.rotation == nullptr && options.attention == nullptr) {
+    out_BSD = kernels::self_attention(at::linear(n_BSD, weights, bias), heads, how);
   } else {
-    x_BSD = rows->of(x_BSD);
-    query = at::linear(rows->of(n_BSD), weights.narrow(0, 0, width), bias.narrow(0, 0, width));
-    const auto parts = at::linear(n_BSD, weights.narrow(0, width, 2 * width), bias.narrow(0, width, 2 * width)).chunk(2, -1);
-    key = parts[0], value = parts[1];
+    Tensor query, key, value;
+    if (rows == nullptr) {
+      const auto parts = at::linear(n_BSD, weights, bias).chunk(3, -1);
+      query = parts[0], key = parts[1], value = parts[2];
+    } else {
+      x_BSD = rows->of(x_BSD);
+      query = at::linear(rows->of(n_BSD), weights.narrow(0, 0, width), bias.narrow(0, 0, width));
+      const auto parts = at::linear(n_BSD, weights.narrow(0, width, 2 * width), bias.narrow(0, width, 2 * width)).chunk(2, -1);
+      key = parts[0], value = parts[1];
+    }
+    query = to_heads(query, heads), key = to_heads(key, heads), value = to_heads(value, heads);
+    if (const Rotation* const all = options.rotation) {
+      query = rotated(query, rows != nullptr ? rows->of(*all, query.size(0)) : *all), key = rotated(key, *all);
+    }
+    if (options.attention != nullptr) *options.attention = {query.narrow(-1, 0, each), key.narrow(-1, 0, each), value.narrow(-1, 0, each)};
+    out_BSD = kernels::attention(query, key, value, how);
   }
-  query = to_heads(query, heads), key = to_heads(key, heads), value = to_heads(value, heads);
-  if (const Rotation* const all = options.rotation) {
-    query = rotated(query, rows != nullptr ? rows->of(*all, query.size(0)) : *all), key = rotated(key, *all);
-  }
-  if (options.attention != nullptr) *options.attention = {query.narrow(-1, 0, each), key.narrow(-1, 0, each), value.narrow(-1, 0, each)};
-  std::optional<Tensor> mask;
-  if (options.attended != nullptr) mask = *options.attended;
-  const Tensor out_BHSE = at::scaled_dot_product_attention(query, key, value, mask, /*dropout_p=*/0, config_.causal,
-                                                           /*scale=*/1.0 / std::sqrt(static_cast<double>(each)));
   const Tensor proj = wider_columns(weight(p, place.proj, place.proj_lora), each, wide);
-  stream = branch(p, x_BSD, out_BHSE.transpose(1, 2).flatten(2), proj, place.proj + 1, place.ls1, modulation.gate);
+  stream = branch(p, x_BSD, out_BSD, proj, place.proj + 1, place.ls1, modulation.gate);
 }
 
 Tensor Blocks::hidden_of(const Parameters& p, const Places& place, const Tensor& n_BSD) const {
@@ -227,9 +228,10 @@ void Blocks::run_again(const Parameters& parameters, int64_t block, Stream& stre
   const Tensor mlp = options.mlp_keep != nullptr ? *options.mlp_keep : Tensor();
   const Tensor attended = options.attended != nullptr ? *options.attended : Tensor();
   const Tensor bias = parameters[places_[static_cast<size_t>(block)].fc2 + 1];
-  const std::optional<Rotation> rotation = options.rotation != nullptr ? std::optional(*options.rotation) : std::nullopt;
-  const std::optional<RowChoice> rows = options.rows != nullptr ? std::optional(*options.rows) : std::nullopt;
-  const auto work = [this, &parameters, block, has_branch, has_bias, has_condition, attention, mlp, attended, rotation,
+  const bool has_rotation = options.rotation != nullptr, has_rows = options.rows != nullptr;
+  const Rotation rotation = has_rotation ? *options.rotation : Rotation();
+  const RowChoice rows = has_rows ? *options.rows : RowChoice();
+  const auto work = [this, &parameters, block, has_branch, has_bias, has_condition, attention, mlp, attended, has_rotation, rotation, has_rows,
                      rows](const std::vector<Tensor>& in) {
     Stream inside{.x = in[0], .branch = has_branch ? in[1] : Tensor(), .bias = has_bias ? in[has_branch ? 2 : 1] : Tensor()};
     const auto given = [](const Tensor& tensor) { return tensor.defined() ? &tensor : nullptr; };
@@ -237,8 +239,8 @@ void Blocks::run_again(const Parameters& parameters, int64_t block, Stream& stre
              {.attention_keep = given(attention),
               .mlp_keep = given(mlp),
               .attended = given(attended),
-              .rotation = rotation ? &*rotation : nullptr,
-              .rows = rows ? &*rows : nullptr,
+              .rotation = has_rotation ? &rotation : nullptr,
+              .rows = has_rows ? &rows : nullptr,
               .condition = has_condition ? &in.back() : nullptr});
     return std::vector<Tensor>{inside.x, inside.branch};
   };

@@ -63,6 +63,7 @@ void expect_close(const KernelCase& one, const Tensors& ours, const Tensors& exp
 
 /// In bfloat16 ATen rounds in other places: there the same numbers in float32 are the measure.
 Tensors expected_of(const KernelCase& one, const Tensors& inputs) {
+  if (one.exact) return outputs_and_gradients(one, one.aten, converted(inputs, at::kDouble));
   return outputs_and_gradients(one, one.aten, has_bf16(inputs) ? converted(inputs, at::kFloat) : inputs);
 }
 
@@ -136,6 +137,33 @@ TEST(Kernels, SameBitsEachTimeAtAFixedNumberOfThreads) {
   at::set_num_threads(before);
 }
 
+/// Its sums are taken inside of heads.
+TEST(Kernels, AttentionDoesNotDependOnTheNumberOfThreads) {
+  const int before = at::get_num_threads();
+  for (const KernelCase& one : kernel_cases()) {
+    if (one.name.find("attention") == std::string::npos) continue;
+    SCOPED_TRACE(one.name);
+    const Tensors inputs = one.inputs(at::kFloat);
+    at::set_num_threads(1);
+    const Tensors alone = outputs_and_gradients(one, one.ours, inputs);
+    at::set_num_threads(3);
+    const Tensors together = outputs_and_gradients(one, one.ours, inputs);
+    for (size_t i = 0; i < alone.size(); ++i) EXPECT_TRUE(at::equal(alone[i], together[i])) << i;
+  }
+  at::set_num_threads(before);
+}
+
+TEST(Kernels, AttentionWithScoresOfAnySize) {
+  // Two keys; a query whose scores are far apart, far below zero, or beyond float32's exponential.
+  const Tensor value = at::arange(2, at::kFloat).add(1).view({1, 1, 2, 1}), key = at::ones({1, 1, 2, 1});
+  key[0][0][1][0] = -1;
+  for (const double score : {0.0, 1.0, 30.0, -80.0, 500.0, -1e30}) {
+    const Tensor query = at::ones({1, 1, 1, 1}).mul(score);
+    const double share = 1 / (1 + std::exp(-2 * score));
+    EXPECT_NEAR(kernels::attention(query, key, value, {}).item<double>(), share + 2 * (1 - share), 1e-6) << score;
+  }
+}
+
 TEST(Kernels, CudaIsThereAfterABackwardPassOnTheCpu) {
   at::ones({2}).requires_grad_(true).sum().backward();
   if (CudaModule::get().devices == nullptr) GTEST_SKIP() << CudaModule::get().missing;
@@ -167,6 +195,14 @@ TEST(Kernels, WhatIsNoNumberStaysNone) {
   EXPECT_TRUE(at::isnan(kernels::squared_error(x, x.mul(0.5), 1)).all().item<bool>());
   EXPECT_TRUE(
       at::isnan(kernels::standardised_rows({x.unsqueeze(0)}, at::arange(4, at::kLong).view({1, 4}), 1e-5, false)).select(1, 1).all().item<bool>());
+  Tensor qkv = made_up({2, 19, 24}, 2, at::kFloat);
+  qkv[1][5][17] = std::numeric_limits<float>::quiet_NaN();  // a value of the second sequence's first head
+  const Tensor attended = at::isnan(kernels::self_attention(qkv, 2, {}));
+  EXPECT_EQ(attended.sum().item<int64_t>(), 19) << "what is added up with the value";
+  qkv[1][5][1] = std::numeric_limits<float>::quiet_NaN();  // a query of the same head
+  EXPECT_EQ(at::isnan(kernels::self_attention(qkv, 2, {})).sum().item<int64_t>(), 22);
+  qkv[0][5][9] = std::numeric_limits<float>::infinity();  // a key of the first sequence's first head
+  EXPECT_TRUE(at::isnan(kernels::self_attention(qkv, 2, {})[0]).any().item<bool>());
   x[2][3] = 30, x[2][4] = -30, x[2][5] = 0;
   const Tensor y = kernels::linear_gelu(x, identity, zeros);
   EXPECT_TRUE(at::isnan(y[1]).any().item<bool>());
@@ -187,6 +223,9 @@ TEST(Kernels, WrongArgumentsAreRefused) {
   EXPECT_THROW(kernels::squared_error(x, x, 4), std::invalid_argument);
   EXPECT_THROW(kernels::patch_rows(made_up({1, 3, 6, 8}, 1, at::kFloat), 2, {}), std::invalid_argument);
   EXPECT_THROW(kernels::patch_rows(made_up({1, 3, 6, 6}, 1, at::kFloat), 4, {}), std::invalid_argument);
+  const Tensor four = made_up({1, 2, 3, 4}, 1, at::kFloat), five = made_up({1, 2, 3, 5}, 1, at::kFloat);
+  EXPECT_THROW(kernels::attention(four, five, five, {}), std::invalid_argument);
+  EXPECT_THROW(kernels::attention(four, four, five, {}), std::invalid_argument);
   EXPECT_THROW(kernels::standardised_rows({}, {}, 1e-5, false), std::invalid_argument);
 }
 
