@@ -1,5 +1,6 @@
 #include "graph/measure/worker.h"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <thread>
@@ -16,29 +17,46 @@ uint64_t thread_cpu_nanoseconds() {
 
 }  // namespace
 
-Worker::Worker(Stats& stats, int index, bool counts_cpu)
+Worker::Worker(Stats& stats, int index, CpuTimes cpu_times)
     : stats(stats.worker(index)),
       activity(stats.activity(index)),
       trace(stats.track(index)),
       seconds_per_tick(stats.seconds_per_tick()),
-      counts_cpu(counts_cpu) {}
+      cpu_times(cpu_times),
+      reads_cpu_(cpu_times == CpuTimes::all),
+      random_(static_cast<uint64_t>(index)) {}
 
 void Worker::begin() {
   if (!keeps_statistics) return;
   clock_ = ticks();
-  if (counts_cpu) cpu_clock_ = thread_cpu_nanoseconds();
+  if (reads_cpu_) cpu_clock_ = thread_cpu_nanoseconds();
+}
+
+/// Work that takes 0.3 ms is always drawn, work of some microseconds one time in sixteen. By chance, not in turns: every second sample could be a
+/// larger one.
+void Worker::draw(int level, int64_t index) {
+  if (level == drawn_level_ && index == drawn_index_) return;
+  drawn_level_ = level, drawn_index_ = index;
+  if (drawn_clock_ == 0) drawn_clock_ = clock_;
+  usual_ticks_ += (static_cast<double>(clock_ - drawn_clock_) - usual_ticks_) / 16;
+  drawn_clock_ = clock_;
+  stands_for_ = static_cast<uint64_t>(std::clamp(300e-6 / std::max(1e-9, usual_ticks_ * seconds_per_tick), 1.0, 16.0));
+  random_ = random_ * 6364136223846793005u + 1442695040888963407u;
+  reads_cpu_ = (random_ >> 32) % stands_for_ == 0;
+  if (reads_cpu_) cpu_clock_ = thread_cpu_nanoseconds();
 }
 
 void Worker::enter(int node, int level, int64_t index, uint64_t sample) {
+  if (cpu_times == CpuTimes::some) draw(level, index);
   if (keeps_statistics && activity != nullptr) activity->set(node, level, index, sample, clock_);
   if (on_node != nullptr) on_node(node);
 }
 
 uint64_t Worker::passed(int node) {
   const uint64_t began = std::exchange(clock_, ticks());
-  if (counts_cpu) {
+  if (reads_cpu_) {
     const uint64_t cpu_began = std::exchange(cpu_clock_, thread_cpu_nanoseconds());
-    NodeShard::add(stats[node].cpu, cpu_clock_ - cpu_began);
+    NodeShard::add(stats[node].cpu, (cpu_clock_ - cpu_began) * stands_for_);
   }
   if (trace != nullptr) trace->add(*activity, node, began, clock_);
   return clock_ - began;
@@ -46,7 +64,7 @@ uint64_t Worker::passed(int node) {
 
 void Worker::spin(double factor) const {
   if (factor <= 1) return;
-  if (!counts_cpu) return;  // a probe, which is not part of the measurement: its clock doesn't run
+  if (cpu_times != CpuTimes::all) return;  // a probe, which is not part of the measurement: its clock doesn't run
   // In the thread's CPU time: time lost to other threads must not be multiplied.
   const auto until = cpu_clock_ + static_cast<uint64_t>(static_cast<double>(thread_cpu_nanoseconds() - cpu_clock_) * factor);
   while (thread_cpu_nanoseconds() < until) {

@@ -19,19 +19,26 @@ struct Work {
   Record* record;
 };
 
+/// Of which work a thread reads its CPU time, which takes longer than the smallest nodes do.
+enum class CpuTimes {
+  none,
+  some,  ///< of some samples, groups and steps, drawn so that reading takes a hundredth of the time; the others are taken to be like them
+  all,
+};
+
 /// For measuring memory: called with the node that this thread works for from now on; -1: none. Set it while nothing
 /// runs.
 inline void (*on_node)(int node) = nullptr;
 
 struct Worker {
   Worker() = default;
-  Worker(Stats& stats, int index, bool counts_cpu);
+  Worker(Stats& stats, int index, CpuTimes cpu_times);
 
   NodeShard* stats = nullptr;
   Activity* activity = nullptr;
   TraceTrack* trace = nullptr;  // none: no trace
   double seconds_per_tick = 0;
-  bool counts_cpu = false;  // the thread's CPU time too, which costs more to read than most nodes take
+  CpuTimes cpu_times = CpuTimes::none;
 
   // For pool threads: ready work, the lane to continue with when there is none, and the state of the test-only delays
   // (0: none).
@@ -54,13 +61,22 @@ struct Worker {
   /// The thread has nothing to do.
   void idle();
   uint64_t clock() const { return clock_; }
-  /// For measuring: makes the ending call last `factor` times as long, working (which needs counts_cpu) or sleeping.
+  /// For measuring: makes the ending call last `factor` times as long, working (which needs CpuTimes::all) or sleeping.
   void spin(double factor) const;
   void sleep(double factor) const;
 
  private:
   uint64_t passed(int node);
+  void draw(int level, int64_t index);
   uint64_t clock_ = 0, cpu_clock_ = 0;
+  // Whether CPU time is read now, and for how many samples it stands.
+  bool reads_cpu_ = false;
+  uint64_t stands_for_ = 1;
+  // For CpuTimes::some: the work that was drawn last, when, how many ticks such work takes, and random bits.
+  int drawn_level_ = -1;
+  int64_t drawn_index_ = -1;
+  uint64_t drawn_clock_ = 0, random_ = 0;
+  double usual_ticks_ = 0;
 };
 
 }  // namespace flowrun

@@ -163,8 +163,12 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
   if (options.leaks) count_memory();
   std::unique_ptr<Engine> engine;
   const TemporaryFolder scratch;
-  EngineOptions run{
-      .threads = options.threads, .stubs = options.stubs, .wraps = true, .counts_cpu = true, .directory = scratch.path().string(), .stop = &stop};
+  EngineOptions run{.threads = options.threads,
+                    .stubs = options.stubs,
+                    .wraps = true,
+                    .cpu_times = CpuTimes::some,
+                    .directory = scratch.path().string(),
+                    .stop = &stop};
   run.on_step = [&](const StepContext& context) {
     if (!begin) {
       const bool warm = options.images > 0 ? context.images >= options.skip : context.seconds > options.warm_up && context.step > 2;
@@ -205,8 +209,12 @@ Comparison compare(CheckedPipeline pipeline, const MeasureOptions& options, doub
   Slowdown slowdown;
   Turns turns(slowdown, host, device, options.seconds);
   const TemporaryFolder scratch;
-  EngineOptions run{
-      .threads = options.threads, .slowdown = &slowdown, .wraps = true, .counts_cpu = true, .directory = scratch.path().string(), .stop = &stop};
+  EngineOptions run{.threads = options.threads,
+                    .slowdown = &slowdown,
+                    .wraps = true,
+                    .cpu_times = CpuTimes::all,
+                    .directory = scratch.path().string(),
+                    .stop = &stop};
   run.on_step = [&](const StepContext& context) {
     if (!stop && context.seconds > options.warm_up && turns.step(context)) stop = true;
   };

@@ -1,8 +1,11 @@
 #include "graph/measure/stats.h"
 
+#include <ctime>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <thread>
+
+#include "graph/measure/worker.h"
 
 namespace flowrun {
 namespace {
@@ -38,6 +41,36 @@ TEST(Stats, TakesAnyTime) {
   for (const uint64_t elapsed : {uint64_t{0}, uint64_t{1}, uint64_t{3}, uint64_t{4}, uint64_t{1} << 40, UINT64_MAX >> 1})
     stats.worker(0)[0].ran(elapsed);
   EXPECT_EQ(stats.summary(0).count, 6u);
+}
+
+/// Two calls of some microseconds for each sample: CPU time is read of a part of them, and stands for all.
+TEST(Stats, CpuTimeOfSomeSamplesStandsForAll) {
+  const auto cpu_now = [] {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+  };
+  volatile uint64_t number = 1;
+  const auto work = [&](int rounds) {
+    for (int i = 0; i < rounds; ++i) number = number * 6364136223846793005u + 1;
+  };
+  for (const CpuTimes times : {CpuTimes::all, CpuTimes::some}) {
+    Stats stats(2, 1);
+    Worker worker(stats, 0, times);
+    const double began = cpu_now();
+    worker.begin();
+    for (int64_t sample = 0; sample < 20000; ++sample) {
+      worker.enter(0, 0, sample, 0);
+      work(1000);
+      worker.end(0);
+      worker.enter(1, 0, sample, 0);
+      work(3000);
+      worker.end(1);
+    }
+    const double all = cpu_now() - began, first = stats.summary(0).cpu, second = stats.summary(1).cpu;
+    EXPECT_NEAR((first + second) / all, 1, 0.3);
+    EXPECT_NEAR(second / (first + second), 0.75, 0.1);
+  }
 }
 
 }  // namespace
