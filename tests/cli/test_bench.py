@@ -3,6 +3,7 @@ import argparse
 import importlib.machinery
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 
@@ -40,6 +41,67 @@ class Bench(support.Folder):
                     self.assertGreater(min(rounds[0]), 0)
                 self.assertGreater(line["ratio"], 0)
                 self.assertGreater(line["parameters"], 1000)
+
+    def whole(self, *words, status=0):
+        done = subprocess.run([sys.executable, support.ROOT / "tools/bench", "whole", *map(str, words)], text=True, capture_output=True)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stdout if status == 0 else done.stderr
+
+    def draw_photographs(self, count):
+        (self.folder / "data").mkdir()
+        for index in range(count):
+            pixels = np.random.default_rng(index).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(self.folder / f"data/{index}.jpg")
+        return self.folder / "data"
+
+    def test_whole_runs_beside_the_code_of_a_method(self):
+        """Beside stand-ins for the methods' own code, which are started in the same way and train equally many parameters."""
+        data = self.draw_photographs(5)
+        shape = {"image": 96, "patch": 8, "width": 24, "depth": 2, "heads": 2, "narrow": 16, "narrow_depth": 1}
+        for method in ("ijepa", "mae"):
+            with self.subTest(method):
+                peer = support.ROOT / "tests/support/peers" / method
+                words = ("--peer", peer, "--images", data, "--flowrun", support.FLOWRUN, "--python", sys.executable, "--batch", 4, "--threads", 1,
+                         "--rounds", 1, "--steps", 2, "--shape", json.dumps(shape))
+                line = json.loads(self.whole(*words, "--json"))
+                self.assertEqual(line["method"], method, "the folder says which one it is")
+                self.assertGreater(line["parameters"], 10_000)
+                self.assertEqual(len(line["rounds"]), 2)
+                for side, taken in line["rounds"].items():
+                    self.assertEqual(len(taken), 1, side)
+                    for name in ("images_per_second", "cpu_ms", "peak_mib"):
+                        self.assertGreater(taken[0][name], 0, (side, name))
+                ours, theirs = (taken[0]["images_per_second"] for taken in line["rounds"].values())
+                self.assertAlmostEqual(line["ratios"]["images_per_second"][0], ours / theirs)
+        # A peer with another model is no twin.
+        other = self.folder / "other"
+        shutil.copytree(support.ROOT / "tests/support/peers/mae", other)
+        models = other / "models_mae.py"
+        models.write_text(models.read_text().replace("torch.nn.Linear(embed_dim, decoder_embed_dim)", "torch.nn.Linear(embed_dim, decoder_embed_dim, bias=False)"))
+        words = ("--peer", other, *words[2:])
+        self.assertRegex(self.whole(*words, status=1), r"the models differ: Flowrun trains (\d+) parameters, MAE's own code \d+")
+        # A peer that fails says why.
+        models.write_text("raise ImportError('timm is too new')")
+        self.assertRegex(self.whole(*words, status=1), r"the code of MAE failed with status 1:\n[^$]*timm is too new")
+
+    def test_whole_says_first_what_is_missing(self):
+        data, empty = self.draw_photographs(3), self.folder / "empty"
+        empty.mkdir()
+        text = self.whole("--peer", empty, status=1)
+        self.assertIn(f"bench: --peer {empty} is not a checkout of the code of I-JEPA or MAE", text)
+        self.assertIn(f"git clone https://github.com/facebookresearch/mae {empty}", text)
+        self.assertIn("is not a checkout of the code of I-JEPA: no such folder", self.whole("--peer", self.folder / "none", "--method", "ijepa", status=1))
+        peer = support.ROOT / "tests/support/peers/mae"
+        self.assertIn("I-JEPA: it lacks src/train.py, src/models/vision_transformer.py", self.whole("--peer", peer, "--method", "ijepa", status=1))
+        self.assertIn("invalid choice: 'dino'", self.whole("--peer", peer, "--method", "dino", status=2))
+        self.assertIn("--steps must be at least 1", self.whole("--peer", peer, "--steps", 0, status=2))
+        self.assertIn("has 3 JPEG files, and a batch needs 16: give another folder, or a smaller --batch", self.whole("--peer", peer, "--images", data, status=1))
+        words = ("--peer", peer, "--images", data, "--batch", 2)
+        self.assertIn("build first", self.whole(*words, "--flowrun", self.folder / "none", status=1))
+        bare = self.folder / "bare"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+        self.assertRegex(self.whole(*words, "--flowrun", support.FLOWRUN, "--python", bare / "bin/python", status=1),
+                         r"lacks torch, torchvision, timm, tensorboard, which MAE's code imports; tools/setup --test")
 
     def test_dino_crops_beside_their_own_transform(self):
         for index in range(4):
