@@ -1,6 +1,5 @@
 """The benchmarks of methods: both sides run at tiny size, train equally many parameters, and the crops of the input are those of the methods."""
 import argparse
-import importlib.machinery
 import importlib.util
 import json
 import shutil
@@ -15,10 +14,10 @@ import support
 PERF = support.ROOT / "tests/perf"
 
 
-def load_bench():
-    loader = importlib.machinery.SourceFileLoader("bench", str(support.ROOT / "tools/bench"))
-    bench = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench", loader))
-    loader.exec_module(bench)
+def load_input_bench():
+    spec = importlib.util.spec_from_file_location("compare", PERF / "input/compare.py")
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
     return bench
 
 
@@ -103,12 +102,22 @@ class Bench(support.Folder):
         self.assertRegex(self.whole(*words, "--flowrun", support.FLOWRUN, "--python", bare / "bin/python", status=1),
                          r"lacks torch, torchvision, timm, tensorboard, which MAE's code imports; tools/setup --test")
 
+    def test_the_parts(self):
+        bench = lambda *words: subprocess.run([sys.executable, support.ROOT / "tools/bench", *words], text=True, capture_output=True)
+        for words, said in (((), "a part is missing"), (("wole",), "there is no part 'wole'")):
+            done = bench(*words)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.stderr, f"bench: {said}: choose one of input, step, kernels, whole; tools/bench --help says what they measure\n")
+        for part in ("input", "whole"):
+            self.assertIn(f"usage: tools/bench {part}", bench(part, "--help").stdout)
+            self.assertIn(f"tools/bench {part} ", bench("--help").stdout)
+
     def test_dino_crops_beside_their_own_transform(self):
         for index in range(4):
             pixels = np.random.default_rng(index).integers(0, 255, (60, 80, 3), dtype=np.uint8)
             (self.folder / "data/a").mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(self.folder / f"data/a/{index}.jpg")
-        bench = load_bench()
+        bench = load_input_bench()
         args = argparse.Namespace(data=self.folder / "data", side=32, batch=2, epochs=2)
         path = self.write(bench.multi_crop_pipeline(args))
         measured = json.loads(self.flowrun("profile", path, "--input-only", "--steps", 2, "--json").stdout)
