@@ -1,6 +1,8 @@
 """The benchmarks of methods: both sides run at tiny size, train equally many parameters, and the crops of the input are those of the methods."""
 import argparse
+import contextlib
 import importlib.util
+import io
 import json
 import shutil
 import subprocess
@@ -101,6 +103,33 @@ class Bench(support.Folder):
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
         self.assertRegex(self.whole(*words, "--flowrun", support.FLOWRUN, "--python", bare / "bin/python", status=1),
                          r"lacks torch, torchvision, timm, tensorboard, which MAE's code imports; tools/setup --test")
+
+    def test_a_peer_that_cannot_run_is_named_and_the_others_go_on(self):
+        files = sorted(self.draw_photographs(3).iterdir())
+        listed = self.folder / "list.tsv"
+        listed.write_text("".join(f"{file}\t10\t5\t40\t30\t{index % 2}\n" for index, file in enumerate(files)))
+        bench = load_input_bench()
+        # An environment without the peers' own folders.
+        python = self.folder / "venv/bin/python"
+        python.parent.mkdir(parents=True)
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        python.chmod(0o755)
+        bench.setup, bench.BUILD = lambda what: self.folder / "venv", support.FLOWRUN.parents[1]
+        args = argparse.Namespace(float=False, side=32, only=["dataloader", "torchvision_io", "spdl", "ffcv"], repeats=1)
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            peers = bench.Peers(["dataloader", "spdl", "ffcv"], listed, "u8", 32)
+        fault = "No module named '{0}': tools/setup --bench installs it, or says why it can't"
+        self.assertEqual(said.getvalue().splitlines(), [f"bench: {name} will not run: {fault.format(name)}" for name in ("spdl", "ffcv")])
+        # One that fails only later, as the file is gone that it reads.
+        process = peers.process
+        peers.process = lambda path, name, *words: process(self.folder / "none.tsv" if name == "torchvision_io" else path, name, *words)
+        result = bench.measure(args, {"plain": listed}, self.folder, 1, peers)
+        table = bench.table(result)
+        self.assertIn(f"| spdl | did not run: {fault.format('spdl')} | | |", table)
+        self.assertRegex(table, r"\| torchvision_io \| did not run: FileNotFoundError: .*none\.tsv")
+        self.assertRegex(table, r"\| floor \| \d+ \(\d+–\d+\) \| 1\.00 \| \d+ \|")
+        self.assertRegex(table, r"\| dataloader \| \d+ \(\d+–\d+\) \| \d+\.\d\d \| \d+ \|")
 
     def test_the_parts(self):
         bench = lambda *words: subprocess.run([sys.executable, support.ROOT / "tools/bench", *words], text=True, capture_output=True)

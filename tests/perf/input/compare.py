@@ -10,10 +10,11 @@
 Everything runs in turns in one interleaved run, on the same files and the same crop boxes (Flowrun chooses them), from a
 warm file cache. The table has images a second as median and range over the repeats, and the median of the ratios to the
 floor: a hand-written loop over the same libraries that reads, decodes the crop's region, resizes, mirrors and stacks.
-Peers come from PyPI into an environment of their own; SPDL needs FFmpeg's libraries too (Debian's ffmpeg). Run it on an otherwise idle machine, from a release build.
+tools/setup --bench installs the peers. One that can't run here is named before the measurement begins, and in the table, with the reason;
+the others go on. ffcv reads its own file, into which the JPEG files are put as they are. Run it on an otherwise idle machine, from a release
+build.
 """
 import argparse
-import hashlib
 import json
 import os
 import pathlib
@@ -26,6 +27,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 BUILD = ROOT / "build/release"
+PEERS = ("dataloader", "torchvision_io", "dali", "spdl", "ffcv")
 
 
 def arguments():
@@ -46,23 +48,29 @@ def arguments():
     return parser.parse_args()
 
 
-def setup():
-    return pathlib.Path(subprocess.run([ROOT / "tools/setup", "--test"], check=True, text=True, stdout=subprocess.PIPE).stdout.strip())
+def setup(what="--test"):
+    return pathlib.Path(subprocess.run([ROOT / "tools/setup", what], check=True, text=True, stdout=subprocess.PIPE).stdout.strip())
 
 
-def peers_python():
-    """The Python of an environment with the peers, on top of the one that Flowrun is built with."""
-    venv = setup()
-    pins = ROOT / "tools/pins/bench.txt"
-    place = venv.parent / f"bench-{hashlib.sha256(pins.read_bytes() + str(venv).encode()).hexdigest()[:12]}"
-    if not (place / ".done").exists():
-        print(f"bench: installing the peers into {place}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", place], check=True)
-        site = next(place.glob("lib/python3*/site-packages"))
-        (site / "flowrun.pth").write_text(f"{next(venv.glob('lib/python3*/site-packages'))}\n")
-        subprocess.run([place / "bin/pip", "install", "-q", "--no-deps", "-r", pins], check=True)
-        (place / ".done").touch()
-    return place / "bin/python"
+class Peers:
+    """The other libraries, and why some of them can't run here."""
+
+    def __init__(self, names, path, kind, side):
+        venv = setup("--bench")
+        self.python = venv / "bin/python"
+        self.environment = {**os.environ, "PYTHONPATH": f"{venv / 'bench'}:{venv / 'ffcv'}"}
+        self.missing = {}
+        for name in names:
+            process = self.process("--check", path, name, kind, 1, side)
+            try:
+                process.run()
+            except RuntimeError as error:
+                self.missing[name] = str(error)
+                print(f"bench: {name} will not run: {error}", file=sys.stderr)
+            process.close()
+
+    def process(self, *words):
+        return Process([self.python, HERE / "peers.py", *words], self.environment)
 
 
 def pipeline(args, folder, extra=None):
@@ -108,9 +116,9 @@ def write_list(args, folder, work):
 class Process:
     """A contender: a process that stays alive and goes through the list on each request."""
 
-    def __init__(self, command):
+    def __init__(self, command, environment=None):
         self.errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment)
 
     def run(self):
         try:
@@ -128,6 +136,8 @@ class Process:
 
     def close(self):
         self.process.kill()
+        self.process.communicate()
+        self.errors.close()
 
 
 class Flowrun:
@@ -147,7 +157,11 @@ class Flowrun:
         pass
 
 
-def contenders(args, lists, work, threads):
+def wanted(args, name):
+    return not args.only or name in args.only or name == "floor"
+
+
+def contenders(args, lists, work, threads, peers):
     kind = "float" if args.float else "u8"
     floor = lambda where, mode: Process([BUILD / "tests/perf/input/perf_input", lists[where], mode, threads, args.side])
     out = {
@@ -161,11 +175,9 @@ def contenders(args, lists, work, threads):
     if "tiled" in lists:
         out["floor, tiled"] = lambda: floor("tiled", "float" if args.float else "resize")
         out["flowrun, tiled"] = lambda: Flowrun(args, work / "tiled.json", threads)
-    if not args.no_peers:
-        python = peers_python()
-        for name in ("dataloader", "torchvision_io", "dali", "spdl"):
-            out[name] = lambda name=name: Process([python, HERE / "peers.py", lists["plain"], name, kind, threads, args.side])
-    return {name: make for name, make in out.items() if not args.only or name in args.only or name == "floor"}
+    for name in PEERS if peers else ():
+        out[name] = lambda name=name: peers.process(lists["plain"], name, kind, threads, args.side)
+    return {name: make for name, make in out.items() if wanted(args, name)}
 
 
 def prepare(args, work, only_settings=False):
@@ -192,10 +204,12 @@ def prepare(args, work, only_settings=False):
     return lists
 
 
-def measure(args, lists, work, threads):
-    running, rates, peaks, failed = {}, {}, {}, {}
-    for name, make in contenders(args, lists, work, threads).items():
-        running[name], rates[name], peaks[name] = make(), [], 0
+def measure(args, lists, work, threads, peers):
+    running, rates, peaks, failed = {}, {}, {}, dict(peers.missing) if peers else {}
+    for name, make in contenders(args, lists, work, threads, peers).items():
+        rates[name], peaks[name] = [], 0
+        if name not in failed:
+            running[name] = make()
     for repeat in range(-1, args.repeats):  # the first round warms up
         for name, contender in running.items():
             if name in failed:
@@ -313,7 +327,9 @@ def main():
             prepare(args, work, only_settings=True)
             return measure_cold(args, work)
         lists = prepare(args, work)
-        results = [measure(args, lists, work, threads) for threads in args.threads]
+        kind = "float" if args.float else "u8"
+        peers = None if args.no_peers else Peers([name for name in PEERS if wanted(args, name)], lists["plain"], kind, args.side)
+        results = [measure(args, lists, work, threads, peers) for threads in args.threads]
     print(f"{args.data.name}: {args.epochs // 2 * args.per_epoch} crops a pass, area {args.area[0]:g} to {args.area[1]:g}, "
           f"to {args.side} pixels, {'floats' if args.float else 'bytes'}\n")
     print("\n\n".join(table(result) for result in results))
