@@ -99,6 +99,8 @@ class Bench(support.Folder):
         self.assertIn("has 3 JPEG files, and a batch needs 16: give another folder, or a smaller --batch", self.whole("--peer", peer, "--images", data, status=1))
         words = ("--peer", peer, "--images", data, "--batch", 2)
         self.assertIn("build first", self.whole(*words, "--flowrun", self.folder / "none", status=1))
+        self.assertIn("bench: --shape: MAE has no widht; it has image, patch, width",
+                      self.whole(*words, "--flowrun", support.FLOWRUN, "--shape", '{"widht": 8}', status=1))
         bare = self.folder / "bare"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
         self.assertRegex(self.whole(*words, "--flowrun", support.FLOWRUN, "--python", bare / "bin/python", status=1),

@@ -210,8 +210,10 @@ def main():
     if not options.flowrun.is_file():
         fail(f"there is no {options.flowrun}; build first: tools/test builds everything (or cmake --build build/release)")
     method = METHODS[name]
-    find_python(options, method)
+    if unknown := set(options.shape) - set(method["shape"]):
+        fail(f"--shape: {method['title']} has no {', '.join(sorted(unknown))}; it has {', '.join(method['shape'])}")
     shape = method["shape"] | options.shape
+    find_python(options, method)
     with tempfile.TemporaryDirectory(prefix="flowrun-bench-") as folder:
         work = Path(folder)
         # The workers read ahead of the last step.
