@@ -1,8 +1,10 @@
 """The benchmarks of methods: both sides run at tiny size, train equally many parameters, and the crops of the input are those of the methods."""
 import argparse
-import importlib.machinery
+import contextlib
 import importlib.util
+import io
 import json
+import shutil
 import subprocess
 import sys
 
@@ -14,10 +16,10 @@ import support
 PERF = support.ROOT / "tests/perf"
 
 
-def load_bench():
-    loader = importlib.machinery.SourceFileLoader("bench", str(support.ROOT / "tools/bench"))
-    bench = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench", loader))
-    loader.exec_module(bench)
+def load_input_bench():
+    spec = importlib.util.spec_from_file_location("compare", PERF / "input/compare.py")
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
     return bench
 
 
@@ -41,12 +43,112 @@ class Bench(support.Folder):
                 self.assertGreater(line["ratio"], 0)
                 self.assertGreater(line["parameters"], 1000)
 
+    def whole(self, *words, status=0):
+        done = subprocess.run([sys.executable, support.ROOT / "tools/bench", "whole", *map(str, words)], text=True, capture_output=True)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stdout if status == 0 else done.stderr
+
+    def draw_photographs(self, count):
+        (self.folder / "data").mkdir()
+        for index in range(count):
+            pixels = np.random.default_rng(index).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(self.folder / f"data/{index}.jpg")
+        return self.folder / "data"
+
+    def test_whole_runs_beside_the_code_of_a_method(self):
+        """Beside stand-ins for the methods' own code, which are started in the same way and train equally many parameters."""
+        data = self.draw_photographs(5)
+        shape = {"image": 96, "patch": 8, "width": 24, "depth": 2, "heads": 2, "narrow": 16, "narrow_depth": 1}
+        for method in ("ijepa", "mae"):
+            with self.subTest(method):
+                peer = support.ROOT / "tests/support/peers" / method
+                words = ("--peer", peer, "--images", data, "--flowrun", support.FLOWRUN, "--python", sys.executable, "--batch", 4, "--threads", 1,
+                         "--rounds", 1, "--steps", 2, "--shape", json.dumps(shape))
+                line = json.loads(self.whole(*words, "--json"))
+                self.assertEqual(line["method"], method, "the folder says which one it is")
+                self.assertGreater(line["parameters"], 10_000)
+                self.assertEqual(len(line["rounds"]), 2)
+                for side, taken in line["rounds"].items():
+                    self.assertEqual(len(taken), 1, side)
+                    for name in ("images_per_second", "cpu_ms", "peak_mib"):
+                        self.assertGreater(taken[0][name], 0, (side, name))
+                ours, theirs = (taken[0]["images_per_second"] for taken in line["rounds"].values())
+                self.assertAlmostEqual(line["ratios"]["images_per_second"][0], ours / theirs)
+        # A peer with another model is no twin.
+        other = self.folder / "other"
+        shutil.copytree(support.ROOT / "tests/support/peers/mae", other)
+        models = other / "models_mae.py"
+        models.write_text(models.read_text().replace("torch.nn.Linear(embed_dim, decoder_embed_dim)", "torch.nn.Linear(embed_dim, decoder_embed_dim, bias=False)"))
+        words = ("--peer", other, *words[2:])
+        self.assertRegex(self.whole(*words, status=1), r"the models differ: Flowrun trains (\d+) parameters, MAE's own code \d+")
+        # A peer that fails says why.
+        models.write_text("raise ImportError('timm is too new')")
+        self.assertRegex(self.whole(*words, status=1), r"the code of MAE failed with status 1:\n[^$]*timm is too new")
+
+    def test_whole_says_first_what_is_missing(self):
+        data, empty = self.draw_photographs(3), self.folder / "empty"
+        empty.mkdir()
+        text = self.whole("--peer", empty, status=1)
+        self.assertIn(f"bench: --peer {empty} is not a checkout of the code of I-JEPA or MAE", text)
+        self.assertIn(f"git clone https://github.com/facebookresearch/mae {empty}", text)
+        self.assertIn("is not a checkout of the code of I-JEPA: no such folder", self.whole("--peer", self.folder / "none", "--method", "ijepa", status=1))
+        peer = support.ROOT / "tests/support/peers/mae"
+        self.assertIn("I-JEPA: it lacks src/train.py, src/models/vision_transformer.py", self.whole("--peer", peer, "--method", "ijepa", status=1))
+        self.assertIn("invalid choice: 'dino'", self.whole("--peer", peer, "--method", "dino", status=2))
+        self.assertIn("--steps must be at least 1", self.whole("--peer", peer, "--steps", 0, status=2))
+        self.assertIn("has 3 JPEG files, and a batch needs 16: give another folder, or a smaller --batch", self.whole("--peer", peer, "--images", data, status=1))
+        words = ("--peer", peer, "--images", data, "--batch", 2)
+        self.assertIn("build first", self.whole(*words, "--flowrun", self.folder / "none", status=1))
+        self.assertIn("bench: --shape: MAE has no widht; it has image, patch, width",
+                      self.whole(*words, "--flowrun", support.FLOWRUN, "--shape", '{"widht": 8}', status=1))
+        bare = self.folder / "bare"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+        self.assertRegex(self.whole(*words, "--flowrun", support.FLOWRUN, "--python", bare / "bin/python", status=1),
+                         r"lacks torch, torchvision, timm, tensorboard, which MAE's code imports; tools/setup --test")
+
+    def test_a_peer_that_cannot_run_is_named_and_the_others_go_on(self):
+        files = sorted(self.draw_photographs(3).iterdir())
+        listed = self.folder / "list.tsv"
+        listed.write_text("".join(f"{file}\t10\t5\t40\t30\t{index % 2}\n" for index, file in enumerate(files)))
+        bench = load_input_bench()
+        # An environment without the peers' own folders.
+        python = self.folder / "venv/bin/python"
+        python.parent.mkdir(parents=True)
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        python.chmod(0o755)
+        bench.setup, bench.BUILD = lambda what: self.folder / "venv", support.FLOWRUN.parents[1]
+        args = argparse.Namespace(float=False, side=32, only=["dataloader", "torchvision_io", "spdl", "ffcv"], repeats=1)
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            peers = bench.Peers(["dataloader", "spdl", "ffcv"], listed, "u8", 32)
+        fault = "No module named '{0}': tools/setup --bench installs it, or says why it can't"
+        self.assertEqual(said.getvalue().splitlines(), [f"bench: {name} will not run: {fault.format(name)}" for name in ("spdl", "ffcv")])
+        # One that fails only later, as the file is gone that it reads.
+        process = peers.process
+        peers.process = lambda path, name, *words: process(self.folder / "none.tsv" if name == "torchvision_io" else path, name, *words)
+        result = bench.measure(args, {"plain": listed}, self.folder, 1, peers)
+        table = bench.table(result)
+        self.assertIn(f"| spdl | did not run: {fault.format('spdl')} | | |", table)
+        self.assertRegex(table, r"\| torchvision_io \| did not run: FileNotFoundError: .*none\.tsv")
+        self.assertRegex(table, r"\| floor \| \d+ \(\d+–\d+\) \| 1\.00 \| \d+ \|")
+        self.assertRegex(table, r"\| dataloader \| \d+ \(\d+–\d+\) \| \d+\.\d\d \| \d+ \|")
+
+    def test_the_parts(self):
+        bench = lambda *words: subprocess.run([sys.executable, support.ROOT / "tools/bench", *words], text=True, capture_output=True)
+        for words, said in (((), "a part is missing"), (("wole",), "there is no part 'wole'")):
+            done = bench(*words)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.stderr, f"bench: {said}: choose one of input, step, kernels, whole; tools/bench --help says what they measure\n")
+        for part in ("input", "whole"):
+            self.assertIn(f"usage: tools/bench {part}", bench(part, "--help").stdout)
+            self.assertIn(f"tools/bench {part} ", bench("--help").stdout)
+
     def test_dino_crops_beside_their_own_transform(self):
         for index in range(4):
             pixels = np.random.default_rng(index).integers(0, 255, (60, 80, 3), dtype=np.uint8)
             (self.folder / "data/a").mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(self.folder / f"data/a/{index}.jpg")
-        bench = load_bench()
+        bench = load_input_bench()
         args = argparse.Namespace(data=self.folder / "data", side=32, batch=2, epochs=2)
         path = self.write(bench.multi_crop_pipeline(args))
         measured = json.loads(self.flowrun("profile", path, "--input-only", "--steps", 2, "--json").stdout)

@@ -85,6 +85,14 @@ class Profile(Folder):
             self.assertRegex(text, pattern)
         self.assertFalse((self.folder / "runs").exists(), "a profile leaves nothing")
 
+    def test_exactly_these_images_of_the_whole(self):
+        """As tools/bench whole asks: after so many images, for so many, and nothing else is measured."""
+        done = self.flowrun("profile", self.write(training_pipeline()), "--skip", 32, "--images", 64, "--json")
+        result = json.loads(done.stdout)
+        self.assertEqual((result["images"], result["steps"]), (64, 4))
+        self.assertEqual((result["input_alone"], result["device_alone"]), (None, None))
+        self.assertEqual(done.stderr.strip(), "measuring the whole")
+
     def test_a_slow_sample_node_is_the_bottleneck(self):
         pipeline = with_fault("sample", kind="sleep", ms=10)
         result = self.whole(pipeline, "--seconds", 3, "--threads", 1)

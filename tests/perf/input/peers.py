@@ -1,10 +1,11 @@
 """A contender of tools/bench: reads, decodes, crops, resizes and mirrors the images of a list with another library.
 
-    peers.py LIST CONTENDER u8|float THREADS SIDE
+    peers.py [--check] LIST CONTENDER u8|float THREADS SIDE
 
-For every line on its standard input it goes through the list once, in batches of 256, and answers with a line of JSON.
+For every line on its standard input it goes through the list once, in batches of 256, and answers with a line of JSON. With --check it
+goes through the first image only, to find out whether the contender runs here; ffcv, which would be compiled for a minute, is only loaded.
 Contenders: dataloader (PyTorch's DataLoader with torchvision on Pillow images), torchvision_io (torchvision.io and v2 on
-tensors, threads of this process), dali, spdl, dino (2 large and 8 small random crops of each picture with DINO's colours, on
+tensors, threads of this process), dali, spdl, ffcv (from a file of its own with the same JPEGs), dino (2 large and 8 small random crops of each picture with DINO's colours, on
 Pillow images, by a DataLoader; the list's boxes are not read). Each is set up the way its own documentation recommends for this work.
 """
 import itertools
@@ -12,6 +13,7 @@ import json
 import random
 import resource
 import sys
+import tempfile
 import time
 
 BATCH = 256
@@ -173,6 +175,11 @@ def spdl(items, kind, threads, side):
 
     import numpy as np
 
+    try:
+        spdl.io.demux_image(items[0][0])
+    except RuntimeError as error:
+        sys.exit(f"it finds no FFmpeg, whose libraries it needs (apt-get install ffmpeg): {error}" if "libav" in str(error) else str(error))
+
     def load(item):
         name, x, y, width, height, flip = item
         steps = f"crop={width}:{height}:{x}:{y}:exact=1,scale={side}:{side}:flags=bicubic{',hflip' if flip else ''},format=pix_fmts=rgb24"
@@ -197,10 +204,87 @@ def spdl(items, kind, threads, side):
     return run
 
 
+def ffcv(items, kind, threads, side):
+    import numpy as np
+    from ffcv.fields.rgb_image import IMAGE_MODES, RandomResizedCropRGBImageDecoder, RGBImageField
+    from ffcv.libffcv import imdecode, resize_crop
+    from ffcv.loader import Loader, OrderOption
+    from ffcv.pipeline.compiler import Compiler
+    from ffcv.transforms import NormalizeImage, ToTensor, ToTorchImage
+    from ffcv.writer import DatasetWriter
+    from PIL import Image
+
+    boxes = np.array([item[1:] for item in items], np.int64)
+
+    class Rows:
+        """A row for each line of the list, since ffcv knows a sample only by its row."""
+
+        def __len__(self):
+            return len(items)
+
+        def __getitem__(self, index):
+            return (items[index][0],)
+
+    class WholeFile(RGBImageField):
+        """Takes the JPEG file's bytes as they are, where ffcv would encode the picture anew."""
+
+        def encode(self, destination, name, malloc):
+            with Image.open(name) as image:
+                destination["width"], destination["height"] = image.size
+            data = np.fromfile(name, np.uint8)
+            destination["mode"] = IMAGE_MODES["jpg"]
+            destination["data_ptr"], storage = malloc(len(data))
+            storage[:] = data
+
+    class ListedCrop(RandomResizedCropRGBImageDecoder):
+        """ffcv's own decoding and resizing, with the box and the flip of the row."""
+
+        def generate_code(self):
+            read, decode, resize, rows = self.memory_read, Compiler.compile(imdecode), Compiler.compile(resize_crop), Compiler.get_iterator()
+
+            def crop(indices, memory, metadata, state):
+                out, pixels = memory
+                for i in rows(len(indices)):
+                    row = metadata[indices[i]]
+                    height, width = np.uint32(row["height"]), np.uint32(row["width"])
+                    decode(read(row["data_ptr"], state), pixels[i], height, width, height, width, 0, 0, 1, 1, False, False)
+                    image = pixels[i][:3 * height * width].reshape(height, width, 3)
+                    x, y, w, h, flip = boxes[indices[i]]
+                    resize(image, y, y + h, x, x + w, out[i])
+                    if flip:
+                        out[i] = out[i][:, ::-1].copy()
+                return out[:len(indices)]
+
+            crop.is_parallel = True
+            return crop
+
+    folder = tempfile.TemporaryDirectory(prefix="flowrun-ffcv-")
+    path = f"{folder.name}/images.beton"
+    DatasetWriter(path, {"image": WholeFile()}, num_workers=1).from_indexed_dataset(Rows())
+    floats = [NormalizeImage(255 * np.array(MEAN), 255 * np.array(STD), np.float32), ToTensor(), ToTorchImage()] if kind == "float" else []
+    loader = Loader(path, batch_size=BATCH, num_workers=threads, order=OrderOption.SEQUENTIAL, os_cache=True, drop_last=False,
+                    custom_fields={"image": WholeFile}, pipelines={"image": [ListedCrop((side, side)), *floats]})
+
+    def run():
+        folder  # lives as long as its reader
+        return sum(len(images) for images, in loader)
+
+    return run
+
+
+CONTENDERS = {"dataloader": dataloader, "torchvision_io": torchvision_io, "dali": dali, "spdl": spdl, "ffcv": ffcv, "dino": dino}
+
+
 def main():
-    path, contender, kind, threads, side = sys.argv[1:]
-    items = read_list(path)
-    run = {"dataloader": dataloader, "torchvision_io": torchvision_io, "dali": dali, "spdl": spdl, "dino": dino}[contender](items, kind, int(threads), int(side))
+    check = sys.argv[1] == "--check"
+    path, contender, kind, threads, side = sys.argv[1 + check:]
+    items = read_list(path)[:1 if check else None]
+    try:
+        run = CONTENDERS[contender](items, kind, int(threads), int(side))
+    except ImportError as error:
+        sys.exit(f"{error}: tools/setup --bench installs it, or says why it can't")
+    if check and contender == "ffcv":
+        run = lambda: 1
     for _ in sys.stdin:
         begin = time.perf_counter()
         images = run()
@@ -208,7 +292,7 @@ def main():
             images, begin = images
         seconds = time.perf_counter() - begin
         if images < len(items):
-            sys.exit(f"{contender} gave {images} of {len(items)} images; what it printed says why (SPDL needs FFmpeg's libraries: apt-get install ffmpeg)")
+            sys.exit(f"{contender} gave {images} of {len(items)} images; what it printed says why")
         peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
         print(json.dumps({"seconds": seconds, "images": images, "peak_mib": peak}), flush=True)
 

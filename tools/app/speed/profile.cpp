@@ -126,9 +126,11 @@ ordered_json profile(const ProfileArgs& args, const Say& say) {
   StudyOptions options{.threads = args.threads,
                        .seconds = args.seconds,
                        .steps = args.steps,
+                       .skip = args.skip,
+                       .images = args.images,
                        .stubs = args.stubs,
                        .leaks = args.leaks,
-                       .halves = args.stubs.empty() && !args.leaks,
+                       .halves = args.stubs.empty() && !args.leaks && args.images == 0,
                        .say = say};
   const StudyResult study = Study([&] { return load_checked(args.pipeline); }, options).run();
   ordered_json result = whole_result(study);

@@ -18,7 +18,7 @@ struct ProfileArgs {
   double seconds = 10;
   int64_t steps = 0;  // 0: by time
   std::vector<std::string> stubs;
-  int64_t skip = 0, images = 0;  // for benchmarks: counts exactly this many images after the first; 0: by time
+  int64_t skip = 0, images = 0;  // for benchmarks: counts exactly this many images after the first, and no halves; 0: by time
   bool upload = false;           // include the device nodes that use no model
   bool input_only = false;
   bool leaks = false;

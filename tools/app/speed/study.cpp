@@ -79,10 +79,14 @@ StudyResult Study::run() const {
   const bool halves =
       options_.halves && std::any_of(pipeline.nodes.begin(), pipeline.nodes.end(), [](const CheckedNode& n) { return !n.uses.empty(); });
   const double whole_seconds = halves ? options_.seconds * 0.6 : options_.seconds, half_seconds = options_.seconds * 0.2;
-  options_.say("measuring the whole" + (options_.steps > 0 ? "" : print(" for %g s", whole_seconds)));
-  out.whole =
-      measure(std::move(pipeline),
-              {.threads = options_.threads, .seconds = whole_seconds, .steps = options_.steps, .stubs = options_.stubs, .leaks = options_.leaks});
+  options_.say("measuring the whole" + (options_.steps > 0 || options_.images > 0 ? "" : print(" for %g s", whole_seconds)));
+  out.whole = measure(std::move(pipeline), {.threads = options_.threads,
+                                            .seconds = whole_seconds,
+                                            .steps = options_.steps,
+                                            .skip = options_.skip,
+                                            .images = options_.images,
+                                            .stubs = options_.stubs,
+                                            .leaks = options_.leaks});
   if (!halves) return out;
   options_.say(print("measuring the input side for %g s", half_seconds));
   CheckedPipeline all = load_();

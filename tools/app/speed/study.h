@@ -12,9 +12,10 @@
 namespace flowrun::app {
 
 struct StudyOptions {
-  int threads = 0;      // data threads; 0: the pipeline's
-  double seconds = 10;  // for all measurements together
-  int64_t steps = 0;    // of the whole; 0: by time
+  int threads = 0;               // data threads; 0: the pipeline's
+  double seconds = 10;           // for all measurements together
+  int64_t steps = 0;             // of the whole; 0: by time
+  int64_t skip = 0, images = 0;  // or exactly this many images after the first
   std::vector<std::string> stubs;
   bool leaks = false;
   bool halves = true;  // also the input side and the device side alone
