@@ -292,8 +292,12 @@ class Web(support.Folder):
         before = self.memory("VmRSS")
         clients = [socket.create_connection(("127.0.0.1", self.port), timeout=60) for _ in range(30)]
         self.addCleanup(lambda: [client.close() for client in clients])
+        # All connections are open before the first request is read, so that one round of the server's answers all of them.
+        self.wait_until(lambda: len(os.listdir(f"/proc/{self.process.pid}/fd")) >= 30)
+        os.kill(self.process.pid, signal.SIGSTOP)
         for client in clients:
             client.sendall(f"GET /run/a/large.png HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
+        os.kill(self.process.pid, signal.SIGCONT)
         self.assertTrue(clients[-1].recv(20).startswith(b"HTTP/1.1 200 "))
         self.assertLess(self.memory("VmRSS") - before, 200 << 20, "30 answers of 16 MiB")
         self.assertEqual(self.get("/")[0], 200)

@@ -158,7 +158,7 @@ void HttpServer::make_room(const Connection& newest) {
     if (waiting <= most_waiting) return;
     if (&c == &newest || c.answer.body.empty()) continue;
     waiting -= c.answer.body.size();
-    c.answer.body = std::string();
+    std::string().swap(c.answer.body);  // an assignment would keep the memory until the connection is erased
     c.finished = true;
   }
 }
