@@ -40,6 +40,15 @@ class Page(html.parser.HTMLParser):
             self.loads.add(found["href"])
 
 
+class Pictures(support.Folder):
+    def test_the_picture_of_results_is_that_of_the_cells(self):
+        for name in ("depth.py", "hidden_layers.jsonl"):
+            (self.folder / name).write_bytes((ROOT / "docs/results" / name).read_bytes())
+        subprocess.run([sys.executable, self.folder / "depth.py"], check=True)
+        self.assertEqual((self.folder / "hidden_layers.svg").read_text(), (ROOT / "docs/results/hidden_layers.svg").read_text(),
+                         "python3 docs/results/depth.py draws it anew")
+
+
 @unittest.skipUnless(BUILDER.is_dir(), f"no {BUILDER}: tools/setup --test")
 class Site(support.Folder):
     def test_it_builds_and_every_link_leads_somewhere(self):
