@@ -164,8 +164,6 @@ KernelCase linear_gelu(int64_t rows, int64_t in_width, int64_t width, bool timed
   return one;
 }
 
-Tensor heads_of(const Tensor& x_BSD, int64_t heads) { return x_BSD.unflatten(-1, {heads, -1}).transpose(1, 2); }
-
 /// ATen's composition, with the products' layout on both sides.
 KernelCase attention(std::string name, std::vector<int64_t> numbers, int64_t heads, const std::function<Tensors(at::ScalarType)>& inputs,
                      bool timed) {
@@ -175,7 +173,7 @@ KernelCase attention(std::string name, std::vector<int64_t> numbers, int64_t hea
   const double scale = 1.7 / std::sqrt(static_cast<double>(numbers[2] / heads));
   const auto parts = [heads](const Tensors& in) {
     const Tensors three = in.size() == 1 ? in[0].chunk(3, -1) : in;
-    return Tensors{heads_of(three[0], heads), heads_of(three[1], heads), heads_of(three[2], heads)};
+    return Tensors{kernels::to_heads(three[0], heads), kernels::to_heads(three[1], heads), kernels::to_heads(three[2], heads)};
   };
   one.aten = [=](const Tensors& in) -> Tensors {
     const Tensors p = parts(in);

@@ -6,7 +6,7 @@ The code in FOLDER is used as it is: its entry point is called (src/train.py's o
 transforms, the DataLoader, the masks, the models, the loss, the optimizer and the log. Nothing of it is copied here. A hook of
 PyTorch's, which is called behind every step of any optimizer, counts the steps, reads the clocks and ends the run.
 
-What is replaced before the entry point is called, because the code is older than PyTorch 2.11 or expects a GPU:
+Replacements, made before the entry point is called, because the code is older than PyTorch 2.11 or expects a GPU:
 
 I-JEPA  src.train.DistributedDataParallel returns the model itself: with one process there is nothing to exchange.
         A model of the wanted size is added to src.models.vision_transformer, from its own class.

@@ -2,6 +2,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <array>
+#include <cmath>
 #include <optional>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -15,9 +16,6 @@ using torch::autograd::AutogradContext, torch::autograd::variable_list;
 
 /// Queries, keys and values, [B, H, n or S, E] each; views.
 using Parts = std::array<Tensor, 3>;
-
-/// [B, S, D] -> [B, H, S, E], a view.
-Tensor to_heads(const Tensor& x_BSD, int64_t heads) { return x_BSD.unflatten(-1, {heads, -1}).transpose(1, 2); }
 
 Parts parts_of(const Tensor& qkv_BS3D, int64_t heads) {
   // Splitting the last axis, not unbinding a fifth: ATen's backward pass then writes the three gradients side by side in one copy.
@@ -117,19 +115,26 @@ Tensor by_aten(const Parts& parts, const Attending& how) {
   return at::scaled_dot_product_attention(parts[0], parts[1], parts[2], mask, /*dropout_p=*/0, how.causal, how.scale).transpose(1, 2).flatten(2);
 }
 
+double scale_of(const Attending& how, const Tensor& query) { return how.scale.value_or(1 / std::sqrt(static_cast<double>(query.size(-1)))); }
+
 }  // namespace
+
+Tensor to_heads(const Tensor& x_BSD, int64_t heads) { return x_BSD.unflatten(-1, {heads, x_BSD.size(-1) / heads}).transpose(1, 2); }
 
 Tensor attention(const Tensor& query_BHnE, const Tensor& key_BHSE, const Tensor& value_BHSE, const Attending& how) {
   Parts parts = {query_BHnE, key_BHSE, value_BHSE};
   if (!has_kernel(query_BHnE, key_BHSE, value_BHSE, how)) return by_aten(parts, how);
   for (Tensor& part : parts) part = part.stride(-1) == 1 ? part : part.contiguous();
-  return at::GradMode::is_enabled() ? AttentionFunction::apply(parts[0], parts[1], parts[2], how.scale) : run_attention(parts, how.scale).out_BnD;
+  const double scale = scale_of(how, query_BHnE);
+  return at::GradMode::is_enabled() ? AttentionFunction::apply(parts[0], parts[1], parts[2], scale) : run_attention(parts, scale).out_BnD;
 }
 
 Tensor self_attention(const Tensor& qkv_BS3D, int64_t heads, const Attending& how) {
   if (!has_kernel(qkv_BS3D, qkv_BS3D, qkv_BS3D, how)) return by_aten(parts_of(qkv_BS3D, heads), how);
   const Tensor dense = qkv_BS3D.contiguous();
-  return at::GradMode::is_enabled() ? SelfAttention::apply(dense, heads, how.scale) : run_attention(parts_of(dense, heads), how.scale).out_BnD;
+  const Parts parts = parts_of(dense, heads);
+  const double scale = scale_of(how, parts[0]);
+  return at::GradMode::is_enabled() ? SelfAttention::apply(dense, heads, scale) : run_attention(parts, scale).out_BnD;
 }
 
 }  // namespace flowrun::kernels

@@ -1,4 +1,4 @@
-// What a call of a kernel needs: the device's table of kernels, types, memory. For kernels.cpp and attention.cpp.
+// The table of a device's kernels, and the types and memory of tensors, as calls of kernels need them (kernels.cpp, attention.cpp).
 #pragma once
 
 #include <ATen/ops/empty.h>

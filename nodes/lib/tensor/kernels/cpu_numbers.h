@@ -44,22 +44,37 @@ using Accumulation = typename AccumulationOf<T>::type;
 inline float root(float x) { return __builtin_sqrtf(x); }
 inline double root(double x) { return __builtin_sqrt(x); }
 
-/// The normal distribution's function and density. Density: exp by a polynomial, 2^k by the exponent's bits. Function: for
-/// u = |x| the tail is exp(-u^2 / 2) P(1 / (1 + 0.3 u)), P fitted to 6e-8 of it on [0, 13.5]. No branch: it vectorises.
-inline void normal(float x, float& distribution, float& density) {
-  const float u = x < 0 ? -x : x;
-  float y = -0.5f * u * u;
-  y = y > -60.0f ? y : -60.0f;  // beyond, the tail stays at 1e-28: products with smaller numbers would be denormal, which is slow
-  const auto k = static_cast<int32_t>(y * 1.44269504f - 0.5f);  // towards zero: to nearest, as y <= 0
-  const float r = y - static_cast<float>(k) * 0.693147181f;
-  float e = 1.3888889e-3f;
-  e = e * r + 8.3333333e-3f;
+/// From floats to integers, towards zero, and back; of vectors lane by lane.
+template <class To, class From>
+inline To converted(From x) {
+  if constexpr (sizeof(From) == sizeof(float)) {
+    return static_cast<To>(x);
+  } else {
+    return __builtin_convertvector(x, To);
+  }
+}
+
+/// e^x for -87 <= x <= 0, to 2e-7 of it: a polynomial, and 2^k by the exponent's bits. F: float or a vector of floats; I: its integers.
+template <class F, class I>
+inline F exponential_of(F x) {
+  const I k = converted<I>(x * 1.44269504f - 0.5f);  // towards zero: to nearest, as x <= 0
+  const F r = x - converted<F>(k) * 0.693147181f;
+  F e = r * 1.3888889e-3f + 8.3333333e-3f;
   e = e * r + 4.1666667e-2f;
   e = e * r + 1.6666667e-1f;
   e = e * r + 0.5f;
   e = e * r + 1.0f;
   e = e * r + 1.0f;
-  e *= cast_bits<float>((k + 127) << 23);
+  return e * cast_bits<F>((k + 127) << 23);
+}
+
+/// The normal distribution's function and density. For u = |x| the function's tail is exp(-u^2 / 2) P(1 / (1 + 0.3 u)), P fitted to 6e-8 of it on
+/// [0, 13.5]. No branch: it vectorises.
+inline void normal(float x, float& distribution, float& density) {
+  const float u = x < 0 ? -x : x;
+  float y = -0.5f * u * u;
+  y = y > -60.0f ? y : -60.0f;  // beyond, the tail stays at 1e-28: products with smaller numbers would be denormal, which is slow
+  const float e = exponential_of<float, int32_t>(y);
   const float t = 1.0f / (1.0f + 0.3f * u);
   float p = 0.0383326150f;
   p = p * t - 0.168943927f;

@@ -139,20 +139,10 @@ inline T largest_of(Vector<T> x) {
   }
 }
 
-/// e^x for x <= 0, to 1e-7 of it: never below e^-87, and NaN of NaN.
+/// e^x for x <= 0: never below e^-87, and NaN of NaN.
 inline Vector<float> exponential(Vector<float> x) {
   const Vector<float> least = Vector<float>{} - 87.0f;
-  x = x < least ? least : x;
-  const Ints<float> k = __builtin_convertvector(x * 1.44269504f - 0.5f, Ints<float>);  // towards zero: to nearest, as x <= 0
-  const Vector<float> whole = __builtin_convertvector(k, Vector<float>);
-  const Vector<float> r = x - whole * 0.693147181f;
-  Vector<float> e = r * 1.98756915e-4f + 1.39819995e-3f;
-  e = e * r + 8.33345190e-3f;
-  e = e * r + 4.16657960e-2f;
-  e = e * r + 1.66666655e-1f;
-  e = e * r + 0.5f;
-  e = e * (r * r) + r + 1.0f;
-  return e * cast_bits<Vector<float>>((k + 127) << 23);
+  return exponential_of<Vector<float>, Ints<float>>(x < least ? least : x);
 }
 inline Vector<double> exponential(Vector<double> x) {
   for (int64_t i = 0; i < kLanes<double>; ++i) x[i] = __builtin_exp(x[i]);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "nodes/lib/tensor/tensor.h"
@@ -55,19 +56,22 @@ Tensor linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias);
 
 /// How queries attend to keys.
 struct Attending {
-  double scale = 1;     ///< of the scores
-  Tensor mask;          ///< [B, 1, 1, S] bool, keys that are attended to; undefined: all
-  bool causal = false;  ///< a query attends to the keys up to its own place; not with a mask
+  std::optional<double> scale{};  ///< of the scores; none: one over the root of a head's width
+  Tensor mask{};                  ///< [B, 1, 1, S] bool, keys that are attended to; undefined: all
+  bool causal = false;            ///< a query attends to the keys up to its own place; not with a mask
 };
+
+/// [B, S, H E] -> [B, H, S, E], a view.
+Tensor to_heads(const Tensor& x_BSD, int64_t heads);
 
 /// softmax(scale query key^T) value of each head: query [B, H, n, E], key and value [B, H, S, E] -> [B, n, H E].
 ///
 /// Without a mask, in float32 and float64 on the CPU, it is one pass over the heads, made for short sequences and narrow heads, whose results
 /// don't depend on the number of threads; otherwise ATen's.
-Tensor attention(const Tensor& query_BHnE, const Tensor& key_BHSE, const Tensor& value_BHSE, const Attending& how);
+Tensor attention(const Tensor& query_BHnE, const Tensor& key_BHSE, const Tensor& value_BHSE, const Attending& how = {});
 
 /// The same of the queries, keys and values that one product has made: [B, S, 3 H E] -> [B, S, H E].
-Tensor self_attention(const Tensor& qkv_BS3D, int64_t heads, const Attending& how);
+Tensor self_attention(const Tensor& qkv_BS3D, int64_t heads, const Attending& how = {});
 
 /// The type that autocast, where it is on, gives to the operands of a matrix product; else that of x.
 at::ScalarType product_type(const Tensor& x);

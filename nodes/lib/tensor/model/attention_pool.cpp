@@ -2,7 +2,6 @@
 
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
-#include <cmath>
 #include <stdexcept>
 #include <string>
 
@@ -19,8 +18,6 @@ Tensor summed(const Tensor& x_BND, const Tensor& places_BSP, const Tensor& weigh
   const Tensor rows = x_BND.gather(1, index).view({images, places, each, width});
   return weights_BSP.defined() ? rows.mul(weights_BSP.to(rows.scalar_type()).unsqueeze(-1)).sum(2) : rows.select(2, 0);
 }
-
-Tensor heads_of(const Tensor& x_BSD, int64_t heads) { return x_BSD.unflatten(-1, {heads, -1}).transpose(1, 2); }
 
 }  // namespace
 
@@ -42,9 +39,8 @@ Tensor AttentionPool::apply(const Tensor& patch_BND, const Tensor& places_BSP, c
     return at::linear(x, cast_weight(parameters_[weight]), cast_weight(parameters_[weight + 1]));
   };
   const std::vector<Tensor> qkv = linear(patch_BND, qkv_).chunk(3, -1);
-  const Tensor query = heads_of(summed(qkv[0], places_BSP, weights_BSP), config_.heads);
-  const Tensor out = kernels::attention(query, heads_of(qkv[1], config_.heads), heads_of(qkv[2], config_.heads),
-                                        {.scale = 1.0 / std::sqrt(static_cast<double>(query.size(-1)))});
+  const auto to_heads = [&](const Tensor& x_BSD) { return kernels::to_heads(x_BSD, config_.heads); };
+  const Tensor out = kernels::attention(to_heads(summed(qkv[0], places_BSP, weights_BSP)), to_heads(qkv[1]), to_heads(qkv[2]));
   const Tensor sum = linear(out, proj_).add(summed(patch_BND, places_BSP, weights_BSP));
   const Tensor &gain = parameters_[norm_], &shift = parameters_[norm_ + 1];
   return at::layer_norm(sum.to(gain.scalar_type()), {config_.width}, gain, shift, config_.norm_eps);

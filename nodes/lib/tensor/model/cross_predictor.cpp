@@ -14,13 +14,6 @@
 #include "nodes/lib/tensor/model/sincos.h"
 
 namespace flowrun::model {
-namespace {
-
-/// [B, S, P] -> [B, H, S, E], a view.
-Tensor to_heads(const Tensor& x_BSP, int64_t heads) { return x_BSP.unflatten(-1, {heads, x_BSP.size(-1) / heads}).transpose(1, 2); }
-
-}  // namespace
-
 CrossPredictor::CrossPredictor(CrossPredictorConfig config) : Predictor("cross_predictor"), config_(config) {
   if (config_.depth < 1 || config_.width < 1 || config_.out_width < 1 || config_.maps < 0) {
     throw std::invalid_argument("a predictor needs a depth, a width and an output width of at least 1");
@@ -113,10 +106,9 @@ Tensor CrossPredictor::memory(const PredictorInputs& in, int64_t layer) const {
 Tensor CrossPredictor::attend(const Layer& place, const Tensor& x_BMP, const Tensor& memory_BSD, const std::optional<Turned>& turned) const {
   const int64_t heads = config_.heads;
   const auto parts = linear(memory_BSD, place.key_value).chunk(2, -1);
-  Tensor query = to_heads(linear(norm(x_BMP, place.norm1), place.query), heads), key = to_heads(parts[0], heads);
+  Tensor query = kernels::to_heads(linear(norm(x_BMP, place.norm1), place.query), heads), key = kernels::to_heads(parts[0], heads);
   if (turned) query = rotated(query, turned->query), key = rotated(key, turned->key);
-  const kernels::Attending how{.scale = 1.0 / std::sqrt(static_cast<double>(query.size(-1)))};
-  return linear(kernels::attention(query, key, to_heads(parts[1], heads), how), place.proj);
+  return linear(kernels::attention(query, key, kernels::to_heads(parts[1], heads)), place.proj);
 }
 
 Tensor CrossPredictor::feed_forward(const Layer& place, const Tensor& x_BMP) const {

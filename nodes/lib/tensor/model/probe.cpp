@@ -38,8 +38,6 @@ enum Place : size_t {
   kFc2Bias,
 };
 
-Tensor to_heads(const Tensor& x_BSD, int64_t heads) { return x_BSD.unflatten(-1, {heads, x_BSD.size(-1) / heads}).transpose(1, 2); }
-
 }  // namespace
 
 ProbeKind probe_kind(std::string_view name) {
@@ -142,8 +140,8 @@ Tensor Probe::attend(size_t first, const Tensor& x_BSD) const {
   const auto key_value = at::linear(n_BSD, p[first + kKvWeight], p[first + kKvBias]).chunk(2, -1);
   const Tensor query_B1D = p[first + kQuery].expand({x_BSD.size(0), -1, -1});
   const Tensor projected_B1D = at::linear(query_B1D, p[first + kQWeight], p[first + kQBias]);
-  const Tensor out_B1D = kernels::attention(to_heads(projected_B1D, heads), to_heads(key_value[0], heads), to_heads(key_value[1], heads),
-                                            {.scale = 1.0 / std::sqrt(static_cast<double>(width / heads))});
+  const auto to_heads = [&](const Tensor& x_BSD) { return kernels::to_heads(x_BSD, heads); };
+  const Tensor out_B1D = kernels::attention(to_heads(projected_B1D), to_heads(key_value[0]), to_heads(key_value[1]));
   const Tensor y_BD = query_B1D.add(out_B1D).select(1, 0);
   const Tensor m_BD = at::layer_norm(y_BD, {width}, p[first + kNorm2Weight], p[first + kNorm2Bias], config_.norm_eps);
   const Tensor hidden = at::gelu(at::linear(m_BD, p[first + kFc1Weight], p[first + kFc1Bias]));

@@ -19,9 +19,6 @@ using kernels::Stream;
 
 namespace {
 
-/// [B, S, D] -> [B, H, S, E], a view.
-Tensor to_heads(const Tensor& x_BSD, int64_t heads) { return x_BSD.unflatten(-1, {heads, x_BSD.size(-1) / heads}).transpose(1, 2); }
-
 /// Pads the first axis, which consists of heads `each` wide, with zeros up to `wide` in each: a layer with that weight
 /// then outputs padded heads.
 Tensor wider_rows(const Tensor& weight, int64_t each, int64_t wide) {
@@ -173,7 +170,7 @@ void Blocks::attend(const Parameters& p, const Places& place, Stream& stream, co
       const auto parts = at::linear(n_BSD, weights.narrow(0, width, 2 * width), bias.narrow(0, width, 2 * width)).chunk(2, -1);
       key = parts[0], value = parts[1];
     }
-    query = to_heads(query, heads), key = to_heads(key, heads), value = to_heads(value, heads);
+    query = kernels::to_heads(query, heads), key = kernels::to_heads(key, heads), value = kernels::to_heads(value, heads);
     if (const Rotation* const all = options.rotation) {
       query = rotated(query, rows != nullptr ? rows->of(*all, query.size(0)) : *all), key = rotated(key, *all);
     }

@@ -1,13 +1,10 @@
 // Parts of pipelines: what their nodes are called, connected to and keyed by once they stand in a flat pipeline.
-#include <filesystem>
-#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <stdlib.h>
 
 #include "graph/check/entries.h"
-#include "graph/compose/pipeline.h"
+#include "support/pipeline_files.h"
 #include "support/toy_nodes.h"
 
 namespace flowrun::toy {
@@ -16,13 +13,9 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-class Parts : public testing::Test {
+class Parts : public test::PipelineFiles {
  protected:
   void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "flowrun-parts-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
-    std::filesystem::create_directory(directory_ / "parts");
     put("parts/view.json",
         R"({ "about": "a crop", "in": ["image", "bytes"], "out": { "image": "flip" }, "let": { "size": 8, "p": "$size", "area": null },
       "nodes": { "crop": { "type": "C", "in": "in.bytes", "area": "$area" },
@@ -34,22 +27,11 @@ class Parts : public testing::Test {
                  "small": { "use": "view", "in": "decode.*", "area": 1 },
                  "batch": { "type": "B", "in": "large", "after": "large" } } })");
   }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-  void put(const std::string& name, const std::string& text) { std::ofstream(directory_ / name) << text; }
-  json load(const std::string& name, const std::vector<std::string>& sets = {}) {
-    Diagnostics faults;
-    const Value value = load_pipeline((directory_ / name).string(), sets, faults);
-    faults_ = faults.empty() ? "" : faults.render();
-    return json(to_json(value));
-  }
   json nodes(const std::string& name, const std::vector<std::string>& sets = {}) {
     json out = load(name, sets);
     EXPECT_EQ(faults_, "");
     return out["nodes"];
   }
-
-  std::filesystem::path directory_;
-  std::string faults_;
 };
 
 TEST_F(Parts, NodesStandUnderFullNames) {

@@ -1,11 +1,10 @@
 #include "graph/compose/pipeline.h"
 
-#include <filesystem>
-#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <stdlib.h>
+
+#include "support/pipeline_files.h"
 
 namespace flowrun {
 namespace {
@@ -13,28 +12,14 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-class Files : public testing::Test {
+class Files : public test::PipelineFiles {
  protected:
   void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "flowrun-graph-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
     put("base.json", R"({ "seed": 1, "run": { "epochs": 2 }, "let": { "size": 8, "text": "v${size}", "both": "$text" },
       "models": { "m": { "type": "M", "arch": "s" } },
       "nodes": { "a": { "type": "A", "size": "$size", "name": "x-${both}-$$" },
                  "b": { "type": "B", "in": "a", "after": "a", "deep": { "list": [1, 2] } } } })");
   }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-  void put(const std::string& name, const std::string& text) { std::ofstream(directory_ / name) << text; }
-  json load(const std::string& name, const std::vector<std::string>& sets = {}) {
-    Diagnostics faults;
-    const Value value = load_pipeline((directory_ / name).string(), sets, faults);
-    faults_ = faults.empty() ? "" : faults.render();
-    return json(to_json(value));
-  }
-
-  std::filesystem::path directory_;
-  std::string faults_;
 };
 
 TEST_F(Files, LetIsPutIn) {

@@ -142,7 +142,9 @@ TEST(Vit, TokensThatAreReadAreThoseOfAll) {
       ASSERT_EQ(some.size(), all.size());
       for (size_t i = 0; i < all.size(); ++i) {
         ASSERT_EQ(some[i].defined(), all[i].defined()) << i;
-        if (all[i].defined()) EXPECT_LT(test::relative_error(some[i], all[i]), 1e-5) << i;
+        if (all[i].defined()) {
+          EXPECT_LT(test::relative_error(some[i], all[i]), 1e-5) << i;
+        }
       }
     }
   }
