@@ -15,6 +15,12 @@ target_link_libraries(torch INTERFACE "${FLOWRUN_TORCH}/lib/libtorch_cpu.so" "${
 # CMake writes the folders of libraries (and changes them when it installs); they apply to indirect libraries, too.
 target_link_options(torch INTERFACE "LINKER:--disable-new-dtags" "LINKER:-rpath-link,${FLOWRUN_SITE}/nvidia/cu13/lib")
 
+# The OpenMP library whose threads LibTorch uses: ours must be the same.
+file(GLOB FLOWRUN_OPENMP "${FLOWRUN_TORCH}/lib/libgomp*.so*")
+if(NOT FLOWRUN_OPENMP)
+  set(FLOWRUN_OPENMP gomp)
+endif()
+
 find_program(FLOWRUN_NVCC nvcc HINTS /usr/local/cuda/bin ENV CUDA_HOME PATH_SUFFIXES bin)
 if(FLOWRUN_CUDA STREQUAL "auto" AND FLOWRUN_NVCC)
   set(FLOWRUN_WITH_CUDA ON)

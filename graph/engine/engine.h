@@ -35,13 +35,13 @@ struct EngineOptions {
   int threads = 0;  // data threads; 0: run.threads
   bool serial = false;
   int rank = 0, world = 1;
-  Ranks* ranks = nullptr;               // none: a world of 1, or ranks that only load data
-  uint64_t jitter = 0;                  // test only: seeded delays in the pool
-  size_t trace = 0;                     // how many calls of each thread to keep for a trace
-  std::vector<std::string> stubs;       // for measuring: nodes that replay their first output (graph/plan/stubs.h)
-  const Slowdown* slowdown = nullptr;   // for measuring (graph/measure/slowdown.h)
-  bool wraps = false;                   // for measuring: a source may have fewer samples than a batch, which are then repeated within it
-  CpuTimes cpu_times = CpuTimes::none;  // in the statistics of the pool's nodes; for a profile, since it slows small nodes
+  Ranks* ranks = nullptr;                        // none: a world of 1, or ranks that only load data
+  uint64_t jitter = 0;                           // test only: seeded delays in the pool
+  size_t trace = 0;                              // how many calls of each thread to keep for a trace
+  std::vector<std::string> stubs;                // for measuring: nodes that replay their first output (graph/plan/stubs.h)
+  const Slowdown* slowdown = nullptr;            // for measuring (graph/measure/slowdown.h)
+  bool wraps = false;                            // for measuring: a source may have fewer samples than a batch, which are then repeated within it
+  CpuReadings cpu_readings = CpuReadings::none;  // in the statistics of the pool's nodes; for a profile, since it slows small nodes
   std::string directory;
   const std::atomic<bool>* stop = nullptr;  // set from a signal handler: end after the step in flight
   std::optional<ResumePoint> resume;

@@ -88,7 +88,7 @@ std::string Engine::call_evaluation(CheckedNode& node, EvaluationContext& contex
 /// On the device's thread.
 void Engine::run_evaluation(int n, Findings& found) {
   CheckedNode& node = pipeline_.nodes[static_cast<size_t>(n)];
-  Worker worker(*stats_, stats_->workers() - 1, options_.cpu_times);
+  Worker worker(*stats_, stats_->workers() - 1, options_.cpu_readings);
   Reports reports;
   Notes notes;
   EvaluationContext context{info_, step_, epoch_at(step_), reports, notes};

@@ -154,7 +154,7 @@ StreamOptions Engine::stream_options() {
   out.bad = &bad_;
   out.memory = static_cast<size_t>(pipeline_.run.memory_mib) << 20;
   out.jitter = options_.jitter;
-  out.cpu_times = options_.cpu_times;
+  out.cpu_readings = options_.cpu_readings;
   out.stubs = stubs_ ? &*stubs_ : nullptr;
   out.slowdown = options_.slowdown;
   out.run = &info_;

@@ -17,13 +17,13 @@ uint64_t thread_cpu_nanoseconds() {
 
 }  // namespace
 
-Worker::Worker(Stats& stats, int index, CpuTimes cpu_times)
+Worker::Worker(Stats& stats, int index, CpuReadings cpu_readings)
     : stats(stats.worker(index)),
       activity(stats.activity(index)),
       trace(stats.track(index)),
       seconds_per_tick(stats.seconds_per_tick()),
-      cpu_times(cpu_times),
-      reads_cpu_(cpu_times == CpuTimes::all),
+      cpu_readings(cpu_readings),
+      reads_cpu_(cpu_readings == CpuReadings::all),
       random_(static_cast<uint64_t>(index)) {}
 
 void Worker::begin() {
@@ -47,7 +47,7 @@ void Worker::draw(int level, int64_t index) {
 }
 
 void Worker::enter(int node, int level, int64_t index, uint64_t sample) {
-  if (cpu_times == CpuTimes::some) draw(level, index);
+  if (cpu_readings == CpuReadings::some) draw(level, index);
   if (keeps_statistics && activity != nullptr) activity->set(node, level, index, sample, clock_);
   if (on_node != nullptr) on_node(node);
 }
@@ -64,7 +64,7 @@ uint64_t Worker::passed(int node) {
 
 void Worker::spin(double factor) const {
   if (factor <= 1) return;
-  if (cpu_times != CpuTimes::all) return;  // a probe, which is not part of the measurement: its clock doesn't run
+  if (cpu_readings != CpuReadings::all) return;  // a probe, which is not part of the measurement: its clock doesn't run
   // In the thread's CPU time: time lost to other threads must not be multiplied.
   const auto until = cpu_clock_ + static_cast<uint64_t>(static_cast<double>(thread_cpu_nanoseconds() - cpu_clock_) * factor);
   while (thread_cpu_nanoseconds() < until) {

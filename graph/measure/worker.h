@@ -19,8 +19,8 @@ struct Work {
   Record* record;
 };
 
-/// Of which work a thread reads its CPU time, which takes longer than the smallest nodes do.
-enum class CpuTimes {
+/// The work of which a thread reads its CPU time. A reading takes longer than the smallest nodes do.
+enum class CpuReadings {
   none,
   some,  ///< of some samples, groups and steps, drawn so that reading takes a hundredth of the time; the others are taken to be like them
   all,
@@ -32,13 +32,13 @@ inline void (*on_node)(int node) = nullptr;
 
 struct Worker {
   Worker() = default;
-  Worker(Stats& stats, int index, CpuTimes cpu_times);
+  Worker(Stats& stats, int index, CpuReadings cpu_readings);
 
   NodeShard* stats = nullptr;
   Activity* activity = nullptr;
   TraceTrack* trace = nullptr;  // none: no trace
   double seconds_per_tick = 0;
-  CpuTimes cpu_times = CpuTimes::none;
+  CpuReadings cpu_readings = CpuReadings::none;
 
   // For pool threads: ready work, the lane to continue with when there is none, and the state of the test-only delays
   // (0: none).
@@ -61,7 +61,7 @@ struct Worker {
   /// The thread has nothing to do.
   void idle();
   uint64_t clock() const { return clock_; }
-  /// For measuring: makes the ending call last `factor` times as long, working (which needs CpuTimes::all) or sleeping.
+  /// For measuring: makes the ending call last `factor` times as long, working (which needs CpuReadings::all) or sleeping.
   void spin(double factor) const;
   void sleep(double factor) const;
 
@@ -72,7 +72,7 @@ struct Worker {
   // Whether CPU time is read now, and for how many samples it stands.
   bool reads_cpu_ = false;
   uint64_t stands_for_ = 1;
-  // For CpuTimes::some: the work that was drawn last, when, how many ticks such work takes, and random bits.
+  // For CpuReadings::some: the work that was drawn last, when, how many ticks such work takes, and random bits.
   int drawn_level_ = -1;
   int64_t drawn_index_ = -1;
   uint64_t drawn_clock_ = 0, random_ = 0;

@@ -17,7 +17,7 @@ class SerialExecutor final : public Executor {
   std::unique_ptr<StreamRun> run(CheckedPipeline& pipeline, const Plan& plan, const Segment& segment, Stats& stats, StreamOptions options) override {
     options.lanes = 1;
     options.threads = 1;
-    Worker worker(stats, 0, options.cpu_times);
+    Worker worker(stats, 0, options.cpu_readings);
     std::deque<Work> queue;
     auto run = std::make_unique<StreamRun>(pipeline, plan, segment, stats, std::move(options), [&queue](const Work& work) { queue.push_back(work); });
     for (const Work& lane : run->lanes()) queue.push_back(lane);

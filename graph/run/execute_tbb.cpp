@@ -188,8 +188,8 @@ class TbbExecutor final : public Executor {
     options.lanes = threads_ + 1;
     options.threads = threads_;
     std::vector<Worker> workers;
-    for (int w = 0; w < threads_; ++w) workers.emplace_back(stats, w, options.cpu_times);
-    Worker device_worker(stats, threads_, options.cpu_times);
+    for (int w = 0; w < threads_; ++w) workers.emplace_back(stats, w, options.cpu_readings);
+    Worker device_worker(stats, threads_, options.cpu_readings);
     const int64_t ahead = options.takes != nullptr ? 0 : pipeline.run.read_ahead;
     const ReadAhead::Options reading{.distance = ahead == automatic ? 64 : ahead, .when_slow = ahead == automatic, .seed = options.seed};
     std::unique_ptr<StreamRun> run;

@@ -50,7 +50,7 @@ struct StreamOptions {
   size_t memory = SIZE_MAX;   // bytes for the groups in flight
   int lanes = 1;
   int threads = 1;
-  CpuTimes cpu_times = CpuTimes::none;
+  CpuReadings cpu_readings = CpuReadings::none;
   const Stubs* stubs = nullptr;             // for measuring: nodes that replay their first output
   const Slowdown* slowdown = nullptr;       // for measuring
   uint64_t jitter = 0;                      // test only: random delays and spawns, seeded

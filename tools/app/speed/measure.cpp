@@ -166,7 +166,7 @@ Measurement measure(CheckedPipeline pipeline, const MeasureOptions& options) {
   EngineOptions run{.threads = options.threads,
                     .stubs = options.stubs,
                     .wraps = true,
-                    .cpu_times = CpuTimes::some,
+                    .cpu_readings = CpuReadings::some,
                     .directory = scratch.path().string(),
                     .stop = &stop};
   run.on_step = [&](const StepContext& context) {
@@ -212,7 +212,7 @@ Comparison compare(CheckedPipeline pipeline, const MeasureOptions& options, doub
   EngineOptions run{.threads = options.threads,
                     .slowdown = &slowdown,
                     .wraps = true,
-                    .cpu_times = CpuTimes::all,
+                    .cpu_readings = CpuReadings::all,
                     .directory = scratch.path().string(),
                     .stop = &stop};
   run.on_step = [&](const StepContext& context) {

@@ -54,9 +54,9 @@ TEST(Stats, CpuTimeOfSomeSamplesStandsForAll) {
   const auto work = [&](int rounds) {
     for (int i = 0; i < rounds; ++i) number = number * 6364136223846793005u + 1;
   };
-  for (const CpuTimes times : {CpuTimes::all, CpuTimes::some}) {
+  for (const CpuReadings readings : {CpuReadings::all, CpuReadings::some}) {
     Stats stats(2, 1);
-    Worker worker(stats, 0, times);
+    Worker worker(stats, 0, readings);
     const double began = cpu_now();
     worker.begin();
     for (int64_t sample = 0; sample < 20000; ++sample) {

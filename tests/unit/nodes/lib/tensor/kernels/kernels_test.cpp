@@ -11,6 +11,7 @@
 #include <ATen/ops/zeros.h>
 #include <algorithm>
 #include <cmath>
+#include <ctime>
 #include <gtest/gtest.h>
 #include <limits>
 
@@ -151,6 +152,33 @@ TEST(Kernels, AttentionDoesNotDependOnTheNumberOfThreads) {
     for (size_t i = 0; i < alone.size(); ++i) EXPECT_TRUE(at::equal(alone[i], together[i])) << i;
   }
   at::set_num_threads(before);
+}
+
+/// By CPU time, which other programs don't disturb: the calling thread does about a half.
+TEST(Kernels, WorkIsDividedAmongThreads) {
+  const auto seconds = [](clockid_t clock) {
+    timespec time{};
+    clock_gettime(clock, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  };
+  const int before = at::get_num_threads();
+  at::set_num_threads(2);
+  const at::NoGradGuard no_grad;
+  int checked = 0;
+  for (const KernelCase& one : kernel_cases()) {
+    // Others spend their time in products of ATen's, or have no value of their own.
+    if (!one.timed || one.name.starts_with("linear_gelu") || one.name.starts_with("squared error")) continue;
+    SCOPED_TRACE(one.name);
+    const Tensors inputs = one.inputs(at::kFloat);
+    one.ours(inputs);
+    const double began = seconds(CLOCK_PROCESS_CPUTIME_ID), own_began = seconds(CLOCK_THREAD_CPUTIME_ID);
+    while (seconds(CLOCK_PROCESS_CPUTIME_ID) - began < 0.02) one.ours(inputs);
+    const double all = seconds(CLOCK_PROCESS_CPUTIME_ID) - began, own = seconds(CLOCK_THREAD_CPUTIME_ID) - own_began;
+    EXPECT_LT(own / all, 0.8);
+    ++checked;
+  }
+  at::set_num_threads(before);
+  EXPECT_GT(checked, 10);
 }
 
 TEST(Kernels, AttentionWithScoresOfAnySize) {
