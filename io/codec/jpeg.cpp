@@ -73,6 +73,9 @@ class TableMemory {
   void* (*alloc_small_)(j_common_ptr, int, size_t) = nullptr;
 };
 
+// libjpeg-turbo writes a row past the caches if it begins at a multiple of 16 bytes (SSE2) or 32 (AVX2); whoever reads it next waits for memory.
+bool goes_past_caches(const uint8_t* row) { return reinterpret_cast<uintptr_t>(row) % 16 == 0; }
+
 }  // namespace
 
 struct JpegDecoder::State {
@@ -93,6 +96,7 @@ struct JpegDecoder::State {
   void start(const Rect& region);
   void read_rows(const Rect& region, uint8_t* out);
   bool decodes_in_place(const Rect& region) const;
+  void reserve_row(unsigned width);
   bool guesses() const;
   bool lacks_scans() const;
 
@@ -102,9 +106,10 @@ struct JpegDecoder::State {
   jpeg_decompress_struct info{};
   TableMemory tables;
   JpegTiles tiles;
-  std::vector<uint8_t> row;  // one decoded row, wider than the region by margins and alignment
-  unsigned row_start = 0;    // the image column where it begins
-  PixelBuffer whole;         // for regions that must be cut out of the whole picture
+  std::vector<uint8_t> memory;  // of `row`
+  uint8_t* row = nullptr;       // one decoded row, wider than the region by margins and alignment
+  unsigned row_start = 0;       // the image column where it begins
+  PixelBuffer whole;            // for regions that must be cut out of the whole picture
 };
 
 void JpegDecoder::State::read_header(std::span<const uint8_t> bytes, int shrink) {
@@ -125,6 +130,12 @@ void JpegDecoder::State::read_header(std::span<const uint8_t> bytes, int shrink)
 
 bool JpegDecoder::State::decodes_in_place(const Rect& region) const {
   return info.out_color_space == JCS_RGB && row_start == 0 && info.output_width == static_cast<unsigned>(region.width);
+}
+
+void JpegDecoder::State::reserve_row(unsigned width) {
+  const size_t bytes = static_cast<size_t>(width) * 4 + 1;
+  if (memory.size() < bytes) memory.resize(bytes);
+  row = memory.data() + (goes_past_caches(memory.data()) ? 1 : 0);
 }
 
 // Prepares rows around the region. One pixel more on each side, where there is one, gives the chroma upsampling the
@@ -155,7 +166,7 @@ void JpegDecoder::State::read_rows(const Rect& region, uint8_t* out) {
   while (info.output_scanline < end) {
     const JDIMENSION y = info.output_scanline;
     uint8_t* const target = y < first ? nullptr : out + (y - first) * stride;
-    uint8_t* scanline = in_place && target != nullptr ? target : row.data();
+    uint8_t* scanline = in_place && target != nullptr && !goes_past_caches(target) ? target : row;
     jpeg_read_scanlines(&info, &scanline, 1);
     if (target == nullptr || scanline == target) continue;
     const size_t skipped = static_cast<size_t>(region.x) - row_start;
@@ -203,7 +214,7 @@ bool JpegDecoder::State::decode_tiles(std::span<const uint8_t> bytes, const Deco
   bool ok = is_read && (info.num_components == 1 || info.num_components == 3 || info.num_components == 4);
   if (ok) {
     out.reshape(region.height, region.width, 3);
-    row.resize(std::max(row.size(), static_cast<size_t>(info.image_width) * 4));
+    reserve_row(info.image_width);
     ok = guarded(errors, [&] {
       start(region);
       read_rows(region, out.pixels.data());
@@ -229,7 +240,7 @@ bool JpegDecoder::State::decode(std::span<const uint8_t> bytes, const DecodeRequ
     checked_region({.max_pixels = request.max_pixels}, ImageFormat::jpeg, info.image_width, info.image_height);
     const Rect region = checked_region({.region = wanted, .max_pixels = INT64_MAX}, ImageFormat::jpeg, info.output_width, info.output_height);
     target.reshape(region.height, region.width, 3);
-    row.resize(std::max(row.size(), static_cast<size_t>(info.output_width) * 4));
+    reserve_row(info.output_width);
     bool guessed = false, lacking = false;
     const bool ok = guarded(errors, [&] {
       start(region);
