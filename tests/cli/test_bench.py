@@ -4,9 +4,11 @@ import contextlib
 import importlib.util
 import io
 import json
+import shlex
 import shutil
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -16,11 +18,15 @@ import support
 PERF = support.ROOT / "tests/perf"
 
 
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def load_input_bench():
-    spec = importlib.util.spec_from_file_location("compare", PERF / "input/compare.py")
-    bench = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bench)
-    return bench
+    return load(PERF / "input/compare.py")
 
 
 class Bench(support.Folder):
@@ -117,7 +123,7 @@ class Bench(support.Folder):
         python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         python.chmod(0o755)
         bench.setup, bench.BUILD = lambda what: self.folder / "venv", support.FLOWRUN.parents[1]
-        args = argparse.Namespace(float=False, side=32, only=["dataloader", "torchvision_io", "spdl", "ffcv"], repeats=1)
+        args = argparse.Namespace(float=False, side=32, only=["dataloader", "torchvision_io", "spdl", "ffcv"])
         said = io.StringIO()
         with contextlib.redirect_stderr(said):
             peers = bench.Peers(["dataloader", "spdl", "ffcv"], listed, "u8", 32)
@@ -126,7 +132,7 @@ class Bench(support.Folder):
         # One that fails only later, as the file is gone that it reads.
         process = peers.process
         peers.process = lambda path, name, *words: process(self.folder / "none.tsv" if name == "torchvision_io" else path, name, *words)
-        result = bench.measure(args, {"plain": listed}, self.folder, 1, peers)
+        result = bench.measure(1, bench.contenders(args, {"plain": listed}, self.folder, 1, peers), 1, peers.missing)
         table = bench.table(result)
         self.assertIn(f"| spdl | did not run: {fault.format('spdl')} | | |", table)
         self.assertRegex(table, r"\| torchvision_io \| did not run: FileNotFoundError: .*none\.tsv")
@@ -138,10 +144,73 @@ class Bench(support.Folder):
         for words, said in (((), "a part is missing"), (("wole",), "there is no part 'wole'")):
             done = bench(*words)
             self.assertEqual(done.returncode, 1)
-            self.assertEqual(done.stderr, f"bench: {said}: choose one of input, step, kernels, whole; tools/bench --help says what they measure\n")
-        for part in ("input", "whole"):
+            self.assertEqual(done.stderr, f"bench: {said}: choose one of input, step, kernels, whole, all; tools/bench --help says what they measure\n")
+        for part in ("input", "whole", "all"):
             self.assertIn(f"usage: tools/bench {part}", bench(part, "--help").stdout)
             self.assertIn(f"tools/bench {part} ", bench("--help").stdout)
+
+    def all(self, module, *words):
+        """A call of tools/bench all with the parts of `module`: exit status, and what it said."""
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said), mock.patch("sys.argv", ["all", *map(str, words)]):
+            try:
+                status = module.main()
+            except SystemExit as end:
+                status = end.code
+        return status, said.getvalue()
+
+    def test_all_parts_make_one_page(self):
+        bench, out = load(PERF / "all.py"), self.folder / "out"
+        count = self.folder / "count"
+        table = f"print('| a | b |'); print('|---|---|'); print('| 1 | 2 |'); open({str(count)!r}, 'a').write('x')"
+        bench.PARTS = {"table": (2, shlex.join([sys.executable, "-c", table])),
+                       "fails": (3, shlex.join([sys.executable, "-c", "import sys; print('so far'); sys.exit('no such thing')"])),
+                       "text": (1, "echo {photographs}"), "other": (4, "echo {mae}")}
+        bench.commit, bench.machine = lambda: "abc", lambda: "2 cores of a kind"
+        words = ("--out", out, "--photographs", self.folder)
+        status, said = self.all(bench, *words)
+        self.assertEqual(status, 1, said)
+        for line in ("other is left out: --mae (a clone of facebookresearch/mae) is not given", "1 of 3, table: about 2 of 6 minutes",
+                     "fails failed with status 1: no such thing", "3 of 3, text: about 1 of 1 minutes"):
+            self.assertIn("bench all: " + line, said)
+        page = (out / "results.md").read_text()
+        self.assertIn("Commit abc; 2 cores of a kind.", page)
+        self.assertRegex(page, r"## table\n\n    .*\n\n\d{4}-\d\d-\d\d \d\d:\d\d, \d+ s; \d+\.\d other programs wanted a core before\.\n\n\| a \| b \|\n\|---\|---\|")
+        self.assertIn("## fails", page)
+        self.assertIn("Failed with status 1: no such thing", page)
+        self.assertIn(f"```\n{self.folder}\n```", page)
+        self.assertIn("## other\n\nLeft out: --mae", page)
+        self.assertEqual((out / "fails.txt").read_text(), "so far\nno such thing\n")
+        # Repeated, it tries the failed part again, and only that; --only measures again.
+        bench.PARTS["fails"] = (3, "echo mended")
+        status, said = self.all(bench, *words)
+        self.assertEqual((status, count.read_text()), (0, "x"), said)
+        self.assertIn("1 of 1, fails: about 3 of 3 minutes", said)
+        page = (out / "results.md").read_text()
+        self.assertNotIn("Failed", page)
+        self.assertLess(page.index("## table"), page.index("## fails"))
+        self.assertLess(page.index("## fails"), page.index("## text"))
+        self.assertEqual(self.all(bench, *words, "--only", "table")[0], 0)
+        self.assertEqual(count.read_text(), "xx")
+        # Results of two commits don't stand on one page.
+        bench.commit = lambda: "def"
+        status, said = self.all(bench, *words)
+        self.assertIn("has results of another commit, abc; this is def: give another --out", str(status))
+        self.assertIn("--mae none: no such folder", self.all(bench, *words, "--mae", "none")[1])
+
+    def test_all_lists_commands_that_exist(self):
+        bench = load(PERF / "all.py")
+        said = self.all(bench, "--list")[1]
+        self.assertEqual([line.split()[0] for line in said.splitlines()], list(bench.PARTS))
+        for name, (minutes, command) in bench.PARTS.items():
+            self.assertGreater(minutes, 0)
+            program, *words = command.split()
+            if program == "tools/bench":  # its part knows every option
+                path = {"input": "input/compare.py", "step": "step/methods.py" if "--method" in words else "step/compare.py", "whole": "whole/compare.py"}
+                if words[0] in path:
+                    text = (PERF / path[words[0]]).read_text()
+                    for option in (word for word in words if word.startswith("--")):
+                        self.assertIn(f'"{option}"', text, name)
 
     def test_dino_crops_beside_their_own_transform(self):
         for index in range(4):
@@ -158,6 +227,15 @@ class Bench(support.Folder):
                               capture_output=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(json.loads(done.stdout)["images"], 4)
+
+    def test_crops_are_measured_without_their_peer(self):
+        bench = load_input_bench()
+        answer = "print('{\"images\": 4, \"seconds\": 2, \"peak_mib\": 1}', flush=True) if input() else 0"
+        makers = {"flowrun": lambda: bench.Process([sys.executable, "-c", f"while True: {answer}"]),
+                  "peer": lambda: bench.Process([sys.executable, "-c", "raise ImportError('no torch')"])}
+        table = bench.multi_crop_table(argparse.Namespace(side=224), bench.measure(2, makers, 1, {}))
+        self.assertEqual(table, "\n| 1 thread, 2 crops of 224 and 8 of 96 pixels | pictures/s, median (range) |\n|---|---|\n"
+                                "| flowrun | 2.0 (2.0–2.0) |\n| peer | did not run: ImportError: no torch |")
 
 
 if __name__ == "__main__":

@@ -111,20 +111,28 @@ double run(const std::string& nodes, int64_t messages, int threads) {
 
 }  // namespace
 
-double flowrun_chain(int64_t messages, int threads) {
+namespace {
+
+/// `length` nodes one after the other, the last of them called `last`.
+std::string steps(const std::string& prefix, int length, const std::string& last) {
   std::string nodes, before = "source";
-  for (int i = 1; i <= chain_length; ++i) {
-    const std::string name = i == chain_length ? "last" : "n" + std::to_string(i);
+  for (int i = 1; i <= length; ++i) {
+    const std::string name = i == length ? last : prefix + std::to_string(i);
     nodes += "\"" + name + "\": { \"type\": \"perf.step\", \"in\": \"" + before + "\" }, ";
     before = name;
   }
-  return run(nodes, messages, threads);
+  return nodes;
 }
 
-double flowrun_diamond(int64_t messages, int threads) {
-  return run(R"("a": { "type": "perf.step", "in": "source" }, "b": { "type": "perf.step", "in": "source" },
-                "last": { "type": "perf.join", "in": { "a": "a", "b": "b" } }, )",
-             messages, threads);
+double branches(int64_t messages, int threads, int length) {
+  return run(steps("a", length, "a") + steps("b", length, "b") + R"("last": { "type": "perf.join", "in": { "a": "a", "b": "b" } }, )", messages,
+             threads);
 }
+
+}  // namespace
+
+double flowrun_chain(int64_t messages, int threads) { return run(steps("n", chain_length, "last"), messages, threads); }
+double flowrun_diamond(int64_t messages, int threads) { return branches(messages, threads, 1); }
+double flowrun_views(int64_t messages, int threads) { return branches(messages, threads, view_length); }
 
 }  // namespace flowrun::perf

@@ -1,14 +1,12 @@
 // perf_engine [messages] [repeats]: what the engine costs per message and node, beside a bare oneTBB flow graph and a
 // hand-written loop. All variants take turns within each repeat, so that the machine's variations affect all of them;
-// it prints ratios between neighbours. See tests/perf/README.md.
+// it prints a table with ratios between neighbours. See tests/perf/README.md.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
-#include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <oneapi/tbb/flow_graph.h>
 #include <oneapi/tbb/task_arena.h>
 #include <string>
@@ -16,6 +14,7 @@
 #include <vector>
 
 #include "engine/nodes.h"
+#include "graph/measure/stats.h"
 
 namespace flowrun::perf {
 namespace {
@@ -71,8 +70,8 @@ double tbb_chain(int64_t messages, int threads) {
   return seconds;
 }
 
-/// source -> limiter -> two function nodes -> key-matching join -> function node -> back to the limiter.
-double tbb_diamond(int64_t messages, int threads) {
+/// source -> limiter -> two branches of function nodes -> key-matching join -> function node -> back to the limiter.
+double tbb_branches(int64_t messages, int threads, int length) {
   using Node = flow::function_node<Message, Message>;
   using Pair = std::tuple<Message, Message>;
   oneapi::tbb::task_arena arena(threads);
@@ -89,20 +88,25 @@ double tbb_diamond(int64_t messages, int threads) {
       return {id, static_cast<double>(id)};
     });
     flow::limiter_node<Message> limiter(graph, tokens);
-    const auto body = [](const Message& m) { return Message{m.id, work(m.value)}; };
-    Node a(graph, flow::unlimited, body), b(graph, flow::unlimited, body);
     const auto key = [](const Message& m) { return m.id; };
     flow::join_node<Pair, flow::key_matching<uint64_t>> join(graph, key, key);
+    std::vector<std::unique_ptr<Node>> nodes;
+    const auto branch = [&](flow::receiver<Message>& end) {
+      for (int i = 0; i < length; ++i) {
+        nodes.push_back(std::make_unique<Node>(graph, flow::unlimited, [](const Message& m) { return Message{m.id, work(m.value)}; }));
+        flow::sender<Message>& before = i == 0 ? static_cast<flow::sender<Message>&>(limiter) : *nodes[nodes.size() - 2];
+        flow::make_edge(before, *nodes.back());
+      }
+      flow::make_edge(*nodes.back(), end);
+    };
+    branch(flow::input_port<0>(join));
+    branch(flow::input_port<1>(join));
     flow::function_node<Pair, flow::continue_msg> last(graph, flow::unlimited, [](const Pair& pair) {
       volatile double sink = work(std::get<0>(pair).value + std::get<1>(pair).value);
       (void)sink;
       return flow::continue_msg();
     });
     flow::make_edge(source, limiter);
-    flow::make_edge(limiter, a);
-    flow::make_edge(limiter, b);
-    flow::make_edge(a, flow::input_port<0>(join));
-    flow::make_edge(b, flow::input_port<1>(join));
     flow::make_edge(join, last);
     flow::make_edge(last, limiter.decrementer());
     seconds = seconds_of([&] {
@@ -112,6 +116,9 @@ double tbb_diamond(int64_t messages, int threads) {
   });
   return seconds;
 }
+
+double tbb_diamond(int64_t messages, int threads) { return tbb_branches(messages, threads, 1); }
+double tbb_views(int64_t messages, int threads) { return tbb_branches(messages, threads, view_length); }
 
 /// The loop without a framework: each thread takes its share, and calls one function after the other.
 double loop(int64_t messages, int threads, int calls) {
@@ -133,25 +140,49 @@ double loop(int64_t messages, int threads, int calls) {
   });
 }
 
-nlohmann::ordered_json summary(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return {{"median", values[values.size() / 2]}, {"min", values.front()}, {"max", values.back()}};
+/// Of one reading of the clock, nanoseconds. The engine reads it once for each node, source and fold.
+double clock_ns() {
+  constexpr int readings = 1'000'000;
+  uint64_t sum = 0;
+  const double seconds = seconds_of([&] {
+    for (int i = 0; i < readings; ++i) sum += ticks();
+  });
+  volatile uint64_t sink = sum;
+  (void)sink;
+  return seconds / readings * 1e9;
 }
 
-nlohmann::ordered_json compare(int64_t messages, int repeats, int threads, int nodes, double (*ours)(int64_t, int), double (*theirs)(int64_t, int)) {
-  std::vector<double> to_tbb, to_loop, ns, tbb_ns, loop_ns;
-  const double calls = static_cast<double>(messages) * nodes;
+std::string summary(std::vector<double> values, const char* format) {
+  std::sort(values.begin(), values.end());
+  const auto text = [&](double value) {
+    char out[32];
+    std::snprintf(out, sizeof(out), format, value);
+    return std::string(out);
+  };
+  return text(values[values.size() / 2]) + " (" + text(values.front()) + "–" + text(values.back()) + ")";
+}
+
+struct Shape {
+  const char* name;
+  int nodes;
+  double (*ours)(int64_t, int);
+  double (*theirs)(int64_t, int);
+};
+
+void compare(const Shape& shape, int64_t messages, int repeats, int threads) {
+  std::vector<double> ratios, ns, tbb_ns, loop_ns;
+  const double calls = static_cast<double>(messages) * shape.nodes;
   for (int r = 0; r <= repeats; ++r) {
-    const double a = ours(messages, threads), b = theirs(messages, threads), c = loop(messages, threads, nodes);
+    const double a = shape.ours(messages, threads), b = shape.theirs(messages, threads), c = loop(messages, threads, shape.nodes);
     if (r == 0) continue;  // pages, threads and caches are new
-    to_tbb.push_back(a / b);
-    to_loop.push_back(a / c);
+    ratios.push_back(a / b);
     ns.push_back(a / calls * 1e9);
     tbb_ns.push_back(b / calls * 1e9);
     loop_ns.push_back(c / calls * 1e9);
   }
-  return {{"threads", threads},        {"flowrun_to_onetbb", summary(to_tbb)}, {"flowrun_to_loop", summary(to_loop)},
-          {"flowrun_ns", summary(ns)}, {"onetbb_ns", summary(tbb_ns)},         {"loop_ns", summary(loop_ns)}};
+  std::printf("| %s of %d nodes | %d | %s | %s | %s | %s |\n", shape.name, shape.nodes, threads, summary(ratios, "%.2f").c_str(),
+              summary(ns, "%.0f").c_str(), summary(tbb_ns, "%.0f").c_str(), summary(loop_ns, "%.1f").c_str());
+  std::fflush(stdout);
 }
 
 int run(int argc, char** argv) {
@@ -161,12 +192,14 @@ int run(int argc, char** argv) {
     std::fprintf(stderr, "usage: perf_engine [messages, at least 256] [repeats]\n");
     return 2;
   }
-  nlohmann::ordered_json out{{"messages", messages}, {"repeats", repeats}, {"unit", "per message and node"}};
+  std::printf("| per message and node | threads | to oneTBB, median (range) | Flowrun, ns | oneTBB, ns | loop, ns |\n|---|---|---|---|---|---|\n");
+  const Shape shapes[] = {{"chain", chain_length, flowrun_chain, tbb_chain},
+                          {"diamond", 3, flowrun_diamond, tbb_diamond},
+                          {"two branches", 2 * view_length + 1, flowrun_views, tbb_views}};
   for (const int threads : {1, 2}) {
-    out["chain"].push_back(compare(messages, repeats, threads, chain_length, flowrun_chain, tbb_chain));
-    out["diamond"].push_back(compare(messages, repeats, threads, 3, flowrun_diamond, tbb_diamond));
+    for (const Shape& shape : shapes) compare(shape, messages, repeats, threads);
   }
-  std::printf("%s\n", out.dump(2).c_str());
+  std::printf("\nOne reading of the clock takes %.0f ns.\n", clock_ns());
   return 0;
 }
 

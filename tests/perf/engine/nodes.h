@@ -10,7 +10,9 @@ namespace flowrun::perf {
 /// Seconds for `messages` messages on `threads` threads.
 double flowrun_chain(int64_t messages, int threads);
 double flowrun_diamond(int64_t messages, int threads);
+double flowrun_views(int64_t messages, int threads);
 
 inline constexpr int chain_length = 8;
+inline constexpr int view_length = 14;  // of each of two branches
 
 }  // namespace flowrun::perf

@@ -204,18 +204,19 @@ def prepare(args, work, only_settings=False):
     return lists
 
 
-def measure(args, lists, work, threads, peers):
-    running, rates, peaks, failed = {}, {}, {}, dict(peers.missing) if peers else {}
-    for name, make in contenders(args, lists, work, threads, peers).items():
+def measure(repeats, makers, threads, missing):
+    """Contenders in turns; `missing` are those that can't run here, with the reason. One that fails is left out from there on."""
+    running, rates, peaks, failed = {}, {}, {}, dict(missing)
+    for name, make in makers.items():
         rates[name], peaks[name] = [], 0
         if name not in failed:
             running[name] = make()
-    for repeat in range(-1, args.repeats):  # the first round warms up
+    for repeat in range(-1, repeats):  # the first round warms up
         for name, contender in running.items():
             if name in failed:
                 continue
             if sys.stderr.isatty():
-                print(f"\rbench: {threads} thread{'s' * (threads > 1)}, round {repeat + 1} of {args.repeats}, {name}".ljust(78), end="", file=sys.stderr)
+                print(f"\rbench: {threads} thread{'s' * (threads > 1)}, round {repeat + 1} of {repeats}, {name}".ljust(78), end="", file=sys.stderr)
             try:
                 rate, peak = contender.run()
             except RuntimeError as error:
@@ -245,23 +246,24 @@ def measure_multi_crop(args, work):
     images = args.epochs // 2 * args.per_epoch
     files = images_of(args.data.resolve())
     (work / "list.tsv").write_text("".join(f"{files[i % len(files)]}\t0\t0\t0\t0\t0\n" for i in range(images)))
+    peer = "dataloader, DINO's transform"
     for threads in args.threads:
-        running = {"flowrun": Flowrun(args, work / "multi_crop.json", threads),
-                   "dataloader, DINO's transform": Process([setup() / "bin/python", HERE / "peers.py", work / "list.tsv", "dino", "u8", threads, args.side])}
-        rates = {name: [] for name in running}
-        for repeat in range(args.repeats + 1):
-            for name, contender in running.items():
-                rate, _ = contender.run()
-                if repeat > 0:  # the first round warms up
-                    rates[name].append(rate)
-        for contender in running.values():
-            contender.close()
+        makers = {"flowrun": lambda: Flowrun(args, work / "multi_crop.json", threads),
+                  peer: lambda: Process([setup() / "bin/python", HERE / "peers.py", work / "list.tsv", "dino", "u8", threads, args.side])}
+        print(multi_crop_table(args, measure(args.repeats, makers, threads, {})), flush=True)
+
+
+def multi_crop_table(args, result):
+    threads, rates = result["threads"], result["rates"]
+    rows = [f"\n| {threads} thread{'s' * (threads > 1)}, 2 crops of {args.side} and 8 of 96 pixels | pictures/s, median (range) |", "|---|---|"]
+    for name, values in rates.items():
+        failed = result["failed"].get(name)
+        rows.append(f"| {name} | " + (f"did not run: {failed} |" if failed else f"{statistics.median(values):.1f} ({min(values):.1f}–{max(values):.1f}) |"))
+    if not result["failed"]:
         ours, theirs = rates.values()
-        print(f"\n| {threads} thread{'s' * (threads > 1)}, 2 crops of {args.side} and 8 of 96 pixels | pictures/s, median (range) |\n|---|---|")
-        for name, values in rates.items():
-            print(f"| {name} | {statistics.median(values):.1f} ({min(values):.1f}–{max(values):.1f}) |")
         ratios = [a / b for a, b in zip(ours, theirs)]
-        print(f"\nFlowrun is {statistics.median(ratios):.2f} times as fast ({min(ratios):.2f}–{max(ratios):.2f} over {len(ratios)} rounds)", flush=True)
+        rows.append(f"\nFlowrun is {statistics.median(ratios):.2f} times as fast ({min(ratios):.2f}–{max(ratios):.2f} over {len(ratios)} rounds)")
+    return "\n".join(rows)
 
 
 def forget(folder):
@@ -329,7 +331,8 @@ def main():
         lists = prepare(args, work)
         kind = "float" if args.float else "u8"
         peers = None if args.no_peers else Peers([name for name in PEERS if wanted(args, name)], lists["plain"], kind, args.side)
-        results = [measure(args, lists, work, threads, peers) for threads in args.threads]
+        missing = peers.missing if peers else {}
+        results = [measure(args.repeats, contenders(args, lists, work, threads, peers), threads, missing) for threads in args.threads]
     print(f"{args.data.name}: {args.epochs // 2 * args.per_epoch} crops a pass, area {args.area[0]:g} to {args.area[1]:g}, "
           f"to {args.side} pixels, {'floats' if args.float else 'bytes'}\n")
     print("\n\n".join(table(result) for result in results))
