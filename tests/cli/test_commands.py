@@ -85,6 +85,15 @@ class Commands(support.Folder):
         written = self.flowrun("sweep", self.write(everything, "sweep.json"), "--slurm", "job.sh").stderr
         self.assertIn("job.sh: 48 tasks", written)
 
+    def test_a_shipped_pipeline_is_named_by_its_path(self):
+        self.assertRegex(self.flowrun("check", "shipped:quickstart.json").stdout, r"pipelines/quickstart\.json: \d+ nodes, \d+ models, no faults\n$")
+        self.flowrun("draw", "shipped:methods/cifar/simclr.json", "-o", "simclr.svg")
+        self.assertIn("<svg", (self.folder / "simclr.svg").read_text())
+        self.assertIn("the same", self.flowrun("diff", "shipped:quickstart.json", "shipped:quickstart.json").stdout)
+        for command in ("check", "run"):
+            done = self.flowrun(command, "shipped:quickstrat.json", status=2)
+            self.assertEqual(done.stderr, "error: shipped:quickstrat.json: no such pipeline is shipped; flowrun pipelines lists them\n")
+
     def test_shipped_pipelines_are_without_faults_and_fit_the_schema(self):
         # validate() would check the schema itself again for each of a hundred files.
         schema = jsonschema.Draft202012Validator(json.loads(self.flowrun("schema").stdout))
@@ -294,6 +303,8 @@ class Commands(support.Folder):
         self.assertEqual(of_set("view.filter", "="), ["bicubic", "bilinear"])
         self.assertEqual(of_set("view.filter", "=", "bil"), ["bilinear"])
         self.assertEqual(of_set("run.epochs", "="), ["3"])
+        self.assertEqual(of_set("=", "let"), ["let.width="], "--set=PATH")
+        self.assertEqual(of_set("=", "view.filter", "=", "bil"), ["bilinear"])
         self.assertEqual(self.flowrun("completion", "bash", "--file", "missing.json", "--word", "a").stdout, "")
         fish = self.flowrun("completion", "fish").stdout
         self.assertIn("complete -c flowrun -n '__fish_seen_subcommand_from profile' -l steps", fish)
@@ -305,7 +316,7 @@ class Commands(support.Folder):
             self.assertEqual(done.stdout.splitlines(), ["view.filter=bicubic\tvalue", "view.filter=bilinear\tvalue", "let.width=\tpath"])
         self.assertEqual(self.flowrun("completion", "fish", "--file", "two.json", "--word", "let").stdout, "let.width=\tpath\n")
         zsh = self.flowrun("completion", "zsh").stdout
-        self.assertIn("'*--set[", zsh)
+        self.assertIn("'*--set=[", zsh)
         self.assertTrue(zsh.startswith("#compdef flowrun"))
         if shutil.which("zsh"):
             subprocess.run(["zsh", "-n", "-c", zsh], check=True)

@@ -38,6 +38,7 @@ _flowrun() {
     typed=${COMP_WORDS[i]}$typed
   done
   before=${COMP_WORDS[i]}
+  [[ $typed == --set=* ]] && before=--set typed=${typed#--set=}
   if [[ $before == --set ]]; then
     local file=
     for ((i = 1; i < COMP_CWORD; ++i)); do [[ -f ${COMP_WORDS[i]} && -z $file ]] && file=${COMP_WORDS[i]}; done
@@ -110,7 +111,8 @@ void print_zsh(const CLI::App& app) {
       if (option->get_group().empty()) continue;
       const bool takes_value = option->get_items_expected_max() > 0;
       for (const std::string& name : option->get_lnames()) {
-        std::cout << " \\\n        '" << (name == "set" ? "*" : "") << "--" << name << "[" << quoted(option->get_description()) << "]"
+        std::cout << " \\\n        '" << (name == "set" ? "*" : "") << "--" << name << (takes_value ? "=[" : "[") << quoted(option->get_description())
+                  << "]"
                   << (name == "set" ? ":path and value:_flowrun_set"
                       : takes_value ? ":value:_files"
                                     : "")

@@ -1,5 +1,10 @@
 #include "tools/flowrun/cli/options.h"
 
+#include <filesystem>
+
+#include "graph/compose/pipeline.h"
+#include "graph/text/error.h"
+
 namespace flowrun::cli {
 
 CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& about, const std::string& example) {
@@ -8,8 +13,23 @@ CLI::App& add_command(CLI::App& app, const std::string& name, const std::string&
   return command;
 }
 
+void add_file(CLI::App& command, const std::string& name, std::string& file, const std::string& about) {
+  const auto resolve = [](const std::string& word) {
+    Diagnostics faults;
+    const std::string found = pipeline_file(word, "", {}, faults).string();
+    if (!faults.empty()) throw PipelineError(faults.render());
+    if (found != word && !std::filesystem::exists(found))
+      throw PipelineError("error: " + word + ": no such pipeline is shipped; flowrun pipelines lists them");
+    return found;
+  };
+  command
+      .add_option_function<std::string>(
+          name, [&file, resolve](const std::string& word) { file = resolve(word); }, about)
+      ->required();
+}
+
 void add_pipeline(CLI::App& command, app::PipelineArgs& args) {
-  command.add_option("pipeline", args.file, "Pipeline file (JSON)")->required();
+  add_file(command, "pipeline", args.file, "Pipeline file (JSON); shipped:FILE.json, one that comes with the program");
   add_set(command, args);
   add_trust(command, args.trust);
 }

@@ -94,8 +94,8 @@ void add_diff(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "diff", "Compares two pipelines: what differs, and what stays the same (samples, crops, masks, weights)",
                                   "flowrun diff pretrain.json ablation.json --speed 20");
   const auto args = std::make_shared<DiffArgs>();
-  command.add_option("a", args->a.file, "Pipeline file (JSON)")->required();
-  command.add_option("b", args->b.file, "The other; may be the same file, with --set")->required();
+  add_file(command, "a", args->a.file, "Pipeline file (JSON); shipped:FILE.json, one that comes with the program");
+  add_file(command, "b", args->b.file, "The other; may be the same file, with --set");
   command.add_option("--set", args->b.sets, "PATH=VALUE: changes one value of the other; may be repeated")->allow_extra_args(false);
   command.add_option("--speed", args->seconds, "Also measures the speed of both, in turns, for this many seconds in all")
       ->check(CLI::Range(1.0, 1e6));
