@@ -9,9 +9,10 @@
 namespace flowrun {
 namespace {
 
-/// The number of this thread. At a thread's first query LibTorch returns the number set last by any thread: so it is
-/// queried first.
+/// The number of threads that work on an operation of this thread. LibTorch gives a thread the number that any thread set last, at the thread's first
+/// query; its inline functions, as they are compiled into this library, do so once more, at the first at::parallel_for(). Both come before.
 void set_threads(int count) {
+  at::internal::lazy_init_num_threads();
   if (at::get_num_threads() != count) at::set_num_threads(count);
 }
 
