@@ -403,7 +403,7 @@ class Answer(support.Folder):
         words = [word for path, value in tiny.items() for word in ("--set", f"{path}={value}")]
         done = self.flowrun("sweep", "shipped:quickstart.json", *words, "--quiet").stdout
         self.assertRegex(done, r"\| quickstart \| done \| 1 \|")
-        self.assertIn("there is no such file", self.flowrun("sweep", "shipped:none.json", "mine.json", status=2).stderr)
+        self.assertIn("no such pipeline is shipped; flowrun pipelines lists them", self.flowrun("sweep", "shipped:none.json", "mine.json", status=2).stderr)
 
     def test_finished_runs_of_the_repository_are_found(self):
         """A line counts while the pipeline's files are those that made it: whoever changes one of pipelines/compare makes docs/results again."""

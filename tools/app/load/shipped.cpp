@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "graph/compose/pipeline.h"
 #include "graph/contract/own_library.h"
 #include "graph/text/error.h"
 #include "tools/app/json_files.h"
@@ -40,6 +41,15 @@ fs::path shipped(const std::string& name, const std::string& what) {
 }  // namespace
 
 fs::path shipped_pipelines() { return shipped("pipelines", "the shipped pipelines are"); }
+
+std::string pipeline_named(const std::string& word) {
+  Diagnostics faults;
+  const fs::path found = pipeline_file(word, "", {}, faults);
+  if (!faults.empty()) throw PipelineError(faults.render());
+  if (found != word && !fs::exists(found)) throw PipelineError("error: " + word + ": no such pipeline is shipped; flowrun pipelines lists them");
+  return found.string();
+}
+
 fs::path shipped_hub() { return shipped("hub.py", "the file that writes model graphs is"); }
 fs::path shipped_importers() { return shipped("importers", "the importers are"); }
 

@@ -15,6 +15,10 @@ std::filesystem::path shipped_hub();
 /// The folder of Python that reads other projects' configurations, likewise. Throws RunError.
 std::filesystem::path shipped_importers();
 
+/// The file that a word of the command line names: shipped:FILE.json stands for one of the folder, which must exist; other words stay as they are.
+/// Throws PipelineError.
+std::string pipeline_named(const std::string& word);
+
 struct Shipped {
   std::string file;   // relative to the folder
   std::string about;  // empty if the file has none

@@ -4,10 +4,10 @@
 #include <charconv>
 #include <filesystem>
 
-#include "graph/compose/pipeline.h"
 #include "graph/contract/direction.h"
 #include "graph/contract/report_names.h"
 #include "tools/app/load/evaluations.h"
+#include "tools/app/load/shipped.h"
 #include "tools/app/sweep/grid.h"
 #include "tools/app/sweep/sweep_file.h"
 
@@ -15,15 +15,6 @@ namespace flowrun::app {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Files and folders as the command line names them; shipped:FILE.json stands for one that comes with the program.
-std::vector<std::string> resolved(const std::vector<std::string>& files) {
-  std::vector<std::string> out;
-  Diagnostics faults;
-  for (const std::string& file : files) out.push_back(pipeline_file(file, "", {}, faults).string());
-  if (!faults.empty()) throw PipelineError(faults.render());
-  return out;
-}
 
 std::vector<std::string> pipelines_in(const std::string& folder) {
   std::vector<std::string> out;
@@ -126,7 +117,7 @@ std::string metric_of(const std::vector<Evaluation>& evaluations) {
 
 SweepPlan plan_sweep(const SweepArgs& given) {
   SweepArgs args = given;
-  args.files = resolved(given.files);
+  for (std::string& file : args.files) file = pipeline_named(file);
   const bool one_file = args.files.size() == 1 && !fs::is_directory(args.files[0]);
   SweepPlan plan;
   std::vector<SweepGroup> groups;

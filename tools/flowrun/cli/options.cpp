@@ -1,9 +1,6 @@
 #include "tools/flowrun/cli/options.h"
 
-#include <filesystem>
-
-#include "graph/compose/pipeline.h"
-#include "graph/text/error.h"
+#include "tools/app/load/shipped.h"
 
 namespace flowrun::cli {
 
@@ -14,17 +11,9 @@ CLI::App& add_command(CLI::App& app, const std::string& name, const std::string&
 }
 
 void add_file(CLI::App& command, const std::string& name, std::string& file, const std::string& about) {
-  const auto resolve = [](const std::string& word) {
-    Diagnostics faults;
-    const std::string found = pipeline_file(word, "", {}, faults).string();
-    if (!faults.empty()) throw PipelineError(faults.render());
-    if (found != word && !std::filesystem::exists(found))
-      throw PipelineError("error: " + word + ": no such pipeline is shipped; flowrun pipelines lists them");
-    return found;
-  };
   command
       .add_option_function<std::string>(
-          name, [&file, resolve](const std::string& word) { file = resolve(word); }, about)
+          name, [&file](const std::string& word) { file = app::pipeline_named(word); }, about)
       ->required();
 }
 
