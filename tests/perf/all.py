@@ -25,23 +25,23 @@ NEEDS = {"photographs": "a folder of photographs", "cifar10": "CIFAR-10's traini
 
 # name: (minutes, command); {X} is the folder given by --X
 PARTS = {
-    "engine": (2, f"{PERF}/engine/perf_engine"),
+    "engine": (1, f"{PERF}/engine/perf_engine"),
     "photographs": (14, "tools/bench input --data {photographs} --images 256"),
-    "loops": (4, "tools/bench input --data {photographs} --images 512 --no-peers"),
+    "loops": (2, "tools/bench input --data {photographs} --images 512 --no-peers"),
     "floats": (10, "tools/bench input --data {photographs} --images 256 --float --repeats 3"),
     "crops": (3, "tools/bench input --data {photographs} --images 128 --multi-crop"),
-    "small-files": (4, "tools/bench input --data {cifar10} --side 32 --images 6000 --threads 1 --no-tiled"),
-    "tiles": (3, f"{PERF}/input/perf_input tiles {{photographs}}"),
-    "kernels": (2, "tools/bench kernels --threads 1"),
-    "kernels-2": (2, "tools/bench kernels --threads 2"),
-    "step-small": (6, "tools/bench step --size small --batch 64 --threads 1 2 --rounds 8"),
-    "step-s": (8, "tools/bench step --size s --batch 8 --threads 1 2 --rounds 6"),
+    "small-files": (7, "tools/bench input --data {cifar10} --side 32 --images 6000 --threads 1 --no-tiled"),
+    "tiles": (2, f"{PERF}/input/perf_input tiles {{photographs}}"),
+    "kernels": (1, "tools/bench kernels --threads 1"),
+    "kernels-2": (1, "tools/bench kernels --threads 2"),
+    "step-small": (3, "tools/bench step --size small --batch 64 --threads 1 2 --rounds 8"),
+    "step-s": (3, "tools/bench step --size s --batch 8 --threads 1 2 --rounds 6"),
     "dino": (3, "tools/bench step --method dino --rounds 9 --steps 3"),
     "simsiam": (2, "tools/bench step --method simsiam --rounds 9 --steps 3"),
     "simclr": (2, "tools/bench step --method simclr --rounds 9 --steps 3"),
     "barlow": (2, "tools/bench step --method barlow --rounds 9 --steps 3"),
-    "ijepa": (8, "tools/bench whole --peer {ijepa} --images {photographs} --rounds 4 --steps 6"),
-    "mae": (6, "tools/bench whole --peer {mae} --images {photographs} --rounds 4 --steps 6"),
+    "ijepa": (4, "tools/bench whole --peer {ijepa} --images {photographs} --rounds 4 --steps 6"),
+    "mae": (3, "tools/bench whole --peer {mae} --images {photographs} --rounds 4 --steps 6"),
 }
 
 
