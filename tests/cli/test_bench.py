@@ -167,15 +167,17 @@ class Bench(support.Folder):
                        "fails": (3, shlex.join([sys.executable, "-c", "import sys; print('so far'); sys.exit('no such thing')"])),
                        "text": (1, "echo {photographs}"), "other": (4, "echo {mae}")}
         bench.commit, bench.machine = lambda: "abc", lambda: "2 cores of a kind"
+        bench.busy_cores = lambda: 0.5
         words = ("--out", out, "--photographs", self.folder)
         status, said = self.all(bench, *words)
         self.assertEqual(status, 1, said)
         for line in ("other is left out: --mae (a clone of facebookresearch/mae) is not given", "1 of 3, table: about 2 of 6 minutes",
+                     "other programs used 0.5 cores before table: only its ratios count",
                      "fails failed with status 1: no such thing", "3 of 3, text: about 1 of 1 minutes"):
             self.assertIn("bench all: " + line, said)
         page = (out / "results.md").read_text()
         self.assertIn("Commit abc; 2 cores of a kind.", page)
-        self.assertRegex(page, r"## table\n\n    .*\n\n\d{4}-\d\d-\d\d \d\d:\d\d, \d+ s; \d+\.\d other programs wanted a core before\.\n\n\| a \| b \|\n\|---\|---\|")
+        self.assertRegex(page, r"## table\n\n    .*\n\n\d{4}-\d\d-\d\d \d\d:\d\d, \d+ s; other programs used \d+\.\d cores just before\.\n\n\| a \| b \|\n\|---\|---\|")
         self.assertIn("## fails", page)
         self.assertIn("Failed with status 1: no such thing", page)
         self.assertIn(f"```\n{self.folder}\n```", page)

@@ -4,7 +4,7 @@
     tools/bench all --list                  the parts, and about how many minutes each takes
     tools/bench all --only engine tiles     these parts alone
 
-Leave the machine alone meanwhile: an hour and a half on two cores. The page, results.md, grows with each part. Repeated, it goes on behind the
+Leave the machine alone meanwhile: three quarters of an hour on two cores. The page, results.md, grows with each part. Repeated, it goes on behind the
 parts that are done, as long as the commit is the same; --only measures its parts again. A part whose data or peer isn't given is left out, and
 named; one that fails is named with the end of its output (in PART.txt), the others go on, and the exit status is 1.
 """
@@ -26,20 +26,20 @@ NEEDS = {"photographs": "a folder of photographs", "cifar10": "CIFAR-10's traini
 # name: (minutes, command); {X} is the folder given by --X
 PARTS = {
     "engine": (1, f"{PERF}/engine/perf_engine"),
-    "photographs": (14, "tools/bench input --data {photographs} --images 256"),
+    "photographs": (3, "tools/bench input --data {photographs} --images 256"),
     "loops": (2, "tools/bench input --data {photographs} --images 512 --no-peers"),
     "floats": (10, "tools/bench input --data {photographs} --images 256 --float --repeats 3"),
-    "crops": (3, "tools/bench input --data {photographs} --images 128 --multi-crop"),
+    "crops": (2, "tools/bench input --data {photographs} --images 128 --multi-crop"),
     "small-files": (7, "tools/bench input --data {cifar10} --side 32 --images 6000 --threads 1 --no-tiled"),
     "tiles": (2, f"{PERF}/input/perf_input tiles {{photographs}}"),
     "kernels": (1, "tools/bench kernels --threads 1"),
     "kernels-2": (1, "tools/bench kernels --threads 2"),
     "step-small": (3, "tools/bench step --size small --batch 64 --threads 1 2 --rounds 8"),
     "step-s": (3, "tools/bench step --size s --batch 8 --threads 1 2 --rounds 6"),
-    "dino": (3, "tools/bench step --method dino --rounds 9 --steps 3"),
-    "simsiam": (2, "tools/bench step --method simsiam --rounds 9 --steps 3"),
-    "simclr": (2, "tools/bench step --method simclr --rounds 9 --steps 3"),
-    "barlow": (2, "tools/bench step --method barlow --rounds 9 --steps 3"),
+    "dino": (2, "tools/bench step --method dino --rounds 9 --steps 3"),
+    "simsiam": (1, "tools/bench step --method simsiam --rounds 9 --steps 3"),
+    "simclr": (1, "tools/bench step --method simclr --rounds 9 --steps 3"),
+    "barlow": (1, "tools/bench step --method barlow --rounds 9 --steps 3"),
     "ijepa": (4, "tools/bench whole --peer {ijepa} --images {photographs} --rounds 4 --steps 6"),
     "mae": (3, "tools/bench whole --peer {mae} --images {photographs} --rounds 4 --steps 6"),
 }
@@ -81,14 +81,20 @@ def machine():
     return f"{os.cpu_count()} cores of {model}"
 
 
-def load():
-    """How many programs wanted a core in the last minute."""
-    return os.getloadavg()[0]
+def busy_cores(seconds=1.0):
+    """How many cores other programs use while this one waits."""
+    def busy():
+        ticks = list(map(int, open("/proc/stat").readline().split()[1:9]))  # user, nice, system, idle, waiting for a disk, …
+        return sum(ticks) - ticks[3] - ticks[4]
+
+    before = busy()
+    time.sleep(seconds)
+    return (busy() - before) / os.sysconf("SC_CLK_TCK") / seconds
 
 
 def measure(name, command, out):
     """Runs a part, with its output into a file. Returns what the page says of it."""
-    began, before = time.monotonic(), load()
+    before, began = busy_cores(), time.monotonic()
     path = out / f"{name}.txt"
     with open(path, "w") as output:
         done = subprocess.run(shlex.split(command), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=output, text=True)
@@ -97,7 +103,7 @@ def measure(name, command, out):
         path.write_text(done.stdout + path.read_text())
         return {"failed": f"status {done.returncode}: {said}"}
     path.write_text(done.stdout)
-    return {"output": done.stdout.strip("\n"), "load": before, "seconds": time.monotonic() - began, "date": datetime.datetime.now().isoformat(" ", "minutes")}
+    return {"output": done.stdout.strip("\n"), "busy_cores": before, "seconds": time.monotonic() - began, "date": datetime.datetime.now().isoformat(" ", "minutes")}
 
 
 def as_markdown(output):
@@ -114,7 +120,7 @@ def page(state):
         if "failed" in part:
             lines += [f"Failed with {part['failed']}", ""]
         else:
-            lines += [f"{part['date']}, {part['seconds']:.0f} s; {part['load']:.1f} other programs wanted a core before.", "", as_markdown(part["output"]), ""]
+            lines += [f"{part['date']}, {part['seconds']:.0f} s; other programs used {part['busy_cores']:.1f} cores just before.", "", as_markdown(part["output"]), ""]
     for name, missing in state["left_out"].items():
         lines += [f"## {name}", "", f"Left out: {missing}.", ""]
     return "\n".join(lines)
@@ -161,9 +167,10 @@ def main():
     left = sum(minutes for minutes, _ in todo.values())
     failed = False
     for number, (name, (minutes, command)) in enumerate(todo.items(), 1):
-        busy = f"; {load():.1f} programs want a core: only ratios will count" if load() > 0.7 and number == 1 else ""
-        print(f"bench all: {number} of {len(todo)}, {name}: about {minutes} of {left} minutes{busy}", file=sys.stderr, flush=True)
+        print(f"bench all: {number} of {len(todo)}, {name}: about {minutes} of {left} minutes", file=sys.stderr, flush=True)
         part = {"command": command, **measure(name, command, args.out)}
+        if part.get("busy_cores", 0) > 0.2:
+            print(f"bench all: other programs used {part['busy_cores']:.1f} cores before {name}: only its ratios count", file=sys.stderr)
         if "failed" in part:
             failed = True
             print(f"bench all: {name} failed with {part['failed']}", file=sys.stderr)
