@@ -4,7 +4,7 @@
     tools/bench all --list                  the parts, and about how many minutes each takes
     tools/bench all --only engine tiles     these parts alone
 
-Leave the machine alone meanwhile: three quarters of an hour on two cores. The page, results.md, grows with each part. Repeated, it goes on behind the
+Leave the machine alone meanwhile: forty minutes on two cores. The page, results.md, grows with each part. Repeated, it goes on behind the
 parts that are done, as long as the commit is the same; --only measures its parts again. A part whose data or peer isn't given is left out, and
 named; one that fails is named with the end of its output (in PART.txt), the others go on, and the exit status is 1.
 """
@@ -28,7 +28,7 @@ PARTS = {
     "engine": (1, f"{PERF}/engine/perf_engine"),
     "photographs": (3, "tools/bench input --data {photographs} --images 256"),
     "loops": (2, "tools/bench input --data {photographs} --images 512 --no-peers"),
-    "floats": (10, "tools/bench input --data {photographs} --images 256 --float --repeats 3"),
+    "floats": (2, "tools/bench input --data {photographs} --images 256 --float --repeats 3"),
     "crops": (2, "tools/bench input --data {photographs} --images 128 --multi-crop"),
     "small-files": (7, "tools/bench input --data {cifar10} --side 32 --images 6000 --threads 1 --no-tiled"),
     "tiles": (2, f"{PERF}/input/perf_input tiles {{photographs}}"),
@@ -107,7 +107,7 @@ def measure(name, command, out):
 
 
 def as_markdown(output):
-    """Tables stay tables; JSON and what isn't a table becomes a block."""
+    """Tables stay tables; other text becomes a block."""
     if any(line.startswith("|--") for line in output.splitlines()):
         return output
     return f"```\n{output}\n```"
@@ -115,7 +115,8 @@ def as_markdown(output):
 
 def page(state):
     lines = ["# Measured by tools/bench all", "", f"Commit {state['commit']}; {state['machine']}.", ""]
-    for name, part in state["parts"].items():
+    for name in (name for name in PARTS if name in state["parts"]):
+        part = state["parts"][name]
         lines += [f"## {name}", "", f"    {part['command']}", ""]
         if "failed" in part:
             lines += [f"Failed with {part['failed']}", ""]
@@ -144,6 +145,20 @@ def save(out, state):
         (out / f"{name}.new").replace(out / name)
 
 
+def wanted(args, state):
+    """{part: (minutes, command)} to measure; what lacks a folder goes into state["left_out"]."""
+    todo = {}
+    for name in args.only or PARTS:
+        minutes, command = PARTS[name]
+        if missing := [need for need in needs(command) if getattr(args, need) is None]:
+            state["left_out"][name] = " and ".join(f"--{need} ({NEEDS[need]}) is not given" for need in missing)
+            print(f"bench all: {name} is left out: {state['left_out'][name]}", file=sys.stderr)
+        elif args.only or "output" not in state["parts"].get(name, {}):
+            folders = {need: shlex.quote(str(getattr(args, need).resolve())) for need in needs(command)}
+            todo[name] = (minutes, command.format(**folders))
+    return todo
+
+
 def main():
     args = arguments()
     if args.list:
@@ -155,17 +170,8 @@ def main():
     now = {"commit": commit(), "machine": machine()}
     args.out.mkdir(parents=True, exist_ok=True)
     state = {**now, "parts": earlier(args.out, now), "left_out": {}}
-    todo = {}
-    for name in args.only or PARTS:
-        minutes, command = PARTS[name]
-        if missing := [need for need in needs(command) if getattr(args, need) is None]:
-            state["left_out"][name] = " and ".join(f"--{need} ({NEEDS[need]}) is not given" for need in missing)
-            print(f"bench all: {name} is left out: {state['left_out'][name]}", file=sys.stderr)
-        elif args.only or "output" not in state["parts"].get(name, {}):
-            folders = {need: shlex.quote(str(getattr(args, need).resolve())) for need in needs(command)}
-            todo[name] = (minutes, command.format(**folders))
-    left = sum(minutes for minutes, _ in todo.values())
-    failed = False
+    todo = wanted(args, state)
+    left, failed = sum(minutes for minutes, _ in todo.values()), False
     for number, (name, (minutes, command)) in enumerate(todo.items(), 1):
         print(f"bench all: {number} of {len(todo)}, {name}: about {minutes} of {left} minutes", file=sys.stderr, flush=True)
         part = {"command": command, **measure(name, command, args.out)}
@@ -174,8 +180,7 @@ def main():
         if "failed" in part:
             failed = True
             print(f"bench all: {name} failed with {part['failed']}", file=sys.stderr)
-        state["parts"] = {key: value for key, value in {**state["parts"], name: part}.items() if key in PARTS}
-        state["parts"] = dict(sorted(state["parts"].items(), key=lambda item: list(PARTS).index(item[0])))
+        state["parts"][name] = part
         save(args.out, state)
         left -= minutes
     save(args.out, state)

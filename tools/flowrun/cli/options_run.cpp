@@ -50,7 +50,7 @@ void add_quickstart(CLI::App& app, int& status) {
   add_set(command, args->pipeline);
   add_run_options(command, args);
   on_command(command, args, status, [](RunArgs& of) {
-    of.pipeline.file = (shipped_pipelines() / "quickstart.json").string();
+    of.pipeline.file = pipeline_named("shipped:quickstart.json");
     return run(of);
   });
 }

@@ -73,7 +73,7 @@ void patch_rows(const PatchRows& a) {
   });
 }
 
-/// On one thread: it is short, and after it OpenMP's threads would wait, spinning, on cores that data threads want.
+/// On one thread: OpenMP's threads spin for a while after their work, on cores that data threads want, and this work is short.
 void normalise_bytes(const NormaliseBytes& a) {
   for (int64_t i = 0; i < a.images; ++i) normalise(a.in + i * a.pixels * 3, a.pixels, a.scale, a.shift, a.out + i * a.pixels * 3);
 }
