@@ -4,7 +4,6 @@
 #include <fstream>
 #include <iterator>
 
-#include "graph/compose/pipeline.h"
 #include "graph/contract/own_library.h"
 #include "graph/text/error.h"
 #include "tools/app/json_files.h"
@@ -43,11 +42,11 @@ fs::path shipped(const std::string& name, const std::string& what) {
 fs::path shipped_pipelines() { return shipped("pipelines", "the shipped pipelines are"); }
 
 std::string pipeline_named(const std::string& word) {
-  Diagnostics faults;
-  const fs::path found = pipeline_file(word, "", {}, faults);
-  if (!faults.empty()) throw PipelineError(faults.render());
-  if (found != word && !fs::exists(found)) throw PipelineError("error: " + word + ": no such pipeline is shipped; flowrun pipelines lists them");
-  return found.string();
+  constexpr std::string_view prefix = "shipped:";
+  if (!word.starts_with(prefix)) return word;
+  const fs::path file = shipped_pipelines() / word.substr(prefix.size());
+  if (!fs::exists(file)) throw PipelineError("error: " + word + ": no such pipeline is shipped; flowrun pipelines lists them");
+  return file.string();
 }
 
 fs::path shipped_hub() { return shipped("hub.py", "the file that writes model graphs is"); }

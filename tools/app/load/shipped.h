@@ -16,7 +16,7 @@ std::filesystem::path shipped_hub();
 std::filesystem::path shipped_importers();
 
 /// The file that a word of the command line names: shipped:FILE.json stands for one of the folder, which must exist; other words stay as they are.
-/// Throws PipelineError.
+/// Throws PipelineError, and RunError if no pipelines are shipped with the program.
 std::string pipeline_named(const std::string& word);
 
 struct Shipped {
