@@ -6,10 +6,8 @@
 
 namespace flowrun::io {
 
-// One line, or as many as the structure asks for. Bytes that are not UTF-8 become U+FFFD and never cause an exception.
-template <class Json>
-std::string json_text(const Json& value, int indent = -1) {
-  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
+/// One line, or as many as the structure asks for. Bytes that are not UTF-8 become U+FFFD and never cause an exception.
+std::string json_text(const nlohmann::json& value, int indent = -1);
+std::string json_text(const nlohmann::ordered_json& value, int indent = -1);
 
 }  // namespace flowrun::io

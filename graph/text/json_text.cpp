@@ -21,7 +21,17 @@ size_t character(std::string_view text) {
   return 0;
 }
 
+template <class Json>
+std::string written(const Json& value, int indent) {
+  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace
+
+std::string json_text(const nlohmann::json& value, int indent) { return written(value, indent); }
+std::string json_text(const nlohmann::ordered_json& value, int indent) { return written(value, indent); }
+
+nlohmann::ordered_json json_of(std::string_view text) { return nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false); }
 
 std::string as_utf8(std::string_view bytes) {
   std::string out;

@@ -59,7 +59,7 @@ SYSTEM = ("sys/", "netinet/", "arpa/", "sanitizer/", "unistd.h", "fcntl.h", "dlf
 WIDE = re.compile(r"^(torch/torch\.h|torch/extension\.h|ATen/ATen\.h|torch/nn)")
 # Names of files need not be UTF-8, for which nlohmann's dump() throws: these files write JSON safely. One for each ground
 # layer.
-JSON_WRITERS = {"graph/text/json_text.h", "io/json_text.h"}
+JSON_WRITERS = {"graph/text/json_text.cpp", "io/json_text.cpp"}
 MAX_HEADER_LINES = 300
 
 

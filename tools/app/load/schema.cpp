@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graph/check/entries.h"
+#include "graph/text/json_text.h"
 
 namespace flowrun::app {
 namespace {
@@ -57,7 +58,7 @@ ordered_json param_schema(const ParamDoc& param) {
     out = or_let(std::move(value));
   }
   out["description"] = param.brief;
-  if (!param.required && !param.initial.empty() && param.kind != "object") out["default"] = ordered_json::parse(param.initial, nullptr, false);
+  if (!param.required && !param.initial.empty() && param.kind != "object") out["default"] = json_of(param.initial);
   return out;
 }
 

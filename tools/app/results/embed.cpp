@@ -171,7 +171,7 @@ class Embedding {
       io::RowsDone::begin(files_.record, json_text(note_), rows);
     }
     const io::RowsDone record(files_.record);
-    require_same(ordered_json::parse(record.note(), nullptr, /*allow_exceptions=*/false), files_.record);
+    require_same(json_of(record.note()), files_.record);
     return record.missing();
   }
 

@@ -60,7 +60,7 @@ void require_same_on_all(const ordered_json& resolved, Ranks& ranks) {
   for (size_t rank = 1; rank < all.size(); ++rank) {
     if (hashes[rank] == hashes[0]) continue;
     try {
-      require_same(ordered_json::parse(all[0]), ordered_json::parse(all[rank]), /*places=*/false);
+      require_same(json_of(all[0]), json_of(all[rank]), /*places=*/false);
     } catch (const PipelineError& error) {
       const std::string text = error.what();
       throw PipelineError("error: rank " + std::to_string(rank) +

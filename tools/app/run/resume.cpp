@@ -34,7 +34,7 @@ void add_defaults(nlohmann::ordered_json& object, const std::vector<ParamDoc>& p
     if (!param.members.empty() && param.initial.empty()) {
       add_defaults(object[param.name], param.members);
     } else if (stored == object.end()) {
-      if (!param.initial.empty()) object[param.name] = nlohmann::ordered_json::parse(param.initial, nullptr, /*allow_exceptions=*/false);
+      if (!param.initial.empty()) object[param.name] = json_of(param.initial);
     } else if (!param.members.empty() && stored->is_object()) {  // a number or an object
       add_defaults(*stored, param.members);
     } else if (param.kind == "models" && stored->is_string()) {

@@ -50,7 +50,7 @@ class Losses {
     while (step_ < step) {
       std::string line;
       if (!std::getline(lines_, line)) return std::nullopt;
-      const ordered_json entry = ordered_json::parse(line, nullptr, false);
+      const ordered_json entry = json_of(line);
       if (!entry.is_object() || !entry.contains("step") || !entry["step"].is_number_integer()) continue;
       step_ = entry["step"];
       loss_.reset();

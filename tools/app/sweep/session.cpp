@@ -42,7 +42,7 @@ const ordered_json* value_at(const ordered_json& pipeline, const std::string& pa
 ordered_json given(const std::vector<std::string>& sets, const std::string& path) {
   ordered_json out;
   for (const std::string& set : sets) {
-    if (set.starts_with(path + "=")) out = ordered_json::parse(set.substr(path.size() + 1), nullptr, /*allow_exceptions=*/false);
+    if (set.starts_with(path + "=")) out = json_of(std::string_view(set).substr(path.size() + 1));
   }
   return out;
 }

@@ -201,7 +201,7 @@ ordered_json param_json(const ParamDoc& param) {
   if (std::isfinite(param.range.low)) out["low"] = param.range.low;
   if (std::isfinite(param.range.high)) out["high"] = param.range.high;
   if (param.required) out["required"] = true;
-  if (!param.required && !param.initial.empty()) out["default"] = ordered_json::parse(param.initial, nullptr, false);
+  if (!param.required && !param.initial.empty()) out["default"] = json_of(param.initial);
   return out;
 }
 
