@@ -71,7 +71,7 @@ struct Accuracy {
 };
 
 FLOWRUN_NODE(Accuracy);
-const ReportNames report_names(Accuracy::info.type, {"accuracy", "accuracy_top5", "loss"});
+const ReportNames accuracy_reports(Accuracy::info.type, {"accuracy", "accuracy_top5", "loss"});
 
 }  // namespace
 }  // namespace flowrun

@@ -56,7 +56,7 @@ struct Agreement {
 };
 
 FLOWRUN_NODE(Agreement);
-const ReportNames report_names(Agreement::info.type, {"agreement", "divergence"});
+const ReportNames agreement_reports(Agreement::info.type, {"agreement", "divergence"});
 
 }  // namespace
 }  // namespace flowrun

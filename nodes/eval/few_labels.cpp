@@ -72,7 +72,7 @@ struct FewLabels : eval::OnFeatures<FewLabels> {
 };
 
 FLOWRUN_NODE(FewLabels);
-const ReportNames report_names(FewLabels::info.type, {"accuracy", "deviation", "accuracy_*", "deviation_*"});
+const ReportNames few_labels_reports(FewLabels::info.type, {"accuracy", "deviation", "accuracy_*", "deviation_*"});
 
 }  // namespace
 }  // namespace flowrun

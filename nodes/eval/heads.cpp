@@ -104,8 +104,8 @@ struct Heads {
 };
 
 FLOWRUN_NODE(Heads);
-const ReportNames report_names(Heads::info.type, {"accuracy", "miou", "pixel_accuracy", "classes", "selection_accuracy", "selection_miou", "head",
-                                                  "lr", "weight_decay", "head_*"});
+const ReportNames heads_reports(Heads::info.type, {"accuracy", "miou", "pixel_accuracy", "classes", "selection_accuracy", "selection_miou", "head",
+                                                   "lr", "weight_decay", "head_*"});
 
 }  // namespace
 }  // namespace flowrun

@@ -50,7 +50,7 @@ struct Knn : eval::OnFeatures<Knn> {
 };
 
 FLOWRUN_NODE(Knn);
-const ReportNames report_names(Knn::info.type, {"accuracy", "accuracy_k*"});
+const ReportNames knn_reports(Knn::info.type, {"accuracy", "accuracy_k*"});
 
 }  // namespace
 }  // namespace flowrun

@@ -90,7 +90,7 @@ struct KnnSegmentation : eval::OnPatches<KnnSegmentation> {
 };
 
 FLOWRUN_NODE(KnnSegmentation);
-const ReportNames report_names(KnnSegmentation::info.type, {"miou", "pixel_accuracy", "classes", "k", "selection_miou"});
+const ReportNames knn_segmentation_reports(KnnSegmentation::info.type, {"miou", "pixel_accuracy", "classes", "k", "selection_miou"});
 
 }  // namespace
 }  // namespace flowrun

@@ -26,7 +26,7 @@ struct LinearProbe : eval::OnFeatures<LinearProbe> {
 };
 
 FLOWRUN_NODE(LinearProbe);
-const ReportNames report_names(LinearProbe::info.type, {"accuracy"});
+const ReportNames linear_probe_reports(LinearProbe::info.type, {"accuracy"});
 
 }  // namespace
 }  // namespace flowrun

@@ -78,7 +78,8 @@ struct LinearSegmentation : eval::OnPatches<LinearSegmentation> {
 };
 
 FLOWRUN_NODE(LinearSegmentation);
-const ReportNames report_names(LinearSegmentation::info.type, {"miou", "pixel_accuracy", "classes", "c", "selection_miou", "iterations"});
+const ReportNames linear_segmentation_reports(LinearSegmentation::info.type,
+                                              {"miou", "pixel_accuracy", "classes", "c", "selection_miou", "iterations"});
 
 }  // namespace
 }  // namespace flowrun

@@ -44,7 +44,7 @@ struct LogisticProbe : eval::OnFeatures<LogisticProbe> {
 };
 
 FLOWRUN_NODE(LogisticProbe);
-const ReportNames report_names(LogisticProbe::info.type, {"accuracy", "selection_accuracy", "c", "iterations"});
+const ReportNames logistic_probe_reports(LogisticProbe::info.type, {"accuracy", "selection_accuracy", "c", "iterations"});
 
 }  // namespace
 }  // namespace flowrun

@@ -87,7 +87,7 @@ struct Probe : eval::OnFeatures<Probe> {
 };
 
 FLOWRUN_NODE(Probe);
-const ReportNames report_names(Probe::info.type, {"accuracy", "selection_accuracy", "lr", "weight_decay"});
+const ReportNames probe_reports(Probe::info.type, {"accuracy", "selection_accuracy", "lr", "weight_decay"});
 
 }  // namespace
 }  // namespace flowrun

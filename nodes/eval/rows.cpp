@@ -244,7 +244,7 @@ struct WriteRows {
 };
 
 FLOWRUN_NODE(WriteRows);
-const ReportNames report_names(WriteRows::info.type, {"rows"});
+const ReportNames write_rows_reports(WriteRows::info.type, {"rows"});
 
 }  // namespace
 }  // namespace flowrun

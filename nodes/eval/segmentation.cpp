@@ -57,7 +57,7 @@ struct Segmentation {
 };
 
 FLOWRUN_NODE(Segmentation);
-const ReportNames report_names(Segmentation::info.type, {"miou", "pixel_accuracy"});
+const ReportNames segmentation_reports(Segmentation::info.type, {"miou", "pixel_accuracy"});
 
 }  // namespace
 }  // namespace flowrun

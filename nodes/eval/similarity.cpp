@@ -41,7 +41,7 @@ struct Similarity {
 };
 
 FLOWRUN_NODE(Similarity);
-const ReportNames report_names(Similarity::info.type, {"cka"});
+const ReportNames similarity_reports(Similarity::info.type, {"cka"});
 
 }  // namespace
 }  // namespace flowrun

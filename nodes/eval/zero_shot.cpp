@@ -211,7 +211,7 @@ struct ZeroShot {
 };
 
 FLOWRUN_NODE(ZeroShot);
-const ReportNames report_names(ZeroShot::info.type, {"accuracy", "accuracy_top5"});
+const ReportNames zero_shot_reports(ZeroShot::info.type, {"accuracy", "accuracy_top5"});
 
 }  // namespace
 }  // namespace flowrun

@@ -116,7 +116,7 @@ struct ReportFeatures {
 };
 
 FLOWRUN_NODE(ReportFeatures);
-const ReportNames report_names(ReportFeatures::info.type, {});
+const ReportNames features_reports(ReportFeatures::info.type, {});
 
 }  // namespace
 }  // namespace flowrun

@@ -13,7 +13,9 @@ namespace flowrun::io::test {
 
 // Skips the test, saying so, unless Python can import MODULES ("PIL.Image, numpy"). Check IsSkipped() after it.
 inline void require_python(const std::string& modules) {
-  const std::string probe = std::string(FLOWRUN_PYTHON) + " -c 'import " + modules + "' 2>/dev/null";
+  std::string probe = FLOWRUN_PYTHON " -c 'import ";
+  probe += modules;
+  probe += "' 2>/dev/null";
   if (std::system(probe.c_str()) != 0) {
     GTEST_SKIP() << FLOWRUN_PYTHON << " cannot import " << modules << ": run tools/setup --test";
   }

@@ -310,9 +310,10 @@ std::string heat(double part) {
   return text;
 }
 
-class Picture {
+class GraphPicture {
  public:
-  Picture(const CheckedPipeline& pipeline, const std::vector<double>& shares) : p_(pipeline), shares_(shares), layout_(pipeline, !shares.empty()) {
+  GraphPicture(const CheckedPipeline& pipeline, const std::vector<double>& shares)
+      : p_(pipeline), shares_(shares), layout_(pipeline, !shares.empty()) {
     for (const double share : shares) most_ = std::max(most_, share);
   }
 
@@ -560,6 +561,6 @@ std::vector<double> time_shares(const CheckedPipeline& pipeline, const nlohmann:
   return shares;
 }
 
-std::string graph_svg(const CheckedPipeline& pipeline, const std::vector<double>& shares) { return Picture(pipeline, shares).draw(); }
+std::string graph_svg(const CheckedPipeline& pipeline, const std::vector<double>& shares) { return GraphPicture(pipeline, shares).draw(); }
 
 }  // namespace flowrun::app

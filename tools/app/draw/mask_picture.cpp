@@ -17,7 +17,7 @@ using Colour = std::array<int, 3>;
 constexpr Colour region_colours[] = {{230, 159, 0}, {86, 180, 233}, {0, 158, 115}, {204, 121, 167}, {213, 94, 0}, {0, 114, 178}, {240, 228, 66}};
 constexpr Colour hidden_colour = {225, 225, 225}, visible_colour = {64, 64, 64};
 constexpr Colour low_colour = {242, 246, 250}, high_colour = {8, 69, 120};
-constexpr double width = 780, margin = 20, panel = 210, gap = 55, example = 85, example_gap = 8.5;
+constexpr double width = 780, margin = 20, panel = 210, panel_gap = 55, example = 85, example_gap = 8.5;
 constexpr double panels_top = 84, examples_top = panels_top + panel + 82, height = examples_top + example + 44;
 constexpr int shades = 32;
 
@@ -35,9 +35,9 @@ std::string printed(const char* format, auto... values) {
 
 std::string hex(const Colour& c) { return printed("#%02x%02x%02x", c[0], c[1], c[2]); }
 
-class Picture {
+class MaskPicture {
  public:
-  Picture() {
+  MaskPicture() {
     out_ = printed(
                "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"flowrun-masks\" width=\"%g\" height=\"%g\" viewBox=\"0 0 %g %g\" "
                "font-family=\"Helvetica, Arial, "
@@ -88,7 +88,7 @@ class Picture {
 };
 
 /// How often each patch is visible, or a target: dark is often. The scale goes from the rarest to the commonest.
-void heat_map(Picture& picture, double x, const char* title, const std::vector<double>& values) {
+void heat_map(MaskPicture& picture, double x, const char* title, const std::vector<double>& values) {
   const auto [least, most] = std::minmax_element(values.begin(), values.end());
   // Small differences are chance, and must not be exaggerated.
   const double range = std::max(*most - *least, 0.1), low = std::max(0.0, (*least + *most - range) / 2);
@@ -108,7 +108,7 @@ struct Bar {
   double share;
 };
 
-void bars(Picture& picture, double x, const char* title, const std::vector<Bar>& entries) {
+void bars(MaskPicture& picture, double x, const char* title, const std::vector<Bar>& entries) {
   picture.text(x, panels_top - 10, title, "font-weight=\"bold\"");
   const double step = std::min(24.0, panel / static_cast<double>(std::max<size_t>(1, entries.size())));
   double most = 0, y = panels_top;
@@ -142,7 +142,7 @@ std::vector<Bar> row_bars(const mask::MaskSummary& summary) {
   return out;
 }
 
-void draw_example(Picture& picture, double x, const ShownMask& mask) {
+void draw_example(MaskPicture& picture, double x, const ShownMask& mask) {
   std::vector<Colour> colours;
   for (size_t p = 0; p < mask.visible.size(); ++p) {
     Colour colour = mask.visible[p] ? visible_colour : hidden_colour;
@@ -156,15 +156,15 @@ void draw_example(Picture& picture, double x, const ShownMask& mask) {
 }  // namespace
 
 std::string mask_picture(const std::string& title, const mask::MaskSummary& summary, const std::vector<ShownMask>& examples) {
-  Picture picture;
+  MaskPicture picture;
   picture.text(margin, 26, title, "class=\"title\" font-size=\"14\" font-weight=\"bold\" fill=\"#222\"");
   picture.text(
       margin, 46,
       printed("seen %.3f ± %.3f, targets %.3f ± %.3f of the patches; %.2f of the targets beside a visible patch, %.2f patches away on average",
               summary.seen.mean, summary.seen.sd, summary.target.mean, summary.target.sd, summary.adjacency, summary.distance));
   heat_map(picture, margin, "how often a patch is visible", summary.visibility);
-  heat_map(picture, margin + panel + gap, "how often a patch is a target", summary.predicted);
-  const double third = margin + 2 * (panel + gap);
+  heat_map(picture, margin + panel + panel_gap, "how often a patch is a target", summary.predicted);
+  const double third = margin + 2 * (panel + panel_gap);
   if (!summary.mostly_rectangles()) {
     bars(picture, third, "visible patches by row", row_bars(summary));
   } else {

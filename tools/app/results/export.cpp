@@ -61,7 +61,7 @@ ordered_json more_json(const model::VitConfig& config) {
   return out;
 }
 
-io::TensorEntry entry_of(const std::string& name, const Tensor& tensor) {
+io::TensorEntry tensor_entry(const std::string& name, const Tensor& tensor) {
   return {name, "F32", tensor.sizes().vec(), {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}};
 }
 
@@ -71,7 +71,7 @@ std::string weights_file(const ExportArgs& args) { return chosen_file(args.from,
 
 void write_check(const model::Encoder& encoder, int64_t side, const std::string& file) {
   const model::SampleFeatures found = model::sample_features(encoder, side);
-  const io::TensorEntry entries[] = {entry_of("images", found.images_BCHW), entry_of("features", found.features_BD)};
+  const io::TensorEntry entries[] = {tensor_entry("images", found.images_BCHW), tensor_entry("features", found.features_BD)};
   io::write_safetensors(file, entries);
 }
 
@@ -99,7 +99,7 @@ Exported export_weights(const ExportArgs& args) {
     if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
       throw RunError(file.string() + ": " + name + " is not finite: the run had diverged when it was saved");
     }
-    entries.push_back(entry_of(name, kept.back()));
+    entries.push_back(tensor_entry(name, kept.back()));
   }
   const model::VitConfig& config = vit.config();
   io::TensorMetadata notes = {{"heads", std::to_string(config.heads)}};

@@ -96,7 +96,7 @@ constexpr int most_sprite = 8192, most_thumbnail = 64, least_thumbnail = 8;
 int columns_of(size_t points) { return static_cast<int>(std::ceil(std::sqrt(static_cast<double>(points)))); }
 
 /// 0: there are too many points.
-int thumbnail_side(size_t points) {
+int thumbnail_side_for(size_t points) {
   const int side = points == 0 ? 0 : std::min(most_thumbnail, most_sprite / columns_of(points));
   return side < least_thumbnail ? 0 : side;
 }
@@ -155,7 +155,7 @@ int64_t write_projector(const std::string& folder, const std::string& file, cons
     points.push_back(i);
   }
   tensors.commit(), metadata.commit();
-  const int side = thumbnail_side(points.size());
+  const int side = thumbnail_side_for(points.size());
   std::string sprite;
   if (side > 0) {
     write_sprite(fs::path(folder) / "sprite.png", points, side, rows);

@@ -30,7 +30,7 @@ class CpuDevice final : public TensorDevice {
 
 thread_local std::optional<BarrierWaits> CpuDevice::waits_;
 
-const bool registered = [] {
+const bool cpu_registered = [] {
   static CpuDevice device;
   register_device(device);
   return true;

@@ -72,7 +72,7 @@ class CudaDevice final : public TensorDevice {
 
 thread_local Pace CudaDevice::pace_;
 
-const bool registered = [] {
+const bool cuda_registered = [] {
   static CudaDevice device;
   register_device(device);
   return true;

@@ -62,7 +62,7 @@ thread_local void* CudaGraphs::graph_ = nullptr;
 thread_local std::optional<c10::Event> CudaGraphs::began_;
 thread_local std::chrono::steady_clock::time_point CudaGraphs::began_at_;
 
-const bool registered = [] {
+const bool recorder_registered = [] {
   static CudaGraphs graphs;
   register_recorder("cuda", graphs);
   return true;

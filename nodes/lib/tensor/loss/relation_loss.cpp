@@ -1,14 +1,12 @@
 #include "nodes/lib/tensor/loss/relation_loss.h"
 
+#include "nodes/lib/tensor/loss/stage_loss.h"
+
 namespace flowrun::loss {
 namespace {
 
 constexpr const char* one_kind = "connect student and teacher, or student_maps and teacher_maps";
 constexpr const char* same_crops = "both must come from the same crops";
-
-std::string counts(size_t student, size_t teacher) {
-  return "the student has " + std::to_string(student) + " maps, the teacher " + std::to_string(teacher);
-}
 
 }  // namespace
 
@@ -26,7 +24,7 @@ void check_relations(NodePlan& plan) {
   if (vectors || plan.known(student).rows == 0 || plan.known(teacher).rows == 0) return;
   const size_t of_student = plan.known(student).parts.size() / 3, of_teacher = plan.known(teacher).parts.size() / 3;
   if (of_student == of_teacher && of_student > 0) return;
-  plan.fault(of_student == 0 ? student : teacher, counts(of_student, of_teacher), "set stages of both encode.images, equally many");
+  plan.fault(of_student == 0 ? student : teacher, counts_of_maps(of_student, of_teacher), "set stages of both encode.images, equally many");
 }
 
 std::vector<std::pair<Tensor, Tensor>> relation_rows(const RelationPorts& port) {
@@ -34,7 +32,7 @@ std::vector<std::pair<Tensor, Tensor>> relation_rows(const RelationPorts& port) 
   if (!port.student_maps || !port.teacher_maps) throw NodeError(std::string("the inputs are no pair: ") + one_kind);
   const std::vector<Tensor>&student = port.student_maps->maps_BCHW, &teacher = port.teacher_maps->maps_BCHW;
   if (student.empty() || student.size() != teacher.size()) {
-    throw NodeError(counts(student.size(), teacher.size()) + ": set stages of both encode.images, equally many");
+    throw NodeError(counts_of_maps(student.size(), teacher.size()) + ": set stages of both encode.images, equally many");
   }
   std::vector<std::pair<Tensor, Tensor>> rows;
   for (size_t i = 0; i < student.size(); ++i) rows.emplace_back(student[i].flatten(1), teacher[i].flatten(1));

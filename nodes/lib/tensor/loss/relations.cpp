@@ -12,7 +12,7 @@
 namespace flowrun::loss {
 namespace {
 
-constexpr double tiny = 1e-7;  // of the published code
+constexpr double epsilon = 1e-7;  // of the published code
 
 void require_rows(const Tensor& student_nD, const Tensor& teacher_nD) {
   if (student_nD.size(0) != teacher_nD.size(0)) {
@@ -30,7 +30,7 @@ std::pair<Tensor, Tensor> rows(const Tensor& student_nD, const Tensor& teacher_n
 Tensor products(const Tensor& x_nD) { return model::unit_rows(x_nD.matmul(x_nD.t())); }
 
 Tensor shares(const Tensor& x_nD) {
-  const Tensor unit = x_nD.div(x_nD.norm(2, {1}, /*keepdim=*/true).add(tiny));
+  const Tensor unit = x_nD.div(x_nD.norm(2, {1}, /*keepdim=*/true).add(epsilon));
   const Tensor near = unit.matmul(unit.t()).add(1).div(2);
   return near.div(near.sum(1, /*keepdim=*/true));
 }
@@ -67,7 +67,7 @@ Tensor similarity(const Tensor& student_nD, const Tensor& teacher_nD) {
 Tensor probabilistic_transfer(const Tensor& student_nD, const Tensor& teacher_nD) {
   const auto [s, t] = rows(student_nD, teacher_nD);
   const Tensor of_teacher = shares(t);
-  return of_teacher.mul(of_teacher.add(tiny).div(shares(s).add(tiny)).log()).mean();
+  return of_teacher.mul(of_teacher.add(epsilon).div(shares(s).add(epsilon)).log()).mean();
 }
 
 Tensor relational_distance(const Tensor& student_nD, const Tensor& teacher_nD) {

@@ -5,14 +5,14 @@ namespace {
 
 constexpr const char* no_maps = "set stages of the encode.images that makes it";
 
-std::string counts(size_t student, size_t teacher) {
-  return "the student has " + std::to_string(student) + " maps, the teacher " + std::to_string(teacher);
-}
-
 /// Whether it is certain that an input has no maps.
 bool empty(const Planned& maps) { return maps.rows > 0 && maps.parts.empty(); }
 
 }  // namespace
+
+std::string counts_of_maps(size_t student, size_t teacher) {
+  return "the student has " + std::to_string(student) + " maps, the teacher " + std::to_string(teacher);
+}
 
 void check_stage_maps(NodePlan& plan, Channels channels) {
   plan.require_equal("number of views", "student", &Planned::views, "teacher", "both must come from the same crops");
@@ -25,7 +25,7 @@ void check_stage_maps(NodePlan& plan, Channels channels) {
   const std::vector<StageShape> student = FeatureMaps::planned_stages(plan.known("student"));
   const std::vector<StageShape> teacher = FeatureMaps::planned_stages(plan.known("teacher"));
   if (student.size() != teacher.size()) {
-    plan.fault("teacher", counts(student.size(), teacher.size()), "give both encode.images equally many stages");
+    plan.fault("teacher", counts_of_maps(student.size(), teacher.size()), "give both encode.images equally many stages");
     return;
   }
   if (channels == Channels::any) return;
@@ -43,7 +43,7 @@ void require_stage_maps(const FeatureMaps& student, const FeatureMaps& teacher) 
   if (student.maps_BCHW.empty()) throw NodeError(std::string("student has no maps: ") + no_maps);
   if (teacher.maps_BCHW.empty()) throw NodeError(std::string("teacher has no maps: ") + no_maps);
   if (student.maps_BCHW.size() != teacher.maps_BCHW.size()) {
-    throw NodeError(counts(student.maps_BCHW.size(), teacher.maps_BCHW.size()) + ": give both encode.images equally many stages");
+    throw NodeError(counts_of_maps(student.maps_BCHW.size(), teacher.maps_BCHW.size()) + ": give both encode.images equally many stages");
   }
 }
 

@@ -1,6 +1,7 @@
 // The common part of losses between the maps of a student's and a teacher's stages. A node derives from OnStages.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "graph/contract/planned.h"
@@ -12,6 +13,9 @@ namespace flowrun::loss {
 
 /// Whether maps of a pair need as many channels.
 enum class Channels { any, equal };
+
+/// For a message: how many maps each has.
+std::string counts_of_maps(size_t student, size_t teacher);
 
 /// Faults before a run of inputs "student" and "teacher": no maps, other counts of them, or of their channels.
 void check_stage_maps(NodePlan& plan, Channels channels);

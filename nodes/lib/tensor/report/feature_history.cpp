@@ -11,6 +11,7 @@
 #include "graph/text/error.h"
 #include "io/resize/resize.h"
 #include "io/run/safetensors.h"
+#include "nodes/lib/tensor/report/sheet.h"
 #include "nodes/lib/tensor/tensor.h"
 
 namespace flowrun {
@@ -19,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* ending = ".safetensors";
-constexpr int gutter = 6;
 
 std::string prefix_of(const std::string& picture) {
   const std::string stem = picture.substr(0, picture.rfind('.'));

@@ -7,8 +7,6 @@
 namespace flowrun {
 namespace {
 
-constexpr int gutter = 6;
-
 uint8_t blend(uint8_t a, uint8_t b, int percent) { return static_cast<uint8_t>((a * (100 - percent) + b * percent + 50) / 100); }
 
 class Sheet {

@@ -21,6 +21,7 @@ Colour wash(const Colour& a, const Colour& b, int percent);
 /// A patch that belongs to these target regions.
 Colour tinted(Colour colour, const std::vector<int>& regions);
 inline constexpr int hidden_percent = 88;
+inline constexpr int gutter = 6;  // pixels between the pictures of a sheet
 
 /// One column for each of the first `count` images; rows: the crop; the crop with hidden patches washed out; the crop
 /// with every target region in a colour of its own. Without masks, the first row alone. Small images are enlarged to

@@ -59,8 +59,9 @@ Bytes shard() {
     add(key + ".json", R"({"label": 1, "size": [3, 4]})");
     add(key + ".txt", "a " + key);
   }
-  add(std::string(120, 'n') + "/long.jpg", "long");
-  add(std::string(120, 'n') + "/long.cls", "5");
+  const std::string folder(120, 'n');
+  add(folder + "/long.jpg", "long");
+  add(folder + "/long.cls", "5");
   out.resize(out.size() + tar_end);
   return out;
 }
