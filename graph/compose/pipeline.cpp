@@ -472,14 +472,13 @@ Value load_pipeline(const std::shared_ptr<const Source>& source, const std::vect
 }
 
 std::filesystem::path pipeline_file(const std::string& name, const std::filesystem::path& directory, const Location& where, Diagnostics& faults) {
-  constexpr std::string_view shipped = "shipped:";
-  if (!name.starts_with(shipped)) return directory / name;
+  if (!name.starts_with(shipped_prefix)) return directory / name;
   const std::filesystem::path folder = own_share("pipelines");
   if (folder.empty()) {
     faults.error(where, "the shipped pipelines are missing: looked beside " + own_folder().string(), "install Flowrun again");
     return {};
   }
-  return folder / name.substr(shipped.size());
+  return folder / name.substr(shipped_prefix.size());
 }
 
 }  // namespace flowrun

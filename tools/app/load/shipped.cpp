@@ -42,9 +42,8 @@ fs::path shipped(const std::string& name, const std::string& what) {
 fs::path shipped_pipelines() { return shipped("pipelines", "the shipped pipelines are"); }
 
 std::string pipeline_named(const std::string& word) {
-  constexpr std::string_view prefix = "shipped:";
-  if (!word.starts_with(prefix)) return word;
-  const fs::path file = shipped_pipelines() / word.substr(prefix.size());
+  if (!word.starts_with(shipped_prefix)) return word;
+  const fs::path file = shipped_pipelines() / word.substr(shipped_prefix.size());
   if (!fs::exists(file)) throw PipelineError("error: " + word + ": no such pipeline is shipped; flowrun pipelines lists them");
   return file.string();
 }
