@@ -15,7 +15,7 @@ DISTRICTS = {
     "nodes/lib/host": ("device", "types", "text", "source", "image", "mask", "python"),
     "nodes/lib/tensor": ("device", "kernels", "cuda", "types", "ranks", "model", "target", "optim", "loss", "metric", "report"),
     "nodes": ("source", "image", "grid", "text", "mask", "batch", "device", "pretext", "encode", "tokens", "maps", "head", "vectors", "targets", "mim", "supervised", "loss", "whole", "train", "eval", "report", "model"),
-    "tools/app": ("http", "load", "draw", "run", "sweep", "results", "speed", "plan", "begin", "web"),
+    "tools/app": ("http", "load", "draw", "run", "sweep", "results", "replay", "weights", "embed", "speed", "plan", "begin", "web"),
     "tools/flowrun": ("cli",),
     "tools/python": (),
     "tools": (),

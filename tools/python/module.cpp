@@ -15,12 +15,12 @@
 #include "graph/contract/version.h"
 #include "graph/text/error.h"
 #include "graph/text/json_text.h"
+#include "tools/app/embed/embed.h"
 #include "tools/app/load/check.h"
-#include "tools/app/results/embed.h"
-#include "tools/app/results/hub.h"
 #include "tools/app/results/report.h"
 #include "tools/app/run/batches.h"
 #include "tools/app/run/run.h"
+#include "tools/app/weights/hub.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;

@@ -1,10 +1,10 @@
 // embed and look: features of pictures from a trained encoder, in a file or on a page.
-#include "tools/app/results/embed.h"
+#include "tools/app/embed/embed.h"
 
 #include <iostream>
 
 #include "graph/text/json_text.h"
-#include "tools/app/results/look.h"
+#include "tools/app/embed/look.h"
 #include "tools/flowrun/cli/commands.h"
 #include "tools/flowrun/cli/program.h"
 

@@ -7,7 +7,7 @@
 #include "tools/app/exit.h"
 #include "tools/app/load/shipped.h"
 #include "tools/app/python.h"
-#include "tools/app/results/hub.h"
+#include "tools/app/weights/hub.h"
 #include "tools/flowrun/cli/commands.h"
 
 namespace flowrun::cli {

@@ -1,5 +1,5 @@
 // replay: a sample of a run, node by node, and the ledger of its step.
-#include "tools/app/results/replay.h"
+#include "tools/app/replay/replay.h"
 
 #include <cstdio>
 #include <iostream>

@@ -1,5 +1,5 @@
 // verify: repeats the ledgers of a run, to check that its data are unchanged.
-#include "tools/app/results/verify.h"
+#include "tools/app/replay/verify.h"
 
 #include <algorithm>
 #include <cstdio>

@@ -1,4 +1,4 @@
-#include "tools/app/results/look.h"
+#include "tools/app/embed/look.h"
 
 #include <algorithm>
 #include <cmath>
@@ -17,12 +17,12 @@
 #include "io/resize/resize.h"
 #include "io/run/safetensors.h"
 #include "nodes/lib/tensor/model/encoder.h"
+#include "tools/app/embed/embed_files.h"
+#include "tools/app/embed/embed_pipeline.h"
+#include "tools/app/embed/embed_run.h"
+#include "tools/app/embed/look_page.h"
 #include "tools/app/exit.h"
 #include "tools/app/load/shapes.h"
-#include "tools/app/results/embed_files.h"
-#include "tools/app/results/embed_pipeline.h"
-#include "tools/app/results/embed_run.h"
-#include "tools/app/results/look_page.h"
 #include "tools/app/temporary_folder.h"
 
 namespace flowrun::app {

@@ -1,4 +1,4 @@
-#include "tools/app/results/hub_config.h"
+#include "tools/app/weights/hub_config.h"
 
 #include <cmath>
 

@@ -1,9 +1,9 @@
-#include "tools/app/results/verify.h"
+#include "tools/app/replay/verify.h"
 
 #include <algorithm>
 
+#include "tools/app/replay/past_run.h"
 #include "tools/app/results/hex.h"
-#include "tools/app/results/past_run.h"
 #include "tools/app/run/progress.h"
 
 namespace flowrun::app {

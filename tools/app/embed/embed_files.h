@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/app/results/embed.h"
+#include "tools/app/embed/embed.h"
 
 namespace flowrun::app {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "tools/app/results/embed_files.h"
+#include "tools/app/embed/embed_files.h"
 
 namespace flowrun::app {
 

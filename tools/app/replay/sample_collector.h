@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "graph/contract/shown.h"
-#include "tools/app/results/past_run.h"
+#include "tools/app/replay/past_run.h"
 
 namespace flowrun::app {
 

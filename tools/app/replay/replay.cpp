@@ -1,4 +1,4 @@
-#include "tools/app/results/replay.h"
+#include "tools/app/replay/replay.h"
 
 #include <algorithm>
 #include <memory>
@@ -6,11 +6,11 @@
 
 #include "tools/app/exit.h"
 #include "tools/app/load/part.h"
+#include "tools/app/replay/past_run.h"
+#include "tools/app/replay/replay_picture.h"
+#include "tools/app/replay/sample_collector.h"
+#include "tools/app/replay/sample_places.h"
 #include "tools/app/results/hex.h"
-#include "tools/app/results/past_run.h"
-#include "tools/app/results/replay_picture.h"
-#include "tools/app/results/sample_collector.h"
-#include "tools/app/results/sample_places.h"
 
 namespace flowrun::app {
 namespace {

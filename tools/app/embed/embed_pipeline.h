@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "tools/app/embed/embed_weights.h"
 #include "tools/app/load/load.h"
-#include "tools/app/results/embed_weights.h"
 
 namespace flowrun::app {
 

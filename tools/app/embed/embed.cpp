@@ -1,4 +1,4 @@
-#include "tools/app/results/embed.h"
+#include "tools/app/embed/embed.h"
 
 #include <cstdlib>
 #include <exception>
@@ -12,11 +12,11 @@
 #include "graph/text/json_text.h"
 #include "io/run/row_file.h"
 #include "nodes/lib/host/types/host_types.h"
+#include "tools/app/embed/embed_files.h"
+#include "tools/app/embed/embed_pipeline.h"
+#include "tools/app/embed/embed_run.h"
 #include "tools/app/exit.h"
 #include "tools/app/json_files.h"
-#include "tools/app/results/embed_files.h"
-#include "tools/app/results/embed_pipeline.h"
-#include "tools/app/results/embed_run.h"
 #include "tools/app/results/hex.h"
 
 namespace flowrun::app {

@@ -1,4 +1,4 @@
-#include "tools/app/results/embed_weights.h"
+#include "tools/app/embed/embed_weights.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -10,8 +10,8 @@
 #include "nodes/lib/tensor/model/import.h"
 #include "tools/app/json_files.h"
 #include "tools/app/load/load.h"
-#include "tools/app/results/hub_config.h"
 #include "tools/app/results/run_models.h"
+#include "tools/app/weights/hub_config.h"
 
 namespace flowrun::app {
 namespace {

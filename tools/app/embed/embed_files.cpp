@@ -1,4 +1,4 @@
-#include "tools/app/results/embed_files.h"
+#include "tools/app/embed/embed_files.h"
 
 #include <filesystem>
 #include <map>
@@ -9,9 +9,9 @@
 #include "io/file.h"
 #include "io/run/row_file.h"
 #include "io/run/safetensors.h"
+#include "tools/app/embed/projector.h"
 #include "tools/app/json_files.h"
 #include "tools/app/python.h"
-#include "tools/app/results/projector.h"
 
 namespace flowrun::app {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/app/results/export.h"
+#include "tools/app/weights/export.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "tools/app/results/sample_places.h"
+#include "tools/app/replay/sample_places.h"
 
 #include <charconv>
 

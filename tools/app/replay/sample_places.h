@@ -1,7 +1,7 @@
 // The places of a sample of a run's source in an epoch.
 #pragma once
 
-#include "tools/app/results/past_run.h"
+#include "tools/app/replay/past_run.h"
 
 namespace flowrun::app {
 

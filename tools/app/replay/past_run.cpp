@@ -1,4 +1,4 @@
-#include "tools/app/results/past_run.h"
+#include "tools/app/replay/past_run.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,4 +1,4 @@
-#include "tools/app/results/embed_pipeline.h"
+#include "tools/app/embed/embed_pipeline.h"
 
 #include "graph/text/error.h"
 #include "graph/text/json_text.h"

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "tools/app/results/embed.h"
+#include "tools/app/embed/embed.h"
 
 namespace flowrun::app {
 

@@ -1,4 +1,4 @@
-#include "tools/app/results/hub.h"
+#include "tools/app/weights/hub.h"
 
 #include <cstdlib>
 #include <filesystem>

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "tools/app/results/export.h"
+#include "tools/app/weights/export.h"
 
 namespace flowrun::app {
 

@@ -1,4 +1,4 @@
-#include "tools/app/results/look_page.h"
+#include "tools/app/embed/look_page.h"
 
 #include <algorithm>
 #include <sstream>

@@ -1,4 +1,4 @@
-#include "tools/app/results/replay_picture.h"
+#include "tools/app/replay/replay_picture.h"
 
 #include <algorithm>
 #include <functional>

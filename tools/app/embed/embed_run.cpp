@@ -1,4 +1,4 @@
-#include "tools/app/results/embed_run.h"
+#include "tools/app/embed/embed_run.h"
 
 #include <memory>
 

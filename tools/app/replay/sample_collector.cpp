@@ -1,4 +1,4 @@
-#include "tools/app/results/sample_collector.h"
+#include "tools/app/replay/sample_collector.h"
 
 namespace flowrun::app {
 

@@ -3,7 +3,7 @@
 
 #include "graph/check/entries.h"
 #include "graph/contract/ranks.h"
-#include "tools/app/results/embed.h"
+#include "tools/app/embed/embed.h"
 #include "tools/app/run/caller.h"
 
 namespace flowrun::app {

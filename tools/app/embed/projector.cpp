@@ -1,4 +1,4 @@
-#include "tools/app/results/projector.h"
+#include "tools/app/embed/projector.h"
 
 #include <algorithm>
 #include <cmath>
