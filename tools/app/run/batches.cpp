@@ -198,7 +198,7 @@ class Batches::Impl {
     stop();
   }
 
-  /// A forked child has none of the threads.
+  /// A forked child has none of the threads, and one of them may have held the mutex.
   bool foreign() const { return getpid() != process_; }
   int64_t groups_per_step() const { return engine_->plan().streams[0].groups_per_step; }
   int64_t per_step() const { return groups_per_step() / args_.world; }
@@ -326,21 +326,24 @@ Batches::Batches(BatchesArgs args) : impl_(std::make_unique<Impl>(std::move(args
 Batches::~Batches() {
   if (impl_ && impl_->foreign()) (void)impl_.release();
 }
-std::optional<Batch> Batches::next() {
+Batches::Impl& Batches::here() const {
   if (impl_->foreign())
     throw RunError("the threads that make batches live in the process that opened them, and this is a forked one: open them here");
-  return impl_->next();
+  return *impl_;
 }
-void Batches::seek(int64_t groups) { impl_->seek(groups); }
-int64_t Batches::given() const { return impl_->given(); }
-std::optional<int64_t> Batches::position() const { return impl_->position(); }
-std::optional<uint64_t> Batches::ledger() const { return impl_->ledger(); }
+std::optional<Batch> Batches::next() { return here().next(); }
+void Batches::seek(int64_t groups) { here().seek(groups); }
+int64_t Batches::given() const { return here().given(); }
+std::optional<int64_t> Batches::position() const { return here().position(); }
+std::optional<uint64_t> Batches::ledger() const { return here().ledger(); }
 int64_t Batches::batches_per_epoch() const { return impl_->engine().info().steps_per_epoch * impl_->per_step(); }
 int64_t Batches::groups_per_step() const { return impl_->groups_per_step(); }
 int64_t Batches::epochs() const { return impl_->epochs(); }
 int64_t Batches::samples_per_batch() const { return impl_->engine().plan().streams[0].grouping.group; }
 const std::vector<std::string>& Batches::nodes() const { return impl_->nodes(); }
 const std::vector<std::string>& Batches::classes() const { return impl_->engine().info().classes; }
-void Batches::close() { impl_->close(); }
+void Batches::close() {
+  if (!impl_->foreign()) impl_->close();
+}
 
 }  // namespace flowrun::app

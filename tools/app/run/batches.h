@@ -39,7 +39,7 @@ struct Batch {
 };
 
 /// Threads of its own make the batches in the order of the run, the same for any number of threads. One reader; `close` may be called by
-/// another thread.
+/// another thread. In a forked child what depends on the place of reading throws RunError, and close() does nothing.
 class Batches {
  public:
   /// Opens the sources. Throws PipelineError and RunError.
@@ -73,6 +73,7 @@ class Batches {
 
  private:
   class Impl;
+  Impl& here() const;
   std::unique_ptr<Impl> impl_;
 };
 
