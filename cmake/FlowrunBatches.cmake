@@ -1,6 +1,6 @@
 # A first build takes half the time, because one compilation takes several files of a folder: parsing headers and instantiating
 # their templates is most of what a small file costs (docs/decisions/040-files-compiled-together.md). A changed file compiles its
-# batch again, in about three times the time of the file alone. FLOWRUN_BATCH=1 compiles each file by itself, and then a missing
+# batch again, in two to three times the time of the file alone. FLOWRUN_BATCH=1 compiles each file by itself, and then a missing
 # #include shows.
 set(FLOWRUN_BATCH 8 CACHE STRING "Files that are compiled together at most; 1: each by itself")
 

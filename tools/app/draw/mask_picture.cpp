@@ -13,7 +13,7 @@ namespace {
 
 using Colour = std::array<int, 3>;
 
-// As in nodes/lib/tensor/report/sheet.cpp.
+// As in nodes/lib/tensor/report/sheet.h.
 constexpr Colour region_colours[] = {{230, 159, 0}, {86, 180, 233}, {0, 158, 115}, {204, 121, 167}, {213, 94, 0}, {0, 114, 178}, {240, 228, 66}};
 constexpr Colour hidden_colour = {225, 225, 225}, visible_colour = {64, 64, 64};
 constexpr Colour low_colour = {242, 246, 250}, high_colour = {8, 69, 120};
