@@ -7,7 +7,6 @@
 #include <utility>
 
 namespace flowrun {
-namespace {
 
 uint64_t thread_cpu_nanoseconds() {
   timespec time{};
@@ -15,21 +14,20 @@ uint64_t thread_cpu_nanoseconds() {
   return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
 }
 
-}  // namespace
-
-Worker::Worker(Stats& stats, int index, CpuReadings cpu_readings)
+Worker::Worker(Stats& stats, int index, CpuReadings cpu_readings, uint64_t (*cpu_nanoseconds)())
     : stats(stats.worker(index)),
       activity(stats.activity(index)),
       trace(stats.track(index)),
       seconds_per_tick(stats.seconds_per_tick()),
       cpu_readings(cpu_readings),
+      cpu_nanoseconds(cpu_nanoseconds),
       reads_cpu_(cpu_readings == CpuReadings::all),
       random_(static_cast<uint64_t>(index)) {}
 
 void Worker::begin() {
   if (!keeps_statistics) return;
   clock_ = ticks();
-  if (reads_cpu_) cpu_clock_ = thread_cpu_nanoseconds();
+  if (reads_cpu_) cpu_clock_ = cpu_nanoseconds();
 }
 
 /// Work that takes 0.3 ms is always drawn, work of some microseconds one time in sixteen. By chance, not in turns: every second sample could be a
@@ -43,7 +41,7 @@ void Worker::draw(int level, int64_t index) {
   stands_for_ = static_cast<uint64_t>(std::clamp(300e-6 / std::max(1e-9, usual_ticks_ * seconds_per_tick), 1.0, 16.0));
   random_ = random_ * 6364136223846793005u + 1442695040888963407u;
   reads_cpu_ = (random_ >> 32) % stands_for_ == 0;
-  if (reads_cpu_) cpu_clock_ = thread_cpu_nanoseconds();
+  if (reads_cpu_) cpu_clock_ = cpu_nanoseconds();
 }
 
 void Worker::enter(int node, int level, int64_t index, uint64_t sample) {
@@ -55,7 +53,7 @@ void Worker::enter(int node, int level, int64_t index, uint64_t sample) {
 uint64_t Worker::passed(int node) {
   const uint64_t began = std::exchange(clock_, ticks());
   if (reads_cpu_) {
-    const uint64_t cpu_began = std::exchange(cpu_clock_, thread_cpu_nanoseconds());
+    const uint64_t cpu_began = std::exchange(cpu_clock_, cpu_nanoseconds());
     NodeShard::add(stats[node].cpu, (cpu_clock_ - cpu_began) * stands_for_);
   }
   if (trace != nullptr) trace->add(*activity, node, began, clock_);
@@ -66,8 +64,8 @@ void Worker::spin(double factor) const {
   if (factor <= 1) return;
   if (cpu_readings != CpuReadings::all) return;  // a probe, which is not part of the measurement: its clock doesn't run
   // In the thread's CPU time: time lost to other threads must not be multiplied.
-  const auto until = cpu_clock_ + static_cast<uint64_t>(static_cast<double>(thread_cpu_nanoseconds() - cpu_clock_) * factor);
-  while (thread_cpu_nanoseconds() < until) {
+  const auto until = cpu_clock_ + static_cast<uint64_t>(static_cast<double>(cpu_nanoseconds() - cpu_clock_) * factor);
+  while (cpu_nanoseconds() < until) {
   }
 }
 

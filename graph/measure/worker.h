@@ -26,19 +26,24 @@ enum class CpuReadings {
   all,
 };
 
+/// The CPU time that the calling thread has used, in nanoseconds.
+uint64_t thread_cpu_nanoseconds();
+
 /// For measuring memory: called with the node that this thread works for from now on; -1: none. Set it while nothing
 /// runs.
 inline void (*on_node)(int node) = nullptr;
 
 struct Worker {
   Worker() = default;
-  Worker(Stats& stats, int index, CpuReadings cpu_readings);
+  /// `cpu_nanoseconds` reads CPU time; a test can give a clock that it turns itself.
+  Worker(Stats& stats, int index, CpuReadings cpu_readings, uint64_t (*cpu_nanoseconds)() = thread_cpu_nanoseconds);
 
   NodeShard* stats = nullptr;
   Activity* activity = nullptr;
   TraceTrack* trace = nullptr;  // none: no trace
   double seconds_per_tick = 0;
   CpuReadings cpu_readings = CpuReadings::none;
+  uint64_t (*cpu_nanoseconds)() = thread_cpu_nanoseconds;
 
   // For pool threads: ready work, the lane to continue with when there is none, and the state of the test-only delays
   // (0: none).
