@@ -154,7 +154,7 @@ TEST(Kernels, AttentionDoesNotDependOnTheNumberOfThreads) {
   at::set_num_threads(before);
 }
 
-/// By CPU time, which other programs don't disturb: the calling thread does about a half.
+/// By CPU time: the calling thread does about a half.
 TEST(Kernels, WorkIsDividedAmongThreads) {
   const auto seconds = [](clockid_t clock) {
     timespec time{};
@@ -171,10 +171,15 @@ TEST(Kernels, WorkIsDividedAmongThreads) {
     SCOPED_TRACE(one.name);
     const Tensors inputs = one.inputs(at::kFloat);
     one.ours(inputs);
-    const double began = seconds(CLOCK_PROCESS_CPUTIME_ID), own_began = seconds(CLOCK_THREAD_CPUTIME_ID);
-    while (seconds(CLOCK_PROCESS_CPUTIME_ID) - began < 0.02) one.ours(inputs);
-    const double all = seconds(CLOCK_PROCESS_CPUTIME_ID) - began, own = seconds(CLOCK_THREAD_CPUTIME_ID) - own_began;
-    EXPECT_LT(own / all, 0.8);
+    // The least share of some readings: a machine with other work charges a thread for more than its own. On one thread each share is 1.
+    double share = 1;
+    for (int reading = 0; reading < 20 && share >= 0.8; ++reading) {
+      const double began = seconds(CLOCK_PROCESS_CPUTIME_ID), own_began = seconds(CLOCK_THREAD_CPUTIME_ID);
+      while (seconds(CLOCK_PROCESS_CPUTIME_ID) - began < 0.02) one.ours(inputs);
+      const double all = seconds(CLOCK_PROCESS_CPUTIME_ID) - began, own = seconds(CLOCK_THREAD_CPUTIME_ID) - own_began;
+      share = std::min(share, own / all);
+    }
+    EXPECT_LT(share, 0.8);
     ++checked;
   }
   at::set_num_threads(before);
