@@ -24,8 +24,29 @@ CIFAR10 = SHARED / "data/cifar10-jpeg.tar.xz"
 # only results that do not depend on time.
 MEASURES = bool(os.environ.get("FLOWRUN_MEASURE"))
 
-# Every pipeline on every number of ranks, where the suite takes one of each kind: .ci/nightly all.
+# Every pipeline, and on every number of ranks, where the suite takes one of each kind: .ci/nightly all.
 EVERYTHING = bool(os.environ.get("FLOWRUN_ALL"))
+
+
+def one_of_each(resolved):
+    """Of {file: resolved form} the files that have a type, or a choice of a type's parameter, that no file before them has. All with
+    EVERYTHING. So a new file takes time of the suite only if it has something new."""
+    taken, seen = [], set()
+    for file, pipeline in resolved.items():
+        names = {*pipeline["nodes"], *pipeline["models"]}
+        entries = [*pipeline["nodes"].values(), *pipeline["models"].values()]
+        has = {(entry["type"], key, value) for entry in entries for key, value in entry.items() if is_choice(key, value, names)}
+        if EVERYTHING or has - seen:
+            taken.append(file)
+        seen |= has
+    return taken
+
+
+def is_choice(key, value, names):
+    """A word or a flag; not a path, a text, or the name of a node or model."""
+    if isinstance(value, str):
+        return key == "type" or value not in names and not set(" /") & set(value)
+    return isinstance(value, bool)
 
 needs_photographs = unittest.skipUnless(PHOTOGRAPHS.is_dir(), f"no photographs in {PHOTOGRAPHS}")
 needs_cifar10 = unittest.skipUnless(CIFAR10.is_file(), f"no {CIFAR10}")

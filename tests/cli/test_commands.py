@@ -94,15 +94,13 @@ class Commands(support.Folder):
             done = self.flowrun(command, "shipped:quickstrat.json", status=2)
             self.assertEqual(done.stderr, "error: shipped:quickstrat.json: no such pipeline is shipped; flowrun pipelines lists them\n")
 
-    def test_shipped_pipelines_are_without_faults_and_fit_the_schema(self):
+    def test_shipped_pipelines_fit_the_schema(self):
         # validate() would check the schema itself again for each of a hundred files.
         schema = jsonschema.Draft202012Validator(json.loads(self.flowrun("schema").stdout))
         paths = sorted([*(support.ROOT / "pipelines").rglob("*.json"), *(support.ROOT / "examples").glob("*.json")])
         paths = [path for path in paths if not path.name.endswith(".sweep.json")]
         self.assertGreaterEqual(len(paths), 3)
         for path in paths:
-            if path.parent.name != "parts" and not path.name.startswith("_"):  # bases are completed by what extends them
-                self.assertIn("no faults", self.flowrun("check", path).stdout)
             schema.validate(json.loads(path.read_text()))
         # It also rejects wrong files.
         wrong = json.loads((support.ROOT / "pipelines/pretrain.json").read_text())

@@ -150,15 +150,11 @@ class Distillation(support.Folder):
     def losses(self, out):
         return [(line["step"], line["loss"], line["ledger"]) for line in self.metrics(out)]
 
-    def test_every_file_expands_to_itself_and_runs(self):
-        self.assertGreater(len(files(DISTILL)), 15)
-        self.assertGreater(len(files(SHAPES)), 8)
-        for path in files(DISTILL) + files(SHAPES):
+    def test_files_run_two_steps(self):
+        taken = support.one_of_each({path: self.resolved(path) for path in files(DISTILL) + files(SHAPES)})
+        self.assertGreater(len(taken), 20)
+        for path in taken:
             with self.subTest(f"{path.parent.name}/{path.stem}"):
-                self.assertIn("no faults", self.flowrun("check", path).stdout)
-                text = self.text(path)
-                (self.folder / "resolved.json").write_text(text)
-                self.assertEqual(self.flowrun("expand", "resolved.json").stdout, text)
                 out = f"{path.parent.name}-{path.stem}"
                 self.flowrun(path, *self.tiny(path), "--out", out, "--quiet")
                 self.assertEqual(len(self.losses(out)), 2)

@@ -143,24 +143,22 @@ class Methods(support.Folder):
         (self.folder / "captions/templates.txt").write_text("a photo of a {}.\na drawing of a {}.\n")
         self.flowrun("index", "captions")
 
-    def test_every_file_expands_to_itself_and_runs(self):
+    def test_files_run_two_steps(self):
         self.pictures()
         self.grids()
         self.texts()
         self.fit_codes()
-        self.assertGreater(len(methods()), 12)
-        for path in methods():
+        resolved = {path: json.loads(self.flowrun("expand", path).stdout) for path in methods()}
+        taken = support.one_of_each(resolved)
+        self.assertGreater(len(taken), 12)
+        for path in taken:
             out = f"{path.parent.name}-{path.stem}"
             with self.subTest(out):
-                self.assertIn("no faults", self.flowrun("check", path).stdout)
-                resolved = self.flowrun("expand", path).stdout
-                (self.folder / "resolved.json").write_text(resolved)
-                self.assertEqual(self.flowrun("expand", "resolved.json").stdout, resolved)
-                sets = [part for text in tiny(json.loads(resolved)) for part in ("--set", text)]
+                sets = [part for text in tiny(resolved[path]) for part in ("--set", text)]
                 self.flowrun(path, *sets, "--out", out, "--quiet")
                 self.assertTrue(all(np.isfinite(loss) for _, loss, _ in self.losses(out)))
                 for evaluation in ("knn", "zero_shot"):
-                    self.assertEqual(evaluation in self.result(out), evaluation in json.loads(resolved)["nodes"])
+                    self.assertEqual(evaluation in self.result(out), evaluation in resolved[path]["nodes"])
 
     def fit_codes(self):
         """The codes for beit.json at tiny size."""
@@ -388,7 +386,6 @@ class Methods(support.Folder):
         self.assertGreater(len(shapes(TWINS)), 3)
         for path in shapes(TWINS):
             with self.subTest(path.stem):
-                self.assertIn("no faults", self.flowrun("check", path).stdout)
                 other = (path.parent / json.loads(path.read_text())["extends"]).resolve()
                 self.assertEqual(other.parent, SHAPES)
                 for file in (path, other):

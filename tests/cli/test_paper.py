@@ -1,4 +1,4 @@
-"""pipelines/paper and pipelines/compare: every file checks, runs two steps at tiny size, and says what it asks."""
+"""pipelines/paper and pipelines/compare: every file says what it asks, and one of each kind runs two steps at tiny size."""
 import json
 import random
 import re
@@ -63,15 +63,18 @@ class Paper(support.Folder):
                 self.assertTrue((path.parent / text["extends"]).is_file())
                 self.assertRegex(text["about"], r"\?|base of the comparison")
 
-    def test_every_file_runs_two_steps(self):
+    def test_files_run_two_steps(self):
         images = self.make_images()
         base = PAPER / "bootleg_s.json"
         sets = tiny(self.resolved(base), images)
         self.flowrun(base, *self.settings(sets), "--out", "base")
         self.flowrun("export", "base", "frozen.safetensors")
-        for path in files(PAPER):
+        resolved_files = {path: self.resolved(path) for path in files(PAPER)}
+        taken = support.one_of_each(resolved_files)
+        self.assertGreater(len(taken), 8)
+        for path in taken:
             with self.subTest(str(path.relative_to(PAPER))):
-                resolved = self.resolved(path)
+                resolved = resolved_files[path]
                 sets = tiny(resolved, images)
                 if resolved["models"].get("teacher", {}).get("type") == "model.pretrained":
                     sets["teacher.file"] = self.folder / "frozen.safetensors"
