@@ -47,7 +47,7 @@ struct Health {
     In<Loss> loss{"loss", "The verdict includes its value per block.", optional};
     In<VisibleTokens> tokens{"tokens", "The student's view of the visible patches.", optional};
     In<Vectors> vectors{"vectors", "Vectors of pictures, in place of tokens: an encoder's, or a projector's.", optional};
-    In<SoftLabels> soft_label{"soft_label", "What the teacher calls the pictures.", optional};
+    In<SoftLabels> soft_label{"soft_label", "The teacher's soft labels of the pictures.", optional};
     In<Prediction> prediction{"prediction", "Compared with the target.", optional};
     In<Target> target{"target", "What is predicted.", optional};
     void describe(auto& port) { port(loss, tokens, vectors, soft_label, prediction, target); }

@@ -169,11 +169,11 @@ class Embed(support.Folder):
         process.communicate()
         self.assertNotEqual((self.folder / "part.npy").read_bytes(), whole)
         for change, what in ((("--what", "cls"), "options"), (("--model", "student"), "weights")):
-            self.assertIn(f"part.npy.progress is of work with other {what}", self.flowrun("embed", *words, *change, status=2).stderr)
+            self.assertIn(f"part.npy.progress was begun with other {what}", self.flowrun("embed", *words, *change, status=2).stderr)
         other = self.folder / "other"
         shutil.copytree(self.data, other)
         (other / "ant" / "000.jpg").unlink()
-        self.assertIn("is of work with other pictures", self.flowrun("embed", words[0], other, *words[2:], status=2).stderr)
+        self.assertIn("was begun with other pictures", self.flowrun("embed", words[0], other, *words[2:], status=2).stderr)
         # Ctrl-C leaves a note, too; then two ranks end what one began.
         process = self.start("embed", *words, "--threads", 1, env=slow)
         done = record.read_bytes().split(b"\n", 1)[1].count(b"1")
@@ -187,7 +187,7 @@ class Embed(support.Folder):
         self.assertFalse(record.exists())
         # Called once more it has nothing to do; with other words it replaces nothing unasked.
         self.assertIn("part.npy is complete already, of the same weights, pictures and options", self.flowrun("embed", *words).stdout)
-        self.assertIn("part.npy.json is of work with other options", self.flowrun("embed", *words, "--what", "cls", status=2).stderr)
+        self.assertIn("part.npy.json was begun with other options", self.flowrun("embed", *words, "--what", "cls", status=2).stderr)
         (self.folder / "part.npy.json").unlink()
         self.assertIn("part.npy is there already: name another file, or replace it with --again", self.flowrun("embed", *words, status=2).stderr)
         self.assertEqual((self.folder / "part.npy").read_bytes(), whole)

@@ -111,8 +111,8 @@ fs::path checkpoint_of(const EmbedArgs& args, const fs::path& run) {
   const fs::path from = fs::absolute(args.weights).lexically_normal();
   fs::path given = fs::is_directory(from) ? from : from.parent_path();
   if (fs::exists(given / "manifest.json")) {
-    if (args.best) throw PipelineError("error: --best is of a run's folder, but " + args.weights + " is in one checkpoint");
-    if (args.step > 0) throw PipelineError("error: --step is of a run's folder, but " + args.weights + " is in one checkpoint");
+    if (args.best) throw PipelineError("error: --best needs a run's folder, and " + args.weights + " belongs to a single checkpoint");
+    if (args.step > 0) throw PipelineError("error: --step needs a run's folder, and " + args.weights + " belongs to a single checkpoint");
     return given;
   }
   if (args.best) return best_checkpoint(run);

@@ -33,12 +33,12 @@ void add_init(CLI::App& app, int& status) {
   command.add_option("--device", args->device, "The device that will train, as flowrun plan knows them; without it this machine's")
       ->check(CLI::IsMember(names));
   command.add_option("--gpus", args->gpus, "How many GPUs share the work")->check(CLI::Range(1, 65536));
-  command.add_option("--hours", args->wishes.hours, "That training may take, at the speed that is assumed: bounds the epochs. Without it 1 on a CPU")
+  command.add_option("--hours", args->wishes.hours, "Hours that training may take at the assumed speed; limits the epochs. Default on a CPU: 1")
       ->check(CLI::Range(0.01, 1e5));
-  command.add_option("--epochs", args->wishes.epochs, "In place of the rule's")->check(above_0);
+  command.add_option("--epochs", args->wishes.epochs, "Number of epochs, instead of the rule's")->check(above_0);
   command.add_option("--size", args->wishes.size, "Side of the views, pixels")->check(CLI::Range(10, 4096));
   command.add_option("--patch", args->wishes.patch, "Side of a patch, pixels")->check(CLI::Range(1, 1024));
-  command.add_option("--arch", args->wishes.arch, "Of the vision transformer")->check(CLI::IsMember({"ti", "s", "b", "l"}));
+  command.add_option("--arch", args->wishes.arch, "Size of the vision transformer")->check(CLI::IsMember({"ti", "s", "b", "l"}));
   command.add_option("--look", args->pictures, "At how many pictures it looks, spread over all")->check(CLI::Range(1, 1'000'000));
   command.add_option("--as", args->as, "How the data are read; without it as what lies there, and a URL as shards")
       ->check(CLI::IsMember({"folder", "shards", "parquet"}));

@@ -44,7 +44,7 @@ void add_run(CLI::App& app, int& status) {
 }
 
 void add_quickstart(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "quickstart", "Runs the shipped quickstart.json: pretraining on drawn pictures, and what it is worth",
+  CLI::App& command = add_command(app, "quickstart", "Runs the shipped quickstart.json: pretrains on drawn pictures and evaluates the features",
                                   "flowrun quickstart --set run.epochs=2");
   const auto args = std::make_shared<RunArgs>();
   add_set(command, args->pipeline);

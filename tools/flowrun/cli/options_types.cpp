@@ -32,7 +32,7 @@ void add_help(CLI::App& app, int& status) {
 void add_schema(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "schema", "Prints the JSON Schema of pipeline files, for editors", "flowrun schema > pipeline.schema.json");
   const auto args = std::make_shared<TypeArgs>();
-  command.add_flag("--sweep", args->sweep, "That of sweep files instead");
+  command.add_flag("--sweep", args->sweep, "Prints the schema of sweep files instead");
   add_plugins(command, args->plugins);
   on_command(command, args, status, schema);
 }
