@@ -1,4 +1,7 @@
 // Commands before a run, on pipelines.
+#include <algorithm>
+
+#include "graph/contract/device.h"
 #include "tools/app/begin/init.h"
 #include "tools/app/draw/draw.h"
 #include "tools/app/draw/masks.h"
@@ -22,7 +25,10 @@ void add_init(CLI::App& app, int& status) {
                                   "  flowrun init data/scans --device h100 --gpus 4 --arch s");
   const auto args = std::make_shared<InitArgs>();
   std::vector<std::string> names = device_names();
-  names.insert(names.begin(), {"cuda"});
+  for (const DeviceRuntime* kind : flowrun::devices()) {
+    const std::string& name = kind->info().name;
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.insert(names.begin(), name);
+  }
   command
       .add_option("data", args->data,
                   "A folder of pictures, or of class folders; a folder that holds train and val (or test); a list (.txt, .csv, .tsv); shards with "
