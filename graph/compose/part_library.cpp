@@ -227,7 +227,7 @@ bool PartLibrary::read(const std::string& path, const Location& referrer, const 
   constexpr uintmax_t largest = uintmax_t{1} << 20;
   std::error_code code;
   if (std::filesystem::is_regular_file(path, code) && std::filesystem::file_size(path, code) > largest) {
-    faults_.error(referrer, path + ": it is larger than 1 MiB, which no part is");
+    faults_.error(referrer, path + ": it is larger than 1 MiB, the limit of a part");
     return false;
   }
   Diagnostics unread;

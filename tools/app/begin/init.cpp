@@ -68,7 +68,7 @@ DeviceRuntime& best_device() {
 }
 
 /// The kind of run.device that --device names; without --device this machine's best. Null: a name that only flowrun plan may know.
-const DeviceRuntime* kind_of(const std::string& name) {
+const DeviceRuntime* kind_named(const std::string& name) {
   if (name.empty()) return &best_device();
   for (const DeviceRuntime* kind : flowrun::devices()) {
     if (kind->info().name == name) return kind;
@@ -79,7 +79,7 @@ const DeviceRuntime* kind_of(const std::string& name) {
 Machine machine_of(const InitArgs& args, const Say& say) {
   Machine out;
   out.gpus = args.gpus;
-  const DeviceRuntime* const kind = kind_of(args.device);
+  const DeviceRuntime* const kind = kind_named(args.device);
   if (kind != nullptr && kind->info().on_host) {
     if (args.gpus > 1) throw PipelineError("error: --gpus needs a --device that names the kind of GPU");
     const int cores = available_cores();
@@ -132,7 +132,7 @@ std::string file_of(const InitArgs& args) {
 }
 
 void require_free(const fs::path& file, bool overwrite) {
-  if (fs::exists(file) && !overwrite) throw PipelineError("error: " + file.string() + " is there already: give another -o, or --overwrite");
+  if (fs::exists(file) && !overwrite) throw PipelineError("error: " + file.string() + " exists already: give another -o, or --overwrite");
 }
 
 /// Settings that are there already stay as they are.

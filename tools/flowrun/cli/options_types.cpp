@@ -78,7 +78,7 @@ void add_new(CLI::App& app, int& status) {
   const auto what = std::make_shared<std::string>();
   command.add_option("what", *what, "node")->required()->check(CLI::IsMember({"node"}));
   command.add_option("type", args->type, "FAMILY.NAME, such as image.foo")->required();
-  command.add_option("folder", args->folder, "Where the files go; without it a folder of the name");
+  command.add_option("folder", args->folder, "Folder for the files. Default: one with the node's name");
   command
       .add_option("--scope", args->scope,
                   "sample: changes pictures on the host. mask: draws masks, in Python. step: reports a number for each step, from tensors, in C++")
