@@ -197,7 +197,7 @@ struct Health {
 
   static double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
-  /// Values that are not finite have no histogram; their deviation reports the fault.
+  /// Values that are not finite have no histogram; their standard deviation reports the fault.
   void draw(const char* what, const std::vector<Tensor>& groups, const std::optional<double>& std, int64_t step) const {
     if (!events_ || !std || !std::isfinite(*std)) return;
     const Tensor all = at::cat(groups);
