@@ -37,7 +37,7 @@ void load_plugins(const Value& pipeline, bool trust, Diagnostics& faults) {
       continue;
     }
     if (!trust && std::filesystem::path(item.where.source->name).filename() == "pipeline.resolved.json") {
-      faults.error(item.where, "a run's folder names the plug-in " + item.string + ", a library of whoever made the folder", "--trust loads it");
+      faults.error(item.where, "a run's folder names the plug-in " + item.string + ", a library of the folder's author", "--trust loads it");
       continue;
     }
     const std::string fault = open_plugin(plugin_path(item));

@@ -19,7 +19,7 @@ const std::vector<std::string> reserved = {"type", "use", "in", "after", "stream
 
 bool contains(const std::vector<std::string>& list, const std::string& word) { return std::find(list.begin(), list.end(), word) != list.end(); }
 
-/// Checks a part by itself, wherever it is used.
+/// Checks a part alone, without the nodes that use it.
 class PartChecker {
  public:
   PartChecker(Part& part, const Location& used_at, PartFaults& faults)
@@ -56,7 +56,7 @@ class PartChecker {
     for (const Member& member : part_.value->members) {
       if (contains(part_keys, member.key)) continue;
       if (member.key == "models") {
-        fault(member.key_where, "a part declares no models: who uses it hands their names over",
+        fault(member.key_where, "a part can't declare models: the node that uses it passes their names",
               "\"let\": { \"model\": null } here, \"model\": \"$model\" at the node that needs it");
       } else {
         fault(member.key_where, "unknown key \"" + member.key + "\"", did_you_mean(member.key, part_keys) + "a part has: " + join(part_keys));
@@ -111,7 +111,7 @@ class PartChecker {
   void check_output(const Value& nodes, const Value& text, const std::string& port) {
     if (!text.is(Kind::string)) return fault(text.where, port + " must be \"node\" or \"node.port\", not " + kind_name(text.kind));
     const std::string head = head_of(text.string);
-    if (head == "in") return fault(text.where, port + " only hands an input on", "who uses the part can read that where it comes from");
+    if (head == "in") return fault(text.where, port + " only passes an input through", "read that input where it comes from");
     if (port == "out" && head != text.string) return fault(text.where, "out must be the name of a node, or an object from port to node.port");
     if (!nodes.find(head)) {
       fault(text.where, port + ": no node \"" + head + "\"", did_you_mean(head, nodes.keys()) + "there are: " + join(nodes.keys()));
@@ -227,7 +227,7 @@ bool PartLibrary::read(const std::string& path, const Location& referrer, const 
   constexpr uintmax_t largest = uintmax_t{1} << 20;
   std::error_code code;
   if (std::filesystem::is_regular_file(path, code) && std::filesystem::file_size(path, code) > largest) {
-    faults_.error(referrer, path + ": it is larger than 1 MiB, which no part is");
+    faults_.error(referrer, path + ": it is larger than 1 MiB, the limit of a part");
     return false;
   }
   Diagnostics unread;

@@ -105,7 +105,8 @@ class Loader {
   void set(Value& pipeline, const Path& path, const Value& value) {
     constexpr size_t most_parts = 32;
     if (path.parts.size() > most_parts) {
-      return faults_.error(path.where, "a path of " + std::to_string(path.parts.size()) + " parts leads nowhere: parameters are not nested so deep");
+      return faults_.error(path.where,
+                           "a path of " + std::to_string(path.parts.size()) + " parts is too long: parameters are not nested that deeply");
     }
     if (path.parts[0] == "seed" && path.parts.size() == 1) return pipeline.put("seed", path.where, value);
     if (put_off(pipeline, {InnerChange::Kind::set, path, "", value})) return;

@@ -23,7 +23,7 @@ class Ranks;
 /// The run as a whole, the same for all nodes; immutable while it runs, but for log().
 struct RunInfo {
   uint64_t seed = 0;
-  std::string device = "cpu";      // resolved: "cpu" or "cuda"
+  std::string device = "cpu";      // resolved: the name of a registered kind
   std::string precision = "fp32";  // resolved: "fp32", "tf32" or "bf16"
   int threads = 1;                 // data threads
   bool pass_per_rank = false;      // run.pass "rank": a group of the training stream is all that this rank has of a step

@@ -1,5 +1,5 @@
-// S3 and Google's store by Apache Arrow's file systems. Where a store is, and who asks, is said by the URL (?endpoint_override=, region=, scheme=),
-// or by the store's own variables (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …) and files.
+// S3 and Google's store by Apache Arrow's file systems. The URL gives the store's address and the account (?endpoint_override=, region=, scheme=);
+// where it doesn't, the store's own variables (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …) and files do.
 #include <algorithm>
 #include <arrow/filesystem/filesystem.h>
 #include <arrow/filesystem/gcsfs.h>

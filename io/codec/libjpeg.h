@@ -12,7 +12,7 @@
 
 #include "io/error.h"
 
-// Shared by all uses of libjpeg. For io/jpeg*.cpp only.
+// Shared by all uses of libjpeg. For io/codec/jpeg*.cpp only.
 
 namespace flowrun::io::libjpeg {
 

@@ -146,8 +146,8 @@ class Lister {
     if (!out_.files.empty()) return;
     uint64_t others = 0;
     for (const auto& [extension, count] : out_.passed_over) others += count;
-    throw Error("no " + image_extensions("or") + " files in " + out_.root.string() + " or below, but " + std::to_string(others) + " other files" +
-                (out_.first_passed_over.empty() ? "" : ", " + out_.first_passed_over + " for one"));
+    throw Error("no " + image_extensions("or") + " files in " + out_.root.string() + " or below it, but " + std::to_string(others) + " other files" +
+                (out_.first_passed_over.empty() ? "" : ", such as " + out_.first_passed_over));
   }
 
   /// Sizes, several at a time: on a server each of a million files costs a round trip.
@@ -173,7 +173,7 @@ void check_is_folder(const fs::path& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (fs::is_directory(status)) return;
-  if (fs::exists(status)) throw Error(path.string() + " is a file; an image folder is needed");
+  if (fs::exists(status)) throw Error(path.string() + " is a file, not an image folder");
   if (status.type() != fs::file_type::not_found) throw system_error("examine", path, error.value());
   // Goes up to an existing folder and lists its contents.
   fs::path parent = path;

@@ -292,7 +292,7 @@ Manifest parse_manifest(std::string_view text, const std::string& where) {
   const auto files = value_of<Json>(json, "files", &Json::is_object, where);
   for (const auto& [name, file] : files.items()) {
     const std::string about = where + ": file \"" + name + "\"";
-    if (!is_plain_name(name) || !file.is_object()) throw Error(about + " is not described rightly");
+    if (!is_plain_name(name) || !file.is_object()) throw Error(about + " has an invalid entry in the manifest");
     manifest.files.push_back(
         {name, value_of<uint64_t>(file, "bytes", &Json::is_number_unsigned, about), value_of<std::string>(file, "xxh3_64", &Json::is_string, about)});
   }

@@ -139,7 +139,7 @@ RowsDone::RowsDone(std::filesystem::path path) : path_(std::move(path)), file_(o
   const size_t end = text.find('\n');
   struct stat status {};
   if (::fstat(file_.get(), &status) != 0) throw system_error("examine", path_, errno);
-  if (end == std::string::npos) throw Error(path_.string() + " is no record of rows: delete it");
+  if (end == std::string::npos) throw Error(path_.string() + " is no list of done rows: delete it");
   note_ = text.substr(0, end);
   begin_ = static_cast<int64_t>(end) + 1;
   rows_ = static_cast<int64_t>(status.st_size) - begin_;

@@ -9,7 +9,7 @@
 
 #include "io/file.h"
 
-// Arrays on disk that are filled row by row, in any order and by several processes, and a record of the rows that are there.
+// Arrays on disk that are filled row by row, in any order and by several processes, and a list of the rows that are done.
 
 namespace flowrun::io {
 
@@ -52,10 +52,10 @@ NpyHead read_npy_head(const std::filesystem::path& path);
 // that it marked.
 class RowsDone {
  public:
-  // A new record, of `note` (one line) and without a done row; replaces an older one.
+  // Writes a new list, with `note` (one line) and no row done; replaces an older one.
   static void begin(const std::filesystem::path& path, const std::string& note, int64_t rows);
 
-  // Opens a record. Throws Error when there is none, or it is none.
+  // Opens a list. Throws Error if the file is missing or is not a list of done rows.
   explicit RowsDone(std::filesystem::path path);
 
   const std::string& note() const { return note_; }

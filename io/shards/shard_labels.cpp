@@ -72,7 +72,7 @@ const std::string& label_of(const ScannedSample& sample, LabelKind kind, const f
   throw Error(shard.string() + ": " + sample.image +
               (kind == LabelKind::cls ? " has no .cls beside it, as others have"
                                       : " has no .json with a number or a name as \"label\", \"cls\" or \"class\", as others have") +
-              "; --labels takes labels from elsewhere, --labels none from nowhere");
+              "; choose other labels with --labels, or none with --labels none");
 }
 
 /// The label of each sample, in the order of the index.

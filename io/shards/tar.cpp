@@ -108,7 +108,7 @@ void TarReader::check_end() {
   uint8_t scratch[4096];
   while (const size_t count = stream_.read(scratch, sizeof scratch)) {
     if (!is_zero({scratch, count})) {
-      fail(offset_, "there is more behind the end mark, which tar programs pass over; if these are two archives in one file, separate them");
+      fail(offset_, "there are data after the end mark, which tar programs ignore; if these are two archives in one file, separate them");
     }
     offset_ += count;
   }

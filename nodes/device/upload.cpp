@@ -16,14 +16,13 @@ namespace flowrun {
 namespace {
 
 struct Upload {
-  static constexpr NodeInfo info{
-      .type = "device.upload",
-      .brief = "Brings images, labels, masks and texts to the device and normalises the images there.",
-      .scope = Scope::device,
-      .details =
-          "Images travel as bytes and become float (x / 255 - mean) / std on the device; with per_image each one, each view of a picture by "
-          "itself, gets mean 0 and deviation 1 over all its values. On CUDA the copies go through pinned memory, on a "
-          "stream of their own beside the work on earlier groups, and nothing waits for them."};
+  static constexpr NodeInfo info{.type = "device.upload",
+                                 .brief = "Brings images, labels, masks and texts to the device and normalises the images there.",
+                                 .scope = Scope::device,
+                                 .details =
+                                     "Images travel as bytes and become float (x / 255 - mean) / std on the device; with per_image each view of each "
+                                     "picture gets mean 0 and standard deviation 1 over all its values. On CUDA the copies go through pinned memory, "
+                                     "on a CUDA stream of their own, while the GPU works on earlier groups; nothing waits for them."};
   struct Ports {
     In<ImageBatch> image{"image", "B H W 3 u8."};
     In<LabelBatch> label{"label", "Classes.", optional};
@@ -46,7 +45,7 @@ struct Upload {
     void describe(auto& param) {
       param("mean", mean, Range{0, 1}, "Per channel, of pixels in 0..1; default: ImageNet's.");
       param("std", std, Range{1e-3, 10}, "Per channel; default: ImageNet's.");
-      param("per_image", per_image, "Whether each image is normalised by its own mean and deviation, in place of these.");
+      param("per_image", per_image, "Whether each image is normalised by its own mean and standard deviation, in place of these.");
     }
     std::optional<ParamFault> check() const {
       if (mean.size() != 3) return ParamFault{"mean", "mean must be three numbers: red, green, blue"};

@@ -68,7 +68,7 @@ struct EncodeImages {
       const std::vector<int64_t>& stages = maps.stages;
       if (std::adjacent_find(stages.begin(), stages.end(), std::greater_equal()) != stages.end()) return ParamFault{"stages", "stages must increase"};
       if (maps.before_relu && (stages.empty() || stages[0] == 1)) {
-        return ParamFault{"before_relu", "before_relu is of the maps of groups of blocks; name some of them in stages, without the stem, which is 1"};
+        return ParamFault{"before_relu", "before_relu needs stages other than 1: the stem's map is always taken after its ReLU"};
       }
       if (!stages.empty() && splits.count > 1) return ParamFault{"stages", "stages are of whole groups; set splits to 1"};
       if (auto fault = taps.check()) return fault;

@@ -14,7 +14,7 @@ namespace {
 struct Agreement {
   static constexpr NodeInfo info{
       .type = "eval.agreement",
-      .brief = "How often a student and its teacher name the same class, right or wrong: the fidelity of distillation.",
+      .brief = "How often a student and its teacher predict the same class, right or wrong: the fidelity of distillation.",
       .scope = Scope::evaluation,
       .details =
           "Reports agreement in 0..1 and divergence, the mean KL(teacher, student) at temperature 1 (Stanton et al., 2021). A student may be "

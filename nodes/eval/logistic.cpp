@@ -19,7 +19,7 @@ struct LogisticProbe : eval::OnFeatures<LogisticProbe> {
     bool standardize = true;
     void describe(auto& param) {
       LogisticParams::describe(param);
-      param("standardize", standardize, "Whether each dimension is shifted and scaled by the train images' mean and deviation.");
+      param("standardize", standardize, "Whether each dimension is shifted and scaled by the train images' mean and standard deviation.");
     }
   };
   Params params;

@@ -68,7 +68,7 @@ struct Probe : eval::OnFeatures<Probe> {
   }
 
  private:
-  /// Normal with deviation 0.01, [classes, width].
+  /// Normal with standard deviation 0.01, [classes, width].
   Tensor start(uint64_t seed, int64_t classes, int64_t width) const {
     Rng rng(seed, stream_, 0, 0);
     Tensor weights = at::empty({classes, width});

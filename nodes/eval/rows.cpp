@@ -86,8 +86,7 @@ struct WriteRows {
       param("dtype", dtype, dtypes(), "Of the numbers in the file.");
       param("ranges", ranges, not_negative, "The same as the source's: its pictures are these rows of the file.");
       param("rows", rows, not_negative, "Of the file; 0: as many as the source has pictures. Needed with ranges.");
-      param.incidental().movable()("record", record,
-                                   "A record of rows (io/run/row_file.h) in which those that are on the disk are marked; empty: none.");
+      param.incidental().movable()("record", record, "A list of done rows (io/run/row_file.h), which marks those that are on the disk; empty: none.");
       param.incidental()("save", save, positive, "With record: after how many rows the file is written through to the disk.");
     }
     std::optional<ParamFault> check() const {

@@ -32,7 +32,7 @@ struct Segmentation {
     if (!maps.defined()) throw NodeError("there are no label maps: connect label_map from image.label_resize to batch.stack and device.upload");
     const int64_t classes = scores.size(1), places = scores.size(0) / maps.size(0);
     if (port.label_map->range.most >= classes) {
-      throw NodeError("a pixel is of class " + std::to_string(port.label_map->range.most) + ", but the network names classes 0 to " +
+      throw NodeError("a pixel is of class " + std::to_string(port.label_map->range.most) + ", but the network predicts classes 0 to " +
                       std::to_string(classes - 1));
     }
     const auto grid = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(places))));

@@ -10,13 +10,13 @@ namespace {
 struct ImageMatches {
   static constexpr NodeInfo info{
       .type = "image.matches",
-      .brief = "Cells of some views with what lies at the same places of the picture in others: what dense losses compare.",
+      .brief = "Finds, for cells of one view, the matching positions in other views of the same picture, for dense losses.",
       .scope = Scope::sample,
       .details =
-          "One cell is drawn of each window of cells, the same in all views; where windows don't fill the grid they lie in a corner by lot. Corner "
+          "One cell is drawn of each window of cells, the same in all views; where windows don't fill the grid they lie in a random corner. Corner "
           "cells lie on the corners of a view's region. In the other view a place lies among four cells, with bilinear weights. Places outside the "
-          "other view don't count (UDI: windows of 3 among the 14 x 14 cells of large crops, of 2 among the 6 x 6 of small ones). Without to "
-          "the views of a picture are matched with each other. tokens.matched takes the tokens of these cells. The drawn cells enter the ledger."};
+          "other view don't count (UDI: windows of 3 among the 14 x 14 cells of large crops, of 2 among the 6 x 6 of small ones). Without to the "
+          "views of a picture are matched with each other. tokens.matched takes the tokens of these cells. The drawn cells enter the ledger."};
   struct Ports {
     In<Region> from{"from", "The regions of the views whose cells are drawn."};
     In<Mirrored> from_mirrored{"from_mirrored", "From image.random_flip behind them."};

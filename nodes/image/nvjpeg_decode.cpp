@@ -11,9 +11,9 @@ struct NvjpegDecode {
       .brief = "Decodes a JPEG on the GPU, by nvJPEG; everything else as image.decode.",
       .scope = Scope::sample,
       .details =
-          "For image.decode where data threads are short of cores: baseline and progressive JPEGs, gray or YCbCr, are decoded on the rank's GPU "
-          "and come back to the host's memory, each data thread with a stream of its own. Other formats, CMYK, arithmetic coding, files that are cut "
-          "off or broken and whatever else nvJPEG declines go through image.decode's decoder, with its messages. The pixels differ from "
+          "For image.decode where data threads are short of cores: baseline and progressive JPEGs, gray or YCbCr, are decoded on the rank's GPU and "
+          "come back to the host's memory, each data thread with a CUDA stream of its own. Other formats, CMYK, arithmetic coding, files that are "
+          "cut off or broken and whatever else nvJPEG declines go through image.decode's decoder, with its messages. The pixels differ from "
           "image.decode's by some levels, since nvJPEG has another inverse DCT and another chroma upsampling (interpolated, its nearest to "
           "libjpeg-turbo's): so do ledgers and losses, and a run keeps to one of the two. Wrong codes in data that are complete are found by "
           "libjpeg-turbo, and not always by nvJPEG. Needs a GPU, its driver and libnvjpeg.so.13, also in verify and replay; check needs none."};

@@ -16,7 +16,7 @@ struct BoundariesParams : loss::Weight {
 struct ActivationBoundaries : loss::OnStages<ActivationBoundaries, BoundariesParams> {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.activation_boundaries",
-       .brief = "A student's neurons are active where the teacher's are: activation boundaries.",
+       .brief = "Penalises student values whose sign before the ReLU differs from the teacher's: activation boundaries.",
        .details =
            "Of maps before their ReLU (before_relu of encode.images; Heo et al., 2019): the square of what a student's value lacks to the margin on "
            "the side where the teacher's is, positive or not; summed over channels and places, the mean over images, in float32. The last map counts "

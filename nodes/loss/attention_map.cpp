@@ -20,7 +20,7 @@ struct AttentionMapParams : loss::Weight {
 struct AttentionMap : loss::OnStages<AttentionMap, AttentionMapParams> {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.attention_map",
-       .brief = "A student's stages attend to the places that the teacher's attend to: attention transfer.",
+       .brief = "Squared difference between the spatial attention maps of student and teacher stages: attention transfer.",
        .details =
            "The attention map of a stage is the mean of its squared channels, at length 1; the mean squared difference over images and places, "
            "summed over the stages, in float32 (Zagoruyko and Komodakis, 2017). Channels may differ; the larger map is average-pooled to the "

@@ -25,7 +25,7 @@ struct ScoresParams : loss::Weight {
 struct AttentionScores : loss::OnAttention<AttentionScores, ScoresParams> {
   static constexpr NodeInfo info =
       loss::info({.type = "loss.attention_scores",
-                  .brief = "A student's tokens attend to each other as the teacher's do, block by block.",
+                  .brief = "Difference between the attention of student and teacher, block by block: squared error of the scores, or KL divergence.",
                   .details = "Of q k' / sqrt(width of a head), in float32: the mean squared difference, or the divergence of their softmax from the "
                              "teacher's, the mean over images, heads and tokens; the sum over blocks. Widths may differ."});
 

@@ -10,7 +10,7 @@ namespace {
 struct Correlation {
   static constexpr NodeInfo info =
       loss::info({.type = "loss.correlation",
-                  .brief = "Where student and teacher differ on a picture, they don't on the next one: correlation congruence.",
+                  .brief = "Mean product of the student-teacher differences of consecutive rows: correlation congruence.",
                   .details = "With d = |student - teacher| of a row, the mean over consecutive rows of the group of the product d . d', in float32 "
                              "(Peng et al., 2019, in "
                              "the form that RepDistiller got of its authors). Both vectors come from heads that are trained. Published: weight 0.02, "

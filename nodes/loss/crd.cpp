@@ -16,8 +16,8 @@ namespace {
 struct Crd {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.crd",
-       .brief = "A student tells the teacher's row of a sample from those of other classes, and the other way round: contrastive representation "
-                "distillation.",
+       .brief = "Noise-contrastive loss of student rows against a bank of teacher rows, and of teacher rows against a bank of student rows: "
+                "contrastive representation distillation.",
        .details =
            "Rows of length 1 against rows of a bank (Tian et al., 2020), in float32: with P = e^(v.m / temperature) / Z and c = negatives / samples, "
            "minus the mean over rows of log(P / (P + c)) of the positive and of the sum of log(c / (P + c)) over the negatives; the student's rows "

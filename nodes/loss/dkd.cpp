@@ -11,7 +11,8 @@ namespace {
 struct Dkd {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.dkd",
-       .brief = "How sure the teacher is of the label, and how it ranks the other classes, each with a weight: decoupled distillation.",
+       .brief = "Two weighted divergences from the teacher: label against all other classes, and the other classes among themselves; decoupled "
+                "distillation.",
        .details = "T² times the mean over rows, in float32, of alpha KL of (label, all others) plus beta KL of the other classes among "
                   "themselves (Zhao et al., 2022). The usual loss.kl weighs the second part by 1 - the teacher's probability of the label. "
                   "Published beta: 8 for ResNet 32x4 to 8x4, 6 for wide ResNet 40-2 to 40-1, 2 for ResNet 56 to 20; the weight grows over "

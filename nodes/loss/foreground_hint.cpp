@@ -11,7 +11,8 @@ namespace {
 struct ForegroundHint {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.foreground_hint",
-       .brief = "A student's maps equal the teacher's in and around objects: fine-grained feature imitation, of label maps in place of boxes.",
+       .brief = "Squared difference between the maps of student and teacher in and around objects: fine-grained feature imitation, with label maps "
+                "in place of boxes.",
        .details =
            "Sum over foreground places and channels of (s - t)², divided by twice the number of these places, summed over maps, in float32 (after "
            "Wang et al., 2019, whose places lie near boxes). A place is foreground if it holds a pixel of another class than background's, or lies "

@@ -8,7 +8,7 @@ namespace {
 struct Fsp : loss::OnStages<Fsp> {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.fsp",
-       .brief = "From stage to stage a student's channels change together as the teacher's do: the flow of solution procedure.",
+       .brief = "Squared difference between the channel products of consecutive stages of student and teacher: FSP (flow of solution procedure).",
        .details =
            "Of each stage and the one after it in the list: the products of their channels, the mean over the places, at the size of the smaller "
            "map; "

@@ -10,7 +10,7 @@ namespace {
 struct Gram {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.gram",
-       .brief = "Patches of an image that are alike to the teacher are alike to the student: Gram anchoring.",
+       .brief = "Squared difference between the patch cosines of student and teacher within an image: Gram anchoring.",
        .details = "Cosines between all patches of an image; the mean squared difference over images and pairs, in float32 (DINOv3). Widths may "
                   "differ, grids may not."});
   struct Ports {
@@ -32,7 +32,7 @@ struct Gram {
   void run(Ports& port, const GroupContext& context) const {
     const Tensor &student = port.student->patch_BND, &teacher = port.teacher->patch_BND;
     if (!student.defined() || !teacher.defined()) {
-      throw NodeError("there are no tokens: the encoder's batch norms take each view by itself; set its statistics to \"batch\"");
+      throw NodeError("there are no tokens: the encoder's batch norms normalise each view separately; set its statistics to \"batch\"");
     }
     params.give(loss::gram(student, teacher), context, *port.loss);
   }

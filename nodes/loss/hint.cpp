@@ -8,7 +8,7 @@ namespace {
 struct Hint : loss::OnStages<Hint> {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.hint",
-       .brief = "A student's maps equal the teacher's: the hints of FitNets.",
+       .brief = "Squared difference between the maps of student and teacher stages: the hints of FitNets.",
        .details =
            "Mean squared difference of all elements, summed over the stages, in float32 (Romero et al., 2015). Where channels differ, maps.regress "
            "stands before the student's input; the larger map is average-pooled to the smaller one's size. The published weight is 100."});

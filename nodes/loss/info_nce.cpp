@@ -11,7 +11,7 @@ namespace {
 struct InfoNce {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.info_nce",
-       .brief = "Queries find their keys among the rows of a queue: MoCo's loss.",
+       .brief = "Cross-entropy of each query's key against the rows of a queue: MoCo's loss.",
        .details =
            "The mean over the rows of -log(e^(q.k / T) / (e^(q.k / T) + sum over the queue of e^(q.n / T))), in float32, of rows of length 1. Row i "
            "of "

@@ -10,7 +10,7 @@ namespace {
 struct Kl {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.kl",
-       .brief = "A student's classes are as probable as a teacher's, both at a temperature: knowledge distillation.",
+       .brief = "KL divergence between the class probabilities of student and teacher at a temperature: knowledge distillation.",
        .details =
            "T² times the mean over rows of KL(q, p), in float32: p and q are softmax(scores / T) of student and teacher (Hinton et al., 2015). The "
            "factor T² keeps the gradient's size whatever T is. In place of scores the teacher may be soft labels, which are taken as they are. No "

@@ -9,7 +9,7 @@ namespace {
 struct Koleo {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.koleo",
-       .brief = "Each vector moves away from the one nearest to it, so that all spread evenly: DINOv2.",
+       .brief = "Minus the log distance of each vector to its nearest neighbour, which spreads the vectors evenly: DINOv2's KoLeo.",
        .details =
            "-log of the distance to the nearest other vector of the same view in the group, at length 1, in float32; the mean over pictures and "
            "views (Sablayrolles et al., 2019). Published code takes the pictures of one GPU: make batch.group that many. DINOv2's weight is 0.1, for "

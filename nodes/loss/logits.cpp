@@ -10,7 +10,7 @@ namespace {
 struct Logits {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.logits",
-       .brief = "A student's scores equal the teacher's: mean squared difference over rows and classes.",
+       .brief = "Mean squared difference between the class scores of student and teacher.",
        .details = "Of scores (Ba and Caruana, 2014), or of their softmax (Bucila et al., 2006); in float32. No gradient reaches the teacher."});
   struct Ports {
     In<Vectors> student{"student", "The student's scores, n C."};

@@ -10,7 +10,7 @@ namespace {
 struct MaskedMaps {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.masked_maps",
-       .brief = "A student's map equals the teacher's where learned masks of places and channels look: ACAM-KD.",
+       .brief = "Squared difference between the maps of student and teacher under learned masks of places and channels: ACAM-KD.",
        .details = "Squared differences under each mask of a model.map_masks, divided by the mask's sum, the mean over masks, for places and for "
                   "channels; plus how much the masks overlap (Dice), so that each looks elsewhere. In float32. One stage, behind maps.regress."});
   struct Ports {

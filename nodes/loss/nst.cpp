@@ -8,7 +8,7 @@ namespace {
 struct Nst : loss::OnStages<Nst> {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.nst",
-       .brief = "A student's channels are distributed as the teacher's: neuron selectivity transfer.",
+       .brief = "Squared maximum mean discrepancy between the channels of student and teacher stages: neuron selectivity transfer.",
        .details =
            "The squared maximum mean discrepancy between the channels of a stage, each at length 1 over the places, with the kernel (x.y)²; summed "
            "over "

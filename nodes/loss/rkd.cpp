@@ -21,7 +21,8 @@ struct RkdParams : loss::Weight {
 struct Rkd : loss::OnRows<Rkd, RkdParams> {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.rkd",
-       .brief = "Distances between pictures, and angles among three of them, are those of the teacher: relational distillation.",
+       .brief =
+           "Smooth L1 difference between student and teacher in the distances of pairs of rows and the angles of triples: relational distillation.",
        .details =
            "Distances of all rows of the group are divided by each network's mean distance; smooth L1 over all pairs. Angles are the cosines between "
            "the "

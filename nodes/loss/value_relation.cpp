@@ -28,7 +28,7 @@ struct RelationParams : loss::Weight {
 struct ValueRelation : loss::OnAttention<ValueRelation, RelationParams> {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.value_relation",
-       .brief = "Tokens whose values are alike to the teacher are alike to the student: MiniLM's relations of values, queries or keys.",
+       .brief = "KL divergence between the relations of values, queries or keys among the tokens in teacher and student: MiniLM.",
        .details =
            "R = softmax(x x' / sqrt(width of a head)) of each relation head; KL(R of the teacher, R of the student), in float32, the mean over "
            "images, heads and tokens, and the sum over blocks and over what is related (Wang et al., 2020 and 2021). Widths may differ. Published "

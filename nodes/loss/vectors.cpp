@@ -11,7 +11,7 @@ namespace {
 struct VectorsLoss {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.vectors",
-       .brief = "A student's vectors equal the teacher's, row by row: of pictures, or of patches behind tokens.block.",
+       .brief = "Difference between the vectors of student and teacher, row by row: of pictures, or of patches behind tokens.block.",
        .details = "In float32; no gradient reaches the teacher. Of rows of length 1, or of standardised ones, the size of the features does not "
                   "matter. DMAE: unit rows and l1. Where widths differ, a head stands before the student's."});
   struct Ports {

@@ -13,7 +13,8 @@ namespace {
 struct Vid {
   static constexpr NodeInfo info = loss::info(
       {.type = "loss.vid",
-       .brief = "A student's stage tells the teacher's as well as a learned variance of each channel says: variational information distillation.",
+       .brief = "Gaussian negative log-likelihood of the teacher's map given the student's, with a learned variance per channel: variational "
+                "information distillation.",
        .details = "Half of (s - t)² / v + log v, the mean over all elements, in float32 (Ahn et al., 2019): s is the student's map behind "
                   "maps.regress, v the variances of that model.regressor, which begin at 5. One node for each stage. The published weight is 1. "
                   "The optimizer that trains the student must list the regressor too."});

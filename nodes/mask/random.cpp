@@ -15,7 +15,7 @@ struct Random : mask::MaskNode<Random> {
           "about a hidden patch, so the task is easy: with targets that are features, not pixels, training can collapse. kept is CrossMAE's: only so "
           "many of the hidden patches become targets (Fu et al., 2024; with ratio 0.75, kept 0.25 predicts one hidden patch in three). With "
           "ratio_final the ratio moves over the run, as in LMD; all groups of a step have one. With disjoint an image has several masks, side by "
-          "side: row = image x disjoint + mask; each hides first what those before it left visible, the rest by lot (DMJD): with disjoint x ratio "
+          "side: row = image x disjoint + mask; each hides first what those before it left visible, the rest at random (DMJD): with disjoint x ratio "
           "of 1 or more every patch is hidden at least once. The masks enter the ledger."};
   struct Params : mask::PatchParam {
     double ratio = 0.75, ratio_final = 0, kept = 0;

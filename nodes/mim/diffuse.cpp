@@ -26,7 +26,7 @@ struct Diffuse {
   struct Ports {
     In<DeviceImages> image{"image", "B C H W."};
     Out<DeviceImages> out{"image", "The same with noise."};
-    Out<DeviceImages> noise{"noise", "B C H W: the noise, with mean 0 and deviation 1; for mim.pixel_targets."};
+    Out<DeviceImages> noise{"noise", "B C H W: the noise, with mean 0 and standard deviation 1; for mim.pixel_targets."};
     Out<Times> time{"time", "B int64."};
     void describe(auto& port) { port(image, out, noise, time); }
   };

@@ -67,8 +67,8 @@ struct HiddenTargets {
       param.reads("model", model, "The teacher.");
       param.required("blocks", blocks, positive, "Hidden blocks, 1-based and increasing: for ViT-S 1, 4, 8, 12.");
       param("tap", tap, names(taps),
-            "What is read from a block. output: the residual stream behind it. middle: the stream between attention and MLP. attention, mlp: what "
-            "that half adds to the stream.");
+            "What is read from a block. output: the residual stream after it. middle: the residual stream between attention and MLP. attention, mlp: "
+            "what that half adds to the residual stream.");
       param("zscore", zscore, "Standardisation of each block.");
       param("merge", merge, names(merges), "concat: blocks side by side. mean, sum: of the blocks, element by element.");
       param("zscore_merged", zscore_merged, "Whether a mean or sum is z-scored per token once more.");

@@ -9,11 +9,11 @@ namespace {
 struct TextModel {
   static constexpr ModelInfo info{
       .type = "model.text",
-      .brief = "A text tower: embeddings of pieces and places, the ViT's blocks, and a norm.",
+      .brief = "A text tower: embeddings of tokens and positions, the ViT's blocks, and a norm.",
       .kind = "text",
       .details =
-          "Pre-norm blocks, no dropout, learned places. Causal and with the quick GELU it is CLIP's; not causal a piece sees all "
-          "pieces of its text, as in BERT. What stands behind the end of a text is never seen. Defaults are those of CLIP's ViT-B/32."};
+          "Pre-norm blocks, no dropout, learned positions. Causal and with the quick GELU it is CLIP's; without causal each token sees all tokens of "
+          "its text, as in BERT. What comes after the end of a text is never seen. Defaults are those of CLIP's ViT-B/32."};
   struct Params {
     int64_t vocabulary = 49408, context = 77, width = 512, depth = 12, heads = 8;
     double mlp_ratio = 4;
@@ -27,10 +27,11 @@ struct TextModel {
       param("heads", heads, Range{1, 1024}, "Attention heads; they divide the width.");
       param("mlp_ratio", mlp_ratio, Range{0.25, 16}, "Width of the MLP over width of the tokens.");
       param("mlp", mlp, mlps(), "gelu: exact. quick_gelu: x sigmoid(1.702 x), as CLIP's code.");
-      param("causal", causal, "Whether a piece sees only those before it.");
+      param("causal", causal, "Whether a token sees only those before it.");
       param.incidental()("recompute", recompute, "Whether each block keeps its input alone for the backward pass, and runs once more in it.");
       param("init", init, inits(),
-            "First weights. clip: normal, deviations of width and depth; pieces 0.02, places 0.01. normal: deviation 0.02 (BERT). Biases 0.");
+            "Initial weights. clip: normal, with standard deviations that depend on width and depth; token embeddings 0.02, positions 0.01. normal: "
+            "standard deviation 0.02 (BERT). Biases 0.");
     }
     static const Choices& inits() {
       static const Choices choices = {"clip", "normal"};

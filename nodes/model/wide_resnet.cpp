@@ -13,11 +13,9 @@ struct WideResNetModel {
       .kind = "wide_resnet",
       .details =
           "Norm and ReLU stand before each convolution (Zagoruyko and Komodakis 2016), and behind the last block. Without dropout and classifier; "
-          "pool "
-          "mean of encode.images is the global average pooling. WRN-40-2 is arch 40 with width 32: 16 times its widening factor. Names and shapes "
-          "are "
-          "RepDistiller's, so its files load, without fc. Stages of encode.images are the maps that it compares: sums before the next norm. Batch "
-          "norms and first weights as model.resnet.",
+          "pool mean of encode.images is the global average pooling. WRN-40-2 is arch 40 with width 32: 16 times its widening factor. Names and "
+          "shapes are RepDistiller's, so its files load, without fc. Stages of encode.images are the maps that it compares: sums before the next "
+          "norm. Batch norms and initial weights as model.resnet.",
       .also = "encoder"};
   struct Params {
     int64_t arch = 16, width = 32, stem_width = 0, image = 32;

@@ -47,7 +47,7 @@ struct Health {
     In<Loss> loss{"loss", "The verdict includes its value per block.", optional};
     In<VisibleTokens> tokens{"tokens", "The student's view of the visible patches.", optional};
     In<Vectors> vectors{"vectors", "Vectors of pictures, in place of tokens: an encoder's, or a projector's.", optional};
-    In<SoftLabels> soft_label{"soft_label", "What the teacher calls the pictures.", optional};
+    In<SoftLabels> soft_label{"soft_label", "The teacher's soft labels of the pictures.", optional};
     In<Prediction> prediction{"prediction", "Compared with the target.", optional};
     In<Target> target{"target", "What is predicted.", optional};
     void describe(auto& port) { port(loss, tokens, vectors, soft_label, prediction, target); }
@@ -197,7 +197,7 @@ struct Health {
 
   static double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
-  /// Values that are not finite have no histogram; their deviation reports the fault.
+  /// Values that are not finite have no histogram; their standard deviation reports the fault.
   void draw(const char* what, const std::vector<Tensor>& groups, const std::optional<double>& std, int64_t step) const {
     if (!events_ || !std || !std::isfinite(*std)) return;
     const Tensor all = at::cat(groups);

@@ -37,10 +37,9 @@ struct Folder {
       param("strays", strays, choices(),
             "Pictures beside class folders have no class. Where labels are read they are an error, or left out with a warning; elsewhere they are "
             "used.");
-      param.movable()(
-          "captions", captions,
-          "A .csv or .tsv table of pictures and their captions, which may name a picture several times; by columns that a first line calls "
-          "path and caption, else the first two. Each picture that is used needs one.");
+      param.movable()("captions", captions,
+                      "A .csv or .tsv table of pictures and their captions, which may name a picture several times; by columns that a first line "
+                      "names path and caption, else the first two. Each picture that is used needs one.");
       selection.describe(param);
     }
     static const Choices& choices() {

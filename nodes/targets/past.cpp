@@ -15,7 +15,7 @@ namespace {
 struct PastTargets {
   static constexpr NodeInfo info{
       .type = "targets.past",
-      .brief = "Labels softened by what the network said of the same sample when it last saw it: PS-KD.",
+      .brief = "Labels softened by the probabilities that the network gave the same sample when it last saw it: PS-KD.",
       .scope = Scope::device,
       .details =
           "(1 - a) x the label + a x the remembered probabilities, where a = alpha x epoch / epochs, counted from 1: the network is trusted "

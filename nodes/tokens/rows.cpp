@@ -52,7 +52,7 @@ struct TokenRows {
   void run(Ports& port, const GroupContext&) const {
     const Tensor& patches = port.tokens->patch_BND;
     if (!patches.defined())
-      throw NodeError("there are no tokens: the encoder's batch norms take each view by itself; set its statistics to \"batch\"");
+      throw NodeError("there are no tokens: the encoder's batch norms normalise each view separately; set its statistics to \"batch\"");
     Vectors& out = *port.vectors;
     out.images = patches.size(0), out.views = port.tokens->views;
     if (params.what == "all") {

@@ -12,12 +12,12 @@ struct TrainLars : train::LearnerNode {
       .brief = "Back-propagates the loss of each group and updates models with LARS once a step.",
       .scope = Scope::step,
       .details =
-          "SGD with momentum whose step is scaled for each tensor of more than one axis. decoupled (MoCo v3, Barlow Twins, VICReg, BYOL): "
-          "g' = r (g + wd w) with r = eta |w| / |g + wd w|; m = mu m + g' (at first m = g'); w -= lr m. classic (SimCLR): m = mu m + lr g'; "
-          "w -= m. clip (LARC): r = min(eta |w| / (|g| + wd |w| + 1e-8) / lr, 1). Where a norm is 0, r is 1. Biases and gains are "
-          "not decayed, nor scaled unless one_axis is true. Gradients of groups and ranks, schedules, layer_decay, clipping and shards are those of "
-          "train.adamw. A "
-          "loss that is not finite stops the run.",
+          "SGD with momentum whose step is scaled for each tensor of more than one axis. decoupled (MoCo v3, Barlow Twins, VICReg, BYOL): g' = r (g "
+          "+ wd w) with r = eta |w| / |g + wd w|; m = mu m + g' (at first m = g'); w -= lr m. classic (SimCLR): m = mu m + lr g'; w -= m. clip "
+          "(LARC): r = min(eta |w| / (|g| + wd |w| + 1e-8) / lr, 1). In decoupled and classic, r is 1 where |w| or |g + wd w| is 0. In clip, r is 1 "
+          "where |w| is 0, and else 0 where |g| is 0, so that such a tensor does not decay. Biases and gains are not decayed, nor scaled unless "
+          "one_axis is true. Gradients of groups and ranks, schedules, layer_decay, clipping and shards are those of train.adamw. A loss that is not "
+          "finite stops the run.",
       .repeats = true};
   struct Params : train::LearnerParams {
     std::string form = "decoupled";

@@ -12,7 +12,7 @@ namespace {
 struct Remember {
   static constexpr NodeInfo info{
       .type = "train.remember",
-      .brief = "Writes what the network said of this step's samples into the memory, in place of what it said before.",
+      .brief = "Writes the network's class probabilities of this step's samples into the memory, in place of the earlier ones.",
       .scope = Scope::step,
       .details = "The softmax of the scores, of all groups and ranks. Of several views of a sample the last one stays (PS-KD)."};
   struct Ports {

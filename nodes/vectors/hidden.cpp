@@ -9,11 +9,11 @@ namespace {
 
 struct HiddenVectors {
   static constexpr NodeInfo info{.type = "vectors.hidden",
-                                 .brief = "Of vectors of all patches those of hidden patches.",
+                                 .brief = "The vectors of the hidden patches, out of those of all patches.",
                                  .scope = Scope::device,
                                  .details =
-                                     "iBOT's teacher names all patches, since its center is the mean of all, but only hidden ones are targets. Where "
-                                     "that isn't needed, tokens.rows picks them before the head, which is cheaper.",
+                                     "iBOT's teacher computes prototype scores of all patches, since its center is the mean of all, but only hidden "
+                                     "ones are targets. Where that isn't needed, tokens.rows picks them before the head, which is cheaper.",
                                  .repeats = true};
   struct Ports {
     In<Vectors> vectors{"vectors", "Of all patches, behind tokens.rows with what \"all\"."};

@@ -9,7 +9,7 @@ namespace {
 struct Barlow : loss::CoupledNode {
   static constexpr NodeInfo info{
       .type = "whole.barlow",
-      .brief = "The correlations between the features of two views become the identity: Barlow Twins.",
+      .brief = "Squared distance of the cross-correlation between two views' features from the identity: Barlow Twins.",
       .scope = Scope::whole,
       .details =
           "Each feature of each view is standardised over all pictures of the step, on all ranks (variance over n, eps 1e-5). C holds the means of "

@@ -10,7 +10,7 @@ namespace {
 struct WholeInfoNce {
   static constexpr NodeInfo info{
       .type = "whole.info_nce",
-      .brief = "Each query finds the key of its picture's other view among the keys of the whole step: MoCo v3's loss.",
+      .brief = "Cross-entropy of each query's key, from the picture's other view, among the keys of the whole step: MoCo v3's loss.",
       .scope = Scope::whole,
       .details =
           "Over the rows of all groups of the step, on all ranks, brought to length 1: the cross-entropy of the products over the temperature among "

@@ -10,7 +10,7 @@ namespace {
 struct Mmcr : loss::CoupledNode {
   static constexpr NodeInfo info{
       .type = "whole.mmcr",
-      .brief = "The means of the pictures' views fill as much of the space as they can: MMCR.",
+      .brief = "Minus the nuclear norm of the matrix of the pictures' mean views: MMCR.",
       .scope = Scope::whole,
       .details =
           "Rows come to length 1. The loss is minus the nuclear norm (the sum of singular values) of the matrix of the pictures' means over their "

@@ -10,7 +10,7 @@ namespace {
 struct NtXent : loss::CoupledNode {
   static constexpr NodeInfo info{
       .type = "whole.nt_xent",
-      .brief = "Each picture finds its other view among all views of all pictures of the step: SimCLR's loss.",
+      .brief = "Cross-entropy of each picture's other view among all views of all pictures of the step: SimCLR's loss.",
       .scope = Scope::whole,
       .details =
           "Over the rows of all groups of the step, on all ranks, brought to length 1: the cross-entropy of the products over the temperature, where "

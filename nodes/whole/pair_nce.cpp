@@ -10,7 +10,7 @@ namespace {
 struct PairNce {
   static constexpr NodeInfo info{
       .type = "whole.pair_nce",
-      .brief = "Each picture finds its text among all texts of the step, and each text its picture: CLIP and ALIGN.",
+      .brief = "Cross-entropy of each picture's text among all texts of the step, and of each text's picture: CLIP and ALIGN.",
       .scope = Scope::whole,
       .details =
           "Over the rows of all groups of the step, on all ranks: the products of scaled rows with rows of length 1 are logits; the mean of their "

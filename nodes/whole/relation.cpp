@@ -9,7 +9,9 @@ namespace {
 struct WholeRelation {
   static constexpr NodeInfo info{
       .type = "whole.relation",
-      .brief = "Relations among all pictures of a step are those of the teacher: loss.rkd, loss.pkt or loss.similarity over groups and ranks.",
+      .brief =
+          "Difference between student and teacher in the relations among all pictures of a step: loss.rkd, loss.pkt or loss.similarity over groups "
+          "and ranks.",
       .scope = Scope::whole,
       .details =
           "Where groups are smaller than the batch whose pairs are compared. Values and weights are those of the nodes of that name, of the "

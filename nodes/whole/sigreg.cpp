@@ -11,7 +11,7 @@ namespace {
 struct Sigreg : loss::CoupledNode {
   static constexpr NodeInfo info{
       .type = "whole.sigreg",
-      .brief = "The embeddings of all pictures spread like a standard normal distribution, and views agree: LeJEPA.",
+      .brief = "Distance of the embeddings from a standard normal distribution, and of views from their picture's mean: LeJEPA.",
       .scope = Scope::whole,
       .details =
           "(1 - lambda) x the mean squared distance of each view from its picture's mean + lambda x SIGReg. SIGReg projects the rows of each view "

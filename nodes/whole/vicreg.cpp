@@ -9,7 +9,7 @@ namespace {
 struct Vicreg : loss::CoupledNode {
   static constexpr NodeInfo info{
       .type = "whole.vicreg",
-      .brief = "Views agree, features keep their spread, and different features their independence: VICReg.",
+      .brief = "Squared difference between views, and penalties of low variance and of covariance of the features: VICReg.",
       .scope = Scope::whole,
       .details =
           "Over all pictures of the step, on all ranks: invariance times the mean squared difference of the two views; variance times, for each "

@@ -141,7 +141,7 @@ class Captions(support.Folder):
         # Other captions are other data.
         (self.folder / "one.csv").write_text("\n".join(["path,caption", *lines]).replace("picture 7", "something else"))
         said = self.flowrun(self.from_folder(captions="one.csv"), "--out", "one", "--resume", "--quiet", status=2).stderr
-        self.assertIn("the data are not those that the run began with", said)
+        self.assertIn("the data differ from those that the run began with", said)
 
     def test_a_table_without_a_caption_is_refused(self):
         self.pictures(8)

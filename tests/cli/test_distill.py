@@ -251,7 +251,7 @@ class Distillation(support.Folder):
 
     def test_two_runs_name_what_does_not_fit(self):
         for name, sets, *texts in (
-                ("ab_1", ["seen.stages=[1, 2, 3]"], "seen: before_relu is of the maps of groups of blocks; name some of them in stages, without the stem, which is 1"),
+                ("ab_1", ["seen.stages=[1, 2, 3]"], "seen: before_relu needs stages other than 1: the stem's map is always taken after its ReLU"),
                 ("ab_1", ["student.width=8"], "loss: the student's map of stage 2 has 8 channels, the teacher's of stage 2 4"),
                 ("ab_1_other_widths", ["seen.stages=[3, 4]"], "regress: regressor_2 takes the map of stage 2, which does not come in"),
                 ("ft_2", ["translator.stage=3"], "translated: translator takes the map of stage 3, which does not come in", "name it in stages"),

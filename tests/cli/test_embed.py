@@ -169,11 +169,11 @@ class Embed(support.Folder):
         process.communicate()
         self.assertNotEqual((self.folder / "part.npy").read_bytes(), whole)
         for change, what in ((("--what", "cls"), "options"), (("--model", "student"), "weights")):
-            self.assertIn(f"part.npy.progress is of work with other {what}", self.flowrun("embed", *words, *change, status=2).stderr)
+            self.assertIn(f"part.npy.progress was begun with other {what}", self.flowrun("embed", *words, *change, status=2).stderr)
         other = self.folder / "other"
         shutil.copytree(self.data, other)
         (other / "ant" / "000.jpg").unlink()
-        self.assertIn("is of work with other pictures", self.flowrun("embed", words[0], other, *words[2:], status=2).stderr)
+        self.assertIn("was begun with other pictures", self.flowrun("embed", words[0], other, *words[2:], status=2).stderr)
         # Ctrl-C leaves a note, too; then two ranks end what one began.
         process = self.start("embed", *words, "--threads", 1, env=slow)
         done = record.read_bytes().split(b"\n", 1)[1].count(b"1")
@@ -187,7 +187,7 @@ class Embed(support.Folder):
         self.assertFalse(record.exists())
         # Called once more it has nothing to do; with other words it replaces nothing unasked.
         self.assertIn("part.npy is complete already, of the same weights, pictures and options", self.flowrun("embed", *words).stdout)
-        self.assertIn("part.npy.json is of work with other options", self.flowrun("embed", *words, "--what", "cls", status=2).stderr)
+        self.assertIn("part.npy.json was begun with other options", self.flowrun("embed", *words, "--what", "cls", status=2).stderr)
         (self.folder / "part.npy.json").unlink()
         self.assertIn("part.npy is there already: name another file, or replace it with --again", self.flowrun("embed", *words, status=2).stderr)
         self.assertEqual((self.folder / "part.npy").read_bytes(), whole)
@@ -258,7 +258,7 @@ class Embed(support.Folder):
         # The file alone, of the checkpoint and elsewhere.
         shutil.copy(self.folder / "hub/model.safetensors", self.folder / "alone.safetensors")
         done = self.embed("alone.npy", "--what", "cls", weights="alone.safetensors")
-        self.assertIn("mean and deviation of ImageNet", done.stderr)
+        self.assertIn("mean and standard deviation of ImageNet", done.stderr)
         checkpoint = max((self.run_folder / "checkpoints").glob("step-*"), key=lambda path: int(path.name[5:]))
         student = self.features("student.npy", weights=checkpoint / "student.safetensors")
         self.assertTrue(np.array_equal(student, self.features("student2.npy", "--model", "student", "--step", checkpoint.name[5:])))
@@ -358,13 +358,13 @@ class Embed(support.Folder):
         for words, status, said in (
                 (["missing", self.data, "x.npy"], 1, "there is no missing: give a run's folder, a checkpoint, or a file of weights"),
                 ([self.run_folder, "missing", "x.npy"], 2, "there is no missing: give a folder of pictures, a list of them, shards or Parquet files"),
-                ([self.run_folder, "notes.md", "x.npy"], 2, "notes.md is no data"),
+                ([self.run_folder, "notes.md", "x.npy"], 2, "notes.md can't be read as data"),
                 ([self.run_folder, self.data, "x.txt"], 2, "x.txt must end in .npy, .safetensors or .parquet"),
                 ([self.run_folder, self.data, "nowhere/x.npy"], 2, "there is no folder nowhere for nowhere/x.npy"),
                 ([self.run_folder, self.data, "x.npy", "--model", "techer"], 2, 'has no encoder "techer"; did you mean "teacher"?'),
                 ([teacher, self.data, "x.npy"], 2, 'has no encoder "predictor"'),
                 ([self.run_folder, self.data, "x.npy", "--step", 99], 2, "has no checkpoint of step 99; there are: "),
-                ([self.run_folder, self.data, "x.npy", "--size", 48], 2, "--size is for a file of weights"),
+                ([self.run_folder, self.data, "x.npy", "--size", 48], 2, "--size needs a file of weights"),
                 ([self.run_folder, self.data, "x.npy", "--block", 3], 2, "block 3 is asked for, but encoder has 2"),
                 ([self.run_folder, self.data, "x.npy", "--block", "2,1"], 2, "blocks must increase"),
                 ([self.run_folder, self.data, "x.npy", "--what", "tokens", "--projector", "p"], 2, "--projector needs one vector of each picture"),

@@ -288,7 +288,7 @@ class Import(support.Folder):
         self.assertIn("odd NaN", self.flowrun("import", good, "-o", "there.json").stderr)
         (self.folder / "there.json").write_text("mine")
         err = self.flowrun("import", good, "-o", "there.json", status=2).stderr
-        self.assertEqual(err, "error: there.json is there already: give another -o, or --overwrite; nothing was written\n")
+        self.assertEqual(err, "error: there.json exists already: give another -o, or --overwrite; nothing was written\n")
         self.assertEqual((self.folder / "there.json").read_text(), "mine")
         self.flowrun("import", good, "-o", "there.json", "--overwrite")
         self.assertIn("shipped:paper/baselines/ijepa_b.json", (self.folder / "there.json").read_text())

@@ -166,7 +166,7 @@ class Init(unittest.TestCase):
         self.assertEqual(list(self.folder.glob("*.json")), [])
         self.classes(self.folder / "data")
         (self.folder / "data.json").write_text("mine")
-        self.assertIn("data.json is there already", self.init("data", status=2).stderr)
+        self.assertIn("data.json exists already", self.init("data", status=2).stderr)
         self.assertIn("don't suit views of 32", self.init("data", "--size", "32", "--patch", "8", "-o", "x.json", status=2).stderr)
         self.assertEqual((self.folder / "data.json").read_text(), "mine")
 

@@ -192,7 +192,7 @@ class Look(support.Folder):
                               "rows": {"type": "eval.rows", "in": {"features": "features", "ids": "one"}, "file": "rows.npy"}}})
         self.flowrun("pipeline.json", "--out", "run", "--quiet")
         done = self.look(weights="run", status=1)
-        self.assertRegex(done.stderr, r"flowrun look shows squares, but the pictures that run/checkpoints/step-1/student.safetensors sees are none")
+        self.assertRegex(done.stderr, r"flowrun look needs square pictures, and those that run/checkpoints/step-1/student.safetensors sees are not square")
         self.assertNotIn("as features of the run sees pictures", done.stderr, "before the encoder is run")
 
     def test_refusals(self):

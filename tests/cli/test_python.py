@@ -318,7 +318,7 @@ class Runs(support.Folder):
         self.assertEqual((self.folder / "y.npy").read_bytes(), (self.folder / "x.npy").read_bytes())
         again = flowrun.embed("run", "data", "x.npy", set={"run.intra_op": 1}, log=False)
         self.assertTrue(np.array_equal(again.features, found.features, equal_nan=True))
-        with self.assertRaisesRegex(flowrun.PipelineError, "x.npy.json is of work with other options"):
+        with self.assertRaisesRegex(flowrun.PipelineError, "x.npy.json was begun with other options"):
             flowrun.embed("run", "data", "x.npy", what="cls", log=False)
 
     def test_changes(self):

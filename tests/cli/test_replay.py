@@ -311,7 +311,7 @@ class Replay(support.Folder):
         # Other numbers of samples have other orders: nothing of the run can be repeated.
         for command in ("verify", "run"), ("replay", "run", "--sample", 0, "--epoch", 0):
             err = self.flowrun(*command, status=2).stderr
-            self.assertRegex(err, r"error: the data are not those of the run.*\n  files: 40 samples, \d+ bytes then; 39 samples, \d+ bytes now")
+            self.assertRegex(err, r"error: the data differ from those of the run.*\n  files: 40 samples, \d+ bytes then; 39 samples, \d+ bytes now")
         (self.data / "class1/39.jpg").write_bytes(kept)
         self.assertEqual(self.flowrun("verify", "run").stderr, "")
         (self.data / "class1/39.jpg").rename(self.data / "class1/00.jpg")

@@ -434,7 +434,7 @@ class Shards(support.Folder):
         self.assertEqual(refused([("a.jpg", jpeg), ("a.png", jpeg)]), "error: theirs/a.tar: the sample a has two images, a.jpg and a.png; choose one by --image jpg or --image png\n")
         self.assertEqual(refused([("a.cls", b"1"), ("b.jpg", jpeg)]), "error: theirs/a.tar: the sample a has no image, only a.cls\n")
         self.assertEqual(refused([("a.jpg", jpeg), ("a.cls", b"1"), ("b.jpg", jpeg)]),
-                         "error: theirs/a.tar: b.jpg has no .cls beside it, as others have; --labels takes labels from elsewhere, --labels none from nowhere\n")
+                         "error: theirs/a.tar: b.jpg has no .cls beside it, as others have; choose other labels with --labels, or none with --labels none\n")
         self.assertIn("no folders of classes", refused([("a.jpg", jpeg)], "--labels", "folder"))
         path = self.foreign("a.tar", [("../../a.jpg", jpeg), ("../../b.jpg", jpeg)])
         self.assertEqual(self.pack("theirs", "out", "--to", "folder", status=1).stderr,

@@ -194,7 +194,7 @@ class Sweep(support.Folder):
         for sweep, *messages in (
             ({"base": "base.json", "variants": {"a": {"mask.regionz": 1}}}, "variant a of masks.json:"),
             ({"base": "base.json", "variants": {"a": 3}}, "variants.a must be an object from path to value"),
-            ({"base": "base.json", "variants": {"../a": {}}}, 'the name "../a" of a variant is to be a folder'),
+            ({"base": "base.json", "variants": {"../a": {}}}, 'the name "../a" of a variant becomes a folder\'s name'),
             ({"base": "base.json", "variant": {}}, 'masks.json:3:3: error: unknown key "variant"', 'did you mean "variants"?', "variants must be an object"),
             ({"variants": {"a": {}}}, "base must name the pipeline"),
             ({"base": "base.json"}, "variants must be an object", "may be left out where there is grid, zip or seeds"),
@@ -307,7 +307,7 @@ class Answer(support.Folder):
         self.assertEqual(wrong, 'error: decide "knn.acuracy": knn reports no "acuracy"\n  did you mean "accuracy"? it reports accuracy, accuracy_k*\n')
         self.assertFalse((self.folder / "wrong").exists())
         wrong = self.flowrun("sweep", "lr.json", "--decide", "knn.accuracy_k5", "--set", "run.steps=1", "--out", "wrong", "--quiet", status=2).stderr
-        self.assertIn('error: decide "knn.accuracy_k5": wrong/slow_regions-1_min_keep-2-seed0 has no such number\n  did you mean "knn.accuracy"? it has knn.accuracy\n', wrong)
+        self.assertIn('error: decide "knn.accuracy_k5": wrong/slow_regions-1_min_keep-2-seed0 has no such metric\n  did you mean "knn.accuracy"? it has knn.accuracy\n', wrong)
         self.assertEqual(len([path for path in (self.folder / "wrong").iterdir() if path.is_dir()]), 1)
 
         # A finished run of another pipeline is never used.

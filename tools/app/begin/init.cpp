@@ -67,14 +67,21 @@ DeviceRuntime& best_device() {
   return best != nullptr ? *best : device_runtime(host_device());
 }
 
+/// The kind of run.device that --device names; without --device this machine's best. Null: a name that only flowrun plan may know.
+const DeviceRuntime* kind_named(const std::string& name) {
+  if (name.empty()) return &best_device();
+  for (const DeviceRuntime* kind : flowrun::devices()) {
+    if (kind->info().name == name) return kind;
+  }
+  return nullptr;
+}
+
 Machine machine_of(const InitArgs& args, const Say& say) {
   Machine out;
   out.gpus = args.gpus;
-  const bool here = args.device.empty() || args.device == "cuda";
-  const DeviceRuntime& device = args.device == "cuda" ? device_runtime("cuda") : best_device();
-  const bool cpu = args.device == "cpu" || (args.device.empty() && device.info().on_host);
-  if (cpu) {
-    if (args.gpus > 1) throw PipelineError("error: --gpus is of GPUs: give --device, too");
+  const DeviceRuntime* const kind = kind_named(args.device);
+  if (kind != nullptr && kind->info().on_host) {
+    if (args.gpus > 1) throw PipelineError("error: --gpus needs a --device that names the kind of GPU");
     const int cores = available_cores();
     out.name = print("%d core%s", cores, cores == 1 ? "" : "s");
     out.operations = operations_of_core * cores;
@@ -82,13 +89,13 @@ Machine machine_of(const InitArgs& args, const Say& say) {
   }
   out.gpu = true;
   const std::string count = args.gpus == 1 ? "" : std::to_string(args.gpus) + " x ";
-  if (!here) {
+  if (kind == nullptr) {
     const DeviceFacts& facts = find_device(args.device);
     out.name = count + facts.what, out.gpu_memory = 1e9 * facts.memory_gb;
     out.operations = share_of_peak * 1e12 * facts.bf16 * static_cast<double>(args.gpus);
     return out;
   }
-  out.gpu_memory = device.missing().empty() ? static_cast<double>(device.memory()) : 0;
+  out.gpu_memory = kind->missing().empty() ? static_cast<double>(kind->memory()) : 0;
   if (out.gpu_memory == 0) {
     out.gpu_memory = unknown_gpu_bytes;
     say(print("warning: this machine shows no GPU: one with %.0f GB is assumed. --device names others", unknown_gpu_bytes / 1e9));
@@ -103,7 +110,8 @@ Cost cost_of(const std::string& text, const Machine& machine) {
   PlanArgs args;
   args.pipeline.file = folder.file("draft.json");
   io::write_file_atomic(args.pipeline.file, text);
-  args.device = machine.gpu ? "h100" : "cpu";  // for the kind of arithmetic
+  const auto& known = devices();  // any of the same sort: it decides the kind of arithmetic
+  args.device = std::find_if(known.begin(), known.end(), [&](const DeviceFacts& facts) { return facts.on_host != machine.gpu; })->name;
   const ordered_json planned = plan(args);
   const ordered_json& memory = planned.at("memory");
   Cost out;
@@ -124,7 +132,7 @@ std::string file_of(const InitArgs& args) {
 }
 
 void require_free(const fs::path& file, bool overwrite) {
-  if (fs::exists(file) && !overwrite) throw PipelineError("error: " + file.string() + " is there already: give another -o, or --overwrite");
+  if (fs::exists(file) && !overwrite) throw PipelineError("error: " + file.string() + " exists already: give another -o, or --overwrite");
 }
 
 /// Settings that are there already stay as they are.

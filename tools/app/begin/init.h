@@ -15,7 +15,7 @@ struct InitArgs {
   std::string as;    // "folder", "shards" or "parquet"; empty: told from what lies there
   std::string out;   // the pipeline file; empty: NAME.json, of the folder's name
   bool overwrite = false;
-  std::string device;  // "cpu", "cuda" or one that flowrun plan knows; empty: this machine's
+  std::string device;  // a kind of run.device, or one that flowrun plan knows; empty: this machine's best
   int64_t gpus = 1;
   Wishes wishes;
   uint64_t pictures = 256;  // that are looked at

@@ -192,7 +192,7 @@ class Maker {
     const double hours = wishes_.hours > 0 ? wishes_.hours : machine_.gpu ? 0 : hours_on_cpu;
     if (hours == 0) return;
     if (out_.images_per_second == 0)
-      throw PipelineError("error: nothing is known of this GPU's speed, so hours can't be kept: give --device, or --epochs");
+      throw PipelineError("error: this GPU's speed is unknown, so --hours can't limit the epochs: give --device, or --epochs");
     const auto bearable = static_cast<int64_t>(out_.images_per_second * 3600 * hours / pictures);
     if (bearable >= most) return;
     out_.epochs = std::max<int64_t>(1, bearable);

@@ -78,7 +78,7 @@ class Text {
     line("  },");
   }
 
-  /// A deviation that pictures of one colour have, too.
+  /// A standard deviation that pictures of one colour have, too.
   double spread(size_t channel) const { return std::max(0.01, facts_.std[channel]); }
 
   std::string facts() const {

@@ -181,8 +181,8 @@ class Embedding {
       if (!began.is_object() || !began.contains(what) || began[what] != note_[what]) differ.emplace_back(text);
     }
     if (differ.empty()) return;
-    throw PipelineError("error: " + file + " is of work with other " + join(differ) +
-                        ": call it as it was begun, name another file, or begin again with --again");
+    throw PipelineError("error: " + file + " was begun with other " + join(differ) +
+                        ": use the same ones, name another file, or begin again with --again");
   }
 
   /// Whether it was stopped.

@@ -90,7 +90,8 @@ std::vector<int64_t> shape_of(const EmbedFiles& files) {
 void become_parquet(const EmbedFiles& files, bool labels) {
   const Finished done = run_python({"-c", to_parquet, files.rows, labels ? files.rows_labels : "", files.keys, files.out}, "pyarrow");
   if (done.status != 0)
-    throw RunError(files.out + " could not be made of " + files.rows + " by " + python_program() + " with pyarrow; the same command tries again");
+    throw RunError(files.out + " could not be written from " + files.rows + " by " + python_program() +
+                   " with pyarrow; the same command tries again");
   for (const std::string& path : {files.rows, files.rows_labels, files.keys}) fs::remove(path);
 }
 

@@ -21,7 +21,7 @@ std::string free_name(const ordered_json& nodes, const std::string& type) {
 /// The device node that makes what is written, and the inputs of the node that writes it.
 void add_encoding(const EmbedArgs& args, const std::string& what, ordered_json& nodes, ordered_json& in, ordered_json& rows) {
   if (!args.blocks.empty()) {
-    if (what == "cls_mean") throw PipelineError("error: --what cls_mean is of the final norm; of --block take cls, mean or tokens");
+    if (what == "cls_mean") throw PipelineError("error: --what cls_mean can't be used with --block: choose cls, mean or tokens");
     nodes["encode"] = {{"type", "encode.images"}, {"in", "upload.image"}, {"model", "encoder"},
                        {"pool", "mean"},          {"train", false},       {"blocks", args.blocks}};
     in["blocks"] = "encode";

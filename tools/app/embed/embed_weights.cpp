@@ -111,8 +111,8 @@ fs::path checkpoint_of(const EmbedArgs& args, const fs::path& run) {
   const fs::path from = fs::absolute(args.weights).lexically_normal();
   fs::path given = fs::is_directory(from) ? from : from.parent_path();
   if (fs::exists(given / "manifest.json")) {
-    if (args.best) throw PipelineError("error: --best is of a run's folder, but " + args.weights + " is in one checkpoint");
-    if (args.step > 0) throw PipelineError("error: --step is of a run's folder, but " + args.weights + " is in one checkpoint");
+    if (args.best) throw PipelineError("error: --best needs a run's folder, and " + args.weights + " belongs to a single checkpoint");
+    if (args.step > 0) throw PipelineError("error: --step needs a run's folder, and " + args.weights + " belongs to a single checkpoint");
     return given;
   }
   if (args.best) return best_checkpoint(run);
@@ -172,7 +172,7 @@ ordered_json model_entry(ordered_json entry, const std::string& file) {
 
 EncoderToUse of_run(const EmbedArgs& args, const fs::path& folder) {
   if (args.size > 0)
-    throw PipelineError("error: --size is for a file of weights: a run's pictures are prepared as the run does it, or as --set says");
+    throw PipelineError("error: --size needs a file of weights: a run's pictures are prepared as in the run; change that with --set");
   const RunPipeline run(read_json(io::RunPaths(folder).pipeline));
   if (!run.all().is_object() || !run.all().contains("models") || !run.all().contains("nodes")) throw RunError(folder.string() + " trains no model");
   EncoderToUse out;
@@ -227,7 +227,7 @@ void read_transformer(const HubConfig& hub, EncoderToUse& out, int64_t& side) {
 }
 
 EncoderToUse of_file(const EmbedArgs& args) {
-  if (!args.model.empty() || args.step > 0) throw PipelineError("error: --model and --step are of a run, but " + args.weights + " is not in one");
+  if (!args.model.empty() || args.step > 0) throw PipelineError("error: --model and --step need a run, and " + args.weights + " is not in one");
   EncoderToUse out;
   const fs::path from(args.weights);
   out.file = fs::is_directory(from) ? (from / "model.safetensors").string() : args.weights;
@@ -246,7 +246,7 @@ EncoderToUse of_file(const EmbedArgs& args) {
   out.views = told ? hub.views(side) : usual_views(side);
   out.upload = hub.upload;
   if (!hub.what.empty()) out.what = hub.what;
-  out.said = out.file + ": " + view_text(out.views) + (told ? " as " + hub.said + " says" : ", mean and deviation of ImageNet");
+  out.said = out.file + ": " + view_text(out.views) + (told ? " as " + hub.said + " says" : ", mean and standard deviation of ImageNet");
   return out;
 }
 

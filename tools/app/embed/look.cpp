@@ -225,7 +225,8 @@ class Look {
     const size_t plane = values.size() / 3;
     const auto side = static_cast<int>(std::lround(std::sqrt(static_cast<double>(plane))));
     if (static_cast<size_t>(side) * static_cast<size_t>(side) != plane)
-      throw RunError("flowrun look shows squares, but the pictures that " + encoder_.file + " sees are none: add a center_crop behind the resize");
+      throw RunError("flowrun look needs square pictures, and those that " + encoder_.file +
+                     " sees are not square: add an image.center_crop after the resize");
     io::PixelBuffer out;
     out.reshape(side, side, 3);
     for (size_t i = 0; i < plane; ++i) {

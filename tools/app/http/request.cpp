@@ -14,8 +14,8 @@ int hex_digit(char c) {
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/// Resolves percent signs, and "+" of a query. Empty: an escape that is none, or one of a control character.
-std::optional<std::string> resolved(std::string_view text, bool plus_is_blank) {
+/// Decodes percent escapes, and "+" in a query. Empty: an invalid escape, or a control character.
+std::optional<std::string> decoded(std::string_view text, bool plus_is_blank) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
     char c = text[i];
@@ -56,12 +56,12 @@ std::string_view trimmed(std::string_view text) {
 bool read_target(std::string_view target, HttpRequest& out) {
   const std::string_view path = take_until(target, '?');
   if (!path.starts_with('/')) return false;
-  const auto plain = resolved(path, false);
+  const auto plain = decoded(path, false);
   if (!plain) return false;
   out.path = *plain;
   while (!target.empty()) {
     std::string_view value = take_until(target, '&');
-    const auto key = resolved(take_until(value, '='), true), content = resolved(value, true);
+    const auto key = decoded(take_until(value, '='), true), content = decoded(value, true);
     if (!key || !content) return false;
     out.query.emplace_back(*key, *content);
   }

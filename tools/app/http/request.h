@@ -11,8 +11,8 @@ namespace flowrun::app {
 
 struct HttpRequest {
   std::string method;                                      // capital letters
-  std::string path;                                        // begins with "/"; percent signs are resolved
-  std::vector<std::pair<std::string, std::string>> query;  // resolved, in their order; a key may come again
+  std::string path;                                        // begins with "/"; decoded
+  std::vector<std::pair<std::string, std::string>> query;  // decoded, in their order; a key may come again
   std::string host;                                        // with its port, as the client wrote it; empty: none
   std::string fetch_site, fetch_mode;                      // Sec-Fetch-Site and Sec-Fetch-Mode: which page a browser asks for, and how; empty: none
 

@@ -35,8 +35,9 @@ std::string kind_of(const NamedData& named) {
     return has_file(data, ".parquet") ? "parquet" : "folder";
   }
   if (extension == ".txt" || extension == ".csv" || extension == ".tsv") return "folder";
-  throw PipelineError("error: " + named.path +
-                      " is no data: give a folder of pictures, a list of them (.txt, .csv, .tsv), shards (their folder or index), or Parquet files");
+  throw PipelineError(
+      "error: " + named.path +
+      " can't be read as data: give a folder of pictures, a list of them (.txt, .csv, .tsv), shards (their folder or index), or Parquet files");
 }
 
 }  // namespace

@@ -84,8 +84,8 @@ void PlanFacts::open_source(const PlanArgs& args) {
     file_bytes = mean_bytes(node, pipeline.seed);
   } catch (const std::exception& error) {
     const std::string why = source + " can't be opened (" + error.what() + ")";
-    if (args.images == 0) throw PipelineError("error: " + why + ": say with --images how many images there are");
-    notes.push_back(why + ": " + std::to_string(args.images) + " images are stated");
+    if (args.images == 0) throw PipelineError("error: " + why + ": give the number of images with --images");
+    notes.push_back(why + ": " + std::to_string(args.images) + " images are assumed, as --images says");
   }
   if (args.file_kib > 0) file_bytes = args.file_kib * 1024;
   if (images < grouping.size) {

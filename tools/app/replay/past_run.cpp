@@ -118,7 +118,7 @@ RepeatedRun::RepeatedRun(PastRun& past, RepeatOptions options) : past_(past), op
     if (!past_.data) return;
     const std::string differences = past_.data->differences(sources);
     if (past_.data->counts_differ(sources)) {
-      throw PipelineError("error: the data are not those of the run, so its steps can't be made again:" + differences);
+      throw PipelineError("error: the data differ from those of the run, so its steps can't be repeated:" + differences);
     }
     changed_data_ = differences;  // as many samples: the ledgers tell which
     if (!differences.empty()) log_warning("the data are not those of the run:" + differences);

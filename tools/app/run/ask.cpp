@@ -33,7 +33,7 @@ std::string ended(const fs::path& run) {
 io::HeldProcess find_process(const fs::path& run) {
   if (!io::is_locked(run)) throw RunError(ended(run));
   const fs::path file = run / process_name;
-  if (!fs::exists(file)) throw RunError(run.string() + " is locked by an unknown process: a run that is opening or ending, or another program");
+  if (!fs::exists(file)) throw RunError(run.string() + " is locked by an unknown process: a run that is starting or ending, or another program");
   try {
     return io::HeldProcess(file);
   } catch (const io::Error& error) {

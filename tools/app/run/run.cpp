@@ -180,8 +180,8 @@ DataRecord compare_data(const RunArgs& args, const CheckedPipeline& pipeline, co
   const std::string differences = record->differences(sources);
   if (differences.empty()) return *record;
   if (!args.accept_changed_data) {
-    throw PipelineError("error: the data are not those that the run began with:" + differences +
-                        "\nbring these back, or go on with the new ones by --accept-changed-data: the epoch in progress then begins again");
+    throw PipelineError("error: the data differ from those that the run began with:" + differences +
+                        "\nrestore these, or continue with the new ones by --accept-changed-data: the epoch in progress then begins again");
   }
   if (first) log_warning("going on with other data:" + differences);
   const std::string training = pipeline.training_source < 0 ? "" : pipeline.nodes[static_cast<size_t>(pipeline.training_source)].name;

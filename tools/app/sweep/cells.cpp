@@ -94,7 +94,7 @@ Cells::Cells(std::string path) : path_(std::move(path)) {
       const ordered_json key = {{"pipeline", line.at("pipeline")}, {"seed", line.at("seed")}, {"set", line.at("set")}};
       cells_.push_back({key, line.at("sources"), found_in(line)});
     } catch (const nlohmann::json::exception& error) {
-      throw PipelineError("error: " + path_ + ": a line is no finished run: " + error.what());
+      throw PipelineError("error: " + path_ + ": a line does not describe a finished run: " + error.what());
     }
   });
 }

@@ -43,7 +43,7 @@ bool goes_on(const fs::path& run) { return io::newest_complete_checkpoint(io::Ru
 void require_own_run(const fs::path& run) {
   const std::string instead = "; move it away, or give another --out";
   if (!fs::exists(io::RunPaths(run).pipeline))
-    throw RunError(run.string() + " holds things that no sweep made (it has no pipeline.resolved.json)" + instead);
+    throw RunError(run.string() + " holds files that no sweep wrote (it has no pipeline.resolved.json)" + instead);
   const std::vector<std::string> foreign = foreign_files(run);
   if (foreign.empty()) return;
   throw RunError(run.string() + " holds " + foreign[0] + (foreign.size() > 1 ? " and " + std::to_string(foreign.size() - 1) + " more" : "") +

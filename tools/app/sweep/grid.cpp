@@ -104,7 +104,8 @@ std::vector<Choice> choices_of(const std::string& path, const Value& values, Dia
   if (values.is(Value::Kind::object)) {
     for (const Member& member : values.members) {
       if (!is_folder_name(member.key))
-        faults.error(member.key_where, "the name \"" + member.key + "\" of a value is to be part of a folder's: letters, digits, - _ and . only");
+        faults.error(member.key_where,
+                     "the name \"" + member.key + "\" of a value becomes part of a folder's name: use letters, digits, - _ and . only");
       out.push_back({member.key, json_text(to_json(member.value))});
     }
   } else if (values.is(Value::Kind::array)) {

@@ -55,7 +55,8 @@ ordered_json sweep_schema() {
   p["baseline"] = text("The variant that the others are compared with; default: the first");
   p["decide"] = text("NODE.METRIC of an evaluation, or loss; default: the first evaluation's accuracy, else its miou, else loss");
   p["goal"] = {{"enum", {"max", "min"}}, {"description", "Whether more of it is better; default: by its name"}};
-  p["difference"] = {{"type", "number"}, {"exclusiveMinimum", 0}, {"description", "The smallest difference of it that matters, in its own unit"}};
+  p["difference"] = {
+      {"type", "number"}, {"exclusiveMinimum", 0}, {"description", "The smallest difference of the metric that matters, in its own unit"}};
   ordered_json named = names;
   named["not"] = {{"required", {"from"}}};
   out["$defs"]["values"] = {{"anyOf", {{{"type", "array"}, {"minItems", 1}}, ref("range"), std::move(named)}},

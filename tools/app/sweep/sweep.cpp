@@ -192,7 +192,7 @@ class Sweeping {
       if (node_of(metric) == node_of(plan_.decide)) has.push_back(metric);
     }
     if (!found.is_done() || has.empty() || found.metric(plan_.decide) != nullptr) return;
-    throw PipelineError("error: decide \"" + plan_.decide + "\": " + run.string() + " has no such number\n  " + did_you_mean(plan_.decide, has) +
+    throw PipelineError("error: decide \"" + plan_.decide + "\": " + run.string() + " has no such metric\n  " + did_you_mean(plan_.decide, has) +
                         "it has " + join(has));
   }
 

@@ -64,7 +64,7 @@ class SweepReader {
       if (!seed.is(Value::Kind::integer) || seed.integer < 0) {
         faults_.error(seed.where, "a seed is an integer of at least 0", forms);
       } else if (twice) {
-        faults_.error(seed.where, "the seed " + std::to_string(seed.integer) + " is listed twice: equal runs are no two");
+        faults_.error(seed.where, "the seed " + std::to_string(seed.integer) + " is listed twice: both runs would be equal");
       } else {
         plan_.seeds.push_back(seed.integer);
       }
@@ -112,7 +112,7 @@ class SweepReader {
     std::vector<SweepGroup> out;
     for (const Member& member : variants->members) {
       if (!is_folder_name(member.key))
-        faults_.error(member.key_where, "the name \"" + member.key + "\" of a variant is to be a folder: letters, digits, - _ and . only");
+        faults_.error(member.key_where, "the name \"" + member.key + "\" of a variant becomes a folder's name: use letters, digits, - _ and . only");
       SweepGroup group{member.key, {.file = "", .sets = common_}};
       if (member.value.is(Value::Kind::string)) {
         group.pipeline.file = beside(member.value);

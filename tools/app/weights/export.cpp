@@ -21,7 +21,7 @@ using nlohmann::ordered_json;
 
 fs::path chosen_file(const fs::path& from, const std::string& model, bool best) {
   if (best && (!fs::is_directory(from) || fs::exists(from / "manifest.json")))
-    throw RunError("--best is of a run's folder, but " + from.string() + " is none");
+    throw RunError("--best needs a run's folder, and " + from.string() + " is no run's folder");
   if (!fs::is_directory(from)) return from;
   fs::path checkpoint = from;
   if (best) {

@@ -46,7 +46,7 @@ const std::map<std::string, Chapter>& chapters() {
       {"web",
        {"All runs in a browser",
         "reading-a-run.md#all-runs-in-a-browser",
-        {{0, "ended by Ctrl-C"}, {1, "the folder is none, or no port can be opened"}}}},
+        {{0, "ended by Ctrl-C"}, {1, "there is no such folder, or no port can be opened"}}}},
       {"index", {"Shards from other programs", "data.md#shards-from-other-programs"}},
       {"pack", {"Packing", "data.md#packing"}},
       {"profile", {"Where the time goes", "profiling.md#profile"}},

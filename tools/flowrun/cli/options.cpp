@@ -30,7 +30,7 @@ void add_set(CLI::App& command, app::PipelineArgs& args) {
 }
 
 void add_trust(CLI::App& command, bool& trust) {
-  command.add_flag("--trust", trust, "Loads the plug-ins that a run's folder (pipeline.resolved.json) names: code of whoever made the folder");
+  command.add_flag("--trust", trust, "Loads the plug-ins that a run's pipeline.resolved.json lists: code of the folder's author");
 }
 
 void add_plugins(CLI::App& command, std::vector<std::string>& plugins) {

@@ -20,13 +20,13 @@ void add_labels(CLI::App& command, std::string& labels) {
 
 void add_work(CLI::App& command, int& threads, bool& json, bool& quiet) {
   threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  command.add_option("--threads", threads, "What is written doesn't depend on it")->check(CLI::Range(1, 1024));
+  command.add_option("--threads", threads, "Number of threads; the result doesn't depend on it")->check(CLI::Range(1, 1024));
   command.add_flag("--json", json, "The result as JSON");
   command.add_flag("--quiet", quiet, "No progress line");
 }
 
 void add_index(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "index", "Writes the index of tar shards, with which source.shards reads them", "flowrun index data/shards");
+  CLI::App& command = add_command(app, "index", "Writes the index of tar shards that source.shards needs", "flowrun index data/shards");
   const auto args = std::make_shared<IndexArgs>();
   command.add_option("shards", args->shards, "Shards (.tar, .tar.zst), or folders of them")->required();
   command.add_option("-o,--out", args->out, "The index file; without it index.flowrun beside the first shard");

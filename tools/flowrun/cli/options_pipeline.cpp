@@ -1,4 +1,7 @@
 // Commands before a run, on pipelines.
+#include <algorithm>
+
+#include "graph/contract/device.h"
 #include "tools/app/begin/init.h"
 #include "tools/app/draw/draw.h"
 #include "tools/app/draw/masks.h"
@@ -16,31 +19,34 @@ namespace {
 using namespace app;
 
 void add_init(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "init", "Writes a pipeline for a folder of pictures: it looks at them, and says why each number is what it is",
-                                  "flowrun init data/birds\n"
-                                  "  flowrun init data/birds --hours 8 -o birds.json\n"
-                                  "  flowrun init data/scans --device h100 --gpus 4 --arch s");
+  CLI::App& command =
+      add_command(app, "init", "Writes a pipeline for a folder of pictures: examines some of them and gives the reason for each number",
+                  "flowrun init data/birds\n"
+                  "  flowrun init data/birds --hours 8 -o birds.json\n"
+                  "  flowrun init data/scans --device h100 --gpus 4 --arch s");
   const auto args = std::make_shared<InitArgs>();
   std::vector<std::string> names = device_names();
-  names.insert(names.begin(), {"cuda"});
+  for (const DeviceRuntime* kind : flowrun::devices()) {
+    const std::string& name = kind->info().name;
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.insert(names.begin(), name);
+  }
   command
       .add_option("data", args->data,
                   "A folder of pictures, or of class folders; a folder that holds train and val (or test); a list (.txt, .csv, .tsv); shards with "
                   "their index, or Parquet files, also the URL of either")
       ->required();
-  command.add_option("-o,--out", args->out, "The file; without it NAME.json, of the folder's name");
+  command.add_option("-o,--out", args->out, "The file to write. Default: NAME.json, named after the folder");
   command.add_flag("--overwrite", args->overwrite, "Replaces a file that is there");
-  command.add_option("--device", args->device, "The device that will train, as flowrun plan knows them; without it this machine's")
-      ->check(CLI::IsMember(names));
+  command.add_option("--device", args->device, "The device to train on. Default: this machine's")->check(CLI::IsMember(names));
   command.add_option("--gpus", args->gpus, "How many GPUs share the work")->check(CLI::Range(1, 65536));
-  command.add_option("--hours", args->wishes.hours, "That training may take, at the speed that is assumed: bounds the epochs. Without it 1 on a CPU")
+  command.add_option("--hours", args->wishes.hours, "Hours that training may take at the assumed speed; limits the epochs. Default on a CPU: 1")
       ->check(CLI::Range(0.01, 1e5));
-  command.add_option("--epochs", args->wishes.epochs, "In place of the rule's")->check(above_0);
+  command.add_option("--epochs", args->wishes.epochs, "Number of epochs, instead of the rule's")->check(above_0);
   command.add_option("--size", args->wishes.size, "Side of the views, pixels")->check(CLI::Range(10, 4096));
   command.add_option("--patch", args->wishes.patch, "Side of a patch, pixels")->check(CLI::Range(1, 1024));
-  command.add_option("--arch", args->wishes.arch, "Of the vision transformer")->check(CLI::IsMember({"ti", "s", "b", "l"}));
-  command.add_option("--look", args->pictures, "At how many pictures it looks, spread over all")->check(CLI::Range(1, 1'000'000));
-  command.add_option("--as", args->as, "How the data are read; without it as what lies there, and a URL as shards")
+  command.add_option("--arch", args->wishes.arch, "Size of the vision transformer")->check(CLI::IsMember({"ti", "s", "b", "l"}));
+  command.add_option("--look", args->pictures, "Number of pictures to examine, spread over all")->check(CLI::Range(1, 1'000'000));
+  command.add_option("--as", args->as, "Kind of the data. Default: told from the path's content; a URL is shards")
       ->check(CLI::IsMember({"folder", "shards", "parquet"}));
   command.add_flag("--vscode", args->vscode, "Writes .vscode/settings.json beside the file: the editor completes and checks it");
   add_json(command, args->json);
@@ -65,7 +71,7 @@ void add_expand(CLI::App& app, int& status) {
 
 void add_import(CLI::App& app, int& status) {
   CLI::App& command =
-      add_command(app, "import", "Writes a pipeline from a configuration of I-JEPA, MAE, DINOv2 or solo-learn; names keys without counterpart",
+      add_command(app, "import", "Writes a pipeline from a configuration of I-JEPA, MAE, DINOv2 or solo-learn; reports keys without a counterpart",
                   "flowrun import in1k_vith14_ep300.yaml -o mine.json --gpus 16\n"
                   "  flowrun import pretrain.sh -o mine.json --data data/imagenet\n"
                   "  flowrun import vitl16_short.yaml -o mine.json --gpus 32 --pictures 1281167");
@@ -76,15 +82,16 @@ void add_import(CLI::App& app, int& status) {
       ->required();
   command.add_option("-o,--out", args->out, "FILE.json; without it the pipeline is printed");
   command.add_flag("--overwrite", args->overwrite, "Replaces a file that is there");
-  command.add_option("--from", args->project, "The project; without it the keys tell")
+  command.add_option("--from", args->project, "The project that the configuration is of. Default: told from its keys")
       ->check(CLI::IsMember({"ijepa", "mae", "dinov2", "solo-learn"}));
   command.add_option("--data", args->data, "A folder with train and val, in place of the file's");
-  command.add_option("--gpus", args->gpus, "On how many GPUs it ran: batches are given for one; without it as the file says, or one")->check(above_0);
+  command.add_option("--gpus", args->gpus, "Number of GPUs of the original run, whose batches are given per GPU. Default: the file's number, else 1")
+      ->check(above_0);
   command
       .add_option("--pictures", args->pictures,
                   "Pictures of the training set, where lengths are given in steps (DINOv2); without it ImageNet's 1281167")
       ->check(above_0);
-  command.add_option("--set", args->sets, "PATH=VALUE: one more value of the pipeline, behind those of the file; may be repeated")
+  command.add_option("--set", args->sets, "PATH=VALUE: sets one more value of the pipeline, after those of the file; may be repeated")
       ->allow_extra_args(false);
   add_json(command, args->json);
   on_command(command, args, status, import_configuration);
@@ -95,8 +102,8 @@ void add_diff(CLI::App& app, int& status) {
                                   "flowrun diff pretrain.json ablation.json --speed 20");
   const auto args = std::make_shared<DiffArgs>();
   add_file(command, "a", args->a.file, "Pipeline file (JSON); shipped:FILE.json, one that comes with the program");
-  add_file(command, "b", args->b.file, "The other; may be the same file, with --set");
-  command.add_option("--set", args->b.sets, "PATH=VALUE: changes one value of the other; may be repeated")->allow_extra_args(false);
+  add_file(command, "b", args->b.file, "The second pipeline; may be the same file, with --set");
+  command.add_option("--set", args->b.sets, "PATH=VALUE: changes one value of the second pipeline; may be repeated")->allow_extra_args(false);
   command.add_option("--speed", args->seconds, "Also measures the speed of both, in turns, for this many seconds in all")
       ->check(CLI::Range(1.0, 1e6));
   add_json(command, args->json);
@@ -109,7 +116,7 @@ void add_draw(CLI::App& app, int& status) {
   const auto args = std::make_shared<DrawArgs>();
   add_pipeline(command, args->pipeline);
   command.add_option("-o,--out", args->out, "FILE.svg, or FILE.dot for Graphviz; without it DOT is printed");
-  command.add_flag("--plan", args->plan, "What the engine makes of it, in words: slots, tasks, orders")
+  command.add_flag("--plan", args->plan, "Prints the engine's plan in words: slots, tasks, orders")
       ->excludes(command.add_flag("--json", args->json, "Nodes and edges as JSON"));
   on_command(command, args, status, draw);
 }
@@ -128,9 +135,8 @@ void add_mask_report(CLI::App& app, int& status) {
 }
 
 void add_plan(CLI::App& app, int& status) {
-  CLI::App& command =
-      add_command(app, "plan", "Says what a run on any number of machines would need and give: shapes, memory, input, exchange, time; runs nothing",
-                  "flowrun plan pretrain.json --world 64 --device h100 --set batch.group=32");
+  CLI::App& command = add_command(app, "plan", "Forecasts a run on any number of machines: shapes, memory, input, exchange, time; runs nothing",
+                                  "flowrun plan pretrain.json --world 64 --device h100 --set batch.group=32");
   const auto args = std::make_shared<PlanArgs>();
   const auto above_0 = CLI::Range(1e-6, 1e12);
   add_pipeline(command, args->pipeline);
@@ -141,7 +147,7 @@ void add_plan(CLI::App& app, int& status) {
       ->check(CLI::Range(0.001, 1.0))
       ->capture_default_str();
   command.add_option("--device-rate", args->device_rate, "Images a second that one device trains on; replaces peak and utilisation")->check(above_0);
-  command.add_option("--per-node", args->per_node, "Devices per machine; without it as the device's maker builds it")->check(CLI::Range(1, 1024));
+  command.add_option("--per-node", args->per_node, "Devices per machine. Default: as the device's maker builds it")->check(CLI::Range(1, 1024));
   command.add_option("--bandwidth", args->bandwidth, "GB/s that a rank sends while gradients are exchanged; without it the device's links")
       ->check(above_0);
   command.add_option("--latency", args->latency, "Microseconds of a message between two processes, for the agreement at the end of a step")
@@ -151,8 +157,8 @@ void add_plan(CLI::App& app, int& status) {
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 53));
   command.add_option("--file-kib", args->file_kib, "Mean size of a file; without it the mean of some that are read")->check(above_0);
   command.add_option("--cores-ms", args->cores_ms, "Milliseconds that an image takes on a core of the host")->check(above_0);
-  command.add_option("--cores", args->cores, "Cores of a machine for data; without it as many as its maker builds into it")->check(above_0);
-  command.add_option("--storage", args->storage, "MB/s that a machine reads; without it storage doesn't limit")->check(above_0);
+  command.add_option("--cores", args->cores, "Cores of a machine for data. Default: as many as its maker builds in")->check(above_0);
+  command.add_option("--storage", args->storage, "MB/s that a machine can read. Default: no limit by storage")->check(above_0);
   add_json(command, args->json);
   on_command(command, args, status, plan);
 }

@@ -22,12 +22,12 @@ void add_export(CLI::App& app, int& status) {
   command.add_option("from", args->from, "A run directory, a checkpoint, or a file of weights (safetensors) in any known layout")->required();
   command
       .add_option("to", args->to,
-                  "FILE.safetensors, or a folder: then also config.json, with which timm.create_model(\"local-dir:FOLDER\") takes it, README.md, "
-                  "and the run's other models")
+                  "FILE.safetensors, or a folder, which also gets config.json for timm.create_model(\"local-dir:FOLDER\"), README.md, and the run's "
+                  "other models")
       ->required();
   command.add_option("--model", args->model, "Which model of the checkpoint; without it the teacher, or the student where there is none");
   command.add_flag("--best", args->best, "Of a run whose report.checkpoint has best: the checkpoint that the evaluation found best, not the newest");
-  command.add_option("--heads", args->heads, "Attention heads, where the width does not tell")->check(CLI::Range(1, 1024));
+  command.add_option("--heads", args->heads, "Number of attention heads, where the width does not determine it")->check(CLI::Range(1, 1024));
   command.add_flag("--allow-partial", args->allow_partial,
                    "Writes the encoder even when the file lacks some of its weights, which keep their initial values, or has others");
   command.add_option("--licence", hub->licence, "For the folder's model card: an identifier such as apache-2.0");
@@ -68,21 +68,22 @@ void add_embed(CLI::App& app, int& status) {
                   "evaluations or config.json have it, else mean")
       ->check(CLI::IsMember({"cls", "mean", "cls_mean", "tokens"}));
   command
-      .add_option("--block", args->blocks,
-                  "What these blocks of a vision transformer make, from 1 on, in place of the final norm: 6 or 4,8,12, side by side")
+      .add_option(
+          "--block", args->blocks,
+          "Writes the outputs of these blocks of a vision transformer, counted from 1, in place of the final norm's: 6 or 4,8,12, side by side")
       ->delimiter(',')
       ->check(above_0);
   command.add_option("--size", args->size, "Side of the pictures, pixels, for a file of weights; positions are resampled")
       ->check(CLI::Range(1, 16384));
   command.add_option("--batch", args->batch, "Pictures at once; without it as the run's evaluations, else 64")->check(CLI::Range(1, 1'000'000));
   command.add_flag("--half", args->half, "Numbers of 16 bits (float16)");
-  command.add_option("--as", args->as, "How the data are read; without it as what lies there, and a URL as shards")
+  command.add_option("--as", args->as, "Kind of the data. Default: told from the path's content; a URL is shards")
       ->check(CLI::IsMember({"folder", "shards", "parquet"}));
   command.add_option("--folder", args->folder, "The folder that a list's paths are in; without it the list's own");
   command.add_flag("--no-labels", args->no_labels, "Class folders are folders alone");
   command.add_option("--projector", args->projector,
                      "A folder for TensorBoard's projector: tensors.tsv, metadata.tsv, sprite.png, projector_config.pbtxt");
-  command.add_flag("--again", args->again, "Replaces what is there; without it the same command goes on where it was");
+  command.add_flag("--again", args->again, "Replaces existing files. Default: the same command continues where it stopped");
   command.add_flag("--print", args->print, "Prints the pipeline, and does not run it");
   command
       .add_option("--set", args->sets,
@@ -117,7 +118,7 @@ void add_look(CLI::App& app, int& status) {
   command.add_option("--size", from->size, "Side of the pictures, pixels, for a file of weights; positions are resampled")
       ->check(CLI::Range(1, 16384));
   command.add_option("--batch", from->batch, "Pictures at once; without it as the run's evaluations, else 64")->check(CLI::Range(1, 1'000'000));
-  command.add_option("--as", from->as, "How the data are read; without it as what lies there, and a URL as shards")
+  command.add_option("--as", from->as, "Kind of the data. Default: told from the path's content; a URL is shards")
       ->check(CLI::IsMember({"folder", "shards", "parquet"}));
   command.add_option("--folder", from->folder, "The folder that a list's paths are in; without it the list's own");
   command.add_flag("--no-labels", from->no_labels, "Class folders are folders alone");
@@ -131,7 +132,7 @@ void add_look(CLI::App& app, int& status) {
 }
 
 void add_replay(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "replay", "Shows what a sample of a run became: shapes, hashes, crop, masks, a picture",
+  CLI::App& command = add_command(app, "replay", "Shows how a run processed a sample: shapes, hashes, crop, masks, a picture",
                                   "flowrun replay runs/pretrain --sample 812 --epoch 3 --png sample.png");
   const auto args = std::make_shared<ReplayArgs>();
   command.add_option("run", args->run, "Run directory")->required();
@@ -161,7 +162,7 @@ void add_verify(CLI::App& app, int& status) {
 
 void add_report(CLI::App& app, int& status) {
   CLI::App& command =
-      add_command(app, "report", "Writes a page of what a run did and found; the run may still be going", "flowrun report runs/pretrain");
+      add_command(app, "report", "Writes a page about a run's course and results; the run may still be going", "flowrun report runs/pretrain");
   const auto args = std::make_shared<ReportArgs>();
   command.add_option("run", args->run, "Run directory")->required();
   command.add_option("-o,--out", args->out, "FILE.html; without it report.html in the run directory");
@@ -175,7 +176,7 @@ void add_web(CLI::App& app, int& status) {
       app, "web", "Shows all runs of a folder in a browser of this machine: curves, evaluations, differences, graphs, pictures", "flowrun web runs");
   const auto args = std::make_shared<WebArgs>();
   command.add_option("runs", args->runs, "Folder with run directories, at any depth")->capture_default_str();
-  command.add_option("--port", args->port, "Port of 127.0.0.1; where it is taken another one is used, and said")
+  command.add_option("--port", args->port, "Port on 127.0.0.1; if it is taken, another one is used and printed")
       ->check(CLI::Range(1, 65535))
       ->capture_default_str();
   command.add_flag("--open", args->open, "Opens the page in the browser");

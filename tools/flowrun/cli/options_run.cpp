@@ -44,7 +44,7 @@ void add_run(CLI::App& app, int& status) {
 }
 
 void add_quickstart(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "quickstart", "Runs the shipped quickstart.json: pretraining on drawn pictures, and what it is worth",
+  CLI::App& command = add_command(app, "quickstart", "Runs the shipped quickstart.json: pretrains on drawn pictures and evaluates the features",
                                   "flowrun quickstart --set run.epochs=2");
   const auto args = std::make_shared<RunArgs>();
   add_set(command, args->pipeline);
@@ -95,13 +95,14 @@ void add_sweep_question(CLI::App& command, SweepArgs& args) {
       ->required();
   command.add_option("--seeds", args.seeds, "Every variant runs with each: a count (3: the seeds 0, 1, 2) or a list (0,1,5)");
   command.add_option("--set", args.sets, "PATH=VALUE, for every run; may be repeated")->allow_extra_args(false);
-  command.add_option("--baseline", args.baseline, "The variant that the others are compared with; without it the first");
+  command.add_option("--baseline", args.baseline, "The variant that the others are compared with. Default: the first");
   command.add_option("--decide", args.decide,
                      "The metric that decides, such as knn.accuracy or loss; without it the first evaluation's accuracy, or miou, or the loss");
-  command.add_option("--goal", args.goal, "Whether more of it is better: max or min; without it by its name")->check(CLI::IsMember({"max", "min"}));
+  command.add_option("--goal", args.goal, "Whether higher or lower values of the metric are better: max or min. Default: told from its name")
+      ->check(CLI::IsMember({"max", "min"}));
   command
       .add_option("--difference", args.difference,
-                  "The smallest difference of it that matters, in its own unit (0.005 is half a point of an accuracy)")
+                  "The smallest difference of the metric that matters, in its own unit (0.005 is half a point of an accuracy)")
       ->check(above_0);
 }
 
@@ -111,7 +112,7 @@ void add_sweep(CLI::App& app, int& status) {
   const auto args = std::make_shared<SweepArgs>();
   add_sweep_question(command, *args);
   command.add_option("--out", args->out,
-                     "Folder of the run directories; without it runs/NAME. What is done there does not run again, what was stopped goes on");
+                     "Folder of the run directories; without it runs/NAME. Finished runs there do not run again; stopped runs continue");
   command.add_option("--threads", args->threads, "Data threads; results don't depend on it")->check(CLI::Range(1, 1024));
   CLI::Option* const share =
       command.add_flag("--share", args->share,
@@ -120,12 +121,14 @@ void add_sweep(CLI::App& app, int& status) {
   command.add_option("--memory", args->memory_mib, "With --share: MiB for the runs side by side; without it what is free")
       ->check(CLI::Range(1, 1'000'000'000))
       ->needs(share);
-  command.add_option("--minutes", args->minutes, "Begins no run after so many minutes; what is running ends")->check(above_0);
+  command.add_option("--minutes", args->minutes, "Starts no run after this many minutes; running ones finish")->check(above_0);
   CLI::Option* const report = command.add_flag("--report", args->report, "Runs nothing: the table of what is done so far");
   command.add_option("--cells", args->cells,
-                     "JSON lines of finished runs, to be kept under version control: those are not run again, and what ends is appended");
+                     "JSON lines of finished runs, to be kept under version control: these runs are not repeated, and new ones are appended");
   CLI::Option* const only =
-      command.add_option("--only", args->only, "Runs the one of this number, from 0, beside other processes that run others: a task of an array job")
+      command
+          .add_option("--only", args->only,
+                      "Runs only the run with this number, from 0, while other processes run the others: a task of an array job")
           ->excludes(report)
           ->excludes(share);
   CLI::Option* const slurm = command.add_option("--slurm", args->slurm, "Runs nothing: writes the script of a Slurm array job, a task for each run")
@@ -141,7 +144,7 @@ void add_sweep(CLI::App& app, int& status) {
 }
 
 void add_top(CLI::App& app, int& status) {
-  CLI::App& command = add_command(app, "top", "Shows what a run is doing: who works on what, who waits for whom", "flowrun top runs/pretrain");
+  CLI::App& command = add_command(app, "top", "Shows what a run is doing: what each thread works on or waits for", "flowrun top runs/pretrain");
   const auto args = std::make_shared<TopArgs>();
   command.add_option("run", args->run, "Run directory of a process on this machine")->required();
   command.add_option("--every", args->every, "Seconds between updates, on a terminal")->check(CLI::Range(0.1, 3600.0))->capture_default_str();
@@ -156,10 +159,11 @@ void add_advise(CLI::App& app, int& status) {
   const auto args = std::make_shared<AdviseArgs>();
   add_pipeline(command, args->pipeline);
   command.get_option("pipeline")->description("Pipeline file (JSON), or a run directory");
-  command.add_option("--cores", args->cores, "Cores of the machine asked about; data threads grow with them")->check(CLI::Range(1.0, 4096.0));
-  command.add_option("--data-threads", args->data_threads, "Its data threads")->check(CLI::Range(1.0, 4096.0));
-  command.add_option("--device-scale", args->device_scale, "How many times as fast its device is")->check(CLI::Range(0.01, 1000.0));
-  command.add_option("--groups", args->groups, "How many groups its batches have")->check(CLI::Range(1, 1'000'000));
+  command.add_option("--cores", args->cores, "Cores of the machine to forecast; data threads grow with them")->check(CLI::Range(1.0, 4096.0));
+  command.add_option("--data-threads", args->data_threads, "Data threads of that machine")->check(CLI::Range(1.0, 4096.0));
+  command.add_option("--device-scale", args->device_scale, "Speed of that machine's device, as a multiple of the measured one's")
+      ->check(CLI::Range(0.01, 1000.0));
+  command.add_option("--groups", args->groups, "Number of groups of a batch")->check(CLI::Range(1, 1'000'000));
   command.add_flag("--measure", args->measure, "Measures even if the run directory has statistics");
   command.add_option("--threads", args->threads, "Data threads of the measurement; without it run.threads")->check(CLI::Range(1, 1024));
   command.add_option("--seconds", args->seconds, "For how long to measure")->check(CLI::Range(0.5, 1e6))->capture_default_str();

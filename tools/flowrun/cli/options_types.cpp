@@ -32,7 +32,7 @@ void add_help(CLI::App& app, int& status) {
 void add_schema(CLI::App& app, int& status) {
   CLI::App& command = add_command(app, "schema", "Prints the JSON Schema of pipeline files, for editors", "flowrun schema > pipeline.schema.json");
   const auto args = std::make_shared<TypeArgs>();
-  command.add_flag("--sweep", args->sweep, "That of sweep files instead");
+  command.add_flag("--sweep", args->sweep, "Prints the schema of sweep files instead");
   add_plugins(command, args->plugins);
   on_command(command, args, status, schema);
 }
@@ -78,7 +78,7 @@ void add_new(CLI::App& app, int& status) {
   const auto what = std::make_shared<std::string>();
   command.add_option("what", *what, "node")->required()->check(CLI::IsMember({"node"}));
   command.add_option("type", args->type, "FAMILY.NAME, such as image.foo")->required();
-  command.add_option("folder", args->folder, "Where the files go; without it a folder of the name");
+  command.add_option("folder", args->folder, "Folder for the files. Default: one with the node's name");
   command
       .add_option("--scope", args->scope,
                   "sample: changes pictures on the host. mask: draws masks, in Python. step: reports a number for each step, from tensors, in C++")

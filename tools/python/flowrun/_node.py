@@ -96,7 +96,7 @@ def mask(type: str, *, varies: bool = False) -> Callable[[Code], Code]:  # noqa:
     """Declares a function that draws the masks of a group: `def mine(images: int, grid: int, *, rng, …)`.
 
     It returns which patches are hidden, bool, images x grid * grid; or flowrun.Masks. Rows that hide more than the group's smallest
-    are cut to it by lot; with `varies` each keeps its number (DINOv2). The node has the ports and the `patch` of every mask node.
+    are cut to it at random; with `varies` each keeps its number (DINOv2). The node has the ports and the `patch` of every mask node.
     """
     return lambda code: _declare(type, "mask", code, None, varies)
 
@@ -129,7 +129,7 @@ def _declare(name, scope, code, outputs, varies=False):
         ports += _outputs(name, hints.get("return"), outputs)
     if scope == "source" and hasattr(code, "classes"):
         if any(port["name"] == "label" for port in ports):
-            raise DeclarationError(f"{name}: a class with `classes` has the output label by itself, from `labels`")
+            raise DeclarationError(f"{name}: a class with `classes` gets the output label automatically, from `labels`")
         ports.append({"name": "label", "brief": "Its class.", "type": "label", "input": False, "optional": False})
     made = inspect.isclass(code)
     if made and (strange := [argument.name for argument in keywords if argument.name not in GIVEN]):

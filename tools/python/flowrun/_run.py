@@ -148,7 +148,7 @@ def export(source: "Run | Path", folder: Path, *, model: str = "", heads: int = 
     """Writes an encoder in the layout of model hubs (`flowrun export`), and returns it as timm's module.
 
     source   a Run, its folder, a checkpoint, or a file of weights in any layout that Flowrun reads
-    heads    attention heads, where the width does not tell
+    heads    number of attention heads, where the width does not determine it
     onnx, pt2    also write model.onnx (which needs onnxscript and onnxruntime), model.pt2 (a program of torch.export)"""
     from . import hub
 

@@ -21,7 +21,7 @@ struct CellOptions {
   bool others = false;  ///< `to` are the same views: pairs of a view with itself are left out
 };
 
-/// One cell of each window, the same cells in all views; where windows don't fill the grid they lie in a corner by lot. Corner cells of
+/// One cell of each window, the same cells in all views; where windows don't fill the grid they lie in a random corner. Corner cells of
 /// a view lie on the corners of its rectangle. A place counts as inside another view where it lies strictly within its rectangle.
 Matches match_cells(const PlacedViews& from, const PlacedViews& to, const CellOptions& options, Rng rng);
 

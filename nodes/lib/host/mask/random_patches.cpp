@@ -25,9 +25,9 @@ struct Units {
   }
 };
 
-/// Hides `hidden` units of a row by lot: those that no mask of the image has hidden yet, and only then others. `spent` says of
+/// Hides `hidden` units of a row at random: those that no mask of the image has hidden yet, and only then others. `spent` says of
 /// each unit whether one has.
-void hide_by_lot(const Units& units, int64_t hidden, Rng rng, std::vector<uint8_t>& spent, uint8_t* map) {
+void hide_at_random(const Units& units, int64_t hidden, Rng rng, std::vector<uint8_t>& spent, uint8_t* map) {
   thread_local std::vector<int64_t> fresh, others;
   fresh.clear(), others.clear();
   for (size_t unit = 0; unit < spent.size(); ++unit) (spent[unit] ? others : fresh).push_back(static_cast<int64_t>(unit));
@@ -43,7 +43,7 @@ void hide_all(const Units& units, int64_t hidden, int64_t repeats, const Rng& gr
   std::vector<uint8_t> spent;
   for (int64_t row = 0; row < out.rows(); ++row) {
     if (row % repeats == 0) spent.assign(static_cast<size_t>(units.count()), 0);
-    hide_by_lot(units, hidden, row_rng(group, row), spent, map_of_row(out, row));
+    hide_at_random(units, hidden, row_rng(group, row), spent, map_of_row(out, row));
   }
 }
 

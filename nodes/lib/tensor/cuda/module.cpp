@@ -1,4 +1,4 @@
-// libflowrun_cuda.so: the code that needs CUDA's own headers and libraries. nodes/lib/tensor/device/runtime.cpp opens it when a
+// libflowrun_cuda.so: the code that needs CUDA's own headers and libraries. nodes/lib/host/device/cuda_module.cpp opens it when a
 // run asks for the GPU; this loads libtorch_cuda, whose operators then serve every tensor on the device.
 #include <ATen/core/CachingHostAllocator.h>
 #include <atomic>

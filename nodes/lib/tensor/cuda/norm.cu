@@ -9,7 +9,7 @@ constexpr int kWarps = 4;  // of a block
 
 unsigned blocks_for(int64_t rows) { return static_cast<unsigned>(at_most(ceil_div(rows, kWarps), kMaxGridX)); }
 
-/// Mean, and one over the deviation, of x[0 .. width); all lanes get them.
+/// Mean, and one over the standard deviation, of x[0 .. width); all lanes get them.
 template <int VEC, class T, class A>
 __device__ void statistics(const T* x, int64_t width, int64_t over, double eps, A& mean, A& rstd) {
   const int64_t first = threadIdx.x * VEC;

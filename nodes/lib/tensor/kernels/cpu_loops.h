@@ -15,7 +15,7 @@ namespace {
 /// Rows between two transfers from the accumulation type to double.
 constexpr int64_t kBlock = 64;
 
-/// Mean, and one over the deviation, of x[0 .. width).
+/// Mean, and one over the standard deviation, of x[0 .. width).
 template <class T, class A>
 inline void statistics(const T* x, int64_t width, int64_t over, double eps, A& mean, A& rstd) {
   A sum = 0, squares = 0;

@@ -15,7 +15,7 @@
 
 namespace flowrun::kernels {
 
-/// Rows of several tensors [B, N, D] (or slices of longer sequences) at index [B, n] int64, each row standardised by itself
+/// Rows of several tensors [B, N, D] (or slices of longer sequences) at index [B, n] int64, each row standardised separately
 /// (variance + eps under the root; over D - 1 if `unbiased`), side by side: [B, n, T D], float32 or float64. No gradient.
 Tensor standardised_rows(const std::vector<Tensor>& taps_BND, const Tensor& index, double eps, bool unbiased);
 

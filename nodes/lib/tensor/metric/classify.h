@@ -17,7 +17,7 @@ std::vector<double> knn_accuracy(const Tensor& train_ND, const Tensor& train_lab
                                  const std::vector<int64_t>& ks, double temperature);
 
 /// Share of test rows that a ridge regression from the features to one-hot classes classifies correctly, in closed
-/// form: features are standardised by the train rows' mean and deviation, with a bias that is not penalised; the
+/// form: features are standardised by the train rows' mean and standard deviation, with a bias that is not penalised; the
 /// penalty is `lambda` times the number of train rows. Float64.
 double ridge_accuracy(const Tensor& train_ND, const Tensor& train_labels, const Tensor& test_ND, const Tensor& test_labels, double lambda);
 

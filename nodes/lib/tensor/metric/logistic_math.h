@@ -8,7 +8,7 @@
 
 namespace flowrun::eval {
 
-/// Mean and deviation of each dimension, float64; a dimension that is constant has deviation 1.
+/// Mean and standard deviation of each dimension, float64; a constant dimension has standard deviation 1.
 struct Standardiser {
   Tensor mean_D, deviation_D;
   explicit Standardiser(const Tensor& train_ND);

@@ -14,7 +14,7 @@
 namespace flowrun::model {
 namespace {
 
-/// The numbers below `count` in an order by lot.
+/// The numbers below `count` in a random order.
 Tensor lots(int64_t count, const GroupContext& context) {
   Rng rng = context.rng();
   rng.seek(1 << 20);  // behind what drop path takes

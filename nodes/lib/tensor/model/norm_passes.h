@@ -17,8 +17,8 @@ namespace flowrun::model {
 /// The parameter "statistics" of such nodes.
 const Choices& statistics_choices();
 inline constexpr const char* statistics_brief =
-    "Of batch norms. view: those of each view of the group by itself. batch: those of all its views together. running: those of the model. "
-    "auto: view where train is true, else running.";
+    "Of batch norms. view: those of each view of the group, separately. batch: those of all its views together. running: those of the model. auto: "
+    "view where train is true, else running.";
 
 /// Whether passes of a node with these parameters measure statistics. A frozen model never does.
 bool measures(Module& model, const std::string& statistics, bool train);
@@ -29,7 +29,7 @@ struct Splits {
   bool shuffle = false;
   void describe(auto& param) {
     param("splits", count, Range{1, 65536}, "Parts of the group whose batch statistics are taken apart, as on so many GPUs.");
-    param("shuffle", shuffle, "Whether pictures go to these parts by lot, so that a key can't be told by its statistics (MoCo).");
+    param("shuffle", shuffle, "Whether pictures go to these parts in random order, so that a key can't be told by its statistics (MoCo).");
   }
   std::optional<ParamFault> check() const {
     if (shuffle && count == 1) return ParamFault{"shuffle", "shuffle has no effect on one part; set splits to 2 or more"};
@@ -55,7 +55,7 @@ NormPass norm_pass(bool measures, const GroupContext& context);
 /// part of the group draws its own.
 Tensor draw_drop_path(const Encoder& encoder, const GroupContext& context, int64_t images, at::Device device);
 
-/// The rows of `x` (row = picture * views + view) through `pass`: together, or, where the pass measures, each view by itself, in
+/// The rows of `x` (row = picture * views + view) through `pass`: together, or, where the pass measures, each view separately, in
 /// `splits` parts; in the order of `x`. `views` is 1 where views are taken together.
 Tensor for_each_view(const Tensor& x, int64_t views, bool measures, const GroupContext& context,
                      const std::function<Tensor(const Tensor&, const NormPass&)>& pass, const Splits& splits = {});

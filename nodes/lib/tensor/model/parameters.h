@@ -18,7 +18,7 @@ enum class Init {
   patch,     ///< weight of the patch convolution, [D, C, patch, patch]
   token,     ///< class, register or mask token, [1, n, D]
   kaiming,   ///< uniform in +-1 / sqrt(inputs), whatever the scheme: convolutions, LoRA's A
-  normal,    ///< normal of a given deviation, whatever the scheme
+  normal,    ///< normal of a given standard deviation, whatever the scheme
   uniform,   ///< uniform within a given distance from 0, whatever the scheme
   constant,  ///< a given value: layer scale
   zeros,     ///< biases
@@ -41,7 +41,7 @@ struct Parameter {
   Tensor value;
   Init init = Init::zeros;
   int block = 0;              ///< 1-based block that a residual weight belongs to
-  double value_at_first = 0;  ///< of a constant; the deviation of Init::normal; the distance of Init::uniform
+  double value_at_first = 0;  ///< of a constant; the standard deviation of Init::normal; the distance of Init::uniform
 };
 
 /// While it lives, Parameters made by this thread have shapes but no values, and need no memory: for inspecting a model.

@@ -30,7 +30,7 @@ Tensor along(const Tensor& of_channels, const Tensor& x) {
 
 Tensor channel_sums(const Tensor& x) { return x.sum(others(x), /*keepdim=*/false, at::kDouble); }
 
-/// (x - mean) / deviation of all ranks' rows, whose gradient goes through mean and deviation, too.
+/// (x - mean) / standard deviation, over all ranks' rows; the gradient goes through both.
 struct Normalise : torch::autograd::Function<Normalise> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& mean, const Tensor& inverse, double count, const RunInfo* run) {
     const Tensor normal = x.sub(along(mean, x)).mul(along(inverse, x));

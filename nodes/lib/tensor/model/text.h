@@ -15,8 +15,8 @@ struct TextConfig {
   int64_t width = 512, depth = 12, heads = 8;
   double mlp_ratio = 4, norm_eps = 1e-5;
   bool quick_gelu = false;  ///< as BlocksConfig's
-  bool causal = true;       ///< a piece sees itself and those before it; else all pieces of its text
-  bool scaled_init = true;  ///< CLIP's first weights; else normal 0.02
+  bool causal = true;       ///< a token sees itself and those before it; else all tokens of its text
+  bool scaled_init = true;  ///< CLIP's initial weights; else normal 0.02
   bool recompute = false;   ///< blocks run again in the backward pass
 };
 

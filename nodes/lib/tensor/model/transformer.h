@@ -27,7 +27,7 @@ struct BlocksConfig {
   int64_t head_multiple = 0;
   bool causal = false;      ///< a row attends to itself and those before it
   bool quick_gelu = false;  ///< x sigmoid(1.702 x) in place of GELU (CLIP); not of gated ones
-  /// Deviations of the first weights of qkv, of the last layer of each sub-block, and of fc1, whatever the scheme (CLIP); 0: the scheme's.
+  /// Standard deviations of the initial weights of qkv, of the last layer of each sub-block, and of fc1, whatever the scheme (CLIP); 0: the scheme's.
   double attention_deviation = 0, residual_deviation = 0, mlp_deviation = 0;
   int64_t condition = 0;  ///< width of the condition of adaptive norms; 0: the norms have none
 };

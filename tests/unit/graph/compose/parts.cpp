@@ -139,7 +139,7 @@ TEST_F(Parts, FilesLieBesideTheFileThatNamesThem) {
 TEST_F(Parts, FilesAreSmall) {
   put("parts/view.json", std::string(2 << 20, ' '));
   (void)load("base.json");
-  EXPECT_THAT(faults_, HasSubstr("it is larger than 1 MiB, which no part is"));
+  EXPECT_THAT(faults_, HasSubstr("it is larger than 1 MiB, the limit of a part"));
 }
 
 TEST_F(Parts, LetGrowsWithinTheBoundOfPipelines) {

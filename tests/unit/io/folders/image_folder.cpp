@@ -131,7 +131,7 @@ TEST(ImageFolder, RefusesFilesAndFoldersWithoutImages) {
   put_file(dir / "data/README", "");
   EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "data/README"); }), HasSubstr("is a file"));
   EXPECT_THAT(message_of<Error>([&] { list_image_folder(dir / "data"); }),
-              AllOf(HasSubstr("no .jpg, .jpeg, "), HasSubstr("3 other files, a/x.bmp for one")));
+              AllOf(HasSubstr("no .jpg, .jpeg, "), HasSubstr("3 other files, such as a/x.bmp")));
 }
 
 TEST(ImageFolder, UnreadableIsAnErrorNotASmallerSet) {

@@ -84,7 +84,7 @@ TEST(RowsDone, MarksAreKept) {
   record.mark(8, 2), record.mark(2, 3);
   EXPECT_THAT(record.missing(), IsEmpty());
   put_file(dir / "y", "none");
-  EXPECT_THAT(message_of<Error>([&] { RowsDone(dir / "y"); }), HasSubstr("y is no record of rows: delete it"));
+  EXPECT_THAT(message_of<Error>([&] { RowsDone(dir / "y"); }), HasSubstr("y is no list of done rows: delete it"));
   EXPECT_THAT(message_of<Error>([&] { RowsDone(dir / "z"); }), HasSubstr("cannot open"));
 }
 

@@ -204,7 +204,7 @@ TEST_F(ShardIndexing, FaultsNameShardAndMember) {
   EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.cls", std::string(70000, '1')}}), "DIR/b.tar: x/1.cls has 70000 bytes, too many for a label");
   EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}, {"x/1.cls", "1"}, {"x/1.cls", "1"}}), "DIR/b.tar: x/1.cls: the sample has another .cls");
   EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}}),
-            "DIR/b.tar: x/1.jpg has no .cls beside it, as others have; --labels takes labels from elsewhere, --labels none from nowhere");
+            "DIR/b.tar: x/1.jpg has no .cls beside it, as others have; choose other labels with --labels, or none with --labels none");
   EXPECT_EQ(fault("b.tar", {{"x/1.jpg", ""}}, LabelKind::folder),
             "the images of DIR/a.tar lie in no folders of classes; choose other labels with --labels");
   EXPECT_EQ(fault("b.tar.gz", {}), "DIR/b.tar.gz has no random access: decompress it; .tar and .tar.zst are read");

@@ -205,7 +205,7 @@ TEST(Tar, WhatIsDamagedSaysWhere) {
   }
   bytes = whole;
   bytes.insert(bytes.end(), whole.begin(), whole.end());
-  EXPECT_THAT(fault(bytes), HasSubstr("there is more behind the end mark"));
+  EXPECT_THAT(fault(bytes), HasSubstr("there are data after the end mark"));
   bytes = whole;
   bytes[156] = 'S';
   repair(bytes, 0);

@@ -101,7 +101,7 @@ def main() -> None:
         if args.file != "-" and pathlib.Path(args.file).exists() and out.samefile(args.file):
             sys.exit(say(f"error: {args.out} is the configuration itself: give another -o; nothing was written", 2))
         if not args.overwrite:
-            sys.exit(say(f"error: {args.out} is there already: give another -o, or --overwrite; nothing was written", 2))
+            sys.exit(say(f"error: {args.out} exists already: give another -o, or --overwrite; nothing was written", 2))
     try:
         name, c, r = opened(args)
     except ConfigError as error:

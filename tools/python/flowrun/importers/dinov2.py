@@ -65,7 +65,7 @@ def lengths(c: Config, r: Recipe, options: Options) -> float:
     passes = steps * batch / pictures
     theirs = c.get("optim.epochs", "number")
     r.set("let.batch", batch, "train.batch_size_per_gpu", because=f"x {gpus} GPUs")
-    r.set("let.group", per_gpu, "train.batch_size_per_gpu", because="KoLeo takes each of these by itself")
+    r.set("let.group", per_gpu, "train.batch_size_per_gpu", because="KoLeo is computed over each of these separately")
     epochs = max(1, round(theirs * passes))
     r.set("run.epochs", epochs, "optim.epochs", "train.OFFICIAL_EPOCH_LENGTH", because=f"{theirs * steps:g} steps of {batch} of {pictures} pictures")
     return passes

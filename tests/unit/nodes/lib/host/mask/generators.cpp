@@ -183,7 +183,7 @@ TEST(DisjointMasks, HideWhatTheOthersLeave) {
     }
     EXPECT_EQ(both, 2 * 118 - patches);
   }
-  EXPECT_GT(std::count_if(twice.begin(), twice.end(), [](int n) { return n > 0; }), 150) << "the rest is drawn by lot";
+  EXPECT_GT(std::count_if(twice.begin(), twice.end(), [](int n) { return n > 0; }), 150) << "the rest is drawn at random";
 }
 
 TEST(DisjointMasks, OfAQuarterDontMeet) {
