@@ -87,6 +87,9 @@ nlohmann::json what_matters(const ordered_json& resolved, bool places) {
   RunParams run;
   ParamSetOf<RunParams> params(run);
   forget(plain["run"], document_params(params));
+  for (auto& model : plain["models"]) {
+    if (const ModelType* const type = find_model_type(model["type"].get<std::string>())) forget(model, type->params);
+  }
   for (auto& node : plain["nodes"]) {
     const NodeType* const type = find_node_type(node["type"].get<std::string>());
     if (type == nullptr) continue;

@@ -206,21 +206,23 @@ class Methods(support.Folder):
                     self.same_checkpoints(f"{name}-1", f"{name}-{world}")
 
     def test_ranks_train_the_same(self):
-        for name in ("dino", "ibot", "udi", "byol", "moco_resnet", "colorization") + (("moco", "rotnet") if support.EVERYTHING else ()):
+        some, worlds = ("dino", "ibot", "udi", "byol", "moco_resnet", "colorization"), (2, 4) if support.EVERYTHING else (2,)
+        for name in [path.stem for path in shapes()] if support.EVERYTHING else some:
             queue = ["queue.rows=48"] if "moco" in name else []
             trained = json.loads(self.flowrun("expand", SHAPES / f"{name}.json").stdout)["nodes"]["update"]["models"]
             # Adam would make a step of a gradient that is nothing but rounding.
             self.write({"about": "With SGD", "extends": str(SHAPES / f"{name}.json"),
                         "swap": {"update": {"type": "train.sgd", "in": "loss", "models": trained, "lr": {"max": 0.02, "final": 0.02}}}}, f"{name}.json")
             with self.subTest(name):
-                for world in (1, 2):
+                for world in (1, *worlds):
                     args = (f"{name}.json", *settings("let.group=8", "run.steps=6", "save.every=6 steps", *queue, *few_asked(name)), "--out", f"{name}-{world}", "--quiet")
                     self.ended(self.ranks(world, *args))
-                one, two = self.losses(f"{name}-1"), self.losses(f"{name}-2")
-                self.assertEqual([line[::2] for line in one], [line[::2] for line in two])
-                for (_, mine, _), (_, theirs, _) in zip(one, two):
-                    self.assertAlmostEqual(mine / theirs, 1, delta=1e-5)
-                self.same_checkpoints(f"{name}-1", f"{name}-2")
+                for world in worlds:
+                    one, more = self.losses(f"{name}-1"), self.losses(f"{name}-{world}")
+                    self.assertEqual([line[::2] for line in one], [line[::2] for line in more])
+                    for (_, mine, _), (_, theirs, _) in zip(one, more):
+                        self.assertAlmostEqual(mine / theirs, 1, delta=1e-5)
+                    self.same_checkpoints(f"{name}-1", f"{name}-{world}")
 
     def same_checkpoints(self, one, two):
         files = sorted((self.folder / one / "checkpoints/step-6").glob("*.safetensors"))
@@ -244,6 +246,11 @@ class Methods(support.Folder):
             self.assertEqual(self.losses(f"kept-{world}"), self.losses(f"again-{world}"))
             for file in sorted((self.folder / f"kept-{world}/checkpoints/step-6").glob("*.safetensors")):
                 self.assertEqual(file.read_bytes(), (self.folder / f"again-{world}/checkpoints/step-6" / file.name).read_bytes(), file.name)
+        # So a run goes on with another choice.
+        parts = ("--set", "let.group=8", "--set", "student.drop_path=0.2", "--set", "student.layer_scale=0.1", "--out", "parts", "--quiet")
+        self.flowrun(SHAPES / "dino.json", *settings("run.steps=4"), *parts)
+        self.flowrun(SHAPES / "dino.json", *settings("run.steps=6", "save.every=6 steps", "student.recompute=true"), *parts, "--resume")
+        self.assertEqual(self.losses("parts"), self.losses("kept-1"))
 
     def test_noise_belongs_to_its_group(self):
         """UMD: times and noise are the same on any number of ranks, in a run that was resumed, and in another executor."""
