@@ -1,8 +1,6 @@
 #include "graph/node.h"
-#include "nodes/lib/tensor/model/encoder.h"
 #include "nodes/lib/tensor/model/mlp_head.h"
 #include "nodes/lib/tensor/model/model_params.h"
-#include "nodes/lib/tensor/model/text.h"
 
 namespace flowrun {
 namespace {
@@ -44,8 +42,9 @@ struct HeadModel {
             "weight_norm: the prototypes are divided by their length. linear: any length. unit: they get length 1 after each update (SwAV).");
       param("gain_trained", gain_trained, "Whether the gains of weight_norm are trained, as in DINO's ViT-S.");
       param("init", init, inits(),
-            "torch: uniform within 1 / sqrt(inputs). dino: normal with deviation 0.02, biases 0. normal: with deviation 1 (CAPI's clusters). scaled: "
-            "with deviation 1 / sqrt(inputs) (CLIP).");
+            "torch: uniform within 1 / sqrt(inputs). dino: normal with standard deviation 0.02, biases 0. normal: with standard deviation 1 (CAPI's "
+            "clusters). scaled: "
+            "with standard deviation 1 / sqrt(inputs) (CLIP).");
     }
     std::optional<ParamFault> check() const {
       if (layers.empty() && prototypes == 0) return ParamFault{"layers", "layers must name at least one width where there are no prototypes"};
@@ -124,9 +123,7 @@ struct HeadModel {
     return params.last_norm == "batch" ? batch : params.last_norm == "batch_plain" ? batch_plain : none;
   }
   int64_t input_width() const {
-    if (const auto* encoder = dynamic_cast<const model::Encoder*>(&*params.of)) return encoder->shape().width;
-    if (const auto* head = dynamic_cast<const model::Head*>(&*params.of)) return head->out_width();
-    if (const auto* text = dynamic_cast<const model::Text*>(&*params.of)) return text->width();
+    if (const std::optional<int64_t> width = params.of->vector_width()) return *width;
     throw NodeError("\"of\" must be an encoder, a text tower or a head, and " + params.of.names[0] + " is none");
   }
 };

@@ -63,6 +63,7 @@ class Encoder : public Module {
   using Module::Module;
 
   virtual EncoderShape shape() const = 0;
+  std::optional<int64_t> vector_width() const override { return shape().width; }
   /// Sides of the pictures that it takes, pixels; the first is shape().image. Empty: any.
   virtual std::vector<int64_t> sides() const { return {shape().image}; }
 

@@ -13,6 +13,7 @@ class Head : public Module {
 
   virtual int64_t in_width() const = 0;
   virtual int64_t out_width() const = 0;
+  std::optional<int64_t> vector_width() const override { return out_width(); }
   /// [B, in_width] -> [B, out_width]; batch norms by their running statistics.
   virtual Tensor apply(const Tensor& x_BD) const = 0;
   /// The same, for heads that have batch norms.

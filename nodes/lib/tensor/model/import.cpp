@@ -294,6 +294,12 @@ ImportReport load_weights(Vit& vit, const Imported& imported) {
   return report;
 }
 
+std::string Vit::take_weights(const std::string& file) {
+  const ImportReport report = load_weights(*this, to_timm_names(read_weights(file), Layout::automatic));
+  if (!report.complete()) throw std::invalid_argument(report.text());
+  return report.text();
+}
+
 WeightsFile read_weights(const std::string& path) {
   static const std::map<std::string, at::ScalarType> types = {
       {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16}, {"I64", at::kLong}};

@@ -63,6 +63,11 @@ class Module : public Resource {
   void freeze() { frozen_ = true; }
   bool frozen() const { return frozen_; }
 
+  /// Length of the vectors that it makes, for models that take them; nothing: it makes none.
+  virtual std::optional<int64_t> vector_width() const { return {}; }
+  /// Takes the values of a safetensors file, whose names and shapes must be the model's own. Returns what it took, for the log. Throws
+  /// std::invalid_argument that says what is missing, superfluous or of another shape, and what read_weights() throws.
+  virtual std::string take_weights(const std::string& file);
   /// Whether a tensor of a file of weights belongs to what others put behind such a model, and is passed over.
   virtual bool leaves_out(std::string_view) const { return false; }
   /// Makes parameters fit what they must be after each update: prototypes of length 1.

@@ -33,6 +33,7 @@ class Text final : public Module {
 
   const TextConfig& config() const { return config_; }
   int64_t width() const { return config_.width; }
+  std::optional<int64_t> vector_width() const override { return config_.width; }
   std::optional<Cost> cost(const Pass& pass) const override;
 
   /// ids_BT int64 in [0, vocabulary), T up to the context; end_B int64: where the end of each text stands; what follows it is not seen.

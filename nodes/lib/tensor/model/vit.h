@@ -80,6 +80,8 @@ class Vit final : public Encoder {
   /// Moves parameters and table.
   void to(at::Device device, at::ScalarType dtype) override;
   std::optional<Cost> cost(const Pass& pass) const override;
+  /// Also a file of another project, with positions on another grid: as load_weights() does.
+  std::string take_weights(const std::string& file) override;
 
   Tokens encode(const Tensor& images_BCHW, const Seen& seen, const Options& options) const override;
   bool takes_hidden() const override { return config_.mask_token; }
