@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -144,10 +145,21 @@ class Bench(support.Folder):
         for words, said in (((), "a part is missing"), (("wole",), "there is no part 'wole'")):
             done = bench(*words)
             self.assertEqual(done.returncode, 1)
-            self.assertEqual(done.stderr, f"bench: {said}: choose one of input, step, kernels, whole, all; tools/bench --help says what they measure\n")
-        for part in ("input", "whole", "all"):
+            self.assertEqual(done.stderr, f"bench: {said}: choose one of input, step, kernels, whole, busy, all; tools/bench --help says what they measure\n")
+        for part in ("input", "whole", "busy", "all"):
             self.assertIn(f"usage: tools/bench {part}", bench(part, "--help").stdout)
             self.assertIn(f"tools/bench {part} ", bench("--help").stdout)
+
+    def test_busy_compares_a_run_alone_and_beside_loops(self):
+        words = ("--rounds", "1", "--steps", "60", "--loops", "1", "--ways", "by load", "sleeps")
+        done = subprocess.run([sys.executable, PERF / "busy/busy.py", support.FLOWRUN, *words], text=True, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        said = done.stdout
+        for way in ("by load", "sleeps"):
+            alone, beside, share, part = re.search(rf"\| {way} \| (\d+) \(.*?\) \| not measured \| (\d+) \(.*?\) \| (\d\.\d\d) \| (\d+\.\d\d) \|", said).groups()
+            self.assertGreater(int(alone), 0)
+            self.assertTrue(0 < float(share) <= 1.05, said)  # of all cores
+            self.assertAlmostEqual(float(part), int(beside) / int(alone) / float(share), delta=0.05 * float(part) + 0.01)
 
     def all(self, module, *words):
         """A call of tools/bench all with the parts of `module`: exit status, and what it said."""

@@ -40,6 +40,7 @@ PARTS = {
     "simsiam": (1, "tools/bench step --method simsiam --rounds 9 --steps 3"),
     "simclr": (1, "tools/bench step --method simclr --rounds 9 --steps 3"),
     "barlow": (1, "tools/bench step --method barlow --rounds 9 --steps 3"),
+    "busy": (12, "tools/bench busy"),
     "ijepa": (4, "tools/bench whole --peer {ijepa} --images {photographs} --rounds 4 --steps 6"),
     "mae": (3, "tools/bench whole --peer {mae} --images {photographs} --rounds 4 --steps 6"),
 }

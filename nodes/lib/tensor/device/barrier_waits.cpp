@@ -12,7 +12,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "graph/contract/context.h"
 #include "graph/contract/device.h"
+#include "graph/contract/log.h"
 
 namespace flowrun {
 namespace {
@@ -92,6 +94,11 @@ class Sleepers {
   std::thread thread_;
 };
 
+void say(bool sleeps) {
+  if (sleeps) return log_info("other programs want the cores: threads sleep at their barriers as long as that lasts");
+  log_info("other programs want the cores, but threads spin at the barriers of this OpenMP library: set OMP_WAIT_POLICY=passive before the start");
+}
+
 }  // namespace
 
 CpuTimes parse_proc_stat(const std::string& text, const std::vector<int>& cores, double tick) {
@@ -118,8 +125,11 @@ bool crowded(const CpuTimes& before, const CpuTimes& now) {
 }
 
 BarrierWaits::BarrierWaits() {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr || gomp_parallel() == nullptr) return;
-  thread_ = std::thread([this] { watch(); });
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
+  thread_ = std::thread([this, log = thread_log()] {
+    thread_log() = log;
+    watch();
+  });
 }
 
 BarrierWaits::~BarrierWaits() {
@@ -133,7 +143,9 @@ BarrierWaits::~BarrierWaits() {
 
 void BarrierWaits::watch() {
   const std::vector<int> cores = allowed_cores();
+  const GompParallel start = gomp_parallel();
   std::optional<Sleepers> sleepers;
+  bool said = false;
   CpuTimes before = read(cores);
   if (before.busy + before.idle <= 0) return;
   int calm = 0;
@@ -141,7 +153,9 @@ void BarrierWaits::watch() {
   while (!wakes_.wait_for(lock, pause, [&] { return ends_; })) {
     const CpuTimes now = read(cores);
     calm = crowded(before, now) ? 0 : calm + 1;
-    if (calm == 0 && !sleepers) sleepers.emplace(gomp_parallel());
+    if (calm == 0 && !said) say(start != nullptr);
+    said |= calm == 0;
+    if (calm == 0 && start != nullptr && !sleepers) sleepers.emplace(start);
     if (calm >= calm_readings) sleepers.reset();
     before = now;
   }

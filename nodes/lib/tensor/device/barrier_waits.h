@@ -27,8 +27,8 @@ bool crowded(const CpuTimes& before, const CpuTimes& now);
 /// That is the fastest way as long as each has a core. Where other programs want the cores, a spinning thread holds the core
 /// that the thread it waits for needs. The library spins a thousand rounds only while there are more OpenMP threads than cores:
 /// so while the machine is crowded, this keeps sleeping OpenMP threads, which change that count and nothing else. Results don't
-/// depend on it. It does nothing if the user has set OMP_WAIT_POLICY or GOMP_SPINCOUNT, with another OpenMP library, or where
-/// there is no /proc/stat. Any thread.
+/// depend on it. It logs once that the machine is crowded. It does nothing if the user has set OMP_WAIT_POLICY or GOMP_SPINCOUNT, or where
+/// there is no /proc/stat; with another OpenMP library it logs what to set. Any thread.
 class BarrierWaits {
  public:
   BarrierWaits();
