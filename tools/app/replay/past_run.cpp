@@ -78,9 +78,6 @@ PastRun::PastRun(const fs::path& run, bool trust) : paths(run), pipeline(load(pa
     other_data_until = change->after_step;
     steps.erase(steps.begin(), steps.upper_bound(other_data_until));
   }
-  for (CheckedNode& node : pipeline.nodes) {
-    if (std::string_view(node.type->info.type) == "report.metrics") every = write_params(node.node->params()).value("every", "");
-  }
 }
 
 std::string PastRun::not_reported(int64_t step) const {
@@ -89,9 +86,12 @@ std::string PastRun::not_reported(int64_t step) const {
            std::to_string(other_data_until + 1);
   }
   const std::string what = "step " + std::to_string(step) + " was not reported: ";
-  if (steps.empty()) return what + (every.empty() ? "the pipeline has no report.metrics" : paths.metrics.string() + " has no line");
-  if (step > steps.rbegin()->first) return what + "the last reported step is " + std::to_string(steps.rbegin()->first);
-  return what + "metrics.every is \"" + every + "\"";
+  if (steps.empty()) return what + "there is no line in " + paths.metrics.string();
+  const auto next = steps.upper_bound(step);
+  if (next == steps.end()) return what + "the last reported step is " + std::to_string(steps.rbegin()->first);
+  const std::string then = std::to_string(next->first);
+  return what + (next == steps.begin() ? "the first reported step is " + then
+                                       : "the reported steps beside it are " + std::to_string(std::prev(next)->first) + " and " + then);
 }
 
 RepeatedRun::RepeatedRun(PastRun& past, RepeatOptions options) : past_(past), options_(std::move(options)) {

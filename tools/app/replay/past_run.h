@@ -25,7 +25,6 @@ struct PastRun {
   std::map<int64_t, ReportedStep> steps;  // by number; those that were reported
   Replaced replaced;                      // of quarantine.jsonl
   std::string edited;                     // the fault of the resolved pipeline; empty: none
-  std::string every;                      // of the node that reports
   std::optional<DataRecord> data;         // none: an older version of flowrun made the run
   int64_t other_data_until = 0;           // steps up to here were made with data that have changed since
 
