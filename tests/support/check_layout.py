@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The layout follows the data, and stays so: includes between layers, one node type per file, short headers.
+"""The layout follows the data, and stays so: includes between layers, one node type per file, short headers, READMEs that list every room.
 
     check_layout.py SOURCE_TREE
 """
@@ -150,18 +150,36 @@ def check_silence(path, text):
             yield f"{path}:{line}: tools/app may not print: the caller does"
 
 
+# What asks nodes and types for all that it needs of them: rooms, and files of others.
+ASKS = re.compile(r"tools/app/(plan|replay)/|tools/app/load/shapes\.|tools/flowrun/cli/(plan|replay|sample_)\w*\.")
+TYPE_NAME = re.compile(r'(host|device)_types\.h|::type_name|"(%s)\.\w+"' % "|".join(DISTRICTS["nodes"]))
+
+
 def check_self_description(path, text):
     """plan and replay ask nodes and types, and mention none."""
-    if not re.match(r"tools/(app|flowrun)/\w+/(plan|replay|sample_)\w*\.(h|cpp)$", str(path)):
+    if not ASKS.match(str(path)):
         return
     for line, content in enumerate(text.splitlines(), 1):
-        if re.search(r"(host|device)_types\.h|::type_name", content) or re.search(r'"(source|image|mask|batch|device|mim|supervised|loss|train|eval|report)\.\w', content):
+        if TYPE_NAME.search(content):
             yield f"{path}:{line}: mentions a type: let it tell what you need (graph/contract/planned.h, shown.h)"
 
 
-def main():
-    root = pathlib.Path(sys.argv[1])
-    faults = []
+def check_readme(root, district):
+    """The README of a district with several rooms has a line for each of them, in a table."""
+    readme, rooms = root / district / "README.md", DISTRICTS[district]
+    if len(rooms) < 2:
+        return
+    listed = set(re.findall(r"^\| `(\w+)` \|", readme.read_text(), re.M)) if readme.exists() else set()
+    for room in rooms:
+        if (root / district / room).is_dir() and room not in listed:
+            yield f"{district}/README.md: has no line for the room {room}"
+    for room in listed - {*rooms}:
+        yield f"{district}/README.md: {room} is no room of check_layout.py's DISTRICTS"
+
+
+def faults_of(root):
+    """All faults of a source tree, and how many files were read."""
+    faults = [fault for district in DISTRICTS for fault in check_readme(root, district)]
     count = 0
     for top in ("graph", "io", "nodes", "tools"):
         for path in sorted((root / top).rglob("*")):
@@ -179,6 +197,11 @@ def main():
                 faults.append(f"{relative}: {text.count(chr(10))} lines; headers have at most {MAX_HEADER_LINES}")
             if path.suffix == ".h" and "#pragma once" not in text:
                 faults.append(f"{relative}: no #pragma once")
+    return faults, count
+
+
+def main():
+    faults, count = faults_of(pathlib.Path(sys.argv[1]))
     print("\n".join(faults))
     print(f"{count} files, {len(faults)} faults")
     sys.exit(1 if faults or count < 50 else 0)
