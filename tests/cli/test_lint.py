@@ -1,5 +1,6 @@
 """Which files clang-tidy reads: those that differ from the commit at which all had passed, and what includes them."""
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
@@ -64,6 +65,18 @@ class Lint(support.Folder):
         self.assertEqual(self.linted(), ["a.cpp", "b.cpp"])
         (self.root / ".ci/linted").unlink()
         self.assertEqual(self.linted(), ["a.cpp", "b.cpp"])
+
+
+class Nightly(unittest.TestCase):
+    def test_parts_run_what_the_suite_leaves_to_them(self):
+        """A test file that asks for FLOWRUN_MEASURE or FLOWRUN_ALL is among those of its part, and no other is."""
+        text = (support.ROOT / ".ci/nightly").read_text()
+        for flag, variable in (("MEASURES", "FLOWRUN_MEASURE"), ("EVERYTHING", "FLOWRUN_ALL")):
+            named = re.search(rf"{variable}=1 tools/test -R 'cli\\\.\((.*?)\)'", text)[1].split("|")
+            # one_of_each() asks for EVERYTHING itself.
+            words = re.compile(rf"\b{flag}\b" + (r"|one_of_each" if flag == "EVERYTHING" else ""))
+            asks = {path.stem.removeprefix("test_") for path in (support.ROOT / "tests/cli").glob("test_*.py") if words.search(path.read_text())}
+            self.assertEqual(asks - {"lint"}, {*named})
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
     check_style.py format SOURCE_TREE
     check_style.py tidy SOURCE_TREE BUILD_FOLDER     graph/, io/ and the nodes of the host; BUILD_FOLDER has compile_commands.json
     check_style.py tidy SOURCE_TREE BUILD_FOLDER --all
+    check_style.py tidy-tensor SOURCE_TREE BUILD_FOLDER    the nodes of the device and tools/; BUILD_FOLDER compiles each file by itself
 
 tidy reads the files that have changed, or include what has changed, since the commit that .ci/linted names: at that commit all
 files had passed. With --all, without git or without that commit it reads all of them.
@@ -62,6 +63,16 @@ def dependencies(root, build):
     return out
 
 
+def tidied(root, part, build):
+    """The files of a part."""
+    host = sources(root, ("graph", "io", "nodes/lib/host", *HOST_NODES), (".cpp",))
+    if part == "tidy":
+        return host
+    # Some need what this machine may lack, such as CUDA.
+    compiled = {entry["file"] for entry in json.loads((pathlib.Path(build) / "compile_commands.json").read_text())}
+    return [path for path in sources(root, ("nodes", "tools"), (".cpp",)) if path not in host and str(path) in compiled]
+
+
 def to_lint(paths, root, changed, made_of):
     """The paths that may have new faults."""
     if changed is None or {".clang-tidy", "tests/support/check_style.py"} & changed:
@@ -81,7 +92,7 @@ def without_precompiled_headers(build, folder):
 
 
 def main():
-    if len(sys.argv) < 3 or sys.argv[1] not in ("format", "tidy"):
+    if len(sys.argv) < 3 or sys.argv[1] not in ("format", "tidy", "tidy-tensor"):
         sys.exit(__doc__)
     root = pathlib.Path(sys.argv[2]).resolve()
     if sys.argv[1] == "format":
@@ -90,8 +101,8 @@ def main():
     else:
         folder = tempfile.TemporaryDirectory()
         command = [tool("clang-tidy"), "--quiet", "-p", without_precompiled_headers(sys.argv[3], folder.name)]
-        paths = sources(root, ("graph", "io", "nodes/lib/host", *HOST_NODES), (".cpp",))
-        if "--all" not in sys.argv:
+        paths = tidied(root, sys.argv[1], sys.argv[3])
+        if sys.argv[1] == "tidy" and "--all" not in sys.argv:
             paths = to_lint(paths, root, changed_since_lint(root), dependencies(root, pathlib.Path(sys.argv[3]).resolve()))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(lambda path: subprocess.run([*command, path], capture_output=True, text=True), paths))

@@ -33,6 +33,7 @@ constexpr const char* library_name = "libnvjpeg.so.13";
 // clang-format on
 
 struct Library {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a name that is declared can't stand in any
 #define FLOWRUN_DECLARE(name) decltype(&nvjpeg##name) name = nullptr;
   FLOWRUN_NVJPEG_FUNCTIONS(FLOWRUN_DECLARE)
 #undef FLOWRUN_DECLARE

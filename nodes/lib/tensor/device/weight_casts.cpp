@@ -53,7 +53,7 @@ Tensor current_cast(const Tensor& parameter, at::ScalarType type) {
     cast->version = static_cast<int64_t>(parameter._version());
     return cast->values;
   }
-  const Tensor values = parameter.detach().to(type);
+  Tensor values = parameter.detach().to(type);
   casts().insert_or_assign(parameter.unsafeGetTensorImpl(),
                            Cast{WeakTensor(parameter.getIntrusivePtr()), values, static_cast<int64_t>(parameter._version())});
   return values;
@@ -64,7 +64,7 @@ Tensor current_cast(const Tensor& parameter, at::ScalarType type) {
 Tensor cast_weight(const Tensor& parameter) {
   const auto device = parameter.device().type();
   if (parameter.scalar_type() != at::kFloat || !parameter.is_leaf() || !at::autocast::is_autocast_enabled(device)) return parameter;
-  const Tensor values = current_cast(parameter, at::autocast::get_autocast_dtype(device));
+  Tensor values = current_cast(parameter, at::autocast::get_autocast_dtype(device));
   if (!values.defined()) return parameter.to(at::autocast::get_autocast_dtype(device));
   if (!at::GradMode::is_enabled() || !parameter.requires_grad()) return values;
   return InPlaceOf::apply(parameter, values);

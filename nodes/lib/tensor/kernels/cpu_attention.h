@@ -5,6 +5,7 @@
 #include "nodes/lib/tensor/kernels/backend.h"
 #include "nodes/lib/tensor/kernels/cpu_products.h"
 
+// NOLINTBEGIN(misc-definitions-in-headers): each file that includes this gives it a namespace of its own
 namespace flowrun::kernels::FLOWRUN_ISA {
 namespace {
 
@@ -150,3 +151,4 @@ void attention_backward_of(const AttentionBackward& b, int64_t begin, int64_t en
 
 }  // namespace
 }  // namespace flowrun::kernels::FLOWRUN_ISA
+// NOLINTEND(misc-definitions-in-headers)

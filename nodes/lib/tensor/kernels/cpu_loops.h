@@ -9,6 +9,7 @@
 
 namespace flowrun::kernels {
 
+// NOLINTBEGIN(misc-definitions-in-headers): each file that includes this gives it a namespace of its own
 namespace FLOWRUN_ISA {
 namespace {
 
@@ -272,4 +273,5 @@ extern const Loops loops = {target_rows, squared_error,      squared_error_gradi
                             bias_gelu,   bias_gelu_backward, attention_scratch,      attention, attention_backward};
 
 }  // namespace FLOWRUN_ISA
+// NOLINTEND(misc-definitions-in-headers)
 }  // namespace flowrun::kernels

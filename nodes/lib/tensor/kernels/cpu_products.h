@@ -4,6 +4,7 @@
 
 #include "nodes/lib/tensor/kernels/cpu_vectors.h"
 
+// NOLINTBEGIN(misc-definitions-in-headers): each file that includes this gives it a namespace of its own
 namespace flowrun::kernels::FLOWRUN_ISA {
 namespace {
 
@@ -130,3 +131,4 @@ void pack_columns(const T* from, int64_t row, int64_t rows, int64_t width, T* to
 
 }  // namespace
 }  // namespace flowrun::kernels::FLOWRUN_ISA
+// NOLINTEND(misc-definitions-in-headers)

@@ -10,6 +10,7 @@
 #include <immintrin.h>
 #endif
 
+// NOLINTBEGIN(misc-definitions-in-headers): each file that includes this gives it a namespace of its own
 namespace flowrun::kernels::FLOWRUN_ISA {
 namespace {
 
@@ -151,3 +152,4 @@ inline Vector<double> exponential(Vector<double> x) {
 
 }  // namespace
 }  // namespace flowrun::kernels::FLOWRUN_ISA
+// NOLINTEND(misc-definitions-in-headers)

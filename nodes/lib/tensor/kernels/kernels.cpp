@@ -25,7 +25,8 @@ Tensor standardised_rows(const std::vector<Tensor>& taps_BND, const Tensor& inde
   check(first.dim() == 3 && index.dim() == 2 && index.scalar_type() == at::kLong && index.size(0) == first.size(0),
         "rows are taken of [B, N, D] at indices [B, n], int64");
   const int64_t width = first.size(2), taps = static_cast<int64_t>(taps_BND.size());
-  const Tensor places = index.contiguous(), out = empty({index.size(0), index.size(1), taps * width}, first, accumulation(first.scalar_type()));
+  const Tensor places = index.contiguous();
+  Tensor out = empty({index.size(0), index.size(1), taps * width}, first, accumulation(first.scalar_type()));
   if (out.numel() == 0) return out;
   for (int64_t i = 0; i < taps; ++i) {
     const Tensor& given = taps_BND[static_cast<size_t>(i)];
@@ -281,7 +282,8 @@ void run_gelu(const Tensor& x, const Tensor& bias, const Tensor& out, const Tens
 struct LinearGelu : torch::autograd::Function<LinearGelu> {
   /// x [rows, D]
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias) {
-    const Tensor product = x.mm(weight.t()), out = at::empty_like(product);
+    const Tensor product = x.mm(weight.t());
+    Tensor out = at::empty_like(product);
     run_gelu(product, bias, out, product);
     context->save_for_backward({x, weight, product});
     return out;
