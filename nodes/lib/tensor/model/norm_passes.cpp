@@ -15,10 +15,10 @@ namespace flowrun::model {
 namespace {
 
 /// The numbers below `count` in a random order.
-Tensor lots(int64_t count, const GroupContext& context) {
+Tensor shuffled(int64_t count, const GroupContext& context) {
   Rng rng = context.rng();
   rng.seek(1 << 20);  // behind what drop path takes
-  const Tensor order = at::arange(count, at::kLong);
+  Tensor order = at::arange(count, at::kLong);
   int64_t* const at = order.mutable_data_ptr<int64_t>();
   for (int64_t i = count - 1; i > 0; --i) std::swap(at[i], at[rng.below(static_cast<uint32_t>(i + 1))]);
   return order;
@@ -67,7 +67,7 @@ Tensor for_each_view(const Tensor& x, int64_t views, bool measures, const GroupC
   if (pictures % splits.count != 0) {
     throw NodeError("a group of " + std::to_string(pictures) + " pictures can't be cut into " + std::to_string(splits.count) + " equal parts");
   }
-  const Tensor order = splits.shuffle ? lots(pictures, context).to(x.device()) : Tensor();
+  const Tensor order = splits.shuffle ? shuffled(pictures, context).to(x.device()) : Tensor();
   const Tensor by_view = x.unflatten(0, {pictures, views});
   std::vector<Tensor> of_views;
   for (int64_t view = 0; view < views; ++view) {

@@ -74,7 +74,8 @@ void fill(const Parameter& parameter, const Rng& rng, InitScheme scheme, double*
   } else if (parameter.init == Init::kaiming) {
     fill_uniform(rng, out, count, std::sqrt(static_cast<double>(parameter.value.size(0)) / static_cast<double>(count)));
   } else if ((scheme == InitScheme::mae || scheme == InitScheme::moco_v3) && is_weight(parameter.init)) {
-    fill_uniform(rng, out, count, std::sqrt(6.0 / static_cast<double>(fan_out(parameter, scheme) + count / parameter.value.size(0))));
+    const int64_t fan_in = count / parameter.value.size(0);
+    fill_uniform(rng, out, count, std::sqrt(6.0 / static_cast<double>(fan_out(parameter, scheme) + fan_in)));
   } else if (scheme == InitScheme::moco_v3) {
     fill_normal(rng, out, count, 1e-6, kCut);
   } else {
@@ -103,7 +104,7 @@ ShapesOnly::ShapesOnly() { shapes_only = true; }
 ShapesOnly::~ShapesOnly() { shapes_only = false; }
 bool ShapesOnly::active() { return shapes_only; }
 
-size_t Parameters::add(std::string name, std::vector<int64_t> shape, Init init, int block) {
+size_t Parameters::add(std::string name, const std::vector<int64_t>& shape, Init init, int block) {
   const size_t index = list_.size();
   if (!index_.emplace(name, index).second) throw std::invalid_argument("two parameters named \"" + name + "\"");
   const at::TensorOptions options = at::TensorOptions(at::kFloat).device(shapes_only ? at::kMeta : at::kCPU);
@@ -112,21 +113,21 @@ size_t Parameters::add(std::string name, std::vector<int64_t> shape, Init init, 
   return index;
 }
 
-size_t Parameters::add_constant(std::string name, std::vector<int64_t> shape, double value) {
-  const size_t index = add(std::move(name), std::move(shape), Init::constant);
+size_t Parameters::add_constant(std::string name, const std::vector<int64_t>& shape, double value) {
+  const size_t index = add(std::move(name), shape, Init::constant);
   list_[index].value_at_first = value;
   list_[index].value.fill_(value);
   return index;
 }
 
-size_t Parameters::add_normal(std::string name, std::vector<int64_t> shape, double deviation) {
-  const size_t index = add(std::move(name), std::move(shape), Init::normal);
+size_t Parameters::add_normal(std::string name, const std::vector<int64_t>& shape, double deviation) {
+  const size_t index = add(std::move(name), shape, Init::normal);
   list_[index].value_at_first = deviation;
   return index;
 }
 
-size_t Parameters::add_uniform(std::string name, std::vector<int64_t> shape, double distance) {
-  const size_t index = add(std::move(name), std::move(shape), Init::uniform);
+size_t Parameters::add_uniform(std::string name, const std::vector<int64_t>& shape, double distance) {
+  const size_t index = add(std::move(name), shape, Init::uniform);
   list_[index].value_at_first = distance;
   return index;
 }

@@ -70,10 +70,10 @@ class Parameters {
 
   /// Adds a float32 host parameter of zeros or, for Init::ones, ones; returns its index. Throws std::invalid_argument
   /// if the name is taken.
-  size_t add(std::string name, std::vector<int64_t> shape, Init init, int block = 0);
-  size_t add_constant(std::string name, std::vector<int64_t> shape, double value);
-  size_t add_normal(std::string name, std::vector<int64_t> shape, double deviation);
-  size_t add_uniform(std::string name, std::vector<int64_t> shape, double distance);
+  size_t add(std::string name, const std::vector<int64_t>& shape, Init init, int block = 0);
+  size_t add_constant(std::string name, const std::vector<int64_t>& shape, double value);
+  size_t add_normal(std::string name, const std::vector<int64_t>& shape, double deviation);
+  size_t add_uniform(std::string name, const std::vector<int64_t>& shape, double distance);
 
   size_t size() const { return list_.size(); }
   auto begin() const { return list_.begin(); }

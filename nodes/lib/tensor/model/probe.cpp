@@ -165,7 +165,7 @@ Tensor Probe::scores(int64_t head, const Tensor& x) const {
     blocks_->run(parameters_, head, stream);
     pooled = stream.sum();
   }
-  const Tensor scores = at::linear(pooled, parameters_[linear], parameters_[linear + 1]);
+  Tensor scores = at::linear(pooled, parameters_[linear], parameters_[linear + 1]);
   if (!segments()) return scores;
   const auto grid = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(x.size(1)))));
   return scores.transpose(1, 2).unflatten(2, {grid, grid});

@@ -33,7 +33,7 @@ Tensor channel_sums(const Tensor& x) { return x.sum(others(x), /*keepdim=*/false
 /// (x - mean) / standard deviation, over all ranks' rows; the gradient goes through both.
 struct Normalise : torch::autograd::Function<Normalise> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& mean, const Tensor& inverse, double count, const RunInfo* run) {
-    const Tensor normal = x.sub(along(mean, x)).mul(along(inverse, x));
+    Tensor normal = x.sub(along(mean, x)).mul(along(inverse, x));
     context->save_for_backward({normal, inverse});
     context->saved_data["count"] = count;
     context->saved_data["run"] = reinterpret_cast<int64_t>(run);  // outlives every pass
@@ -62,7 +62,8 @@ Tensor sync_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias
     const at::NoGradGuard no_grad;
     const int64_t channels = x.size(1);
     const Tensor all = ranks::device_sum(run, at::cat({channel_sums(x), channel_sums(x.square())}), "the statistics of batch norms");
-    count = static_cast<double>(x.numel() / channels * run.world);  // ranks have equally many pictures
+    const int64_t rows = x.numel() / channels * run.world;  // ranks have equally many pictures
+    count = static_cast<double>(rows);
     if (count < 2) throw NodeError("a batch norm needs more than one value of each channel: enlarge the batch");
     mean = all.narrow(0, 0, channels).div(count);
     const Tensor variance = all.narrow(0, channels, channels).div(count).sub(mean.square()).clamp_min(0);

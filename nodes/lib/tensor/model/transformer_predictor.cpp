@@ -83,7 +83,7 @@ Tensor TransformerPredictor::context(const Tensor& cls_B1D, const Tensor& patch_
 
 /// The final norm, and with a time its scale and shift.
 Tensor TransformerPredictor::normed(kernels::Stream& stream, const Tensor& condition) const {
-  const Tensor n_BSP = kernels::add_norm(stream, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps, kernels::product_type(stream.x));
+  Tensor n_BSP = kernels::add_norm(stream, parameters_[norm_], parameters_[norm_ + 1], config_.norm_eps, kernels::product_type(stream.x));
   if (!config_.time) return n_BSP;
   const auto two = at::linear(condition, cast_weight(parameters_[final_]), cast_weight(parameters_[final_ + 1])).unsqueeze(1).chunk(2, -1);
   return at::addcmul(two[0], n_BSP, two[1].add(1));
