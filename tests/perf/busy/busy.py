@@ -25,16 +25,17 @@ CORES = len(os.sched_getaffinity(0))
 def run(program, way, steps):
     """Images a second, and the share of all cores' time that the program received."""
     environment = {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")} | WAYS[way]
-    sets = [f"run.steps={steps}", "knn.at=[]", "linear.at=[]", "save.every=100000 steps"]
+    sets = [f"run.steps={steps}", "save.every=100000 steps", *(f"{evaluation}.at=[]" for evaluation in ("knn", "linear", "pixels_knn", "pixels_linear"))]
     with tempfile.TemporaryDirectory(prefix="flowrun-busy-") as folder:
-        out, began = pathlib.Path(folder) / "out", time.monotonic()
-        process = subprocess.Popen([program, ROOT / "pipelines/quickstart.json", "--out", out, "--quiet", *[word for text in sets for word in ("--set", text)]],
-                                   env=environment)
+        out, said, began = pathlib.Path(folder) / "out", pathlib.Path(folder) / "said", time.monotonic()
+        words = ["--out", out, "--quiet", *[word for text in sets for word in ("--set", text)]]
+        with said.open("w") as file:
+            process = subprocess.Popen([program, ROOT / "pipelines/quickstart.json", *words], env=environment, stdout=file, stderr=file)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
-            sys.exit(f"busy: flowrun ended with {process.returncode}")
+            sys.exit(f"busy: flowrun ended with {process.returncode}: {said.read_text()}")
         lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     return statistics.median(line["images_per_second"] for line in lines), (usage.ru_utime + usage.ru_stime) / wall / CORES
 
