@@ -33,7 +33,7 @@ struct ConvPredictorModel {
       param("init", init, init_choices(), "Initial weights of the last layer, as model.vit's; convolutions are uniform in +-1 / sqrt(inputs).");
     }
     std::optional<ParamFault> check() const {
-      if (const auto fault = output.check()) return fault;
+      if (auto fault = output.check()) return fault;
       if (kernel % 2 == 0) return ParamFault{"kernel", "kernel must be odd, so that the grid keeps its size"};
       return {};
     }

@@ -40,7 +40,7 @@ struct CrossPredictorModel {
       return choices;
     }
     std::optional<ParamFault> check() const {
-      if (const auto fault = output.check()) return fault;
+      if (auto fault = output.check()) return fault;
       if (width % 4 != 0) return ParamFault{"width", "width must be a multiple of 4 (the position table has four parts)"};
       if (width % heads != 0) return ParamFault{"heads", std::to_string(heads) + " heads don't divide a width of " + std::to_string(width)};
       if (positions != "sincos" && width / heads % 4 != 0) {

@@ -46,7 +46,7 @@ struct PredictorModel {
       return choices;
     }
     std::optional<ParamFault> check() const {
-      if (const auto fault = output.check()) return fault;
+      if (auto fault = output.check()) return fault;
       if (width > 0 && width % 4 != 0) return ParamFault{"width", "width must be a multiple of 4 (the position table has four parts)"};
       if (width > 0 && width % heads != 0) {
         return ParamFault{"heads", std::to_string(heads) + " heads don't divide a width of " + std::to_string(width)};

@@ -118,8 +118,15 @@ struct Metrics {
     last_seconds_ = context.seconds, last_images_ = context.images;
     char ledger[17];
     std::snprintf(ledger, sizeof ledger, "%016llx", static_cast<unsigned long long>(context.ledger));
-    Line line{&context.run, context.step,        context.epoch, rate, now(), context.reports, {{"ledger", ledger}, {"images_per_second", rate}},
-              parts_,       read_losses(context)};
+    Line line{.run = &context.run,
+              .step = context.step,
+              .epoch = context.epoch,
+              .rate = rate,
+              .time = now(),
+              .reports = context.reports,
+              .more = {{"ledger", ledger}, {"images_per_second", rate}},
+              .parts = parts_};
+    line.losses = read_losses(context);
     compare_ranks(context, line.more);
     return line;
   }

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <utility>
 
 #include "graph/contract/context.h"
 #include "graph/contract/device.h"
@@ -152,10 +153,10 @@ void BarrierWaits::watch() {
   std::unique_lock lock(mutex_);
   while (!wakes_.wait_for(lock, pause, [&] { return ends_; })) {
     const CpuTimes now = read(cores);
-    calm = crowded(before, now) ? 0 : calm + 1;
-    if (calm == 0 && !said) say(start != nullptr);
-    said |= calm == 0;
-    if (calm == 0 && start != nullptr && !sleepers) sleepers.emplace(start);
+    const bool crowds = crowded(before, now);
+    if (crowds && !std::exchange(said, true)) say(start != nullptr);
+    if (crowds && start != nullptr && !sleepers) sleepers.emplace(start);
+    calm = crowds ? 0 : calm + 1;
     if (calm >= calm_readings) sleepers.reset();
     before = now;
   }

@@ -98,7 +98,7 @@ namespace {
 
 std::string ask_all(Store& store, const Launch& launch) {
   for (int attempt = 0; attempt < 4; ++attempt) {
-    const std::string failed = failures(store, launch);
+    std::string failed = failures(store, launch);
     if (!failed.empty()) return failed;
     std::this_thread::sleep_for(milliseconds(500));
   }
@@ -108,7 +108,7 @@ std::string ask_all(Store& store, const Launch& launch) {
   std::vector<int> lost;
   for (int looks = 1; looks <= 3 || (looks <= 6 && !lost.empty()); ++looks) {
     std::this_thread::sleep_for(interval);
-    if (const std::string failed = failures(store, launch); !failed.empty()) return failed;
+    if (std::string failed = failures(store, launch); !failed.empty()) return failed;
     after = pulses(store, launch);
     lost = silent(before, after, launch);
   }

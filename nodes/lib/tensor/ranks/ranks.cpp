@@ -127,7 +127,7 @@ Tensor device_rows(const RunInfo& run, const Tensor& mine, const std::string& wh
   const at::NoGradGuard no_grad;
   std::vector<int64_t> sizes = mine.sizes().vec();
   sizes[0] *= run.world;
-  const Tensor all = at::empty(sizes, mine.options().requires_grad(false));
+  Tensor all = at::empty(sizes, mine.options().requires_grad(false));
   std::vector<std::vector<Tensor>> out(1);
   for (int rank = 0; rank < run.world; ++rank) out[0].push_back(all.narrow(0, rank * mine.size(0), mine.size(0)));
   std::vector<Tensor> in = {mine.detach().contiguous()};

@@ -25,7 +25,7 @@ Tensor merged(const Tensor& stacked, const TargetOptions& options) {
 }  // namespace
 
 Tensor z_score(const Tensor& x, const ZScore& options) {
-  const Tensor wide = at_least_float(x);
+  Tensor wide = at_least_float(x);
   if (options.over == Over::none) return wide;
   if (options.over == Over::features && !options.unbiased) return at::layer_norm(wide, {wide.size(-1)}, {}, {}, options.eps);
   const int64_t axis = options.over == Over::features ? -1 : -2;

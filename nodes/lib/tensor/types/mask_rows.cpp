@@ -9,7 +9,7 @@ const Choices& TargetRows::choices() {
 Tensor TargetRows::index(const DeviceMasks& masks) const {
   if (rows == "targets") return masks.targets_BRM;
   if (rows == "context") return masks.visible_BK.unsqueeze(1);
-  const Tensor places = rows == "hidden" ? masks.hidden_n() : masks.visible_n();
+  Tensor places = rows == "hidden" ? masks.hidden_n() : masks.visible_n();
   if (masks.repeats == 1) return places;
   const int64_t patches = masks.grid * masks.grid;
   return places.div(patches * masks.repeats, "floor").mul(patches).add(places.remainder(patches));
