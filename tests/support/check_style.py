@@ -22,8 +22,9 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
+from check_layout import HOST_NODES
+
 VERSION = "14"
-HOST_NODES = ("nodes/source", "nodes/image", "nodes/grid", "nodes/text", "nodes/mask", "nodes/batch")
 
 
 def tool(name):

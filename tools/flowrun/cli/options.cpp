@@ -10,6 +10,11 @@ CLI::App& add_command(CLI::App& app, const std::string& name, const std::string&
   return command;
 }
 
+void add_data_kind(CLI::App& command, std::string& kind) {
+  command.add_option("--as", kind, "Kind of the data. Default: told from the path's content; a URL is shards")
+      ->check(CLI::IsMember({"folder", "shards", "parquet"}));
+}
+
 void add_file(CLI::App& command, const std::string& name, std::string& file, const std::string& about) {
   command
       .add_option_function<std::string>(

@@ -34,6 +34,8 @@ void on_command(CLI::App& command, std::shared_ptr<Args> args, int& status, Run 
 /// A required pipeline file; shipped:FILE.json becomes the path of one that comes with the program.
 void add_file(CLI::App& command, const std::string& name, std::string& file, const std::string& about);
 void add_pipeline(CLI::App& command, app::PipelineArgs& args);
+/// --as, for a command that reads data of any kind.
+void add_data_kind(CLI::App& command, std::string& kind);
 /// --set alone, for a command that knows its pipeline.
 void add_set(CLI::App& command, app::PipelineArgs& args);
 void add_trust(CLI::App& command, bool& trust);

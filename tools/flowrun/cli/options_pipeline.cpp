@@ -46,8 +46,7 @@ void add_init(CLI::App& app, int& status) {
   command.add_option("--patch", args->wishes.patch, "Side of a patch, pixels")->check(CLI::Range(1, 1024));
   command.add_option("--arch", args->wishes.arch, "Size of the vision transformer")->check(CLI::IsMember({"ti", "s", "b", "l"}));
   command.add_option("--look", args->pictures, "Number of pictures to examine, spread over all")->check(CLI::Range(1, 1'000'000));
-  command.add_option("--as", args->as, "Kind of the data. Default: told from the path's content; a URL is shards")
-      ->check(CLI::IsMember({"folder", "shards", "parquet"}));
+  add_data_kind(command, args->as);
   command.add_flag("--vscode", args->vscode, "Writes .vscode/settings.json beside the file: the editor completes and checks it");
   add_json(command, args->json);
   on_command(command, args, status, init);

@@ -77,8 +77,7 @@ void add_embed(CLI::App& app, int& status) {
       ->check(CLI::Range(1, 16384));
   command.add_option("--batch", args->batch, "Pictures at once; without it as the run's evaluations, else 64")->check(CLI::Range(1, 1'000'000));
   command.add_flag("--half", args->half, "Numbers of 16 bits (float16)");
-  command.add_option("--as", args->as, "Kind of the data. Default: told from the path's content; a URL is shards")
-      ->check(CLI::IsMember({"folder", "shards", "parquet"}));
+  add_data_kind(command, args->as);
   command.add_option("--folder", args->folder, "The folder that a list's paths are in; without it the list's own");
   command.add_flag("--no-labels", args->no_labels, "Class folders are folders alone");
   command.add_option("--projector", args->projector,
@@ -118,8 +117,7 @@ void add_look(CLI::App& app, int& status) {
   command.add_option("--size", from->size, "Side of the pictures, pixels, for a file of weights; positions are resampled")
       ->check(CLI::Range(1, 16384));
   command.add_option("--batch", from->batch, "Pictures at once; without it as the run's evaluations, else 64")->check(CLI::Range(1, 1'000'000));
-  command.add_option("--as", from->as, "Kind of the data. Default: told from the path's content; a URL is shards")
-      ->check(CLI::IsMember({"folder", "shards", "parquet"}));
+  add_data_kind(command, from->as);
   command.add_option("--folder", from->folder, "The folder that a list's paths are in; without it the list's own");
   command.add_flag("--no-labels", from->no_labels, "Class folders are folders alone");
   command.add_option("--set", from->sets, "PATH=VALUE: changes one value of the pipelines that run, as of flowrun embed; may be repeated")
