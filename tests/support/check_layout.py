@@ -150,7 +150,7 @@ def check_silence(path, text):
             yield f"{path}:{line}: tools/app may not print: the caller does"
 
 
-# What asks nodes and types for all that it needs of them: rooms, and files of others.
+# Rooms, and files of other rooms, that ask nodes and types for all that they need to know.
 ASKS = re.compile(r"tools/app/(plan|replay)/|tools/app/load/shapes\.|tools/flowrun/cli/(plan|replay|sample_)\w*\.")
 TYPE_NAME = re.compile(r'(host|device)_types\.h|::type_name|"(%s)\.\w+"' % "|".join(DISTRICTS["nodes"]))
 

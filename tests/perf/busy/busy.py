@@ -17,7 +17,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-# What is set in the environment; GNU's library spins 300,000 times where nothing is set.
+# Each way of waiting, and the environment variables that choose it. GNU's library spins 300,000 times by default.
 WAYS = {"by load": {}, "spins": {"GOMP_SPINCOUNT": "300000"}, "spins 1000 times": {"GOMP_SPINCOUNT": "1000"}, "sleeps": {"OMP_WAIT_POLICY": "passive"}}
 CORES = len(os.sched_getaffinity(0))
 
