@@ -1,6 +1,7 @@
 #include "tools/app/embed/look_page.h"
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 
 #include "io/codec/png.h"
@@ -85,7 +86,7 @@ std::string head(const float* attention_N, int64_t grid, const std::string& abou
   const auto patches = static_cast<size_t>(grid * grid);
   const float most = std::max(*std::max_element(attention_N, attention_N + patches), 1e-30f);
   std::vector<uint8_t> gray(patches);
-  for (size_t i = 0; i < patches; ++i) gray[i] = static_cast<uint8_t>(255 * attention_N[i] / most + 0.5f);
+  for (size_t i = 0; i < patches; ++i) gray[i] = static_cast<uint8_t>(std::lround(255 * attention_N[i] / most));
   const auto side = static_cast<int>(grid);
   return image({gray.data(), side, side, 1}, about, true);
 }

@@ -217,8 +217,9 @@ class Writer {
 
   void arrow(const Flow& flow, char phase, int64_t index, const Point& point) {
     char text[160];
+    const int64_t id = flow.first_id + index;
     std::snprintf(text, sizeof text, R"({"ph":"%c","name":"%s","cat":"flow","id":%lld,"pid":1,"tid":%d,"ts":%.3f%s})", phase, flow.name,
-                  static_cast<long long>(flow.first_id + index), point.tid, point.at, phase == 'f' ? ",\"bp\":\"e\"" : "");
+                  static_cast<long long>(id), point.tid, point.at, phase == 'f' ? ",\"bp\":\"e\"" : "");
     next() << text;
   }
 

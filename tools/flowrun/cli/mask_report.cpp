@@ -1,4 +1,5 @@
 // mask-report: the statistics of the masks that a pipeline draws.
+#include <cmath>
 #include <cstdio>
 
 #include "graph/text/json_text.h"
@@ -29,7 +30,8 @@ void print(const std::string& title, const mask::MaskSummary& summary) {
   if (summary.mostly_rectangles()) {
     std::printf("regions, height x width\n");
     for (const auto& [size, share] : summary.sizes) {
-      std::printf("  %-6s %5.1f %%  %s\n", size_name(size).c_str(), 100 * share, std::string(static_cast<size_t>(share * 60 + 0.5), '#').c_str());
+      std::printf("  %-6s %5.1f %%  %s\n", size_name(size).c_str(), 100 * share,
+                  std::string(static_cast<size_t>(std::lround(share * 60)), '#').c_str());
     }
     std::printf("\n");
   }
