@@ -25,6 +25,8 @@
 //                                                  for equal shapes; negative: must not be recorded
 //   bool reads(const FoldContext&) const           of nodes with a fold(): false when that fold reads none of its inputs,
 //                                                  as at most steps of a report; without it a fold always reads
+//   static std::vector<std::string> reports()      of evaluations: all numbers that they may report, known before a run, as
+//                                                  {"accuracy", "accuracy_k*"}: a name with * stands for all that begin so
 //   void plan(NodePlan&) const                     before every run, from sizes alone (planned.h): faults of inputs that don't fit, the
 //                                                  models it runs, and the shapes of its outputs
 //   std::optional<ParamFault> Params::check() const  rules between parameters
@@ -206,7 +208,8 @@ struct NodeType {
   bool reads_at_times = false;  // has reads()
   bool stateful = false;        // has save()
   bool prefetches = false;
-  std::function<std::unique_ptr<Node>()> make;  // any thread
+  std::optional<std::vector<std::string>> reports;  // of reports(); none: not known before a run
+  std::function<std::unique_ptr<Node>()> make;      // any thread
 };
 
 /// A type of models ("models" in a pipeline). `kind`, or `also`, is the kind that Ref<> of nodes asks for.

@@ -179,6 +179,7 @@ NodeType node_type() {
   type.reads_at_times = requires(const N& n, const FoldContext& c) { n.reads(c); };
   type.stateful = requires(const N& n) { n.save(); };
   type.prefetches = requires(const N& n) { n.prefetch(uint64_t{}); };
+  if constexpr (requires { N::reports(); }) type.reports = N::reports();
   type.make = [] { return std::unique_ptr<Node>(new NodeOf<N>()); };
   return type;
 }

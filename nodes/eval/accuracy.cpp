@@ -6,7 +6,6 @@
 #include <ATen/ops/zeros.h>
 
 #include "graph/contract/planned.h"
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
 #include "nodes/lib/tensor/types/device_types.h"
@@ -28,6 +27,7 @@ struct Accuracy {
     In<DeviceLabels> label{"label", "Classes."};
     void describe(auto& port) { port(logits, label); }
   };
+  static std::vector<std::string> reports() { return {"accuracy", "accuracy_top5", "loss"}; }
   void plan(NodePlan& plan) const {
     plan.require_equal("number of views", "logits", &Planned::views, "label", "where vectors.join_views joins views, take its label too");
   }
@@ -71,7 +71,6 @@ struct Accuracy {
 };
 
 FLOWRUN_NODE(Accuracy);
-const ReportNames accuracy_reports(Accuracy::info.type, {"accuracy", "accuracy_top5", "loss"});
 
 }  // namespace
 }  // namespace flowrun

@@ -2,7 +2,6 @@
 #include <ATen/ops/zeros.h>
 
 #include "graph/contract/planned.h"
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/compare_networks.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
@@ -24,6 +23,7 @@ struct Agreement {
     In<Vectors> teacher{"teacher", "The teacher's, of the same images."};
     void describe(auto& port) { port(student, teacher); }
   };
+  static std::vector<std::string> reports() { return {"agreement", "divergence"}; }
 
   void plan(NodePlan& plan) const {
     plan.require_equal("number of classes", "student", &Planned::width, "teacher", "both networks need the same classes");
@@ -56,7 +56,6 @@ struct Agreement {
 };
 
 FLOWRUN_NODE(Agreement);
-const ReportNames agreement_reports(Agreement::info.type, {"agreement", "divergence"});
 
 }  // namespace
 }  // namespace flowrun

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/classify.h"
 #include "nodes/lib/tensor/metric/collect.h"
@@ -36,6 +35,7 @@ struct FewLabels : eval::OnFeatures<FewLabels> {
     }
   };
   Params params;
+  static std::vector<std::string> reports() { return {"accuracy", "deviation", "accuracy_*", "deviation_*"}; }
 
   void open(const OpenContext& context) {
     OnFeatures::open(context);
@@ -72,7 +72,6 @@ struct FewLabels : eval::OnFeatures<FewLabels> {
 };
 
 FLOWRUN_NODE(FewLabels);
-const ReportNames few_labels_reports(FewLabels::info.type, {"accuracy", "deviation", "accuracy_*", "deviation_*"});
 
 }  // namespace
 }  // namespace flowrun

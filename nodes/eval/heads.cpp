@@ -1,7 +1,6 @@
 #include <ATen/ops/full.h>
 #include <algorithm>
 
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/confusion.h"
 #include "nodes/lib/tensor/metric/label_histogram.h"
@@ -68,6 +67,9 @@ struct Heads {
     void describe(auto& param) { param.reads("model", model, "The probe whose predictions come in."); }
   };
   Params params;
+  static std::vector<std::string> reports() {
+    return {"accuracy", "miou", "pixel_accuracy", "classes", "selection_accuracy", "selection_miou", "head", "lr", "weight_decay", "head_*"};
+  }
 
   void fold(Ports& port, const FoldContext&) {
     if (port.selection) selection_.add(*port.selection);
@@ -104,8 +106,6 @@ struct Heads {
 };
 
 FLOWRUN_NODE(Heads);
-const ReportNames heads_reports(Heads::info.type, {"accuracy", "miou", "pixel_accuracy", "classes", "selection_accuracy", "selection_miou", "head",
-                                                   "lr", "weight_decay", "head_*"});
 
 }  // namespace
 }  // namespace flowrun

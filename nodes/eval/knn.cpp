@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/classify.h"
 #include "nodes/lib/tensor/metric/collect.h"
@@ -32,6 +31,7 @@ struct Knn : eval::OnFeatures<Knn> {
     }
   };
   Params params;
+  static std::vector<std::string> reports() { return {"accuracy", "accuracy_k*"}; }
 
   void open(const OpenContext& context) {
     OnFeatures::open(context);
@@ -50,7 +50,6 @@ struct Knn : eval::OnFeatures<Knn> {
 };
 
 FLOWRUN_NODE(Knn);
-const ReportNames knn_reports(Knn::info.type, {"accuracy", "accuracy_k*"});
 
 }  // namespace
 }  // namespace flowrun

@@ -1,4 +1,3 @@
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/collect_patches.h"
 #include "nodes/lib/tensor/metric/confusion.h"
@@ -44,6 +43,7 @@ struct KnnSegmentation : eval::OnPatches<KnnSegmentation> {
     }
   };
   Params params;
+  static std::vector<std::string> reports() { return {"miou", "pixel_accuracy", "classes", "k", "selection_miou"}; }
 
   void score(eval::Patches train, eval::Patches test, EvaluationContext& context) const {
     eval::check_label_maps(train, test, context.run);
@@ -90,7 +90,6 @@ struct KnnSegmentation : eval::OnPatches<KnnSegmentation> {
 };
 
 FLOWRUN_NODE(KnnSegmentation);
-const ReportNames knn_segmentation_reports(KnnSegmentation::info.type, {"miou", "pixel_accuracy", "classes", "k", "selection_miou"});
 
 }  // namespace
 }  // namespace flowrun

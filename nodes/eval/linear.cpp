@@ -1,4 +1,3 @@
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/classify.h"
 #include "nodes/lib/tensor/metric/collect.h"
@@ -18,6 +17,7 @@ struct LinearProbe : eval::OnFeatures<LinearProbe> {
     void describe(auto& param) { param("lambda", lambda, Range{1e-12, 1e6}, "Penalty of the squared weights, per image."); }
   };
   Params params;
+  static std::vector<std::string> reports() { return {"accuracy"}; }
 
   void score(const eval::LabelledFeatures& train, const eval::LabelledFeatures& test, EvaluationContext& context) const {
     context.report("accuracy", eval::ridge_accuracy(train.values_ND, train.labels_N, test.values_ND, test.labels_N, params.lambda));
@@ -25,7 +25,6 @@ struct LinearProbe : eval::OnFeatures<LinearProbe> {
 };
 
 FLOWRUN_NODE(LinearProbe);
-const ReportNames linear_probe_reports(LinearProbe::info.type, {"accuracy"});
 
 }  // namespace
 }  // namespace flowrun

@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/collect_patches.h"
 #include "nodes/lib/tensor/metric/confusion.h"
@@ -24,6 +23,7 @@ struct LinearSegmentation : eval::OnPatches<LinearSegmentation> {
   };
   using Params = eval::LogisticParams;
   Params params;
+  static std::vector<std::string> reports() { return {"miou", "pixel_accuracy", "classes", "c", "selection_miou", "iterations"}; }
 
   void score(eval::Patches train, eval::Patches test, EvaluationContext& context) const {
     eval::check_label_maps(train, test, context.run);
@@ -78,8 +78,6 @@ struct LinearSegmentation : eval::OnPatches<LinearSegmentation> {
 };
 
 FLOWRUN_NODE(LinearSegmentation);
-const ReportNames linear_segmentation_reports(LinearSegmentation::info.type,
-                                              {"miou", "pixel_accuracy", "classes", "c", "selection_miou", "iterations"});
 
 }  // namespace
 }  // namespace flowrun

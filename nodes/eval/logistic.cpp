@@ -1,4 +1,3 @@
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/collect.h"
 #include "nodes/lib/tensor/metric/logistic_params.h"
@@ -23,6 +22,7 @@ struct LogisticProbe : eval::OnFeatures<LogisticProbe> {
     }
   };
   Params params;
+  static std::vector<std::string> reports() { return {"accuracy", "selection_accuracy", "c", "iterations"}; }
 
   void score(const eval::LabelledFeatures& train, const eval::LabelledFeatures& test, EvaluationContext& context) const {
     Tensor train_ND = train.values_ND.to(at::kDouble), test_ND = test.values_ND.to(at::kDouble);
@@ -44,7 +44,6 @@ struct LogisticProbe : eval::OnFeatures<LogisticProbe> {
 };
 
 FLOWRUN_NODE(LogisticProbe);
-const ReportNames logistic_probe_reports(LogisticProbe::info.type, {"accuracy", "selection_accuracy", "c", "iterations"});
 
 }  // namespace
 }  // namespace flowrun

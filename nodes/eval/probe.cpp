@@ -1,7 +1,6 @@
 #include <ATen/ops/empty.h>
 #include <algorithm>
 
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/collect.h"
 #include "nodes/lib/tensor/metric/selection.h"
@@ -41,6 +40,7 @@ struct Probe : eval::OnFeatures<Probe> {
     }
   };
   Params params;
+  static std::vector<std::string> reports() { return {"accuracy", "selection_accuracy", "lr", "weight_decay"}; }
 
   void open(const OpenContext& context) {
     OnFeatures::open(context);
@@ -87,7 +87,6 @@ struct Probe : eval::OnFeatures<Probe> {
 };
 
 FLOWRUN_NODE(Probe);
-const ReportNames probe_reports(Probe::info.type, {"accuracy", "selection_accuracy", "lr", "weight_decay"});
 
 }  // namespace
 }  // namespace flowrun

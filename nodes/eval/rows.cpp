@@ -8,7 +8,6 @@
 #include <optional>
 
 #include "graph/contract/planned.h"
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "io/run/row_file.h"
 #include "io/run/run_directory.h"
@@ -108,6 +107,7 @@ struct WriteRows {
     std::string stem() const { return file.substr(0, file.rfind('.')); }
   };
   Params params;
+  static std::vector<std::string> reports() { return {"rows"}; }
 
   void plan(NodePlan& plan) const {
     const auto inputs = plan.in.count("features") + plan.in.count("tokens") + plan.in.count("blocks") + plan.in.count("attention");
@@ -243,7 +243,6 @@ struct WriteRows {
 };
 
 FLOWRUN_NODE(WriteRows);
-const ReportNames write_rows_reports(WriteRows::info.type, {"rows"});
 
 }  // namespace
 }  // namespace flowrun

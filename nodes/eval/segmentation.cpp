@@ -1,7 +1,6 @@
 #include <ATen/core/grad_mode.h>
 #include <cmath>
 
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/confusion.h"
 #include "nodes/lib/tensor/metric/patches.h"
@@ -25,6 +24,7 @@ struct Segmentation {
     In<DeviceLabelMaps> label_map{"label_map", "B H W u8."};
     void describe(auto& port) { port(scores, label_map); }
   };
+  static std::vector<std::string> reports() { return {"miou", "pixel_accuracy"}; }
 
   void fold(Ports& port, const FoldContext&) {
     const at::NoGradGuard no_grad;
@@ -57,7 +57,6 @@ struct Segmentation {
 };
 
 FLOWRUN_NODE(Segmentation);
-const ReportNames segmentation_reports(Segmentation::info.type, {"miou", "pixel_accuracy"});
 
 }  // namespace
 }  // namespace flowrun

@@ -1,6 +1,5 @@
 #include <ATen/core/grad_mode.h>
 
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/tensor/metric/compare_networks.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
@@ -22,6 +21,7 @@ struct Similarity {
     In<Vectors> b{"b", "The other's, of the same images; the width may be another."};
     void describe(auto& port) { port(a, b); }
   };
+  static std::vector<std::string> reports() { return {"cka"}; }
 
   void fold(Ports& port, const FoldContext&) {
     const at::NoGradGuard no_grad;
@@ -41,7 +41,6 @@ struct Similarity {
 };
 
 FLOWRUN_NODE(Similarity);
-const ReportNames similarity_reports(Similarity::info.type, {"cka"});
 
 }  // namespace
 }  // namespace flowrun

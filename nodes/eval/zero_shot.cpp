@@ -7,7 +7,6 @@
 #include <sstream>
 
 #include "graph/contract/planned.h"
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "io/file.h"
 #include "nodes/lib/host/text/tokenizer.h"
@@ -68,6 +67,7 @@ struct ZeroShot {
     }
   };
   Params params;
+  static std::vector<std::string> reports() { return {"accuracy", "accuracy_top5"}; }
 
   void plan(NodePlan& plan) const {
     const std::string& tower = params.text.names[0];
@@ -211,7 +211,6 @@ struct ZeroShot {
 };
 
 FLOWRUN_NODE(ZeroShot);
-const ReportNames zero_shot_reports(ZeroShot::info.type, {"accuracy", "accuracy_top5"});
 
 }  // namespace
 }  // namespace flowrun

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <filesystem>
 
-#include "graph/contract/report_names.h"
 #include "graph/node.h"
 #include "nodes/lib/host/types/host_types.h"
 #include "nodes/lib/tensor/ranks/ranks.h"
@@ -43,6 +42,7 @@ struct ReportFeatures {
     std::optional<ParamFault> check() const { return picture.check(); }
   };
   Params params;
+  static std::vector<std::string> reports() { return {}; }
 
   void open(const OpenContext& context) {
     name_ = context.name;
@@ -116,7 +116,6 @@ struct ReportFeatures {
 };
 
 FLOWRUN_NODE(ReportFeatures);
-const ReportNames features_reports(ReportFeatures::info.type, {});
 
 }  // namespace
 }  // namespace flowrun

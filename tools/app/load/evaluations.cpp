@@ -3,15 +3,21 @@
 #include <algorithm>
 
 #include "graph/contract/direction.h"
-#include "graph/contract/report_names.h"
 
 namespace flowrun::app {
+
+bool Evaluation::may_report(std::string_view metric) const {
+  if (!reports) return true;
+  return std::any_of(reports->begin(), reports->end(), [&](std::string_view each) {
+    return each.ends_with('*') ? metric.size() >= each.size() && metric.starts_with(each.substr(0, each.size() - 1)) : metric == each;
+  });
+}
 
 std::vector<Evaluation> evaluations_of(const CheckedPipeline& pipeline) {
   std::vector<Evaluation> out;
   for (const std::string& name : pipeline.node_order) {
     for (const CheckedNode& node : pipeline.nodes) {
-      if (node.name == name && node.scope() == Scope::evaluation) out.push_back({name, ReportNames::of(node.type->info.type)});
+      if (node.name == name && node.scope() == Scope::evaluation) out.push_back({name, node.type->reports});
     }
   }
   return out;
@@ -24,7 +30,7 @@ std::optional<NotReported> not_reported(const std::vector<Evaluation>& evaluatio
   for (const Evaluation& evaluation : evaluations) {
     nodes.push_back(evaluation.name);
     if (evaluation.name != node) continue;
-    if (evaluation.reports == nullptr || ReportNames::have(*evaluation.reports, name)) return {};
+    if (evaluation.may_report(name)) return {};
     known = true;
     reports.insert(reports.end(), evaluation.reports->begin(), evaluation.reports->end());
   }

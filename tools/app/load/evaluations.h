@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "graph/check/entries.h"
@@ -11,7 +12,9 @@ namespace flowrun::app {
 
 struct Evaluation {
   std::string name;
-  const std::vector<std::string>* reports = nullptr;  // as in ReportNames; null: not known before the run
+  std::optional<std::vector<std::string>> reports;  // as its type declares them (graph/node.h); none: not known before the run
+  /// Whether a number of this name is among its reports, or may be.
+  bool may_report(std::string_view metric) const;
 };
 
 /// In the order of the file.

@@ -5,7 +5,6 @@
 #include <filesystem>
 
 #include "graph/contract/direction.h"
-#include "graph/contract/report_names.h"
 #include "tools/app/load/evaluations.h"
 #include "tools/app/load/shipped.h"
 #include "tools/app/sweep/grid.h"
@@ -106,7 +105,7 @@ void make_runs(const SweepArgs& args, const std::vector<SweepGroup>& groups, Swe
 /// The accuracy of the first evaluation that reports one, or may do so; or another share of 1; or the loss.
 std::string metric_of(const std::vector<Evaluation>& evaluations) {
   for (const Evaluation& evaluation : evaluations) {
-    if (evaluation.reports == nullptr || ReportNames::have(*evaluation.reports, "accuracy")) return evaluation.name + ".accuracy";
+    if (evaluation.may_report("accuracy")) return evaluation.name + ".accuracy";
     const auto share = std::find_if(evaluation.reports->begin(), evaluation.reports->end(), is_share);
     if (share != evaluation.reports->end()) return evaluation.name + "." + *share;
   }

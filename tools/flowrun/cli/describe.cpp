@@ -7,7 +7,6 @@
 #include <set>
 #include <sstream>
 
-#include "graph/contract/report_names.h"
 #include "graph/text/json_text.h"
 #include "io/file.h"
 #include "tools/app/load/load.h"
@@ -66,7 +65,7 @@ struct Entry {
   std::vector<PortDoc> ports;
   std::vector<ParamDoc> params;
   std::string kind = "node";
-  const std::vector<std::string>* reports = nullptr;  // of an evaluation that declares them
+  std::optional<std::vector<std::string>> reports;  // of an evaluation that declares them
 };
 
 std::string when_text(const NodeType& type) {
@@ -86,7 +85,7 @@ std::vector<Entry> entries() {
     Entry entry{type->info.type, type->info.brief, type->info.details, when_text(*type), type->ports, {}};
     flatten(type->params, "", entry.params);
     if (type->info.scope == Scope::evaluation) {
-      entry.reports = ReportNames::of(entry.type);
+      entry.reports = type->reports;
       entry.params.push_back({.name = "at",
                               .brief = "When it is made: \"start\", \"end\", \"N epochs\", \"N steps\", or a list of them.",
                               .kind = "string or list of strings",
@@ -127,7 +126,7 @@ std::string port_name(const PortDoc& port) { return port.name + (port.optional ?
 
 /// "accuracy, accuracy_k*"; each between `around`.
 std::string reports_text(const Entry& entry, const std::string& around) {
-  if (entry.reports == nullptr) return "";
+  if (!entry.reports) return "";
   std::vector<std::string> names;
   for (const std::string& name : *entry.reports) names.push_back(around + name + around);
   return join(names);
@@ -207,7 +206,7 @@ ordered_json param_json(const ParamDoc& param) {
 
 ordered_json entry_json(const Entry& entry) {
   ordered_json out = {{"type", entry.type}, {"kind", entry.kind}, {"brief", entry.brief}, {"details", entry.details}, {"runs", entry.when}};
-  if (entry.reports != nullptr) out["reports"] = *entry.reports;
+  if (entry.reports) out["reports"] = *entry.reports;
   out["ports"] = ordered_json::array();
   for (const PortDoc& port : entry.ports) {
     out["ports"].push_back({{"name", port.name},

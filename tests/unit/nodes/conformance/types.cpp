@@ -62,6 +62,8 @@ TEST(Conformance, NodeTypes) {
     EXPECT_TRUE(is_sentence(type->info.brief)) << name;
     EXPECT_TRUE(std::string(type->info.details).empty() || is_sentence(type->info.details)) << name;
     EXPECT_TRUE(std::filesystem::is_directory(test::source_dir() / "nodes" / name.substr(0, name.find('.')))) << name;
+    EXPECT_EQ(type->reports.has_value(), type->info.scope == Scope::evaluation)
+        << name << ": evaluations, and no others, name their numbers in reports()";
     std::set<std::pair<bool, std::string>> ports;
     for (const PortDoc& port : type->ports) {
       EXPECT_TRUE(ports.insert({port.input, port.name}).second) << name << ": port " << port.name << " twice";
